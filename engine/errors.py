@@ -1,0 +1,29 @@
+"""Errors that a user can act on: each is one line that says what is wrong and what to do."""
+
+
+class ProdtopError(Exception):
+    """Base of every error that reaches the user as one line; `exit_code` is the process's."""
+
+    exit_code = 1
+
+
+class BadInputError(ProdtopError):
+    """What the user gave cannot be used: an unknown name, a malformed file, an impossible value."""
+
+    exit_code = 2
+
+
+class DeviceUnavailableError(BadInputError):
+    """The device asked for is not on this machine."""
+
+
+class PrecisionUnavailableError(BadInputError):
+    """This device cannot run the precision asked for."""
+
+
+class CheckpointError(BadInputError):
+    """A model folder that cannot be loaded: a missing tensor, a wrong shape, an unknown type."""
+
+
+class PromptTooLongError(BadInputError):
+    """A prompt that leaves no room for a single output token in the model's context."""

@@ -1,0 +1,86 @@
+"""A request on its way through the engine: what was asked, and how far it is."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen. `temperature` 0 is greedy; then the rest is without effect.
+
+    `seed` makes a sampled request repeatable: the noise of the token at a position depends on the
+    seed and the position alone, whatever else is in the batch.
+    """
+
+    temperature: float = 0.0
+    top_p: float = 1.0
+    top_k: int = 0
+    seed: int | None = None
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether the same prompt always gives the same output."""
+        return self.temperature == 0.0 or self.seed is not None
+
+
+class Status(Enum):
+    """Where a request is. The last two are final."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+    ABORTED = "aborted"
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request. The scheduler owns `status`, `num_computed` and `block_ids`.
+
+    `tokens` is the prompt followed by what was generated. A token is *computed* once its keys and
+    values are in the KV cache; the request is caught up when only the newest token is not.
+    Timestamps are on the engine's monotonic clock.
+    """
+
+    request_id: int
+    prompt_tokens: list[int]
+    max_tokens: int
+    sampling: Sampling
+    arrival_at_s: float
+    stop_token_ids: frozenset[int] = frozenset()
+    stop_strings: tuple[str, ...] = ()
+    ignore_eos: bool = False
+
+    status: Status = Status.WAITING
+    tokens: list[int] = field(default_factory=list)
+    num_computed: int = 0
+    block_ids: list[int] = field(default_factory=list)
+    cached_prompt_tokens: int = 0
+    preemptions: int = 0
+    finish_reason: str | None = None
+
+    queued_at_s: float | None = None
+    scheduled_at_s: float | None = None
+    first_token_at_s: float | None = None
+    first_byte_at_s: float | None = None
+    last_token_at_s: float | None = None
+    token_times_s: list[float] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not self.tokens:
+            self.tokens = list(self.prompt_tokens)
+
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+    @property
+    def num_output_tokens(self) -> int:
+        return len(self.tokens) - len(self.prompt_tokens)
+
+    @property
+    def output_tokens(self) -> list[int]:
+        return self.tokens[len(self.prompt_tokens) :]
+
+    @property
+    def done(self) -> bool:
+        return self.status in (Status.FINISHED, Status.ABORTED)
