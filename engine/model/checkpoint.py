@@ -67,10 +67,10 @@ def _stored_dtype(shard: Path) -> torch.dtype:
     try:
         with safe_open(shard, framework="pt") as file:
             name = next(iter(file.keys()), None)
-            dtype = None if name is None else file.get_tensor(name).dtype
+            dtype: torch.dtype | None = None if name is None else file.get_tensor(name).dtype
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
-    if dtype not in _DTYPES:
+    if dtype is None or dtype not in _DTYPES:
         raise CheckpointError(f"{shard}: weights of type {dtype} are not supported")
     return dtype
 

@@ -1,0 +1,142 @@
+"""The precision levels: what each stores, what it computes in, and which device runs it."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from ..errors import PrecisionUnavailableError
+from ..model.weights import Projection
+from ..protocol import PrecisionName, PrecisionStatus
+from .linear import (
+    CpuInt4Linear,
+    CpuInt8Linear,
+    DenseLinear,
+    Fp8Linear,
+    Int4Linear,
+    Int8Linear,
+    Linear,
+    UpcastLinear,
+)
+from .quantize import pack_nibbles, quantize_fp8, quantize_int4, quantize_int8
+
+INT4_GROUP = 64
+_CPU_INT4_ROWS = 16
+"""torch's CPU int4 kernel needs output features in multiples of this."""
+
+_BASE_DTYPES: dict[PrecisionName, torch.dtype] = {
+    PrecisionName.FP32: torch.float32,
+    PrecisionName.BF16: torch.bfloat16,
+    PrecisionName.FP16: torch.float16,
+    PrecisionName.INT8: torch.bfloat16,
+    PrecisionName.INT4: torch.bfloat16,
+    PrecisionName.FP8: torch.bfloat16,
+}
+
+
+def base_dtype(precision: PrecisionName) -> torch.dtype:
+    """The dtype of activations, KV cache, norms, embedding and head at `precision`."""
+    return _BASE_DTYPES[precision]
+
+
+def default_precision(device: torch.device) -> PrecisionName:
+    """bf16 where the device has it, and fp32 otherwise."""
+    unavailable = unavailable_reason(PrecisionName.BF16, device)
+    return PrecisionName.BF16 if unavailable is None else PrecisionName.FP32
+
+
+def unavailable_reason(precision: PrecisionName, device: torch.device) -> str | None:
+    """Why `device` cannot run `precision`, or `None` if it can."""
+    if precision is PrecisionName.FP8:
+        if device.type != "cuda":
+            return "fp8 needs a GPU with fp8 tensor cores (compute capability 8.9)"
+        major, minor = torch.cuda.get_device_capability(device)
+        if (major, minor) < (8, 9):
+            return f"fp8 needs compute capability 8.9, this GPU has {major}.{minor}"
+    elif device.type == "cuda" and base_dtype(precision) is torch.bfloat16:
+        major, minor = torch.cuda.get_device_capability(device)
+        if major < 8:
+            return f"bf16 arithmetic needs compute capability 8.0, this GPU has {major}.{minor}"
+    return None
+
+
+def statuses(device: torch.device) -> list[PrecisionStatus]:
+    """All levels in the order of their keys, each with the reason where it cannot run."""
+    return [
+        PrecisionStatus(name=name, reason=unavailable_reason(name, device))
+        for name in PrecisionName
+    ]
+
+
+def require(precision: PrecisionName, device: torch.device) -> None:
+    """Raise `PrecisionUnavailableError` where `device` cannot run `precision`."""
+    reason = unavailable_reason(precision, device)
+    if reason is not None:
+        raise PrecisionUnavailableError(f"{precision} cannot run here: {reason}")
+
+
+def pack(projection: Projection, precision: PrecisionName, device: torch.device) -> Linear:
+    """Make the layer of `precision` from a master projection, on `device`.
+
+    Raises `PrecisionUnavailableError` where the layer's shape does not fit the level.
+    """
+    dtype = base_dtype(precision)
+    weight = projection.weight.to(device)
+    bias = None if projection.bias is None else projection.bias.to(device, dtype)
+    return _PACKERS[precision](weight, bias, dtype)
+
+
+def _pack_dense(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    return DenseLinear(weight.to(dtype), bias)
+
+
+def _pack_fp16(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    layer = UpcastLinear if weight.device.type == "cpu" else DenseLinear
+    return layer(weight.to(dtype), bias)
+
+
+def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    quantized = quantize_int8(weight)
+    layer = CpuInt8Linear if weight.device.type == "cpu" else Int8Linear
+    return layer(quantized.q, quantized.scale.to(dtype), bias)
+
+
+def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    rows, columns = weight.shape
+    group = int4_group(columns)
+    quantized = quantize_int4(weight, group, dtype)
+    scales = quantized.scales_and_zeros(dtype)
+    if weight.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
+        packed = torch._convert_weight_to_int4pack_for_cpu(quantized.q, 1)
+        return CpuInt4Linear(packed, scales, group, bias)
+    return Int4Linear(pack_nibbles(quantized.q), scales, group, bias)
+
+
+def _pack_fp8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    rows, columns = weight.shape
+    if rows % 16 or columns % 16:
+        raise PrecisionUnavailableError(
+            f"fp8 needs layers in multiples of 16, this model has one of {rows} × {columns}"
+        )
+    quantized = quantize_fp8(weight)
+    return Fp8Linear(quantized.q, quantized.scale, bias)
+
+
+def int4_group(columns: int) -> int:
+    """The group size for a layer of `columns` inputs: 64, or 32 where 64 does not divide them."""
+    for group in (INT4_GROUP, 32):
+        if columns % group == 0:
+            return group
+    raise PrecisionUnavailableError(
+        f"int4 needs layers with inputs in multiples of 32, this model has one of {columns}"
+    )
+
+
+_PACKERS: dict[PrecisionName, Callable[[Tensor, Tensor | None, torch.dtype], Linear]] = {
+    PrecisionName.FP32: _pack_dense,
+    PrecisionName.BF16: _pack_dense,
+    PrecisionName.FP16: _pack_fp16,
+    PrecisionName.INT8: _pack_int8,
+    PrecisionName.INT4: _pack_int4,
+    PrecisionName.FP8: _pack_fp8,
+}

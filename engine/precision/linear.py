@@ -1,0 +1,173 @@
+"""Linear layers of each precision: `y = x Wᵀ + b`, with the weight packed as the level stores it.
+
+Every layer maps `[rows, in]` to `[rows, out]` in the activation dtype of its level, and counts its
+bytes from storage. How many rows there are decides which kernel is the fast one.
+"""
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+
+class Linear(Protocol):
+    """What the decoder asks of a projection."""
+
+    def __call__(self, x: Tensor) -> Tensor: ...
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors that the layer keeps, for counting bytes."""
+        ...
+
+
+def storage_bytes(tensors: list[Tensor]) -> int:
+    """Bytes of the distinct storages behind `tensors`."""
+    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
+    return sum(storages.values())
+
+
+class DenseLinear:
+    """A weight in the activations' own dtype: fp32, bf16 or fp16."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.weight = weight
+        self.bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight, self.bias)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+
+class UpcastLinear(DenseLinear):
+    """An fp16 weight on a CPU without fp16 matmul: from two rows on, fp32 arithmetic is faster.
+
+    For one row torch's fp16 product reads half the bytes and wins; beyond, it has no blocked kernel
+    (256 rows: 17 times slower than converting the weight and multiplying in fp32).
+    """
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.shape[0] == 1:
+            return F.linear(x, self.weight, self.bias)
+        bias = None if self.bias is None else self.bias.float()
+        return F.linear(x.float(), self.weight.float(), bias).to(x.dtype)
+
+
+class _BiasedLinear:
+    """Adds a bias after a product that has no place for one."""
+
+    def __init__(self, bias: Tensor | None) -> None:
+        self.bias = bias
+
+    def _with_bias(self, y: Tensor) -> Tensor:
+        return y if self.bias is None else y + self.bias
+
+    def _bias_tensors(self) -> list[Tensor]:
+        return [] if self.bias is None else [self.bias]
+
+
+class Int8Linear(_BiasedLinear):
+    """Weight-only int8, symmetric, one scale a row: `W ≈ q · scale`.
+
+    `q` is int8 `[out, in]`, `scale` `[out]` in the activation dtype.
+    """
+
+    def __init__(self, q: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__(bias)
+        self.q = q
+        self.scale = scale
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._with_bias(F.linear(x, self.q.to(x.dtype)) * self.scale)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.q, self.scale, *self._bias_tensors()]
+
+
+class CpuInt8Linear(Int8Linear):
+    """`Int8Linear` through torch's packed CPU product where that is the faster one."""
+
+    PACKED_ROWS = 16
+    """Up to here the packed product wins over widening the weight (measured, 256 … 4096 wide)."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        if x.shape[0] > self.PACKED_ROWS:
+            return super().__call__(x)
+        return self._with_bias(torch._weight_int8pack_mm(x, self.q, self.scale))
+
+
+class Int4Linear(_BiasedLinear):
+    """Weight-only int4, one scale and zero point a group of inputs: `W ≈ (q − 8) · scale + zero`.
+
+    `packed` is uint8 `[out, in/2]`, the even input in the high nibble; `scales_and_zeros` is
+    `[in/group, out, 2]`.
+    """
+
+    def __init__(
+        self, packed: Tensor, scales_and_zeros: Tensor, group: int, bias: Tensor | None
+    ) -> None:
+        super().__init__(bias)
+        self.packed = packed
+        self.scales_and_zeros = scales_and_zeros
+        self.group = group
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._with_bias(F.linear(x, self.dequantize(x.dtype)))
+
+    def dequantize(self, dtype: torch.dtype) -> Tensor:
+        """The weight `[out, in]` that the packed values stand for."""
+        rows = self.packed.shape[0]
+        q = torch.stack((self.packed >> 4, self.packed & 15), dim=-1).view(rows, -1, self.group)
+        scale, zero = self.scales_and_zeros.permute(1, 0, 2).unsqueeze(-2).unbind(-1)
+        return torch.addcmul(zero, q.to(dtype) - 8, scale).reshape(rows, -1)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.packed, self.scales_and_zeros, *self._bias_tensors()]
+
+
+class CpuInt4Linear(_BiasedLinear):
+    """Weight-only int4 in the layout of torch's CPU kernel, which is opaque and the CPU's own."""
+
+    def __init__(
+        self, packed: Tensor, scales_and_zeros: Tensor, group: int, bias: Tensor | None
+    ) -> None:
+        super().__init__(bias)
+        self.packed = packed
+        self.scales_and_zeros = scales_and_zeros
+        self.group = group
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._with_bias(
+            torch._weight_int4pack_mm_for_cpu(x, self.packed, self.group, self.scales_and_zeros)
+        )
+
+    def tensors(self) -> list[Tensor]:
+        return [self.packed, self.scales_and_zeros, *self._bias_tensors()]
+
+
+class Fp8Linear(_BiasedLinear):
+    """fp8 (e4m3) weight and activations, one scale a weight row and one an activation row.
+
+    `q` is `[out, in]`, `scale` fp32 `[1, out]`; activations are quantized on the fly to
+    `x / scale_x` with `scale_x = max|x| / 448` of each row.
+    """
+
+    LARGEST = 448.0
+
+    def __init__(self, q: Tensor, scale: Tensor, bias: Tensor | None) -> None:
+        super().__init__(bias)
+        self.q = q
+        self.scale = scale
+
+    def __call__(self, x: Tensor) -> Tensor:
+        scale = (x.abs().amax(dim=-1, keepdim=True).float() / self.LARGEST).clamp_(min=1e-12)
+        quantized = (x.float() / scale).to(torch.float8_e4m3fn)
+        product = torch._scaled_mm(
+            quantized, self.q.t(), scale_a=scale, scale_b=self.scale, out_dtype=x.dtype
+        )
+        return self._with_bias(product)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.q, self.scale, *self._bias_tensors()]

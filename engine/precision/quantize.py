@@ -1,0 +1,73 @@
+"""Rounding a weight to few bits: pure functions from a master weight to what a level stores."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Weight:
+    """`W ≈ q · scale`: `q` int8 `[out, in]`, `scale` fp32 `[out]`."""
+
+    q: Tensor
+    scale: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Int4Weight:
+    """`W ≈ (q − 8) · scale + zero` a group: `q` int32 `[out, in]` in 0 … 15; fp32 `[out, groups]`.
+
+    The form is that of torch's int4 kernels: `zero` is the value of `q = 8`.
+    """
+
+    q: Tensor
+    scale: Tensor
+    zero: Tensor
+
+    def scales_and_zeros(self, dtype: torch.dtype) -> Tensor:
+        """`[groups, out, 2]`, as torch's kernels read it."""
+        return torch.stack((self.scale, self.zero), dim=-1).transpose(0, 1).contiguous().to(dtype)
+
+
+@dataclass(frozen=True, slots=True)
+class Fp8Weight:
+    """`W ≈ q · scale`: `q` e4m3 `[out, in]`, `scale` fp32 `[1, out]`."""
+
+    q: Tensor
+    scale: Tensor
+
+
+def quantize_int8(weight: Tensor) -> Int8Weight:
+    """Symmetric rounding with one scale a row, from the row's largest magnitude."""
+    wide = weight.float()
+    scale = (wide.abs().amax(dim=1) / 127.0).clamp_(min=1e-12)
+    q = (wide / scale.unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
+    return Int8Weight(q, scale)
+
+
+def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weight:
+    """Asymmetric rounding over the range of each group of `group` inputs.
+
+    Scale and zero are first rounded to `storage`, the dtype in which they will be kept, so that
+    the rounding of `q` makes up for theirs.
+    """
+    grouped = weight.float().view(weight.shape[0], -1, group)
+    low, high = grouped.amin(dim=-1), grouped.amax(dim=-1)
+    scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
+    zero = (low + 8.0 * scale).to(storage).float()
+    q = ((grouped - zero.unsqueeze(-1)) / scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
+    return Int4Weight(q.to(torch.int32).flatten(1), scale, zero)
+
+
+def pack_nibbles(q: Tensor) -> Tensor:
+    """Values 0 … 15 `[out, in]` two a byte: `[out, in/2]`, the even input in the high nibble."""
+    narrow = q.to(torch.uint8)
+    return (narrow[:, ::2] << 4) | narrow[:, 1::2]
+
+
+def quantize_fp8(weight: Tensor) -> Fp8Weight:
+    """e4m3 with one scale a row, from the row's largest magnitude."""
+    wide = weight.float()
+    scale = (wide.abs().amax(dim=1) / 448.0).clamp_(min=1e-12)
+    return Fp8Weight((wide / scale.unsqueeze(1)).to(torch.float8_e4m3fn), scale.unsqueeze(0))
