@@ -1,0 +1,42 @@
+"""Where prodtop keeps its files: the XDG folders, created on demand for their owner alone."""
+
+from pathlib import Path
+
+import platformdirs
+
+APPLICATION = "prodtop"
+MAX_LOG_BYTES = 4 * 2**20
+
+
+def config_dir() -> Path:
+    """Holds `config.toml` and `themes/`. Not created: prodtop reads it and never writes there."""
+    return Path(platformdirs.user_config_dir(APPLICATION))
+
+
+def data_dir() -> Path:
+    """Holds what the user keeps: snapshots and recordings."""
+    return Path(platformdirs.user_data_dir(APPLICATION))
+
+
+def snapshots_dir() -> Path:
+    """The folder of snapshots; `owned_folder` creates it."""
+    return data_dir() / "snapshots"
+
+
+def log_dir() -> Path:
+    """Holds what the child processes print."""
+    return Path(platformdirs.user_log_dir(APPLICATION))
+
+
+def owned_folder(folder: Path) -> Path:
+    """Create `folder` with mode 0700 where it is missing, and return it."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def log_file(name: str) -> Path:
+    """The log of one child. A log that has grown large is set aside as `<name>.log.1` first."""
+    path = owned_folder(log_dir()) / f"{name}.log"
+    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
+        path.replace(path.with_name(path.name + ".1"))
+    return path
