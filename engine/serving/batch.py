@@ -1,0 +1,163 @@
+"""Turning a step's plan into tensors: rows, KV slots, and attention groups of equal width."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..kernels.attention import AttentionGroup
+from ..model.decoder import StepInput
+from .kv_cache import BLOCK_TOKENS
+from .scheduler import Chunk
+
+Indices = NDArray[np.int64]
+
+_LARGEST_PADDING = 2.0
+"""A prefill group is split where padding would make it this many times its real rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A step ready to run. `chunks` are in the order of its rows.
+
+    `sampled` are the chunks that reach their request's newest token, and `sampled_rows` the row
+    of each whose hidden state gives the next one.
+    """
+
+    step: StepInput
+    chunks: list[Chunk]
+    sampled: list[Chunk]
+    sampled_rows: torch.Tensor
+
+
+class BatchBuilder:
+    """Builds batches for one decoder's shape. `heads_per_kv` query heads share a KV head."""
+
+    def __init__(self, heads_per_kv: int, device: torch.device, dtype: torch.dtype) -> None:
+        self._heads_per_kv = heads_per_kv
+        self._device = device
+        self._dtype = dtype
+
+    def build(self, chunks: Sequence[Chunk]) -> Batch:
+        """Order the chunks (decode rows, then prefill by length) and lay out their tensors."""
+        decode = [chunk for chunk in chunks if chunk.num_tokens == 1]
+        prefill = sorted(
+            (chunk for chunk in chunks if chunk.num_tokens > 1), key=lambda c: c.num_tokens
+        )
+        ordered = decode + prefill
+        groups = [self._decode_group(decode)] if decode else []
+        first = len(decode)
+        for part in _split_by_padding(prefill):
+            groups.append(self._prefill_group(part, first))
+            first += sum(chunk.num_tokens for chunk in part)
+        tokens, positions, slots = _rows(decode, prefill)
+        lasts = np.cumsum([chunk.num_tokens for chunk in ordered]) - 1
+        sampled = [
+            (chunk, int(last))
+            for chunk, last in zip(ordered, lasts, strict=True)
+            if not chunk.ghost and chunk.start + chunk.num_tokens == chunk.request.num_tokens
+        ]
+        step = StepInput(self._tensor(tokens), self._tensor(positions), self._tensor(slots), groups)
+        rows = np.array([row for _, row in sampled], dtype=np.int64)
+        return Batch(step, ordered, [chunk for chunk, _ in sampled], self._tensor(rows))
+
+    def _decode_group(self, chunks: list[Chunk]) -> AttentionGroup:
+        seen = np.array([chunk.start + 1 for chunk in chunks], dtype=np.int64)
+        table = _block_table(chunks, seen)
+        hidden = np.arange(table.shape[1] * BLOCK_TOKENS) >= seen[:, None]
+        return AttentionGroup(
+            sequences=len(chunks),
+            queries=1,
+            first=0,
+            rows=None,
+            block_table=self._tensor(table.reshape(-1)),
+            mask=self._mask(hidden[:, None, None, :]),
+            scatter=None,
+        )
+
+    def _prefill_group(self, chunks: list[Chunk], first: int) -> AttentionGroup:
+        lengths = np.array([chunk.num_tokens for chunk in chunks], dtype=np.int64)
+        starts = np.array([chunk.start for chunk in chunks], dtype=np.int64)
+        width = int(lengths.max())
+        table = _block_table(chunks, starts + lengths)
+        query = np.arange(width)
+        positions = starts[:, None] + query
+        hidden = np.arange(table.shape[1] * BLOCK_TOKENS) > positions[:, :, None]
+        hidden = np.repeat(hidden, self._heads_per_kv, axis=1)
+        rows = scatter = None
+        if int(lengths.min()) != width:
+            begins = first + np.cumsum(lengths) - lengths
+            rows = self._tensor(
+                (begins[:, None] + np.minimum(query, lengths[:, None] - 1)).reshape(-1)
+            )
+            scatter = self._tensor(np.flatnonzero((query < lengths[:, None]).reshape(-1)))
+        return AttentionGroup(
+            sequences=len(chunks),
+            queries=width,
+            first=first,
+            rows=rows,
+            block_table=self._tensor(table.reshape(-1)),
+            mask=self._mask(hidden[:, None]),
+            scatter=scatter,
+        )
+
+    def _mask(self, hidden: NDArray[np.bool_]) -> torch.Tensor:
+        flags = torch.from_numpy(hidden).to(self._device)
+        mask = torch.zeros(flags.shape, device=self._device, dtype=self._dtype)
+        return mask.masked_fill_(flags, float("-inf"))
+
+    def _tensor(self, values: Indices) -> torch.Tensor:
+        return torch.from_numpy(values).to(self._device, non_blocking=True)
+
+
+def _rows(decode: list[Chunk], prefill: list[Chunk]) -> tuple[Indices, Indices, Indices]:
+    """Token, position and KV slot of every row; decode rows come from plain lists, one each."""
+    tokens = [chunk.request.tokens[chunk.start] for chunk in decode]
+    starts = [chunk.start for chunk in decode]
+    slots = [
+        chunk.request.block_ids[chunk.start // BLOCK_TOKENS] * BLOCK_TOKENS
+        + chunk.start % BLOCK_TOKENS
+        for chunk in decode
+    ]
+    token_parts = [np.array(tokens, dtype=np.int64)]
+    position_parts = [np.array(starts, dtype=np.int64)]
+    slot_parts = [np.array(slots, dtype=np.int64)]
+    for chunk in prefill:
+        end = chunk.start + chunk.num_tokens
+        positions = np.arange(chunk.start, end)
+        blocks = np.array(chunk.request.block_ids, dtype=np.int64)
+        token_parts.append(np.array(chunk.request.tokens[chunk.start : end], dtype=np.int64))
+        position_parts.append(positions)
+        slot_parts.append(
+            blocks[positions // BLOCK_TOKENS] * BLOCK_TOKENS + positions % BLOCK_TOKENS
+        )
+    return (
+        np.concatenate(token_parts),
+        np.concatenate(position_parts),
+        np.concatenate(slot_parts),
+    )
+
+
+def _block_table(chunks: list[Chunk], seen_tokens: Indices) -> Indices:
+    """`[chunks, blocks]`: the KV blocks that each chunk reads, zero-padded."""
+    needed = -(-seen_tokens // BLOCK_TOKENS)
+    table = np.zeros((len(chunks), int(needed.max())), dtype=np.int64)
+    for row, chunk, count in zip(table, chunks, needed, strict=True):
+        row[:count] = chunk.request.block_ids[:count]
+    return table
+
+
+def _split_by_padding(chunks: list[Chunk]) -> list[list[Chunk]]:
+    """Cut chunks sorted by length into groups whose padding stays bounded."""
+    groups: list[list[Chunk]] = []
+    real = 0
+    for chunk in chunks:
+        padded = (len(groups[-1]) + 1) * chunk.num_tokens if groups else 0
+        if not groups or padded > _LARGEST_PADDING * (real + chunk.num_tokens):
+            groups.append([])
+            real = 0
+        groups[-1].append(chunk)
+        real += chunk.num_tokens
+    return groups

@@ -1,0 +1,127 @@
+"""Choosing the next tokens of a batch in a few batched operations, repeatably.
+
+Sampling adds Gumbel noise to the scaled logits and takes the largest (the Gumbel-max trick; Gumbel
+1954), so no cumulative sum is searched. The noise of a token is a hash of the request's seed,
+the position and the token id: it depends on neither the batch nor the order of work.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .request import Request
+
+_GOLDEN = 0x9E3779B97F4A7C15
+_MIX_1 = 0xBF58476D1CE4E5B9
+_MIX_2 = 0x94D049BB133111EB
+_WORD = 1 << 64
+_MANTISSA_BITS = 24
+_TOP_P_CANDIDATES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class SamplingBatch:
+    """The settings of the rows that sample. `rows` are their places among all rows."""
+
+    rows: list[int]
+    temperature: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    keys: Tensor
+
+    @classmethod
+    def of(cls, requests: Sequence[Request], device: torch.device) -> "SamplingBatch":
+        rows = [i for i, request in enumerate(requests) if request.sampling.temperature > 0]
+        chosen = [requests[i] for i in rows]
+        keys = [
+            _noise_key(request.sampling.seed or 0, request.num_output_tokens) for request in chosen
+        ]
+        return cls(
+            rows=rows,
+            temperature=torch.tensor([r.sampling.temperature for r in chosen], device=device),
+            top_p=torch.tensor([r.sampling.top_p for r in chosen], device=device),
+            top_k=torch.tensor([r.sampling.top_k for r in chosen], device=device),
+            keys=torch.tensor(keys, dtype=torch.int64, device=device),
+        )
+
+
+@torch.inference_mode()
+def sample(logits: Tensor, requests: Sequence[Request]) -> list[int]:
+    """The next token of each request, from its row of `logits [requests, vocabulary]`."""
+    greedy = logits.argmax(dim=-1)
+    batch = SamplingBatch.of(requests, logits.device)
+    if batch.rows:
+        whole = len(batch.rows) == len(requests)
+        rows = torch.tensor(batch.rows, device=logits.device)
+        chosen = _sample_rows(logits if whole else logits[rows], batch)
+        greedy = chosen if whole else greedy.index_copy(0, rows, chosen)
+    tokens: list[int] = greedy.tolist()
+    return tokens
+
+
+def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:
+    scaled = logits.float() / batch.temperature.unsqueeze(1)
+    if bool((batch.top_k > 0).any()):
+        scaled = _keep_top_k(scaled, batch.top_k)
+    if bool((batch.top_p < 1).any()):
+        scaled = _keep_top_p(scaled, batch.top_p)
+    return (scaled + gumbel_noise(batch.keys, logits.shape[1])).argmax(dim=-1)
+
+
+def _keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
+    """Drop all but the `top_k` largest of each row; 0 keeps all."""
+    vocabulary = logits.shape[1]
+    counts = torch.where(top_k > 0, top_k, vocabulary).clamp(max=vocabulary)
+    largest = logits.topk(int(counts.max()), dim=-1).values
+    threshold = largest.gather(1, counts.unsqueeze(1) - 1)
+    return logits.masked_fill(logits < threshold, float("-inf"))
+
+
+def _keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
+    """Keep the smallest set of tokens whose probabilities reach `top_p` (Holtzman et al. 2020).
+
+    The set nearly always lies within the largest few hundred, which are cheaper to find than
+    a full sort; where it does not, all are sorted.
+    """
+    vocabulary = logits.shape[1]
+    total = logits.logsumexp(dim=-1, keepdim=True)
+    for candidates in (min(_TOP_P_CANDIDATES, vocabulary), vocabulary):
+        largest = logits.topk(candidates, dim=-1).values
+        probabilities = (largest - total).exp()
+        before = probabilities.cumsum(dim=-1) - probabilities
+        inside = before < top_p.unsqueeze(1)
+        if candidates == vocabulary or not bool(inside[:, -1].any()):
+            break
+    last = inside.sum(dim=-1, keepdim=True).clamp(min=1) - 1
+    return logits.masked_fill(logits < largest.gather(1, last), float("-inf"))
+
+
+def gumbel_noise(keys: Tensor, vocabulary: int) -> Tensor:
+    """Standard Gumbel noise `[keys, vocabulary]`, a pure function of each int64 key."""
+    tokens = torch.arange(vocabulary, dtype=torch.int64, device=keys.device)
+    words = _mix(keys.unsqueeze(1) + tokens * _signed(_GOLDEN))
+    high = (words >> (64 - _MANTISSA_BITS)) & ((1 << _MANTISSA_BITS) - 1)
+    uniform = (high.float() + 0.5) / (1 << _MANTISSA_BITS)
+    return uniform.log_().neg_().log_().neg_()
+
+
+def _mix(words: Tensor) -> Tensor:
+    """The finalizer of splitmix64 (Steele et al. 2014) on wrapping int64 words."""
+    words = (words ^ _shift_right(words, 30)) * _signed(_MIX_1)
+    words = (words ^ _shift_right(words, 27)) * _signed(_MIX_2)
+    return words ^ _shift_right(words, 31)
+
+
+def _shift_right(words: Tensor, bits: int) -> Tensor:
+    """Logical shift: torch's shift of a signed word copies the sign."""
+    return (words >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def _noise_key(seed: int, position: int) -> int:
+    return _signed((seed * _MIX_1 + (position + 1) * _MIX_2) % _WORD)
+
+
+def _signed(word: int) -> int:
+    return word - _WORD if word >= _WORD >> 1 else word
