@@ -27,3 +27,7 @@ class CheckpointError(BadInputError):
 
 class PromptTooLongError(BadInputError):
     """A prompt that leaves no room for a single output token in the model's context."""
+
+
+class RequestTooLargeError(BadInputError):
+    """A request whose prompt and output could never fit into the KV blocks that there are."""

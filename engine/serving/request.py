@@ -34,7 +34,7 @@ class Status(Enum):
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request. The scheduler owns `status`, `num_computed` and `block_ids`.
+    """One request. The scheduler owns `status`, `num_computed`, `block_ids` and `block_hashes`.
 
     `tokens` is the prompt followed by what was generated. A token is *computed* once its keys and
     values are in the KV cache; the request is caught up when only the newest token is not.
@@ -54,6 +54,8 @@ class Request:
     tokens: list[int] = field(default_factory=list)
     num_computed: int = 0
     block_ids: list[int] = field(default_factory=list)
+    block_hashes: list[bytes] = field(default_factory=list)
+    """Content hashes of the leading full blocks of `tokens`, as far as they were asked for."""
     cached_prompt_tokens: int = 0
     preemptions: int = 0
     finish_reason: str | None = None

@@ -1,0 +1,336 @@
+"""Which tokens are computed in the next step: a pure state machine, without clock or device.
+
+There is no prefill phase and no decode phase. Each step hands out tokens until every request has
+computed all it has, running requests first, then waiting ones, under one token budget (the rule
+of vLLM V1). The running and then the waiting requests are always in the order of their arrival.
+"""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+
+import msgspec
+
+from ..errors import BadInputError, RequestTooLargeError
+from .blocks import BlockManager
+from .request import Request, Status
+from .strategy import Admission, Strategy
+
+
+class Chunk(msgspec.Struct, frozen=True, gc=False):
+    """Tokens `start … start + num_tokens` of one request, to be computed in this step.
+
+    A ghost is the row of a finished sequence in a gang: it computes the newest token that the
+    sequence had computed once more, at its old place, and its output is dropped.
+    """
+
+    request: Request
+    num_tokens: int
+    start: int
+    ghost: bool = False
+
+    @property
+    def samples(self) -> bool:
+        """Whether the chunk ends at the request's newest token, so that its output is a token."""
+        return not self.ghost and self.start + self.num_tokens == len(self.request.tokens)
+
+
+class StepPlan(msgspec.Struct, frozen=True):
+    """One step: rows of one token first (decode, then ghosts), then the longer chunks.
+
+    `preempted` lost their blocks to older requests and wait again, at the head of the queue.
+    """
+
+    chunks: tuple[Chunk, ...]
+    preempted: tuple[Request, ...] = ()
+
+
+class Scheduler:
+    """Runs requests first come, first served under a strategy that can be switched at any time.
+
+    At most `max_seqs` sequences run at once, fewer if the strategy says so. A step computes at
+    most `token_budget` tokens; it must cover one for every sequence, so that no decode waits for
+    a long prompt. `context_tokens` bounds how long a sequence can become, if the model does.
+
+    A request holds blocks for all the tokens it has from its admission on, and gets one block at
+    a time as it grows. When none is left, ghosts give theirs up, then the newest request is
+    preempted: it keeps its generated tokens and computes them again later. The oldest is never
+    preempted for another, so that there is always progress.
+    """
+
+    def __init__(
+        self,
+        strategy: Strategy,
+        blocks: BlockManager,
+        *,
+        max_seqs: int,
+        token_budget: int,
+        context_tokens: int | None = None,
+    ) -> None:
+        if not 1 <= max_seqs <= token_budget:
+            raise ValueError("the token budget must cover at least one token for each sequence")
+        self._strategy = strategy
+        self._blocks = blocks
+        self._max_seqs = max_seqs
+        self._token_budget = token_budget
+        self._context_tokens = context_tokens
+        self._waiting: OrderedDict[int, Request] = OrderedDict()
+        self._running: dict[int, Request] = {}
+        self._ghosts: list[Request] = []
+        self._strategy_since_s = float("-inf")
+        blocks.set_prefix_caching(strategy.prefix_cache)
+
+    @property
+    def strategy(self) -> Strategy:
+        return self._strategy
+
+    @property
+    def running_limit(self) -> int:
+        """The most sequences that the strategy runs at once."""
+        return self._strategy.running_limit(self._max_seqs)
+
+    @property
+    def running(self) -> tuple[Request, ...]:
+        """The running requests, oldest first; ghosts are finished and not among them."""
+        return tuple(self._running.values())
+
+    @property
+    def waiting(self) -> tuple[Request, ...]:
+        """The waiting requests, the next one first."""
+        return tuple(self._waiting.values())
+
+    @property
+    def num_running(self) -> int:
+        return len(self._running)
+
+    @property
+    def num_waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def num_ghosts(self) -> int:
+        return len(self._ghosts)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether any request is not finished yet."""
+        return bool(self._running or self._waiting)
+
+    def add(self, request: Request, now_s: float) -> None:
+        """Queue a request.
+
+        Raises RequestTooLargeError if it could never fit, BadInputError if it has nothing to
+        compute or to generate, ValueError if a request with this id is here already.
+        """
+        self._check(request)
+        request.status = Status.WAITING
+        request.queued_at_s = now_s
+        self._waiting[request.request_id] = request
+
+    def abort(self, request_id: int) -> Request | None:
+        """Drop a request wherever it is; None if it is not here (any more)."""
+        request = self._waiting.pop(request_id, None) or self._running.pop(request_id, None)
+        if request is None:
+            return None
+        self._end(request, Status.ABORTED, "aborted")
+        self._blocks.release(request)
+        if not self._running:
+            self._drop_ghosts()
+        return request
+
+    def finish(self, request: Request, reason: str) -> None:
+        """End a running request because a stop rule holds.
+
+        Frees its blocks, or leaves its row as a ghost while others of its gang run. Raises
+        KeyError if the request is not running.
+        """
+        del self._running[request.request_id]
+        self._end(request, Status.FINISHED, reason)
+        if self._strategy.admission is Admission.GANG and self._running:
+            self._ghosts.append(request)
+            return
+        self._blocks.release(request)
+        if not self._running:
+            self._drop_ghosts()
+
+    def schedule(self, now_s: float) -> StepPlan:
+        """Plan the next step and take the blocks it needs. No chunks: nothing to do now.
+
+        Each plan goes to `advance` before the next one is made.
+        """
+        chunks, prefilling, preempted = self._plan_decodes()
+        chunks.extend(Chunk(ghost, 1, ghost.num_computed - 1, True) for ghost in self._ghosts)
+        budget = self._token_budget - len(chunks)
+        for request in prefilling:
+            budget -= self._plan_prefill(request, budget, chunks)
+        if self._waiting and not preempted:
+            self._admit(now_s, budget, chunks)
+        return StepPlan(tuple(chunks), tuple(preempted))
+
+    def advance(self, plan: StepPlan, tokens: Sequence[int | None], now_s: float) -> list[Request]:
+        """Take in what the step computed; returns the requests that got a token.
+
+        `tokens` has an entry for each chunk; only those of chunks that sample are looked at.
+        Requests that were aborted or preempted since the plan was made are passed over.
+        """
+        got_token: list[Request] = []
+        for chunk, token in zip(plan.chunks, tokens, strict=True):
+            request = chunk.request
+            if chunk.ghost or request.status is not Status.RUNNING:
+                continue
+            request.num_computed = chunk.start + chunk.num_tokens
+            self._blocks.register(request, chunk.start)
+            if request.num_computed < len(request.tokens):
+                continue
+            if token is None:
+                raise ValueError(f"request {request.request_id} is caught up but got no token")
+            request.tokens.append(token)
+            request.token_times_s.append(now_s)
+            request.last_token_at_s = now_s
+            if request.first_token_at_s is None:
+                request.first_token_at_s = now_s
+            got_token.append(request)
+        return got_token
+
+    def set_strategy(self, strategy: Strategy, now_s: float) -> list[Request]:
+        """Go on under another strategy, at once; returns the requests that had to be preempted.
+
+        Those above the new limit go back to the queue, the newest first. Ghosts are dropped. The
+        time that a gang may take to fill begins now at the earliest, for the queue that another
+        strategy left behind too.
+        """
+        self._drop_ghosts()
+        self._strategy = strategy
+        self._strategy_since_s = now_s
+        preempted = []
+        while len(self._running) > self.running_limit:
+            preempted.append(self._preempt_newest())
+        self._blocks.set_prefix_caching(strategy.prefix_cache)
+        for request in self._running.values():
+            self._blocks.register(request)
+        return preempted
+
+    def preempt_all(self) -> list[Request]:
+        """Send all running requests back to the head of the queue, in order.
+
+        They keep their generated tokens. Needed when the KV cache becomes invalid.
+        """
+        self._drop_ghosts()
+        return [self._preempt_newest() for _ in range(len(self._running))]
+
+    def next_deadline_s(self, now_s: float) -> float | None:
+        """When a gang starts although it is not full; None if nothing waits for the time.
+
+        Never before `now_s`: a deadline that has passed is due now.
+        """
+        if self._strategy.admission is not Admission.GANG or self._running or not self._waiting:
+            return None
+        if len(self._waiting) >= self.running_limit:
+            return None
+        return max(now_s, self._gang_deadline_s())
+
+    def _check(self, request: Request) -> None:
+        if not request.tokens:
+            raise BadInputError("the prompt is empty: give it at least one token")
+        if request.max_tokens < 1:
+            raise BadInputError(f"max_tokens is {request.max_tokens}: ask for at least 1")
+        if request.request_id in self._running or request.request_id in self._waiting:
+            raise ValueError(f"request {request.request_id} is here already")
+        longest = len(request.prompt_tokens) + request.max_tokens
+        if self._context_tokens is not None:
+            longest = min(longest, self._context_tokens)
+        # The last token is generated, never computed.
+        needed = self._blocks.blocks_for(max(longest - 1, len(request.tokens)))
+        if needed > self._blocks.num_blocks:
+            room = self._blocks.num_blocks * self._blocks.block_tokens
+            raise RequestTooLargeError(
+                f"prompt and output may take {longest} tokens, but the KV cache holds {room}: "
+                "shorten the prompt, lower max_tokens or enlarge the KV cache"
+            )
+
+    def _plan_decodes(self) -> tuple[list[Chunk], list[Request], list[Request]]:
+        """Rows of the requests that lack one token, the requests that lack more, the preempted."""
+        chunks: list[Chunk] = []
+        prefilling: list[Request] = []
+        preempted: list[Request] = []
+        block_tokens = self._blocks.block_tokens
+        for request in tuple(self._running.values()):
+            # A victim is never older than the row it makes room for: only rows not yet planned.
+            if request.status is not Status.RUNNING:
+                continue
+            computed = request.num_computed
+            if len(request.tokens) - computed > 1:
+                prefilling.append(request)
+                continue
+            full = computed == len(request.block_ids) * block_tokens
+            if full and not self._make_room(request, preempted):
+                continue
+            chunks.append(Chunk(request, 1, computed))
+        return chunks, prefilling, preempted
+
+    def _make_room(self, request: Request, preempted: list[Request]) -> bool:
+        """Get one more block for a running request; False if it had to be preempted itself."""
+        while not self._blocks.append_block(request):
+            if self._ghosts:
+                self._blocks.release(self._ghosts.pop())
+                continue
+            preempted.append(self._preempt_newest())
+            if preempted[-1] is request:
+                return False
+        return True
+
+    def _plan_prefill(self, request: Request, budget: int, chunks: list[Chunk]) -> int:
+        """Plan as much of a request as the budget allows; returns how many tokens that is."""
+        computed = request.num_computed
+        num_tokens = min(len(request.tokens) - computed, budget)
+        if num_tokens:
+            chunks.append(Chunk(request, num_tokens, computed))
+        return num_tokens
+
+    def _admit(self, now_s: float, budget: int, chunks: list[Chunk]) -> None:
+        """Move waiting requests to the running ones and plan their first chunks.
+
+        A gang comes in as a whole, even where the budget lets some of it start only later.
+        """
+        gang = self._strategy.admission is Admission.GANG
+        if gang and not self._gang_starts(now_s):
+            return
+        limit = self.running_limit
+        while self._waiting and len(self._running) < limit and (budget or gang):
+            request = next(iter(self._waiting.values()))
+            if not self._blocks.allocate(request):
+                break
+            del self._waiting[request.request_id]
+            self._running[request.request_id] = request
+            request.status = Status.RUNNING
+            if request.scheduled_at_s is None:
+                request.scheduled_at_s = now_s
+            budget -= self._plan_prefill(request, budget, chunks)
+
+    def _gang_starts(self, now_s: float) -> bool:
+        if self._running:
+            return False
+        return len(self._waiting) >= self.running_limit or now_s >= self._gang_deadline_s()
+
+    def _gang_deadline_s(self) -> float:
+        oldest = next(iter(self._waiting.values()))
+        assert oldest.queued_at_s is not None
+        return max(oldest.queued_at_s, self._strategy_since_s) + self._strategy.gang_wait_s
+
+    def _preempt_newest(self) -> Request:
+        _, request = self._running.popitem()
+        self._blocks.release(request)
+        request.num_computed = 0
+        request.preemptions += 1
+        request.status = Status.WAITING
+        self._waiting[request.request_id] = request
+        self._waiting.move_to_end(request.request_id, last=False)
+        return request
+
+    def _end(self, request: Request, status: Status, reason: str) -> None:
+        request.status = status
+        request.finish_reason = reason
+
+    def _drop_ghosts(self) -> None:
+        for ghost in self._ghosts:
+            self._blocks.release(ghost)
+        self._ghosts.clear()
