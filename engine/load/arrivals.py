@@ -1,0 +1,86 @@
+"""The laws of the load: when requests arrive, which prompt each asks for, and how long they are."""
+
+from collections.abc import Sequence
+from enum import IntEnum
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+
+
+class Stream(IntEnum):
+    """Independent streams of randomness under one seed: a change in one leaves the others alone."""
+
+    GAPS = 0
+    CHOICES = 1
+    POPULARITY = 2
+    OUTPUT_LENGTHS = 3
+    PROMPT_LENGTHS = 4
+    SAMPLING = 5
+
+
+def random_stream(seed: int, stream: Stream, part: int = 0) -> np.random.Generator:
+    """The generator of one stream, or of one part of it, under `seed` (not negative)."""
+    return np.random.default_rng([seed, int(stream), part])
+
+
+class GapLaw:
+    """Gaps between arrivals at `rate_per_s`: gamma with shape `burstiness` and mean 1 ÷ rate.
+
+    Shape 1 is a Poisson process; the coefficient of variation is 1 ÷ √shape, so below 1 arrivals
+    come in bursts and above 1 more evenly. Raises ValueError unless both are positive.
+    """
+
+    def __init__(self, rate_per_s: float, burstiness: float, random: np.random.Generator) -> None:
+        if rate_per_s <= 0.0 or burstiness <= 0.0:
+            raise ValueError("rate and burstiness must be positive")
+        self._shape = burstiness
+        self._scale_s = 1.0 / (rate_per_s * burstiness)
+        self._random = random
+
+    def next_s(self) -> float:
+        """The next gap, in seconds."""
+        return float(self._random.gamma(self._shape, self._scale_s))
+
+
+class ZipfLaw:
+    """A choice among `count` things: the one of rank r has a weight of r^-`exponent`.
+
+    Exponent 0 is uniform. Which thing has which rank is a permutation drawn from `random`.
+    """
+
+    def __init__(self, count: int, exponent: float, random: np.random.Generator) -> None:
+        weights = np.arange(1, count + 1, dtype=np.float64) ** -exponent
+        self._cumulative: Floats = np.cumsum(weights) / weights.sum()
+        self._by_rank: Ints = random.permutation(count).astype(np.int64)
+
+    def choose(self, uniform: float) -> int:
+        """The thing that `uniform`, drawn from [0, 1), falls on."""
+        rank = int(np.searchsorted(self._cumulative, uniform, side="right"))
+        return int(self._by_rank[min(rank, len(self._by_rank) - 1)])
+
+
+def spread_lengths(least: int, most: int, count: int, random: np.random.Generator) -> Ints:
+    """`count` lengths `[count]`, uniform in `least` … `most` inclusive, in random order.
+
+    Stratified: one length from each of `count` equal parts of the range, so even a few are spread
+    over all of it. Raises ValueError if `most` is less than `least`.
+    """
+    if most < least:
+        raise ValueError(f"no length lies between {least} and {most}")
+    uniform = (np.arange(count) + random.random(count)) / count
+    lengths = least + np.floor(uniform * (most - least + 1)).astype(np.int64)
+    return random.permutation(np.minimum(lengths, most))
+
+
+def fit_tokens(tokens: Sequence[int], length: int) -> list[int]:
+    """`tokens` cut to `length`, or repeated from their beginning until there are `length`.
+
+    A shared beginning stays shared. Raises ValueError for no tokens or a length below 1.
+    """
+    if not tokens or length < 1:
+        raise ValueError(f"{len(tokens)} tokens cannot be made {length} long")
+    repeats = -(-length // len(tokens))
+    return (list(tokens) * repeats)[:length]

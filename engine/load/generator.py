@@ -1,0 +1,132 @@
+"""The load on the engine: says at any moment which requests have arrived by then."""
+
+import heapq
+from collections.abc import Sequence
+
+from ..protocol import LoadSpec
+from .arrivals import GapLaw, Stream, random_stream
+from .prompts import Prompt
+from .sequence import Arrival, RequestSequence
+
+
+class LoadGenerator:
+    """A closed or an open loop, changeable while it runs. Time is always an argument, in seconds.
+
+    Closed loop: each user has one request in the system, and asks for the next one `think_s` after
+    the last ended. Open loop: requests arrive by the spec's law, however many are in the system.
+    With a `limit`, that many requests are made and no more. They are those of `RequestSequence`, in
+    order, whatever the timing, and each arrives when it should have, whenever the worker gets to
+    look. Raises BadInputError for an impossible spec.
+    """
+
+    def __init__(
+        self, spec: LoadSpec, prompts: Sequence[Prompt], now_s: float, limit: int | None = None
+    ) -> None:
+        self._prompts = prompts
+        self._sequence = RequestSequence(spec, prompts)
+        self.spec = spec
+        self._limit = limit
+        self._made = 0
+        self._in_flight = 0
+        self._ready_s: list[float] = []
+        """Closed loop: when each user without a request asks for one; a heap."""
+        self._random = random_stream(spec.seed, Stream.GAPS)
+        self._gaps: GapLaw | None = None
+        self._next_s: float | None = None
+        """Open loop: the next arrival."""
+        self._plan_arrivals(now_s)
+        self._fit_users(now_s)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests made and not yet ended."""
+        return self._in_flight
+
+    @property
+    def made(self) -> int:
+        """Requests made since the start."""
+        return self._made
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether the limit is reached; never without one."""
+        return self._limit is not None and self._made >= self._limit
+
+    def due(self, now_s: float) -> list[Arrival]:
+        """The requests that have arrived since the last call, in order of arrival."""
+        arrivals: list[Arrival] = []
+        while (at_s := self.next_due_s()) is not None and at_s <= now_s:
+            if self._gaps is not None:
+                self._next_s = at_s + self._gaps.next_s()
+            else:
+                heapq.heappop(self._ready_s)
+            arrivals.append(self._sequence.draw(self._made, at_s))
+            self._made += 1
+            self._in_flight += 1
+        return arrivals
+
+    def next_due_s(self) -> float | None:
+        """When the next request arrives; `None` where none will before something else happens."""
+        if self.spec.paused or self.exhausted:
+            return None
+        if self.spec.rate_per_s is not None:
+            return self._next_s
+        return self._ready_s[0] if self._ready_s else None
+
+    def on_done(self, now_s: float) -> None:
+        """A request ended, well or not. In a closed loop its user thinks, or leaves if surplus.
+
+        Raises ValueError where no request is in flight.
+        """
+        if not self._in_flight:
+            raise ValueError("no request is in flight")
+        self._in_flight -= 1
+        if self._users < self._wanted_users:
+            heapq.heappush(self._ready_s, now_s + self.spec.think_s)
+
+    def set_spec(self, spec: LoadSpec, now_s: float) -> None:
+        """Change the load from `now_s` on; requests in flight stay.
+
+        New users ask at once; surplus users leave, those with a request when it ends. Nothing that
+        would have arrived during a pause arrives after it. Raises BadInputError for an impossible
+        spec, and keeps the old one.
+        """
+        self._sequence = RequestSequence(spec, self._prompts)
+        old, self.spec = self.spec, spec
+        if old.seed != spec.seed:
+            self._random = random_stream(spec.seed, Stream.GAPS)
+        resumed = old.paused and not spec.paused
+        if resumed or _arrival_law(old) != _arrival_law(spec):
+            self._plan_arrivals(now_s)
+        if resumed:
+            self._ready_s = [max(ready_s, now_s) for ready_s in self._ready_s]
+        self._fit_users(now_s)
+
+    @property
+    def _users(self) -> int:
+        """Whoever has a request in flight counts as a user, also one from an open loop before."""
+        return len(self._ready_s) + self._in_flight
+
+    @property
+    def _wanted_users(self) -> int:
+        return self.spec.users if self.spec.rate_per_s is None else 0
+
+    def _plan_arrivals(self, now_s: float) -> None:
+        rate_per_s = self.spec.rate_per_s
+        self._gaps = self._next_s = None
+        if rate_per_s:
+            self._gaps = GapLaw(rate_per_s, self.spec.burstiness, self._random)
+            self._next_s = now_s + self._gaps.next_s()
+
+    def _fit_users(self, now_s: float) -> None:
+        missing = self._wanted_users - self._users
+        if missing > 0:
+            self._ready_s += [now_s] * missing
+        elif missing < 0:
+            # The heap may be cut anywhere once it is sorted: those who would have asked last leave.
+            self._ready_s = sorted(self._ready_s)[: max(0, len(self._ready_s) + missing)]
+        heapq.heapify(self._ready_s)
+
+
+def _arrival_law(spec: LoadSpec) -> tuple[float | None, float, int]:
+    return spec.rate_per_s, spec.burstiness, spec.seed

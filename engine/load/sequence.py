@@ -1,0 +1,143 @@
+"""Which requests a load asks for, in which order: a function of the spec alone, not of time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import inf
+
+import numpy as np
+
+from ..errors import BadInputError
+from ..protocol import LoadSpec
+from .arrivals import Floats, Ints, Stream, ZipfLaw, random_stream, spread_lengths
+from .prompts import Prompt
+
+MOST_USERS = 100_000
+MOST_PER_S = 100_000.0
+STEEPEST_ZIPF = 20.0
+
+_CHUNK = 1024
+_LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A request and the moment it arrives. The same prompt always comes with the same settings.
+
+    `prompt_tokens` is the length that the prompt is to be cut or repeated to (`fit_tokens`); `None`
+    is the prompt as it is. `seed` is the sampling seed.
+    """
+
+    arrival_at_s: float
+    number: int
+    prompt_index: int
+    text: str
+    max_tokens: int
+    prompt_tokens: int | None
+    temperature: float
+    top_p: float
+    ignore_eos: bool
+    seed: int
+
+
+class RequestSequence:
+    """The endless sequence of requests of a spec: request k is the same at any time, in any order.
+
+    Lengths and sampling seed belong to the prompt, so that asking for a prompt again is exactly the
+    same request, and a response cache can hit. Raises BadInputError for an impossible spec.
+    """
+
+    def __init__(self, spec: LoadSpec, prompts: Sequence[Prompt]) -> None:
+        check_load(spec)
+        if not prompts:
+            raise BadInputError("there is no prompt to draw from")
+        count = len(prompts)
+        self._spec = spec
+        self._prompts = prompts
+        self._popularity = ZipfLaw(
+            count, spec.zipf_exponent, random_stream(spec.seed, Stream.POPULARITY)
+        )
+        self._output_lengths = spread_lengths(
+            spec.output_tokens_min,
+            spec.output_tokens_max,
+            count,
+            random_stream(spec.seed, Stream.OUTPUT_LENGTHS),
+        )
+        self._prompt_lengths = _prompt_lengths(spec, count)
+        self._seeds: Ints = random_stream(spec.seed, Stream.SAMPLING).integers(
+            _LARGEST_SEED, size=count, dtype=np.int64
+        )
+        self._chunk: tuple[int, Floats] = (-1, np.empty(0))
+
+    def draw(self, number: int, arrival_at_s: float) -> Arrival:
+        """Request `number`, counted from 0, to arrive at `arrival_at_s`."""
+        index = self._popularity.choose(self._uniform(number))
+        lengths = self._prompt_lengths
+        return Arrival(
+            arrival_at_s=arrival_at_s,
+            number=number,
+            prompt_index=index,
+            text=self._prompts[index].text,
+            max_tokens=int(self._output_lengths[index]),
+            prompt_tokens=None if lengths is None else int(lengths[index]),
+            temperature=self._spec.temperature,
+            top_p=self._spec.top_p,
+            ignore_eos=self._spec.ignore_eos,
+            seed=int(self._seeds[index]),
+        )
+
+    def fixed(self, count: int, arrival_at_s: float) -> list[Arrival]:
+        """The first `count` requests, all arriving at once: a fixed set for a bench."""
+        return [self.draw(number, arrival_at_s) for number in range(count)]
+
+    def _uniform(self, number: int) -> float:
+        part, offset = divmod(number, _CHUNK)
+        if self._chunk[0] != part:
+            random = random_stream(self._spec.seed, Stream.CHOICES, part)
+            self._chunk = (part, random.random(_CHUNK))
+        return float(self._chunk[1][offset])
+
+
+def _prompt_lengths(spec: LoadSpec, count: int) -> Ints | None:
+    least, most = spec.prompt_tokens_min, spec.prompt_tokens_max
+    if least is None or most is None:
+        return None
+    random = random_stream(spec.seed, Stream.PROMPT_LENGTHS)
+    return spread_lengths(least, most, count, random)
+
+
+def check_load(spec: LoadSpec) -> None:
+    """Raise BadInputError, naming the setting, if no load can be like this."""
+    least, most = spec.prompt_tokens_min, spec.prompt_tokens_max
+    rate_per_s = spec.rate_per_s
+    rules = (
+        (0 <= spec.users <= MOST_USERS, f"users must be 0 to {MOST_USERS}, not {spec.users}"),
+        (0.0 <= spec.think_s < inf, f"think time must be 0 s or more, not {spec.think_s:g}"),
+        (
+            rate_per_s is None or 0.0 <= rate_per_s <= MOST_PER_S,
+            f"the rate must be 0 to {MOST_PER_S:g} requests per second, not {rate_per_s}",
+        ),
+        (0.0 < spec.burstiness < inf, f"burstiness must be above 0, not {spec.burstiness:g}"),
+        (
+            0.0 <= spec.zipf_exponent <= STEEPEST_ZIPF,
+            f"the Zipf exponent must be 0 to {STEEPEST_ZIPF:g}, not {spec.zipf_exponent:g}",
+        ),
+        (
+            1 <= spec.output_tokens_min <= spec.output_tokens_max,
+            "output tokens must be a range from 1 or more upwards, not "
+            f"{spec.output_tokens_min} to {spec.output_tokens_max}",
+        ),
+        (
+            (least is None) == (most is None),
+            "prompt tokens need both ends of their range, or none",
+        ),
+        (
+            least is None or most is None or 1 <= least <= most,
+            f"prompt tokens must be a range from 1 or more upwards, not {least} to {most}",
+        ),
+        (0.0 <= spec.temperature < inf, f"temperature must be 0 or more, not {spec.temperature:g}"),
+        (0.0 < spec.top_p <= 1.0, f"top-p must be above 0 and at most 1, not {spec.top_p:g}"),
+        (spec.seed >= 0, f"the seed must be 0 or more, not {spec.seed}"),
+    )
+    for holds, problem in rules:
+        if not holds:
+            raise BadInputError(problem)

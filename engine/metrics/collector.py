@@ -1,0 +1,208 @@
+"""Every figure of the engine from one place: the worker reports events and asks for answers."""
+
+from ..protocol import (
+    RATE_SPAN_S,
+    Accounting,
+    HitRates,
+    Latency,
+    Queue,
+    Roofline,
+    SwitchEffect,
+    Throughput,
+    Window,
+)
+from .effect import SwitchTracker
+from .hits import HitMeter
+from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .little import LittleMeter
+from .roofline import fraction_of_ceiling
+from .throughput import ThroughputMeter, Totals
+from .windows import WindowedCounter
+
+
+class Metrics:
+    """The measurements of one session, or of one cell of a bench, since `start_s`.
+
+    All times are on the engine's monotonic clock, in seconds.
+    """
+
+    def __init__(self, start_s: float) -> None:
+        self._start_s = start_s
+        self._submitted = 0
+        self._finished = 0
+        self._failed = 0
+        self._generated = 0
+        self._throughput = ThroughputMeter(start_s)
+        self._latency = LatencyWindows()
+        self._little = LittleMeter(start_s)
+        self._hits = HitMeter(start_s)
+        self._switches = SwitchTracker(start_s)
+        self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
+        self._flops = WindowedCounter(start_s, capacity_s=10.0)
+
+    def on_submitted(self, now_s: float, arrival_at_s: float | None = None) -> None:
+        """A request is in the system, since `arrival_at_s` if that was before it was noticed."""
+        self._submitted += 1
+        self._throughput.on_arrival(now_s)
+        self._little.on_arrival(now_s, arrival_at_s)
+
+    def on_step(
+        self,
+        now_s: float,
+        *,
+        prefill_tokens: int = 0,
+        decode_tokens: int = 0,
+        cached_tokens: int = 0,
+        rows: int = 0,
+        ghost_rows: int = 0,
+        bytes_read: float = 0.0,
+        flops: float = 0.0,
+    ) -> None:
+        """A step of the engine ended.
+
+        `prefill_tokens`: prompt tokens computed, again after a preemption. `decode_tokens`: tokens
+        generated, the first of a request included. `cached_tokens`: prompt tokens that requests
+        scheduled in this step took from the prefix cache. `rows`: sequences in the batch,
+        `ghost_rows` of them finished before. `bytes_read`, `flops`: from `roofline.step_bytes` and
+        `step_flops`.
+        """
+        self._throughput.on_step(
+            now_s,
+            prefill_tokens=prefill_tokens,
+            decode_tokens=decode_tokens,
+            cached_tokens=cached_tokens,
+            rows=rows,
+            ghost_rows=ghost_rows,
+        )
+        self._generated += decode_tokens
+        self._switches.on_decode(decode_tokens, now_s)
+        self._bytes_read.add(bytes_read, now_s)
+        self._flops.add(flops, now_s)
+
+    def on_finished(
+        self, request: Timed, now_s: float, *, from_response_cache: bool = False
+    ) -> RequestLatency:
+        """A request ended as it should; its latencies are returned.
+
+        Raises ValueError where more requests end than were submitted.
+        """
+        self._leave(now_s, request.arrival_at_s)
+        self._finished += 1
+        cached_tokens = request.num_output_tokens if from_response_cache else 0
+        self._throughput.on_ended(now_s, cached_tokens=cached_tokens)
+        latency = request_latency(request, now_s, from_response_cache=from_response_cache)
+        self._latency.record(latency, now_s)
+        self._switches.on_ended(latency, request.arrival_at_s, now_s)
+        return latency
+
+    def on_failed(self, now_s: float, arrival_at_s: float | None = None) -> None:
+        """A request ended without its answer: it counts as failed and has no latency.
+
+        Raises ValueError where more requests end than were submitted.
+        """
+        self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
+        self._failed += 1
+
+    def on_cache_lookup(
+        self,
+        now_s: float,
+        *,
+        response_hit: bool | None = None,
+        prefix_hit_tokens: int = 0,
+        prefix_queried_tokens: int = 0,
+    ) -> None:
+        """The response cache was asked (`response_hit` is given), the prefix cache, or both."""
+        if response_hit is not None:
+            self._hits.on_response_lookup(response_hit, now_s)
+        if prefix_queried_tokens:
+            self._hits.on_prefix_lookup(prefix_hit_tokens, prefix_queried_tokens, now_s)
+
+    def on_memory(self, used_bytes: int, now_s: float) -> None:
+        """What the process holds on the device: report it with every frame."""
+        self._switches.on_memory(used_bytes, now_s)
+
+    def on_switch(
+        self, kind: str, old: str, new: str, now_s: float, began_at_s: float | None = None
+    ) -> None:
+        """A switch of `strategy`, `precision` or `load` took effect, begun at `began_at_s`."""
+        self._switches.on_switch(kind, old, new, now_s, began_at_s)
+
+    def throughput(self, now_s: float) -> Throughput:
+        """Rates over the last `RATE_SPAN_S`."""
+        return self._throughput.throughput(now_s)
+
+    def totals(self, now_s: float) -> Totals:
+        """Tokens, steps and requests since the start."""
+        return self._throughput.totals(now_s)
+
+    def latency(self, now_s: float) -> dict[Window, Latency]:
+        """The six latencies over every window."""
+        return self._latency.all_windows(now_s)
+
+    def session_latency(self, now_s: float) -> Latency:
+        """The six latencies of all requests since the start."""
+        return self._latency.latency(Window.SESSION, now_s)
+
+    def hit_rates(self, now_s: float) -> dict[Window, HitRates]:
+        """Hit rates of both caches over every window."""
+        return self._hits.rates(now_s)
+
+    def session_hit_rates(self, now_s: float) -> HitRates:
+        """Hit rates of both caches since the start."""
+        return self._hits.session(now_s)
+
+    def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
+        """The scheduler's counts beside Little's law over the last ten seconds."""
+        return Queue(
+            running=running,
+            waiting=waiting,
+            mean_in_system=self._little.mean_in_system(now_s),
+            arrival_rate_times_residence=self._little.rate_times_residence(now_s),
+            preemptions=preemptions,
+        )
+
+    def accounting(self) -> Accounting:
+        """Where every request went: submitted = finished + failed + in system."""
+        return Accounting(
+            submitted=self._submitted,
+            finished=self._finished,
+            failed=self._failed,
+            in_system=self.in_system,
+        )
+
+    def roofline(
+        self,
+        now_s: float,
+        *,
+        copy_bytes_per_s: float | None,
+        matmul_flops_per_s: float | None,
+        span_s: float = RATE_SPAN_S,
+    ) -> Roofline:
+        """MBU and MFU over the last `span_s`; `None` without the measured ceiling."""
+        return Roofline(
+            mbu=fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s),
+            mfu=fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s),
+        )
+
+    def switch_effect(self, now_s: float) -> SwitchEffect | None:
+        """What the last switch changed; `None` where there was none."""
+        return self._switches.effect(now_s)
+
+    @property
+    def in_system(self) -> int:
+        """Requests submitted and not yet ended."""
+        return self._submitted - self._finished - self._failed
+
+    @property
+    def generated_tokens_total(self) -> int:
+        """Tokens generated since the start, without those that a cache gave."""
+        return self._generated
+
+    def uptime_s(self, now_s: float) -> float:
+        """Seconds since the start."""
+        return now_s - self._start_s
+
+    def _leave(self, now_s: float, arrival_at_s: float) -> None:
+        if not self.in_system:
+            raise ValueError("more requests ended than were submitted")
+        self._little.on_departure(now_s, now_s - arrival_at_s)

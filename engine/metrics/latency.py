@@ -1,0 +1,153 @@
+"""The six latencies of a request, and their percentiles per window.
+
+Latency is what the client sees: it starts at the arrival, and a first byte that is delivered with
+the last one came with the last one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..protocol import Distribution, Latency, Percentiles, Window
+from .histogram import Durations, LogHistogram
+from .windows import WindowedHistogram
+
+QUANTILES = (0.50, 0.95, 0.99)
+
+
+class Timed(Protocol):
+    """What the latencies need of a request: its timestamps, on the engine's monotonic clock.
+
+    `first_byte_at_s` is when the client got its first byte; `None` where delivery is at the end.
+    """
+
+    @property
+    def arrival_at_s(self) -> float: ...
+    @property
+    def queued_at_s(self) -> float | None: ...
+    @property
+    def scheduled_at_s(self) -> float | None: ...
+    @property
+    def first_token_at_s(self) -> float | None: ...
+    @property
+    def first_byte_at_s(self) -> float | None: ...
+    @property
+    def last_token_at_s(self) -> float | None: ...
+    @property
+    def token_times_s(self) -> Sequence[float]: ...
+    @property
+    def num_output_tokens(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RequestLatency:
+    """The latencies of one request, in seconds; `None` where the request has no such latency.
+
+    `itl_s` `[n - 1]` are the gaps between its tokens.
+    """
+
+    e2e_s: float
+    ttfb_s: float
+    ttft_s: float | None
+    tpot_s: float | None
+    queue_s: float | None
+    itl_s: Durations
+
+
+_NO_GAPS: Durations = np.empty(0)
+
+
+def request_latency(
+    request: Timed, ended_at_s: float, *, from_response_cache: bool = False
+) -> RequestLatency:
+    """The latencies of a request that ended at `ended_at_s`.
+
+    E2E ends with the last token, or at `ended_at_s` where no token was made for this request. A hit
+    in the response cache has a first byte and an end, but no queue and no tokens of its own.
+    """
+    last_at_s = ended_at_s if request.last_token_at_s is None else request.last_token_at_s
+    byte_at_s = last_at_s if request.first_byte_at_s is None else request.first_byte_at_s
+    e2e_s = last_at_s - request.arrival_at_s
+    ttfb_s = min(byte_at_s, last_at_s) - request.arrival_at_s
+    if from_response_cache:
+        return RequestLatency(e2e_s, ttfb_s, None, None, None, _NO_GAPS)
+    ttft_s = _since(request.arrival_at_s, request.first_token_at_s)
+    tokens = request.num_output_tokens
+    return RequestLatency(
+        e2e_s=e2e_s,
+        ttfb_s=ttfb_s,
+        ttft_s=ttft_s,
+        tpot_s=None if ttft_s is None or tokens < 2 else (e2e_s - ttft_s) / (tokens - 1),
+        queue_s=_since(request.queued_at_s, request.scheduled_at_s),
+        itl_s=np.diff(np.asarray(request.token_times_s, dtype=np.float64)),
+    )
+
+
+def _since(start_s: float | None, end_s: float | None) -> float | None:
+    return None if start_s is None or end_s is None else end_s - start_s
+
+
+class LatencyWindows:
+    """The six latencies of the requests that ended, over each window.
+
+    A request enters all of them at the moment it ends.
+    """
+
+    def __init__(self) -> None:
+        self._ttft = WindowedHistogram()
+        self._ttfb = WindowedHistogram()
+        self._tpot = WindowedHistogram()
+        self._itl = WindowedHistogram()
+        self._e2e = WindowedHistogram()
+        self._queue = WindowedHistogram()
+
+    def record(self, latency: RequestLatency, now_s: float) -> None:
+        """Take in a request that ended at `now_s`."""
+        self._e2e.add(latency.e2e_s, now_s)
+        self._ttfb.add(latency.ttfb_s, now_s)
+        if latency.ttft_s is not None:
+            self._ttft.add(latency.ttft_s, now_s)
+        if latency.tpot_s is not None:
+            self._tpot.add(latency.tpot_s, now_s)
+        if latency.queue_s is not None:
+            self._queue.add(latency.queue_s, now_s)
+        self._itl.add_many(latency.itl_s, now_s)
+
+    def latency(self, window: Window, now_s: float) -> Latency:
+        """The six over one window."""
+        return Latency(
+            ttft=percentiles(self._ttft.view(window, now_s)),
+            ttfb=percentiles(self._ttfb.view(window, now_s)),
+            tpot=percentiles(self._tpot.view(window, now_s)),
+            itl=percentiles(self._itl.view(window, now_s)),
+            e2e=percentiles(self._e2e.view(window, now_s)),
+            queue=percentiles(self._queue.view(window, now_s)),
+        )
+
+    def all_windows(self, now_s: float) -> dict[Window, Latency]:
+        """The six over every window."""
+        return {window: self.latency(window, now_s) for window in Window}
+
+
+def percentiles(histogram: LogHistogram) -> Percentiles | None:
+    """A histogram of seconds as percentiles in milliseconds; `None` where it is empty."""
+    mean_s = histogram.mean_s
+    if mean_s is None:
+        return None
+    p50_s, p95_s, p99_s = histogram.quantiles(QUANTILES)
+    return Percentiles(
+        count=histogram.count,
+        mean_ms=mean_s * 1e3,
+        p50_ms=p50_s * 1e3,
+        p95_ms=p95_s * 1e3,
+        p99_ms=p99_s * 1e3,
+    )
+
+
+def distribution(found: Percentiles | None) -> Distribution | None:
+    """Percentiles in the form that a bench cell carries."""
+    if found is None:
+        return None
+    return Distribution(mean=found.mean_ms, p50=found.p50_ms, p95=found.p95_ms, p99=found.p99_ms)

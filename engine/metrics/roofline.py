@@ -1,0 +1,80 @@
+"""How far the engine is from the hardware's limits: formulas only, no measuring.
+
+The ceilings are measured on the device itself: its copy bandwidth (read plus write) and its matmul
+peak at the precision that is served. MFU after PaLM (Chowdhery et al., 2022, appendix B): FLOPs
+that the model needs, not those that the program spent.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecoderShape:
+    """The dimensions of a Llama-like decoder that its work depends on."""
+
+    layers: int
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    vocabulary: int
+
+    @property
+    def layer_matmul_parameters(self) -> int:
+        """Weights of all layers that a token is multiplied with: q, k, v, o, gate, up and down."""
+        attention = 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
+        return self.layers * (attention + 3 * self.hidden * self.intermediate)
+
+    @property
+    def head_matmul_parameters(self) -> int:
+        """Weights of the LM head, also where it shares them with the embedding."""
+        return self.hidden * self.vocabulary
+
+    def kv_bytes_per_token(self, bytes_per_value: float) -> float:
+        """Bytes of one token's keys and values in all layers."""
+        return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
+
+
+def step_flops(shape: DecoderShape, *, tokens: int, attended: int, logit_rows: int) -> int:
+    """FLOPs that a step needs: two for each multiply-add.
+
+    `tokens` went through the layers. `attended` is the sum over them of the positions that each one
+    looked at, itself included; a position costs a dot product and a weighted sum per query head.
+    `logit_rows` went through the LM head.
+    """
+    attention = 4 * shape.layers * shape.heads * shape.head_dim * attended
+    layers = 2 * shape.layer_matmul_parameters * tokens
+    return layers + attention + 2 * shape.head_matmul_parameters * logit_rows
+
+
+def attended_positions(start: int, count: int) -> int:
+    """Positions looked at by `count` tokens of one sequence that start at position `start`, from 0.
+
+    Causal attention: the token at position p looks at p + 1 positions.
+    """
+    return count * start + count * (count + 1) // 2
+
+
+def step_bytes(weight_bytes: int, kv_bytes_per_token: float, context_tokens: int) -> float:
+    """Bytes that a step must read: the matmul weights once, and the KV cache of its sequences.
+
+    `weight_bytes` is what the weights occupy at the precision served, without the embedding table,
+    of which a step reads only some rows. `context_tokens` is summed over the step's sequences.
+    """
+    return weight_bytes + kv_bytes_per_token * context_tokens
+
+
+def fraction_of_ceiling(amount_per_s: float, ceiling_per_s: float | None) -> float | None:
+    """MBU from bytes per second, MFU from FLOPs per second; `None` without a measured ceiling."""
+    return amount_per_s / ceiling_per_s if ceiling_per_s else None
+
+
+def joules_per_token(before_j: float | None, after_j: float | None, tokens: int) -> float | None:
+    """Energy per generated token, from NVML's energy counter before and after.
+
+    `None` without the counter, without tokens, or when the counter started again in between.
+    """
+    if before_j is None or after_j is None or tokens <= 0 or after_j < before_j:
+        return None
+    return (after_j - before_j) / tokens

@@ -1,0 +1,182 @@
+"""What happened over the last seconds: histograms, counters and integrals that forget.
+
+Time is always an argument, on one monotonic clock, and never read here. A time earlier than one
+already seen counts as that one. Both kinds work in slots, so that adding is cheap and forgetting
+costs nothing per sample.
+"""
+
+import math
+from collections import deque
+
+from ..protocol import WINDOW_SECONDS, Window
+from .histogram import Durations, LogHistogram, Sparse
+
+HISTOGRAM_SLOT_S = 0.5
+COUNTER_SLOT_S = 0.1
+
+
+class _Span:
+    """The closed slots inside one window, and their sum kept up to date."""
+
+    __slots__ = ("merged", "slots", "width")
+
+    def __init__(self, window: Window, slot_s: float) -> None:
+        seconds = WINDOW_SECONDS[window]
+        self.width = None if math.isinf(seconds) else round(seconds / slot_s)
+        self.merged = LogHistogram()
+        self.slots: deque[tuple[int, Sparse]] = deque()
+
+    def close(self, number: int, part: Sparse) -> None:
+        self.merged.add_sparse(part)
+        if self.width is not None:
+            self.slots.append((number, part))
+
+    def expire(self, number: int) -> None:
+        """Forget the slots that are outside the window while slot `number` is filling."""
+        if self.width is None or not self.slots or self.slots[0][0] > number - self.width:
+            return
+        while self.slots and self.slots[0][0] <= number - self.width:
+            self.merged.subtract_sparse(self.slots.popleft()[1])
+        self.merged.total_s = math.fsum(part.total_s for _, part in self.slots)
+
+
+class WindowedHistogram:
+    """A histogram for each `Window`.
+
+    A window of W seconds holds the slot that is filling and those before it, W ÷ `slot_s` in all:
+    nothing older than W, and everything younger than W - `slot_s`.
+    """
+
+    def __init__(self, slot_s: float = HISTOGRAM_SLOT_S) -> None:
+        self._slot_s = slot_s
+        self._number: int | None = None
+        self._filling = LogHistogram()
+        self._spans = {window: _Span(window, slot_s) for window in Window}
+
+    def add(self, duration_s: float, now_s: float) -> None:
+        """Count one duration, in seconds, at `now_s`."""
+        self._advance(now_s)
+        self._filling.add(duration_s)
+
+    def add_many(self, durations_s: Durations, now_s: float) -> None:
+        """Count `durations_s` `[n]`, in seconds, at `now_s`."""
+        self._advance(now_s)
+        self._filling.add_many(durations_s)
+
+    def view(self, window: Window, now_s: float) -> LogHistogram:
+        """What the window holds at `now_s`, as a histogram of the caller's own."""
+        self._advance(now_s)
+        merged = self._spans[window].merged.copy()
+        merged.merge(self._filling)
+        return merged
+
+    def _advance(self, now_s: float) -> None:
+        number = math.floor(now_s / self._slot_s)
+        if self._number is None:
+            self._number = number
+        if number <= self._number:
+            return
+        if self._filling.count:
+            part = self._filling.sparse()
+            for span in self._spans.values():
+                span.close(self._number, part)
+            self._filling = LogHistogram()
+        for span in self._spans.values():
+            span.expire(number)
+        self._number = number
+
+
+class WindowedCounter:
+    """A running total that also knows what it was: amounts and rates over any recent span.
+
+    Adding is O(1). A span is cut to whole slots at its far end and divided by the time that it then
+    covers, so a rate is not biased by the cut. Spans from `slot_s` to `capacity_s`, or infinite for
+    all since `start_s`; another raises ValueError.
+    """
+
+    def __init__(
+        self, start_s: float, *, slot_s: float = COUNTER_SLOT_S, capacity_s: float = 300.0
+    ) -> None:
+        self.total = 0.0
+        self._start_s = start_s
+        self._slot_s = slot_s
+        self._capacity_s = capacity_s
+        self._number = math.floor(start_s / slot_s)
+        self._size = math.ceil(capacity_s / slot_s) + 2
+        self._at_slot_start = [0.0] * self._size
+
+    def add(self, amount: float, now_s: float) -> None:
+        """Add `amount` at `now_s`."""
+        self._advance(now_s)
+        self.total += amount
+
+    def over(self, span_s: float, now_s: float) -> tuple[float, float]:
+        """The amount added in the last `span_s` seconds, and the seconds that it stands for."""
+        return self.between(now_s - span_s, now_s, now_s)
+
+    def rate(self, span_s: float, now_s: float) -> float:
+        """Amount per second over the last `span_s` seconds, or since the start if that is less."""
+        amount, covered_s = self.over(span_s, now_s)
+        return amount / max(covered_s, self._slot_s)
+
+    def between(self, from_s: float, to_s: float, now_s: float) -> tuple[float, float]:
+        """The amount added from `from_s` to `to_s`, and the seconds from one to the other.
+
+        Each end is moved to the start of a slot, forward to the next one and back to the last;
+        `to_s == now_s` is exact.
+        """
+        self._advance(now_s)
+        if from_s <= self._start_s:
+            from_s, at_from = self._start_s, 0.0
+        else:
+            from_s, at_from = self._value_at(math.ceil(from_s / self._slot_s))
+        if to_s >= now_s:
+            to_s, at_to = now_s, self.total
+        else:
+            to_s, at_to = self._value_at(math.floor(to_s / self._slot_s))
+        return at_to - at_from, max(0.0, to_s - from_s)
+
+    def _value_at(self, number: int) -> tuple[float, float]:
+        number = min(number, self._number)
+        if number <= self._number - self._size:
+            raise ValueError(f"only the last {self._capacity_s:g} s are kept")
+        return number * self._slot_s, self._at_slot_start[number % self._size]
+
+    def _advance(self, now_s: float) -> None:
+        number = math.floor(now_s / self._slot_s)
+        for entered in range(max(self._number, number - self._size) + 1, number + 1):
+            self._at_slot_start[entered % self._size] = self._total_at(entered * self._slot_s)
+        self._number = max(self._number, number)
+
+    def _total_at(self, at_s: float) -> float:
+        """The total at `at_s`, between the last event and now."""
+        return self.total
+
+
+class WindowedIntegral(WindowedCounter):
+    """The integral of a level over time, and so its time average over any recent span."""
+
+    def __init__(
+        self, start_s: float, *, slot_s: float = COUNTER_SLOT_S, capacity_s: float = 300.0
+    ) -> None:
+        super().__init__(start_s, slot_s=slot_s, capacity_s=capacity_s)
+        self.level = 0.0
+        self._at_s = start_s
+
+    def set_level(self, level: float, now_s: float) -> None:
+        """From `now_s` on the level is `level`."""
+        self._advance(now_s)
+        self.level = level
+
+    def mean(self, span_s: float, now_s: float) -> float | None:
+        """The time average over the last `span_s` seconds; `None` before any time has passed."""
+        area, covered_s = self.over(span_s, now_s)
+        return area / covered_s if covered_s > 0.0 else None
+
+    def _advance(self, now_s: float) -> None:
+        super()._advance(now_s)
+        self.total = self._total_at(now_s)
+        self._at_s = max(self._at_s, now_s)
+
+    def _total_at(self, at_s: float) -> float:
+        return self.total + self.level * max(0.0, at_s - self._at_s)
