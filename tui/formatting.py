@@ -5,6 +5,8 @@ Every function takes `None` (and not-a-number) for a figure that is missing and 
 """
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeGuard
 
 MISSING = "--"
@@ -159,3 +161,41 @@ def _stepped(value: float, base: float, units: tuple[str, ...], gap: str) -> str
     scaled = value / base**step
     digits = 0 if scaled == 0 else _decimals(abs(scaled), (9.995, 99.95))
     return f"{scaled:.{digits}f}{gap}{units[step]}"
+
+
+def _trimmed(value: float, unit: str) -> str:
+    return f"{value:.3g}{unit}"
+
+
+def _axis_number(value: float) -> str:
+    step = _step_of(value, 1000.0, len(_DECIMAL_STEPS))
+    return _trimmed(value / 1000.0**step, _DECIMAL_STEPS[step])
+
+
+def _axis_bytes(value: float) -> str:
+    step = _step_of(value, 1024.0, len(_BINARY_STEPS))
+    return _trimmed(value / 1024.0**step, _BINARY_STEPS[step][0])
+
+
+def _axis_milliseconds(value_ms: float) -> str:
+    if abs(value_ms) < 999.5:
+        return _trimmed(value_ms, "ms") if value_ms else "0"
+    return _trimmed(value_ms / 1000.0, "s") if abs(value_ms) < 999_500 else span(value_ms / 1000.0)
+
+
+def _axis_percent(fraction: float) -> str:
+    return _trimmed(fraction * 100.0, "%")
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a chart writes its values: `text` for a value, `axis` short for a round axis label."""
+
+    text: Callable[[float | None], str]
+    axis: Callable[[float], str]
+
+
+NUMBER = Unit(si, _axis_number)
+MILLISECONDS = Unit(milliseconds, _axis_milliseconds)
+FRACTION = Unit(percent, _axis_percent)
+BYTES = Unit(binary_bytes, _axis_bytes)

@@ -126,7 +126,7 @@ ASCII = Glyphs(
     legend_line="-",
     legend_dashed="=",
     legend_dotted=":",
-    legend_area="#",
+    legend_area="|",
 )
 
 GLYPH_SETS: dict[str, Glyphs] = {"unicode": UNICODE, "ascii": ASCII}

@@ -1,0 +1,154 @@
+"""A line chart over time in braille, repainting only the cells that changed."""
+
+import math
+from collections.abc import Sequence
+
+from rich.style import Style
+from textual import events
+from textual.strip import Strip
+
+from ..look import Look
+from .canvas import HIGHLIGHT, INKS, Canvas
+from .inked import Inked
+from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View, paint
+from .scale import StableScale
+from .segments import runs
+
+LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
+"""What a chart of a whole session spans: steps, so that it does not creep at every tick."""
+
+
+class BrailleChart(Inked):
+    """Curves over a true time base, with marks, thresholds and a cursor.
+
+    Hand it everything it shows with `set_data`, as often as you like: only cells that differ
+    from the last time are sent to the terminal. `now_s` and all times are on one clock, which
+    `Settings.clock` turns into text.
+    """
+
+    DEFAULT_CSS = """
+    BrailleChart { height: 1fr; width: 1fr; min-height: 1; }
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        id: str | None = None,  # noqa: A002 (Textual's name for it)
+        classes: str | None = None,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.settings = settings or Settings()
+        self._view: View | None = None
+        self._canvas = Canvas.blank(0, 0)
+        self._scale = StableScale()
+        self._styles: list[Style] = []
+
+    def set_data(
+        self,
+        series: Sequence[Series],
+        *,
+        now_s: float,
+        span_s: float,
+        end_s: float | None = None,
+        marks: Sequence[Mark] = (),
+        thresholds: Sequence[Threshold] = (),
+        cursor_s: float | None = None,
+    ) -> None:
+        """Show `span_s` of time up to `end_s` (`None`: up to now). An infinite span shows all."""
+        end = now_s if end_s is None else end_s
+        self._view = View(
+            series=tuple(series),
+            now_s=now_s,
+            span_s=span_s if math.isfinite(span_s) else _whole_span(series, end),
+            end_s=end,
+            marks=tuple(marks),
+            thresholds=tuple(thresholds),
+            cursor_s=cursor_s,
+        )
+        self._repaint()
+
+    def time_at(self, x: int) -> float | None:
+        """The moment under a column of the widget; `None` beside the plot."""
+        if self._view is None:
+            return None
+        layout = self._layout()
+        if not layout.left <= x < layout.left + layout.width:
+            return None
+        sampled = Sampled.of(self._view, layout.width, self.settings.gap_s)
+        return sampled.base.time_of(x - layout.left)
+
+    @property
+    def step_s(self) -> float | None:
+        """The time that one column spans: a step of the cursor."""
+        if self._view is None or not self.size.width:
+            return None
+        return self._view.span_s / self._layout().width
+
+    def forget_scale(self) -> None:
+        """Let the value axis fit the next data at once, after a change of what is shown."""
+        self._scale.forget()
+
+    def render_line(self, y: int) -> Strip:
+        canvas = self._canvas
+        if y >= canvas.height:
+            return Strip.blank(self.size.width)
+        styles = self._ink_styles()
+        return Strip(runs(canvas.row(y), [styles[ink] for ink in canvas.inks[y]]), canvas.width)
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self._repaint()
+
+    def look_changed(self) -> None:
+        self._styles = []
+        self._repaint()
+
+    def _layout(self) -> Layout:
+        return Layout.fit(self.size.width, self.size.height, legend=self.settings.legend)
+
+    def _repaint(self) -> None:
+        """Paint anew and have the terminal repaint what differs."""
+        width, height = self.size
+        if not width or not height:
+            return
+        canvas = Canvas.blank(width, height)
+        if self._view is not None:
+            layout = self._layout()
+            sampled = Sampled.of(self._view, layout.width, self.settings.gap_s)
+            top = self._top(sampled.peak, self._view.now_s)
+            paint(self._view, sampled, self.settings, layout, top, self.look.glyphs, canvas)
+        before, self._canvas = self._canvas, canvas
+        if before.characters.shape != canvas.characters.shape:
+            self.refresh()
+        elif regions := canvas.changed_since(before):
+            self.refresh(*regions)
+
+    def _top(self, peak: float | None, now_s: float) -> float:
+        if self.settings.top is not None:
+            return self.settings.top
+        if peak is not None:
+            peak = max(peak, self.settings.least_top)
+        return self._scale.update(peak, now_s)
+
+    def _ink_styles(self) -> list[Style]:
+        """Styles by ink id, as the canvas counts them."""
+        if not self._styles:
+            self._styles = _styles_of(self.look)
+        return self._styles
+
+
+def _styles_of(look: Look) -> list[Style]:
+    styles = [Style.null()] * 256
+    for index, ink in enumerate(INKS):
+        styles[index] = look.styles[ink]
+        styles[index | HIGHLIGHT] = look.styles[ink] + look.cursor_column
+    return styles
+
+
+def _whole_span(series: Sequence[Series], end_s: float) -> float:
+    """A round span that holds all the data up to `end_s`."""
+    oldest = min((float(one.times_s[0]) for one in series if len(one.times_s)), default=end_s)
+    for span_s in LONG_SPANS_S:
+        if end_s - oldest <= span_s:
+            return span_s
+    return math.ceil((end_s - oldest) / LONG_SPANS_S[-1]) * LONG_SPANS_S[-1]

@@ -1,0 +1,31 @@
+"""The base of widgets that paint with inks: follows the app's theme."""
+
+from textual.theme import Theme
+from textual.widget import Widget
+
+from ..look import Look
+from ..theme import look_of
+
+
+class Inked(Widget):
+    """A widget that paints itself with the look of the theme in use."""
+
+    _look: Look | None = None
+
+    @property
+    def look(self) -> Look:
+        """The look to paint with."""
+        if self._look is None:
+            self._look = look_of(self.app)
+        return self._look
+
+    def on_mount(self) -> None:
+        self.app.theme_changed_signal.subscribe(self, self._follow_theme)
+
+    def _follow_theme(self, _theme: Theme) -> None:
+        self._look = None
+        self.look_changed()
+        self.refresh()
+
+    def look_changed(self) -> None:
+        """The theme is another one: forget what was made with the old one."""

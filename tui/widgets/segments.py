@@ -1,0 +1,115 @@
+"""Lines of inked text, and the strips that a terminal gets: the step between meaning and style."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
+from textual.strip import Strip
+
+from ..look import Ink, Look
+
+
+class Piece(NamedTuple):
+    """Some text in one ink."""
+
+    text: str
+    ink: Ink = Ink.TEXT
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of a widget: pieces from left to right."""
+
+    pieces: tuple[Piece, ...] = ()
+
+    @classmethod
+    def of(cls, *pieces: "str | Piece | Line") -> "Line":
+        """Join strings (in the ink for text), pieces and other lines."""
+        joined: list[Piece] = []
+        for piece in pieces:
+            if isinstance(piece, Line):
+                joined += piece.pieces
+            elif piece:
+                joined.append(piece if isinstance(piece, Piece) else Piece(piece))
+        return cls(tuple(piece for piece in joined if piece.text))
+
+    def __add__(self, other: "Line") -> "Line":
+        return Line(self.pieces + other.pieces)
+
+    @property
+    def plain(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def width(self) -> int:
+        """Terminal cells."""
+        return sum(cell_len(piece.text) for piece in self.pieces)
+
+    def fitted(self, width: int) -> "Line":
+        """Cut or padded with spaces to `width` cells."""
+        missing = width - self.width
+        if missing >= 0:
+            return self + Line((Piece(" " * missing),)) if missing else self
+        kept: list[Piece] = []
+        room = width
+        for piece in self.pieces:
+            text = _head(piece.text, room)
+            kept.append(Piece(text, piece.ink))
+            room -= cell_len(text)
+            if len(text) < len(piece.text):
+                break
+        return Line((*kept, Piece(" " * room))) if room else Line(tuple(kept))
+
+    def strip(self, look: Look, width: int) -> Strip:
+        """What the terminal gets, exactly `width` cells."""
+        segments = [
+            Segment(piece.text, look.styles[piece.ink]) for piece in self.fitted(width).pieces
+        ]
+        return Strip(segments, width)
+
+    def rich(self, look: Look) -> Text:
+        """The same as a rich text, for widgets that take one."""
+        return Text.assemble(*((piece.text, look.styles[piece.ink]) for piece in self.pieces))
+
+
+def spread(left: Line, right: Line, width: int, *, gap: int = 1) -> Line:
+    """`left` and `right` at the two ends of `width` cells; the left one gives way."""
+    room = max(0, width - right.width - gap)
+    if right.width > width:
+        return right.fitted(width)
+    return left.fitted(room) + Line.of(Piece(" " * (width - room - right.width))) + right
+
+
+def joined(lines: Iterable[Line], separator: Line) -> Line:
+    """Lines one after the other with `separator` between them."""
+    pieces: list[Piece] = []
+    for line in lines:
+        if pieces:
+            pieces += separator.pieces
+        pieces += line.pieces
+    return Line(tuple(pieces))
+
+
+def runs(characters: str, styles: Sequence[Style]) -> list[Segment]:
+    """Segments of a row given character by character, one for each run of the same style."""
+    segments: list[Segment] = []
+    start = 0
+    for index in range(1, len(characters) + 1):
+        if index == len(characters) or styles[index] is not styles[start]:
+            segments.append(Segment(characters[start:index], styles[start]))
+            start = index
+    return segments
+
+
+def _head(text: str, width: int) -> str:
+    """As much of `text` as fits into `width` cells."""
+    if cell_len(text) <= width:
+        return text
+    end = min(len(text), width)
+    while end and cell_len(text[:end]) > width:
+        end -= 1
+    return text[:end]
