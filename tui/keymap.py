@@ -75,6 +75,8 @@ ACTIONS: tuple[Action, ...] = (
         "scrub_start", "scrub_to('start')", ("home",), "While frozen: to the oldest moment", HISTORY
     ),
     Action("scrub_end", "scrub_to('end')", ("end",), "While frozen: to the newest moment", HISTORY),
+    Action("live", "live", ("escape",), "Back to the present", HISTORY),
+    Action("events", "events", ("e",), "Event log", DISPLAY, "events"),
     Action("window", "window", ("w",), "Next window for percentiles and charts", DISPLAY, "window"),
     Action(
         "snapshot", "snapshot", ("s",), "Save a snapshot: figures and picture", GENERAL, "snapshot"
