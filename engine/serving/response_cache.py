@@ -10,7 +10,7 @@ from ..protocol import PrecisionName
 from .request import Request, Sampling
 
 _GREEDY = Sampling()
-_NODE_BYTES = 280
+_NODE_BYTES = 300
 """What an entry costs in the two ordered tables, beside the objects it consists of."""
 
 
@@ -52,14 +52,11 @@ class ResponseKey:
     @property
     def size_bytes(self) -> int:
         """What the key occupies, the model's name left out: all keys share it."""
-        return (
-            sys.getsizeof(self)
-            + sys.getsizeof(self.prompt)
-            + (0 if self.sampling is _GREEDY else sys.getsizeof(self.sampling))
-            + sys.getsizeof(self.stop_token_ids)
-            + sys.getsizeof(self.stop_strings)
-            + sum(map(sys.getsizeof, self.stop_strings))
-        )
+        own: list[object] = [self, self.prompt, *self.stop_strings]
+        # The default and the empty ones are one object in the whole process.
+        own += [self.sampling] if self.sampling is not _GREEDY else []
+        own += [part for part in (self.stop_token_ids, self.stop_strings) if part]
+        return sum(map(sys.getsizeof, own))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,240 @@
+"""A serving loop around the scheduler without a device, which checks every step it takes."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from hashlib import blake2b
+from itertools import count
+
+from prodtop.engine.protocol import StrategyName
+from prodtop.engine.serving.blocks import BlockManager
+from prodtop.engine.serving.request import Request, Sampling, Status
+from prodtop.engine.serving.scheduler import Scheduler, StepPlan
+from prodtop.engine.serving.stopping import stop_reason
+from prodtop.engine.serving.strategy import STRATEGIES, Admission
+
+VOCABULARY = 1000
+CONTEXT_TOKENS = 64
+STOP_TOKENS = frozenset(range(0, VOCABULARY, 12))
+
+
+def next_token(tokens: Sequence[int]) -> int:
+    """The token that the fake model continues `tokens` with: a hash of all of them."""
+    digest = blake2b(repr(list(tokens)).encode(), digest_size=4).digest()
+    return int.from_bytes(digest) % VOCABULARY
+
+
+def direct_output(request: Request) -> list[int]:
+    """What the fake model says to a prompt, computed without cache, blocks or batch."""
+    alone = Request(
+        request_id=request.request_id,
+        prompt_tokens=request.prompt_tokens,
+        max_tokens=request.max_tokens,
+        sampling=request.sampling,
+        arrival_at_s=0.0,
+        stop_token_ids=request.stop_token_ids,
+        ignore_eos=request.ignore_eos,
+    )
+    while stop_reason(alone, CONTEXT_TOKENS) is None:
+        alone.tokens.append(next_token(alone.tokens))
+    return alone.output_tokens
+
+
+class FakeModel:
+    """Keeps tokens where a model keeps keys and values, and reads them back to go on.
+
+    A slot holds the version of the weights and the token that was written there. A wrong or
+    stale block, or one never written, changes the output or fails the read.
+    """
+
+    def __init__(self, num_blocks: int, block_tokens: int) -> None:
+        self.weights = 0
+        self._block_tokens = block_tokens
+        self._slots: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def run(self, plan: StepPlan) -> list[int | None]:
+        """One token for each chunk that reaches its request's newest token."""
+        for chunk in plan.chunks:
+            for position in range(chunk.start, chunk.start + chunk.num_tokens):
+                slot = self._slot(chunk.request, position)
+                entry = (self.weights, chunk.request.tokens[position])
+                if chunk.ghost:
+                    assert self._slots[slot] == entry, "a ghost changed the KV cache"
+                self._slots[slot] = entry
+        return [
+            self._read_on(chunk.request, chunk.start + chunk.num_tokens) if chunk.samples else None
+            for chunk in plan.chunks
+        ]
+
+    def _slot(self, request: Request, position: int) -> tuple[int, int]:
+        index, offset = divmod(position, self._block_tokens)
+        return request.block_ids[index], offset
+
+    def _read_on(self, request: Request, num_tokens: int) -> int:
+        entries = [self._slots[self._slot(request, position)] for position in range(num_tokens)]
+        assert all(weights == self.weights for weights, _ in entries), "stale keys and values"
+        return next_token([token for _, token in entries])
+
+
+class Simulation:
+    """An engine in small: queue, schedule, compute, stop. `check` is called after every change."""
+
+    def __init__(
+        self,
+        strategy: StrategyName,
+        *,
+        num_blocks: int = 64,
+        block_tokens: int = 4,
+        max_seqs: int = 4,
+        token_budget: int = 16,
+    ) -> None:
+        self.now_s = 0.0
+        self.blocks = BlockManager(num_blocks, block_tokens, prefix_caching=False)
+        self.token_budget = token_budget
+        self.scheduler = Scheduler(
+            STRATEGIES[strategy],
+            self.blocks,
+            max_seqs=max_seqs,
+            token_budget=token_budget,
+            context_tokens=CONTEXT_TOKENS,
+        )
+        self.model = FakeModel(num_blocks, block_tokens)
+        self.accepted: list[Request] = []
+        self.preemptions = 0
+        self.ghost_rows = 0
+        self._ids = count()
+
+    def make(self, prompt: Sequence[int], max_tokens: int, *, ignore_eos: bool = True) -> Request:
+        """A request that nobody has queued yet."""
+        return Request(
+            request_id=next(self._ids),
+            prompt_tokens=list(prompt),
+            max_tokens=max_tokens,
+            sampling=Sampling(),
+            arrival_at_s=self.now_s,
+            stop_token_ids=STOP_TOKENS,
+            ignore_eos=ignore_eos,
+        )
+
+    def add(self, prompt: Sequence[int], max_tokens: int, *, ignore_eos: bool = True) -> Request:
+        request = self.make(prompt, max_tokens, ignore_eos=ignore_eos)
+        self.scheduler.add(request, self.now_s)
+        self.accepted.append(request)
+        self.check()
+        return request
+
+    def abort(self, request: Request) -> None:
+        was_done = request.done
+        assert self.scheduler.abort(request.request_id) is (None if was_done else request)
+        self.check()
+
+    def switch_strategy(self, name: StrategyName) -> None:
+        self.scheduler.set_strategy(STRATEGIES[name], self.now_s)
+        self.check()
+
+    def switch_precision(self) -> None:
+        """New weights: what was computed before is worth nothing any more."""
+        self.scheduler.preempt_all()
+        self.blocks.drop_cached()
+        self.model.weights += 1
+        self.check()
+
+    def step(self) -> StepPlan:
+        """Plan, compute and take in one step."""
+        plan, tokens = self.begin_step()
+        self.end_step(plan, tokens)
+        return plan
+
+    def begin_step(self) -> tuple[StepPlan, list[int | None]]:
+        """The half of a step up to where the model has computed it."""
+        before = self.scheduler.running
+        plan = self.scheduler.schedule(self.now_s)
+        self._check_plan(plan, before)
+        self.preemptions += len(plan.preempted)
+        self.ghost_rows += sum(chunk.ghost for chunk in plan.chunks)
+        tokens = self.model.run(plan)
+        self.check()
+        return plan, tokens
+
+    def end_step(self, plan: StepPlan, tokens: list[int | None]) -> None:
+        """Take in what was computed, and end the requests that a stop rule ends."""
+        self.now_s += 0.01
+        for request in self.scheduler.advance(plan, tokens, self.now_s):
+            assert request.status is Status.RUNNING
+            reason = stop_reason(request, CONTEXT_TOKENS)
+            if reason is not None:
+                self.scheduler.finish(request, reason)
+        self.check()
+
+    def drain(self) -> None:
+        """Serve until nothing is left.
+
+        The oldest request gets a token in each step and is not preempted, so there is a bound.
+        """
+        unfinished = [request for request in self.accepted if not request.done]
+        bound = sum(len(request.prompt_tokens) + request.max_tokens for request in unfinished)
+        for _ in range(bound):
+            if not self.scheduler.has_work:
+                break
+            deadline_s = self.scheduler.next_deadline_s(self.now_s)
+            if deadline_s is not None:
+                self.now_s = deadline_s
+            assert self.step().chunks, "there is work, but nothing was scheduled"
+        assert not self.scheduler.has_work, "a request starved"
+        assert self.blocks.counts().running == 0, "a finished request still holds blocks"
+        for request in self.accepted:
+            assert request.done
+            if request.status is Status.FINISHED:
+                assert request.output_tokens == direct_output(request)
+
+    def check(self) -> None:
+        """All that must hold between any two operations."""
+        scheduler, running, waiting = self.scheduler, self.scheduler.running, self.scheduler.waiting
+        unfinished = [request for request in self.accepted if not request.done]
+        assert [*running, *waiting] == unfinished, "a request was lost or overtaken"
+        assert all(request.status is Status.RUNNING for request in running)
+        assert all(request.status is Status.WAITING for request in waiting)
+        assert not any(request.block_ids or request.num_computed for request in waiting)
+        assert len(running) + scheduler.num_ghosts <= scheduler.running_limit
+        assert scheduler.has_work == bool(unfinished)
+        self._check_blocks()
+
+    def _check_blocks(self) -> None:
+        block_tokens = self.blocks.block_tokens
+        holders: defaultdict[int, list[tuple[Request, int]]] = defaultdict(list)
+        for request in self.accepted:
+            for index, block_id in enumerate(request.block_ids):
+                holders[block_id].append((request, index))
+        counts = self.blocks.counts()
+        assert counts.total == self.blocks.num_blocks
+        assert counts.running == len(holders)
+        assert counts.running + counts.evictable + counts.free == counts.total
+        assert min(counts.evictable, counts.free) >= 0
+        for block_id in range(counts.total):
+            assert self.blocks.references(block_id) == len(holders[block_id])
+            if len(holders[block_id]) > 1:
+                ends = [(index + 1) * block_tokens for _, index in holders[block_id]]
+                contents = {
+                    tuple(request.tokens[:end])
+                    for (request, _), end in zip(holders[block_id], ends, strict=True)
+                }
+                assert len(contents) == 1, "a block is shared by different contents"
+                for (request, _), end in zip(holders[block_id], ends, strict=True):
+                    assert request.num_computed >= end, "a block is shared before it is written"
+
+    def _check_plan(self, plan: StepPlan, before: tuple[Request, ...]) -> None:
+        scheduler, rows = self.scheduler, [chunk.request for chunk in plan.chunks]
+        assert sum(chunk.num_tokens for chunk in plan.chunks) <= self.token_budget
+        assert len(set(map(id, rows))) == len(rows), "a request has two chunks in one step"
+        for chunk in plan.chunks:
+            assert chunk.num_tokens >= 1
+            assert chunk.ghost == (chunk.request.status is Status.FINISHED)
+            if not chunk.ghost:
+                assert chunk.start == chunk.request.num_computed
+                assert chunk.start + chunk.num_tokens <= chunk.request.num_tokens
+        for request in before:
+            decodes = request.num_tokens - request.num_computed == 1
+            assert not decodes or request in rows or request in plan.preempted, "starved decode"
+        if before:
+            assert before[0] in rows, "the oldest request did not get on"
+            if scheduler.strategy.admission is Admission.GANG:
+                assert set(scheduler.running) <= set(before), "a gang was refilled"
