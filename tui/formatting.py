@@ -194,6 +194,10 @@ class Unit:
     text: Callable[[float | None], str]
     axis: Callable[[float], str]
 
+    def short(self, value: float | None) -> str:
+        """A value where there is little room: as on the axis."""
+        return self.axis(value) if _is_known(value) else MISSING
+
 
 NUMBER = Unit(si, _axis_number)
 MILLISECONDS = Unit(milliseconds, _axis_milliseconds)

@@ -51,6 +51,7 @@ class Glyphs:
     gauge_empty: str
     patterns: str
     """Fillings of stacked bars, told apart without colour, in the order of the parts."""
+    pattern_empty: str
     spark: str
     """Heights of a sparkline cell, lowest first."""
     load_full: str
@@ -86,6 +87,7 @@ UNICODE = Glyphs(
     gauge_partial="▏▎▍▌▋▊▉",
     gauge_empty="░",
     patterns="▓▒░▞▚",
+    pattern_empty="·",
     spark="▁▂▃▄▅▆▇█",
     load_full="▮",
     load_empty="▯",
@@ -120,6 +122,7 @@ ASCII = Glyphs(
     gauge_partial="",
     gauge_empty=".",
     patterns="#=+%o",
+    pattern_empty=".",
     spark="_.-=*#",
     load_full="#",
     load_empty=".",

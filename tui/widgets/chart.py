@@ -92,8 +92,8 @@ class BrailleChart(Inked):
     def render_line(self, y: int) -> Strip:
         canvas = self._canvas
         if y >= canvas.height:
-            return Strip.blank(self.size.width)
-        styles = self._ink_styles()
+            return Strip.blank(self.size.width, self.backdrop)
+        styles = self._ink_styles(self.backdrop)
         return Strip(runs(canvas.row(y), [styles[ink] for ink in canvas.inks[y]]), canvas.width)
 
     def on_resize(self, _event: events.Resize) -> None:
@@ -130,18 +130,18 @@ class BrailleChart(Inked):
             peak = max(peak, self.settings.least_top)
         return self._scale.update(peak, now_s)
 
-    def _ink_styles(self) -> list[Style]:
+    def _ink_styles(self, backdrop: Style) -> list[Style]:
         """Styles by ink id, as the canvas counts them."""
-        if not self._styles:
-            self._styles = _styles_of(self.look)
+        if not self._styles or self._styles[-1] != backdrop:
+            self._styles = _styles_of(self.look, backdrop)
         return self._styles
 
 
-def _styles_of(look: Look) -> list[Style]:
-    styles = [Style.null()] * 256
+def _styles_of(look: Look, backdrop: Style) -> list[Style]:
+    styles = [backdrop] * 256
     for index, ink in enumerate(INKS):
-        styles[index] = look.styles[ink]
-        styles[index | HIGHLIGHT] = look.styles[ink] + look.cursor_column
+        styles[index] = backdrop + look.styles[ink]
+        styles[index | HIGHLIGHT] = styles[index] + look.cursor_column
     return styles
 
 

@@ -1,5 +1,6 @@
 """The base of widgets that paint with inks: follows the app's theme."""
 
+from rich.style import Style
 from textual.theme import Theme
 from textual.widget import Widget
 
@@ -18,6 +19,12 @@ class Inked(Widget):
         if self._look is None:
             self._look = look_of(self.app)
         return self._look
+
+    @property
+    def backdrop(self) -> Style:
+        """The background beneath the widget, which every segment of a line must carry."""
+        _, background = self.background_colors
+        return Style(bgcolor=background.rich_color)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._follow_theme)

@@ -51,8 +51,8 @@ class LinesView(Inked):
     def render_line(self, y: int) -> Strip:
         width = self.size.width
         if y >= len(self._lines):
-            return Strip.blank(width)
-        return self._lines[y].strip(self.look, width)
+            return Strip.blank(width, self.backdrop)
+        return self._lines[y].strip(self.look, width).apply_style(self.backdrop)
 
     def on_resize(self, _event: events.Resize) -> None:
         self.refresh()

@@ -57,13 +57,13 @@ def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyp
     amounts = [max(0.0, part.amount) for part in parts]
     whole = max(sum(amounts), total or 0.0)
     if whole <= 0:
-        return Line.of(Piece(glyphs.gauge_empty * width, Ink.FAINT))
+        return Line.of(Piece(glyphs.pattern_empty * width, Ink.FAINT))
     cells = apportion([*amounts, whole - sum(amounts)], width)
     pieces = [
         Piece(_pattern(part, index, glyphs) * count, _part_ink(part, index))
         for index, (part, count) in enumerate(zip(parts, cells, strict=False))
     ]
-    return Line.of(*pieces, Piece(glyphs.gauge_empty * cells[-1], Ink.FAINT))
+    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.FAINT))
 
 
 def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) -> Line:
@@ -96,7 +96,7 @@ def sparkline(
     top: float | None = None,
     ink: Ink = Ink.SERIES_1,
 ) -> Line:
-    """The last `width` values, one a cell, from zero to `top` (or their largest); gaps are blank."""
+    """The last `width` values, one a cell, from zero to `top` or their largest; gaps are blank."""
     shown = list(values)[-width:] if width > 0 else []
     known = [value for value in shown if value is not None and not math.isnan(value)]
     highest = top if top is not None else max(known, default=0.0)

@@ -1,5 +1,6 @@
 """A framed group of widgets with a title on the left and a headline figure on the right."""
 
+from rich.style import Style
 from textual.containers import Vertical
 from textual.geometry import Region
 from textual.strip import Strip
@@ -107,7 +108,7 @@ class Panel(Vertical):
     def _finished(self, strip: Strip, crop: Region) -> Strip:
         """The strip on the panel's background, with the app's filters, cut to the crop."""
         _, background = self.background_colors
-        strip = strip.apply_style(self.visual_style.rich_style)
+        strip = strip.apply_style(Style(bgcolor=background.rich_color))
         for line_filter in self.get_line_filters():
             strip = strip.apply_filter(line_filter, background)
         return strip.crop(*crop.column_span)

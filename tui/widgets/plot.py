@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..formatting import NUMBER, Unit, span
+from ..formatting import NUMBER, Unit, clip, span
 from ..glyphs import Glyphs
 from ..look import AREA_INKS, SERIES_COUNT, SERIES_INKS, Ink
 from .braille import (
@@ -275,16 +275,16 @@ def _paint_marks(
         )
         canvas.characters[rows, x][free] = ord(glyphs.mark_line)
         canvas.inks[rows, x][free] = INK_IDS[mark.ink]
-        label = glyphs.mark + mark.label
-        if x + len(label) > layout.left + layout.width:
-            label, start = mark.label + glyphs.mark, x - len(mark.label)
+        if next_free < layout.left + layout.width or x + 1 + len(mark.label) <= next_free:
+            room = next_free - x - 1
+            text = clip(mark.label, room, ellipsis=glyphs.ellipsis) if room >= 3 else ""
+            start, label = x, glyphs.mark + text
         else:
-            start = x
-        if start >= layout.left and start + len(label) <= next_free:
+            start, label = max(layout.left, x - len(mark.label)), glyphs.mark
+            label = mark.label[: x - start] + glyphs.mark
+        if x < next_free:
             canvas.write(start, layout.top, label, mark.ink)
-        elif x < next_free:
-            canvas.write(x, layout.top, glyphs.mark, mark.ink)
-        next_free = min(next_free, start if start >= layout.left else x)
+            next_free = start - 1
 
 
 def _paint_cursor(column: int, layout: Layout, glyphs: Glyphs, canvas: Canvas) -> None:
@@ -310,12 +310,17 @@ def _paint_times(
     left = f"-{span(view.span_s)}" if live else settings.clock(view.end_s - view.span_s)
     right = "now" if live else settings.clock(view.end_s)
     end = layout.left + layout.width
-    canvas.write(layout.left, layout.time_row, left, Ink.MUTED)
-    canvas.write(end - len(right), layout.time_row, right, Ink.MUTED)
+    taken = range(0)
     if cursor is not None and view.cursor_s is not None:
-        label = f" {settings.clock(view.cursor_s)} "
-        x = min(max(layout.left, layout.left + cursor - len(label) // 2), end - len(label))
-        canvas.write(max(layout.left, x), layout.time_row, label, Ink.CURSOR)
+        label = settings.clock(view.cursor_s)
+        x = layout.left + cursor - len(label) // 2
+        x = max(layout.left, min(x, end - len(label)))
+        canvas.write(x, layout.time_row, label, Ink.CURSOR)
+        taken = range(x - 1, x + len(label) + 1)
+    if layout.left + len(left) not in taken and layout.left not in taken:
+        canvas.write(layout.left, layout.time_row, left, Ink.MUTED)
+    if end - len(right) not in taken and end not in taken:
+        canvas.write(end - len(right), layout.time_row, right, Ink.MUTED)
 
 
 def _paint_legend(
@@ -334,8 +339,8 @@ def _paint_legend(
         x, y, room = layout.left + 7, layout.time_row, layout.width - 12
     else:
         return
-    for names, limits in ((True, True), (True, False), (False, False)):
-        line = _legend(view, sampled, settings, top_value, cursor, glyphs, names, limits)
+    for detail in range(3, -1, -1):
+        line = _legend(view, sampled, settings, top_value, cursor, glyphs, detail)
         if line.width <= room:
             shift = 0 if layout.legend_row is not None else (room - line.width) // 2
             canvas.write_line(x + shift, y, line)
@@ -349,26 +354,27 @@ def _legend(
     top_value: float,
     cursor: int | None,
     glyphs: Glyphs,
-    names: bool,
-    limits: bool,
+    detail: int,
 ) -> Line:
+    """All entries: 3 in full, 2 without the thresholds, 1 with short values, 0 without names."""
     entries: list[Line] = []
     for index, series in enumerate(view.series):
         value = (
             sampled.value_at(index, cursor) if view.cursor_s is not None else _last(series, view)
         )
-        name = f" {series.name} " if names else " "
+        name = f" {series.name} " if detail > 0 else " "
+        text = settings.unit.text(value) if detail > 1 else settings.unit.short(value)
         entries.append(
             Line.of(
                 Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[_place(view, index)]),
                 Piece(name, Ink.MUTED),
-                Piece(settings.unit.text(value), Ink.STRONG),
+                Piece(text, Ink.STRONG),
             )
         )
-    for threshold in view.thresholds if limits else ():
+    for threshold in view.thresholds if detail > 2 else ():
         sign = glyphs.arrow_up if threshold.value > top_value else glyphs.threshold_line
-        text = f" {threshold.label} {settings.unit.text(threshold.value)}"
-        entries.append(Line.of(Piece(sign + text, threshold.ink)))
+        limit = f" {threshold.label} {settings.unit.axis(threshold.value)}"
+        entries.append(Line.of(Piece(sign + limit, threshold.ink)))
     return joined(entries, Line.of(Piece("  ")))
 
 
