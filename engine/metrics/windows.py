@@ -123,24 +123,25 @@ class WindowedCounter:
         """The amount added from `from_s` to `to_s`, and the seconds from one to the other.
 
         Each end is moved to the start of a slot, forward to the next one and back to the last;
-        `to_s == now_s` is exact.
+        `to_s == now_s` is exact. Nothing is left of a span shorter than that.
         """
         self._advance(now_s)
-        if from_s <= self._start_s:
-            from_s, at_from = self._start_s, 0.0
-        else:
-            from_s, at_from = self._value_at(math.ceil(from_s / self._slot_s))
+        end = math.floor(to_s / self._slot_s)
         if to_s >= now_s:
-            to_s, at_to = now_s, self.total
+            end_s, at_end = now_s, self.total
         else:
-            to_s, at_to = self._value_at(math.floor(to_s / self._slot_s))
-        return at_to - at_from, max(0.0, to_s - from_s)
+            end_s, at_end = end * self._slot_s, self._value_at(end)
+        if from_s <= self._start_s:
+            return at_end, max(0.0, end_s - self._start_s)
+        begin = math.ceil(from_s / self._slot_s)
+        if begin > end:
+            return 0.0, 0.0
+        return at_end - self._value_at(begin), end_s - begin * self._slot_s
 
-    def _value_at(self, number: int) -> tuple[float, float]:
-        number = min(number, self._number)
+    def _value_at(self, number: int) -> float:
         if number <= self._number - self._size:
             raise ValueError(f"only the last {self._capacity_s:g} s are kept")
-        return number * self._slot_s, self._at_slot_start[number % self._size]
+        return self._at_slot_start[number % self._size]
 
     def _advance(self, now_s: float) -> None:
         number = math.floor(now_s / self._slot_s)
