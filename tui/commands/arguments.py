@@ -1,0 +1,116 @@
+"""The options that several commands share, and how their texts are read."""
+
+import math
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from ...engine.errors import BadInputError
+from ...engine.protocol import PrecisionName, StrategyName
+from ...engine.text import clean
+
+MODEL = typer.Option(
+    "--model", metavar="M", help="A checkpoint folder, a hub id, a .json config or a preset."
+)
+DEVICE = typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")
+LOAD_FORMAT = typer.Option("--load-format", help="dummy: random weights of the model's shape.")
+RATE = typer.Option(
+    "--rate", metavar="R", help="Requests that arrive a second, however many are waiting."
+)
+BURSTINESS = typer.Option(
+    "--burstiness", metavar="B", help="Of the arrivals: 1 is Poisson, below 1 burstier."
+)
+ZIPF = typer.Option(
+    "--zipf", metavar="S", min=0.0, help="How unequal the prompts' popularity is; 0 is equal."
+)
+OUTPUT_TOKENS = typer.Option(
+    "--output-tokens", metavar="A[:B]", help="Tokens to generate, drawn from A to B."
+)
+PROMPT_TOKENS = typer.Option(
+    "--prompt-tokens",
+    metavar="A[:B]",
+    help="Prompts cut or joined to A to B tokens; else as they are.",
+)
+TEMPERATURE = typer.Option("--temperature", metavar="T", min=0.0, help="0 is greedy.")
+SEED = typer.Option("--seed", metavar="N", min=0, help="Makes the load repeatable.")
+MAX_SEQS = typer.Option(
+    "--max-seqs", metavar="N", min=1, help="The most requests that run at once."
+)
+JSON = typer.Option("--json", help="JSON instead of a table.")
+DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
+
+Json = Annotated[bool, JSON]
+Debug = Annotated[bool, DEBUG]
+
+Name = TypeVar("Name", bound=StrEnum)
+
+
+def parse_strategy(text: str) -> StrategyName:
+    return _named(StrategyName, "strategy", text)
+
+
+def parse_precision(text: str) -> PrecisionName:
+    return _named(PrecisionName, "precision", text)
+
+
+def parse_strategies(text: str) -> list[StrategyName]:
+    """`a,b` or `all`, each once, in the order given."""
+    return _several(StrategyName, "strategy", text)
+
+
+def parse_precisions(text: str) -> list[PrecisionName]:
+    """`a,b` or `all`, each once, in the order given."""
+    return _several(PrecisionName, "precision", text)
+
+
+def _several(names: type[Name], kind: str, text: str) -> list[Name]:
+    if text.strip().lower() == "all":
+        return list(names)
+    return list(dict.fromkeys(_named(names, kind, part) for part in text.split(",")))
+
+
+def _named(names: type[Name], kind: str, text: str) -> Name:
+    try:
+        return names(text.strip().lower())
+    except ValueError:
+        known = ", ".join(names)
+        raise BadInputError(f"unknown {kind} '{clean(text)}': choose from {known}") from None
+
+
+def parse_range(option: str, text: str) -> tuple[int, int]:
+    """`A` or `A:B` as the smallest and the largest of a range of whole numbers from 1."""
+    first, _, last = text.partition(":")
+    try:
+        low, high = int(first), int(last or first)
+    except ValueError:
+        low, high = 0, 0
+    if not 1 <= low <= high:
+        raise BadInputError(
+            f"{option} '{clean(text)}' is no range: give A or A:B, whole numbers with 1 <= A <= B"
+        )
+    return low, high
+
+
+def check_positive(option: str, value: float | None) -> None:
+    """Raise `BadInputError` unless the value is absent, or finite and above zero."""
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise BadInputError(f"{option} must be a number above 0, not {value:g}")
+
+
+def check_model(model: str) -> str:
+    """What can be known of `--model` before the worker looks: a path must exist.
+
+    Returns the model with `~` expanded. Names are the worker's to judge.
+    """
+    looks_like_path = model.startswith(("/", "./", "../", "~")) or model.endswith(".json")
+    path = Path(model).expanduser()
+    if looks_like_path and not path.exists():
+        raise BadInputError(
+            f"model '{clean(model)}': there is no such file or folder; give a checkpoint folder,"
+            " a hub id, a .json config or a preset name such as 'bundled'"
+        )
+    if not model.strip():
+        raise BadInputError("--model is empty: give a checkpoint folder, a hub id or a preset name")
+    return str(path) if looks_like_path else model

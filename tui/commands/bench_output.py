@@ -1,0 +1,108 @@
+"""What `prodtop bench` prints: JSON lines or a table on stdout, progress on stderr."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+
+from ...engine.errors import BadInputError
+from ...engine.protocol import CellResult, CellSkipped, Distribution, Fault, Note, Progress
+from ...engine.records.files import write_atomically
+from ...engine.text import clean
+from .bench_run import BenchReport
+from .status_line import StatusLine
+
+SCHEMA_VERSION = 1
+"""Of the lines in a file written by `--out`."""
+
+
+def as_object(result: CellResult) -> dict[str, object]:
+    """The fields of a result, without the tag that the protocol needs."""
+    fields: dict[str, object] = msgspec.to_builtins(result)
+    del fields["type"]
+    return fields
+
+
+class BenchOutput:
+    """Takes reports as they come. `failures` are the lines of what went wrong, in order."""
+
+    def __init__(self, *, json: bool, out: Path | None) -> None:
+        """Raises `BadInputError` where `out` cannot be written: before anything is measured."""
+        self.failures: list[str] = []
+        self._json = json
+        self._out = out
+        self._cells: list[CellResult | CellSkipped] = []
+        self._status = StatusLine(sys.stderr)
+        self._write_file()
+
+    def take(self, report: BenchReport) -> None:
+        match report:
+            case Progress():
+                self._status.show(_progress(report))
+            case Note():
+                self._status.say(clean(report.message))
+            case Fault():
+                self.failures.append(clean(report.message))
+                self._status.say(clean(report.message))
+            case CellResult():
+                self._take_result(report)
+            case CellSkipped():
+                self._take_skipped(report)
+
+    def close(self) -> None:
+        """Print what is printed last."""
+        self._status.clear()
+        if not self._json and self._cells:
+            from .bench_table import print_table
+
+            print_table(self._cells)
+
+    def _take_result(self, result: CellResult) -> None:
+        cell = f"{result.strategy} {result.precision}"
+        self._cells.append(result)
+        self._write_file()
+        if result.failed:
+            self.failures.append(f"{result.failed} of {result.requests} requests failed in {cell}")
+        if self._json:
+            self._status.clear()
+            print(msgspec.json.encode(as_object(result)).decode(), flush=True)
+        ttft = "" if result.ttft_ms is None else f", TTFT p95 {_p95(result.ttft_ms)}"
+        self._status.say(f"{cell}: {result.output_tok_s:,.1f} tok/s{ttft}")
+
+    def _take_skipped(self, skipped: CellSkipped) -> None:
+        self._cells.append(skipped)
+        reason = clean(skipped.reason)
+        if self._json:
+            line = {
+                "strategy": skipped.strategy,
+                "precision": skipped.precision,
+                "skipped": reason,
+            }
+            self._status.say(msgspec.json.encode(line).decode())
+        else:
+            self._status.say(f"{skipped.strategy} {skipped.precision}: skipped, {reason}")
+
+    def _write_file(self) -> None:
+        """Write all results so far: a bench that is cut off leaves what it measured."""
+        if self._out is None:
+            return
+        lines = [
+            msgspec.json.encode({"schema_version": SCHEMA_VERSION, **as_object(cell)}) + b"\n"
+            for cell in self._cells
+            if isinstance(cell, CellResult)
+        ]
+        try:
+            write_atomically(self._out, b"".join(lines))
+        except OSError as error:
+            raise BadInputError(
+                f"cannot write --out {clean(str(self._out))}: {error.strerror}"
+            ) from error
+
+
+def _progress(progress: Progress) -> str:
+    what = clean(progress.what)
+    return what if progress.fraction is None else f"{what} {progress.fraction:.0%}"
+
+
+def _p95(distribution: Distribution) -> str:
+    return f"{distribution.p95:,.1f} ms"

@@ -1,0 +1,145 @@
+"""`prodtop`: the live monitor."""
+
+import sys
+from importlib import metadata
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ...engine.errors import BadInputError
+from ...engine.options import LoadFormat, WorkerOptions
+from .arguments import (
+    BURSTINESS,
+    DEVICE,
+    LOAD_FORMAT,
+    MAX_SEQS,
+    MODEL,
+    OUTPUT_TOKENS,
+    PROMPT_TOKENS,
+    RATE,
+    SEED,
+    TEMPERATURE,
+    ZIPF,
+    Debug,
+    check_model,
+    check_positive,
+    parse_precision,
+    parse_range,
+    parse_strategy,
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"prodtop {metadata.version('prodtop')}")
+        raise typer.Exit
+
+
+def live(
+    context: typer.Context,
+    model: Annotated[str | None, MODEL] = None,
+    device: Annotated[str | None, DEVICE] = None,
+    strategy: Annotated[
+        str | None,
+        typer.Option(metavar="S", help="Where to begin; the keys 1 to 6 switch."),
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Where to begin: the device's own, unless given."),
+    ] = None,
+    load_format: Annotated[LoadFormat, LOAD_FORMAT] = "auto",
+    users: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
+    ] = None,
+    think: Annotated[
+        float | None, typer.Option(metavar="SECONDS", min=0.0, help="Between a client's requests.")
+    ] = None,
+    rate: Annotated[float | None, RATE] = None,
+    burstiness: Annotated[float | None, BURSTINESS] = None,
+    zipf: Annotated[float | None, ZIPF] = None,
+    output_tokens: Annotated[str | None, OUTPUT_TOKENS] = None,
+    prompt_tokens: Annotated[str | None, PROMPT_TOKENS] = None,
+    temperature: Annotated[float | None, TEMPERATURE] = None,
+    seed: Annotated[int | None, SEED] = None,
+    max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
+    theme: Annotated[
+        str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
+    ] = None,
+    debug: Debug = False,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show it and exit."),
+    ] = False,
+) -> None:
+    """top for LLM serving: serves a model under load and shows, live, how it goes.
+
+    Without a command the live monitor opens. What is not given here is taken from the config file.
+    """
+    if context.invoked_subcommand is not None:
+        _refuse_options_of_the_monitor(context)
+        return
+    given_load = _given(
+        users=users,
+        think_s=think,
+        rate_per_s=_positive("--rate", rate),
+        burstiness=_positive("--burstiness", burstiness),
+        zipf_exponent=zipf,
+        temperature=temperature,
+        seed=seed,
+        **_token_range("--output-tokens", "output_tokens", output_tokens),
+        **_token_range("--prompt-tokens", "prompt_tokens", prompt_tokens),
+    )
+    given = _given(
+        model=None if model is None else check_model(model),
+        device=device,
+        strategy=None if strategy is None else parse_strategy(strategy),
+        precision=None if precision is None else parse_precision(precision),
+    )
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise BadInputError(
+            "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
+        )
+    # Imported here and not above: bad input and the other commands need not wait for the screen.
+    from .open_screen import open_screen
+
+    open_screen(
+        lambda configured: msgspec.structs.replace(
+            configured,
+            **given,
+            load=msgspec.structs.replace(configured.load, **given_load),
+            load_format=load_format,
+            max_seqs=max_seqs,
+        ),
+        theme,
+    )
+
+
+def _given(**values: object) -> dict[str, object]:
+    """The options that were given on the command line."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _positive(option: str, value: float | None) -> float | None:
+    check_positive(option, value)
+    return value
+
+
+def _token_range(option: str, field: str, text: str | None) -> dict[str, int]:
+    """The two fields of a `LoadSpec` that a range sets, or none."""
+    if text is None:
+        return {}
+    low, high = parse_range(option, text)
+    return {f"{field}_min": low, f"{field}_max": high}
+
+
+def _refuse_options_of_the_monitor(context: typer.Context) -> None:
+    """`prodtop --model M bench` would leave M unused: say where it belongs."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name != "debug":
+            option = "--" + name.replace("_", "-")
+            raise BadInputError(
+                f"{option} stands before '{context.invoked_subcommand}', where it has no effect:"
+                f" write it after"
+            )

@@ -1,0 +1,66 @@
+"""`prodtop`: the command line, and the edge at which every error becomes one line."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from types import TracebackType
+
+import typer
+
+from ...engine.errors import ProdtopError
+from ...engine.text import clean
+from .bench import bench
+from .doctor import doctor
+from .live import live
+from .snapshot import snapshots
+
+app = typer.Typer(
+    add_completion=False,
+    # Rich's boxes are slow to import, and an error is one line here.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.callback(invoke_without_command=True)(live)
+app.command()(bench)
+app.command()(doctor)
+app.add_typer(snapshots)
+
+
+def main() -> None:
+    """The installed command."""
+    arguments = sys.argv[1:]
+    sys.excepthook = _show_unexpected if "--debug" not in arguments else sys.__excepthook__
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code; errors are shown as one line on stderr."""
+    command = typer.main.get_command(app)
+    try:
+        # Not standalone: typer then raises its usage errors instead of drawing them.
+        code = command.main(args=list(arguments), prog_name="prodtop", standalone_mode=False)
+    except typer.TyperException as error:
+        return _show(error, f"{error.format_message()} (see prodtop --help)", 2, arguments)
+    except ProdtopError as error:
+        return _show(error, str(error), error.exit_code, arguments)
+    return code if isinstance(code, int) else 0
+
+
+def _show(error: Exception, line: str, exit_code: int, arguments: Sequence[str]) -> int:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+    print(f"prodtop: {clean(line)}", file=sys.stderr)
+    return exit_code
+
+
+def _show_unexpected(
+    kind: type[BaseException], error: BaseException, trace: TracebackType | None
+) -> None:
+    """A defect of prodtop itself still is one line, and says how to see more."""
+    words = clean(f"{kind.__name__}: {error}")
+    print(f"prodtop: {words} (a defect: --debug shows where)", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,12 @@
+"""The error that the worker's last words become."""
+
+from ...engine.errors import ProdtopError
+from ...engine.protocol import Fault
+
+
+class WorkerFailedError(ProdtopError):
+    """The worker ended, and said why; the exit code is its own."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.message)
+        self.exit_code = fault.exit_code
