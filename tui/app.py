@@ -1,0 +1,263 @@
+"""The Textual app: polls the engine on one timer, and hands each moment to the tab in view."""
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+
+from textual import events
+from textual.app import App, SystemCommand
+from textual.binding import BindingsMap
+from textual.screen import Screen
+
+from ..engine.client import EngineClient
+from ..engine.errors import ProdtopError
+from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
+from ..engine.records.snapshot import save_snapshot
+from .config import Config
+from .keymap import ACTIONS, DEFAULT_KEYMAP, STRATEGY_ACTIONS, Keymap
+from .monitor import Monitor
+from .picture import snapshot_of
+from .screens.event_log import EventLogScreen
+from .screens.help import HelpScreen
+from .screens.registry import TABS
+from .screens.tab import TabScreen
+from .theme import ThemeBook, fitting_theme, load_themes
+from .widgets.chart import BrailleChart
+from .widgets.figures_panel import Timeline
+
+UNFOCUSED_INTERVAL_S = 2.0
+QUIET_INTERVAL_S = 1.0
+"""How often ages and clocks are drawn while nothing else changes."""
+
+
+class ProdtopApp(App[None]):
+    """The screen over one engine. Where a fatal fault closed it, `fault` says which."""
+
+    CSS_PATH = "app.tcss"
+    TITLE = "prodtop"
+    DEFAULT_MODE = TABS[0].name
+    BINDINGS = [*DEFAULT_KEYMAP.bindings()]
+
+    def __init__(
+        self,
+        client: EngineClient,
+        *,
+        config: Config | None = None,
+        keymap: Keymap = DEFAULT_KEYMAP,
+        theme: str | None = None,
+        themes: ThemeBook | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        snapshot_folder: Path | None = None,
+    ) -> None:
+        """`theme` goes before the config's, and that before one that fits the terminal. Raises
+        `ThemeError` for an unknown one. `snapshot_folder` `None` is the usual place."""
+        super().__init__()
+        self.monitor = Monitor(client, config, clock=clock)
+        self._keymap_in_use = keymap
+        self._book = themes or load_themes()
+        self._first_theme = self._book.get(
+            theme or self.monitor.config.theme or fitting_theme()
+        ).name
+        self._clock = clock
+        self._snapshot_folder = snapshot_folder
+        self._drawn_at_s = float("-inf")
+        self._changed = True
+        self._in_focus = True
+        self.animation_level = "none"
+        for tab in TABS:
+            self.add_mode(tab.name, partial(tab.make, keymap))
+        if keymap is not DEFAULT_KEYMAP:
+            self._bindings = BindingsMap(keymap.bindings())
+
+    @property
+    def fault(self) -> Fault | None:
+        """The fatal fault that closed the app."""
+        return self.monitor.fault
+
+    def on_mount(self) -> None:
+        self._book.register(self)
+        self.theme = self._first_theme
+        self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
+        for error in self._book.errors:
+            self.monitor.say(str(error), fault=True)
+        self.set_interval(1 / self.monitor.config.refresh_hz, self._tick)
+        self.redraw_soon()
+
+    def on_resize(self) -> None:
+        self.redraw_soon()
+
+    def on_unmount(self) -> None:
+        self.monitor.close()
+
+    def on_app_blur(self, _event: events.AppBlur) -> None:
+        self._in_focus = False
+
+    def on_app_focus(self, _event: events.AppFocus) -> None:
+        self._in_focus = True
+        self.redraw_soon()
+
+    # Drawing
+
+    def _tick(self) -> None:
+        self._changed |= self.monitor.poll()
+        if self.monitor.fault is not None:
+            self.exit(return_code=self.monitor.fault.exit_code)
+            return
+        since_s = self._clock() - self._drawn_at_s
+        if since_s < self._least_interval_s() or self._terminal_is_behind():
+            return
+        self.draw()
+
+    def _least_interval_s(self) -> float:
+        if not self._in_focus:
+            return UNFOCUSED_INTERVAL_S
+        if self._changed and not self.monitor.paused:
+            return 0.0
+        return QUIET_INTERVAL_S
+
+    def _terminal_is_behind(self) -> bool:
+        """Whether the terminal has not taken in the last frames yet: over a slow line, drawing
+        more would first queue up and then block. (Textual offers no public way to ask.)"""
+        queue = getattr(getattr(self._driver, "_writer_thread", None), "_queue", None)
+        return queue is not None and queue.qsize() > 0
+
+    def redraw_soon(self) -> None:
+        """Draw once the layout has settled."""
+        self.call_after_refresh(self.draw)
+
+    def draw(self) -> None:
+        """Draw the moment on the tab in view."""
+        tab = self._tab()
+        if tab is None or not tab.is_mounted:
+            return
+        self._drawn_at_s = self._clock()
+        self._changed = False
+        tab.show(self.monitor.moment(), self._timeline())
+
+    def _tab(self) -> TabScreen | None:
+        """The tab in view; it stays in view under a dialog."""
+        base = self.screen_stack[0] if self.screen_stack else None
+        return base if isinstance(base, TabScreen) else None
+
+    def _timeline(self) -> Timeline:
+        monitor = self.monitor
+        return Timeline(
+            history=monitor.history,
+            now_s=monitor.wall_s(),
+            end_s=monitor.chart_end_s(),
+            span_s=monitor.span_s,
+            cursor_s=monitor.cursor_s,
+        )
+
+    # Actions: what the keys of the keymap call
+
+    def action_strategy(self, name: str) -> None:
+        self.monitor.choose_strategy(StrategyName(name))
+        self.draw()
+
+    def action_precision(self, direction: int) -> None:
+        self.monitor.step_precision(direction)
+        self.draw()
+
+    def action_choose_precision(self, name: str) -> None:
+        self.monitor.choose_precision(PrecisionName(name))
+        self.draw()
+
+    def action_load(self, direction: int) -> None:
+        self.monitor.step_load(direction)
+        self.draw()
+
+    def action_pause(self) -> None:
+        self.monitor.toggle_pause()
+        self.draw()
+
+    def action_live(self) -> None:
+        self.monitor.go_live()
+        self.draw()
+
+    def action_scrub(self, steps: int) -> None:
+        self.monitor.scrub(steps * self._scrub_step_s())
+        self.draw()
+
+    def _scrub_step_s(self) -> float:
+        """A step is a column of the charts, so that the cursor is seen to move."""
+        tab = self._tab()
+        steps = [chart.step_s for chart in tab.query(BrailleChart)] if tab else []
+        return max((step for step in steps if step), default=1.0)
+
+    def action_scrub_to(self, end: str) -> None:
+        self.monitor.scrub_to(end)
+        self.draw()
+
+    def action_window(self) -> None:
+        self.monitor.next_window()
+        self.draw()
+
+    def action_choose_window(self, name: str) -> None:
+        self.monitor.set_window(Window(name))
+        self.draw()
+
+    def action_next_theme(self) -> None:
+        self.theme = self._book.after(self.theme)
+        self.monitor.say(f"theme {self.theme}")
+
+    def action_choose_theme(self, name: str) -> None:
+        self.theme = name
+
+    def action_maximize_panel(self) -> None:
+        tab = self._tab()
+        if tab is not None and not tab.toggle_maximized():
+            self.monitor.say("choose a panel with tab first, then maximise it")
+        self.redraw_soon()
+
+    def action_help(self) -> None:
+        self.push_screen(HelpScreen(self._keymap_in_use))
+
+    def action_events(self) -> None:
+        self.push_screen(EventLogScreen(self.monitor.moment().log))
+
+    def action_snapshot(self) -> None:
+        """Save what is shown; the event line says where, or why not."""
+        monitor = self.monitor
+        moment = monitor.moment()
+        if moment.frame is None:
+            monitor.say("nothing to save yet: the engine is starting")
+        else:
+            snapshot = snapshot_of(
+                moment, moment.frame, self._timeline(), monitor.versions, self.theme
+            )
+            try:
+                path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)
+            except ProdtopError as error:
+                monitor.say(str(error), fault=True)
+            else:
+                monitor.say(f"snapshot saved: {path} and .svg")
+        self.draw()
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """Everything that a key does, and the choices that have no key of their own."""
+        for action in (*STRATEGY_ACTIONS, *ACTIONS[len(STRATEGY_ACTIONS) :]):
+            if action.name != "palette":
+                keys = " ".join(self._keymap_in_use.keys[action.name])
+                yield SystemCommand(
+                    action.description, keys or "no key", partial(self.run_action, action.call)
+                )
+        for precision in PrecisionName:
+            yield SystemCommand(
+                f"Precision: {precision}",
+                f"Serve at {precision}",
+                partial(self.action_choose_precision, precision.value),
+            )
+        for window in Window:
+            yield SystemCommand(
+                f"Window: {window}",
+                f"Percentiles and charts over {window}",
+                partial(self.action_choose_window, window.value),
+            )
+        for theme in self._book.themes.values():
+            yield SystemCommand(
+                f"Theme: {theme.name}",
+                theme.description or "A theme of your own",
+                partial(self.action_choose_theme, theme.name),
+            )

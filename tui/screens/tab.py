@@ -1,0 +1,20 @@
+"""What every tab is: a screen that draws moments."""
+
+from textual.screen import Screen
+
+from ..moment import Moment
+from ..widgets.figures_panel import Timeline
+
+
+class TabScreen(Screen[None]):
+    """Drawn by the app at every tick while it is in view, and not at all while it is not."""
+
+    AUTO_FOCUS = None
+
+    def show(self, moment: Moment, timeline: Timeline) -> None:
+        """Draw a moment: only what changed."""
+        raise TypeError(f"{type(self).__name__} shows nothing")
+
+    def toggle_maximized(self) -> bool:
+        """Give the focused panel all the room, or put it back; `False` if there is none."""
+        return False

@@ -1,0 +1,105 @@
+"""The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
+
+from ...engine.protocol import Cache, HitRates, Window
+from ..formatting import bytes_pair, count, percent
+from ..look import PART_INKS, Ink
+from ..moment import Moment
+from ..widgets.meter import kv_blocks
+from .line import EMPTY, Line, Piece, centred, clipped, facts, first_fitting, line, muted
+from .panel import PanelView, Room, figure, starting_text, titled, value
+
+HIGH_USE = 0.9
+"""From this share of blocks in use on, preemption is near."""
+
+
+def cache_view(moment: Moment, room: Room) -> PanelView:
+    """Lines in order of weight; the panel shows as many as it has rows for."""
+    frame = moment.frame
+    if frame is None:
+        waiting = centred(muted(starting_text(moment)), room.width)
+        return PanelView(titled("Cache", moment), lines=(waiting,))
+    cache = frame.cache
+    rates = cache.rates.get(moment.window, HitRates())
+    session = cache.rates.get(Window.SESSION, HitRates())
+    blocks = cache.blocks
+    bar = kv_blocks(blocks.running, blocks.evictable, blocks.total, room.width, room.glyphs)
+    lines = [bar, _blocks(cache, room)]
+    if cache.note:
+        lines.append(clipped(line(muted(cache.note)), room.width, room.glyphs))
+    lines += [_session(session, room), _responses(cache, room)]
+    return PanelView(
+        titled("Cache", moment),
+        line(
+            figure("response", percent(rates.response, width=4)),
+            "  ",
+            figure("prefix", percent(rates.prefix, width=4)),
+        ),
+        tuple(shown for shown in lines if shown != EMPTY),
+        moment.stale_s is not None,
+    )
+
+
+def _blocks(cache: Cache, room: Room) -> Line:
+    blocks, glyphs = cache.blocks, room.glyphs
+    used = blocks.running / blocks.total if blocks.total else None
+    ink = Ink.WARN if used is not None and used > HIGH_USE else Ink.TEXT
+    in_use = line(Piece(glyphs.patterns[0], PART_INKS[0]), " ", value(percent(used, width=4), ink))
+    evictable = line(
+        Piece(glyphs.patterns[2], PART_INKS[2]),
+        " ",
+        value(percent(blocks.evictable / blocks.total if blocks.total else None, width=4)),
+    )
+    free = line(value(count(blocks.free, width=5)))
+    return first_fitting(
+        (
+            line(
+                in_use,
+                muted(" in use  "),
+                evictable,
+                muted(" evictable  "),
+                free,
+                muted(" free"),
+                muted(f" of {count(blocks.total)} KV blocks, {blocks.block_tokens} tokens each"),
+            ),
+            line(
+                in_use,
+                muted(" in use  "),
+                evictable,
+                muted(" evictable  "),
+                free,
+                muted(" free"),
+                muted(f" of {count(blocks.total)} KV blocks"),
+            ),
+            line(
+                in_use,
+                muted(" in use  "),
+                evictable,
+                muted(" evictable  "),
+                free,
+                muted(" free"),
+            ),
+            line(in_use, muted(" used "), evictable, muted(" kept "), free, muted(" free")),
+        ),
+        room.width,
+    )
+
+
+def _session(session: HitRates, room: Room) -> Line:
+    if session.response is None and session.prefix is None:
+        return EMPTY
+    return facts(
+        [
+            line(muted("session: response "), value(percent(session.response, width=4))),
+            line(muted("prefix "), value(percent(session.prefix, width=4))),
+        ],
+        room.width,
+        room.glyphs,
+    )
+
+
+def _responses(cache: Cache, room: Room) -> Line:
+    if cache.response_entries is None:
+        return EMPTY
+    size = bytes_pair(cache.response_bytes, cache.response_limit_bytes)
+    kept = line(value(count(cache.response_entries)), muted(" responses kept"))
+    return facts([kept, line(muted(size))], room.width, room.glyphs)

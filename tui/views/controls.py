@@ -1,0 +1,189 @@
+"""The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
+
+from ...engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName
+from ..actions import load_level
+from ..formatting import binary_bytes, si
+from ..keymap import Keymap
+from ..look import Ink
+from ..moment import Moment
+from ..widgets.meter import level
+from .line import EMPTY, Line, Piece, ends, facts, faint, first_fitting, line, muted
+from .panel import Room
+
+METER_CELLS = 8
+
+CACHING = {
+    StrategyName.CACHED: "prefix + response cache",
+    StrategyName.HYBRID: "prefix + response cache",
+}
+ADMISSION = {
+    StrategyName.SINGLE: "one at a time",
+    StrategyName.BATCHED: "whole batches",
+}
+STREAMING = frozenset({StrategyName.STREAMING, StrategyName.HYBRID})
+
+
+def control_lines(moment: Moment, room: Room, keymap: Keymap) -> tuple[Line, Line]:
+    """Two lines: strategies with what the one in use is doing; precisions with the load."""
+    strategies = _strategies(moment, keymap, room)
+    doing = _doing(moment, room, room.width - strategies.width - 3)
+    precisions = _precisions(moment, room)
+    load = first_fitting(
+        (_load(moment, room, METER_CELLS), _load(moment, room, 4), _load(moment, room, 0)),
+        room.width - precisions.width - 3,
+    )
+    reason = _reason(moment, room.width - precisions.width - load.width - 6)
+    left = line(precisions, "  ", reason) if reason.pieces else precisions
+    return (
+        ends(strategies, line(doing, " "), room.width),
+        ends(left, line(load, " "), room.width),
+    )
+
+
+def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
+    current = moment.frame.strategy if moment.frame else None
+    items = [
+        _item(
+            f"{keymap.shown(f'strategy_{name.value}')} {name}".strip(),
+            current=name == current,
+            pending=name == moment.pending.strategy,
+        )
+        for name in StrategyName
+    ]
+    return line(*items) if room.width >= 76 else line(*(_tight(item) for item in items))
+
+
+def _item(text: str, *, current: bool, pending: bool) -> Piece:
+    """One choice, always of the same width: brackets say which is in use, without any colour."""
+    if current:
+        return Piece(f"[{text}]", Ink.SELECTED)
+    if pending:
+        return Piece(f">{text}<", Ink.MARK)
+    return muted(f" {text} ")
+
+
+def _tight(item: Piece) -> Piece:
+    """A choice as it is where the screen is narrow: the first four letters."""
+    head, number, name = item.text[0], item.text[1:2], item.text[3:-1]
+    return Piece(f"{head}{number} {name[:4]}{item.text[-1]}", item.ink)
+
+
+def _precisions(moment: Moment, room: Room) -> Line:
+    frame, pending = moment.frame, moment.pending
+    reasons = {status.name: status.reason for status in frame.precisions} if frame else {}
+    return line(
+        *(
+            _precision(name, frame, pending.precision, pending.tried, reasons, room)
+            for name in PrecisionName
+        )
+    )
+
+
+def _precision(
+    name: PrecisionName,
+    frame: Frame | None,
+    wanted: PrecisionName | None,
+    tried: PrecisionName | None,
+    reasons: dict[PrecisionName, str | None],
+    room: Room,
+) -> Piece:
+    if frame is not None and (name not in reasons or reasons[name] is not None):
+        return Piece(f" {name}{room.glyphs.cross}", Ink.WARN if name == tried else Ink.FAINT)
+    return _item(
+        name, current=frame is not None and name == frame.precision, pending=name == wanted
+    )
+
+
+def _reason(moment: Moment, width: int) -> Line:
+    """Why the precision that `[` `]` stand on cannot be had; else what the one in use weighs."""
+    frame = moment.frame
+    if frame is None:
+        return EMPTY
+    tried = next((s for s in frame.precisions if s.name == moment.pending.tried), None)
+    if tried is not None and tried.reason:
+        return first_fitting((line(Piece(tried.reason, Ink.WARN)),), width)
+    weights = line(muted("weights "), binary_bytes(frame.memory.weights_bytes))
+    return first_fitting((weights,), width)
+
+
+def _doing(moment: Moment, room: Room, width: int) -> Line:
+    """What the strategy in use is doing: `32 running · prefix + response cache · per token`."""
+    frame = moment.frame
+    if frame is None:
+        return EMPTY
+    strategy = frame.strategy
+    parts = [
+        line(str(frame.queue.running), muted(" running")),
+        line(muted("per token" if strategy in STREAMING else "at the end")),
+        line(muted(CACHING.get(strategy) or ADMISSION.get(strategy, "refilled each step"))),
+    ]
+    waste = frame.throughput.batch_waste
+    if waste:
+        parts.append(line(Piece(f"{waste * 100:.0f} % wasted", Ink.WARN)))
+    return facts(parts, width, room.glyphs)
+
+
+def _load(moment: Moment, room: Room, cells: int) -> Line:
+    frame = moment.frame
+    load = moment.pending.load or (frame.load if frame else None)
+    if load is None:
+        return EMPTY
+    meter = line(level(load_level(load), cells, room.glyphs), " ") if cells else EMPTY
+    ink = Ink.MARK if moment.pending.load else Ink.STRONG
+    return line(muted("load "), meter, Piece(load_text(load), ink))
+
+
+def load_text(load: LoadSpec) -> str:
+    """`32 users` of a closed loop, `4.00/s` of an open one."""
+    if load.paused:
+        return "paused"
+    if load.rate_per_s is not None:
+        return f"{si(load.rate_per_s)}/s"
+    return f"{load.users} user{'' if load.users == 1 else 's'}"
+
+
+FOOTER_ACTIONS = (
+    ("strategy_", "strategy"),
+    ("precision_", "precision"),
+    ("load_", "load"),
+    ("pause", "pause"),
+    ("window", "window"),
+    ("snapshot", "save"),
+    ("help", "help"),
+    ("quit", "quit"),
+    ("theme", "theme"),
+    ("events", "events"),
+    ("maximize", "maximise"),
+    ("palette", "palette"),
+    ("scrub_", "scrub"),
+)
+"""Action names (or their common beginning) and their word, the most needed first."""
+
+
+def footer_line(keymap: Keymap, room: Room) -> Line:
+    """The keys, as many as fit whole."""
+    entries = [
+        line(Piece(keys, Ink.ACCENT), muted(f" {word}"))
+        for prefix, word in FOOTER_ACTIONS
+        if (keys := _keys(keymap, prefix))
+    ]
+    for number in range(len(entries), 0, -1):
+        shown = line(" ", *(line(entry, faint("  ")) for entry in entries[:number]))
+        if shown.width <= room.width:
+            return shown
+    return EMPTY
+
+
+def _keys(keymap: Keymap, prefix: str) -> str:
+    """The keys of the actions of one word: `1-6`, `[ ]`."""
+    shown = [
+        keymap.shown(name)
+        for name in keymap.keys
+        if name == prefix or (prefix.endswith("_") and name.startswith(prefix))
+    ]
+    keys = [key for key in shown if key]
+    if prefix == "scrub_":
+        keys = keys[:2]
+    if len(keys) > 2:
+        return f"{keys[0]}-{keys[-1]}"
+    return " ".join(keys)

@@ -1,0 +1,94 @@
+"""The event line, the event log, and the strip with the last switch's effect."""
+
+import time
+
+from ...engine.metrics.wording import describe_effect
+from ...engine.protocol import ChildDied
+from ..formatting import span
+from ..glyphs import Glyphs
+from ..look import Ink
+from ..moment import LogLine, Moment, Phase
+from .line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
+from .panel import Room, starting_text
+
+INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
+
+
+def event_line(moment: Moment, room: Room) -> Line:
+    """The newest event with its age; what the engine's process lacks comes first."""
+    worker = moment.worker
+    if worker.phase is Phase.DEAD and not moment.paused:
+        return clipped(line(" ", Piece(death_text(moment), Ink.BAD)), room.width, room.glyphs)
+    if not moment.log:
+        quiet = starting_text(moment) if moment.frame is None else "no events yet"
+        return line(" ", muted(quiet))
+    newest = moment.log[-1]
+    age = f"{span(max(0.0, round_age(moment.wall_s - newest.wall_s)))} ago "
+    text = clipped(
+        line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS[newest.kind])),
+        room.width - len(age) - 1,
+        room.glyphs,
+    )
+    return ends(text, line(Piece(age, Ink.FAINT)), room.width)
+
+
+def round_age(age_s: float) -> float:
+    """Ages in steps that grow with the age, so that a quiet screen stays quiet."""
+    step = 1 if age_s < 10 else 10 if age_s < 60 else 60
+    return age_s // step * step
+
+
+def death_text(moment: Moment) -> str:
+    """`worker killed (signal 9): 12 requests failed, restarting in 1 s`."""
+    worker = moment.worker
+    failed = f": {requests_failed(worker.failed_requests)}" if worker.failed_requests else ""
+    if worker.restart_at_s is None:
+        return f"worker {worker.reason}{failed}"
+    wait_s = max(0.0, worker.restart_at_s - moment.now_s)
+    return f"worker {worker.reason}{failed}, restarting in {wait_s:.0f} s"
+
+
+def died_text(event: ChildDied) -> str:
+    """The same for the log, as it was when it happened."""
+    failed = f": {requests_failed(event.failed_requests)}" if event.failed_requests else ""
+    restart_s = event.restart_in_s
+    after = "" if restart_s is None else f", restarting in {restart_s:.0f} s"
+    return f"{event.child} {event.reason}{failed}{after}"
+
+
+def requests_failed(number: int) -> str:
+    return f"{number} request{'' if number == 1 else 's'} failed"
+
+
+def log_rows(log: tuple[LogLine, ...], glyphs: Glyphs) -> list[Line]:
+    """The whole log, newest first, with the local time of day."""
+    return [
+        line(
+            Piece(time.strftime("%H:%M:%S  ", time.localtime(entry.wall_s)), Ink.FAINT),
+            Piece(
+                in_glyphs(entry.text, glyphs),
+                Ink.TEXT if entry.kind == "info" else INKS[entry.kind],
+            ),
+        )
+        for entry in reversed(log)
+    ]
+
+
+def effect_line(moment: Moment, room: Room) -> Line:
+    """The strip: a switch under way, or what the last one did; empty before the first."""
+    frame = moment.frame
+    if frame is None:
+        return EMPTY
+    if frame.switching is not None:
+        bullet = Piece(f" {room.glyphs.bullet} ", Ink.MARK)
+        return clipped(
+            line(bullet, in_glyphs(frame.switching, room.glyphs)), room.width, room.glyphs
+        )
+    if frame.last_switch is None:
+        return EMPTY
+    mark = Piece(f" {room.glyphs.mark} ", Ink.MARK)
+    wording = describe_effect(
+        frame.last_switch, width=room.width - 4, ascii_only=not room.glyphs.unicode
+    )
+    head, colon, rest = wording.partition(":")
+    return clipped(line(mark, head, muted(colon), strong(rest)), room.width, room.glyphs)

@@ -1,0 +1,74 @@
+"""The top line: what is served where, how much, and whether the screen is live."""
+
+from ..formatting import count, duration, rate
+from ..look import Ink
+from ..moment import Moment, Phase
+from .line import EMPTY, Line, Piece, ends, faint, first_fitting, joined, line, muted, strong
+from .panel import Room, starting_text
+
+
+def header_line(moment: Moment, room: Room) -> Line:
+    """One line of `room.width`: name and settings left, figures in the middle, state right."""
+    state = _state(moment, room)
+    name = Piece("prodtop", Ink.ACCENT)
+    lefts = [line(" ", name, "  ", _serving(moment)), line(" ", name)]
+    left = first_fitting(lefts, room.width - state.width - 2)
+    space = room.width - left.width - state.width
+    middle = first_fitting(_figures(moment, room), space - 4)
+    if middle:
+        gap = (space - middle.width) // 2
+        left = line(left, " " * gap, middle)
+    return ends(left, line(state, " "), room.width)
+
+
+def _serving(moment: Moment) -> Line:
+    frame = moment.frame
+    if frame is None:
+        return EMPTY
+    return line(
+        strong(frame.model.name),
+        "  ",
+        Piece(frame.precision, Ink.TEXT),
+        "  ",
+        Piece(frame.strategy, Ink.TEXT),
+    )
+
+
+def _figures(moment: Moment, room: Room) -> list[Line]:
+    """What goes into the middle, from the fullest to the barest."""
+    frame = moment.frame
+    if frame is None:
+        return []
+    requests = line(Line.of(rate(frame.throughput.requests_per_s, "req")))
+    running = line(Line.of(count(frame.queue.running)), muted(" running"))
+    waiting = line(Line.of(count(frame.queue.waiting)), muted(" waiting"))
+    separator = line(faint(f" {room.glyphs.dot} "))
+    facts = [line(muted(frame.device_name)), requests, running, waiting]
+    return [joined(facts[skip:], separator) for skip in range(3)] + [running]
+
+
+def _state(moment: Moment, room: Room) -> Line:
+    glyphs = room.glyphs
+    frame, worker = moment.frame, moment.worker
+    if moment.behind_s is not None:
+        text = f"{glyphs.paused} PAUSED {glyphs.minus}{duration(moment.behind_s)}"
+        return line(Piece(text, Ink.WARN))
+    if worker.phase is Phase.DEAD:
+        return line(Piece(f"{glyphs.cross} {_short_death(moment)}", Ink.BAD))
+    if worker.phase is Phase.STARTING:
+        limit = max(20, room.width - 14)
+        return line(Piece(f"{glyphs.bullet} {starting_text(moment)}"[:limit], Ink.WARN))
+    if frame is None:
+        return line(Piece(f"{glyphs.bullet} ready", Ink.WARN))
+    if moment.stale_s is not None:
+        return line(Piece(f"{glyphs.cross} STALE {moment.stale_s:.0f} s", Ink.BAD))
+    return line(
+        Piece(f"{glyphs.recording} ", Ink.OK), muted("LIVE "), strong(duration(frame.uptime_s))
+    )
+
+
+def _short_death(moment: Moment) -> str:
+    worker = moment.worker
+    if worker.restart_at_s is None:
+        return "ENGINE ENDED"
+    return f"ENGINE DOWN, restart in {max(0.0, worker.restart_at_s - moment.now_s):.0f} s"

@@ -1,0 +1,83 @@
+"""The latency table: six latencies by three percentiles over the chosen window."""
+
+from ...engine.protocol import Latency, Percentiles
+from ..formatting import MISSING, count, milliseconds
+from ..look import Ink
+from ..moment import Moment
+from .line import Line, Piece, centred, line, muted
+from .panel import PanelView, Room, figure, starting_text, titled, value
+
+ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
+NAMES = {"ttft": "TTFT", "ttfb": "TTFB", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
+MEANINGS = {
+    "ttft": "first token",
+    "ttfb": "first byte",
+    "tpot": "per token",
+    "itl": "between tokens",
+    "e2e": "whole request",
+    "queue": "before its first step",
+}
+TABLE_ROWS = 1 + len(ROWS)
+"""Lines of the whole table, the header included."""
+
+_NAME_WIDTH = 6
+_CELL_WIDTH = 9
+_MEANING_WIDTH = 22
+
+
+def latency_view(moment: Moment, room: Room) -> PanelView:
+    """The table and, on the frame, the TTFT that most requests stay under."""
+    frame = moment.frame
+    if frame is None:
+        return PanelView(
+            titled("Latency", moment), lines=(centred(muted(starting_text(moment)), room.width),)
+        )
+    latency = frame.latency.get(moment.window, Latency())
+    ttft = latency.ttft
+    over = _over(ttft, moment.slo_ttft_ms)
+    key_figure = figure(
+        "TTFT p95", milliseconds(ttft.p95_ms if ttft else None), Ink.BAD if over else Ink.STRONG
+    )
+    title = line(titled("Latency", moment), muted(f" {moment.window.value}"))
+    return PanelView(
+        title, key_figure, tuple(_table(latency, moment, room)), moment.stale_s is not None
+    )
+
+
+def _table(latency: Latency, moment: Moment, room: Room) -> list[Line]:
+    columns = ["p50", "p95", "p99"]
+    free = room.width - _NAME_WIDTH - len(columns) * _CELL_WIDTH
+    if free >= _CELL_WIDTH:
+        columns.append("mean")
+        free -= _CELL_WIDTH
+    if free >= _CELL_WIDTH:
+        columns.append("count")
+        free -= _CELL_WIDTH
+    meanings = free >= _MEANING_WIDTH
+    name_width = _NAME_WIDTH + (_MEANING_WIDTH if meanings else 0)
+    # What is left over widens the cells, so that the table fills its panel.
+    cell = min(14, (room.width - name_width) // len(columns))
+    rows = [line(" " * name_width, *(Piece(column.rjust(cell), Ink.MUTED) for column in columns))]
+    for field in ROWS:
+        name = Piece(NAMES.get(field, field).ljust(_NAME_WIDTH), Ink.TEXT)
+        meaning = Piece(MEANINGS[field].ljust(_MEANING_WIDTH), Ink.FAINT) if meanings else ""
+        found: Percentiles | None = getattr(latency, field)
+        slo_ms = {"ttft": moment.slo_ttft_ms, "tpot": moment.slo_tpot_ms}.get(field)
+        cells = [_cell(found, column, slo_ms, cell) for column in columns]
+        rows.append(line(name, meaning, *cells))
+    return rows
+
+
+def _cell(found: Percentiles | None, column: str, slo_ms: float | None, width: int) -> Piece:
+    if found is None:
+        return value(MISSING.rjust(width))
+    if column == "count":
+        return muted(count(found.count, width=width))
+    value_ms: float = getattr(found, f"{column}_ms")
+    over = slo_ms is not None and value_ms > slo_ms
+    ink = Ink.BAD if over else Ink.STRONG if column == "p95" else Ink.TEXT
+    return value(milliseconds(value_ms, width=width), ink)
+
+
+def _over(found: Percentiles | None, slo_ms: float | None) -> bool:
+    return found is not None and slo_ms is not None and found.p95_ms > slo_ms

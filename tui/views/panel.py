@@ -1,0 +1,57 @@
+"""What any panel shows: a title, key figures beside it, and lines."""
+
+from dataclasses import dataclass
+
+from ..formatting import MISSING, percent
+from ..glyphs import Glyphs
+from ..look import Ink
+from ..moment import Moment, Phase
+from .line import EMPTY, Line, Piece, line
+
+
+@dataclass(frozen=True, slots=True)
+class PanelView:
+    """The inked text of one panel, and whether its figures are too old to pass for current."""
+
+    title: Line
+    figures: Line = EMPTY
+    lines: tuple[Line, ...] = ()
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """The cells that a panel's lines have, without its frame, and the glyphs to use."""
+
+    width: int
+    height: int
+    glyphs: Glyphs
+
+
+def titled(name: str, moment: Moment, *, age_s: float | None = None) -> Line:
+    """A panel's name, and how old its figures are when that must be said."""
+    stale_s = moment.stale_s if age_s is None else age_s
+    if stale_s is None:
+        return line(Piece(name, Ink.TITLE))
+    return line(Piece(name, Ink.TITLE), Piece(f" {stale_s:.0f} s old", Ink.WARN))
+
+
+def figure(name: str, value: str, ink: Ink = Ink.STRONG) -> Line:
+    """A named key figure: `TTFT p95 88 ms`."""
+    return line(Piece(f"{name} ", Ink.MUTED), Piece(value, Ink.FAINT if value == MISSING else ink))
+
+
+def value(text: str, ink: Ink = Ink.TEXT) -> Piece:
+    """A figure in the ink of figures, or faint where it is missing."""
+    return Piece(text, Ink.FAINT if text.strip() == MISSING else ink)
+
+
+def starting_text(moment: Moment) -> str:
+    """What a panel without figures says: what is being waited for."""
+    worker = moment.worker
+    if worker.phase is Phase.STARTING:
+        fraction = f" {percent(worker.fraction)}" if worker.fraction is not None else ""
+        return f"starting: {worker.doing}{fraction}"
+    if worker.phase is Phase.DEAD:
+        return f"no engine: {worker.reason}"
+    return "waiting for the first figures"

@@ -1,0 +1,37 @@
+"""Throughput: tokens per second by kind, and the requests behind them."""
+
+from ...engine.protocol import Throughput
+from ..formatting import percent, rate, si
+from ..look import Ink
+from ..moment import Moment
+from .line import Line, centred, facts, line, muted
+from .panel import PanelView, Room, figure, starting_text, titled, value
+
+
+def throughput_view(moment: Moment, room: Room) -> PanelView:
+    """The key figure and the line below the chart; the chart itself draws the history."""
+    frame = moment.frame
+    if frame is None:
+        waiting = centred(muted(starting_text(moment)), room.width)
+        return PanelView(titled("Throughput", moment), lines=(waiting,))
+    throughput = frame.throughput
+    return PanelView(
+        titled("Throughput", moment),
+        figure("decode", rate(throughput.decode_tok_s, "tok")),
+        (_rates(throughput, room),),
+        moment.stale_s is not None,
+    )
+
+
+def _rates(throughput: Throughput, room: Room) -> Line:
+    waste = throughput.batch_waste
+    parts = [
+        line(value(si(throughput.prefill_tok_s, width=5)), muted(" prefill/s")),
+        line(value(si(throughput.cached_tok_s, width=5)), muted(" cached/s")),
+        line(value(si(throughput.requests_per_s, width=4)), muted(" req/s")),
+        line(
+            value(percent(waste, width=5), Ink.WARN if waste and waste > 0.05 else Ink.TEXT),
+            muted(" of rows wasted"),
+        ),
+    ]
+    return facts(parts, room.width, room.glyphs)

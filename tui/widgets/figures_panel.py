@@ -1,0 +1,136 @@
+"""The base of the Live tab's panels: lines of figures, and a chart of the history where it fits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from textual.app import ComposeResult
+
+from ..history import History
+from ..look import Ink
+from ..moment import Moment
+from ..theme import look_of
+from ..views.panel import PanelView, Room
+from .braille import Pick, Stroke
+from .chart import BrailleChart
+from .lines import LinesView
+from .panel import Panel
+from .plot import Mark, Series, Settings, Threshold
+from .segments import Line
+
+MIN_CHART_ROWS = 3
+MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD}
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The stretch of the history that every chart shows. `cursor_s` is `None` while live."""
+
+    history: History
+    now_s: float
+    end_s: float
+    span_s: float
+    cursor_s: float | None = None
+
+    def curve(
+        self,
+        column: str,
+        name: str,
+        *,
+        stroke: Stroke = Stroke.LINE,
+        pick: Pick = Pick.MEAN,
+        ink: int | None = None,
+    ) -> Series:
+        """A column of the history as a curve."""
+        kept = self.history.series(column, self.end_s - self.span_s, self.end_s)
+        return Series(name, kept.times_s, kept.values, stroke, pick, ink)
+
+    def marks(self) -> list[Mark]:
+        return [
+            Mark(mark.wall_s, mark.label, MARK_INKS[mark.kind])
+            for mark in self.history.marks(self.end_s - self.span_s, self.end_s)
+        ]
+
+
+class FiguresPanel(Panel, can_focus=True):
+    """A framed panel that draws a `PanelView`, and the curves that a subclass names.
+
+    With `chart_settings` it has a chart: below its lines, or above them with `chart_first`.
+    """
+
+    DEFAULT_CSS = """
+    FiguresPanel LinesView { height: 1; }
+    FiguresPanel BrailleChart { height: 1fr; }
+    """
+
+    chart_settings: ClassVar[Settings | None] = None
+    chart_first: ClassVar[bool] = False
+
+    def compose(self) -> ComposeResult:
+        if self.chart_settings is None:
+            yield LinesView()
+        elif self.chart_first:
+            yield BrailleChart(self.chart_settings)
+            yield LinesView()
+        else:
+            yield LinesView()
+            yield BrailleChart(self.chart_settings)
+
+    def view(self, moment: Moment, room: Room) -> PanelView:
+        """What the panel says at a moment."""
+        raise TypeError(f"{type(self).__name__} has no view")
+
+    def curves(self, timeline: Timeline) -> Sequence[Series]:
+        """What its chart draws."""
+        return ()
+
+    def thresholds(self, moment: Moment) -> Sequence[Threshold]:
+        """Levels that its chart compares with."""
+        return ()
+
+    def text_rows(self, view: PanelView, height: int) -> int:
+        """How many of `height` rows the text takes; a chart gets the rest if it is enough."""
+        return len(view.lines)
+
+    def show(self, moment: Moment, timeline: Timeline) -> None:
+        """Draw a moment. Only what changed is repainted."""
+        width, height = self.size
+        if not self.display or width <= 0 or height <= 0:
+            return
+        view = self.view(moment, Room(width, height, look_of(self.app).glyphs))
+        self.set_title(view.title)
+        self.set_headline(view.figures)
+        rows = min(height, self.text_rows(view, height))
+        charted = (
+            self.chart_settings is not None
+            and moment.frame is not None
+            and height - rows >= MIN_CHART_ROWS
+        )
+        self._show_lines(view.lines, rows if charted else height)
+        if self.chart_settings is not None:
+            self._show_chart(moment, timeline, charted)
+
+    def _show_lines(self, lines: Sequence[Line], rows: int) -> None:
+        widget = self.query_one(LinesView)
+        if widget.display != (rows > 0):
+            widget.display = rows > 0
+        height = widget.styles.height
+        if height is None or height.value != rows:
+            widget.styles.height = rows
+        shown = list(lines[:rows])
+        widget.set_lines(shown + [Line()] * (rows - len(shown)))
+
+    def _show_chart(self, moment: Moment, timeline: Timeline, charted: bool) -> None:
+        chart = self.query_one(BrailleChart)
+        if chart.display != charted:
+            chart.display = charted
+        if charted:
+            chart.set_data(
+                self.curves(timeline),
+                now_s=timeline.now_s,
+                span_s=timeline.span_s,
+                end_s=timeline.end_s,
+                marks=timeline.marks(),
+                thresholds=self.thresholds(moment),
+                cursor_s=timeline.cursor_s,
+            )

@@ -1,0 +1,26 @@
+"""The device panel: GPUs, or the CPU where there are none."""
+
+from collections.abc import Sequence
+
+from ..formatting import FRACTION
+from ..moment import Moment
+from ..views.gpu import gpu_view
+from ..views.panel import PanelView, Room
+from .figures_panel import FiguresPanel, Timeline
+from .plot import Series, Settings
+
+
+class GpuPanel(FiguresPanel):
+    """Memory, use, power and clocks; with room to spare, use over time."""
+
+    chart_settings = Settings(unit=FRACTION, top=1.0, empty="no sample yet")
+
+    def view(self, moment: Moment, room: Room) -> PanelView:
+        return gpu_view(moment, room)
+
+    def curves(self, timeline: Timeline) -> Sequence[Series]:
+        return (
+            timeline.curve("gpu", "GPU busy"),
+            timeline.curve("mbu", "MBU"),
+            timeline.curve("cpu", "CPU"),
+        )

@@ -1,0 +1,25 @@
+"""The queue panel: requests in the system over time, and the figures behind them."""
+
+from collections.abc import Sequence
+
+from ..moment import Moment
+from ..views.panel import PanelView, Room
+from ..views.queue import queue_view
+from .braille import Stroke
+from .figures_panel import FiguresPanel, Timeline
+from .plot import Series, Settings
+
+
+class QueuePanel(FiguresPanel):
+    """Who is in the system, and how many of them run."""
+
+    chart_settings = Settings(least_top=4.0, empty="no request yet")
+
+    def view(self, moment: Moment, room: Room) -> PanelView:
+        return queue_view(moment, room)
+
+    def curves(self, timeline: Timeline) -> Sequence[Series]:
+        return (
+            timeline.curve("in_system", "in system", ink=2),
+            timeline.curve("running", "running", stroke=Stroke.AREA, ink=0),
+        )

@@ -1,0 +1,33 @@
+"""The throughput panel: tokens per second by kind over time."""
+
+from collections.abc import Sequence
+
+from ..moment import Moment
+from ..views.panel import PanelView, Room
+from ..views.throughput import throughput_view
+from .braille import Stroke
+from .figures_panel import FiguresPanel, Timeline
+from .plot import Series, Settings
+
+ROWS_WITH_TEXT = 7
+"""From this height on there is a line of figures below the chart."""
+
+
+class ThroughputPanel(FiguresPanel):
+    """Decode as an area, prefill and cached tokens as lines."""
+
+    chart_settings = Settings(empty="no tokens yet")
+    chart_first = True
+
+    def view(self, moment: Moment, room: Room) -> PanelView:
+        return throughput_view(moment, room)
+
+    def text_rows(self, view: PanelView, height: int) -> int:
+        return len(view.lines) if height >= ROWS_WITH_TEXT else 0
+
+    def curves(self, timeline: Timeline) -> Sequence[Series]:
+        return (
+            timeline.curve("decode_tok_s", "decode", stroke=Stroke.AREA),
+            timeline.curve("prefill_tok_s", "prefill"),
+            timeline.curve("cached_tok_s", "cached"),
+        )
