@@ -14,7 +14,7 @@ from typing import Annotated, Literal
 
 import msgspec
 from rich.style import Style
-from textual.app import App
+from textual.app import App, ReturnType
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
@@ -39,6 +39,18 @@ AREA_STRENGTH = 0.55
 
 ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse"})
 NAMED_COLORS = frozenset({"black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"})
+
+_TERMINAL_VARIABLES = {
+    "ansi-background": "ansi_default",
+    "ansi-foreground": "ansi_default",
+    "block-cursor-foreground": "ansi_default",
+    "block-cursor-background": "ansi_default",
+    "block-cursor-text-style": "bold reverse",
+    "scrollbar": "ansi_default",
+    "scrollbar-background": "ansi_default",
+}
+"""What Textual's own widgets need under a theme that keeps the terminal's background: nothing
+there may rest on a colour."""
 
 
 class ThemeError(BadInputError):
@@ -114,13 +126,13 @@ class ThemeBook:
         names = list(self.themes)
         return names[(names.index(name) + 1) % len(names)] if name in names else names[0]
 
-    def register(self, app: App[object]) -> None:
+    def register(self, app: App[ReturnType]) -> None:
         """Make every theme known to `app`."""
         for theme in self.themes.values():
             app.register_theme(theme)
 
 
-def look_of(app: App[object]) -> Look:
+def look_of(app: App[ReturnType]) -> Look:
     """The look of the theme that `app` wears now."""
     theme = app.current_theme
     return theme.look if isinstance(theme, LookTheme) else PLAIN_LOOK
@@ -214,6 +226,7 @@ class _Painter:
             "footer-key-foreground": hexes["accent"],
             "footer-description-foreground": hexes["muted"],
             **{f"series-{i + 1}": value for i, value in enumerate(series)},
+            **(_TERMINAL_VARIABLES if self._background is None else {}),
         }
         return LookTheme(
             name=self._content.name,

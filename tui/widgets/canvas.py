@@ -14,9 +14,6 @@ INK_IDS: dict[Ink, int] = {ink: index for index, ink in enumerate(INKS)}
 HIGHLIGHT = 0x80
 """Added to a cell's ink: the cell lies in the cursor's column."""
 
-JOIN_CELLS = 6
-"""Changed cells this close are repainted together: a cursor movement costs about as much."""
-
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
@@ -68,16 +65,32 @@ class Canvas:
         return "\n".join(self.row(y).rstrip() for y in range(self.height))
 
     def changed_since(self, before: "Canvas") -> list[Region]:
-        """The spans that differ from a canvas of the same size, at most a few for each row."""
+        """Where it differs from a canvas of the same size: one span a row, top to bottom.
+
+        Never more than one: Textual sends a row from its widget's left edge for every span.
+        """
         different = (self.characters != before.characters) | (self.inks != before.inks)
-        regions: list[Region] = []
-        for y in np.flatnonzero(different.any(axis=1)):
-            columns = np.flatnonzero(different[y])
-            breaks = np.flatnonzero(np.diff(columns) > JOIN_CELLS)
-            starts = columns[np.concatenate(([0], breaks + 1))]
-            ends = columns[np.concatenate((breaks, [len(columns) - 1]))]
-            regions += [
-                Region(int(start), int(y), int(end - start + 1), 1)
-                for start, end in zip(starts, ends, strict=True)
-            ]
-        return regions
+        rows = np.flatnonzero(different.any(axis=1))
+        firsts = different[rows].argmax(axis=1)
+        lasts = self.width - different[rows, ::-1].argmax(axis=1)
+        return [
+            Region(int(first), int(y), int(last - first), 1)
+            for y, first, last in zip(rows, firsts, lasts, strict=True)
+        ]
+
+    def runs(self, y: int) -> list[tuple[str, int]]:
+        """A row as text and ink id, a pair for each run.
+
+        A blank cell joins the run before it: its colour cannot be seen, and every change of
+        colour costs some forty bytes on the way to the terminal.
+        """
+        text, inks = self.row(y), self.inks[y]
+        seen = (self.characters[y] != ord(" ")) | (inks >= HIGHLIGHT)
+        seen[0] = True
+        sources = np.maximum.accumulate(np.where(seen, np.arange(self.width), 0))
+        carried = np.where(~seen & (inks[sources] < HIGHLIGHT), inks[sources], inks)
+        breaks = (np.flatnonzero(carried[1:] != carried[:-1]) + 1).tolist()
+        return [
+            (text[start:end], int(carried[start]))
+            for start, end in zip([0, *breaks], [*breaks, self.width], strict=True)
+        ]

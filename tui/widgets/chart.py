@@ -3,16 +3,18 @@
 import math
 from collections.abc import Sequence
 
+from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.strip import Strip
 
 from ..look import Look
+from .braille import Raster
 from .canvas import HIGHLIGHT, INKS, Canvas
 from .inked import Inked
-from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View, paint
+from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View
+from .plot_painting import draw_curves, paint
 from .scale import StableScale
-from .segments import runs
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
 """What a chart of a whole session spans: steps, so that it does not creep at every tick."""
@@ -43,6 +45,9 @@ class BrailleChart(Inked):
         self._canvas = Canvas.blank(0, 0)
         self._scale = StableScale()
         self._styles: list[Style] = []
+        self._raster: Raster | None = None
+        self._drawn: Sampled | None = None
+        self._drawn_for: object = None
 
     def set_data(
         self,
@@ -94,7 +99,8 @@ class BrailleChart(Inked):
         if y >= canvas.height:
             return Strip.blank(self.size.width, self.backdrop)
         styles = self._ink_styles(self.backdrop)
-        return Strip(runs(canvas.row(y), [styles[ink] for ink in canvas.inks[y]]), canvas.width)
+        segments = [Segment(text, styles[ink]) for text, ink in canvas.runs(y)]
+        return Strip(segments, canvas.width)
 
     def on_resize(self, _event: events.Resize) -> None:
         self._repaint()
@@ -113,15 +119,23 @@ class BrailleChart(Inked):
             return
         canvas = Canvas.blank(width, height)
         if self._view is not None:
-            layout = self._layout()
-            sampled = Sampled.of(self._view, layout.width, self.settings.gap_s)
-            top = self._top(sampled.peak, self._view.now_s)
-            paint(self._view, sampled, self.settings, layout, top, self.look.glyphs, canvas)
+            self._paint(self._view, canvas)
         before, self._canvas = self._canvas, canvas
         if before.characters.shape != canvas.characters.shape:
             self.refresh()
         elif regions := canvas.changed_since(before):
             self.refresh(*regions)
+
+    def _paint(self, view: View, canvas: Canvas) -> None:
+        layout, glyphs = self._layout(), self.look.glyphs
+        sampled = Sampled.of(view, layout.width, self.settings.gap_s)
+        top = self._top(sampled.peak, view.now_s)
+        strokes = tuple(series.stroke for series in view.series)
+        drawn_for = (layout, top, strokes, glyphs.unicode)
+        if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
+            self._raster = draw_curves(view, sampled, layout, top, glyphs)
+            self._drawn, self._drawn_for = sampled, drawn_for
+        paint(view, sampled, self._raster, self.settings, layout, top, glyphs, canvas)
 
     def _top(self, peak: float | None, now_s: float) -> float:
         if self.settings.top is not None:

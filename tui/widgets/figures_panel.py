@@ -11,12 +11,13 @@ from ..look import Ink
 from ..moment import Moment
 from ..theme import look_of
 from ..views.panel import PanelView, Room
-from .braille import Pick, Stroke
+from .braille import Stroke
 from .chart import BrailleChart
 from .lines import LinesView
 from .panel import Panel
 from .plot import Mark, Series, Settings, Threshold
 from .segments import Line
+from .timebase import Pick
 
 MIN_CHART_ROWS = 3
 MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD}

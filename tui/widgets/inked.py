@@ -1,6 +1,8 @@
 """The base of widgets that paint with inks: follows the app's theme."""
 
 from rich.style import Style
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
@@ -11,6 +13,9 @@ from ..theme import look_of
 class Inked(Widget):
     """A widget that paints itself with the look of the theme in use."""
 
+    backdrop: Style = Style.null()
+    """The background beneath the widget, which every segment of a line must carry."""
+
     _look: Look | None = None
 
     @property
@@ -20,11 +25,11 @@ class Inked(Widget):
             self._look = look_of(self.app)
         return self._look
 
-    @property
-    def backdrop(self) -> Style:
-        """The background beneath the widget, which every segment of a line must carry."""
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Note the background once for all lines: finding it walks up to the screen."""
         _, background = self.background_colors
-        return Style(bgcolor=background.rich_color)
+        self.backdrop = Style(bgcolor=background.rich_color)
+        return super().render_lines(crop)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._follow_theme)

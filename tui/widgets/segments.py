@@ -1,12 +1,11 @@
 """Lines of inked text, and the strips that a terminal gets: the step between meaning and style."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.style import Style
 from rich.text import Text
 from textual.strip import Strip
 
@@ -92,17 +91,6 @@ def joined(lines: Iterable[Line], separator: Line) -> Line:
             pieces += separator.pieces
         pieces += line.pieces
     return Line(tuple(pieces))
-
-
-def runs(characters: str, styles: Sequence[Style]) -> list[Segment]:
-    """Segments of a row given character by character, one for each run of the same style."""
-    segments: list[Segment] = []
-    start = 0
-    for index in range(1, len(characters) + 1):
-        if index == len(characters) or styles[index] is not styles[start]:
-            segments.append(Segment(characters[start:index], styles[start]))
-            start = index
-    return segments
 
 
 def _head(text: str, width: int) -> str:

@@ -1,0 +1,157 @@
+"""Time cut into the columns of a chart, and samples pooled into them.
+
+A bucket is half a cell wide and starts at a whole multiple of its length, so that a chart scrolls
+by whole cells and what was drawn once keeps its shape, whenever it is drawn.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+
+BUCKETS_PER_CELL = 2
+
+LONGEST_HELD_S = 1.0
+"""Newer data is held back for this long at most, to be drawn in one piece."""
+
+GAP_SPACINGS = 2.5
+"""Samples further apart than this many usual spacings are not joined."""
+
+
+class Pick(StrEnum):
+    """What stands for a bucket that holds several samples."""
+
+    MEAN = "mean"
+    MAX = "max"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeBase:
+    """`columns` cells of time; the last cell is the one that holds the moment `end_s`."""
+
+    first_bucket: int
+    bucket_s: float
+    columns: int
+
+    @classmethod
+    def ending(cls, end_s: float, span_s: float, columns: int) -> "TimeBase":
+        """About `span_s` of time up to `end_s`, in whole cells aligned to multiples of a cell."""
+        bucket_s = span_s / (columns * BUCKETS_PER_CELL)
+        last_cell = math.floor(end_s / (bucket_s * BUCKETS_PER_CELL))
+        return cls((last_cell - columns + 1) * BUCKETS_PER_CELL, bucket_s, columns)
+
+    def settled_s(self, end_s: float) -> float:
+        """The end of what to draw up to `end_s`: a cell (or else a bucket) that is not over yet is
+        left out while it is short. So a drawn dot never moves, and nothing is repainted until
+        there is something new to see. Long ones show what they have so far."""
+        for unit_s in (self.bucket_s * BUCKETS_PER_CELL, self.bucket_s):
+            if unit_s <= LONGEST_HELD_S:
+                return math.floor(end_s / unit_s) * unit_s
+        return end_s
+
+    @property
+    def buckets(self) -> int:
+        return self.columns * BUCKETS_PER_CELL
+
+    @property
+    def start_s(self) -> float:
+        return self.first_bucket * self.bucket_s
+
+    @property
+    def end_s(self) -> float:
+        """The end of the last cell: up to one cell after the moment it was made for."""
+        return (self.first_bucket + self.buckets) * self.bucket_s
+
+    def column_of(self, time_s: float) -> int | None:
+        """The cell that holds a moment; `None` outside."""
+        column = (math.floor(time_s / self.bucket_s) - self.first_bucket) // BUCKETS_PER_CELL
+        return column if 0 <= column < self.columns else None
+
+    def time_of(self, column: int) -> float:
+        """The moment in the middle of a cell."""
+        return (self.first_bucket + (column + 0.5) * BUCKETS_PER_CELL) * self.bucket_s
+
+
+def bucketed(
+    times_s: Sequence[float] | Floats,
+    values: Sequence[float] | Floats,
+    base: TimeBase,
+    *,
+    end_s: float = math.inf,
+    pick: Pick = Pick.MEAN,
+    gap_s: float = 2.0,
+) -> Floats:
+    """One value for each bucket, `[columns * 2]`; NaN where there is none.
+
+    `times_s` ascend; samples from `end_s` on are left out. Buckets between two samples no further
+    apart than `gap_s` (or than a few times the usual spacing, if that is longer) lie on the line
+    between them. A NaN value is a gap on purpose and is never bridged.
+    """
+    times = np.asarray(times_s, dtype=np.float64)
+    numbers = np.asarray(values, dtype=np.float64)
+    usual_s = float(np.median(np.diff(times[-64:]))) if len(times) > 2 else 0.0
+    bridge_s = max(gap_s, GAP_SPACINGS * usual_s)
+    low = int(np.searchsorted(times, base.start_s - bridge_s))
+    high = int(np.searchsorted(times, min(end_s, base.end_s)))
+    times, numbers = times[low:high], numbers[low:high]
+    result = np.full(base.buckets, np.nan)
+    if len(times) == 0:
+        return result
+    index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
+    known = ~np.isnan(numbers)
+    _pool(result, index, numbers, known, pick)
+    _bridge(result, index, times, known, base, bridge_s)
+    return result
+
+
+def _pool(
+    result: Floats,
+    index: NDArray[np.int64],
+    numbers: Floats,
+    known: NDArray[np.bool_],
+    pick: Pick,
+) -> None:
+    """Put the pooled value of each bucket with a known sample into `result`."""
+    inside = known & (index >= 0) & (index < len(result))
+    at, picked = index[inside], numbers[inside]
+    if len(at) == 0:
+        return
+    starts = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
+    if pick is Pick.MAX:
+        pooled = np.maximum.reduceat(picked, starts)
+    elif pick is Pick.LAST:
+        pooled = picked[np.append(starts[1:], len(picked)) - 1]
+    else:
+        lengths = np.diff(np.append(starts, len(picked)))
+        pooled = np.add.reduceat(picked, starts) / lengths
+    result[at[starts]] = pooled
+
+
+def _bridge(
+    result: Floats,
+    index: NDArray[np.int64],
+    times: Floats,
+    known: NDArray[np.bool_],
+    base: TimeBase,
+    bridge_s: float,
+) -> None:
+    """Fill the empty buckets between neighbouring samples that belong together."""
+    joined = known[1:] & known[:-1] & (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
+    empty = np.isnan(result)
+    if not joined.any() or not empty.any():
+        return
+    filled = np.flatnonzero(~empty)
+    if len(filled) < 2:
+        return
+    between = np.zeros(len(result), dtype=bool)
+    for left in np.flatnonzero(joined):
+        between[max(0, index[left] + 1) : max(0, index[left + 1])] = True
+    wanted = np.flatnonzero(between & empty)
+    wanted = wanted[(wanted > filled[0]) & (wanted < filled[-1])]
+    result[wanted] = np.interp(wanted, filled, result[filled])
