@@ -1,7 +1,7 @@
 """The formulas against figures worked out by hand for Llama-3.1-8B."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.roofline import (
     DecoderShape,
@@ -53,6 +53,7 @@ def test_a_prefill_computes_logits_for_its_last_token_alone() -> None:
     assert found == 128 * 13_958_643_712 + 524_288 * 8256 + 1_050_673_152
 
 
+@settings(deadline=None)
 @given(st.integers(0, 50), st.integers(0, 50))
 def test_attended_positions_are_those_of_a_causal_mask(start: int, count: int) -> None:
     looked_at = sum(position + 1 for position in range(start, start + count))
