@@ -5,6 +5,7 @@ The module is untyped and needs a driver; this lets the probe be checked, and te
 # The names are NVIDIA's.
 # ruff: noqa: N802, N815
 
+from collections.abc import Sequence
 from typing import Protocol
 
 Handle = object
@@ -74,4 +75,6 @@ class Nvml(Protocol):
         ...
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Handle, /) -> int: ...
-    def nvmlDeviceGetComputeRunningProcesses(self, handle: Handle, /) -> list[RunningProcess]: ...
+    def nvmlDeviceGetComputeRunningProcesses(
+        self, handle: Handle, /
+    ) -> Sequence[RunningProcess]: ...

@@ -65,11 +65,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_engine(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[EngineMaker]:
+def make_engine(tmp_path: Path, clock: Clock) -> Iterator[EngineMaker]:
     """Makes and starts an engine whose worker runs the given Python."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     engines: list[LocalEngine] = []
 
     def make(worker: str = WORKER, options: WorkerOptions | None = None) -> LocalEngine:
@@ -256,10 +253,7 @@ def test_children_end_when_their_parent_is_killed(tmp_path: Path) -> None:
         "print(engine.worker_pid, flush=True)\n"
         "time.sleep(60)\n"
     )
-    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, str(parent_script)], stdout=subprocess.PIPE, env=environment
-    ) as parent:
+    with subprocess.Popen([sys.executable, str(parent_script)], stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None
         worker_pid = int(parent.stdout.readline())
         parent.kill()

@@ -26,11 +26,8 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make_child(
-    tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[ChildMaker]:
+def make_child(tmp_path: Path, clock: Clock) -> Iterator[ChildMaker]:
     """Makes a child that runs the given Python after it has opened its channel."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     children: list[Child[Report]] = []
 
     def make(body: str) -> Child[Report]:
@@ -142,10 +139,7 @@ def test_a_child_that_hangs_up_and_lives_on_is_ended(make_child: ChildMaker, clo
     assert death_of(child).reason == "killed by SIGKILL"
 
 
-def test_a_command_that_cannot_run_is_a_death_with_a_reason(
-    clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+def test_a_command_that_cannot_run_is_a_death_with_a_reason(clock: Clock, tmp_path: Path) -> None:
     child = Child("probe", lambda: [str(tmp_path / "nothing")], REPORT_DECODER, clock)
     death = child.start()
     assert isinstance(death, ChildDied)
@@ -183,6 +177,6 @@ def test_what_a_child_prints_goes_to_its_log(make_child: ChildMaker, tmp_path: P
     child = make_child("print('out'); print('err', file=sys.stderr); assert sys.stdin.read() == ''")
     child.start()
     death_of(child)
-    (log,) = tmp_path.glob("state/**/worker.log")
+    (log,) = tmp_path.glob("xdg-state/**/worker.log")
     assert sorted(log.read_text().split()) == ["err", "out"]
     assert log.stat().st_mode & 0o777 == 0o600
