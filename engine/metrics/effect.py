@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import NamedTuple
 
 from ..protocol import Summary, SwitchEffect
@@ -23,15 +24,19 @@ LEAST_BEFORE_S = 1.0
 LEAST_REQUESTS = 3
 """Fewer requests than these make no percentile worth comparing."""
 
+REFINE_INTERVAL_S = 0.25
+
 _KEPT = 20_000
 
 
 class _Ended(NamedTuple):
-    """A finished request. The end comes first: the deque of these is sorted by it."""
+    """What is kept of a finished request, and when it ended."""
 
     at_s: float
     arrival_at_s: float
-    latency: RequestLatency
+    ttft_s: float | None
+    ttfb_s: float
+    tpot_s: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,7 @@ class SwitchTracker:
         self._switch: _Switch | None = None
         self._after: Summary | None = None
         self._settled = False
+        self._refine_at_s = start_s
 
     def on_decode(self, tokens: int, now_s: float) -> None:
         """`tokens` were generated."""
@@ -71,7 +77,9 @@ class SwitchTracker:
 
     def on_ended(self, latency: RequestLatency, arrival_at_s: float, now_s: float) -> None:
         """A request finished."""
-        self._ended.append(_Ended(now_s, arrival_at_s, latency))
+        self._ended.append(
+            _Ended(now_s, arrival_at_s, latency.ttft_s, latency.ttfb_s, latency.tpot_s)
+        )
         horizon_s = now_s - AFTER_LIMIT_S
         while self._ended[0].at_s < horizon_s:
             self._ended.popleft()
@@ -92,6 +100,7 @@ class SwitchTracker:
         self._switch = None if old == new else _Switch(kind, old, new, now_s, before)
         self._after = None
         self._settled = False
+        self._refine_at_s = now_s + AFTER_LEAST_S
         self._since_s = now_s
 
     def effect(self, now_s: float) -> SwitchEffect | None:
@@ -99,7 +108,8 @@ class SwitchTracker:
         switch = self._switch
         if switch is None:
             return None
-        if not self._settled:
+        if not self._settled and now_s >= self._refine_at_s:
+            self._refine_at_s = now_s + REFINE_INTERVAL_S
             self._refine(switch, now_s)
         return SwitchEffect(
             kind=switch.kind,
@@ -112,8 +122,6 @@ class SwitchTracker:
 
     def _refine(self, switch: _Switch, now_s: float) -> None:
         elapsed_s = now_s - switch.at_s
-        if elapsed_s < AFTER_LEAST_S:
-            return
         if elapsed_s > AFTER_LIMIT_S + BEFORE_S:
             # Nobody asked for a minute (a bench ran): what would be seen now is forgotten already.
             self._settled = True
@@ -131,16 +139,17 @@ class SwitchTracker:
         sample = self._sample(from_s, self._since_s, until_s)
         return self._summary(sample, from_s, until_s, now_s)
 
-    def _sample(self, from_s: float, arrived_from_s: float, until_s: float) -> list[RequestLatency]:
+    def _sample(self, from_s: float, arrived_from_s: float, until_s: float) -> list[_Ended]:
         """The requests that ended in the span, of those that arrived since `arrived_from_s`."""
+        recent = takewhile(lambda ended: ended.at_s >= from_s, reversed(self._ended))
         return [
-            ended.latency
-            for ended in self._ended
-            if from_s <= ended.at_s <= until_s and ended.arrival_at_s >= arrived_from_s
+            ended
+            for ended in recent
+            if ended.at_s <= until_s and ended.arrival_at_s >= arrived_from_s
         ]
 
     def _summary(
-        self, sample: list[RequestLatency], from_s: float, until_s: float, now_s: float
+        self, sample: list[_Ended], from_s: float, until_s: float, now_s: float
     ) -> Summary | None:
         """`None` where the memory was never observed, or too long ago."""
         memory = next((used for at_s, used in reversed(self._memory) if at_s <= until_s), None)

@@ -102,12 +102,14 @@ class WindowedCounter:
         self._slot_s = slot_s
         self._capacity_s = capacity_s
         self._number = math.floor(start_s / slot_s)
+        self._next_slot_s = (self._number + 1) * slot_s
         self._size = math.ceil(capacity_s / slot_s) + 2
         self._at_slot_start = [0.0] * self._size
 
     def add(self, amount: float, now_s: float) -> None:
         """Add `amount` at `now_s`."""
-        self._advance(now_s)
+        if now_s >= self._next_slot_s:
+            self._advance(now_s)
         self.total += amount
 
     def over(self, span_s: float, now_s: float) -> tuple[float, float]:
@@ -148,6 +150,7 @@ class WindowedCounter:
         for entered in range(max(self._number, number - self._size) + 1, number + 1):
             self._at_slot_start[entered % self._size] = self._total_at(entered * self._slot_s)
         self._number = max(self._number, number)
+        self._next_slot_s = (self._number + 1) * self._slot_s
 
     def _total_at(self, at_s: float) -> float:
         """The total at `at_s`, between the last event and now."""

@@ -121,7 +121,7 @@ def test_without_finished_requests_the_rate_alone_is_compared() -> None:
         serving.tick += 1
         serving.tracker.on_decode(3, serving.now_s)
     assert serving.effect().after is None
-    serving.tick += 2
+    serving.tick += 4
     after = serving.effect().after
     assert after is not None
     assert after.decode_tok_s == pytest.approx(30, rel=0.05)
