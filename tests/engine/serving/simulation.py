@@ -231,6 +231,7 @@ class Simulation:
             if not chunk.ghost:
                 assert chunk.start == chunk.request.num_computed
                 assert chunk.start + chunk.num_tokens <= chunk.request.num_tokens
+        assert all(request in scheduler.waiting for request in plan.preempted)
         for request in before:
             decodes = request.num_tokens - request.num_computed == 1
             assert not decodes or request in rows or request in plan.preempted, "starved decode"

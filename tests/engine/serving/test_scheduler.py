@@ -217,6 +217,32 @@ def test_preempting_all_keeps_order_and_tokens() -> None:
     sim.drain()
 
 
+def test_a_preempted_request_comes_back_at_once_on_the_blocks_of_another() -> None:
+    """Both computed the same prompt at once; one copy of it is enough from then on."""
+    sim = Simulation(CACHED, num_blocks=4, block_tokens=4)
+    first, second = sim.add(prompt(8), 4), sim.add(prompt(8), 4)
+    sim.step()
+    assert not set(first.block_ids) & set(second.block_ids)
+    assert sim.step().preempted == (second,)
+    assert sim.scheduler.waiting == (second,), "not in the step that preempted it"
+    assert rows(sim.step()) == [(0, 9, 1), (1, 8, 1)]
+    assert second.block_ids[:2] == first.block_ids[:2]
+    assert sim.blocks.prefix_stats.hit_tokens == 0, "its own tokens again are no hit"
+    sim.drain()
+
+
+def test_preempting_a_gang_drops_its_ghosts() -> None:
+    sim = Simulation(BATCHED, max_seqs=2)
+    sim.add(prompt(3), 1)
+    sim.add(prompt(3), 5)
+    sim.step()
+    assert sim.scheduler.num_ghosts == 1
+    sim.switch_precision()
+    assert sim.scheduler.num_ghosts == 0
+    assert sim.blocks.counts().running == 0
+    sim.drain()
+
+
 # Gangs
 
 
