@@ -1,0 +1,77 @@
+"""From the name that a user gives to a model ready to be packed: where it is, and what it needs."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+import torch
+
+from ..errors import BadInputError
+from ..options import BUNDLED_MODEL, LoadFormat
+from ..text import clean
+from .checkpoint import ProgressCallback, load_weights
+from .config import ModelConfig, load_config
+from .presets import PRESETS
+from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
+from .weights import MasterWeights, dummy_weights
+
+BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
+CONFIG_NAME = "config.json"
+TOKENIZER_NAME = "tokenizer.json"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model's master weights, its tokenizer and the name to show for it."""
+
+    name: str
+    master: MasterWeights
+    tokenizer: Tokenizer
+
+    @property
+    def config(self) -> ModelConfig:
+        return self.master.config
+
+
+def load_model(
+    model: str, load_format: LoadFormat = "auto", on_progress: ProgressCallback | None = None
+) -> LoadedModel:
+    """Load `model`: `bundled`, a checkpoint folder, a `config.json` or a preset's name.
+
+    Raises `BadInputError` for a name that is none of these or has no weights here, and
+    `CheckpointError` for a folder that cannot be loaded.
+    """
+    folder, config = _locate(model)
+    name = clean(model if model in PRESETS or model == BUNDLED_MODEL else Path(model).stem)
+    if load_format == "dummy":
+        return LoadedModel(name, dummy_weights(config, torch.bfloat16), _stand_in(config))
+    if folder is None:
+        raise BadInputError(
+            f"{model} is a shape without weights: give its checkpoint folder, or "
+            "--load-format dummy for random weights"
+        )
+    tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
+    return LoadedModel(name, load_weights(folder, config, on_progress), tokenizer)
+
+
+def _locate(model: str) -> tuple[Path | None, ModelConfig]:
+    """The folder with the weights, if there is one, and the shape."""
+    if model == BUNDLED_MODEL:
+        return BUNDLED_FOLDER, load_config(BUNDLED_FOLDER / CONFIG_NAME)
+    path = Path(model).expanduser()
+    if path.is_dir():
+        return path, load_config(path / CONFIG_NAME)
+    if path.suffix == ".json" and path.is_file():
+        return None, load_config(path)
+    if model in PRESETS:
+        return None, PRESETS[model]
+    known = ", ".join([BUNDLED_MODEL, *PRESETS])
+    raise BadInputError(
+        f"no model {clean(model)!r}: give a checkpoint folder, a config.json or one of {known}"
+    )
+
+
+def _stand_in(config: ModelConfig) -> Tokenizer:
+    bundled = load_config(BUNDLED_FOLDER / CONFIG_NAME)
+    prompts = CheckpointTokenizer(BUNDLED_FOLDER / TOKENIZER_NAME, bundled.vocabulary)
+    return NumberTokenizer(prompts, config.vocabulary)

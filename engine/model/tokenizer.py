@@ -1,0 +1,96 @@
+"""Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
+
+from pathlib import Path
+from typing import Protocol
+
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers.decoders import DecodeStream
+
+from ..errors import CheckpointError
+from ..text import clean
+
+
+class TextStream(Protocol):
+    """One sequence's text, token by token."""
+
+    def push(self, token_id: int) -> str:
+        """The text that became complete with this token; empty while a character is not."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """What the engine asks of a tokenizer. Text that it returns is clean of control characters."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def decode(self, token_ids: list[int]) -> str: ...
+
+    def stream(self) -> TextStream: ...
+
+
+class CheckpointTokenizer:
+    """A `tokenizer.json`. Plain prompts get the special tokens that its post-processor adds (a
+    beginning of sequence, for most); no special token is shown in a text.
+    """
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        try:
+            self._tokenizer = FastTokenizer.from_file(str(path))
+        # The library raises a bare Exception for every malformed file.
+        except Exception as error:
+            raise CheckpointError(f"{path}: not a tokenizer: {error}") from error
+        size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        if size > vocabulary:
+            raise CheckpointError(
+                f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
+            )
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=True).ids
+        return ids
+
+    def decode(self, token_ids: list[int]) -> str:
+        return clean(
+            self._tokenizer.decode(token_ids, skip_special_tokens=True), keep_newlines=True
+        )
+
+    def stream(self) -> TextStream:
+        return _CheckpointStream(self._tokenizer)
+
+
+class _CheckpointStream:
+    def __init__(self, tokenizer: FastTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+
+    def push(self, token_id: int) -> str:
+        return clean(self._stream.step(self._tokenizer, token_id) or "", keep_newlines=True)
+
+
+class NumberTokenizer:
+    """For random weights, whose tokens mean nothing: shows each token as its number.
+
+    Prompts go through another model's tokenizer; its ids are folded into the vocabulary.
+    """
+
+    def __init__(self, prompts: Tokenizer, vocabulary: int) -> None:
+        self._prompts = prompts
+        self._vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        return [token % self._vocabulary for token in self._prompts.encode(text)]
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(_number, token_ids))
+
+    def stream(self) -> TextStream:
+        return _NumberStream()
+
+
+class _NumberStream:
+    def push(self, token_id: int) -> str:
+        return _number(token_id)
+
+
+def _number(token_id: int) -> str:
+    return f"#{token_id} "

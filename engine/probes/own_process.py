@@ -1,0 +1,58 @@
+"""What this process itself holds on one GPU, asked of the driver rather than of torch."""
+
+import os
+from collections.abc import Callable
+
+from .nvml_api import Handle, Nvml
+
+
+class OwnGpuMemory:
+    """Bytes that this process holds on one GPU. Make it before the process first uses the GPU.
+
+    Where NVML lists the process, that is the answer. In a container it often does not: then it is
+    `reserved_bytes` plus what the CUDA context took, measured as the growth of the device's used
+    memory between construction and `context_created`; that is right if nobody else's share
+    changed in between. `None` where NVML cannot be had.
+    """
+
+    def __init__(self, load: Callable[[], Nvml], index: int) -> None:
+        self._nvml: Nvml | None = None
+        self._handle: Handle = None
+        self._context_bytes: int | None = None
+        try:
+            nvml = load()
+        except ImportError:
+            return
+        try:
+            nvml.nvmlInit()
+            self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            self._used_before = self._device_used(nvml)
+        except nvml.NVMLError:
+            return
+        self._nvml = nvml
+
+    def context_created(self, reserved_bytes: int) -> None:
+        """Call once the CUDA context exists and torch has reserved `reserved_bytes`."""
+        if self._nvml is None:
+            return
+        try:
+            grown = self._device_used(self._nvml) - self._used_before
+        except self._nvml.NVMLError:
+            return
+        self._context_bytes = max(0, grown - reserved_bytes)
+
+    def read(self, reserved_bytes: int) -> int | None:
+        """Bytes held now, while torch reserves `reserved_bytes`."""
+        if self._nvml is None:
+            return None
+        try:
+            processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
+        except self._nvml.NVMLError:
+            processes = []
+        held = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+        if held and held[0] is not None:
+            return held[0]
+        return None if self._context_bytes is None else reserved_bytes + self._context_bytes
+
+    def _device_used(self, nvml: Nvml) -> int:
+        return nvml.nvmlDeviceGetMemoryInfo(self._handle, nvml.nvmlMemory_v2).used

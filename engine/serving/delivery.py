@@ -1,0 +1,76 @@
+"""What the client of a request gets, and when: its text, token by token or at the end."""
+
+from ..model.tokenizer import Tokenizer
+from .request import Request
+from .stopping import StopStringFilter, ends_with_stop_token
+
+
+class Delivery:
+    """The text of one request on its way to its client.
+
+    `text` is what the client has received so far. Under a strategy that streams, that grows with
+    the tokens; otherwise it stays empty until `close`. The text is decoded incrementally only
+    where somebody needs it before the end: a streaming client, or a stop string.
+    """
+
+    def __init__(self, request: Request, tokenizer: Tokenizer, *, stream: bool) -> None:
+        self._request = request
+        self._tokenizer = tokenizer
+        self._streams = stream
+        incremental = stream or bool(request.stop_strings)
+        self._decoder = tokenizer.stream() if incremental else None
+        self._filter = StopStringFilter(request.stop_strings)
+        self._pieces: list[str] = []
+        self.text = ""
+
+    @property
+    def held(self) -> bool:
+        """Tokens were generated, and none of their text was delivered yet."""
+        return not self._streams and not self._request.done
+
+    def push(self, now_s: float) -> bool:
+        """Take in the request's newest token; returns whether a stop string ends it."""
+        if self._decoder is None or ends_with_stop_token(self._request):
+            return False
+        passed = self._filter.push(self._decoder.push(self._request.tokens[-1]))
+        if passed.text:
+            self._pieces.append(passed.text)
+            if self._streams:
+                self._deliver(passed.text, now_s)
+        return passed.stopped
+
+    def set_streaming(self, stream: bool, now_s: float) -> None:
+        """Go on under another kind of delivery: what was held so far goes out with the next."""
+        if stream and not self._streams:
+            if self._decoder is None:
+                self._decoder = self._tokenizer.stream()
+                for token in self._request.output_tokens:
+                    passed = self._filter.push(self._decoder.push(token))
+                    self._pieces.append(passed.text)
+            self._streams = True
+            self._deliver("".join(self._pieces), now_s)
+        self._streams = stream
+
+    def close(self, now_s: float) -> None:
+        """The request has ended: deliver what is left. The first byte is at the latest now."""
+        if self._decoder is None:
+            tokens = self._request.output_tokens
+            whole = self._tokenizer.decode(tokens[:-1] if self._stopped_by_token() else tokens)
+        else:
+            whole = "".join(self._pieces) + self._filter.flush()
+        if self._request.first_byte_at_s is None:
+            self._request.first_byte_at_s = now_s
+        self.text = whole
+
+    def replay(self, text: str, now_s: float) -> None:
+        """Deliver a whole answer that the response cache had."""
+        self.text = text
+        self._request.first_byte_at_s = now_s
+
+    def _deliver(self, piece: str, now_s: float) -> None:
+        self.text += piece
+        if piece and self._request.first_byte_at_s is None:
+            self._request.first_byte_at_s = now_s
+
+    def _stopped_by_token(self) -> bool:
+        return self._request.num_output_tokens > 0 and ends_with_stop_token(self._request)

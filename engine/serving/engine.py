@@ -1,0 +1,305 @@
+"""The engine: requests in by one door, steps, texts out; strategy and precision live.
+
+It joins the pure scheduler with the model and the measurements, and has no loop of its own: whoever
+owns it calls `step` as long as there is work.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+
+from ..errors import BadInputError, PromptTooLongError
+from ..metrics.collector import Metrics
+from ..metrics.latency import RequestLatency
+from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
+from ..model.config import ModelConfig
+from ..model.decoder import Decoder
+from ..model.loading import LoadedModel
+from ..precision.levels import base_dtype, require
+from ..precision.linear import storage_bytes
+from ..protocol import PrecisionName, StrategyName
+from .blocks import BlockManager
+from .delivery import Delivery
+from .kv_cache import BLOCK_TOKENS, KVCache
+from .request import Request, Sampling, Status
+from .response_cache import CachedResponse, ResponseCache, ResponseKey
+from .runner import Runner
+from .scheduler import Scheduler, StepPlan
+from .stopping import stop_reason
+from .strategy import STRATEGIES, Strategy
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """Limits that hold under every strategy. `kv_blocks` are blocks of `BLOCK_TOKENS` tokens."""
+
+    max_seqs: int
+    token_budget: int
+    kv_blocks: int
+    context_tokens: int
+    response_cache_bytes: int = 64 * 2**20
+    response_ttl_s: float = 600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A request that ended, with what its client got. `latency` is `None` if it was aborted."""
+
+    request: Request
+    text: str
+    latency: RequestLatency | None
+    from_response_cache: bool = False
+
+
+class Engine:
+    """One model at one precision under one strategy, both of which can be switched at any time.
+
+    `metrics` may be replaced between requests (a bench measures each cell on its own). All times
+    come from `clock`, which is monotonic.
+    """
+
+    def __init__(
+        self,
+        model: LoadedModel,
+        settings: EngineSettings,
+        *,
+        strategy: StrategyName,
+        precision: PrecisionName,
+        device: torch.device,
+        clock: Clock,
+    ) -> None:
+        require(precision, device)
+        self.model = model
+        self.settings = settings
+        self.device = device
+        self.clock = clock
+        self.metrics = Metrics(clock())
+        self.response_cache = ResponseCache(settings.response_cache_bytes, settings.response_ttl_s)
+        self.deliveries: dict[int, Delivery] = {}
+        self.preemptions = 0
+        self._next_id = 0
+        self._completions: list[Completion] = []
+        self._shape = decoder_shape(model.config)
+        self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
+        self.scheduler = Scheduler(
+            STRATEGIES[strategy],
+            self.blocks,
+            max_seqs=settings.max_seqs,
+            token_budget=settings.token_budget,
+            context_tokens=settings.context_tokens,
+        )
+        self.runner = self._make_runner(precision)
+
+    @property
+    def strategy(self) -> Strategy:
+        return self.scheduler.strategy
+
+    @property
+    def precision(self) -> PrecisionName:
+        return self.runner.decoder.precision
+
+    @property
+    def has_work(self) -> bool:
+        return self.scheduler.has_work or bool(self._completions)
+
+    def submit(
+        self,
+        prompt_tokens: list[int],
+        sampling: Sampling,
+        max_tokens: int,
+        *,
+        arrival_at_s: float | None = None,
+        stop_strings: tuple[str, ...] = (),
+        ignore_eos: bool = False,
+    ) -> Request:
+        """Queue a request, or answer it from the response cache at once.
+
+        Raises `BadInputError` (and counts nothing) for a prompt that is empty, too long for the
+        context or the KV cache, or holds an id outside the vocabulary.
+        """
+        now_s = self.clock()
+        request = Request(
+            request_id=self._next_id,
+            prompt_tokens=prompt_tokens,
+            max_tokens=max_tokens,
+            sampling=sampling,
+            arrival_at_s=now_s if arrival_at_s is None else arrival_at_s,
+            stop_token_ids=self.model.config.eos_token_ids,
+            stop_strings=stop_strings,
+            ignore_eos=ignore_eos,
+        )
+        self._check(request)
+        delivery = Delivery(request, self.model.tokenizer, stream=self.strategy.stream)
+        cached = self._look_up(request, now_s)
+        if cached is None:
+            self.scheduler.add(request, now_s)
+        self._next_id += 1
+        self.metrics.on_submitted(now_s, request.arrival_at_s)
+        self.deliveries[request.request_id] = delivery
+        if cached is not None:
+            self._answer(request, delivery, cached)
+        return request
+
+    def step(self) -> list[Completion]:
+        """Run one step, if there is anything to compute; returns the requests that ended."""
+        stats = self.blocks.prefix_stats
+        hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
+        now_s = self.clock()
+        plan = self.scheduler.schedule(now_s)
+        self.preemptions += len(plan.preempted)
+        if stats.queried_tokens > queried_before:
+            self.metrics.on_cache_lookup(
+                now_s,
+                prefix_hit_tokens=stats.hit_tokens - hit_before,
+                prefix_queried_tokens=stats.queried_tokens - queried_before,
+            )
+        if plan.chunks:
+            self._run(plan, stats.hit_tokens - hit_before)
+        done, self._completions = self._completions, []
+        return done
+
+    def abort(self, request_id: int) -> None:
+        """End a request wherever it is; its client gets what was delivered, and it has failed."""
+        request = self.scheduler.abort(request_id)
+        if request is not None:
+            now_s = self.clock()
+            delivery = self.deliveries.pop(request_id)
+            self.metrics.on_failed(now_s, request.arrival_at_s)
+            self._completions.append(Completion(request, delivery.text, None))
+
+    def set_strategy(self, name: StrategyName) -> None:
+        """Serve under another strategy from the next step on. No request is lost."""
+        began_s = self.clock()
+        old = self.strategy.name
+        self.preemptions += len(self.scheduler.set_strategy(STRATEGIES[name], began_s))
+        if not self.strategy.response_cache:
+            self.response_cache.clear()
+        now_s = self.clock()
+        for delivery in self.deliveries.values():
+            delivery.set_streaming(self.strategy.stream, now_s)
+        self.metrics.on_switch("strategy", old, name, now_s, began_s)
+
+    def set_precision(self, name: PrecisionName) -> None:
+        """Serve at another precision, made from the master copy. Running requests are resumed.
+
+        Their keys and values were computed by other weights, so they are computed again. Raises
+        `PrecisionUnavailableError`, and changes nothing, where the device cannot run it.
+        """
+        require(name, self.device)
+        began_s = self.clock()
+        old = self.precision
+        self.preemptions += len(self.scheduler.preempt_all())
+        self.blocks.drop_cached()
+        # Two precisions of a large model need not fit side by side.
+        del self.runner
+        self.runner = self._make_runner(name)
+        self.metrics.on_switch("precision", old, name, self.clock(), began_s)
+
+    def reset_caches(self) -> None:
+        """Forget all cached responses and prefixes. Only between requests."""
+        self.response_cache.clear()
+        self.blocks.drop_cached()
+
+    def _make_runner(self, precision: PrecisionName) -> Runner:
+        dtype = base_dtype(precision)
+        cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
+        decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
+        self._matmul_bytes = decoder.quantized_bytes + storage_bytes([decoder.head])
+        self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
+        return Runner(decoder, cache)
+
+    def _check(self, request: Request) -> None:
+        length, context = len(request.prompt_tokens), self.settings.context_tokens
+        if length >= context:
+            raise PromptTooLongError(
+                f"the prompt has {length} tokens, the context holds {context} with at least one "
+                "of output: shorten the prompt"
+            )
+        vocabulary = self.model.config.vocabulary
+        ids = request.prompt_tokens
+        if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
+            raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")
+
+    def _look_up(self, request: Request, now_s: float) -> CachedResponse | None:
+        if not self.strategy.response_cache:
+            return None
+        key = ResponseKey.of(request, self.model.name, self.precision)
+        if key is None:
+            return None
+        cached = self.response_cache.get(key, now_s)
+        self.metrics.on_cache_lookup(now_s, response_hit=cached is not None)
+        return cached
+
+    def _answer(self, request: Request, delivery: Delivery, cached: CachedResponse) -> None:
+        """End a request with an answer from the cache, as its client sees it: all at once."""
+        now_s = self.clock()
+        request.tokens.extend(cached.output_tokens)
+        request.status = Status.FINISHED
+        request.finish_reason = cached.finish_reason
+        request.last_token_at_s = now_s
+        delivery.replay(cached.text, now_s)
+        latency = self.metrics.on_finished(request, now_s, from_response_cache=True)
+        self._end(Completion(request, delivery.text, latency, from_response_cache=True))
+
+    def _run(self, plan: StepPlan, cached_tokens: int) -> None:
+        tokens = self.runner.run(plan.chunks)
+        now_s = self.clock()
+        got_token = self.scheduler.advance(plan, tokens, now_s)
+        self._count_step(plan, len(got_token), cached_tokens, now_s)
+        for request in got_token:
+            stopped = self.deliveries[request.request_id].push(now_s)
+            reason = stop_reason(request, self.settings.context_tokens)
+            if stopped or reason is not None:
+                self._finish(request, "stop" if stopped else reason or "stop", now_s)
+
+    def _finish(self, request: Request, reason: str, now_s: float) -> None:
+        self.scheduler.finish(request, reason)
+        delivery = self.deliveries[request.request_id]
+        delivery.close(now_s)
+        latency = self.metrics.on_finished(request, now_s)
+        key = ResponseKey.of(request, self.model.name, self.precision)
+        if self.strategy.response_cache and key is not None:
+            answer = CachedResponse.of(request.output_tokens, delivery.text, reason)
+            self.response_cache.put(key, answer, now_s)
+        self._end(Completion(request, delivery.text, latency))
+
+    def _end(self, completion: Completion) -> None:
+        self.deliveries.pop(completion.request.request_id, None)
+        self._completions.append(completion)
+
+    def _count_step(self, plan: StepPlan, generated: int, cached_tokens: int, now_s: float) -> None:
+        """Report a step to the measurements: its tokens, rows, and the work it needed at least."""
+        ghosts = sum(chunk.ghost for chunk in plan.chunks)
+        tokens = sum(chunk.num_tokens for chunk in plan.chunks)
+        decoded = sum(
+            chunk.num_tokens == 1 and not chunk.ghost and chunk.request.num_output_tokens > 1
+            for chunk in plan.chunks
+        )
+        context = sum(chunk.start + chunk.num_tokens for chunk in plan.chunks)
+        attended = sum(attended_positions(chunk.start, chunk.num_tokens) for chunk in plan.chunks)
+        self.metrics.on_step(
+            now_s,
+            prefill_tokens=tokens - ghosts - decoded,
+            decode_tokens=generated,
+            cached_tokens=cached_tokens,
+            rows=len(plan.chunks),
+            ghost_rows=ghosts,
+            bytes_read=step_bytes(self._matmul_bytes, self._kv_token_bytes, context),
+            flops=step_flops(self._shape, tokens=tokens, attended=attended, logit_rows=generated),
+        )
+
+
+def decoder_shape(config: ModelConfig) -> DecoderShape:
+    """The part of a model's shape that its work depends on."""
+    return DecoderShape(
+        layers=config.layers,
+        hidden=config.hidden,
+        intermediate=config.intermediate,
+        heads=config.heads,
+        kv_heads=config.kv_heads,
+        head_dim=config.head_dim,
+        vocabulary=config.vocabulary,
+    )

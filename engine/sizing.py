@@ -1,0 +1,69 @@
+"""How large the engine's KV cache and steps are, from the options and from what is there."""
+
+import psutil
+import torch
+
+from .errors import BadInputError
+from .model.config import ModelConfig
+from .options import WorkerOptions
+from .precision.levels import base_dtype
+from .protocol import PrecisionName
+from .serving.engine import EngineSettings
+from .serving.kv_cache import BLOCK_TOKENS, block_bytes
+
+DEFAULT_CONTEXT_TOKENS = 8192
+"""The longest sequence by default: long contexts of large models are asked for, not assumed."""
+
+CPU_TOKEN_BUDGET = 256
+"""A CPU computes prompt tokens slowly: a larger step would stall the streams beside it."""
+
+CUDA_TOKEN_BUDGET = 2048
+_CPU_KV_BYTES = 128 * 2**20
+_WORKSPACE_BYTES = int(1.5 * 2**30)
+_SHARE_OF_FREE = 0.9
+
+
+def engine_settings(
+    options: WorkerOptions, config: ModelConfig, precision: PrecisionName, device: torch.device
+) -> EngineSettings:
+    """Limits for `config` on `device`.
+
+    The KV cache holds every sequence at full length where memory allows, and at least one. Raises
+    `BadInputError` for a context the model does not have or a KV budget too small for one sequence.
+    """
+    context = options.context_tokens or min(config.context_tokens, DEFAULT_CONTEXT_TOKENS)
+    if context > config.context_tokens:
+        raise BadInputError(
+            f"a context of {context} tokens is more than the model's {config.context_tokens}"
+        )
+    one_block = block_bytes(config, base_dtype(precision))
+    one_sequence = -(-context // BLOCK_TOKENS)
+    affordable = _kv_budget_bytes(options, config, precision, device) // one_block
+    if options.kv_gib is None and device.type == "cpu":
+        affordable = max(affordable, one_sequence)
+    if affordable < one_sequence:
+        need_gib = one_sequence * one_block / 2**30
+        raise BadInputError(
+            f"one sequence of {context} tokens needs {need_gib:.2f} GiB of KV cache, more than "
+            "there is: allow more, or a shorter context"
+        )
+    wanted = options.max_seqs * one_sequence
+    budget = CUDA_TOKEN_BUDGET if device.type == "cuda" else CPU_TOKEN_BUDGET
+    return EngineSettings(
+        max_seqs=options.max_seqs,
+        token_budget=max(budget, options.max_seqs),
+        kv_blocks=int(affordable if options.kv_gib else min(wanted, affordable)),
+        context_tokens=context,
+    )
+
+
+def _kv_budget_bytes(
+    options: WorkerOptions, config: ModelConfig, precision: PrecisionName, device: torch.device
+) -> int:
+    if options.kv_gib is not None:
+        return int(options.kv_gib * 2**30)
+    if device.type == "cpu":
+        return min(_CPU_KV_BYTES, psutil.virtual_memory().available // 4)
+    free, _ = torch.cuda.mem_get_info(device)
+    weights = config.parameters * base_dtype(precision).itemsize
+    return max(0, int((free - weights - _WORKSPACE_BYTES) * _SHARE_OF_FREE))
