@@ -1,6 +1,7 @@
 """The bundled model: an ordinary checkpoint that writes English, and the code that makes it."""
 
 import lzma
+import re
 import time
 from pathlib import Path
 
@@ -191,12 +192,18 @@ def test_text_is_not_taken_for_a_heading(text: str) -> None:
     assert not is_heading(text)
 
 
-@given(text=st.text(alphabet=st.characters(exclude_categories=["Cs"])))
+PRINTERS_MARKS = "\u2018\u2019\u201c\u201d`\u2013\u2014\u2026\u00a0\u017f\u200b\ufeff_\t"
+
+
+@given(
+    text=st.text(st.sampled_from(PRINTERS_MARKS + " -") | st.characters(exclude_categories=["Cs"]))
+)
 @settings(deadline=None)
-def test_cleaning_twice_changes_nothing_more(text: str) -> None:
-    once = clean_characters(text)
-    assert "\u201c" not in once
-    assert "  " not in once
+def test_cleaned_text_has_one_kind_of_quote_dash_and_space(text: str) -> None:
+    cleaned = clean_characters(text)
+    assert not set(cleaned) & set(PRINTERS_MARKS)
+    assert "  " not in cleaned
+    assert {len(dashes) for dashes in re.findall("-+", cleaned)} <= {1, 2, 4}
 
 
 def test_books_are_read_compressed_or_not(tmp_path: Path) -> None:
