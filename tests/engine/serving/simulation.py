@@ -39,6 +39,16 @@ def direct_output(request: Request) -> list[int]:
     return alone.output_tokens
 
 
+def rows(plan: StepPlan) -> list[tuple[int, int, int]]:
+    """A plan as (request id, start, number of tokens) of each row."""
+    return [(chunk.request.request_id, chunk.start, chunk.num_tokens) for chunk in plan.chunks]
+
+
+def prompt(length: int) -> list[int]:
+    """A prompt of so many tokens, always with the same beginning."""
+    return list(range(1, length + 1))
+
+
 class FakeModel:
     """Keeps tokens where a model keeps keys and values, and reads them back to go on.
 
