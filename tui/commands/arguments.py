@@ -23,7 +23,7 @@ BURSTINESS = typer.Option(
     "--burstiness", metavar="B", help="Of the arrivals: 1 is Poisson, below 1 burstier."
 )
 ZIPF = typer.Option(
-    "--zipf", metavar="S", min=0.0, help="How unequal the prompts' popularity is; 0 is equal."
+    "--zipf", metavar="S", help="How unequal the prompts' popularity is; 0 is equal."
 )
 OUTPUT_TOKENS = typer.Option(
     "--output-tokens", metavar="A[:B]", help="Tokens to generate, drawn from A to B."
@@ -33,7 +33,7 @@ PROMPT_TOKENS = typer.Option(
     metavar="A[:B]",
     help="Prompts cut or joined to A to B tokens; else as they are.",
 )
-TEMPERATURE = typer.Option("--temperature", metavar="T", min=0.0, help="0 is greedy.")
+TEMPERATURE = typer.Option("--temperature", metavar="T", help="0 is greedy.")
 SEED = typer.Option("--seed", metavar="N", min=0, help="Makes the load repeatable.")
 MAX_SEQS = typer.Option(
     "--max-seqs", metavar="N", min=1, help="The most requests that run at once."
@@ -97,6 +97,12 @@ def check_positive(option: str, value: float | None) -> None:
     """Raise `BadInputError` unless the value is absent, or finite and above zero."""
     if value is not None and not (math.isfinite(value) and value > 0):
         raise BadInputError(f"{option} must be a number above 0, not {value:g}")
+
+
+def check_not_negative(option: str, value: float | None) -> None:
+    """Raise `BadInputError` unless the value is absent, or finite and not below zero."""
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        raise BadInputError(f"{option} must be a number from 0, not {value:g}")
 
 
 def check_model(model: str) -> str:

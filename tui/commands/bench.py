@@ -24,6 +24,7 @@ from .arguments import (
     Debug,
     Json,
     check_model,
+    check_not_negative,
     check_positive,
     parse_precisions,
     parse_range,
@@ -76,6 +77,8 @@ def bench(
     """Measure strategies and precisions without a screen: one cell for each pair of them."""
     check_positive("--rate", rate)
     check_positive("--burstiness", burstiness)
+    check_not_negative("--zipf", zipf)
+    check_not_negative("--temperature", temperature)
     if rate is not None and concurrency is not None:
         raise BadInputError("--rate and --concurrency exclude each other: give one of them")
     shortest, longest = parse_range("--output-tokens", output_tokens)

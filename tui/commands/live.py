@@ -1,7 +1,6 @@
 """`prodtop`: the live monitor."""
 
 import sys
-from importlib import metadata
 from typing import Annotated
 
 import msgspec
@@ -23,6 +22,7 @@ from .arguments import (
     ZIPF,
     Debug,
     check_model,
+    check_not_negative,
     check_positive,
     parse_precision,
     parse_range,
@@ -32,6 +32,9 @@ from .arguments import (
 
 def _print_version(wanted: bool) -> None:
     if wanted:
+        # Imported here: it costs the first frame milliseconds, and nothing else needs it.
+        from importlib import metadata
+
         print(f"prodtop {metadata.version('prodtop')}")
         raise typer.Exit
 
@@ -53,7 +56,7 @@ def live(
         int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
     ] = None,
     think: Annotated[
-        float | None, typer.Option(metavar="SECONDS", min=0.0, help="Between a client's requests.")
+        float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
     ] = None,
     rate: Annotated[float | None, RATE] = None,
     burstiness: Annotated[float | None, BURSTINESS] = None,
@@ -79,11 +82,16 @@ def live(
     if context.invoked_subcommand is not None:
         _refuse_options_of_the_monitor(context)
         return
+    check_positive("--rate", rate)
+    check_positive("--burstiness", burstiness)
+    check_not_negative("--think", think)
+    check_not_negative("--zipf", zipf)
+    check_not_negative("--temperature", temperature)
     given_load = _given(
         users=users,
         think_s=think,
-        rate_per_s=_positive("--rate", rate),
-        burstiness=_positive("--burstiness", burstiness),
+        rate_per_s=rate,
+        burstiness=burstiness,
         zipf_exponent=zipf,
         temperature=temperature,
         seed=seed,
@@ -118,11 +126,6 @@ def live(
 def _given(**values: object) -> dict[str, object]:
     """The options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _positive(option: str, value: float | None) -> float | None:
-    check_positive(option, value)
-    return value
 
 
 def _token_range(option: str, field: str, text: str | None) -> dict[str, int]:

@@ -1,5 +1,6 @@
 """Opening the live monitor: the engine's processes first, then the screen while they load."""
 
+import gc
 from collections.abc import Callable
 
 import typer
@@ -28,10 +29,14 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
     engine = LocalEngine(complete(configured))
     engine.start()
     try:
-        # Only now: importing the screen takes longest, and the worker loads meanwhile.
+        # Only now: importing the screen takes longest, and the worker loads meanwhile. What is
+        # imported stays for good, so collecting garbage among it would only delay the first frame.
+        gc.disable()
         from ..app import ProdtopApp
         from ..theme import load_themes
 
+        gc.freeze()
+        gc.enable()
         app = ProdtopApp(
             engine, config=config, keymap=keymap, theme=theme, themes=load_themes(theme_folder())
         )

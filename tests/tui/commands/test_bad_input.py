@@ -1,0 +1,106 @@
+"""What the user gets wrong: one line that says so, exit code 2, and no traceback."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from prodtop.tui.commands.main import run
+
+PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--strategy", "fast"], "unknown strategy 'fast': choose from single, batched"),
+        (["--precision", "int3"], "unknown precision 'int3': choose from fp32, bf16"),
+        (["bench", "--strategy", "single,fast"], "unknown strategy 'fast'"),
+        (["bench", "--precision", ""], "unknown precision ''"),
+        (["--model", "./nowhere"], "model './nowhere': there is no such file or folder"),
+        (["bench", "--model", "nowhere.json"], "there is no such file or folder"),
+        (["bench", "--model", " "], "--model is empty"),
+        (["--output-tokens", "9:3"], "--output-tokens '9:3' is no range"),
+        (["bench", "--output-tokens", "0"], "is no range"),
+        (["bench", "--prompt-tokens", "few"], "--prompt-tokens 'few' is no range"),
+        (["--rate", "0"], "--rate must be a number above 0"),
+        (["--rate", "nan"], "--rate must be a number above 0"),
+        (["bench", "--burstiness", "-1"], "--burstiness must be a number above 0"),
+        (["bench", "--rate", "1", "--concurrency", "2"], "exclude each other"),
+        (["bench", "--requests", "0"], "'--requests'"),
+        (["bench", "--zipf", "inf"], "--zipf must be a number from 0"),
+        (["--temperature", "nan"], "--temperature must be a number from 0"),
+        (["--users", "many"], "'--users'"),
+        (["--load-format", "pickle"], "'--load-format'"),
+        (["--nonsense"], "No such option: --nonsense"),
+        (["nonsense"], "No such command 'nonsense'"),
+        (["snapshot"], "Missing command"),
+        (["snapshot", "show", "nothing"], "no snapshot 'nothing'"),
+        (["snapshot", "show", "a\x1b[2J"], "no snapshot 'a[2J'"),
+        (["--model", "bundled", "bench"], "--model stands before 'bench'"),
+        (["bench", "--out", "/nowhere/cells.jsonl"], "cannot write --out /nowhere/cells.jsonl"),
+        ([], "the live monitor needs a terminal"),
+    ],
+    ids=" ".join,
+)
+def test_one_line_and_exit_code_2(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith("prodtop: ")
+    assert words in line
+
+
+def test_debug_shows_where_an_error_comes_from(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["bench", "--strategy", "fast", "--debug"]) == 2
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.splitlines()[-1].startswith("prodtop: unknown strategy")
+
+
+def test_the_command_itself_exits_with_the_code() -> None:
+    done = subprocess.run([*PRODTOP, "--strategy", "fast"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_malformed_config_is_found_before_anything_starts(tmp_path: Path) -> None:
+    folder = tmp_path / "xdg-config" / "prodtop"
+    folder.mkdir(parents=True)
+    (folder / "config.toml").write_text("theme = 3\n")
+    code = (
+        "import sys\n"
+        "sys.stdin.isatty = sys.stdout.isatty = lambda: True\n"
+        "from prodtop.tui.commands.main import run\n"
+        "sys.exit(run([]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "config.toml" in done.stderr
+    assert not (tmp_path / "xdg-state").exists()
+
+
+def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--help"]) == 0
+    listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == ["bench", "doctor", "snapshot"]
+
+
+def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    from importlib import metadata
+
+    assert run(["--version"]) == 0
+    assert capsys.readouterr().out == f"prodtop {metadata.version('prodtop')}\n"
+
+
+def test_the_command_line_loads_neither_torch_nor_the_screen() -> None:
+    code = (
+        "import sys, prodtop.tui.commands.main\n"
+        "print([name for name in ('torch', 'textual', 'rich', 'numpy') if name in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
