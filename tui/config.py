@@ -1,15 +1,15 @@
 """The user's settings: `config.toml` in the config folder, every field optional."""
 
-import tomllib
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from platformdirs import user_config_path
 
 from ..engine.errors import BadInputError
+from ..engine.paths import config_dir
 from ..engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
+from .toml_file import MalformedFileError, decode
 
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
@@ -73,19 +73,14 @@ class Config(Table, frozen=True, kw_only=True):
         return remap(self.keys, source) if self.keys else DEFAULT_KEYMAP
 
 
-def config_folder() -> Path:
-    """Where the config file and the user's themes live."""
-    return user_config_path("prodtop", appauthor=False)
-
-
 def config_file() -> Path:
     """The config file, whether it exists or not."""
-    return config_folder() / "config.toml"
+    return config_dir() / "config.toml"
 
 
 def theme_folder() -> Path:
     """The folder of the user's own themes, whether it exists or not."""
-    return config_folder() / "themes"
+    return config_dir() / "themes"
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -110,8 +105,8 @@ def load_config(path: Path | None = None) -> Config:
 def parse_config(text: str, source: str) -> Config:
     """Read the text of a config file. Raises `ConfigError` with `source`, line or field."""
     try:
-        config = msgspec.convert(tomllib.loads(text), Config)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        config = decode(text, Config)
+    except MalformedFileError as error:
         raise ConfigError(f"config {source}: {error}") from None
     if config.load.output_tokens_min > config.load.output_tokens_max:
         raise ConfigError(f"config {source}: load.output_tokens_min is above output_tokens_max")

@@ -179,12 +179,19 @@ def _axis_bytes(value: float) -> str:
 
 def _axis_milliseconds(value_ms: float) -> str:
     if abs(value_ms) < 999.5:
-        return _trimmed(value_ms, "ms") if value_ms else "0"
-    return _trimmed(value_ms / 1000.0, "s") if abs(value_ms) < 999_500 else span(value_ms / 1000.0)
+        return _rounded(value_ms, "ms") if value_ms else "0"
+    if abs(value_ms) < 999_500:
+        return _trimmed(value_ms / 1000.0, "s")
+    return _trimmed(value_ms / 60_000.0, "m")
 
 
 def _axis_percent(fraction: float) -> str:
-    return _trimmed(fraction * 100.0, "%")
+    return _rounded(fraction * 100.0, "%")
+
+
+def _rounded(value: float, unit: str) -> str:
+    """Like `_trimmed`, without decimals from ten on."""
+    return f"{value:.0f}{unit}" if abs(value) >= 9.95 else f"{value:.2g}{unit}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -173,8 +173,8 @@ def _refuse_conflicts(
 
 def is_key(key: str) -> bool:
     """Whether `key` names a key: a character, a named key, or either after modifiers."""
-    *modifiers, last = key.split("+") if len(key) > 1 and not key.endswith("++") else [key]
-    if any(modifier not in _MODIFIERS for modifier in modifiers):
+    modifiers, last = _parts(key)
+    if modifiers and not _MODIFIERS.issuperset(modifiers.split("+")):
         return False
     if len(last) == 1:
         return last.isprintable()
@@ -183,8 +183,16 @@ def is_key(key: str) -> bool:
 
 def _textual_key(key: str) -> str:
     """The name Textual has for `key`: `[` is `left_square_bracket`."""
-    head, _, last = key.rpartition("+") if len(key) > 1 else ("", "", key)
+    modifiers, last = _parts(key)
     if len(last) == 1 and not last.isalnum():
         name = unicodedata.name(last).lower().replace("-", "_").replace(" ", "_")
         last = KEY_NAME_REPLACEMENTS.get(name, name)
-    return f"{head}+{last}" if head else last
+    return f"{modifiers}+{last}" if modifiers else last
+
+
+def _parts(key: str) -> tuple[str, str]:
+    """The modifiers, joined by `+`, and the key itself, which may be `+`."""
+    if key == "+" or key.endswith("++"):
+        return key[:-2], "+"
+    modifiers, _, last = key.rpartition("+")
+    return modifiers, last

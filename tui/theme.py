@@ -5,7 +5,6 @@ variables the style sheets use) that also carries the `Look` which the widgets p
 """
 
 import os
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -30,9 +29,11 @@ from .look import (
     Ink,
     Look,
 )
+from .toml_file import MalformedFileError, decode
 
 DEFAULT_THEME = "prodtop-dark"
-PLAIN_THEME = "ascii"
+ASCII_THEME = "ascii"
+TERMINAL_THEME = "terminal"
 
 AREA_STRENGTH = 0.55
 """How much of a series' colour is left inside its filled area; the rest is background."""
@@ -141,15 +142,17 @@ def look_of(app: App[ReturnType]) -> Look:
 def fitting_theme(environ: Mapping[str, str] = os.environ) -> str:
     """The theme to start with when the user chose none.
 
-    ASCII where the terminal or the locale cannot show more, or where colour was declined.
+    ASCII where the terminal or the locale shows no more; the terminal's own colours where it has
+    only sixteen, or where `NO_COLOR` asks for none (Textual then leaves them out altogether).
     """
     locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "UTF-8"
-    shows_unicode = "utf" in locale.lower() and environ.get("TERM") not in {
-        "dumb",
-        "linux",
-        "vt100",
-    }
-    return DEFAULT_THEME if shows_unicode else PLAIN_THEME
+    terminal = environ.get("TERM", "")
+    if "utf" not in locale.lower() or terminal in {"", "dumb", "linux"} or "vt" in terminal:
+        return ASCII_THEME
+    many = "256" in terminal or "direct" in terminal or "kitty" in terminal
+    if "NO_COLOR" in environ or not (many or environ.get("COLORTERM")):
+        return TERMINAL_THEME
+    return DEFAULT_THEME
 
 
 def load_themes(user_folder: Path | None = None) -> ThemeBook:
@@ -186,10 +189,10 @@ def _sorted_default_first(files: Iterable[tuple[str, bytes]]) -> list[tuple[str,
 def parse_theme(data: bytes, source: str) -> LookTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
     try:
-        content = msgspec.convert(tomllib.loads(data.decode("utf-8")), ThemeFile)
+        content = decode(data.decode("utf-8"), ThemeFile)
     except UnicodeDecodeError:
         raise ThemeError(f"theme {source}: not UTF-8 text") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+    except MalformedFileError as error:
         raise ThemeError(f"theme {source}: {error}") from None
     return _Painter(content, source).theme()
 

@@ -13,7 +13,7 @@ from .braille import Raster
 from .canvas import HIGHLIGHT, INKS, Canvas
 from .inked import Inked
 from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View
-from .plot_painting import draw_curves, paint
+from .plot_painting import Painter, draw_curves
 from .scale import StableScale
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
@@ -135,7 +135,8 @@ class BrailleChart(Inked):
         if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
             self._raster = draw_curves(view, sampled, layout, top, glyphs)
             self._drawn, self._drawn_for = sampled, drawn_for
-        paint(view, sampled, self._raster, self.settings, layout, top, glyphs, canvas)
+        painter = Painter(view, sampled, self._raster, self.settings, layout, top, glyphs)
+        painter.paint(canvas)
 
     def _top(self, peak: float | None, now_s: float) -> float:
         if self.settings.top is not None:

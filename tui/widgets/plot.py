@@ -107,6 +107,16 @@ class Layout:
     legend_row: int | None
     time_row: int | None
 
+    @property
+    def rows(self) -> slice:
+        """The rows of the plot."""
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        """The columns of the plot."""
+        return slice(self.left, self.left + self.width)
+
     @classmethod
     def fit(cls, width: int, height: int, *, legend: bool) -> "Layout":
         """The parts that have room: narrow charts lose the value axis, low ones the rows."""

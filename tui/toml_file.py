@@ -1,0 +1,34 @@
+"""Reads TOML text into a struct, and says in one line what is wrong with text that is malformed."""
+
+import re
+import tomllib
+from typing import TypeVar
+
+import msgspec
+
+StructT = TypeVar("StructT", bound=msgspec.Struct)
+
+
+class MalformedFileError(Exception):
+    """What is wrong, and the line or the field; whoever catches it adds the name of the file."""
+
+
+def decode(text: str, into: type[StructT]) -> StructT:
+    """Read the text of a TOML file as `into`. Raises `MalformedFileError`."""
+    try:
+        return msgspec.convert(tomllib.loads(text), into)
+    except tomllib.TOMLDecodeError as error:
+        lines = text.count("\n") + 1
+        problem = str(error).replace("at end of document", f"at line {lines}, the end of the file")
+        raise MalformedFileError(problem) from None
+    except msgspec.ValidationError as error:
+        raise MalformedFileError(_field_first(str(error))) from None
+
+
+def _field_first(problem: str) -> str:
+    """msgspec says ``Expected … - at `$.slo.ttft_ms` ``: put the field in front."""
+    match = re.fullmatch(r"(.*) - at `\$\.?(.*?)`", problem, flags=re.DOTALL)
+    if match is None:
+        return problem[:1].lower() + problem[1:]
+    what, field = match.groups()
+    return f"{field}: {what[:1].lower()}{what[1:]}" if field else what

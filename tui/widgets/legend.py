@@ -1,0 +1,82 @@
+"""The legend of a chart: which curve is which and what it says, in as much room as there is."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from ..formatting import Unit
+from ..glyphs import Glyphs
+from ..look import SERIES_INKS, Ink
+from .braille import ASCII_PENS, Stroke
+from .plot import View
+from .segments import Line, Piece, joined
+
+
+class Detail(Enum):
+    """How much a legend says."""
+
+    FULL = "curves with values, and thresholds"
+    CURVES = "curves with values"
+    SHORT = "curves with short values"
+    VALUES = "short values without names"
+    NAMES = "names without values"
+
+
+LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES)
+SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
+"""With a cursor the values of its moment matter most: names go first."""
+
+
+def fitting_legend(
+    view: View,
+    values: Sequence[float | None],
+    unit: Unit,
+    top_value: float,
+    glyphs: Glyphs,
+    room: int,
+) -> Line:
+    """The legend with the most detail that fits into `room` cells; empty where none does.
+
+    `values` are what to show for each series. Thresholds above `top_value` point upwards.
+    """
+    for detail in LIVE_DETAILS if view.cursor_s is None else SCRUBBING_DETAILS:
+        line = _legend(view, values, unit, top_value, glyphs, detail)
+        if line.width <= room:
+            return line
+    return Line()
+
+
+def _legend(
+    view: View,
+    values: Sequence[float | None],
+    unit: Unit,
+    top_value: float,
+    glyphs: Glyphs,
+    detail: Detail,
+) -> Line:
+    entries: list[Line] = []
+    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+        whole = detail in (Detail.FULL, Detail.CURVES)
+        figure = unit.text(value) if whole else unit.short(value)
+        entries.append(
+            Line.of(
+                Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[view.ink_place(index)]),
+                Piece("" if detail is Detail.VALUES else f" {series.name}", Ink.MUTED),
+                Piece("" if detail is Detail.NAMES else f" {figure}", Ink.STRONG),
+            )
+        )
+    for threshold in view.thresholds if detail is Detail.FULL else ():
+        sign = glyphs.arrow_up if threshold.value > top_value else glyphs.threshold_line
+        limit = f" {threshold.label} {unit.axis(threshold.value)}"
+        entries.append(Line.of(Piece(sign + limit, threshold.ink)))
+    return joined(entries, Line.of(Piece("  ")))
+
+
+def _pen(stroke: Stroke, index: int, glyphs: Glyphs) -> str:
+    """The sign of a series: what its curve looks like."""
+    if stroke is Stroke.AREA:
+        return glyphs.legend_area
+    if not glyphs.unicode:
+        return glyphs.legend_line if index == 0 else ASCII_PENS[(index - 1) % len(ASCII_PENS)]
+    if stroke is Stroke.LINE:
+        return glyphs.legend_line
+    return glyphs.legend_dashed if stroke is Stroke.DASHED else glyphs.legend_dotted
