@@ -56,15 +56,15 @@ class ProdtopApp(App[None]):
         self.monitor = Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
-        self._first_theme = self._book.get(
-            theme or self.monitor.config.theme or fitting_theme()
-        ).name
         self._clock = clock
         self._snapshot_folder = snapshot_folder
         self._drawn_at_s = float("-inf")
         self._changed = True
         self._in_focus = True
         self.animation_level = "none"
+        # Before anything is drawn: the style sheet uses variables that only our themes have.
+        self._book.register(self)
+        self.theme = self._book.get(theme or self.monitor.config.theme or fitting_theme()).name
         for tab in TABS:
             self.add_mode(tab.name, partial(tab.make, keymap))
         if keymap is not DEFAULT_KEYMAP:
@@ -76,8 +76,6 @@ class ProdtopApp(App[None]):
         return self.monitor.fault
 
     def on_mount(self) -> None:
-        self._book.register(self)
-        self.theme = self._first_theme
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
         for error in self._book.errors:
             self.monitor.say(str(error), fault=True)

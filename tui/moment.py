@@ -8,6 +8,7 @@ from ..engine.protocol import (
     ChildStarted,
     Event,
     Fault,
+    FinishedRequest,
     Frame,
     HostSample,
     LoadSpec,
@@ -113,6 +114,8 @@ class Moment:
     slo_ttft_ms: float | None = None
     slo_tpot_ms: float | None = None
     joules_per_token: float | None = None
+    recent: tuple[FinishedRequest, ...] = ()
+    """Requests that finished last, the newest last."""
 
     @property
     def paused(self) -> bool:
@@ -120,7 +123,8 @@ class Moment:
 
     @property
     def stale_s(self) -> float | None:
-        """The age of the engine's figures when they are too old to pass for current."""
+        """The age of the engine's figures when they cannot pass for current."""
         if self.paused or self.frame is None or self.frame_age_s is None:
             return None
-        return self.frame_age_s if self.frame_age_s > STALE_AFTER_S else None
+        old = self.frame_age_s > STALE_AFTER_S or self.worker.phase is not Phase.SERVING
+        return self.frame_age_s if old else None

@@ -15,6 +15,8 @@ from ..engine.protocol import (
     ChildStarted,
     Event,
     Fault,
+    FinishedRequest,
+    FinishedSample,
     Frame,
     HostSample,
     Note,
@@ -41,6 +43,8 @@ from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event
 from .views.events import died_text
 
 MAX_LOG_LINES = 500
+MAX_FINISHED = 500
+SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
 """A wish that had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
@@ -85,6 +89,7 @@ class Monitor:
         self._pending = Pending()
         self._pending_since_s = 0.0
         self._log: list[LogLine] = []
+        self._finished: list[tuple[float, FinishedRequest]] = []
         self._paused: Paused | None = None
         self._shown_then: Kept | None = None
 
@@ -160,6 +165,9 @@ class Monitor:
             case Fault():
                 self._say(event.message, "fault")
                 self.fault = event if event.fatal else self.fault
+            case FinishedSample():
+                self._finished += [(wall_s, request) for request in event.requests]
+                del self._finished[:-MAX_FINISHED]
             case Note():
                 self._say(event.message)
             case _:
@@ -224,6 +232,7 @@ class Monitor:
             slo_ttft_ms=slo.ttft_ms,
             slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
+            recent=self._finished_by(wall_s),
         )
         return live if self._paused is None else self._moment_then(live, self._paused)
 
@@ -237,7 +246,12 @@ class Monitor:
             behind_s=max(0.0, live.wall_s - paused.cursor_s),
             log=tuple(entry for entry in self._log if entry.wall_s <= paused.cursor_s),
             joules_per_token=self._joules_per_token(paused.cursor_s),
+            recent=self._finished_by(paused.cursor_s),
         )
+
+    def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
+        known = [request for at_s, request in self._finished if at_s <= wall_s]
+        return tuple(known[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)

@@ -13,6 +13,8 @@ from prodtop.engine.protocol import (
     Blocks,
     Cache,
     Command,
+    FinishedRequest,
+    FinishedSample,
     Frame,
     GpuSample,
     HitRates,
@@ -190,7 +192,7 @@ def frame(
             finished=False,
             held=strategy not in _STREAMING,
         ),
-        generated_tokens_total=int(speed * second),
+        generated_tokens_total=int(_SPEED[StrategyName.CONTINUOUS] * second),
     )
 
 
@@ -271,6 +273,31 @@ def effect(second: float = 48.0) -> SwitchEffect:
     )
 
 
+def finished(second: float, strategy: StrategyName) -> FinishedSample:
+    """Two requests that ended about then."""
+    caching = strategy in _CACHING
+    return FinishedSample(
+        requests=[
+            FinishedRequest(
+                request_id=int(second * 38) + number,
+                strategy=strategy,
+                precision=PrecisionName.BF16,
+                prompt_tokens=96 + 7 * number,
+                output_tokens=64,
+                finish_reason="length",
+                arrival_at_s=499.0 + second,
+                e2e_ms=612.0 + 9 * number,
+                ttfb_ms=42.0 if strategy in _STREAMING else 612.0,
+                queue_ms=4.2,
+                ttft_ms=42.0,
+                tpot_ms=8.9,
+                from_response_cache=caching and number == 1,
+            )
+            for number in range(2)
+        ]
+    )
+
+
 def play(seconds: float = 60.0, *, hz: float = 4.0, gpus: int = 1) -> list[list[Report]]:
     """A session in polls: ready, some seconds of single, a switch, then continuous and hybrid."""
     polls: list[list[Report]] = [[ready()]]
@@ -294,7 +321,7 @@ def play(seconds: float = 60.0, *, hz: float = 4.0, gpus: int = 1) -> list[list[
         shown = frame(second, strategy=strategy)
         if second >= first_switch_s:
             shown = msgspec.structs.replace(shown, last_switch=effect(first_switch_s))
-        reports += [host(second, gpus=gpus), shown]
+        reports += [host(second, gpus=gpus), shown, finished(second, strategy)]
         polls.append(reports)
     return polls
 

@@ -26,8 +26,8 @@ from ..widgets.throughput_panel import ThroughputPanel
 from .plan import MIN_HEIGHT, MIN_WIDTH, fits, plan
 from .tab import TabScreen
 
-CPU_LINES = 6
-GPU_LINES = 6
+CPU_LINES = 7
+GPU_LINES = 7
 
 
 class LiveScreen(TabScreen):

@@ -39,10 +39,10 @@ def slots(gpu_lines: int) -> dict[str, Slot]:
     gpu_rows = gpu_lines + 2
     every = (
         Slot("throughput", 5, 7, 5, 0),
-        Slot("gpu", 5, gpu_rows, 0, 3),
-        Slot("stream", 4, 6, 3, 1),
-        Slot("latency", 9, 9, 4, 2),
-        Slot("cache", 4, 5, 2, 5),
+        Slot("gpu", 5, gpu_rows, 2, 3),
+        Slot("stream", 4, 10, 3, 2),
+        Slot("latency", 5, 9, 4, 1),
+        Slot("cache", 4, 6, 1, 5),
         Slot("queue", 4, 5, 3, 4),
     )
     return {slot.name: slot for slot in every}
@@ -58,7 +58,7 @@ def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
 
 
 def plan(
-    width: int, height: int, *, gpu_lines: int = 6, maximized: str | None = None
+    width: int, height: int, *, gpu_lines: int = 7, maximized: str | None = None
 ) -> dict[str, Region]:
     """The region of each panel that is shown, in an area of `width` × `height` cells."""
     if maximized is not None:

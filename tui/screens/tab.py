@@ -9,7 +9,7 @@ from ..widgets.figures_panel import Timeline
 class TabScreen(Screen[None]):
     """Drawn by the app at every tick while it is in view, and not at all while it is not."""
 
-    AUTO_FOCUS = None
+    AUTO_FOCUS = ""
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment: only what changed."""

@@ -5,7 +5,19 @@ from ..formatting import bytes_pair, count, percent
 from ..look import PART_INKS, Ink
 from ..moment import Moment
 from ..widgets.meter import kv_blocks
-from .line import EMPTY, Line, Piece, centred, clipped, facts, first_fitting, line, muted
+from .line import (
+    EMPTY,
+    Line,
+    Piece,
+    centred,
+    clipped,
+    facts,
+    faint,
+    first_fitting,
+    joined,
+    line,
+    muted,
+)
 from .panel import PanelView, Room, figure, starting_text, titled, value
 
 HIGH_USE = 0.9
@@ -26,7 +38,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     lines = [bar, _blocks(cache, room)]
     if cache.note:
         lines.append(clipped(line(muted(cache.note)), room.width, room.glyphs))
-    lines += [_session(session, room), _responses(cache, room)]
+    lines += _details(session, cache, room)
     return PanelView(
         titled("Cache", moment),
         line(
@@ -84,22 +96,23 @@ def _blocks(cache: Cache, room: Room) -> Line:
     )
 
 
-def _session(session: HitRates, room: Room) -> Line:
+def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
+    """The session's hit rates and the size of the response cache, in one line or in two."""
+    rates = [
+        line(muted("session: response "), value(percent(session.response, width=4))),
+        line(muted("prefix "), value(percent(session.prefix, width=4))),
+    ]
     if session.response is None and session.prefix is None:
-        return EMPTY
-    return facts(
-        [
-            line(muted("session: response "), value(percent(session.response, width=4))),
-            line(muted("prefix "), value(percent(session.prefix, width=4))),
-        ],
-        room.width,
-        room.glyphs,
-    )
-
-
-def _responses(cache: Cache, room: Room) -> Line:
-    if cache.response_entries is None:
-        return EMPTY
-    size = bytes_pair(cache.response_bytes, cache.response_limit_bytes)
-    kept = line(value(count(cache.response_entries)), muted(" responses kept"))
-    return facts([kept, line(muted(size))], room.width, room.glyphs)
+        rates = []
+    kept: list[Line] = []
+    if cache.response_entries is not None:
+        size = bytes_pair(cache.response_bytes, cache.response_limit_bytes)
+        kept = [
+            line(value(count(cache.response_entries)), muted(" responses kept")),
+            line(muted(size)),
+        ]
+    separator = line(faint(f" {room.glyphs.dot} "))
+    whole = joined([*rates, *kept], separator)
+    if whole.width <= room.width:
+        return [whole]
+    return [facts(part, room.width, room.glyphs) for part in (rates, kept)]

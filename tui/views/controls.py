@@ -11,6 +11,8 @@ from .line import EMPTY, Line, Piece, ends, facts, faint, first_fitting, line, m
 from .panel import Room
 
 METER_CELLS = 8
+WIDE = 76
+"""From this width on every strategy is named; below only the one in use."""
 
 CACHING = {
     StrategyName.CACHED: "prefix + response cache",
@@ -42,15 +44,14 @@ def control_lines(moment: Moment, room: Room, keymap: Keymap) -> tuple[Line, Lin
 
 def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
     current = moment.frame.strategy if moment.frame else None
-    items = [
-        _item(
-            f"{keymap.shown(f'strategy_{name.value}')} {name}".strip(),
-            current=name == current,
-            pending=name == moment.pending.strategy,
-        )
-        for name in StrategyName
-    ]
-    return line(*items) if room.width >= 76 else line(*(_tight(item) for item in items))
+    items = []
+    for name in StrategyName:
+        key = keymap.shown(f"strategy_{name.value}")
+        is_current, is_pending = name == current, name == moment.pending.strategy
+        named = room.width >= WIDE or is_current or is_pending
+        text = f"{key} {name}".strip() if named else key
+        items.append(_item(text, current=is_current, pending=is_pending))
+    return line(*items)
 
 
 def _item(text: str, *, current: bool, pending: bool) -> Piece:
@@ -60,12 +61,6 @@ def _item(text: str, *, current: bool, pending: bool) -> Piece:
     if pending:
         return Piece(f">{text}<", Ink.MARK)
     return muted(f" {text} ")
-
-
-def _tight(item: Piece) -> Piece:
-    """A choice as it is where the screen is narrow: the first four letters."""
-    head, number, name = item.text[0], item.text[1:2], item.text[3:-1]
-    return Piece(f"{head}{number} {name[:4]}{item.text[-1]}", item.ink)
 
 
 def _precisions(moment: Moment, room: Room) -> Line:

@@ -37,7 +37,7 @@ def _serving(moment: Moment) -> Line:
 def _figures(moment: Moment, room: Room) -> list[Line]:
     """What goes into the middle, from the fullest to the barest."""
     frame = moment.frame
-    if frame is None:
+    if frame is None or moment.stale_s is not None:
         return []
     requests = line(Line.of(rate(frame.throughput.requests_per_s, "req")))
     running = line(Line.of(count(frame.queue.running)), muted(" running"))

@@ -57,14 +57,16 @@ def _table(latency: Latency, moment: Moment, room: Room) -> list[Line]:
     name_width = _NAME_WIDTH + (_MEANING_WIDTH if meanings else 0)
     # What is left over widens the cells, so that the table fills its panel.
     cell = min(14, (room.width - name_width) // len(columns))
+    name_width = room.width - cell * len(columns)
     rows = [line(" " * name_width, *(Piece(column.rjust(cell), Ink.MUTED) for column in columns))]
     for field in ROWS:
         name = Piece(NAMES.get(field, field).ljust(_NAME_WIDTH), Ink.TEXT)
-        meaning = Piece(MEANINGS[field].ljust(_MEANING_WIDTH), Ink.FAINT) if meanings else ""
+        meaning = MEANINGS[field] if meanings else ""
+        padded = Piece(meaning.ljust(name_width - _NAME_WIDTH), Ink.FAINT)
         found: Percentiles | None = getattr(latency, field)
         slo_ms = {"ttft": moment.slo_ttft_ms, "tpot": moment.slo_tpot_ms}.get(field)
         cells = [_cell(found, column, slo_ms, cell) for column in columns]
-        rows.append(line(name, meaning, *cells))
+        rows.append(line(name, padded, *cells))
     return rows
 
 

@@ -28,12 +28,17 @@ class Room:
     glyphs: Glyphs
 
 
-def titled(name: str, moment: Moment, *, age_s: float | None = None) -> Line:
-    """A panel's name, and how old its figures are when that must be said."""
-    stale_s = moment.stale_s if age_s is None else age_s
-    if stale_s is None:
+def titled(name: str, moment: Moment) -> Line:
+    """The name of a panel of the engine's figures, and their age when it must be said."""
+    return aged(name, moment.stale_s)
+
+
+def aged(name: str, age_s: float | None) -> Line:
+    """A panel's name and the age of its figures; `None` where they are current."""
+    if age_s is None:
         return line(Piece(name, Ink.TITLE))
-    return line(Piece(name, Ink.TITLE), Piece(f" {stale_s:.0f} s old", Ink.WARN))
+    age = f"{age_s:.0f} s old" if age_s >= 1 else "stale"
+    return line(Piece(name, Ink.TITLE), Piece(f" {age}", Ink.WARN))
 
 
 def figure(name: str, value: str, ink: Ink = Ink.STRONG) -> Line:

@@ -45,9 +45,8 @@ def _now(frame: Frame, room: Room) -> Line:
     waiting_ink = Ink.WARN if queue.waiting > queue.running else Ink.STRONG
     return facts(
         [
-            line(value(count(queue.running, width=3), Ink.STRONG), muted(" running")),
+            line(value(count(queue.running, width=4), Ink.STRONG), muted(" running")),
             line(value(count(queue.waiting, width=3), waiting_ink), muted(" waiting")),
-            line(value(count(queue.preemptions)), muted(" preempted")),
             line(muted("at most "), value(count(frame.max_seqs)), muted(" at once")),
         ],
         room.width,
@@ -59,13 +58,9 @@ def _flow(frame: Frame, room: Room) -> Line:
     throughput = frame.throughput
     return facts(
         [
-            line(value(si(throughput.arrivals_per_s, width=4)), muted("/s in")),
-            line(value(si(throughput.requests_per_s, width=4)), muted("/s out")),
-            line(
-                value(_one_decimal(throughput.mean_batch_rows)),
-                muted(" rows a step"),
-            ),
-            line(value(si(throughput.steps_per_s)), muted(" steps/s")),
+            line(value(si(throughput.arrivals_per_s, width=4)), muted("/s come")),
+            line(value(si(throughput.requests_per_s, width=4)), muted("/s go")),
+            line(value(count(frame.queue.preemptions)), muted(" preempted")),
         ],
         room.width,
         room.glyphs,

@@ -1,15 +1,20 @@
-"""The followed request: its prompt, dimmed, and the text that its client has received so far."""
+"""The followed request: its prompt, dimmed, and the text that its client has received so far.
+Below, where there is room, the requests that finished last."""
 
 from rich.cells import cell_len
 
-from ...engine.protocol import StreamView
+from ...engine.protocol import FinishedRequest, StreamView
+from ..formatting import count, milliseconds
 from ..look import Ink
 from ..moment import Moment
-from .line import EMPTY, Line, Piece, centred, line, muted, strong, wrapped
-from .panel import PanelView, Room, starting_text, titled
+from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
+from .panel import PanelView, Room, starting_text, titled, value
 
 PROMPT_SHARE = 3
 """The prompt takes at most one of this many rows while there is text to show."""
+TEXT_ROWS = 8
+"""Rows that the text keeps before finished requests are listed below it."""
+LEAST_LISTED = 2
 
 
 def stream_view(moment: Moment, room: Room) -> PanelView:
@@ -19,11 +24,13 @@ def stream_view(moment: Moment, room: Room) -> PanelView:
     if stream is None:
         text = starting_text(moment) if frame is None else "no request to follow yet"
         return PanelView(titled("Stream", moment), lines=(centred(muted(text), room.width),))
-    name = f"Stream {room.glyphs.dot} request {stream.request_id}"
+    listed = _finished(moment.recent, room)
+    upper = Room(room.width, room.height - len(listed), room.glyphs)
+    text_lines = _text_lines(stream, upper)
     return PanelView(
-        titled(name, moment),
+        titled(f"Stream {room.glyphs.dot} request {stream.request_id}", moment),
         _figures(stream, room),
-        _text_lines(stream, room),
+        (*text_lines, *[EMPTY] * (upper.height - len(text_lines)), *listed),
         moment.stale_s is not None,
     )
 
@@ -46,26 +53,25 @@ def _text_lines(stream: StreamView, room: Room) -> tuple[Line, ...]:
             strong(f"{stream.generated_tokens}/{stream.max_tokens}"),
             muted(" tokens"),
         )
-        kept = _first(prompt, max(1, room.height - 2), room)
-        return (*kept, EMPTY, waiting) if room.height > 2 + len(kept) - 1 else (*kept[:-1], waiting)
+        above = _end_of(prompt, max(0, room.height - 2), room)
+        gap = (EMPTY,) if above else ()
+        return (*above, *gap, waiting)
     text = wrapped(stream.text.strip("\n"), room.width)
-    rows_of_prompt = max(1, room.height // PROMPT_SHARE, room.height - len(text) - 1)
-    above = _first(prompt, rows_of_prompt, room) if room.height > 2 else []
-    left = max(1, room.height - len(above))
-    below = [line(row) for row in text[-left:]]
-    if not stream.finished and below:
+    rows_of_prompt = max(1, room.height // PROMPT_SHARE, room.height - len(text))
+    above = _end_of(prompt, rows_of_prompt, room) if room.height > 1 else []
+    below = [line(row) for row in text[-max(1, room.height - len(above)) :]]
+    if not stream.finished:
         below[-1] = _with_cursor(below[-1], room)
     return (*above, *below)
 
 
-def _first(rows: list[str], limit: int, room: Room) -> list[Line]:
-    """The first rows of the prompt; where some are left out the last one says so."""
-    kept = rows[:limit]
-    if len(rows) > limit:
-        last = kept[-1].rstrip()
-        while cell_len(last) > room.width - 1:
-            last = last[:-1]
-        kept[-1] = last + room.glyphs.ellipsis
+def _end_of(rows: list[str], limit: int, room: Room) -> list[Line]:
+    """The last rows of the prompt, which ask the question; what stands before is left out."""
+    kept = rows[-limit:] if limit else []
+    if kept and len(rows) > limit:
+        kept[0] = room.glyphs.ellipsis + " " + kept[0]
+        while cell_len(kept[0]) > room.width:
+            kept[0] = kept[0][:-1]
     return [line(Piece(row, Ink.FAINT)) for row in kept]
 
 
@@ -73,3 +79,31 @@ def _with_cursor(content: Line, room: Room) -> Line:
     """A cursor after the newest character, where there is a cell left for it."""
     cursor = Piece(room.glyphs.gauge_full, Ink.ACCENT)
     return line(content, cursor) if content.width < room.width else content
+
+
+def _finished(recent: tuple[FinishedRequest, ...], room: Room) -> tuple[Line, ...]:
+    """A table of the requests that finished last, the newest first; empty without room for it."""
+    rows = min(len(recent), room.height - TEXT_ROWS - 2)
+    if rows < LEAST_LISTED:
+        return ()
+    names = ("finished", "prompt", "output", "TTFB", "E2E", "")
+    widths = (9, 8, 8, 10, 10, 12)
+    shown = sum(1 for index in range(len(widths)) if sum(widths[: index + 1]) <= room.width)
+    head = line(*(muted(names[i].rjust(widths[i])) for i in range(shown)))
+    table = [
+        line(*(cell for cell, _ in zip(_row(request, widths), range(shown), strict=False)))
+        for request in recent[: -rows - 1 : -1]
+    ]
+    return (EMPTY, head, *table)
+
+
+def _row(request: FinishedRequest, widths: tuple[int, ...]) -> tuple[Piece, ...]:
+    note = "from cache" if request.from_response_cache else request.finish_reason
+    return (
+        muted(count(request.request_id, width=widths[0])),
+        value(count(request.prompt_tokens, width=widths[1])),
+        value(count(request.output_tokens, width=widths[2])),
+        value(milliseconds(request.ttfb_ms, width=widths[3])),
+        value(milliseconds(request.e2e_ms, width=widths[4])),
+        faint(note.rjust(widths[5])),
+    )

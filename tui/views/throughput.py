@@ -1,11 +1,14 @@
 """Throughput: tokens per second by kind, and the requests behind them."""
 
 from ...engine.protocol import Throughput
-from ..formatting import percent, rate, si
+from ..formatting import MISSING, percent, rate, si
 from ..look import Ink
 from ..moment import Moment
 from .line import Line, centred, facts, line, muted
 from .panel import PanelView, Room, figure, starting_text, titled, value
+
+WASTEFUL = 0.05
+"""From this share on rows computed for nothing are pointed out."""
 
 
 def throughput_view(moment: Moment, room: Room) -> PanelView:
@@ -24,13 +27,13 @@ def throughput_view(moment: Moment, room: Room) -> PanelView:
 
 
 def _rates(throughput: Throughput, room: Room) -> Line:
-    waste = throughput.batch_waste
+    waste, rows = throughput.batch_waste, throughput.mean_batch_rows
     parts = [
-        line(value(si(throughput.prefill_tok_s, width=5)), muted(" prefill/s")),
-        line(value(si(throughput.cached_tok_s, width=5)), muted(" cached/s")),
         line(value(si(throughput.requests_per_s, width=4)), muted(" req/s")),
+        line(value(si(throughput.steps_per_s, width=4)), muted(" steps/s")),
+        line(value(MISSING if rows is None else f"{rows:4.1f}"), muted(" rows a step")),
         line(
-            value(percent(waste, width=5), Ink.WARN if waste and waste > 0.05 else Ink.TEXT),
+            value(percent(waste, width=5), Ink.WARN if waste and waste > WASTEFUL else Ink.TEXT),
             muted(" of rows wasted"),
         ),
     ]

@@ -27,7 +27,7 @@ class PlannedLayout(Layout):
         return [
             WidgetPlacement(regions[child.id], Offset(0, 0), nothing, child)
             for child in children
-            if child.id in regions
+            if child.id is not None and child.id in regions
         ]
 
 

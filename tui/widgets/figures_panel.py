@@ -16,7 +16,7 @@ from .chart import BrailleChart
 from .lines import LinesView
 from .panel import Panel
 from .plot import Mark, Series, Settings, Threshold
-from .segments import Line
+from .segments import Line, Piece
 from .timebase import Pick
 
 MIN_CHART_ROWS = 3
@@ -100,7 +100,7 @@ class FiguresPanel(Panel, can_focus=True):
             return
         view = self.view(moment, Room(width, height, look_of(self.app).glyphs))
         self.set_title(view.title)
-        self.set_headline(view.figures)
+        self.set_headline(_faded(view.figures) if view.stale else view.figures)
         rows = min(height, self.text_rows(view, height))
         charted = (
             self.chart_settings is not None
@@ -135,3 +135,8 @@ class FiguresPanel(Panel, can_focus=True):
                 thresholds=self.thresholds(moment),
                 cursor_s=timeline.cursor_s,
             )
+
+
+def _faded(figures: Line) -> Line:
+    """Key figures that are no longer current do not look as if they were."""
+    return Line.of(*(Piece(text, Ink.FAINT) for text, _ in figures.pieces))

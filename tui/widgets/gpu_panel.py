@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from ..formatting import FRACTION
 from ..moment import Moment
-from ..views.gpu import gpu_view
+from ..views.gpu import device_view
 from ..views.panel import PanelView, Room
 from .figures_panel import FiguresPanel, Timeline
 from .plot import Series, Settings
@@ -16,7 +16,7 @@ class GpuPanel(FiguresPanel):
     chart_settings = Settings(unit=FRACTION, top=1.0, empty="no sample yet")
 
     def view(self, moment: Moment, room: Room) -> PanelView:
-        return gpu_view(moment, room)
+        return device_view(moment, room)
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         return (

@@ -1,0 +1,88 @@
+"""The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
+
+from ...engine.protocol import HostSample, Memory
+from ..formatting import binary_bytes, bytes_pair, percent
+from ..look import Ink
+from ..moment import Moment
+from ..widgets.meter import gauge, stacked
+from .device import (
+    LABEL_WIDTH,
+    Ranked,
+    ceilings,
+    cores,
+    label,
+    memory_legend,
+    memory_parts,
+    most_needed,
+    sample_age_s,
+)
+from .line import Line, clipped, facts, line, muted
+from .panel import PanelView, Room, aged, value
+
+LOW_MEMORY, NO_MEMORY = 0.85, 0.95
+
+
+def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
+    """CPU, memory, the engine's share, and a plain word that there is no GPU."""
+    age_s = sample_age_s(moment)
+    memory = moment.frame.memory if moment.frame else None
+    legend = memory_legend(memory, room) if memory else []
+    lines: list[Ranked] = [
+        *zip((0, 1), _gauges(host, room), strict=True),
+        (2, _engine(host, room)),
+        *(((4, _engine_bar(memory, room)),) if memory else ()),
+        *((5, part) for part in legend),
+        (3, _no_gpu(host, room)),
+        (6, _name(host, room)),
+    ]
+    return PanelView(
+        aged(f"CPU {room.glyphs.dot} no GPU", age_s),
+        ceilings(moment.frame),
+        most_needed(lines, room.height),
+        age_s is not None or moment.stale_s is not None,
+    )
+
+
+def _gauges(host: HostSample, room: Room) -> tuple[Line, Line]:
+    """CPU and memory, with gauges of one length."""
+    plural = "" if host.cpu_count == 1 else "s"
+    cpu = line(
+        " ",
+        value(percent(host.cpu_utilization, width=5), Ink.STRONG),
+        muted(f" of {host.cpu_count} core{plural}"),
+    )
+    memory = line(" ", value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes)))
+    used = host.memory_used_bytes / host.memory_total_bytes if host.memory_total_bytes else None
+    width = max(4, room.width - LABEL_WIDTH - max(cpu.width, memory.width))
+    memory_gauge = gauge(used, width, room.glyphs, warn_at=LOW_MEMORY, bad_at=NO_MEMORY)
+    return (
+        line(label("cpu"), gauge(host.cpu_utilization, width, room.glyphs), cpu),
+        line(label("mem"), memory_gauge, memory),
+    )
+
+
+def _engine(host: HostSample, room: Room) -> Line:
+    return facts(
+        [
+            line(label("engine"), value(cores(host.worker_cpu_utilization))),
+            line(value(binary_bytes(host.worker_rss_bytes)), muted(" resident")),
+        ],
+        room.width,
+        room.glyphs,
+    )
+
+
+def _engine_bar(memory: Memory, room: Room) -> Line:
+    parts = memory_parts(memory)
+    bar = stacked(parts, memory.used_bytes, room.width - LABEL_WIDTH, room.glyphs)
+    return line(" " * LABEL_WIDTH, bar)
+
+
+def _no_gpu(host: HostSample, room: Room) -> Line:
+    why = muted(host.gpu_note or "none was found")
+    return clipped(line(label("no GPU"), why), room.width, room.glyphs)
+
+
+def _name(host: HostSample, room: Room) -> Line:
+    name = f"{host.hostname} {room.glyphs.dot} {host.cpu_name}" if host.cpu_name else host.hostname
+    return clipped(line(label("host"), muted(name)), room.width, room.glyphs)

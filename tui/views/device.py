@@ -1,0 +1,89 @@
+"""What the GPU and the CPU panel share: labels, the parts of the engine's memory, key figures."""
+
+from collections.abc import Sequence
+
+from ...engine.protocol import Frame, Memory
+from ..formatting import binary_bytes, percent
+from ..look import Ink
+from ..moment import STALE_AFTER_S, Moment
+from ..widgets.meter import Part, stacked_legend
+from .line import EMPTY, Line, Piece, line, muted
+from .panel import Room, figure
+
+LABEL_WIDTH = 7
+
+Ranked = tuple[int, Line]
+"""A line and its rank: where rows are scarce the highest ranks are left out."""
+
+
+def label(text: str) -> Piece:
+    return muted(text.ljust(LABEL_WIDTH))
+
+
+def most_needed(lines: Sequence[Ranked], height: int) -> tuple[Line, ...]:
+    """As many lines as there are rows, the most needed ones, in their order."""
+    filled = [ranked for ranked in lines if ranked[1] != EMPTY]
+    chosen = sorted(filled, key=lambda ranked: ranked[0])[:height]
+    limit = chosen[-1][0] if chosen else 0
+    return tuple(shown for rank, shown in filled if rank <= limit)[:height]
+
+
+def sample_age_s(moment: Moment) -> float | None:
+    """The age of the probe's figures when they are too old to pass for current."""
+    if moment.paused or moment.host_age_s is None or moment.host_age_s <= STALE_AFTER_S:
+        return None
+    return moment.host_age_s
+
+
+def ceilings(frame: Frame | None) -> Line:
+    """How much of the device's measured bandwidth and matmul peak is used."""
+    roofline = frame.roofline if frame else None
+    return line(
+        figure("MBU", percent(roofline.mbu if roofline else None)),
+        "  ",
+        figure("MFU", percent(roofline.mfu if roofline else None)),
+    )
+
+
+def memory_parts(memory: Memory) -> tuple[Part, ...]:
+    """What the engine's memory on its device consists of."""
+    return (
+        Part("weights", memory.weights_bytes, 0),
+        Part("KV", memory.kv_bytes, 1),
+        Part("workspace", memory.workspace_bytes, 2),
+        Part("other", memory.other_bytes, 3),
+    )
+
+
+def memory_legend(memory: Memory, room: Room) -> list[Line]:
+    """The parts by name and size, in one line or in two."""
+    parts = memory_parts(memory)
+    texts = [binary_bytes(part.amount) for part in parts]
+    whole = stacked_legend(parts, texts, room.glyphs)
+    if whole.width <= room.width:
+        return [whole]
+    halves = [
+        stacked_legend(parts[start : start + 2], texts[start : start + 2], room.glyphs)
+        for start in (0, 2)
+    ]
+    return [half if half.width <= room.width else _tight(half) for half in halves]
+
+
+def _tight(legend: Line) -> Line:
+    """A narrow legend writes its units short."""
+    short = [
+        Piece(text.replace(" GiB", "G").replace(" MiB", "M"), ink) for text, ink in legend.pieces
+    ]
+    return line(*short)
+
+
+def cores(number: float | None) -> str:
+    """CPU use of a process: `1.02 cores`."""
+    return "-- cores" if number is None else f"{number:.2f} cores"
+
+
+def heat_ink(celsius: float | None, *, hot: float = 80.0, too_hot: float = 88.0) -> Ink:
+    """Temperatures that deserve a look are coloured."""
+    if celsius is None or celsius < hot:
+        return Ink.TEXT
+    return Ink.BAD if celsius >= too_hot else Ink.WARN
