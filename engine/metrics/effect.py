@@ -93,7 +93,7 @@ class SwitchTracker:
         over int8 to int4 compares int4 with bf16. Walking back leaves nothing to compare.
         """
         last = self._switch
-        if last is not None and last.kind == kind and self._after is None and last.new == old:
+        if last is not None and last.kind == kind and self._after is None:
             old, before = last.old, last.before
         else:
             before = self._before(now_s if began_at_s is None else began_at_s, now_s)
