@@ -180,3 +180,14 @@ def test_what_a_child_prints_goes_to_its_log(make_child: ChildMaker, tmp_path: P
     (log,) = tmp_path.glob("xdg-state/**/worker.log")
     assert sorted(log.read_text().split()) == ["err", "out"]
     assert log.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_machine_that_takes_no_log_still_runs_the_child(
+    make_child: ChildMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    child = make_child(OBEDIENT)
+    child.start()
+    assert poll_until(child, Note) == [Note(message="here")]

@@ -34,7 +34,7 @@ PROMPT_TOKENS = typer.Option(
     help="Prompts cut or joined to A to B tokens; else as they are.",
 )
 TEMPERATURE = typer.Option("--temperature", metavar="T", help="0 is greedy.")
-SEED = typer.Option("--seed", metavar="N", min=0, help="Makes the load repeatable.")
+SEED = typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Makes the load repeatable.")
 MAX_SEQS = typer.Option(
     "--max-seqs", metavar="N", min=1, help="The most requests that run at once."
 )

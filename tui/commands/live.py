@@ -82,6 +82,8 @@ def live(
     if context.invoked_subcommand is not None:
         _refuse_options_of_the_monitor(context)
         return
+    if users is not None and rate is not None:
+        raise BadInputError("--users and --rate exclude each other: give one of them")
     check_positive("--rate", rate)
     check_positive("--burstiness", burstiness)
     check_not_negative("--think", think)
@@ -98,6 +100,9 @@ def live(
         **_token_range("--output-tokens", "output_tokens", output_tokens),
         **_token_range("--prompt-tokens", "prompt_tokens", prompt_tokens),
     )
+    if users is not None:
+        # Users are a closed loop, whatever the config file says.
+        given_load["rate_per_s"] = None
     given = _given(
         model=None if model is None else check_model(model),
         device=device,

@@ -7,7 +7,7 @@ from types import TracebackType
 
 import typer
 
-from ...engine.errors import ProdtopError
+from ...engine.errors import BadInputError, ProdtopError
 from ...engine.text import clean
 from .bench import bench
 from .doctor import doctor
@@ -38,6 +38,7 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are shown as one line on stderr."""
     command = typer.main.get_command(app)
     try:
+        _check_text(arguments)
         # Not standalone: typer then raises its usage errors instead of drawing them.
         code = command.main(args=list(arguments), prog_name="prodtop", standalone_mode=False)
     except typer.TyperException as error:
@@ -45,6 +46,14 @@ def run(arguments: Sequence[str]) -> int:
     except ProdtopError as error:
         return _show(error, str(error), error.exit_code, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _check_text(arguments: Sequence[str]) -> None:
+    """Raise `BadInputError` for bytes that are no text: they would not reach the worker."""
+    try:
+        "".join(arguments).encode()
+    except UnicodeEncodeError as error:
+        raise BadInputError("the command line is not UTF-8 text: check the names in it") from error
 
 
 def _show(error: Exception, line: str, exit_code: int, arguments: Sequence[str]) -> int:

@@ -27,11 +27,14 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["--rate", "nan"], "--rate must be a number above 0"),
         (["bench", "--burstiness", "-1"], "--burstiness must be a number above 0"),
         (["bench", "--rate", "1", "--concurrency", "2"], "exclude each other"),
+        (["--rate", "1", "--users", "2"], "exclude each other"),
         (["bench", "--requests", "0"], "'--requests'"),
         (["bench", "--zipf", "inf"], "--zipf must be a number from 0"),
         (["--temperature", "nan"], "--temperature must be a number from 0"),
         (["--users", "many"], "'--users'"),
         (["--load-format", "pickle"], "'--load-format'"),
+        (["bench", "--seed", str(10**30)], "'--seed'"),
+        (["bench", "--model", "x\udcff"], "is not UTF-8 text"),
         (["--nonsense"], "No such option: --nonsense"),
         (["nonsense"], "No such command 'nonsense'"),
         (["snapshot"], "Missing command"),
@@ -41,7 +44,7 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["bench", "--out", "/nowhere/cells.jsonl"], "cannot write --out /nowhere/cells.jsonl"),
         ([], "the live monitor needs a terminal"),
     ],
-    ids=" ".join,
+    ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "",
 )
 def test_one_line_and_exit_code_2(
     arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
