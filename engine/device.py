@@ -78,7 +78,6 @@ def measure_ceilings(device: torch.device, dtype: torch.dtype) -> Ceilings:
     target = torch.empty_like(source)
     source.fill_(1)
     copied_s = _fastest_s(lambda: target.copy_(source), device)
-    del target
     size = 8192 if large else 1024
     # Random values: a product of zeros draws less power, and runs faster than real ones.
     left = torch.randn(size, size, device=device).to(dtype)

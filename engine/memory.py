@@ -3,12 +3,12 @@
 import psutil
 import torch
 
-from .probes.own_process import OwnGpuMemory
+from .probes.own_gpu import OwnGpu
 from .protocol import Memory
 from .serving.runner import Runner
 
 
-def read_memory(runner: Runner, gpu_memory: OwnGpuMemory | None) -> Memory:
+def read_memory(runner: Runner, own_gpu: OwnGpu | None) -> Memory:
     """Weights and KV cache from their storages, the rest of torch, and the rest of the process.
 
     On a CPU the whole is the process's resident set, of which torch does not know its share: all
@@ -29,7 +29,7 @@ def read_memory(runner: Runner, gpu_memory: OwnGpuMemory | None) -> Memory:
             other_bytes=max(0, used - weights - resident_kv),
         )
     reserved = torch.cuda.memory_reserved(device)
-    whole = None if gpu_memory is None else gpu_memory.read(reserved)
+    whole = None if own_gpu is None else own_gpu.held_bytes(reserved)
     used = reserved if whole is None else max(whole, reserved)
     return Memory(
         used_bytes=used,

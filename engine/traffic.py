@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from .errors import PromptTooLongError
 from .load.arrivals import fit_tokens
 from .load.generator import LoadGenerator
 from .load.prompts import Prompt
@@ -11,6 +12,15 @@ from .model.tokenizer import Tokenizer
 from .protocol import LoadSpec
 from .serving.engine import Completion, Engine
 from .serving.request import Request, Sampling
+
+
+def check_prompt_length(spec: LoadSpec, context_tokens: int) -> None:
+    """Raise `PromptTooLongError` where a load's prompts leave no room in the context."""
+    if spec.prompt_tokens_max is not None and spec.prompt_tokens_max >= context_tokens:
+        raise PromptTooLongError(
+            f"prompts of {spec.prompt_tokens_max} tokens leave no room in a context of "
+            f"{context_tokens}: make them shorter than that"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +41,7 @@ class Traffic:
         spec: LoadSpec,
         limit: int | None = None,
     ) -> None:
+        check_prompt_length(spec, engine.settings.context_tokens)
         self._engine = engine
         self._generator = LoadGenerator(spec, prompts, engine.clock(), limit)
         self._token_ids: dict[int, list[int]] = {}
@@ -49,6 +60,7 @@ class Traffic:
 
     def set_spec(self, spec: LoadSpec) -> None:
         """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
+        check_prompt_length(spec, self._engine.settings.context_tokens)
         self._generator.set_spec(spec, self._engine.clock())
 
     def next_due_s(self) -> float | None:
@@ -74,7 +86,7 @@ class Traffic:
 
     def _submit(self, arrival: Arrival) -> Request:
         tokens = self._tokens(arrival)
-        # The context must leave room for the output that was drawn.
+        # A prompt as it is keeps its end: the output that was drawn must find room after it.
         room = self._engine.settings.context_tokens - arrival.max_tokens
         if arrival.prompt_tokens is not None:
             tokens = fit_tokens(tokens, arrival.prompt_tokens)

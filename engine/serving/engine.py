@@ -80,7 +80,11 @@ class Engine:
         self.response_cache = ResponseCache(settings.response_cache_bytes, settings.response_ttl_s)
         self.deliveries: dict[int, Delivery] = {}
         self.preemptions = 0
+        """Requests that lost their KV blocks to older ones; those of a switch do not count."""
+        self.computed = False
+        """Whether the last step had anything to compute."""
         self._next_id = 0
+        self._cacheable: set[int] = set()
         self._completions: list[Completion] = []
         self._shape = decoder_shape(model.config)
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
@@ -136,6 +140,7 @@ class Engine:
         cached = self._look_up(request, now_s)
         if cached is None:
             self.scheduler.add(request, now_s)
+            self._cacheable.add(request.request_id)
         self._next_id += 1
         self.metrics.on_submitted(now_s, request.arrival_at_s)
         self.deliveries[request.request_id] = delivery
@@ -156,25 +161,29 @@ class Engine:
                 prefix_hit_tokens=stats.hit_tokens - hit_before,
                 prefix_queried_tokens=stats.queried_tokens - queried_before,
             )
-        if plan.chunks:
+        self.computed = bool(plan.chunks)
+        if self.computed:
             self._run(plan, stats.hit_tokens - hit_before)
         done, self._completions = self._completions, []
         return done
+
+    def next_deadline_s(self) -> float | None:
+        """When waiting requests become runnable by time alone; `None` where none will."""
+        return self.scheduler.next_deadline_s(self.clock())
 
     def abort(self, request_id: int) -> None:
         """End a request wherever it is; its client gets what was delivered, and it has failed."""
         request = self.scheduler.abort(request_id)
         if request is not None:
             now_s = self.clock()
-            delivery = self.deliveries.pop(request_id)
             self.metrics.on_failed(now_s, request.arrival_at_s)
-            self._completions.append(Completion(request, delivery.text, None))
+            self._end(Completion(request, self.deliveries[request_id].text, None))
 
     def set_strategy(self, name: StrategyName) -> None:
         """Serve under another strategy from the next step on. No request is lost."""
         began_s = self.clock()
         old = self.strategy.name
-        self.preemptions += len(self.scheduler.set_strategy(STRATEGIES[name], began_s))
+        self.scheduler.set_strategy(STRATEGIES[name], began_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
         now_s = self.clock()
@@ -191,7 +200,9 @@ class Engine:
         require(name, self.device)
         began_s = self.clock()
         old = self.precision
-        self.preemptions += len(self.scheduler.preempt_all())
+        self.scheduler.preempt_all()
+        # An answer that two precisions wrote together is neither's.
+        self._cacheable.clear()
         self.blocks.drop_cached()
         # Two precisions of a large model need not fit side by side.
         del self.runner
@@ -261,13 +272,15 @@ class Engine:
         delivery.close(now_s)
         latency = self.metrics.on_finished(request, now_s)
         key = ResponseKey.of(request, self.model.name, self.precision)
-        if self.strategy.response_cache and key is not None:
+        cacheable = request.request_id in self._cacheable
+        if self.strategy.response_cache and cacheable and key is not None:
             answer = CachedResponse.of(request.output_tokens, delivery.text, reason)
             self.response_cache.put(key, answer, now_s)
         self._end(Completion(request, delivery.text, latency))
 
     def _end(self, completion: Completion) -> None:
         self.deliveries.pop(completion.request.request_id, None)
+        self._cacheable.discard(completion.request.request_id)
         self._completions.append(completion)
 
     def _count_step(self, plan: StepPlan, generated: int, cached_tokens: int, now_s: float) -> None:

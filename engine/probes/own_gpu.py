@@ -1,4 +1,4 @@
-"""What this process itself holds on one GPU, asked of the driver rather than of torch."""
+"""The GPU that this process uses, asked of the driver rather than of torch."""
 
 import os
 from collections.abc import Callable
@@ -6,16 +6,16 @@ from collections.abc import Callable
 from .nvml_api import Handle, Nvml
 
 
-class OwnGpuMemory:
-    """Bytes that this process holds on one GPU. Make it before the process first uses the GPU.
+class OwnGpu:
+    """What this process holds on one GPU, and the GPU's energy. `uuid` is NVML's name for it.
 
-    Where NVML lists the process, that is the answer. In a container it often does not: then it is
-    `reserved_bytes` plus what the CUDA context took, measured as the growth of the device's used
-    memory between construction and `context_created`; that is right if nobody else's share
-    changed in between. `None` where NVML cannot be had.
+    Make it before the process first uses the GPU. Where NVML lists the process, that is the answer
+    to how much it holds. In a container it often does not: then it is torch's reserve plus what
+    the CUDA context took, measured as the growth of the device's used memory between construction
+    and `context_created`; that is right if nobody else's share changed in between.
     """
 
-    def __init__(self, load: Callable[[], Nvml], index: int) -> None:
+    def __init__(self, load: Callable[[], Nvml], uuid: str) -> None:
         self._nvml: Nvml | None = None
         self._handle: Handle = None
         self._context_bytes: int | None = None
@@ -25,7 +25,7 @@ class OwnGpuMemory:
             return
         try:
             nvml.nvmlInit()
-            self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+            self._handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
             self._used_before = self._device_used(nvml)
         except nvml.NVMLError:
             return
@@ -41,8 +41,8 @@ class OwnGpuMemory:
             return
         self._context_bytes = max(0, grown - reserved_bytes)
 
-    def read(self, reserved_bytes: int) -> int | None:
-        """Bytes held now, while torch reserves `reserved_bytes`."""
+    def held_bytes(self, reserved_bytes: int) -> int | None:
+        """Bytes held now, while torch reserves `reserved_bytes`; `None` where nobody can say."""
         if self._nvml is None:
             return None
         try:
@@ -53,6 +53,15 @@ class OwnGpuMemory:
         if held and held[0] is not None:
             return held[0]
         return None if self._context_bytes is None else reserved_bytes + self._context_bytes
+
+    def energy_j(self) -> float | None:
+        """Joules since the driver was loaded, or `None` without a counter."""
+        if self._nvml is None:
+            return None
+        try:
+            return self._nvml.nvmlDeviceGetTotalEnergyConsumption(self._handle) / 1e3
+        except self._nvml.NVMLError:
+            return None
 
     def _device_used(self, nvml: Nvml) -> int:
         return nvml.nvmlDeviceGetMemoryInfo(self._handle, nvml.nvmlMemory_v2).used

@@ -1,0 +1,160 @@
+"""Measuring cells: one strategy at one precision under one load, from a cold cache."""
+
+import hashlib
+import time
+from array import array
+from collections.abc import Iterator
+from importlib.metadata import version
+
+import torch
+
+from .errors import PrecisionUnavailableError
+from .frames import roofline
+from .load.prompts import Prompt
+from .memory import read_memory
+from .metrics.collector import Metrics
+from .metrics.latency import distribution
+from .precision.levels import unavailable_reason
+from .probes.own_gpu import OwnGpu
+from .protocol import (
+    BenchSpec,
+    CellMemory,
+    CellResult,
+    CellSkipped,
+    LoadSpec,
+    PrecisionName,
+    StrategyName,
+)
+from .serving.engine import Engine
+from .traffic import Ended, Traffic
+
+MEMORY_INTERVAL_S = 0.05
+_LONGEST_NAP_S = 0.05
+
+
+class Bench:
+    """Runs the cells of a spec on one engine, one after the other."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: tuple[Prompt, ...],
+        *,
+        own_gpu: OwnGpu | None,
+        versions: dict[str, str],
+    ) -> None:
+        self._engine = engine
+        self._prompts = prompts
+        self._own_gpu = own_gpu
+        self._versions = versions
+
+    def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
+        """Measure every cell that this device can run; the others say why not."""
+        for precision in spec.precisions:
+            reason = self._switch_precision(precision)
+            for strategy in spec.strategies:
+                if reason is None:
+                    yield self._cell(spec, strategy)
+                else:
+                    yield CellSkipped(strategy=strategy, precision=precision, reason=reason)
+
+    def _switch_precision(self, precision: PrecisionName) -> str | None:
+        """Serve at `precision`; returns why that is impossible, if it is."""
+        reason = unavailable_reason(precision, self._engine.device)
+        if reason is None and precision is not self._engine.precision:
+            try:
+                self._engine.set_precision(precision)
+            except PrecisionUnavailableError as error:
+                reason = str(error)
+        return reason
+
+    def _cell(self, spec: BenchSpec, strategy: StrategyName) -> CellResult:
+        engine = self._engine
+        engine.set_strategy(strategy)
+        if spec.warmup:
+            self._run(spec.load, spec.warmup)
+        engine.reset_caches()
+        begun_s = engine.clock()
+        engine.metrics = metrics = Metrics(begun_s)
+        energy_before = self._energy()
+        ended, peak_bytes = self._run(spec.load, spec.requests)
+        now_s = engine.clock()
+        energy_after = self._energy()
+        totals = metrics.totals(now_s)
+        latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
+        duration_s = now_s - begun_s
+        limits = roofline(engine, now_s, duration_s)
+        memory = read_memory(engine.runner, self._own_gpu)
+        output_tokens = sum(e.completion.request.num_output_tokens for e in ended)
+        prompt_tokens = sum(len(e.completion.request.prompt_tokens) for e in ended)
+        return CellResult(
+            model=engine.model.name,
+            device=str(engine.device),
+            strategy=strategy,
+            precision=engine.precision,
+            requests=spec.requests,
+            failed=metrics.accounting().failed,
+            duration_s=duration_s,
+            output_tok_s=output_tokens / duration_s,
+            total_tok_s=(output_tokens + prompt_tokens) / duration_s,
+            req_s=len(ended) / duration_s,
+            ttft_ms=distribution(latency.ttft),
+            ttfb_ms=distribution(latency.ttfb),
+            tpot_ms=distribution(latency.tpot),
+            itl_ms=distribution(latency.itl),
+            e2e_ms=distribution(latency.e2e),
+            queue_ms=distribution(latency.queue),
+            batch_waste=totals.batch_waste,
+            response_hit_rate=rates.response,
+            prefix_hit_rate=rates.prefix,
+            memory=CellMemory(
+                weights_bytes=memory.weights_bytes, kv_bytes=memory.kv_bytes, peak_bytes=peak_bytes
+            ),
+            mbu=limits.mbu,
+            mfu=limits.mfu,
+            energy_j=None
+            if energy_before is None or energy_after is None
+            else energy_after - energy_before,
+            output_sha256=_digest(ended),
+            versions=self._versions,
+        )
+
+    def _energy(self) -> float | None:
+        return None if self._own_gpu is None else self._own_gpu.energy_j()
+
+    def _run(self, load: LoadSpec, requests: int) -> tuple[list[Ended], int]:
+        """Put `requests` of `load` through the engine; what ended, and the most memory held."""
+        engine = self._engine
+        traffic = Traffic(engine, self._prompts, load, limit=requests)
+        ended: list[Ended] = []
+        peak_bytes, measured_s = 0, float("-inf")
+        while not traffic.exhausted:
+            traffic.pump()
+            completions = engine.step()
+            ended += traffic.settle(completions)
+            now_s = engine.clock()
+            if now_s - measured_s >= MEMORY_INTERVAL_S:
+                measured_s = now_s
+                used = read_memory(engine.runner, self._own_gpu).used_bytes
+                peak_bytes = max(peak_bytes, used)
+            if not completions and not engine.computed:
+                due = [t for t in (traffic.next_due_s(), engine.next_deadline_s()) if t is not None]
+                time.sleep(min(max(min(due, default=now_s) - now_s, 0.0), _LONGEST_NAP_S))
+        return ended, peak_bytes
+
+
+def _digest(ended: list[Ended]) -> str:
+    """Of the output tokens of all requests in the order of the load."""
+    digest = hashlib.sha256()
+    for each in sorted(ended, key=lambda e: e.number):
+        tokens = each.completion.request.output_tokens
+        digest.update(array("I", [len(tokens), *tokens]).tobytes())
+    return digest.hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """What a figure depends on beside the hardware."""
+    found = {"prodtop": version("prodtop"), "torch": torch.__version__}
+    if torch.version.cuda is not None:
+        found["cuda"] = torch.version.cuda
+    return found

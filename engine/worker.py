@@ -1,0 +1,116 @@
+"""The worker process: owns the device, and serves as long as the screen is there.
+
+Run as `python -m prodtop.engine.worker --options JSON --channel-fd N`.
+"""
+
+import argparse
+import os
+import sys
+import time
+import traceback
+
+# torch's OpenMP threads wait for each other spinning. Where cores are shared, and be it with the
+# screen, a spinning thread keeps its partner from running: measured several times slower. The
+# setting is read once, when torch is loaded.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+
+import torch
+
+from .bench import versions
+from .device import device_name, measure_ceilings, resolve_device, use_threads
+from .errors import ProdtopError
+from .frames import model_info
+from .ipc import Channel
+from .model.loading import LoadedModel, load_model
+from .options import WorkerOptions, from_argument
+from .precision.levels import base_dtype, default_precision, require
+from .probes.own_gpu import OwnGpu
+from .probes.process import load_pynvml
+from .protocol import COMMAND_DECODER, Command, Fault, Progress, Ready
+from .serving.engine import Engine
+from .serving_loop import ServingLoop
+from .sizing import engine_settings
+
+
+def main() -> int:
+    """Serve until the screen says `Shutdown` or is gone; the exit code is the error's, if any."""
+    parser = argparse.ArgumentParser(prog="python -m prodtop.engine.worker")
+    parser.add_argument("--options", required=True)
+    parser.add_argument("--channel-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    try:
+        _start(channel, from_argument(arguments.options)).run()
+    except ProdtopError as error:
+        traceback.print_exc(file=sys.stderr)
+        channel.send(Fault(message=str(error), fatal=True, exit_code=error.exit_code))
+        return error.exit_code
+    except torch.OutOfMemoryError:
+        traceback.print_exc(file=sys.stderr)
+        message = "the device's memory is full: use a smaller model, or a smaller --kv-gib"
+        channel.send(Fault(message=message, fatal=True))
+        return 1
+    return 0
+
+
+def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
+    """Load the model and build the engine, telling the screen how far that is.
+
+    Raises a `ProdtopError` where the options cannot be served on this machine.
+    """
+    begun_s = time.monotonic()
+    device = resolve_device(options.device)
+    own_gpu = _use_device(device, options.threads)
+    precision = options.precision or default_precision(device)
+    require(precision, device)
+    model = _load(channel, options)
+    channel.send(Progress(what=f"packing {precision} weights"))
+    engine = Engine(
+        model,
+        engine_settings(options, model.config, precision, device),
+        strategy=options.strategy,
+        precision=precision,
+        device=device,
+        clock=time.monotonic,
+    )
+    channel.send(Progress(what="measuring the device"))
+    measure_ceilings(device, base_dtype(precision))
+    loop = ServingLoop(channel, engine, options, own_gpu)
+    channel.send(
+        Ready(
+            model=model_info(engine),
+            device=str(device),
+            device_name=device_name(device),
+            load_s=time.monotonic() - begun_s,
+            versions=versions(),
+        )
+    )
+    return loop
+
+
+def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
+    """Create the CUDA context, measuring what it takes, or set the CPU's threads."""
+    use_threads(threads)
+    if device.type == "cpu":
+        return None
+    uuid = torch.cuda.get_device_properties(device).uuid
+    own_gpu = OwnGpu(load_pynvml, f"GPU-{uuid}")
+    torch.cuda.set_device(device)
+    torch.empty(1, device=device)
+    torch.cuda.synchronize(device)
+    own_gpu.context_created(torch.cuda.memory_reserved(device))
+    return own_gpu
+
+
+def _load(channel: Channel[Command], options: WorkerOptions) -> LoadedModel:
+    what = f"loading {options.model}"
+
+    def report(fraction: float) -> None:
+        channel.send(Progress(what=what, fraction=fraction))
+
+    report(0.0)
+    return load_model(options.model, options.load_format, report)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
