@@ -7,8 +7,8 @@ _STEPS = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 8.0, 10.0)
 """Upper ends whose half is also easy to read."""
 
 HEADROOM = 1.04
-SHRINK_BELOW = 0.6
-"""The axis shrinks only once the data would fit into this part of it …"""
+SHRINK_ROOM = 1.25
+"""The axis shrinks to a round number only if the data would leave this much room below it …"""
 SHRINK_AFTER_S = 3.0
 """… for this long."""
 
@@ -34,20 +34,24 @@ class StableScale:
 
     top: float | None = None
     _small_since_s: float | None = field(default=None, repr=False)
+    _smaller_top: float = field(default=0.0, repr=False)
 
     def update(self, peak: float | None, now_s: float) -> float:
         """The upper end to use now that the largest visible value is `peak`."""
         if peak is None or not math.isfinite(peak):
             return self.top if self.top is not None else 1.0
         wanted = nice_ceiling(peak * HEADROOM)
+        roomy = nice_ceiling(peak * SHRINK_ROOM)
         if self.top is None or wanted > self.top:
             self.top, self._small_since_s = wanted, None
-        elif peak * HEADROOM > self.top * SHRINK_BELOW:
+        elif roomy >= self.top:
             self._small_since_s = None
         elif self._small_since_s is None or now_s < self._small_since_s:
-            self._small_since_s = now_s
-        elif now_s - self._small_since_s >= SHRINK_AFTER_S:
-            self.top, self._small_since_s = wanted, None
+            self._small_since_s, self._smaller_top = now_s, roomy
+        else:
+            self._smaller_top = max(self._smaller_top, roomy)
+            if now_s - self._small_since_s >= SHRINK_AFTER_S:
+                self.top, self._small_since_s = self._smaller_top, None
         return self.top
 
     def forget(self) -> None:

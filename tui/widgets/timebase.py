@@ -106,7 +106,7 @@ def bucketed(
     index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
     known = ~np.isnan(numbers)
     _pool(result, index, numbers, known, pick)
-    _bridge(result, index, times, known, base, bridge_s)
+    _bridge(result, index, times, numbers, base, bridge_s)
     return result
 
 
@@ -137,21 +137,23 @@ def _bridge(
     result: Floats,
     index: NDArray[np.int64],
     times: Floats,
-    known: NDArray[np.bool_],
+    numbers: Floats,
     base: TimeBase,
     bridge_s: float,
 ) -> None:
     """Fill the empty buckets between neighbouring samples that belong together."""
-    joined = known[1:] & known[:-1] & (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
-    empty = np.isnan(result)
-    if not joined.any() or not empty.any():
+    near = (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
+    left = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
+    if len(left) == 0:
         return
-    filled = np.flatnonzero(~empty)
-    if len(filled) < 2:
-        return
-    between = np.zeros(len(result), dtype=bool)
-    for left in np.flatnonzero(joined):
-        between[max(0, index[left] + 1) : max(0, index[left + 1])] = True
-    wanted = np.flatnonzero(between & empty)
-    wanted = wanted[(wanted > filled[0]) & (wanted < filled[-1])]
-    result[wanted] = np.interp(wanted, filled, result[filled])
+    edges = np.zeros(base.buckets + 1, dtype=np.int64)
+    np.add.at(edges, np.clip(index[left] + 1, 0, base.buckets), 1)
+    np.add.at(edges, np.clip(index[left + 1], 0, base.buckets), -1)
+    wanted = np.flatnonzero((np.cumsum(edges[:-1]) > 0) & np.isnan(result))
+    anchors = np.flatnonzero(~np.isnan(result))
+    levels = result[anchors]
+    before = left[index[left] < 0]
+    if len(before):
+        anchors = np.append(index[before[-1]], anchors)
+        levels = np.append(numbers[before[-1]], levels)
+    result[wanted] = np.interp(wanted, anchors, levels)
