@@ -38,6 +38,11 @@ SEED = typer.Option("--seed", metavar="N", min=0, max=2**63 - 1, help="Makes the
 MAX_SEQS = typer.Option(
     "--max-seqs", metavar="N", min=1, help="The most requests that run at once."
 )
+CONTEXT_TOKENS = typer.Option(
+    "--context-tokens", metavar="N", min=1, help="Prompt and output at most; else the model's."
+)
+KV_GIB = typer.Option("--kv-gib", metavar="G", help="Memory for the KV cache; else what fits.")
+THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores.")
 JSON = typer.Option("--json", help="JSON instead of a table.")
 DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 

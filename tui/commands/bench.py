@@ -11,7 +11,9 @@ from ...engine.options import BUNDLED_MODEL, LoadFormat, WorkerOptions
 from ...engine.protocol import BenchSpec, LoadSpec
 from .arguments import (
     BURSTINESS,
+    CONTEXT_TOKENS,
     DEVICE,
+    KV_GIB,
     LOAD_FORMAT,
     MAX_SEQS,
     MODEL,
@@ -20,6 +22,7 @@ from .arguments import (
     RATE,
     SEED,
     TEMPERATURE,
+    THREADS,
     ZIPF,
     Debug,
     Json,
@@ -65,6 +68,9 @@ def bench(
         bool, typer.Option("--ignore-eos", help="Generate every token asked for.")
     ] = False,
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
+    context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
+    kv_gib: Annotated[float | None, KV_GIB] = None,
+    threads: Annotated[int | None, THREADS] = None,
     warmup: Annotated[
         int, typer.Option(metavar="N", min=0, help="Requests before each cell, not measured.")
     ] = 2,
@@ -77,6 +83,7 @@ def bench(
     """Measure strategies and precisions without a screen: one cell for each pair of them."""
     check_positive("--rate", rate)
     check_positive("--burstiness", burstiness)
+    check_positive("--kv-gib", kv_gib)
     check_not_negative("--zipf", zipf)
     check_not_negative("--temperature", temperature)
     if rate is not None and concurrency is not None:
@@ -113,6 +120,9 @@ def bench(
         load=spec.load,
         load_format=load_format,
         max_seqs=max_seqs,
+        context_tokens=context_tokens,
+        kv_gib=kv_gib,
+        threads=threads,
         idle=True,
     )
     output = BenchOutput(json=json, out=out)

@@ -70,17 +70,15 @@ class BenchOutput:
         self._status.say(f"{cell}: {result.output_tok_s:,.1f} tok/s{ttft}")
 
     def _take_skipped(self, skipped: CellSkipped) -> None:
+        """The table has the reason below it; with JSON it goes to stderr."""
         self._cells.append(skipped)
-        reason = clean(skipped.reason)
         if self._json:
             line = {
                 "strategy": skipped.strategy,
                 "precision": skipped.precision,
-                "skipped": reason,
+                "skipped": clean(skipped.reason),
             }
             self._status.say(msgspec.json.encode(line).decode())
-        else:
-            self._status.say(f"{skipped.strategy} {skipped.precision}: skipped, {reason}")
 
     def _write_file(self) -> None:
         """Write all results so far: a bench that is cut off leaves what it measured."""

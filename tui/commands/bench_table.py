@@ -15,7 +15,7 @@ PIPED_WIDTH = 160
 
 
 def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
-    """Print the cells to stdout, the skipped ones with their reason."""
+    """Print the cells to stdout, and why precisions were skipped."""
     table = Table(title=_title(cells), title_justify="left", box=None, pad_edge=False)
     for left in ("strategy", "precision"):
         table.add_column(left)
@@ -37,9 +37,9 @@ def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
         table.add_row(*(_result(cell) if isinstance(cell, CellResult) else _skipped(cell)))
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
     console.print(table)
-    for cell in cells:
-        if isinstance(cell, CellSkipped):
-            console.print(f"{cell.strategy} {cell.precision} skipped: {clean(cell.reason)}")
+    skipped = {cell.precision: cell.reason for cell in cells if isinstance(cell, CellSkipped)}
+    for precision, reason in skipped.items():
+        console.print(f"{precision} skipped: {clean(reason)}")
 
 
 def _title(cells: Sequence[CellResult | CellSkipped]) -> str | None:

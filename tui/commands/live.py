@@ -10,7 +10,9 @@ from ...engine.errors import BadInputError
 from ...engine.options import LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
+    CONTEXT_TOKENS,
     DEVICE,
+    KV_GIB,
     LOAD_FORMAT,
     MAX_SEQS,
     MODEL,
@@ -19,6 +21,7 @@ from .arguments import (
     RATE,
     SEED,
     TEMPERATURE,
+    THREADS,
     ZIPF,
     Debug,
     check_model,
@@ -66,6 +69,9 @@ def live(
     temperature: Annotated[float | None, TEMPERATURE] = None,
     seed: Annotated[int | None, SEED] = None,
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
+    context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
+    kv_gib: Annotated[float | None, KV_GIB] = None,
+    threads: Annotated[int | None, THREADS] = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
     ] = None,
@@ -86,6 +92,7 @@ def live(
         raise BadInputError("--users and --rate exclude each other: give one of them")
     check_positive("--rate", rate)
     check_positive("--burstiness", burstiness)
+    check_positive("--kv-gib", kv_gib)
     check_not_negative("--think", think)
     check_not_negative("--zipf", zipf)
     check_not_negative("--temperature", temperature)
@@ -123,6 +130,9 @@ def live(
             load=msgspec.structs.replace(configured.load, **given_load),
             load_format=load_format,
             max_seqs=max_seqs,
+            context_tokens=context_tokens,
+            kv_gib=kv_gib,
+            threads=threads,
         ),
         theme,
     )

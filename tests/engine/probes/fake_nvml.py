@@ -89,6 +89,10 @@ class FakeNvml:
         self._called("handle", index)
         return index
 
+    def nvmlDeviceGetHandleByUUID(self, uuid: str, /) -> Handle:
+        self._called("handle by uuid")
+        return int(uuid.removeprefix("GPU-"))
+
     def nvmlDeviceGetName(self, handle: Handle, /) -> str:
         self._called("name", handle)
         return "NVIDIA\x1b[2J Fake"
