@@ -1,6 +1,7 @@
 """Measuring cells: one strategy at one precision under one load, from a cold cache."""
 
 import hashlib
+import math
 import time
 from array import array
 from collections.abc import Iterator
@@ -83,7 +84,7 @@ class Bench:
         totals = metrics.totals(now_s)
         latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
         duration_s = now_s - begun_s
-        limits = roofline(engine, now_s, duration_s)
+        limits = roofline(engine, now_s, math.inf)
         memory = read_memory(engine.runner, self._own_gpu)
         output_tokens = sum(e.completion.request.num_output_tokens for e in ended)
         prompt_tokens = sum(len(e.completion.request.prompt_tokens) for e in ended)
@@ -154,7 +155,7 @@ def _digest(ended: list[Ended]) -> str:
 
 def versions() -> dict[str, str]:
     """What a figure depends on beside the hardware."""
-    found = {"prodtop": version("prodtop"), "torch": torch.__version__}
+    found = {"prodtop": version("prodtop"), "torch": str(torch.__version__)}
     if torch.version.cuda is not None:
         found["cuda"] = torch.version.cuda
     return found

@@ -1,13 +1,13 @@
 """Builds the frame: one complete picture of the engine, for the screen and for recordings."""
 
 import time
-from collections.abc import Callable
 
 from .device import device_name, measure_ceilings
 from .memory import read_memory
 from .precision.levels import base_dtype, statuses
 from .probes.own_gpu import OwnGpu
 from .protocol import (
+    RATE_SPAN_S,
     Blocks,
     Cache,
     Frame,
@@ -102,10 +102,11 @@ class FrameBuilder:
         )
 
     def _refresh_slow(self, now_s: float) -> None:
+        metrics = self._engine.metrics
         if now_s - self._slow_at_s < SLOW_INTERVAL_S:
+            metrics.on_memory(self._memory.used_bytes, now_s)
             return
         self._slow_at_s = now_s
-        metrics = self._engine.metrics
         self._latency = metrics.latency(now_s)
         self._rates = metrics.hit_rates(now_s)
         self._memory = read_memory(self._engine.runner, self._own_gpu)
@@ -139,16 +140,14 @@ class FrameBuilder:
         return f"most prompts are shorter than one KV block ({BLOCK_TOKENS} tokens): no prefix hit"
 
 
-def roofline(engine: Engine, now_s: float, span_s: float | None = None) -> Roofline:
-    """MBU and MFU against the device's measured ceilings, over `span_s` (by default one second)."""
+def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
+    """MBU and MFU against the device's measured ceilings, over `span_s`."""
     ceilings = measure_ceilings(engine.device, base_dtype(engine.precision))
-    measure: Callable[..., Roofline] = engine.metrics.roofline
-    spans = {} if span_s is None else {"span_s": span_s}
-    return measure(
+    return engine.metrics.roofline(
         now_s,
         copy_bytes_per_s=ceilings.copy_bytes_per_s,
         matmul_flops_per_s=ceilings.matmul_flops_per_s,
-        **spans,
+        span_s=span_s,
     )
 
 

@@ -86,8 +86,11 @@ class LoadSpec(Part, frozen=True, kw_only=True):
     prompt_tokens_min: int | None = None
     """Prompts cut or joined to a length drawn from min … max; `None`: the prompts as they are."""
     prompt_tokens_max: int | None = None
-    temperature: float = 0.0
-    top_p: float = 1.0
+    temperature: float = 0.8
+    top_p: float = 0.95
+    fixed_seed_share: float = 0.25
+    """Share of sampled requests that repeat exactly when their prompt does, as a client with a
+    fixed seed does; the others are sampled anew each time. Greedy requests always repeat."""
     ignore_eos: bool = False
     seed: int = 0
     paused: bool = False
@@ -374,7 +377,7 @@ class Note(Message, frozen=True, kw_only=True):
 
 
 class BenchSpec(Part, frozen=True, kw_only=True):
-    """Which cells to run and under which load. Every request has its own seed from `load.seed`."""
+    """Which cells to run and under which load; `load.seed` decides all that is drawn."""
 
     strategies: list[StrategyName]
     precisions: list[PrecisionName]

@@ -14,6 +14,7 @@ import traceback
 # setting is read once, when torch is loaded.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
+import psutil
 import torch
 
 from .bench import versions
@@ -58,7 +59,6 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
 
     Raises a `ProdtopError` where the options cannot be served on this machine.
     """
-    begun_s = time.monotonic()
     device = resolve_device(options.device)
     own_gpu = _use_device(device, options.threads)
     precision = options.precision or default_precision(device)
@@ -81,7 +81,7 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
             model=model_info(engine),
             device=str(device),
             device_name=device_name(device),
-            load_s=time.monotonic() - begun_s,
+            load_s=time.time() - psutil.Process().create_time(),
             versions=versions(),
         )
     )

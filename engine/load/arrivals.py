@@ -19,6 +19,7 @@ class Stream(IntEnum):
     OUTPUT_LENGTHS = 3
     PROMPT_LENGTHS = 4
     SAMPLING = 5
+    REPEATS = 6
 
 
 def random_stream(seed: int, stream: Stream, part: int = 0) -> np.random.Generator:

@@ -24,7 +24,7 @@ class Arrival:
     """A request and the moment it arrives. The same prompt always comes with the same settings.
 
     `prompt_tokens` is the length that the prompt is to be cut or repeated to (`fit_tokens`); `None`
-    is the prompt as it is. `seed` is the sampling seed.
+    is the prompt as it is. `seed` is the sampling seed; `None` asks for a new answer each time.
     """
 
     arrival_at_s: float
@@ -36,14 +36,15 @@ class Arrival:
     temperature: float
     top_p: float
     ignore_eos: bool
-    seed: int
+    seed: int | None
 
 
 class RequestSequence:
     """The endless sequence of requests of a spec: request k is the same at any time, in any order.
 
     Lengths and sampling seed belong to the prompt, so that asking for a prompt again is exactly the
-    same request, and a response cache can hit. Raises BadInputError for an impossible spec.
+    same request, and a response cache can hit; but only `fixed_seed_share` of the requests carry
+    the seed. Raises BadInputError for an impossible spec.
     """
 
     def __init__(self, spec: LoadSpec, prompts: Sequence[Prompt]) -> None:
@@ -66,12 +67,14 @@ class RequestSequence:
         self._seeds: Ints = random_stream(spec.seed, Stream.SAMPLING).integers(
             _LARGEST_SEED, size=count, dtype=np.int64
         )
-        self._chunk: tuple[int, Floats] = (-1, np.empty(0))
+        self._choices = _Uniforms(spec.seed, Stream.CHOICES)
+        self._repeats = _Uniforms(spec.seed, Stream.REPEATS)
 
     def draw(self, number: int, arrival_at_s: float) -> Arrival:
         """Request `number`, counted from 0, to arrive at `arrival_at_s`."""
-        index = self._popularity.choose(self._uniform(number))
+        index = self._popularity.choose(self._choices.at(number))
         lengths = self._prompt_lengths
+        repeats = self._repeats.at(number) < self._spec.fixed_seed_share
         return Arrival(
             arrival_at_s=arrival_at_s,
             number=number,
@@ -82,19 +85,29 @@ class RequestSequence:
             temperature=self._spec.temperature,
             top_p=self._spec.top_p,
             ignore_eos=self._spec.ignore_eos,
-            seed=int(self._seeds[index]),
+            seed=int(self._seeds[index]) if repeats else None,
         )
 
     def fixed(self, count: int, arrival_at_s: float) -> list[Arrival]:
         """The first `count` requests, all arriving at once: a fixed set for a bench."""
         return [self.draw(number, arrival_at_s) for number in range(count)]
 
-    def _uniform(self, number: int) -> float:
+
+class _Uniforms:
+    """Uniform numbers in [0, 1) by index, made a chunk at a time."""
+
+    def __init__(self, seed: int, stream: Stream) -> None:
+        self._seed = seed
+        self._stream = stream
+        self._part = -1
+        self._chunk: Floats = np.empty(0)
+
+    def at(self, number: int) -> float:
         part, offset = divmod(number, _CHUNK)
-        if self._chunk[0] != part:
-            random = random_stream(self._spec.seed, Stream.CHOICES, part)
-            self._chunk = (part, random.random(_CHUNK))
-        return float(self._chunk[1][offset])
+        if self._part != part:
+            self._part = part
+            self._chunk = random_stream(self._seed, self._stream, part).random(_CHUNK)
+        return float(self._chunk[offset])
 
 
 def _prompt_lengths(spec: LoadSpec, count: int) -> Ints | None:
@@ -115,6 +128,10 @@ def check_load(spec: LoadSpec) -> None:
         (
             rate_per_s is None or 0.0 <= rate_per_s <= MOST_PER_S,
             f"the rate must be 0 to {MOST_PER_S:g} requests per second, not {rate_per_s}",
+        ),
+        (
+            0.0 <= spec.fixed_seed_share <= 1.0,
+            f"the share of fixed seeds must be 0 to 1, not {spec.fixed_seed_share:g}",
         ),
         (0.0 < spec.burstiness < inf, f"burstiness must be above 0, not {spec.burstiness:g}"),
         (

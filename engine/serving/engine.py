@@ -4,6 +4,7 @@ It joins the pure scheduler with the model and the measurements, and has no loop
 owns it calls `step` as long as there is work.
 """
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -134,6 +135,7 @@ class Engine:
             stop_token_ids=self.model.config.eos_token_ids,
             stop_strings=stop_strings,
             ignore_eos=ignore_eos,
+            noise_seed=secrets.randbits(62) if sampling.seed is None else sampling.seed,
         )
         self._check(request)
         delivery = Delivery(request, self.model.tokenizer, stream=self.strategy.stream)
@@ -292,7 +294,12 @@ class Engine:
             for chunk in plan.chunks
         )
         context = sum(chunk.start + chunk.num_tokens for chunk in plan.chunks)
-        attended = sum(attended_positions(chunk.start, chunk.num_tokens) for chunk in plan.chunks)
+        # Only what the model needs counts as its FLOPs: a ghost's row is waste.
+        attended = sum(
+            attended_positions(chunk.start, chunk.num_tokens)
+            for chunk in plan.chunks
+            if not chunk.ghost
+        )
         self.metrics.on_step(
             now_s,
             prefill_tokens=tokens - ghosts - decoded,
@@ -301,7 +308,9 @@ class Engine:
             rows=len(plan.chunks),
             ghost_rows=ghosts,
             bytes_read=step_bytes(self._matmul_bytes, self._kv_token_bytes, context),
-            flops=step_flops(self._shape, tokens=tokens, attended=attended, logit_rows=generated),
+            flops=step_flops(
+                self._shape, tokens=tokens - ghosts, attended=attended, logit_rows=generated
+            ),
         )
 
 

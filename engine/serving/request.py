@@ -49,6 +49,8 @@ class Request:
     stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
     ignore_eos: bool = False
+    noise_seed: int = 0
+    """What the sampling noise is made from: the seed asked for, or one drawn for this request."""
 
     status: Status = Status.WAITING
     tokens: list[int] = field(default_factory=list)

@@ -43,12 +43,26 @@ def test_requests_can_be_drawn_in_any_order(numbers: list[int]) -> None:
 
 def test_a_prompt_asked_for_again_is_exactly_the_same_request() -> None:
     spec = LoadSpec(
-        seed=3, temperature=1.0, prompt_tokens_min=10, prompt_tokens_max=90, zipf_exponent=1.2
+        seed=3,
+        temperature=1.0,
+        prompt_tokens_min=10,
+        prompt_tokens_max=90,
+        zipf_exponent=1.2,
+        fixed_seed_share=1.0,
     )
     arrivals = RequestSequence(spec, PROMPTS).fixed(2000, 0.0)
     distinct = {undated(arrival) for arrival in arrivals}
     assert len(distinct) == len({arrival.prompt_index for arrival in arrivals})
     assert len(distinct) < 1000
+
+
+def test_only_a_share_of_the_requests_carries_the_seed_of_its_prompt() -> None:
+    spec = LoadSpec(seed=3, fixed_seed_share=0.25)
+    arrivals = RequestSequence(spec, PROMPTS).fixed(4000, 0.0)
+    seeded = [arrival for arrival in arrivals if arrival.seed is not None]
+    assert 0.22 < len(seeded) / len(arrivals) < 0.28
+    seeds = {(arrival.prompt_index, arrival.seed) for arrival in seeded}
+    assert len(seeds) == len({prompt_index for prompt_index, _ in seeds})
 
 
 def test_a_prompt_set_is_drawn_from_evenly_or_by_popularity() -> None:
@@ -74,6 +88,7 @@ def test_arrivals_carry_what_the_spec_asks_for() -> None:
         temperature=0.7,
         top_p=0.9,
         ignore_eos=True,
+        fixed_seed_share=1.0,
     )
     arrivals = RequestSequence(spec, PROMPTS).fixed(500, 12.5)
     assert {arrival.max_tokens for arrival in arrivals} == {5, 6, 7}
@@ -83,6 +98,7 @@ def test_arrivals_carry_what_the_spec_asks_for() -> None:
         assert arrival.text == PROMPTS[arrival.prompt_index].text
         assert (arrival.temperature, arrival.top_p, arrival.ignore_eos) == (0.7, 0.9, True)
         assert arrival.arrival_at_s == 12.5
+        assert arrival.seed is not None
         assert arrival.seed >= 0
     assert [arrival.number for arrival in arrivals] == list(range(500))
 
