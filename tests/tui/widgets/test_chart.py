@@ -1,0 +1,303 @@
+"""The chart widget in an app: what it shows at which size, and how little it repaints."""
+
+import math
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.tui.formatting import MILLISECONDS
+from prodtop.tui.glyphs import ASCII, UNICODE, Glyphs
+from prodtop.tui.look import Ink
+from prodtop.tui.theme import load_themes
+from prodtop.tui.widgets.braille import Stroke
+from prodtop.tui.widgets.canvas import HIGHLIGHT, INK_IDS, Canvas
+from prodtop.tui.widgets.chart import BrailleChart
+from prodtop.tui.widgets.plot import (
+    Layout,
+    Mark,
+    Sampled,
+    Series,
+    Settings,
+    Threshold,
+    View,
+)
+from prodtop.tui.widgets.plot_painting import Painter, draw_curves
+from prodtop.tui.widgets.timebase import Floats
+from textual.app import App, ComposeResult
+from textual.geometry import Region
+
+NOW_S = 100_000.0
+TIMES: Floats = np.linspace(NOW_S - 60, NOW_S, 600, endpoint=False, dtype=np.float64)
+CLOCK_SETTINGS = Settings(unit=MILLISECONDS, clock=lambda time_s: f"t={time_s - NOW_S:+.0f}")
+
+
+def wave(name: str = "TTFT p95", *, stroke: Stroke = Stroke.LINE, size: float = 1.0) -> Series:
+    return Series(name, TIMES, size * (100 + 50 * np.sin(TIMES / 4)), stroke)
+
+
+def view(
+    series: Sequence[Series] = (),
+    *,
+    end_s: float = NOW_S,
+    marks: Sequence[Mark] = (),
+    thresholds: Sequence[Threshold] = (),
+    cursor_s: float | None = None,
+) -> View:
+    shown = tuple(series) or (wave(), wave("TPOT p95", stroke=Stroke.DASHED, size=0.2))
+    return View(shown, NOW_S, 60.0, end_s, tuple(marks), tuple(thresholds), cursor_s)
+
+
+def painted(of: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> Canvas:
+    layout = Layout.fit(width, height, legend=True)
+    sampled = Sampled.of(of, layout.width, 2.0)
+    canvas = Canvas.blank(width, height)
+    raster = draw_curves(of, sampled, layout, 200.0, glyphs)
+    Painter(of, sampled, raster, CLOCK_SETTINGS, layout, 200.0, glyphs).paint(canvas)
+    return canvas
+
+
+def is_drawn(text: str) -> bool:
+    return bool(re.search("[\u2801-\u28ff]", text))
+
+
+def test_a_large_chart_has_legend_axes_and_times() -> None:
+    rows = painted(view(thresholds=[Threshold(150.0, "SLO")]), 80, 12).text().splitlines()
+    assert "━ TTFT p95" in rows[0]
+    assert "╍ TPOT p95" in rows[0]
+    assert "SLO 150ms" in rows[0]
+    assert rows[1].startswith("200ms┤")
+    assert any(row.startswith("150ms┤") and "╌" in row for row in rows)
+    assert rows[-2].startswith("    0┤")
+    assert rows[-1].split() == ["-1m", "now"]
+
+
+def test_a_lower_chart_puts_its_legend_beside_the_times() -> None:
+    rows = painted(view(), 80, 6).text().splitlines()
+    assert rows[-1].split()[0] == "-1m"
+    assert "TTFT p95" in rows[-1]
+    assert rows[-1].split()[-1] == "now"
+
+
+def test_a_narrow_chart_has_no_value_axis_and_a_low_one_no_rows_around_it() -> None:
+    narrow = painted(view(), 30, 6).text().splitlines()
+    assert "┤" not in "".join(narrow)
+    low = painted(view(), 20, 3).text().splitlines()
+    assert "now" not in "".join(low)
+    assert any(map(is_drawn, low))
+
+
+@settings(deadline=None)
+@given(
+    st.integers(1, 120),
+    st.integers(1, 40),
+    st.sampled_from([UNICODE, ASCII]),
+    st.one_of(st.none(), st.floats(NOW_S - 90, NOW_S + 10)),
+    st.lists(
+        st.builds(Mark, st.floats(NOW_S - 70, NOW_S), st.text("abc", max_size=12)), max_size=4
+    ),
+)
+def test_any_size_can_be_painted(
+    width: int, height: int, glyphs: Glyphs, cursor_s: float | None, marks: list[Mark]
+) -> None:
+    of = view(marks=marks, thresholds=[Threshold(50.0, "SLO")], cursor_s=cursor_s)
+    canvas = painted(of, width, height, glyphs)
+    assert (canvas.width, canvas.height) == (width, height)
+    assert canvas.text().isascii() or glyphs.unicode
+
+
+def test_marks_stand_at_their_moment_with_a_label() -> None:
+    of = view(marks=[Mark(NOW_S - 30, "int8")])
+    canvas = painted(of, 66, 12)
+    top = canvas.row(1)
+    assert "▾int8" in top
+    assert top.index("▾") == pytest.approx(6 + 30, abs=1)
+    assert "┊" in {canvas.row(y)[top.index("▾")] for y in range(2, 11)}
+
+
+def test_a_label_at_the_right_edge_turns_to_the_left_and_labels_do_not_overlap() -> None:
+    of = view(marks=[Mark(NOW_S - 1, "continuous"), Mark(NOW_S - 18, "batched")])
+    top = painted(of, 66, 12).row(1)
+    assert re.search(r"▾bat\w*… +continuous▾", top)
+
+
+def test_in_a_low_plot_a_mark_is_its_line_alone() -> None:
+    assert "int8" not in painted(view(marks=[Mark(NOW_S - 30, "int8")]), 60, 3).text()
+
+
+def test_a_threshold_above_the_scale_is_only_named() -> None:
+    canvas = painted(view(thresholds=[Threshold(500.0, "SLO")]), 80, 12)
+    assert "↑ SLO 500ms" in canvas.row(0)
+    assert "╌" not in canvas.text()
+
+
+def test_the_cursor_shows_its_moment_and_the_values_there() -> None:
+    flat = Series("steps", TIMES, np.where(TIMES < NOW_S - 20, 40.0, 160.0))
+    before = painted(view([flat], cursor_s=NOW_S - 40), 80, 12)
+    after = painted(view([flat], cursor_s=NOW_S - 10), 80, 12)
+    assert "steps 40 ms" in before.row(0)
+    assert "steps 160 ms" in after.row(0)
+    assert "t=-40" in before.row(11)
+    column = np.flatnonzero((before.inks >= HIGHLIGHT).any(axis=0))
+    assert len(column) == 1
+    assert (before.inks[1:11, column[0]] & HIGHLIGHT).all()
+
+
+def test_a_low_chart_says_the_cursors_values_beside_its_time() -> None:
+    bottom = painted(view(cursor_s=NOW_S - 40), 60, 6).row(5)
+    assert "t=-40" in bottom
+    assert re.search(r"━.*\d+ms", bottom)
+
+
+def test_a_chart_scrolled_back_says_the_time_of_day() -> None:
+    bottom = painted(view(end_s=NOW_S - 10), 80, 12).row(11)
+    assert bottom.split() == ["t=-70", "t=-10"]
+
+
+def test_a_cursor_at_the_edge_hides_the_label_it_would_run_into() -> None:
+    bottom = painted(view(cursor_s=NOW_S - 0.5), 80, 12).row(11)
+    assert "now" not in bottom
+    assert "-1m" in bottom
+
+
+def test_a_missing_last_value_is_not_zero() -> None:
+    values = np.where(TIMES < NOW_S - 5, 100.0, math.nan)
+    assert "gone --" in painted(view([Series("gone", TIMES, values)]), 80, 12).row(0)
+
+
+def test_without_data_the_chart_says_so() -> None:
+    text = painted(view([Series("none", [], [])]), 40, 8).text()
+    assert "waiting for data" in text
+    assert not is_drawn(text)
+
+
+class Charts(App[None]):
+    """One chart that notes what it has repainted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        load_themes().register(self)
+        self.theme = "prodtop-dark"
+        self.chart = RecordingChart(CLOCK_SETTINGS)
+
+    def compose(self) -> ComposeResult:
+        yield self.chart
+
+
+class RecordingChart(BrailleChart):
+    """Notes the regions of each refresh; none at all means the whole widget."""
+
+    repainted: list[tuple[Region, ...]]
+
+    def refresh(
+        self,
+        *regions: Region,
+        repaint: bool = True,
+        layout: bool = False,
+        recompose: bool = False,
+    ) -> "RecordingChart":
+        self.__dict__.setdefault("repainted", []).append(regions)
+        super().refresh(*regions, repaint=repaint, layout=layout, recompose=recompose)
+        return self
+
+    def rows(self) -> list[str]:
+        return [self.render_line(y).text for y in range(self.size.height)]
+
+
+async def test_the_same_data_again_repaints_nothing() -> None:
+    app = Charts()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0)
+        await pilot.pause()
+        app.chart.repainted.clear()
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0)
+        assert app.chart.repainted == []
+
+
+async def test_time_within_a_column_repaints_no_curve() -> None:
+    app = Charts()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S - 5.0, span_s=60.0)
+        await pilot.pause()
+        app.chart.repainted.clear()
+        app.chart.set_data([wave()], now_s=NOW_S - 4.9, span_s=60.0)
+        changed = [region for regions in app.chart.repainted for region in regions]
+        assert all(region.y == 0 for region in changed), "only the legend's figures may differ"
+        assert all(app.chart.repainted)
+
+
+async def test_a_chart_scrolls_by_whole_columns() -> None:
+    app = Charts()
+    async with app.run_test(size=(80, 12)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S - 10.0, span_s=60.0)
+        await pilot.pause()
+        step_s, middle_s = app.chart.step_s, app.chart.time_at(79)
+        assert step_s is not None
+        assert middle_s is not None
+        app.chart.set_data([wave()], now_s=middle_s, span_s=60.0)
+        before = app.chart.rows()[2:-2]
+        app.chart.set_data([wave()], now_s=middle_s + 3 * step_s, span_s=60.0)
+        after = app.chart.rows()[2:-2]
+        for old, new in zip(before, after, strict=True):
+            assert new[6 + 1 : -5] == old[6 + 4 : -2]
+
+
+async def test_another_theme_repaints_with_its_glyphs() -> None:
+    app = Charts()
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0)
+        await pilot.pause()
+        assert not "".join(app.chart.rows()).isascii()
+        app.theme = "ascii"
+        await pilot.pause()
+        assert "".join(app.chart.rows()).isascii()
+
+
+async def test_a_resize_redraws_at_the_new_size() -> None:
+    app = Charts()
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0)
+        await pilot.resize_terminal(100, 20)
+        await pilot.pause()
+        rows = app.chart.rows()
+        assert len(rows) == 20
+        assert {len(row) for row in rows} == {100}
+        assert any(map(is_drawn, rows))
+
+
+async def test_the_session_window_shows_everything_in_round_spans() -> None:
+    app = Charts()
+    async with app.run_test(size=(60, 10)) as pilot:
+        times: Floats = np.linspace(NOW_S - 400, NOW_S, 800, dtype=np.float64)
+        app.chart.set_data([Series("all", times, np.ones(800))], now_s=NOW_S, span_s=float("inf"))
+        await pilot.pause()
+        assert app.chart.rows()[-1].split() == ["-10m", "now"]
+
+
+async def test_a_column_of_the_widget_tells_its_time() -> None:
+    app = Charts()
+    async with app.run_test(size=(66, 10)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0)
+        await pilot.pause()
+        assert app.chart.time_at(2) is None
+        assert app.chart.time_at(36) == pytest.approx(NOW_S - 29, abs=1.0)
+
+
+async def test_every_segment_carries_the_background() -> None:
+    """A terminal with a background of its own must not shine through."""
+    app = Charts()
+    async with app.run_test(size=(60, 10)) as pilot:
+        app.chart.set_data([wave()], now_s=NOW_S, span_s=60.0, cursor_s=NOW_S - 10)
+        await pilot.pause()
+        for strip in app.chart.render_lines(app.chart.size.region):
+            for segment in strip:
+                assert segment.style is not None
+                assert segment.style.bgcolor is not None
+
+
+def test_the_ink_of_a_series_can_be_chosen() -> None:
+    canvas = painted(view([Series("x", TIMES, np.full(600, 100.0), ink=3)]), 60, 10)
+    assert INK_IDS[Ink.SERIES_4] in canvas.inks
+    assert INK_IDS[Ink.SERIES_1] not in canvas.inks
