@@ -10,7 +10,8 @@ class SessionCounters:
 
     A worker counts from zero. The requests that were in the system of one that died will never
     finish: they become failed. So submitted = finished + failed + in system holds in every frame,
-    and no counter ever goes back.
+    and no counter ever goes back. The session's age is the first worker's, which goes on: the
+    workers run on one machine, and so share one monotonic clock.
     """
 
     def __init__(self) -> None:
@@ -19,14 +20,18 @@ class SessionCounters:
         self._before_tokens = 0
         self._before_preemptions = 0
         self._latest: Frame | None = None
+        self._began_at_s: float | None = None
 
     def carry(self, frame: Frame) -> Frame:
         """The worker's frame with the session's counters."""
         self._latest = frame
+        if self._began_at_s is None:
+            self._began_at_s = frame.at_s - frame.uptime_s
         before, own = self._before, frame.accounting
         return msgspec.structs.replace(
             frame,
             sequence=self._before_sequence + frame.sequence,
+            uptime_s=frame.at_s - self._began_at_s,
             accounting=Accounting(
                 submitted=before.submitted + own.submitted,
                 finished=before.finished + own.finished,

@@ -70,6 +70,13 @@ def test_a_first_worker_counts_for_itself() -> None:
     assert counters.carry(first) == first
 
 
+def test_the_session_grows_older_over_a_restart() -> None:
+    counters = SessionCounters()
+    counters.carry(frame(at_s=100.0, uptime_s=40.0))
+    counters.close_worker()
+    assert counters.carry(frame(at_s=110.0, uptime_s=2.0)).uptime_s == 50.0
+
+
 def test_preemptions_are_carried_too() -> None:
     counters = SessionCounters()
     queue = msgspec.structs.replace(frame().queue, preemptions=4)

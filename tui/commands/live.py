@@ -116,7 +116,8 @@ def live(
         strategy=None if strategy is None else parse_strategy(strategy),
         precision=None if precision is None else parse_precision(precision),
     )
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    # Textual reads keys from stdin and draws on stderr.
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise BadInputError(
             "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
         )

@@ -76,7 +76,7 @@ def test_a_malformed_config_is_found_before_anything_starts(tmp_path: Path) -> N
     (folder / "config.toml").write_text("theme = 3\n")
     code = (
         "import sys\n"
-        "sys.stdin.isatty = sys.stdout.isatty = lambda: True\n"
+        "sys.stdin.isatty = sys.stdout.isatty = sys.stderr.isatty = lambda: True\n"
         "from prodtop.tui.commands.main import run\n"
         "sys.exit(run([]))"
     )
