@@ -36,6 +36,7 @@ class LoadTable(Table, frozen=True, kw_only=True):
     output_tokens_max: PositiveInt = LoadSpec().output_tokens_max
     temperature: NonNegativeFloat = LoadSpec().temperature
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = LoadSpec().top_p
+    fixed_seed_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = LoadSpec().fixed_seed_share
     seed: int = LoadSpec().seed
 
     def spec(self) -> LoadSpec:
@@ -62,7 +63,7 @@ class Config(Table, frozen=True, kw_only=True):
     refresh_hz: Annotated[float, msgspec.Meta(ge=0.5, le=10)] = 4.0
     model: str = "bundled"
     device: str = "auto"
-    strategy: StrategyName = StrategyName.CONTINUOUS
+    strategy: StrategyName = StrategyName.HYBRID
     precision: PrecisionName | None = None
     load: LoadTable = LoadTable()
     slo: SloTable = SloTable()
