@@ -1,11 +1,22 @@
 """The config file: defaults, every field, and one clear line for whatever is wrong."""
 
+import re
 from pathlib import Path
 
 import pytest
 from prodtop.engine.errors import BadInputError
 from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
-from prodtop.tui.config import Config, ConfigError, config_file, load_config, parse_config
+from prodtop.tui.config import (
+    Config,
+    ConfigError,
+    LoadTable,
+    SloTable,
+    config_file,
+    load_config,
+    parse_config,
+)
+from prodtop.tui.keymap import ACTIONS
+from prodtop.tui.theme import parse_theme
 
 WHOLE = """
 theme = "ember"
@@ -91,6 +102,19 @@ def test_a_malformed_file_gives_one_line_that_names_the_place(
     message = str(caught.value)
     assert "\n" not in message
     assert all(part in message for part in ("here/config.toml", *expected)), message
+
+
+def test_the_manual_shows_every_setting_and_key_and_its_example_is_valid() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    example, theme = re.findall(r"```toml\n(.*?)```", manual, flags=re.DOTALL)
+    parse_config(example, "docs/configuration.md")
+    parse_theme(theme.encode(), "docs/configuration.md")
+    for table in (Config, LoadTable, SloTable):
+        for field in table.__struct_fields__:
+            assert re.search(rf"^(# )?\[?{field}\b", example, flags=re.MULTILINE), field
+    for action in ACTIONS:
+        keys = " ".join(f"`{key}`" for key in action.keys)
+        assert f"| `{action.name}` | {keys} | {action.description} |" in manual
 
 
 def test_a_missing_file_means_the_defaults_unless_it_was_asked_for(
