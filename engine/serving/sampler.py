@@ -23,9 +23,8 @@ _TOP_P_CANDIDATES = 256
 
 @dataclass(frozen=True, slots=True)
 class SamplingBatch:
-    """The settings of the rows that sample. `rows` are their places among all rows."""
+    """The settings of the rows that sample, each `[rows]`; `keys` are those of their noise."""
 
-    rows: list[int]
     temperature: Tensor
     top_p: Tensor
     top_k: Tensor
@@ -33,16 +32,12 @@ class SamplingBatch:
 
     @classmethod
     def of(cls, requests: Sequence[Request], device: torch.device) -> "SamplingBatch":
-        rows = [i for i, request in enumerate(requests) if request.sampling.temperature > 0]
-        chosen = [requests[i] for i in rows]
-        keys = [
-            _noise_key(request.sampling.seed or 0, request.num_output_tokens) for request in chosen
-        ]
+        settings = [request.sampling for request in requests]
+        keys = [_noise_key(request.noise_seed, request.num_output_tokens) for request in requests]
         return cls(
-            rows=rows,
-            temperature=torch.tensor([r.sampling.temperature for r in chosen], device=device),
-            top_p=torch.tensor([r.sampling.top_p for r in chosen], device=device),
-            top_k=torch.tensor([r.sampling.top_k for r in chosen], device=device),
+            temperature=torch.tensor([each.temperature for each in settings], device=device),
+            top_p=torch.tensor([each.top_p for each in settings], device=device),
+            top_k=torch.tensor([each.top_k for each in settings], device=device),
             keys=torch.tensor(keys, dtype=torch.int64, device=device),
         )
 
@@ -50,15 +45,17 @@ class SamplingBatch:
 @torch.inference_mode()
 def sample(logits: Tensor, requests: Sequence[Request]) -> list[int]:
     """The next token of each request, from its row of `logits [requests, vocabulary]`."""
-    greedy = logits.argmax(dim=-1)
-    batch = SamplingBatch.of(requests, logits.device)
-    if batch.rows:
-        whole = len(batch.rows) == len(requests)
-        rows = torch.tensor(batch.rows, device=logits.device)
-        chosen = _sample_rows(logits if whole else logits[rows], batch)
-        greedy = chosen if whole else greedy.index_copy(0, rows, chosen)
-    tokens: list[int] = greedy.tolist()
-    return tokens
+    tokens = logits.argmax(dim=-1)
+    drawn = [row for row, request in enumerate(requests) if request.sampling.temperature > 0]
+    if drawn:
+        batch = SamplingBatch.of([requests[row] for row in drawn], logits.device)
+        if len(drawn) == len(requests):
+            tokens = _sample_rows(logits, batch)
+        else:
+            rows = torch.tensor(drawn, device=logits.device)
+            tokens = tokens.index_copy(0, rows, _sample_rows(logits[rows], batch))
+    chosen: list[int] = tokens.tolist()
+    return chosen
 
 
 def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:
