@@ -18,7 +18,7 @@ _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _WORD = 1 << 64
 _MANTISSA_BITS = 24
-_TOP_P_CANDIDATES = 256
+_CANDIDATES = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,44 +60,44 @@ def sample(logits: Tensor, requests: Sequence[Request]) -> list[int]:
 
 def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:
     scaled = logits.float() / batch.temperature.unsqueeze(1)
-    if bool((batch.top_k > 0).any()):
-        scaled = _keep_top_k(scaled, batch.top_k)
-    if bool((batch.top_p < 1).any()):
-        scaled = _keep_top_p(scaled, batch.top_p)
-    return (scaled + gumbel_noise(batch.keys, logits.shape[1])).argmax(dim=-1)
-
-
-def _keep_top_k(logits: Tensor, top_k: Tensor) -> Tensor:
-    """Drop all but the `top_k` largest of each row; 0 keeps all."""
     vocabulary = logits.shape[1]
-    counts = torch.where(top_k > 0, top_k, vocabulary).clamp(max=vocabulary)
-    largest = logits.topk(int(counts.max()), dim=-1).values
-    threshold = largest.gather(1, counts.unsqueeze(1) - 1)
-    return logits.masked_fill(logits < threshold, float("-inf"))
-
-
-def _keep_top_p(logits: Tensor, top_p: Tensor) -> Tensor:
-    """Keep the smallest set of tokens whose probabilities reach `top_p` (Holtzman et al. 2020).
-
-    The set nearly always lies within the largest few hundred, which are cheaper to find than
-    a full sort; where it does not, all are sorted.
-    """
-    vocabulary = logits.shape[1]
-    total = logits.logsumexp(dim=-1, keepdim=True)
-    for candidates in (min(_TOP_P_CANDIDATES, vocabulary), vocabulary):
-        largest = logits.topk(candidates, dim=-1).values
-        probabilities = (largest - total).exp()
-        before = probabilities.cumsum(dim=-1) - probabilities
-        inside = before < top_p.unsqueeze(1)
-        if candidates == vocabulary or not bool(inside[:, -1].any()):
+    if bool(((batch.top_p >= 1) & (batch.top_k == 0)).all()):
+        tokens = torch.arange(vocabulary, device=logits.device)
+        return (scaled + gumbel_noise(batch.keys, tokens)).argmax(dim=-1)
+    # The tokens that top-k and top-p leave nearly always lie within the largest few hundred, which
+    # are cheaper to find than a full sort; where they do not, all are sorted.
+    for candidates in (min(_CANDIDATES, vocabulary), vocabulary):
+        values, tokens = scaled.topk(candidates, dim=-1)
+        kept = _kept(scaled, values, batch)
+        if candidates == vocabulary or not bool(kept[:, -1].any()):
             break
-    last = inside.sum(dim=-1, keepdim=True).clamp(min=1) - 1
-    return logits.masked_fill(logits < largest.gather(1, last), float("-inf"))
+    scores = (values + gumbel_noise(batch.keys, tokens)).masked_fill_(~kept, float("-inf"))
+    return tokens.gather(1, scores.argmax(dim=-1, keepdim=True)).squeeze(1)
 
 
-def gumbel_noise(keys: Tensor, vocabulary: int) -> Tensor:
-    """Standard Gumbel noise `[keys, vocabulary]`, a pure function of each int64 key."""
-    tokens = torch.arange(vocabulary, dtype=torch.int64, device=keys.device)
+def _kept(scaled: Tensor, values: Tensor, batch: SamplingBatch) -> Tensor:
+    """Which of the candidates `values` (largest first) top-k, then top-p leave.
+
+    Top-p keeps the smallest set whose probabilities reach it (Holtzman et al. 2020), among what
+    top-k left.
+    """
+    vocabulary = scaled.shape[1]
+    limit = torch.where(batch.top_k > 0, batch.top_k, vocabulary).unsqueeze(1)
+    within = torch.arange(values.shape[1], device=values.device) < limit
+    top_k_total = values.masked_fill(~within, float("-inf")).logsumexp(dim=-1, keepdim=True)
+    total = torch.where(limit < vocabulary, top_k_total, scaled.logsumexp(dim=-1, keepdim=True))
+    probabilities = (values - total).exp()
+    before = probabilities.cumsum(dim=-1) - probabilities
+    kept = within & ((before < batch.top_p.unsqueeze(1)) | (batch.top_p.unsqueeze(1) >= 1))
+    kept[:, 0] = True
+    return kept
+
+
+def gumbel_noise(keys: Tensor, tokens: Tensor) -> Tensor:
+    """Standard Gumbel noise `[keys, tokens]`, a pure function of each int64 key and token id.
+
+    `tokens` is `[tokens]`, the same ids for every key, or `[keys, tokens]`.
+    """
     words = _mix(keys.unsqueeze(1) + tokens * _signed(_GOLDEN))
     high = (words >> (64 - _MANTISSA_BITS)) & ((1 << _MANTISSA_BITS) - 1)
     uniform = (high.float() + 0.5) / (1 << _MANTISSA_BITS)
