@@ -17,6 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 import psutil
 import torch
 
+from .allocator import keep_freed_memory
 from .bench import versions
 from .device import device_name, measure_ceilings, resolve_device, use_threads
 from .errors import ProdtopError
@@ -91,6 +92,7 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
 def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     """Create the CUDA context, measuring what it takes, or set the CPU's threads."""
     use_threads(threads)
+    keep_freed_memory()
     if device.type == "cpu":
         return None
     uuid = torch.cuda.get_device_properties(device).uuid
