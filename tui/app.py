@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
+from rich.console import RenderableType
 from textual import events
+from textual._compositor import ChopsUpdate
 from textual.app import App, SystemCommand
 from textual.binding import BindingsMap
 from textual.screen import Screen
@@ -17,6 +19,7 @@ from ..engine.records.snapshot import save_snapshot
 from .config import Config
 from .keymap import ACTIONS, DEFAULT_KEYMAP, STRATEGY_ACTIONS, Keymap
 from .monitor import Monitor
+from .painting import SpanUpdate
 from .picture import snapshot_of
 from .screens.event_log import EventLogScreen
 from .screens.help import HelpScreen
@@ -96,6 +99,12 @@ class ProdtopApp(App[None]):
         self.redraw_soon()
 
     # Drawing
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        """Called by Textual with what is to be sent to the terminal."""
+        if isinstance(renderable, ChopsUpdate):
+            renderable = SpanUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     def _tick(self) -> None:
         self._changed |= self.monitor.poll()

@@ -1,7 +1,5 @@
 """What a snapshot keeps of the screen: the moment shown, the curves beside it, the event log."""
 
-from importlib import metadata
-
 from ..engine.protocol import Frame
 from ..engine.records.snapshot import Settings, Snapshot
 from .history import COLUMNS
@@ -13,6 +11,9 @@ def snapshot_of(
     moment: Moment, frame: Frame, timeline: Timeline, versions: dict[str, str], theme: str
 ) -> Snapshot:
     """The snapshot of a moment. Series are those of the stretch that the charts show."""
+    # Here and not above: it costs a tenth of the time to the first frame.
+    from importlib import metadata
+
     start_s = timeline.end_s - timeline.span_s
     return Snapshot(
         saved_wall_s=moment.wall_s,

@@ -12,7 +12,7 @@ from ..theme import look_of
 from ..views.controls import control_lines, footer_line
 from ..views.events import effect_line, event_line
 from ..views.header import header_line
-from ..views.line import EMPTY, centred, strong
+from ..views.line import EMPTY, Line, centred, strong
 from ..views.panel import Room
 from ..widgets.board import Board
 from ..widgets.cache_panel import CachePanel
@@ -38,6 +38,8 @@ class LiveScreen(TabScreen):
         self._keymap = keymap
         self._maximized: str | None = None
         self._gpu_lines = GPU_LINES
+        self._footer_for: Room | None = None
+        self._footer_line = EMPTY
 
     def compose(self) -> ComposeResult:
         yield LinesView(id="header")
@@ -87,11 +89,16 @@ class LiveScreen(TabScreen):
             ("effect", (effect_line(moment, room),)),
             ("controls", control_lines(moment, room, self._keymap)),
             ("event", (event_line(moment, room),)),
-            ("footer", (footer_line(self._keymap, room),)),
+            ("footer", (self._footer(room),)),
         ):
             self.query_one(f"#{name}", LinesView).set_lines(shown)
         for panel in self.query(FiguresPanel):
             panel.show(moment, timeline)
+
+    def _footer(self, room: Room) -> Line:
+        if self._footer_for != room:
+            self._footer_for, self._footer_line = room, footer_line(self._keymap, room)
+        return self._footer_line
 
     def _make_room_for_gpus(self, moment: Moment) -> None:
         """The GPU panel grows by a line for every GPU beside the first."""

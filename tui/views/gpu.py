@@ -1,4 +1,4 @@
-"""The GPU panel: what NVML says of the GPUs, and what the engine's memory on its one consists of."""
+"""The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
 from ..formatting import MISSING, binary_bytes, bytes_pair, percent, si

@@ -1,4 +1,4 @@
-"""A widget of a few lines of inked text that repaints only the lines that changed."""
+"""A widget of a few lines of inked text that repaints only what changed."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 
 from .inked import Inked
-from .segments import Line
+from .segments import Line, changed_spans
 
 
 class LinesView(Inked):
@@ -38,9 +38,10 @@ class LinesView(Inked):
             self.refresh(layout=self.styles.is_auto_height)
             return
         changed = [
-            Region(0, y, self.size.width, 1)
+            Region(x, y, length, 1)
             for y, (old, new) in enumerate(zip(before, self._lines, strict=True))
             if old != new
+            for x, length in changed_spans(old, new)
         ]
         if changed:
             self.refresh(*changed)

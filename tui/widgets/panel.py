@@ -8,7 +8,7 @@ from textual.theme import Theme
 
 from ..look import Ink, Look
 from ..theme import look_of
-from .segments import Line, Piece
+from .segments import Line, Piece, changed_spans
 
 
 def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) -> Line:
@@ -55,20 +55,19 @@ class Panel(Vertical):
         super().__init__(id=id, classes=classes)
         self._title = Line.of(Piece(title, Ink.TITLE))
         self._headline = Line()
+        self._kept: dict[int, tuple[tuple[object, ...], Strip]] = {}
 
     def set_title(self, title: str | Line) -> None:
         """Name the panel."""
         line = title if isinstance(title, Line) else Line.of(Piece(title, Ink.TITLE))
         if line != self._title:
-            self._title = line
-            self._refresh_edge()
+            self._change_edge(line, self._headline)
 
     def set_headline(self, headline: str | Line) -> None:
         """Show the panel's main figure on the right of its upper edge."""
         line = headline if isinstance(headline, Line) else Line.of(Piece(headline, Ink.STRONG))
         if line != self._headline:
-            self._headline = line
-            self._refresh_edge()
+            self._change_edge(self._title, line)
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._follow_theme)
@@ -76,39 +75,58 @@ class Panel(Vertical):
     def _follow_theme(self, _theme: Theme) -> None:
         self.refresh()
 
-    def _refresh_edge(self) -> None:
+    def _change_edge(self, title: Line, headline: Line) -> None:
+        """Repaint what is different in the upper edge."""
+        width = self.outer_size.width
+        before = self._upper_edge(width)
+        self._title, self._headline = title, headline
         padding = self.styles.padding
-        self.refresh(Region(-padding.left, -padding.top, self.outer_size.width, 1))
+        regions = [
+            Region(x - padding.left, -padding.top, length, 1)
+            for x, length in changed_spans(before, self._upper_edge(width))
+        ]
+        if regions:
+            self.refresh(*regions)
+
+    def _upper_edge(self, width: int) -> Line:
+        look = look_of(self.app)
+        return frame_top(self._title, self._headline, width, look, self._border())
 
     def render_lines(self, crop: Region) -> list[Strip]:
-        """The frame lies in the padding, which no child covers and no style can draw on."""
-        strips = super().render_lines(crop)
-        width, height = self.outer_size
-        look = look_of(self.app)
-        border = Ink.BORDER_FOCUS if self.has_pseudo_class("focus-within") else Ink.BORDER
-        for index, y in enumerate(crop.line_range):
-            strips[index] = self._framed(strips[index], y, width, height, crop, look, border)
-        return strips
+        """The frame lies in the padding, which no child covers and no style can draw on.
 
-    def _framed(
-        self, strip: Strip, y: int, width: int, height: int, crop: Region, look: Look, border: Ink
-    ) -> Strip:
-        box = look.glyphs.box
-        if y == 0:
-            line = frame_top(self._title, self._headline, width, look, border)
-        elif y == height - 1:
-            edge = box.bottom_left + box.horizontal * (width - 2) + box.bottom_right
-            line = Line.of(Piece(edge, border))
-        else:
-            side = Line.of(Piece(box.vertical, border)).strip(look, 1)
-            blank = Strip.blank(width - 2)
-            return self._finished(Strip.join([side, blank, side]), crop)
-        return self._finished(line.strip(look, width), crop)
+        Textual asks for all lines whenever any widget has changed: they are kept as long as what
+        they are made of is the same.
+        """
+        edges = [self._kept_strip(edge, line) for edge, line in enumerate(self._edges())]
+        last = self.outer_size.height - 1
+        strips = [edges[0 if y == 0 else 2 if y == last else 1] for y in crop.line_range]
+        return [strip.crop(*crop.column_span) for strip in strips]
 
-    def _finished(self, strip: Strip, crop: Region) -> Strip:
-        """The strip on the panel's background, with the app's filters, cut to the crop."""
+    def _edges(self) -> tuple[Line, Line, Line]:
+        """The upper edge, a line between the edges, the lower edge."""
+        width = self.outer_size.width
+        box, border = look_of(self.app).glyphs.box, self._border()
+        side = Piece(box.vertical, border)
+        lower = box.bottom_left + box.horizontal * (width - 2) + box.bottom_right
+        return (
+            self._upper_edge(width),
+            Line.of(side, " " * (width - 2), side),
+            Line.of(Piece(lower, border)),
+        )
+
+    def _kept_strip(self, edge: int, line: Line) -> Strip:
         _, background = self.background_colors
-        strip = strip.apply_style(Style(bgcolor=background.rich_color))
-        for line_filter in self.get_line_filters():
-            strip = strip.apply_filter(line_filter, background)
-        return strip.crop(*crop.column_span)
+        look, filters = look_of(self.app), tuple(self.get_line_filters())
+        made_of = (line, look.name, background, filters)
+        kept = self._kept.get(edge)
+        if kept is None or kept[0] != made_of:
+            strip = line.strip(look, self.outer_size.width)
+            strip = strip.apply_style(Style(bgcolor=background.rich_color))
+            for line_filter in filters:
+                strip = strip.apply_filter(line_filter, background)
+            kept = self._kept[edge] = (made_of, strip)
+        return kept[1]
+
+    def _border(self) -> Ink:
+        return Ink.BORDER_FOCUS if self.has_pseudo_class("focus-within") else Ink.BORDER

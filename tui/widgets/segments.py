@@ -75,6 +75,40 @@ class Line:
         return Text.assemble(*((piece.text, look.styles[piece.ink]) for piece in self.pieces))
 
 
+def changed_spans(before: Line, after: Line, *, join: int = 6) -> list[tuple[int, int]]:
+    """Where two lines differ: (first cell, cells), spans closer than `join` cells as one."""
+    old, new = _cells(before), _cells(after)
+    longer = max(len(old), len(new))
+    old += [_BLANK] * (longer - len(old))
+    new += [_BLANK] * (longer - len(new))
+    spans: list[tuple[int, int]] = []
+    for x in range(longer):
+        if old[x] == new[x]:
+            continue
+        start, length = spans[-1] if spans else (x, 0)
+        if spans and x - (start + length) < join:
+            spans[-1] = (start, x + 1 - start)
+        else:
+            spans.append((x, 1))
+    return spans
+
+
+_BLANK = (" ", Ink.TEXT)
+
+
+def _cells(line: Line) -> list[tuple[str, Ink]]:
+    """The content of each cell; both cells of a wide character change together."""
+    cells: list[tuple[str, Ink]] = []
+    for text, ink in line.pieces:
+        if text.isascii():
+            cells += [(character, ink) for character in text]
+            continue
+        for character in text:
+            cells.append((character, ink))
+            cells.extend([(character + " ", ink)] * (cell_len(character) - 1))
+    return cells
+
+
 def spread(left: Line, right: Line, width: int, *, gap: int = 1) -> Line:
     """`left` and `right` at the two ends of `width` cells; the left one gives way."""
     room = max(0, width - right.width - gap)
