@@ -6,7 +6,7 @@ _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
 _LARGEST_HEAP_BLOCK_BYTES = 32 * 2**20
-"""The most that glibc accepts for blocks which it takes from the heap rather than from the kernel."""
+"""The most that glibc accepts: blocks up to here come from the heap, not from the kernel."""
 
 
 def keep_freed_memory() -> bool:
