@@ -24,12 +24,16 @@ from pathlib import Path
 
 import numpy as np
 from prodtop.tui.formatting import MILLISECONDS
+from prodtop.tui.painting import SpanUpdate
 from prodtop.tui.theme import DEFAULT_THEME, load_themes
 from prodtop.tui.widgets.braille import Stroke
 from prodtop.tui.widgets.chart import BrailleChart
 from prodtop.tui.widgets.plot import Mark, Series, Settings, Threshold
+from rich.console import RenderableType
+from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult
 from textual.containers import Grid
+from textual.screen import Screen
 
 COLUMNS, ROWS = 80, 25
 SAMPLE_HZ = 10.0
@@ -60,6 +64,11 @@ class Drawing(App[None]):
 
     def on_ready(self) -> None:
         self.run_worker(self._measure())
+
+    def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
+        if isinstance(renderable, ChopsUpdate):
+            renderable = SpanUpdate.of(renderable)
+        super()._display(screen, renderable)
 
     async def _measure(self) -> None:
         now_s = SPAN_S

@@ -14,6 +14,10 @@ INK_IDS: dict[Ink, int] = {ink: index for index, ink in enumerate(INKS)}
 HIGHLIGHT = 0x80
 """Added to a cell's ink: the cell lies in the cursor's column."""
 
+JOIN_CELLS = 12
+"""Changed cells this close are repainted together: moving the cursor and setting a colour once
+more takes as many bytes as a dozen cells in between."""
+
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
@@ -65,17 +69,20 @@ class Canvas:
         return "\n".join(self.row(y).rstrip() for y in range(self.height))
 
     def changed_since(self, before: "Canvas") -> list[Region]:
-        """Where it differs from a canvas of the same size: one span a row, top to bottom.
-
-        Never more than one: Textual sends a row from its widget's left edge for every span.
-        """
+        """The spans of rows that differ from a canvas of the same size, in reading order."""
         different = (self.characters != before.characters) | (self.inks != before.inks)
-        rows = np.flatnonzero(different.any(axis=1))
-        firsts = different[rows].argmax(axis=1)
-        lasts = self.width - different[rows, ::-1].argmax(axis=1)
+        rows, columns = np.nonzero(different)
+        if len(rows) == 0:
+            return []
+        apart = (np.diff(rows) != 0) | (np.diff(columns) > JOIN_CELLS)
+        breaks = np.flatnonzero(apart) + 1
+        starts = np.concatenate(([0], breaks))
+        ends = np.concatenate((breaks, [len(rows)])) - 1
         return [
-            Region(int(first), int(y), int(last - first), 1)
-            for y, first, last in zip(rows, firsts, lasts, strict=True)
+            Region(first, y, last - first + 1, 1)
+            for y, first, last in zip(
+                rows[starts].tolist(), columns[starts].tolist(), columns[ends].tolist(), strict=True
+            )
         ]
 
     def runs(self, y: int) -> list[tuple[str, int]]:
