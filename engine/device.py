@@ -3,7 +3,6 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -59,31 +58,28 @@ def use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
 
 
-@dataclass(frozen=True, slots=True)
-class Ceilings:
-    """What the device reached in a short test: the ends of the roofline.
-
-    `copy_bytes_per_s` counts bytes read plus written.
-    """
-
-    copy_bytes_per_s: float
-    matmul_flops_per_s: float
+@cache
+def measure_copy_bandwidth(device: torch.device) -> float:
+    """Bytes per second of a large copy on the device, read plus written: the memory's ceiling."""
+    source = torch.empty(_copied_bytes(device), dtype=torch.uint8, device=device)
+    source.fill_(1)
+    target = torch.empty_like(source)
+    return 2 * source.numel() / _fastest_s(lambda: target.copy_(source), device)
 
 
 @cache
-def measure_ceilings(device: torch.device, dtype: torch.dtype) -> Ceilings:
-    """Measure copy bandwidth and the matmul peak at `dtype`; takes some tens of milliseconds."""
-    large = device.type == "cuda"
-    source = torch.empty((1 << 30) if large else (1 << 26), dtype=torch.uint8, device=device)
-    target = torch.empty_like(source)
-    source.fill_(1)
-    copied_s = _fastest_s(lambda: target.copy_(source), device)
-    size = 8192 if large else 1024
+def measure_matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOPs per second of a large square matmul at `dtype`: the arithmetic's ceiling."""
+    size = 8192 if device.type == "cuda" else 1024
     # Random values: a product of zeros draws less power, and runs faster than real ones.
     left = torch.randn(size, size, device=device).to(dtype)
     right = torch.randn(size, size, device=device).to(dtype)
-    multiplied_s = _fastest_s(lambda: left @ right, device)
-    return Ceilings(2 * source.numel() / copied_s, 2 * size**3 / multiplied_s)
+    return 2 * size**3 / _fastest_s(lambda: left @ right, device)
+
+
+def _copied_bytes(device: torch.device) -> int:
+    """Far more than the caches hold."""
+    return 1 << 30 if device.type == "cuda" else 1 << 27
 
 
 def _fastest_s(work: Callable[[], object], device: torch.device, repeats: int = 4) -> float:

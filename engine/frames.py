@@ -2,9 +2,9 @@
 
 import time
 
-from .device import device_name, measure_ceilings
+from .device import device_name, measure_copy_bandwidth, measure_matmul_peak
 from .memory import read_memory
-from .precision.levels import base_dtype, statuses
+from .precision.levels import compute_dtype, statuses
 from .probes.own_gpu import OwnGpu
 from .protocol import (
     RATE_SPAN_S,
@@ -142,11 +142,11 @@ class FrameBuilder:
 
 def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
     """MBU and MFU against the device's measured ceilings, over `span_s`."""
-    ceilings = measure_ceilings(engine.device, base_dtype(engine.precision))
+    dtype = compute_dtype(engine.precision, engine.device)
     return engine.metrics.roofline(
         now_s,
-        copy_bytes_per_s=ceilings.copy_bytes_per_s,
-        matmul_flops_per_s=ceilings.matmul_flops_per_s,
+        copy_bytes_per_s=measure_copy_bandwidth(engine.device),
+        matmul_flops_per_s=measure_matmul_peak(engine.device, dtype),
         span_s=span_s,
     )
 

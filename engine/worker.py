@@ -19,13 +19,19 @@ import torch
 
 from .allocator import keep_freed_memory
 from .bench import versions
-from .device import device_name, measure_ceilings, resolve_device, use_threads
+from .device import (
+    device_name,
+    measure_copy_bandwidth,
+    measure_matmul_peak,
+    resolve_device,
+    use_threads,
+)
 from .errors import ProdtopError
 from .frames import model_info
 from .ipc import Channel
 from .model.loading import LoadedModel, load_model
 from .options import WorkerOptions, from_argument
-from .precision.levels import base_dtype, default_precision, require
+from .precision.levels import compute_dtype, default_precision, require
 from .probes.own_gpu import OwnGpu
 from .probes.process import load_pynvml
 from .protocol import COMMAND_DECODER, Command, Fault, Progress, Ready
@@ -75,7 +81,8 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
         clock=time.monotonic,
     )
     channel.send(Progress(what="measuring the device"))
-    measure_ceilings(device, base_dtype(precision))
+    measure_copy_bandwidth(device)
+    measure_matmul_peak(device, compute_dtype(precision, device))
     loop = ServingLoop(channel, engine, options, own_gpu)
     channel.send(
         Ready(

@@ -39,6 +39,13 @@ def base_dtype(precision: PrecisionName) -> torch.dtype:
     return _BASE_DTYPES[precision]
 
 
+def compute_dtype(precision: PrecisionName, device: torch.device) -> torch.dtype:
+    """The dtype in which the large products of `precision` run on `device`."""
+    if precision is PrecisionName.FP16 and device.type == "cpu":
+        return torch.float32  # see UpcastLinear
+    return base_dtype(precision)
+
+
 def default_precision(device: torch.device) -> PrecisionName:
     """bf16 where the device has it, and fp32 otherwise."""
     unavailable = unavailable_reason(PrecisionName.BF16, device)
