@@ -74,7 +74,14 @@ def measure_matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     # Random values: a product of zeros draws less power, and runs faster than real ones.
     left = torch.randn(size, size, device=device).to(dtype)
     right = torch.randn(size, size, device=device).to(dtype)
-    return 2 * size**3 / _fastest_s(lambda: left @ right, device)
+    if dtype is torch.float8_e4m3fn:
+        one = torch.ones((), device=device)
+        seconds = _fastest_s(
+            lambda: torch._scaled_mm(left, right.t(), one, one, out_dtype=torch.bfloat16), device
+        )
+    else:
+        seconds = _fastest_s(lambda: left @ right, device)
+    return 2 * size**3 / seconds
 
 
 def _copied_bytes(device: torch.device) -> int:

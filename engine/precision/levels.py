@@ -43,6 +43,8 @@ def compute_dtype(precision: PrecisionName, device: torch.device) -> torch.dtype
     """The dtype in which the large products of `precision` run on `device`."""
     if precision is PrecisionName.FP16 and device.type == "cpu":
         return torch.float32  # see UpcastLinear
+    if precision is PrecisionName.FP8:
+        return torch.float8_e4m3fn
     return base_dtype(precision)
 
 
