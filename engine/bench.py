@@ -4,12 +4,12 @@ import hashlib
 import math
 import time
 from array import array
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from importlib.metadata import version
 
 import torch
 
-from .errors import PrecisionUnavailableError
+from .errors import PrecisionUnavailableError, ProdtopError
 from .frames import roofline
 from .load.prompts import Prompt
 from .memory import read_memory
@@ -29,12 +29,20 @@ from .protocol import (
 from .serving.engine import Engine
 from .traffic import Ended, Traffic
 
-MEMORY_INTERVAL_S = 0.05
+LOOK_INTERVAL_S = 0.05
+"""How often a running cell looks at its memory, and whether anybody still wants it."""
 _LONGEST_NAP_S = 0.05
 
 
+class BenchStoppedError(ProdtopError):
+    """Nobody waits for the cells any more."""
+
+
 class Bench:
-    """Runs the cells of a spec on one engine, one after the other."""
+    """Runs the cells of a spec on one engine, one after the other.
+
+    `goes_on` is asked often whether to; where it says no, `BenchStoppedError` is raised.
+    """
 
     def __init__(
         self,
@@ -43,14 +51,18 @@ class Bench:
         *,
         own_gpu: OwnGpu | None,
         versions: dict[str, str],
+        goes_on: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._prompts = prompts
         self._own_gpu = own_gpu
         self._versions = versions
+        self._goes_on = goes_on
 
     def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
         """Measure every cell that this device can run; the others say why not."""
+        # The switches between cells are none of the session whose metrics were there.
+        self._engine.metrics = Metrics(self._engine.clock())
         for precision in spec.precisions:
             reason = self._switch_precision(precision)
             for strategy in spec.strategies:
@@ -128,14 +140,16 @@ class Bench:
         engine = self._engine
         traffic = Traffic(engine, self._prompts, load, limit=requests)
         ended: list[Ended] = []
-        peak_bytes, measured_s = 0, float("-inf")
+        peak_bytes, looked_s = 0, float("-inf")
         while not traffic.exhausted:
             traffic.pump()
             completions = engine.step()
             ended += traffic.settle(completions)
             now_s = engine.clock()
-            if now_s - measured_s >= MEMORY_INTERVAL_S:
-                measured_s = now_s
+            if now_s - looked_s >= LOOK_INTERVAL_S:
+                looked_s = now_s
+                if not self._goes_on():
+                    raise BenchStoppedError("the measurement was stopped")
                 used = read_memory(engine.runner, self._own_gpu).used_bytes
                 peak_bytes = max(peak_bytes, used)
             if not completions and not engine.computed:

@@ -61,9 +61,10 @@ class FrameBuilder:
         self._rates: dict[Window, HitRates] = {}
         self._memory: Memory
 
-    def ended(self, completions: list[Completion]) -> None:
-        """Tell which requests ended, so that the followed one is seen to its end."""
-        self._stream.ended(completions)
+    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
+        """Tell which requests of `traffic` ended, before it is told itself: the followed one is
+        seen to its end."""
+        self._stream.ended(completions, traffic)
 
     def build(self, traffic: Traffic) -> Frame:
         """The engine as it is now."""
@@ -161,11 +162,12 @@ class StreamFollower:
         self._final: StreamView | None = None
         self._final_at_s = float("-inf")
 
-    def ended(self, completions: list[Completion]) -> None:
+    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
         """Keep the last view of the followed request, or of any answer while none is followed."""
         for completion in completions:
             followed = self._request is completion.request
             if followed or self._request is None:
+                self._prompt = _prompt_of(completion.request, traffic)
                 self._final = self._view(completion.request, completion.text, completion)
                 self._final_at_s = self._engine.clock()
             if followed:
@@ -178,7 +180,7 @@ class StreamFollower:
             running = self._engine.scheduler.running
             if running:
                 self._request = running[-1]
-                self._prompt = clean(traffic.prompts.get(self._request.request_id, ""))
+                self._prompt = _prompt_of(self._request, traffic)
         if self._request is None:
             return self._final
         delivery = self._engine.deliveries[self._request.request_id]
@@ -197,3 +199,7 @@ class StreamFollower:
             held=held,
             from_cache=completion is not None and completion.from_response_cache,
         )
+
+
+def _prompt_of(request: Request, traffic: Traffic) -> str:
+    return clean(traffic.prompts.get(request.request_id, ""))

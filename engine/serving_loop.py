@@ -4,7 +4,7 @@ import select
 
 import torch
 
-from .bench import Bench, versions
+from .bench import Bench, BenchStoppedError, versions
 from .errors import BadInputError
 from .frames import FrameBuilder
 from .ipc import Channel
@@ -17,6 +17,7 @@ from .protocol import (
     BenchDone,
     BenchSpec,
     Command,
+    Fault,
     FinishedRequest,
     FinishedSample,
     LoadSpec,
@@ -54,22 +55,27 @@ class ServingLoop:
         self._engine = engine
         self._own_gpu = own_gpu
         self._prompts = bundled_prompts()
-        load = LoadSpec(paused=True) if options.idle else options.load
-        self._traffic = Traffic(engine, self._prompts, load)
+        # A load that the model cannot take is refused now, also where it is only measured later.
+        self._traffic = Traffic(engine, self._prompts, options.load)
+        if options.idle:
+            self._traffic.set_spec(LoadSpec(paused=True))
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._samples: list[FinishedRequest] = []
         self._stopping = False
+        self._postponed: list[Command] = []
+        """What came while cells were measured."""
 
     def run(self) -> None:
         """Serve until `Shutdown` or until the other side has gone."""
         while not self._stopping and not self._channel.closed:
-            for command in self._channel.receive():
+            postponed, self._postponed = self._postponed, []
+            for command in [*postponed, *self._channel.receive()]:
                 self._obey(command)
             self._traffic.pump()
             self._take(self._engine.step())
             self._publish()
-            if not self._engine.computed:
+            if not (self._engine.computed or self._stopping or self._channel.closed):
                 self._wait()
 
     def _wait(self) -> None:
@@ -82,7 +88,7 @@ class ServingLoop:
     def _take(self, completions: list[Completion]) -> None:
         if not completions:
             return
-        self._frames.ended(completions)
+        self._frames.ended(completions, self._traffic)
         self._traffic.settle(completions)
         for completion in completions[: MOST_SAMPLES - len(self._samples)]:
             self._samples.append(finished_request(completion, self._engine))
@@ -162,16 +168,39 @@ class ServingLoop:
             self._take(self._engine.step())
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
-        bench = Bench(engine, self._prompts, own_gpu=self._own_gpu, versions=versions())
-        total = len(spec.strategies) * len(spec.precisions)
-        for done, cell in enumerate(bench.cells(spec), start=1):
-            self._channel.send(cell)
-            self._channel.send(Progress(what="measuring cells", fraction=done / total))
+        try:
+            self._measure(spec)
+        except BenchStoppedError:
+            return
+        except BadInputError as error:
+            self._channel.send(Fault(message=str(error), exit_code=error.exit_code))
         engine.set_precision(precision)
         engine.set_strategy(strategy)
         engine.metrics = metrics
         self._traffic.set_spec(live)
         self._channel.send(BenchDone())
+
+    def _measure(self, spec: BenchSpec) -> None:
+        bench = Bench(
+            self._engine,
+            self._prompts,
+            own_gpu=self._own_gpu,
+            versions=versions(),
+            goes_on=self._goes_on,
+        )
+        total = len(spec.strategies) * len(spec.precisions)
+        for done, cell in enumerate(bench.cells(spec), start=1):
+            self._channel.send(cell)
+            self._channel.send(Progress(what="measuring cells", fraction=done / total))
+
+    def _goes_on(self) -> bool:
+        """Whether somebody still waits for the cells. Other commands are left for later."""
+        for command in self._channel.receive():
+            if isinstance(command, Shutdown):
+                self._stopping = True
+            else:
+                self._postponed.append(command)
+        return not (self._stopping or self._channel.closed)
 
 
 def describe_load(load: LoadSpec) -> str:

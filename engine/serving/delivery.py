@@ -47,8 +47,8 @@ class Delivery:
                 for token in self._request.output_tokens:
                     passed = self._filter.push(self._decoder.push(token))
                     self._pieces.append(passed.text)
-            self._streams = True
-            self._deliver("".join(self._pieces), now_s)
+            # What an earlier strategy streamed was delivered already.
+            self._deliver("".join(self._pieces)[len(self.text) :], now_s)
         self._streams = stream
 
     def close(self, now_s: float) -> None:

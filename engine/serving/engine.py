@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from ..errors import BadInputError, PromptTooLongError
+from ..errors import BadInputError, PrecisionUnavailableError, PromptTooLongError
 from ..metrics.collector import Metrics
 from ..metrics.latency import RequestLatency
 from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
@@ -196,8 +196,9 @@ class Engine:
     def set_precision(self, name: PrecisionName) -> None:
         """Serve at another precision, made from the master copy. Running requests are resumed.
 
-        Their keys and values were computed by other weights, so they are computed again. Raises
-        `PrecisionUnavailableError`, and changes nothing, where the device cannot run it.
+        Their keys and values were computed by other weights, so they are computed again. Where the
+        device or a layer's shape does not allow the precision (`PrecisionUnavailableError`), or it
+        does not fit into memory (`torch.OutOfMemoryError`), the old one goes on serving.
         """
         require(name, self.device)
         began_s = self.clock()
@@ -206,9 +207,7 @@ class Engine:
         # An answer that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
-        # Two precisions of a large model need not fit side by side.
-        del self.runner
-        self.runner = self._make_runner(name)
+        self._replace_runner(name)
         self.metrics.on_switch("precision", old, name, self.clock(), began_s)
 
     def reset_caches(self) -> None:
@@ -224,6 +223,20 @@ class Engine:
         self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
         return Runner(decoder, cache)
 
+    def _replace_runner(self, name: PrecisionName) -> None:
+        """Swap the weights, one after the other: two precisions need not fit side by side."""
+        old = self.precision
+        del self.runner
+        try:
+            self.runner = self._make_runner(name)
+        except (PrecisionUnavailableError, torch.OutOfMemoryError) as error:
+            # Without its traceback, which holds on to the half-made weights.
+            failure = error.with_traceback(None)
+        else:
+            return
+        self.runner = self._make_runner(old)
+        raise failure
+
     def _check(self, request: Request) -> None:
         length, context = len(request.prompt_tokens), self.settings.context_tokens
         if length >= context:
@@ -235,6 +248,7 @@ class Engine:
         ids = request.prompt_tokens
         if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
             raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")
+        self.scheduler.check(request)
 
     def _look_up(self, request: Request, now_s: float) -> CachedResponse | None:
         if not self.strategy.response_cache:

@@ -116,12 +116,8 @@ class Scheduler:
         return bool(self._running or self._waiting)
 
     def add(self, request: Request, now_s: float) -> None:
-        """Queue a request.
-
-        Raises RequestTooLargeError if it could never fit, BadInputError if it has nothing to
-        compute or to generate, ValueError if a request with this id is here already.
-        """
-        self._check(request)
+        """Queue a request. Raises what `check` raises."""
+        self.check(request)
         request.status = Status.WAITING
         request.queued_at_s = now_s
         self._waiting[request.request_id] = request
@@ -228,7 +224,10 @@ class Scheduler:
             return None
         return max(now_s, self._gang_deadline_s())
 
-    def _check(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
+        """Raise RequestTooLargeError if a request could never fit, BadInputError if it has nothing
+        to compute or to generate, ValueError if a request with its id is here already.
+        """
         if not request.tokens:
             raise BadInputError("the prompt is empty: give it at least one token")
         if request.max_tokens < 1:
