@@ -18,15 +18,13 @@ def read_memory(runner: Runner, own_gpu: OwnGpu | None) -> Memory:
     kv = runner.kv_cache.storage_bytes
     device = runner.decoder.device
     if device.type == "cpu":
-        used = psutil.Process().memory_info().rss
-        # Pages of the KV cache that nothing was written to are not resident yet.
-        resident_kv = min(kv, max(0, used - weights))
+        used = max(psutil.Process().memory_info().rss, weights + kv)
         return Memory(
             used_bytes=used,
             weights_bytes=weights,
-            kv_bytes=resident_kv,
+            kv_bytes=kv,
             workspace_bytes=0,
-            other_bytes=max(0, used - weights - resident_kv),
+            other_bytes=used - weights - kv,
         )
     reserved = torch.cuda.memory_reserved(device)
     whole = None if own_gpu is None else own_gpu.held_bytes(reserved)

@@ -20,9 +20,10 @@ class KVCache:
     ) -> None:
         self.num_blocks = num_blocks
         shape = (num_blocks, BLOCK_TOKENS, 2, config.kv_heads, config.head_dim)
-        # Zeros, not uninitialized: a masked score times an uninitialized NaN would still be NaN.
+        # Zeroed, because a masked score times an uninitialized NaN would still be NaN; and written
+        # rather than asked for as zeros, so that a CPU's pages are resident from the start.
         self.layers: list[Tensor] = [
-            torch.zeros(shape, device=device, dtype=dtype) for _ in range(config.layers)
+            torch.empty(shape, device=device, dtype=dtype).zero_() for _ in range(config.layers)
         ]
 
     @property
