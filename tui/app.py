@@ -25,7 +25,7 @@ from .screens.event_log import EventLogScreen
 from .screens.help import HelpScreen
 from .screens.registry import TABS
 from .screens.tab import TabScreen
-from .theme import ThemeBook, fitting_theme, load_themes
+from .theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .widgets.chart import BrailleChart
 from .widgets.figures_panel import Timeline
 
@@ -55,7 +55,9 @@ class ProdtopApp(App[None]):
     ) -> None:
         """`theme` goes before the config's, and that before one that fits the terminal. Raises
         `ThemeError` for an unknown one. `snapshot_folder` `None` is the usual place."""
-        super().__init__()
+        # Both look at NO_COLOR, which Textual takes out of the environment.
+        colorless, fitting = declines_color(), fitting_theme()
+        super().__init__(ansi_color=True if colorless else None)
         self.monitor = Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
@@ -67,7 +69,7 @@ class ProdtopApp(App[None]):
         self.animation_level = "none"
         # Before anything is drawn: the style sheet uses variables that only our themes have.
         self._book.register(self)
-        self.theme = self._book.get(theme or self.monitor.config.theme or fitting_theme()).name
+        self.theme = self._book.get(theme or self.monitor.config.theme or fitting).name
         for tab in TABS:
             self.add_mode(tab.name, partial(tab.make, keymap))
         if keymap is not DEFAULT_KEYMAP:

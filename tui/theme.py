@@ -33,6 +33,7 @@ from .toml_file import MalformedFileError, decode
 
 DEFAULT_THEME = "prodtop-dark"
 ASCII_THEME = "ascii"
+MONO_THEME = "mono"
 TERMINAL_THEME = "terminal"
 
 AREA_STRENGTH = 0.55
@@ -139,20 +140,26 @@ def look_of(app: App[ReturnType]) -> Look:
     return theme.look if isinstance(theme, LookTheme) else PLAIN_LOOK
 
 
+def declines_color(environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether `NO_COLOR` is set. An app must then be made with `ansi_color=True`, or Textual paints
+    greys on black in place of no colour. Ask before: Textual takes it out of the environment."""
+    return "NO_COLOR" in environ
+
+
 def fitting_theme(environ: Mapping[str, str] = os.environ) -> str:
     """The theme to start with when the user chose none.
 
-    ASCII where the terminal or the locale shows no more; the terminal's own colours where it has
-    only sixteen, or where `NO_COLOR` asks for none (Textual then leaves them out altogether).
+    ASCII where the terminal or the locale shows no more, no colour where `NO_COLOR` asks for none,
+    the terminal's own colours where it has only sixteen.
     """
     locale = environ.get("LC_ALL") or environ.get("LC_CTYPE") or environ.get("LANG") or "UTF-8"
     terminal = environ.get("TERM", "")
     if "utf" not in locale.lower() or terminal in {"", "dumb", "linux"} or "vt" in terminal:
         return ASCII_THEME
     many = "256" in terminal or "direct" in terminal or "kitty" in terminal
-    if "NO_COLOR" in environ or not (many or environ.get("COLORTERM")):
-        return TERMINAL_THEME
-    return DEFAULT_THEME
+    if declines_color(environ):
+        return MONO_THEME
+    return DEFAULT_THEME if many or environ.get("COLORTERM") else TERMINAL_THEME
 
 
 def load_themes(user_folder: Path | None = None) -> ThemeBook:

@@ -4,15 +4,17 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from prodtop.tui.glyphs import ASCII, UNICODE
+from prodtop.tui.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.look import SERIES_INKS, Ink
 from prodtop.tui.theme import (
     ASCII_THEME,
     DEFAULT_THEME,
+    MONO_THEME,
     TERMINAL_THEME,
     LookTheme,
     ThemeBook,
     ThemeError,
+    declines_color,
     fitting_theme,
     load_themes,
     look_of,
@@ -22,6 +24,7 @@ from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.segments import Line, Piece
 from rich.color import Color, ColorSystem
 from textual.app import App, ComposeResult
+from textual.geometry import Region
 
 BOOK = load_themes()
 COLOURED = [theme for theme in BOOK.themes.values() if not theme.ansi]
@@ -67,9 +70,14 @@ def test_the_oracle_knows_the_extremes() -> None:
 def test_the_bundled_themes_are_all_there_and_the_default_is_first() -> None:
     assert BOOK.errors == ()
     assert next(iter(BOOK.themes)) == DEFAULT_THEME
-    assert {"prodtop-light", "high-contrast", "ember", ASCII_THEME, TERMINAL_THEME} < set(
-        BOOK.themes
-    )
+    assert {
+        "prodtop-light",
+        "high-contrast",
+        "ember",
+        ASCII_THEME,
+        MONO_THEME,
+        TERMINAL_THEME,
+    } < set(BOOK.themes)
 
 
 @pytest.mark.parametrize("theme", COLOURED, ids=lambda theme: theme.name)
@@ -103,9 +111,10 @@ def test_nothing_vanishes_in_sixteen_colours(theme: LookTheme) -> None:
         assert color.downgrade(ColorSystem.STANDARD).number != ground.number, ink
 
 
-def test_the_ascii_theme_needs_neither_colour_nor_unicode() -> None:
-    look = BOOK.get(ASCII_THEME).look
-    assert look.glyphs is ASCII
+@pytest.mark.parametrize(("name", "glyphs"), [(ASCII_THEME, ASCII), (MONO_THEME, UNICODE)])
+def test_two_themes_need_no_colour_and_one_no_unicode(name: str, glyphs: Glyphs) -> None:
+    look = BOOK.get(name).look
+    assert look.glyphs is glyphs
     assert all(style.color is None and style.bgcolor is None for style in look.styles.values())
     assert look.style(Ink.SELECTED).reverse
 
@@ -192,7 +201,7 @@ def test_t_walks_through_all_themes_and_comes_back() -> None:
         ({"TERM": "xterm", "COLORTERM": "truecolor", "LANG": "C.UTF-8"}, DEFAULT_THEME),
         ({"TERM": "tmux-256color"}, DEFAULT_THEME),
         ({"TERM": "screen", "LANG": "en_US.UTF-8"}, TERMINAL_THEME),
-        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, TERMINAL_THEME),
+        ({"TERM": "xterm-256color", "NO_COLOR": "1"}, MONO_THEME),
         ({"TERM": "linux"}, ASCII_THEME),
         ({"TERM": "xterm-256color", "LANG": "C"}, ASCII_THEME),
         ({"TERM": "xterm-256color", "LANG": "en_US.UTF-8", "LC_ALL": "POSIX"}, ASCII_THEME),
@@ -206,8 +215,8 @@ def test_the_first_theme_fits_the_terminal(environ: dict[str, str], theme: str) 
 class Shown(App[None]):
     """One line in several inks."""
 
-    def __init__(self, book: ThemeBook) -> None:
-        super().__init__()
+    def __init__(self, book: ThemeBook, *, ansi_color: bool | None = None) -> None:
+        super().__init__(ansi_color=ansi_color)
         book.register(self)
 
     def compose(self) -> ComposeResult:
@@ -221,8 +230,25 @@ async def test_every_theme_can_be_worn(name: str) -> None:
         app.theme = name
         await pilot.pause()
         assert look_of(app).name == name
-        strip = app.query_one(LinesView).render_lines(app.query_one(LinesView).size.region)[0]
+        strip = app.query_one(LinesView).render_lines(Region(0, 0, 20, 1))[0]
         assert strip.text.startswith("goodbad")
         good = next(segment.style for segment in strip if segment.text == "good")
         assert good is not None
         assert good.color == BOOK.get(name).look.style(Ink.OK).color
+
+
+@pytest.mark.parametrize("name", BOOK.themes)
+async def test_under_no_color_all_is_there_and_nothing_is_coloured(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert declines_color()
+    app = Shown(BOOK, ansi_color=True)
+    app.theme = name
+    async with app.run_test(size=(20, 2)):
+        strip = app.query_one(LinesView).render_lines(Region(0, 0, 20, 1))[0]
+        assert strip.text.strip() == "goodbad"
+        for segment in strip:
+            assert segment.style is not None
+            for color in (segment.style.color, segment.style.bgcolor):
+                assert color is None or color.is_default
