@@ -23,7 +23,6 @@ def read_memory(runner: Runner, own_gpu: OwnGpu | None) -> Memory:
             used_bytes=used,
             weights_bytes=weights,
             kv_bytes=kv,
-            workspace_bytes=0,
             other_bytes=used - weights - kv,
         )
     reserved = torch.cuda.memory_reserved(device)

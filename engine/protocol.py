@@ -219,8 +219,9 @@ class Memory(Part, frozen=True, kw_only=True):
     used_bytes: int
     weights_bytes: int
     kv_bytes: int
-    workspace_bytes: int
-    """Activations, graphs and what torch keeps in reserve."""
+    workspace_bytes: int | None = None
+    """Activations, graphs and what torch keeps in reserve; `None` on a CPU, where they are not
+    told apart from the rest."""
     other_bytes: int
     """The rest of the process: context, libraries, the interpreter."""
     torch_allocated_bytes: int | None = None

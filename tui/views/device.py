@@ -46,12 +46,15 @@ def ceilings(frame: Frame | None) -> Line:
 
 
 def memory_parts(memory: Memory) -> tuple[Part, ...]:
-    """What the engine's memory on its device consists of."""
-    return (
-        Part("weights", memory.weights_bytes, 0),
-        Part("KV", memory.kv_bytes, 1),
-        Part("workspace", memory.workspace_bytes, 2),
-        Part("other", memory.other_bytes, 3),
+    """What the engine's memory on its device consists of, as far as the engine can tell."""
+    sizes = (
+        ("weights", memory.weights_bytes),
+        ("KV", memory.kv_bytes),
+        ("workspace", memory.workspace_bytes),
+        ("other", memory.other_bytes),
+    )
+    return tuple(
+        Part(name, size, number) for number, (name, size) in enumerate(sizes) if size is not None
     )
 
 
