@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from ...engine.errors import BadInputError
-from ...engine.protocol import CellResult, CellSkipped, Distribution, Fault, Note, Progress
+from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Progress
 from ...engine.records.files import write_atomically
 from ...engine.text import clean
 from .bench_run import BenchReport
@@ -24,7 +24,7 @@ def as_object(result: CellResult) -> dict[str, object]:
 
 
 class BenchOutput:
-    """Takes reports as they come. `failures` are the lines of what went wrong, in order."""
+    """Takes reports as they come. `failures` says of which cells requests failed."""
 
     def __init__(self, *, json: bool, out: Path | None) -> None:
         """Raises `BadInputError` where `out` cannot be written: before anything is measured."""
@@ -40,9 +40,6 @@ class BenchOutput:
             case Progress():
                 self._status.show(_progress(report))
             case Note():
-                self._status.say(clean(report.message))
-            case Fault():
-                self.failures.append(clean(report.message))
                 self._status.say(clean(report.message))
             case CellResult():
                 self._take_result(report)

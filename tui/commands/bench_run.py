@@ -25,7 +25,7 @@ from .worker_failed import WorkerFailedError
 
 POLL_INTERVAL_S = 0.25
 
-BenchReport = Progress | Note | Fault | CellResult | CellSkipped
+BenchReport = Progress | Note | CellResult | CellSkipped
 
 
 class WaitingClient(EngineClient, Protocol):
@@ -66,7 +66,7 @@ def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
     """Yield what the worker reports until all cells are done.
 
     The bench begins with the worker's first frame, which says what the device can run. Raises
-    `WorkerFailedError` where the worker gave up and `ProdtopError` where it died: a bench is not
+    `WorkerFailedError` where the worker could not do it and `ProdtopError` where it died: a bench is not
     resumed by a new worker, since that one would measure another process.
     """
     begun = False
@@ -78,7 +78,7 @@ def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
                     if not begun:
                         engine.send(RunBench(spec=plan.on(report)))
                         begun = True
-                case Fault(fatal=True):
+                case Fault():
                     raise WorkerFailedError(report)
                 case ChildDied(child="worker"):
                     raise ProdtopError(
@@ -86,7 +86,7 @@ def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
                     )
                 case BenchDone():
                     return
-                case Progress() | Note() | Fault() | CellResult() | CellSkipped():
+                case Progress() | Note() | CellResult() | CellSkipped():
                     yield report
                 case _:
                     pass

@@ -1,11 +1,11 @@
-"""The error that the worker's last words become."""
+"""The error that the worker's fault becomes."""
 
 from ...engine.errors import ProdtopError
 from ...engine.protocol import Fault
 
 
 class WorkerFailedError(ProdtopError):
-    """The worker ended, and said why; the exit code is its own."""
+    """The worker could not do what was asked, and said why; the exit code is its own."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.message)

@@ -272,6 +272,15 @@ def test_a_fatal_fault_is_the_last_line_and_the_exit_code(
     assert capsys.readouterr().err == "prodtop: unknown model 'x': choose from bundled\n"
 
 
+def test_a_bench_that_the_worker_refuses_ends_with_its_reason(
+    fake: FakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = Fault(message="prompts of 9999 tokens leave no room", exit_code=2)
+    begin = f"def begin():\n    channel.send(FRAME)\n    channel.send({fault!r})\n"
+    assert fake.run(begin=begin) == 2
+    assert capsys.readouterr().err == "prodtop: prompts of 9999 tokens leave no room\n"
+
+
 def test_a_worker_that_dies_is_one_line_and_is_not_restarted(
     fake: FakeBench, capsys: pytest.CaptureFixture[str]
 ) -> None:
