@@ -66,8 +66,8 @@ def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
     """Yield what the worker reports until all cells are done.
 
     The bench begins with the worker's first frame, which says what the device can run. Raises
-    `WorkerFailedError` where the worker could not do it and `ProdtopError` where it died: a bench is not
-    resumed by a new worker, since that one would measure another process.
+    `WorkerFailedError` where the worker could not do it, and `ProdtopError` where it died: a new
+    worker does not resume a bench, since it would measure another process.
     """
     begun = False
     while True:
