@@ -84,7 +84,7 @@ class ProdtopApp(App[None]):
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
         for error in self._book.errors:
             self.monitor.say(str(error), fault=True)
-        self.set_interval(1 / self.monitor.config.refresh_hz, self._tick)
+        self.set_interval(1 / self.monitor.config.refresh_hz, self.tick)
         self.redraw_soon()
 
     def on_resize(self) -> None:
@@ -108,7 +108,8 @@ class ProdtopApp(App[None]):
             renderable = SpanUpdate.of(renderable)
         super()._display(screen, renderable)
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """Take in what the engine reports, and draw it when it is time to."""
         self._changed |= self.monitor.poll()
         if self.monitor.fault is not None:
             self.exit(return_code=self.monitor.fault.exit_code)

@@ -156,7 +156,11 @@ class _Tier:
         )
 
     def thinned_into(self, other: "_Tier", count: int) -> None:
-        """Hand the oldest `count` samples on, one for each of the other's buckets."""
+        """Hand at least the oldest `count` samples on, one for each of the other's buckets, and
+        the last bucket whole: its rest would not be merged with it later."""
+        last_bucket = self.times_s[count - 1] // other.bucket_s
+        while count < len(self.times_s) and self.times_s[count] // other.bucket_s == last_bucket:
+            count += 1
         start = 0
         while start < count:
             bucket = self.times_s[start] // other.bucket_s
@@ -185,7 +189,8 @@ class History:
         self,
         tiers: tuple[tuple[float, int], ...] = ((0.0, 1200), (1.0, 3600), (10.0, 8640)),
     ) -> None:
-        """`tiers`: seconds a bucket and the number of samples kept, finest first."""
+        """`tiers`: seconds a bucket and the number of samples kept, finest first; each spans at
+        least a bucket of the next."""
         self._tiers = [_Tier(bucket_s, capacity) for bucket_s, capacity in tiers]
         self._marks: list[Mark] = []
 

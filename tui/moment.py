@@ -56,7 +56,14 @@ def after_event(state: WorkerState, event: Event, now_s: float) -> WorkerState:
         case Progress(what=what, fraction=fraction) if state.phase is Phase.STARTING:
             return replace(state, doing=what, fraction=fraction)
         case ChildStarted(child="worker", attempt=attempt) if attempt > 1:
-            return WorkerState(Phase.STARTING, doing="the engine again", attempt=attempt)
+            # What happened stays in sight until the engine serves again.
+            return replace(
+                state,
+                phase=Phase.STARTING,
+                doing="the engine again",
+                fraction=None,
+                attempt=attempt,
+            )
         case ChildDied(child="worker") as died:
             restart_at_s = None if died.restart_in_s is None else now_s + died.restart_in_s
             return WorkerState(

@@ -38,6 +38,7 @@ class LiveScreen(TabScreen):
         self._keymap = keymap
         self._maximized: str | None = None
         self._gpu_lines = GPU_LINES
+        self._shown: tuple[Moment, Timeline] | None = None
         self._footer_for: Room | None = None
         self._footer_line = EMPTY
 
@@ -67,6 +68,8 @@ class LiveScreen(TabScreen):
         text = f"{width}x{height} is too small: prodtop needs {MIN_WIDTH}x{MIN_HEIGHT}"
         blank = [EMPTY] * (height // 2)
         self.query_one("#too-small", LinesView).set_lines([*blank, centred(strong(text), width)])
+        if self._shown is not None:
+            self.show(*self._shown)
 
     def toggle_maximized(self) -> bool:
         if self._maximized is not None:
@@ -79,6 +82,7 @@ class LiveScreen(TabScreen):
         return True
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
+        self._shown = (moment, timeline)
         if self.has_class("-too-small"):
             return
         self._make_room_for_gpus(moment)

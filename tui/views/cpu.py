@@ -80,7 +80,7 @@ def _engine_bar(memory: Memory, room: Room) -> Line:
 
 def _no_gpu(host: HostSample, room: Room) -> Line:
     why = muted(host.gpu_note or "none was found")
-    return clipped(line(label("no GPU"), why), room.width, room.glyphs)
+    return clipped(line(label("GPU"), why), room.width, room.glyphs)
 
 
 def _name(host: HostSample, room: Room) -> Line:

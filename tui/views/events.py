@@ -17,7 +17,7 @@ INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
 def event_line(moment: Moment, room: Room) -> Line:
     """The newest event with its age; what the engine's process lacks comes first."""
     worker = moment.worker
-    if worker.phase is Phase.DEAD and not moment.paused:
+    if worker.phase is not Phase.SERVING and worker.reason and not moment.paused:
         return clipped(line(" ", Piece(death_text(moment), Ink.BAD)), room.width, room.glyphs)
     if not moment.log:
         quiet = starting_text(moment) if moment.frame is None else "no events yet"
@@ -42,6 +42,8 @@ def death_text(moment: Moment) -> str:
     """`worker killed (signal 9): 12 requests failed, restarting in 1 s`."""
     worker = moment.worker
     failed = f": {requests_failed(worker.failed_requests)}" if worker.failed_requests else ""
+    if worker.phase is Phase.STARTING:
+        return f"worker {worker.reason}{failed}, starting again"
     if worker.restart_at_s is None:
         return f"worker {worker.reason}{failed}"
     wait_s = max(0.0, worker.restart_at_s - moment.now_s)

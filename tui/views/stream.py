@@ -1,8 +1,6 @@
 """The followed request: its prompt, dimmed, and the text that its client has received so far.
 Below, where there is room, the requests that finished last."""
 
-from rich.cells import cell_len
-
 from ...engine.protocol import FinishedRequest, StreamView
 from ..formatting import count, milliseconds
 from ..look import Ink
@@ -11,7 +9,7 @@ from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapp
 from .panel import PanelView, Room, starting_text, titled, value
 
 PROMPT_SHARE = 3
-"""The prompt takes at most one of this many rows while there is text to show."""
+"""The prompt takes at most one of this many rows, so that the text beneath stays where it is."""
 TEXT_ROWS = 8
 """Rows that the text keeps before finished requests are listed below it."""
 LEAST_LISTED = 2
@@ -57,8 +55,7 @@ def _text_lines(stream: StreamView, room: Room) -> tuple[Line, ...]:
         gap = (EMPTY,) if above else ()
         return (*above, *gap, waiting)
     text = wrapped(stream.text.strip("\n"), room.width)
-    rows_of_prompt = max(1, room.height // PROMPT_SHARE, room.height - len(text))
-    above = _end_of(prompt, rows_of_prompt, room) if room.height > 1 else []
+    above = _end_of(prompt, max(1, room.height // PROMPT_SHARE), room) if room.height > 1 else []
     below = [line(row) for row in text[-max(1, room.height - len(above)) :]]
     if not stream.finished:
         below[-1] = _with_cursor(below[-1], room)
@@ -66,12 +63,13 @@ def _text_lines(stream: StreamView, room: Room) -> tuple[Line, ...]:
 
 
 def _end_of(rows: list[str], limit: int, room: Room) -> list[Line]:
-    """The last rows of the prompt, which ask the question; what stands before is left out."""
-    kept = rows[-limit:] if limit else []
-    if kept and len(rows) > limit:
-        kept[0] = room.glyphs.ellipsis + " " + kept[0]
-        while cell_len(kept[0]) > room.width:
-            kept[0] = kept[0][:-1]
+    """The last rows of the prompt, which ask the question; an ellipsis stands for the others."""
+    if len(rows) <= limit or not limit:
+        kept = rows[:limit]
+    else:
+        words = " ".join(rows[-limit:]).split(" ")
+        while len(kept := wrapped(" ".join([room.glyphs.ellipsis, *words]), room.width)) > limit:
+            words.pop(0)
     return [line(Piece(row, Ink.FAINT)) for row in kept]
 
 

@@ -93,8 +93,16 @@ class FiguresPanel(Panel, can_focus=True):
         """How many of `height` rows the text takes; a chart gets the rest if it is enough."""
         return len(view.lines)
 
+    _shown: tuple[Moment, Timeline] | None = None
+
+    def on_resize(self) -> None:
+        """The same moment in the new room."""
+        if self._shown is not None:
+            self.show(*self._shown)
+
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment. Only what changed is repainted."""
+        self._shown = (moment, timeline)
         width, height = self.size
         if not self.display or width <= 0 or height <= 0:
             return
