@@ -1,9 +1,12 @@
 """The model card, written from what the run measured."""
 
 import platform
+import textwrap
 from dataclasses import dataclass
 
 from .prepare import CorpusFacts
+
+AMPLE_TOKENS_PER_PARAMETER = 20
 
 
 @dataclass(frozen=True)
@@ -11,12 +14,16 @@ class Run:
     """What training did."""
 
     device: str
+    threads: int | None
+    """CPU threads; `None` where a GPU did the work."""
     torch_version: str
     optimizer: str
     learning_rate: float
     embedding_learning_rate: float
     weight_decay: float
     batch_tokens: int
+    context_tokens: int
+    evaluation_tokens: int | None
     steps: int
     tokens_seen: int
     training_s: float
@@ -27,7 +34,7 @@ class Run:
 
 @dataclass(frozen=True)
 class Quality:
-    """Measured on the shipped bf16 weights, computed in fp32. Losses are nats per token."""
+    """Measured on the shipped bf16 weights, computed with bf16 autocast. Losses in nats a token."""
 
     disjoint_loss: float
     strided_loss: float
@@ -46,12 +53,32 @@ class Sample:
 
 def model_card(facts: CorpusFacts, run: Run, quality: Quality, samples: list[Sample]) -> str:
     """Return the card as Markdown."""
-    chars_per_token = facts.validation_chars / facts.validation_tokens
-    epochs = run.tokens_seen / facts.train_tokens
+    context, epochs = run.context_tokens, run.tokens_seen / facts.train_tokens
+    device = f"{run.device}, {run.threads} threads" if run.threads else run.device
     weights = "exponential moving average of the weights" if run.averaged else "weights"
+    data = _wrapped(
+        f"{facts.train_books} public-domain books in English by {facts.train_authors} authors, "
+        "mostly novels and tales of the eighteenth to the early twentieth century: "
+        f"{facts.train_chars:,} characters, {facts.train_documents:,} documents (chapters), "
+        f"{facts.train_tokens:,} tokens after cleaning. Cleaning drops book heads, chapter "
+        "headings, ornaments and footnote marks, joins wrapped lines, and writes quotes straight "
+        "and dashes as `--`."
+    )
+    scored = "all" if run.evaluation_tokens is None else f"the first {run.evaluation_tokens:,}"
+    validation = _wrapped(
+        f"Validation, not in the training text: {'; '.join(facts.validation_books)}. "
+        f"{facts.validation_chars:,} characters, {facts.validation_tokens:,} tokens after the "
+        f"same cleaning. `heldout.txt` holds the opening of each book. The loss over {scored} of "
+        "these tokens chose the best checkpoint of the run, so it is very slightly optimistic."
+    )
+    tokenizer = _wrapped(
+        "Tokenizer: byte-level BPE, 4096 entries, trained on the training text; "
+        f"{facts.validation_chars / facts.validation_tokens:.2f} characters a token on the "
+        "validation text. `<|endoftext|>` (id 0) begins and ends a document. Encoding never adds "
+        "it: put it first to begin a document."
+    )
     shown = "\n\n".join(
-        f"**{sample.prompt or '(no prompt)'}**\n\n> "
-        + sample.continuation.strip().replace("\n", "\n> ")
+        f"**{sample.prompt or '(no prompt)'}**\n\n{_quoted(sample.continuation)}"
         for sample in samples
     )
     return f"""---
@@ -69,45 +96,38 @@ Hugging Face checkpoint in every other way. The weights are under Apache-2.0.
 
 ## Data
 
-{facts.train_books} public-domain books in English by {facts.train_authors} authors, mostly
-novels and tales of the eighteenth to the early twentieth century: {facts.train_chars:,} characters,
-{facts.train_documents:,} documents (chapters), {facts.train_tokens:,} tokens after cleaning.
-Cleaning drops book heads, chapter headings, ornaments and footnote marks, joins wrapped lines, and
-writes quotes straight and dashes as `--`.
+{data}
 
-Validation, not in the training text: {"; ".join(facts.validation_books)}.
-{facts.validation_chars:,} characters, {facts.validation_tokens:,} tokens after the same cleaning.
-`heldout.txt` holds the opening of each book. The validation loss chose the best checkpoint
-of the run, so it is very slightly optimistic.
+{validation}
 
-Tokenizer: byte-level BPE, 4096 entries, trained on the training text; {chars_per_token:.2f}
-characters a token on the validation text. `<|endoftext|>` (id 0) begins and ends a document.
-Encoding never adds it: put it first to begin a document.
+{tokenizer}
 
 ## Training
 
+{_how_long(run)}
+
 | | |
 |---|---|
-| device | {run.device} |
+| device | {device} |
 | software | torch {run.torch_version}, Python {platform.python_version()} |
 | optimizer | {run.optimizer} |
 | peak learning rate | {run.learning_rate:g}; embedding and norms {run.embedding_learning_rate:g} |
 | weight decay | {run.weight_decay:g} |
 | schedule | linear warm-up, then linear decay to 0 |
-| batch | {run.batch_tokens:,} tokens, context 1024, bf16 autocast |
+| batch | {run.batch_tokens:,} tokens, context {context}, bf16 autocast |
 | steps | {run.steps:,} |
-| tokens seen | {run.tokens_seen:,} ({epochs:.1f} times the training text) |
+| tokens seen | {run.tokens_seen:,} ({epochs:.2f} times the training text) |
 | time | {run.training_s:.0f} s |
 | shipped | {weights} at step {run.best_step:,} |
 
 ## Quality
 
-Measured on the shipped bf16 weights, computed in fp32, over all of the validation text.
+Measured on the shipped bf16 weights, computed with bf16 autocast, over all of the validation text.
 
 | | |
 |---|---|
-| validation loss, disjoint windows of 1024 tokens | {quality.disjoint_loss:.4f} nats/token |
-| validation loss, each token after at least 512 others | {quality.strided_loss:.4f} nats/token |
+| validation loss, disjoint windows of {context} tokens | {quality.disjoint_loss:.4f} nats/token |
+| validation loss, after {context // 2} tokens or more | {quality.strided_loss:.4f} nats/token |
 | bits per character, cleaned text | {quality.bits_per_char:.4f} |
 | bits per character, the raw file | {quality.raw_bits_per_char:.4f} |
 | loss on as much of the training text, disjoint windows | {quality.train_loss:.4f} nats/token |
@@ -128,3 +148,28 @@ bold text is the prompt.
 It knows the books it read and little else. It writes sentences, not facts; over a page it loses
 the thread. It follows no instructions. It repeats the views of its time, some of them ugly.
 """
+
+
+def _how_long(run: Run) -> str:
+    """Say what the run was given, and whether that was little."""
+    share = run.tokens_seen / run.parameters
+    text = (
+        f"The clock ended the run, after {run.training_s / 60:.0f} minutes and "
+        f"{run.tokens_seen:,} tokens: {share:.1f} tokens a parameter."
+    )
+    if share < AMPLE_TOKENS_PER_PARAMETER:
+        text += (
+            f" Enough would be about {AMPLE_TOKENS_PER_PARAMETER} (Hoffmann et al. 2022), so a "
+            "longer run would make a better model of the same size."
+        )
+    return _wrapped(text)
+
+
+def _wrapped(text: str) -> str:
+    return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
+
+
+def _quoted(text: str) -> str:
+    """Return `text` as a block quote; its lines become lines of at most 102 characters."""
+    wrapped = "\n".join(_wrapped(line) for line in text.strip().split("\n"))
+    return "\n".join(f"> {line}".rstrip() for line in wrapped.split("\n"))

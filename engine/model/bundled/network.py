@@ -11,6 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend
+
 
 @dataclass(frozen=True)
 class Shape:
@@ -46,13 +48,7 @@ class Attention(nn.Module):
             projection(x).view(batch, tokens, -1, self.shape.head_dim).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        group = self.shape.heads // self.shape.kv_heads
-        mixed = F.scaled_dot_product_attention(
-            rotate(query, cosine, sine),
-            rotate(key, cosine, sine).repeat_interleave(group, dim=1),
-            value.repeat_interleave(group, dim=1),
-            is_causal=True,
-        )
+        mixed = attend(rotate(query, cosine, sine), rotate(key, cosine, sine), value)
         return self.o_proj(mixed.transpose(1, 2).reshape(batch, tokens, -1))  # type: ignore[no-any-return]  # modules are untyped calls
 
 
@@ -114,6 +110,7 @@ class Network(nn.Module):
 
     def __init__(self, shape: Shape) -> None:
         super().__init__()
+        self.shape = shape
         self.model = Trunk(shape)
         residual_writes = ("o_proj.weight", "down_proj.weight")
         for name, weight in self.named_parameters():

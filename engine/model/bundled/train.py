@@ -2,6 +2,13 @@
 
     python -m prodtop.engine.model.bundled.train PREPARED OUT --minutes 9
 
+On a CPU, short windows, small batches and a C library that keeps its memory are fast:
+
+    MALLOC_MMAP_THRESHOLD_=17179869184 MALLOC_TRIM_THRESHOLD_=17179869184 OMP_WAIT_POLICY=passive \\
+    python -m prodtop.engine.model.bundled.train PREPARED OUT --minutes 75 --context 512 \\
+        --batch-windows 16 --warmup-steps 100 --evaluate-every-s 240 --validation-tokens 32769 \\
+        --finish-reserve-s 240
+
 The clock rules: the learning rate follows the share of the time that has passed, so it reaches 0
 when the time is up, on any machine. The weights with the lowest validation loss are in `OUT` at any
 moment; the card and the final figures come last.
@@ -31,10 +38,7 @@ from .evaluation import loss_over, sample
 from .network import Shape
 from .prepare import Prepared, load_prepared
 from .trainer import Settings, Trainer, window_batches
-from .vocabulary import CONTEXT_TOKENS
-
-FINISH_RESERVE_S = 30.0
-"""Kept back from the time for the last evaluation, the samples and the card."""
+from .vocabulary import CONTEXT_TOKENS, write_tokenizer_config
 
 PROMPTS = (
     "",
@@ -64,15 +68,17 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     row = torch.from_numpy(prepared.train.astype(np.int32)).to(device)
-    batches = window_batches(row, settings.batch_windows, settings.seed)
+    context = shape.context_tokens
+    batches = window_batches(row, settings.batch_windows, context, settings.seed)
     trainer = Trainer(shape, settings, device)
     first = float(trainer.first_step(next(batches)))
     start = time.monotonic()
-    budget_s = began + 60 * settings.minutes - FINISH_RESERVE_S - start
+    budget_s = began + 60 * settings.minutes - settings.finish_reserve_s - start
     print(
         f"first step: loss {first:.3f}, {start - began:.1f} s; {budget_s:.0f} s to go", flush=True
     )
 
+    validation = prepared.validation[: settings.validation_tokens]
     best: Best | None = None
     next_evaluation = settings.evaluate_every_s
     loss = torch.zeros(())
@@ -82,8 +88,8 @@ def train(
         if settings.max_steps is not None:
             progress = trainer.steps / settings.max_steps
         if best is None or progress >= 1.0 or elapsed >= next_evaluation:
-            best = keep_best(trainer, prepared.validation, out, best)
-            done = trainer.steps * settings.batch_windows * CONTEXT_TOKENS
+            best = keep_best(trainer, validation, out, best)
+            done = trainer.steps * settings.batch_windows * context
             print(
                 f"{elapsed:6.1f} s  step {trainer.steps:6d}  train {float(loss):.4f}  "
                 f"best {best.loss:.4f} (step {best.step}{', averaged' if best.averaged else ''})  "
@@ -102,9 +108,10 @@ def train(
 
 def keep_best(trainer: Trainer, validation: np.ndarray, out: Path, best: Best | None) -> Best:
     """Score the weights and their average; write them to `out` where they beat `best`."""
+    window = trainer.shape.context_tokens
     for network, averaged in ((trainer.network, False), (trainer.averaged_network(), True)):
         with torch.autocast(trainer.device.type, torch.bfloat16):
-            loss = loss_over(network, validation, CONTEXT_TOKENS, CONTEXT_TOKENS).per_token
+            loss = loss_over(network, validation, window, window).per_token
         print(f"  validation {'average' if averaged else 'weights'} {loss:.4f}", flush=True)
         if best is None or loss < best.loss:
             write_weights(network.state_dict(), out)
@@ -116,16 +123,19 @@ def keep_best(trainer: Trainer, validation: np.ndarray, out: Path, best: Best | 
 
 def _describe(trainer: Trainer, best: Best, training_s: float) -> Run:
     settings, cuda = trainer.settings, trainer.device.type == "cuda"
-    batch_tokens = settings.batch_windows * CONTEXT_TOKENS
+    batch_tokens = settings.batch_windows * trainer.shape.context_tokens
     names = {"muon": "Muon for the matrices, AdamW for the rest", "adamw": "AdamW"}
     return Run(
         device=torch.cuda.get_device_name() if cuda else "CPU",
+        threads=None if cuda else torch.get_num_threads(),
         torch_version=torch.__version__,
         optimizer=names[settings.optimizer],
         learning_rate=settings.learning_rate,
         embedding_learning_rate=settings.embedding_learning_rate,
         weight_decay=settings.weight_decay,
         batch_tokens=batch_tokens,
+        context_tokens=trainer.shape.context_tokens,
+        evaluation_tokens=settings.validation_tokens,
         steps=trainer.steps,
         tokens_seen=trainer.steps * batch_tokens,
         training_s=training_s,
@@ -138,18 +148,20 @@ def _describe(trainer: Trainer, best: Best, training_s: float) -> Run:
 def measure(prepared: Prepared, out: Path) -> Quality:
     """Measure the weights that lie in `out`."""
     network = read_network(out, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
-    facts, half = prepared.facts, CONTEXT_TOKENS // 2
-    strided = loss_over(network, prepared.validation, CONTEXT_TOKENS, half)
-    raw = loss_over(network, prepared.raw_validation, CONTEXT_TOKENS, half)
+    device = next(network.parameters()).device
+    facts, window = prepared.facts, network.shape.context_tokens
     part = prepared.train[: len(prepared.validation)]
+    with torch.autocast(device.type, torch.bfloat16):
+        disjoint = loss_over(network, prepared.validation, window, window)
+        strided = loss_over(network, prepared.validation, window, window // 2)
+        raw = loss_over(network, prepared.raw_validation, window, window // 2)
+        seen = loss_over(network, part, window, window)
     return Quality(
-        disjoint_loss=loss_over(
-            network, prepared.validation, CONTEXT_TOKENS, CONTEXT_TOKENS
-        ).per_token,
+        disjoint_loss=disjoint.per_token,
         strided_loss=strided.per_token,
         bits_per_char=strided.bits_per_char(facts.validation_chars),
         raw_bits_per_char=raw.bits_per_char(facts.raw_validation_chars),
-        train_loss=loss_over(network, part, CONTEXT_TOKENS, CONTEXT_TOKENS).per_token,
+        train_loss=seen.per_token,
     )
 
 
@@ -180,6 +192,7 @@ def main() -> None:
     parser.add_argument("prepared", type=Path, help="what `prepare` wrote")
     parser.add_argument("out", type=Path, help="the checkpoint folder to write")
     parser.add_argument("--minutes", type=float, default=9.0, help="the whole run, start to end")
+    parser.add_argument("--context", type=int, default=CONTEXT_TOKENS, help="tokens a window")
     parser.add_argument("--batch-windows", type=int, default=128)
     parser.add_argument("--optimizer", choices=("muon", "adamw"), default="muon")
     parser.add_argument("--learning-rate", type=float, default=5e-3)
@@ -187,19 +200,28 @@ def main() -> None:
     parser.add_argument("--weight-decay", type=float, default=0.2)
     parser.add_argument("--warmup-steps", type=int, default=200)
     parser.add_argument("--evaluate-every-s", type=float, default=20.0)
+    parser.add_argument("--validation-tokens", type=int, help="evaluate on so many (default: all)")
+    parser.add_argument(
+        "--finish-reserve-s",
+        type=float,
+        default=30.0,
+        help="kept back from the time for the final figures, the samples and the card",
+    )
     parser.add_argument("--no-compile", dest="compiled", action="store_false")
     parser.add_argument("--max-steps", type=int, help="count steps instead of minutes")
     parser.add_argument("--seed", type=int, default=1)
     chosen = vars(parser.parse_args())
     folder, out = chosen.pop("prepared"), chosen.pop("out")
+    shape = Shape(context_tokens=chosen.pop("context"))
     settings = Settings(**chosen)
 
     out.mkdir(parents=True, exist_ok=True)
     prepared = load_prepared(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json", "heldout.txt"):
+    for name in ("tokenizer.json", "heldout.txt"):
         shutil.copyfile(folder / name, out / name)
-    write_configs(Shape(), out)
-    run, best = train(prepared, out, Shape(), settings, began)
+    write_configs(shape, out)
+    write_tokenizer_config(shape.context_tokens, out)
+    run, best = train(prepared, out, shape, settings, began)
     quality = measure(prepared, out)
     print(f"best in training {best.loss:.4f}; {quality}", flush=True)
     samples = write_samples(out)

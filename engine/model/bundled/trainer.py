@@ -8,7 +8,6 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .network import Network, Shape
-from .vocabulary import CONTEXT_TOKENS
 
 AVERAGE_EVERY_STEPS = 10
 AVERAGE_WEIGHT = 0.02
@@ -27,6 +26,8 @@ class Settings:
     weight_decay: float
     warmup_steps: int
     evaluate_every_s: float
+    validation_tokens: int | None
+    finish_reserve_s: float
     compiled: bool
     seed: int
     max_steps: int | None
@@ -47,7 +48,7 @@ class Trainer:
         self.steps = 0
         self._loss: Callable[[Tensor, Tensor], Tensor] = self._plain_loss
         if settings.compiled:
-            self._loss = torch.compile(self._plain_loss)
+            self._loss = torch.compile(self._plain_loss, dynamic=False)
 
     def first_step(self, windows: Tensor) -> Tensor:
         """Take the first step; where the compiler fails, go on without it."""
@@ -126,16 +127,16 @@ def optimizers(network: Network, settings: Settings) -> list[torch.optim.Optimiz
     return chosen
 
 
-def window_batches(row: Tensor, batch: int, seed: int) -> Iterator[Tensor]:
+def window_batches(row: Tensor, batch: int, context: int, seed: int) -> Iterator[Tensor]:
     """Yield `[batch, context + 1]` windows of `row` for ever.
 
     Each pass over the row cuts it at another offset and takes the windows in another order.
     """
     generator = torch.Generator(device="cpu").manual_seed(seed)
-    reach = torch.arange(CONTEXT_TOKENS + 1, device=row.device)
+    reach = torch.arange(context + 1, device=row.device)
     while True:
-        offset = int(torch.randint(CONTEXT_TOKENS, (1,), generator=generator))
-        starts = torch.arange(offset, len(row) - CONTEXT_TOKENS - 1, CONTEXT_TOKENS)
+        offset = int(torch.randint(context, (1,), generator=generator))
+        starts = torch.arange(offset, len(row) - context - 1, context)
         starts = starts[torch.randperm(len(starts), generator=generator)].to(row.device)
         for begin in range(0, len(starts) - batch + 1, batch):
             yield row[starts[begin : begin + batch, None] + reach].long()

@@ -16,6 +16,7 @@ VOCABULARY_SIZE = 4096
 END_OF_TEXT = "<|endoftext|>"
 END_OF_TEXT_ID = 0
 CONTEXT_TOKENS = 1024
+"""The context of the model where training names no other."""
 ENCODE_TOGETHER = 256
 """Documents encoded in one call: more would only hold memory."""
 
@@ -54,11 +55,16 @@ def encode_documents(tokenizer: Tokenizer, documents: Sequence[str]) -> np.ndarr
 def write_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     """Write `tokenizer.json` and the `tokenizer_config.json` that `transformers` reads."""
     tokenizer.save(str(folder / "tokenizer.json"))
+    write_tokenizer_config(CONTEXT_TOKENS, folder)
+
+
+def write_tokenizer_config(context_tokens: int, folder: Path) -> None:
+    """Write `tokenizer_config.json` for a model with this context."""
     config = {
         "tokenizer_class": "PreTrainedTokenizerFast",
         "bos_token": END_OF_TEXT,
         "eos_token": END_OF_TEXT,
         "clean_up_tokenization_spaces": False,
-        "model_max_length": CONTEXT_TOKENS,
+        "model_max_length": context_tokens,
     }
     (folder / "tokenizer_config.json").write_text(json.dumps(config, indent=2) + "\n")

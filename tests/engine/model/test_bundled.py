@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.model.bundled import FOLDER, HELD_OUT_TEXT
+from prodtop.engine.model.bundled.attention import QUERY_BLOCK, attend_in_blocks
 from prodtop.engine.model.bundled.checkpoint import read_network, write_configs, write_weights
 from prodtop.engine.model.bundled.corpus import (
     clean_characters,
@@ -24,7 +25,6 @@ from prodtop.engine.model.bundled.prepare import load_prepared, prepare
 from prodtop.engine.model.bundled.train import train
 from prodtop.engine.model.bundled.trainer import Settings, window_batches
 from prodtop.engine.model.bundled.vocabulary import (
-    CONTEXT_TOKENS,
     END_OF_TEXT,
     END_OF_TEXT_ID,
     VOCABULARY_SIZE,
@@ -32,10 +32,13 @@ from prodtop.engine.model.bundled.vocabulary import (
 )
 from safetensors import safe_open
 from tokenizers import Tokenizer
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 CPU = torch.device("cpu")
-TINY = Shape(hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, intermediate=48)
+TINY = Shape(
+    hidden=32, layers=2, heads=2, kv_heads=1, head_dim=16, intermediate=48, context_tokens=64
+)
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +61,7 @@ def test_transformers_loads_the_folder_unchanged_and_agrees_with_the_training_ne
     names = {name for name in peer.state_dict() if name != "lm_head.weight"}
     assert names == set(network.state_dict())
     assert type(peer).__name__ == "LlamaForCausalLM"
-    ids = torch.randint(VOCABULARY_SIZE, (2, 200), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(VOCABULARY_SIZE, (2, 150), generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
         torch.testing.assert_close(network(ids), peer(ids).logits, atol=1e-4, rtol=0)
 
@@ -94,7 +97,8 @@ def test_the_model_predicts_unseen_english(network: Network, tokenizer: Tokenize
     """Guessing costs ln 4096 = 8.3 nats a token; the card states what the whole text costs."""
     text = HELD_OUT_TEXT.read_text("utf-8")[:8000]
     row = encode_documents(tokenizer, [text])
-    loss = loss_over(network, row, CONTEXT_TOKENS, CONTEXT_TOKENS)
+    context = network.shape.context_tokens
+    loss = loss_over(network, row, context, context)
     assert loss.per_token < 3.9
     assert loss.bits_per_char(len(text)) < 1.6
 
@@ -214,7 +218,22 @@ def test_books_are_read_compressed_or_not(tmp_path: Path) -> None:
     assert read_books(tmp_path / "books.txt.xz") == ["One.\nMore.", "Two."]
 
 
-# Scoring and training
+# Attention, scoring and training
+
+
+@pytest.mark.parametrize("tokens", [1, 100, QUERY_BLOCK, 2 * QUERY_BLOCK + 44])
+def test_attention_in_blocks_is_causal_grouped_attention(tokens: int) -> None:
+    torch.manual_seed(tokens)
+    query = torch.randn(2, 6, tokens, 16, requires_grad=True)
+    key, value = torch.randn(2, 2, tokens, 16), torch.randn(2, 2, tokens, 16)
+    expected = scaled_dot_product_attention(query, key, value, is_causal=True, enable_gqa=True)
+    mixed = attend_in_blocks(query, key, value)
+    torch.testing.assert_close(mixed, expected)
+    weight = torch.randn_like(mixed)
+    ((wanted,), (slope,)) = (
+        torch.autograd.grad(result, query, weight) for result in (expected, mixed)
+    )
+    torch.testing.assert_close(slope, wanted)
 
 
 @pytest.mark.parametrize("length", [5, 17, 33, 40, 100])
@@ -242,15 +261,16 @@ def test_strided_windows_agree_with_one_long_window() -> None:
 
 
 def test_windows_cover_the_row_in_a_new_order_each_pass() -> None:
-    row = torch.arange(5 * CONTEXT_TOKENS)
-    batches = window_batches(row, 2, seed=7)
+    context = 30
+    row = torch.arange(5 * context)
+    batches = window_batches(row, 2, context, seed=7)
     seen = [next(batches) for _ in range(4)]
     for windows in seen:
-        assert windows.shape == (2, CONTEXT_TOKENS + 1)
+        assert windows.shape == (2, context + 1)
         assert (windows.diff(dim=1) == 1).all()
     first_pass = torch.cat(seen[:2])[:, 0].tolist()
     assert len(set(first_pass)) == 4
-    assert len({start % CONTEXT_TOKENS for start in first_pass}) == 1
+    assert len({start % context for start in first_pass}) == 1
     assert not torch.equal(torch.cat(seen[:2]), torch.cat(seen[2:]))
 
 
@@ -262,9 +282,9 @@ def test_training_learns_a_small_corpus_and_keeps_the_best_weights(
     corpus.mkdir()
     out.mkdir()
     head = "Title: A Tale\n\nAuthor: Nobody\n\n-------\n\n"
-    story = "\n\n".join(f"The cat number {n} sat on the mat and slept." for n in range(2000))
+    story = "\n\n".join(f"The cat number {n} sat on the mat and slept." for n in range(600))
     (corpus / "train.txt.xz").write_bytes(lzma.compress((head + story).encode()))
-    (corpus / "valid.txt").write_text(head + story[:20_000])
+    (corpus / "valid.txt").write_text(head + story[:5000])
     (corpus / "BOOKS.md").write_text("# Books\n\n- Nobody/A Tale\n")
     facts = prepare(corpus, prepared_folder)
     assert (facts.train_books, facts.validation_books) == (1, ("A Tale, by Nobody",))
@@ -272,23 +292,26 @@ def test_training_learns_a_small_corpus_and_keeps_the_best_weights(
     assert len(prepared.train) == facts.train_tokens
 
     write_configs(TINY, out)
-    steps = 25
+    steps = 40
     chosen = Settings(
         minutes=1.0,
-        batch_windows=2,
+        batch_windows=8,
         optimizer=optimizer,
         learning_rate=1e-2,
         embedding_learning_rate=1e-2,
         weight_decay=0.1,
         warmup_steps=2,
         evaluate_every_s=600.0,
+        validation_tokens=1000,
+        finish_reserve_s=1.0,
         compiled=False,
         seed=1,
         max_steps=steps,
     )
     run, best = train(prepared, out, TINY, chosen, time.monotonic())
     assert run.steps == steps
-    assert run.tokens_seen == steps * 2 * CONTEXT_TOKENS
-    kept = loss_over(read_network(out, CPU), prepared.validation, CONTEXT_TOKENS, CONTEXT_TOKENS)
+    assert run.tokens_seen == steps * 8 * TINY.context_tokens
+    context = TINY.context_tokens
+    kept = loss_over(read_network(out, CPU), prepared.validation[:1000], context, context)
     assert kept.per_token == pytest.approx(best.loss, rel=0.02)
     assert kept.per_token < 4.0
