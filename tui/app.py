@@ -39,6 +39,7 @@ class ProdtopApp(App[None]):
 
     CSS_PATH = "app.tcss"
     TITLE = "prodtop"
+    ALLOW_SELECT = False
     DEFAULT_MODE = TABS[0].name
     BINDINGS = [*DEFAULT_KEYMAP.bindings()]
 

@@ -7,6 +7,8 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
+from queue import Queue
+from types import SimpleNamespace
 
 import msgspec
 import pytest
@@ -350,6 +352,23 @@ async def test_out_of_focus_the_screen_rests(opened: Open) -> None:
         await screen.advance([frame(62)], seconds=1.6)
         assert "00:01:02" in screen.line("header")
         assert len(screen.app.monitor.history) == 3
+
+
+async def test_a_terminal_that_lags_behind_is_not_drawn_to(
+    opened: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened([[ready(), frame(60)]]) as screen:
+        queue: Queue[str] = Queue()
+        queue.put("a frame that the terminal has not taken in yet")
+        writer = SimpleNamespace(_writer_thread=SimpleNamespace(_queue=queue))
+        with monkeypatch.context() as patched:
+            patched.setattr(screen.app, "_driver", writer)
+            screen.client.queue(frame(61))
+            screen.app.tick()
+            assert "00:01:00" in screen.line("header")
+            queue.get()
+        await screen.advance()
+        assert "00:01:01" in screen.line("header")
 
 
 async def test_too_small_a_terminal_says_so_and_recovers(opened: Open) -> None:

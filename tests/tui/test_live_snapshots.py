@@ -6,7 +6,6 @@ After a change on purpose: `pytest tests/tui/test_live_snapshots.py --snapshot-u
 import os
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
 from typing import Protocol
 
 import pytest
