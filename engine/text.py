@@ -5,6 +5,9 @@ import unicodedata
 _REMOVED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 """Control, format (bidirectional overrides, zero width), surrogate, private and unassigned."""
 
+_SPACES = frozenset("\t\u2028\u2029")
+"""Tabs, and Unicode's line and paragraph separators, at which programs break lines."""
+
 
 def clean(text: str, *, keep_newlines: bool = False) -> str:
     """Return `text` without control, escape and invisible characters.
@@ -20,6 +23,8 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
 def _clean_character(character: str, keep_newlines: bool) -> str:
     if character == "\n":
         return "\n" if keep_newlines else " "
-    if character in "\t\r":
-        return " " if character == "\t" else ""
+    if character in _SPACES:
+        return " "
+    if character == "\r":
+        return ""
     return "" if unicodedata.category(character) in _REMOVED_CATEGORIES else character

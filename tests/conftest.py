@@ -1,8 +1,13 @@
-"""What holds for every test: prodtop's folders are the test's own, never the user's."""
+"""What holds for every test: prodtop's folders are the test's own, and torch uses one thread."""
 
+import os
+import sys
 from pathlib import Path
 
 import pytest
+
+# Read when torch is imported: its idle threads then wait without taking a core from others.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 
 @pytest.fixture(autouse=True)
@@ -10,3 +15,21 @@ def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Point the XDG folders, which child processes inherit, below the test's folder."""
     for kind in ("CONFIG", "DATA", "STATE"):
         monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / f"xdg-{kind.lower()}"))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Tiny tensors gain nothing from threads. A test that needs no torch does not import it."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole checkpoint folder of a tiny random Llama, with a tokenizer. Not to be written to."""
+    from checkpoints import TinyShape, write_checkpoint, write_tokenizer
+
+    folder = tmp_path_factory.mktemp("tiny-llama")
+    write_checkpoint(folder, TinyShape())
+    write_tokenizer(folder)
+    return folder

@@ -12,7 +12,8 @@ from .weights import MasterWeights, Slot, allocate, checkpoint_slots
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
-_DTYPES = (torch.float32, torch.bfloat16, torch.float16)
+_DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+"""What weights may be stored as, by the names that safetensors gives."""
 
 ProgressCallback = Callable[[float], None]
 
@@ -23,11 +24,11 @@ def load_weights(
     """Read the weights of `config`'s shape from `folder`.
 
     Tensors are streamed one at a time into their place in the fused master copy. Raises
-    `CheckpointError` for a missing, unexpected, misshapen or non-floating tensor, and for a file
-    that is damaged or not safetensors.
+    `CheckpointError` for a missing, unexpected or misshapen tensor, one that is neither fp32, bf16
+    nor fp16, and for a file that is damaged or not safetensors.
     """
     shards = _shards(folder)
-    weights = allocate(config, _stored_dtype(shards[0]))
+    weights = allocate(config, _stored_dtype(shards, config))
     unfilled = dict(checkpoint_slots(weights))
     total = len(unfilled)
     for shard in shards:
@@ -48,13 +49,13 @@ def _shards(folder: Path) -> list[Path]:
     index = folder / INDEX_NAME
     if index.is_file():
         table = read_json(index).get("weight_map")
-        if not isinstance(table, dict):
+        if not isinstance(table, dict) or not table:
             raise CheckpointError(f"{index}: has no `weight_map`")
-        paths = [folder / name for name in sorted({str(name) for name in table.values()})]
-        outside = [path for path in paths if path.parent != folder]
-        if outside:
-            raise CheckpointError(f"{index}: names a file outside its folder: {outside[0].name!r}")
-        return paths
+        names = sorted({str(name) for name in table.values()})
+        for name in names:
+            if (folder / name).parent != folder or name == "..":
+                raise CheckpointError(f"{index}: names a file outside its folder: {name!r}")
+        return [folder / name for name in names]
     if (folder / SINGLE_NAME).is_file():
         return [folder / SINGLE_NAME]
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")):
@@ -62,17 +63,22 @@ def _shards(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: has no {SINGLE_NAME}")
 
 
-def _stored_dtype(shard: Path) -> torch.dtype:
-    """The dtype of the master copy: that of the shard's first tensor."""
-    try:
-        with safe_open(shard, framework="pt") as file:
-            name = next(iter(file.keys()), None)
-            dtype: torch.dtype | None = None if name is None else file.get_tensor(name).dtype
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
-    if dtype is None or dtype not in _DTYPES:
-        raise CheckpointError(f"{shard}: weights of type {dtype} are not supported")
-    return dtype
+def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
+    """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
+    found: set[torch.dtype] = set()
+    for shard in shards:
+        try:
+            with safe_open(shard, framework="pt") as file:
+                stored = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
+        except (OSError, SafetensorError) as error:
+            raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
+        for name, kind in stored.items():
+            if _is_derived(name, config):
+                continue
+            if kind not in _DTYPES:
+                raise CheckpointError(f"{shard}: {name!r} is of type {kind}, which is no weight's")
+            found.add(_DTYPES[kind])
+    return found.pop() if len(found) == 1 else torch.float32
 
 
 def _read_shard(
@@ -106,5 +112,3 @@ def _check(tensor: torch.Tensor, slot: Slot, name: str, shard: Path) -> None:
             f"{shard}: {name!r} has shape {list(tensor.shape)}, config.json asks for "
             f"{list(slot.shape)}"
         )
-    if not tensor.is_floating_point():
-        raise CheckpointError(f"{shard}: {name!r} is {tensor.dtype}, not floating point")

@@ -5,7 +5,6 @@ here, not a class of its own.
 """
 
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 from ..errors import CheckpointError
 
 SUPPORTED_ARCHITECTURES = frozenset({"LlamaForCausalLM"})
+_LARGEST_NUMBER = 2.0**53
+"""Up to here every integer is exact as a float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +92,8 @@ class _Fields:
             value = default
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise CheckpointError(f"{self._source}: `{name}` must be a number, found {value!r}")
-        if not math.isfinite(value):
-            raise CheckpointError(f"{self._source}: `{name}` must be finite")
+        if not abs(value) < _LARGEST_NUMBER:
+            raise CheckpointError(f"{self._source}: `{name}` is too large or not finite")
         return float(value)
 
     def count(self, name: str, default: int | None = None) -> int:
@@ -102,7 +103,14 @@ class _Fields:
         return int(value)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        return bool(self._values.get(name, default))
+        value = self._values.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise CheckpointError(
+                f"{self._source}: `{name}` must be true or false, found {value!r}"
+            )
+        return value
 
     def table(self, name: str) -> Mapping[str, object]:
         value = self._values.get(name) or {}
@@ -120,7 +128,8 @@ def read_json(path: Path) -> dict[str, object]:
         value = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} has no {path.name}: not a model folder") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+    # Beside malformed text: numbers of too many digits, and lists nested too deeply.
+    except (OSError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
@@ -147,6 +156,11 @@ def parse_config(values: Mapping[str, object], source: str) -> ModelConfig:
     kv_heads = fields.count("num_key_value_heads", heads)
     if heads % kv_heads:
         raise CheckpointError(f"{source}: {heads} heads cannot share {kv_heads} key-value heads")
+    head_dim = fields.count("head_dim", hidden // heads)
+    if head_dim % 2:
+        raise CheckpointError(
+            f"{source}: `head_dim` is {head_dim}; rotary positions need an even one"
+        )
     theta, scaling = _rope(fields, source)
     return ModelConfig(
         vocabulary=fields.count("vocab_size"),
@@ -155,7 +169,7 @@ def parse_config(values: Mapping[str, object], source: str) -> ModelConfig:
         layers=fields.count("num_hidden_layers"),
         heads=heads,
         kv_heads=kv_heads,
-        head_dim=fields.count("head_dim", hidden // heads),
+        head_dim=head_dim,
         context_tokens=fields.count("max_position_embeddings", 2048),
         rms_norm_eps=fields.number("rms_norm_eps", 1e-6),
         rope_theta=theta,

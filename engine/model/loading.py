@@ -42,7 +42,7 @@ def load_model(
     `CheckpointError` for a folder that cannot be loaded.
     """
     folder, config = _locate(model)
-    name = clean(model if model in PRESETS or model == BUNDLED_MODEL else Path(model).stem)
+    name = clean(_display_name(model, folder))
     if load_format == "dummy":
         return LoadedModel(name, dummy_weights(config, torch.bfloat16), _stand_in(config))
     if folder is None:
@@ -69,6 +69,13 @@ def _locate(model: str) -> tuple[Path | None, ModelConfig]:
     raise BadInputError(
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json or one of {known}"
     )
+
+
+def _display_name(model: str, folder: Path | None) -> str:
+    if model == BUNDLED_MODEL or (folder is None and model in PRESETS):
+        return model
+    # Only a file has a suffix: the `.1-8b` of a folder is part of its name.
+    return Path(model).stem if folder is None else folder.resolve().name
 
 
 def _stand_in(config: ModelConfig) -> Tokenizer:

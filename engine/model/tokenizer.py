@@ -17,6 +17,10 @@ class TextStream(Protocol):
         """The text that became complete with this token; empty while a character is not."""
         ...
 
+    def flush(self) -> str:
+        """What is left when the tokens end within a character: replacement characters."""
+        ...
+
 
 class Tokenizer(Protocol):
     """What the engine asks of a tokenizer. Text that it returns is clean of control characters."""
@@ -34,6 +38,8 @@ class CheckpointTokenizer:
     """
 
     def __init__(self, path: Path, vocabulary: int) -> None:
+        if not path.is_file():
+            raise CheckpointError(f"{path.parent} has no {path.name}")
         try:
             self._tokenizer = FastTokenizer.from_file(str(path))
         # The library raises a bare Exception for every malformed file.
@@ -62,9 +68,19 @@ class _CheckpointStream:
     def __init__(self, tokenizer: FastTokenizer) -> None:
         self._tokenizer = tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
+        self._token_ids: list[int] = []
+        self._shown = 0
 
     def push(self, token_id: int) -> str:
-        return clean(self._stream.step(self._tokenizer, token_id) or "", keep_newlines=True)
+        self._token_ids.append(token_id)
+        piece = self._stream.step(self._tokenizer, token_id) or ""
+        self._shown += len(piece)
+        return clean(piece, keep_newlines=True)
+
+    def flush(self) -> str:
+        whole: str = self._tokenizer.decode(self._token_ids, skip_special_tokens=True)
+        rest, self._shown = whole[self._shown :], len(whole)
+        return clean(rest, keep_newlines=True)
 
 
 class NumberTokenizer:
@@ -90,6 +106,9 @@ class NumberTokenizer:
 class _NumberStream:
     def push(self, token_id: int) -> str:
         return _number(token_id)
+
+    def flush(self) -> str:
+        return ""
 
 
 def _number(token_id: int) -> str:

@@ -23,6 +23,8 @@ from .quantize import pack_nibbles, quantize_fp8, quantize_int4, quantize_int8
 INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
 """torch's CPU int4 kernel needs output features in multiples of this."""
+_CPU_INT8_COLUMNS = 32
+"""torch's CPU int8 kernel reads inputs by whole vectors, past the end of rows of other lengths."""
 
 _BASE_DTYPES: dict[PrecisionName, torch.dtype] = {
     PrecisionName.FP32: torch.float32,
@@ -105,9 +107,10 @@ def _pack_fp16(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
 
 
 def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    quantized = quantize_int8(weight)
-    layer = CpuInt8Linear if weight.device.type == "cpu" else Int8Linear
-    return layer(quantized.q, quantized.scale.to(dtype), bias)
+    quantized = quantize_int8(weight, dtype)
+    packed = weight.device.type == "cpu" and weight.shape[1] % _CPU_INT8_COLUMNS == 0
+    layer = CpuInt8Linear if packed else Int8Linear
+    return layer(quantized.q, quantized.scale, bias)
 
 
 def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Int8Weight:
-    """`W ≈ q · scale`: `q` int8 `[out, in]`, `scale` fp32 `[out]`."""
+    """`W ≈ q · scale`: `q` int8 `[out, in]`, `scale` `[out]` in its storage dtype."""
 
     q: Tensor
     scale: Tensor
@@ -38,11 +38,15 @@ class Fp8Weight:
     scale: Tensor
 
 
-def quantize_int8(weight: Tensor) -> Int8Weight:
-    """Symmetric rounding with one scale a row, from the row's largest magnitude."""
+def quantize_int8(weight: Tensor, storage: torch.dtype) -> Int8Weight:
+    """Symmetric rounding with one scale a row, from the row's largest magnitude.
+
+    The scale is first rounded to `storage`, the dtype in which it will be kept, so that the
+    rounding of `q` makes up for it.
+    """
     wide = weight.float()
-    scale = (wide.abs().amax(dim=1) / 127.0).clamp_(min=1e-12)
-    q = (wide / scale.unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
+    scale = (wide.abs().amax(dim=1) / 127.0).clamp_(min=1e-12).to(storage)
+    q = (wide / scale.float().unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
     return Int8Weight(q, scale)
 
 

@@ -25,7 +25,7 @@ class Delivery:
 
     @property
     def held(self) -> bool:
-        """Tokens were generated, and none of their text was delivered yet."""
+        """Text is kept back until the request ends."""
         return not self._streams and not self._request.done
 
     def push(self, now_s: float) -> bool:
@@ -57,7 +57,8 @@ class Delivery:
             tokens = self._request.output_tokens
             whole = self._tokenizer.decode(tokens[:-1] if self._stopped_by_token() else tokens)
         else:
-            whole = "".join(self._pieces) + self._filter.flush()
+            rest = self._filter.push(self._decoder.flush()).text + self._filter.flush()
+            whole = "".join(self._pieces) + rest
         if self._request.first_byte_at_s is None:
             self._request.first_byte_at_s = now_s
         self.text = whole

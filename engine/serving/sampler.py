@@ -17,7 +17,9 @@ _GOLDEN = 0x9E3779B97F4A7C15
 _MIX_1 = 0xBF58476D1CE4E5B9
 _MIX_2 = 0x94D049BB133111EB
 _WORD = 1 << 64
-_MANTISSA_BITS = 24
+_UNIFORM_BITS = 23
+"""So many that `n + 0.5` is exact in fp32: one more, and the largest would round to a uniform of 1,
+whose noise is infinite, and chooses a token of any probability."""
 _CANDIDATES = 256
 
 
@@ -66,7 +68,8 @@ def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:
         return (scaled + gumbel_noise(batch.keys, tokens)).argmax(dim=-1)
     # The tokens that top-k and top-p leave nearly always lie within the largest few hundred, which
     # are cheaper to find than a full sort; where they do not, all are sorted.
-    for candidates in (min(_CANDIDATES, vocabulary), vocabulary):
+    few = min(max(_CANDIDATES, int(batch.top_k.max())), vocabulary)
+    for candidates in (few, vocabulary):
         values, tokens = scaled.topk(candidates, dim=-1)
         kept = _kept(scaled, values, batch)
         if candidates == vocabulary or not bool(kept[:, -1].any()):
@@ -79,18 +82,20 @@ def _kept(scaled: Tensor, values: Tensor, batch: SamplingBatch) -> Tensor:
     """Which of the candidates `values` (largest first) top-k, then top-p leave.
 
     Top-p keeps the smallest set whose probabilities reach it (Holtzman et al. 2020), among what
-    top-k left.
+    top-k left. Tokens as likely as the last one kept stay too (16-bit logits are often equal), so
+    that the choice does not hang on how a sort happens to order them.
     """
     vocabulary = scaled.shape[1]
     limit = torch.where(batch.top_k > 0, batch.top_k, vocabulary).unsqueeze(1)
-    within = torch.arange(values.shape[1], device=values.device) < limit
+    edge = values.gather(1, limit.clamp(max=values.shape[1]) - 1)
+    within = values >= edge
     top_k_total = values.masked_fill(~within, float("-inf")).logsumexp(dim=-1, keepdim=True)
     total = torch.where(limit < vocabulary, top_k_total, scaled.logsumexp(dim=-1, keepdim=True))
     probabilities = (values - total).exp()
     before = probabilities.cumsum(dim=-1) - probabilities
     kept = within & ((before < batch.top_p.unsqueeze(1)) | (batch.top_p.unsqueeze(1) >= 1))
     kept[:, 0] = True
-    return kept
+    return values >= values.gather(1, kept.sum(dim=-1, keepdim=True) - 1)
 
 
 def gumbel_noise(keys: Tensor, tokens: Tensor) -> Tensor:
@@ -99,8 +104,8 @@ def gumbel_noise(keys: Tensor, tokens: Tensor) -> Tensor:
     `tokens` is `[tokens]`, the same ids for every key, or `[keys, tokens]`.
     """
     words = _mix(keys.unsqueeze(1) + tokens * _signed(_GOLDEN))
-    high = (words >> (64 - _MANTISSA_BITS)) & ((1 << _MANTISSA_BITS) - 1)
-    uniform = (high.float() + 0.5) / (1 << _MANTISSA_BITS)
+    high = _shift_right(words, 64 - _UNIFORM_BITS)
+    uniform = (high.float() + 0.5) / (1 << _UNIFORM_BITS)
     return uniform.log_().neg_().log_().neg_()
 
 
