@@ -123,7 +123,7 @@ class ProdtopApp(App[None]):
     def _least_interval_s(self) -> float:
         if not self._in_focus:
             return UNFOCUSED_INTERVAL_S
-        if self._changed and not self.monitor.paused:
+        if self._changed and not self.monitor.playhead.frozen:
             return 0.0
         return QUIET_INTERVAL_S
 
@@ -158,7 +158,7 @@ class ProdtopApp(App[None]):
             now_s=monitor.wall_s(),
             end_s=monitor.chart_end_s(),
             span_s=monitor.span_s,
-            cursor_s=monitor.cursor_s,
+            cursor_s=monitor.playhead.cursor_s,
         )
 
     # Actions: what the keys of the keymap call
@@ -180,15 +180,15 @@ class ProdtopApp(App[None]):
         self.draw()
 
     def action_pause(self) -> None:
-        self.monitor.toggle_pause()
+        self.monitor.playhead.toggle()
         self.draw()
 
     def action_live(self) -> None:
-        self.monitor.go_live()
+        self.monitor.playhead.go_live()
         self.draw()
 
     def action_scrub(self, steps: int) -> None:
-        self.monitor.scrub(steps * self._scrub_step_s())
+        self.monitor.playhead.scrub(steps * self._scrub_step_s())
         self.draw()
 
     def _scrub_step_s(self) -> float:
@@ -198,7 +198,7 @@ class ProdtopApp(App[None]):
         return max((step for step in steps if step), default=1.0)
 
     def action_scrub_to(self, end: str) -> None:
-        self.monitor.scrub_to(end)
+        self.monitor.playhead.scrub_to(end)
         self.draw()
 
     def action_window(self) -> None:

@@ -3,10 +3,9 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
-import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..engine.client import EngineClient
 from ..engine.protocol import (
@@ -37,9 +36,10 @@ from .actions import (
     step_precision,
 )
 from .config import Config
-from .history import History, Kept, Mark
+from .history import History, Mark
 from .intake import clean_report
 from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event
+from .playhead import Playhead
 from .views.events import died_text
 
 MAX_LOG_LINES = 500
@@ -48,14 +48,6 @@ SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
 """A wish that had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Paused:
-    """The display stands still: the history's end when it was frozen, and where the cursor is."""
-
-    end_s: float
-    cursor_s: float
 
 
 class Monitor:
@@ -74,6 +66,7 @@ class Monitor:
     ) -> None:
         self.config = config or Config()
         self.history = History()
+        self.playhead = Playhead(self.history)
         self.versions: dict[str, str] = {}
         self.fault: Fault | None = None
         """The fatal one, once there is one: the screen is to close."""
@@ -90,8 +83,6 @@ class Monitor:
         self._pending_since_s = 0.0
         self._log: list[LogLine] = []
         self._finished: list[tuple[float, FinishedRequest]] = []
-        self._paused: Paused | None = None
-        self._shown_then: Kept | None = None
 
     # Reports
 
@@ -187,10 +178,6 @@ class Monitor:
         return time.time() if self._wall_offset_s is None else now + self._wall_offset_s
 
     @property
-    def paused(self) -> bool:
-        return self._paused is not None
-
-    @property
     def window(self) -> Window:
         return self._window
 
@@ -200,18 +187,8 @@ class Monitor:
         return WINDOW_SECONDS[self._window]
 
     def chart_end_s(self) -> float:
-        """The right end of the charts: now; while paused, when it was frozen, unless the cursor
-        has walked out at the left: then the charts follow it."""
-        if self._paused is None:
-            return self.wall_s()
-        start_s = self._paused.end_s - self.span_s
-        if self._paused.cursor_s >= start_s:
-            return self._paused.end_s
-        return min(self._paused.end_s, self._paused.cursor_s + self.span_s / 2)
-
-    @property
-    def cursor_s(self) -> float | None:
-        return self._paused.cursor_s if self._paused else None
+        """The right end of the charts."""
+        return self.playhead.chart_end_s(self.wall_s(), self.span_s)
 
     def moment(self) -> Moment:
         """What the panels show: the newest figures, or those under the cursor."""
@@ -234,19 +211,20 @@ class Monitor:
             joules_per_token=self._joules_per_token(wall_s),
             recent=self._finished_by(wall_s),
         )
-        return live if self._paused is None else self._moment_then(live, self._paused)
+        cursor_s = self.playhead.cursor_s
+        return live if cursor_s is None else self._moment_then(live, cursor_s)
 
-    def _moment_then(self, live: Moment, paused: Paused) -> Moment:
-        then = self._shown_then
+    def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
+        then = self.playhead.then
         return replace(
             live,
-            wall_s=paused.cursor_s,
+            wall_s=cursor_s,
             frame=then.frame if then else None,
             host=then.host if then else None,
-            behind_s=max(0.0, live.wall_s - paused.cursor_s),
-            log=tuple(entry for entry in self._log if entry.wall_s <= paused.cursor_s),
-            joules_per_token=self._joules_per_token(paused.cursor_s),
-            recent=self._finished_by(paused.cursor_s),
+            behind_s=max(0.0, live.wall_s - cursor_s),
+            log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
+            joules_per_token=self._joules_per_token(cursor_s),
+            recent=self._finished_by(cursor_s),
         )
 
     def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
@@ -298,43 +276,6 @@ class Monitor:
     def say(self, text: str, *, fault: bool = False) -> None:
         """Put a line of the screen's own into the event log."""
         self._say(text, "fault" if fault else "info")
-
-    # Pause
-
-    def toggle_pause(self) -> None:
-        if self._paused is None:
-            self.pause()
-        else:
-            self.go_live()
-
-    def pause(self) -> None:
-        """Freeze the display at the newest moment; nothing happens before there is one."""
-        newest_s = self.history.newest_s
-        if newest_s is not None and self._paused is None:
-            self._paused = Paused(newest_s, newest_s)
-            self._shown_then = self.history.at(newest_s)
-
-    def go_live(self) -> None:
-        self._paused = self._shown_then = None
-
-    def scrub(self, seconds: float) -> None:
-        """Walk the cursor along the history, freezing the display first if it is live."""
-        self.pause()
-        if self._paused is not None:
-            self._stand_at(self._paused.cursor_s + seconds)
-
-    def scrub_to(self, end: str) -> None:
-        """To the `start` or the `end` of the history."""
-        self.pause()
-        self._stand_at(-math.inf if end == "start" else math.inf)
-
-    def _stand_at(self, cursor_s: float) -> None:
-        oldest_s = self.history.oldest_s
-        if self._paused is None or oldest_s is None:
-            return
-        within_s = min(max(cursor_s, oldest_s), self._paused.end_s)
-        self._paused = replace(self._paused, cursor_s=within_s)
-        self._shown_then = self.history.at(within_s)
 
     def close(self) -> None:
         self._client.close()

@@ -162,7 +162,7 @@ async def test_space_freezes_and_the_arrows_walk(opened: Open) -> None:
         assert moment.frame.uptime_s < 20
         assert moment.frame.strategy.value in screen.line("header")
         await screen.press("right", "home")
-        assert screen.app.monitor.cursor_s == EPOCH_S
+        assert screen.app.monitor.playhead.cursor_s == EPOCH_S
         await screen.press("end", "escape")
         assert "LIVE" in screen.line("header")
 
@@ -171,7 +171,7 @@ async def test_left_freezes_a_live_display(opened: Open) -> None:
     async with opened(play(30)) as screen:
         await screen.press("left")
         assert "PAUSED" in screen.line("header")
-        assert (screen.app.monitor.cursor_s or 0) < EPOCH_S + 30
+        assert (screen.app.monitor.playhead.cursor_s or 0) < EPOCH_S + 30
 
 
 async def test_w_walks_the_windows(opened: Open) -> None:

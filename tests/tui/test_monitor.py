@@ -208,7 +208,7 @@ def test_pause_holds_a_moment_while_collection_goes_on(
     monitor: Monitor, client: ScriptedClient, clock: Clock, played: Callable[[float], None]
 ) -> None:
     played(10)
-    monitor.toggle_pause()
+    monitor.playhead.toggle()
     held = monitor.moment()
     before = len(monitor.history)
     client.queue(frame(12), host(12))
@@ -217,7 +217,7 @@ def test_pause_holds_a_moment_while_collection_goes_on(
     assert monitor.moment().frame == held.frame
     assert len(monitor.history) == before + 1
     assert monitor.moment().behind_s == pytest.approx(2.0)
-    monitor.toggle_pause()
+    monitor.playhead.toggle()
     assert monitor.moment().frame == frame(12)
     assert monitor.moment().behind_s is None
 
@@ -226,14 +226,14 @@ def test_the_cursor_walks_back_and_everything_shows_that_moment(
     monitor: Monitor, played: Callable[[float], None]
 ) -> None:
     played(20)
-    monitor.scrub(-15)
+    monitor.playhead.scrub(-15)
     moment = monitor.moment()
     assert moment.frame is not None
     assert moment.frame.uptime_s == 5.0
     assert moment.frame.strategy is StrategyName.SINGLE
     assert moment.host == host(5)
     assert moment.log == tuple(entry for entry in moment.log if entry.wall_s <= EPOCH_S + 5)
-    monitor.scrub_to("end")
+    monitor.playhead.scrub_to("end")
     moment = monitor.moment()
     assert moment.frame is not None
     assert moment.frame.uptime_s == 20.0
@@ -243,10 +243,10 @@ def test_the_cursor_stays_within_the_history(
     monitor: Monitor, played: Callable[[float], None]
 ) -> None:
     played(5)
-    monitor.scrub(-1e9)
-    assert monitor.cursor_s == EPOCH_S
-    monitor.scrub(1e9)
-    assert monitor.cursor_s == EPOCH_S + 5
+    monitor.playhead.scrub(-1e9)
+    assert monitor.playhead.cursor_s == EPOCH_S
+    monitor.playhead.scrub(1e9)
+    assert monitor.playhead.cursor_s == EPOCH_S + 5
 
 
 def test_charts_follow_a_cursor_that_leaves_them(
@@ -254,16 +254,16 @@ def test_charts_follow_a_cursor_that_leaves_them(
 ) -> None:
     played(60)
     monitor.set_window(Window.S10)
-    monitor.pause()
+    monitor.playhead.freeze()
     assert monitor.chart_end_s() == EPOCH_S + 60
-    monitor.scrub(-40)
+    monitor.playhead.scrub(-40)
     assert monitor.chart_end_s() - 10 < EPOCH_S + 20 < monitor.chart_end_s()
 
 
 def test_there_is_nothing_to_pause_before_the_first_figures(monitor: Monitor) -> None:
-    monitor.toggle_pause()
-    monitor.scrub_to("start")
-    assert not monitor.paused
+    monitor.playhead.toggle()
+    monitor.playhead.scrub_to("start")
+    assert not monitor.playhead.frozen
 
 
 def test_energy_per_token_comes_from_both_counters(
