@@ -1,0 +1,133 @@
+"""The engine under random traffic: any order of requests, aborts and switches of both kinds."""
+
+from pathlib import Path
+
+import pytest
+from engine_harness import CPU_PRECISIONS, CheckedEngine, model_of
+from greedy_oracle import Case, GreedyOracle
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from prodtop.engine.model.loading import LoadedModel
+from prodtop.engine.protocol import PrecisionName, StrategyName
+from prodtop.engine.serving.engine import EngineSettings
+from prodtop.engine.serving.request import Request, Sampling, Status
+
+LENGTHS = [(1, 12), (4, 5), (16, 20), (33, 9), (45, 14), (60, 25)]
+LONGEST_BLOCKS = 6
+
+
+class EngineTraffic(RuleBasedStateMachine):
+    """`CheckedEngine` accounts for every request after each change; `teardown` sees to the end of
+    all, and compares what only fp32 wrote with what transformers says."""
+
+    model: LoadedModel
+    cases: list[Case]
+
+    @initialize(
+        name=st.sampled_from(StrategyName),
+        max_seqs=st.integers(1, 5),
+        spare_budget=st.integers(0, 40),
+        spare_blocks=st.integers(0, 20),
+    )
+    def start(
+        self, name: StrategyName, max_seqs: int, spare_budget: int, spare_blocks: int
+    ) -> None:
+        limits = EngineSettings(
+            max_seqs=max_seqs,
+            token_budget=max_seqs + spare_budget,
+            kv_blocks=LONGEST_BLOCKS + spare_blocks,
+            context_tokens=256,
+        )
+        self.served = CheckedEngine(self.model, name, settings=limits)
+        self.greedy: list[tuple[Request, Case]] = []
+        self.all: list[Request] = []
+        self.mixed: set[int] = set()
+        """Requests that another precision than fp32 had, or may have had, a hand in."""
+
+    @rule(picks=st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, max_size=4))
+    def ask(self, picks: list[int]) -> None:
+        for pick in picks:
+            case = self.cases[pick]
+            request = self.served.ask(case.prompt, case.max_tokens, ignore_eos=True)
+            self.greedy.append((request, case))
+            self.all.append(request)
+            if self.served.engine.precision is not PrecisionName.FP32:
+                self.mixed.add(request.request_id)
+
+    @rule(pick=st.integers(0, len(LENGTHS) - 1), seed=st.sampled_from([None, 1, 2]))
+    def ask_for_a_sample(self, pick: int, seed: int | None) -> None:
+        case = self.cases[pick]
+        sampling = Sampling(temperature=1.0, top_p=0.9, seed=seed)
+        self.all.append(self.served.ask(case.prompt, case.max_tokens, sampling=sampling))
+
+    @rule(steps=st.integers(1, 10))
+    def serve(self, steps: int) -> None:
+        for _ in range(steps):
+            self.served.step()
+
+    @rule(seconds=st.sampled_from([0.1, 0.3]))
+    def pass_time(self, seconds: float) -> None:
+        self.served.clock.now_s += seconds
+
+    @precondition(lambda self: self.all)
+    @rule(data=st.data())
+    def abort(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(self.all[-6:]))
+        was_done = request.done
+        self.served.engine.abort(request.request_id)
+        self.served.check()
+        assert was_done or request.status is Status.ABORTED
+
+    @rule(name=st.sampled_from(StrategyName))
+    def switch_strategy(self, name: StrategyName) -> None:
+        self.served.engine.set_strategy(name)
+        self.served.check()
+
+    @rule(name=st.sampled_from([PrecisionName.FP32, *CPU_PRECISIONS]))
+    def switch_precision(self, name: PrecisionName) -> None:
+        self.served.engine.set_precision(name)
+        self.served.check()
+        assert self.served.engine.blocks.counts().running == 0
+        if name is not PrecisionName.FP32:
+            self.mixed |= set(self.served.engine.deliveries)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "served"):
+            return
+        self.served.drain()
+        assert set(self.served.completions) == {request.request_id for request in self.all}
+        accounting = self.served.engine.metrics.accounting()
+        assert accounting.submitted == len(self.all)
+        assert accounting.failed == sum(r.status is Status.ABORTED for r in self.all)
+        for request, case in self.greedy:
+            if request.status is Status.FINISHED:
+                assert request.num_output_tokens == case.max_tokens
+                if request.request_id not in self.mixed:
+                    assert tuple(request.output_tokens) == case.output
+
+
+@pytest.fixture(scope="module")
+def cases(tiny_folder: Path) -> list[Case]:
+    return GreedyOracle(tiny_folder).cases(LENGTHS, shared_prefix=20, seed=9)
+
+
+def test_no_order_of_events_loses_a_request_or_changes_an_output(
+    tiny_folder: Path, cases: list[Case]
+) -> None:
+    machine = type("Traffic", (EngineTraffic,), {"model": model_of(tiny_folder), "cases": cases})
+    run_state_machine_as_test(
+        machine,
+        settings=settings(
+            max_examples=40,
+            stateful_step_count=25,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
