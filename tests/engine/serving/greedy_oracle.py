@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import AutoModelForCausalLM
+from transformers import LlamaForCausalLM
+from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 CLEAR_MARGIN = 1e-2
 """Where the two best logits are closer than this, rounding may decide between them."""
@@ -27,7 +28,7 @@ class GreedyOracle:
     """A checkpoint folder under transformers, in fp32."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self._model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     @property
     def vocabulary(self) -> int:
@@ -40,7 +41,7 @@ class GreedyOracle:
         """The greedy output; `None` where a choice in it is too close to call."""
         tokens = torch.tensor([list(prompt)])
         with torch.inference_mode():
-            generated = self._model.generate(
+            generated = self._model.generate(  # type: ignore[misc]  # its own mixin's types
                 tokens,
                 attention_mask=torch.ones_like(tokens),
                 max_new_tokens=max_tokens,
@@ -50,6 +51,8 @@ class GreedyOracle:
                 output_logits=True,
                 return_dict_in_generate=True,
             )
+        assert isinstance(generated, GenerateDecoderOnlyOutput)
+        assert generated.logits is not None
         best = torch.stack([logits[0] for logits in generated.logits]).topk(2).values
         if float((best[:, 0] - best[:, 1]).min()) < CLEAR_MARGIN:
             return None
