@@ -13,8 +13,13 @@ ROWS_WITH_TEXT = 7
 """From this height on there is a line of figures below the chart."""
 
 
+ROWS_WITH_ALL_KINDS = 9
+"""Below this height only generated tokens are drawn: prompt tokens are several times as many, and
+would press them flat."""
+
+
 class ThroughputPanel(FiguresPanel):
-    """Decode as an area, prefill and cached tokens as lines."""
+    """Decode as an area; prefill and cached tokens as lines where there is room."""
 
     chart_settings = Settings(empty="no tokens yet")
     chart_first = True
@@ -26,8 +31,11 @@ class ThroughputPanel(FiguresPanel):
         return len(view.lines) if height >= ROWS_WITH_TEXT else 0
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
+        decode = timeline.curve("decode_tok_s", "decode", stroke=Stroke.AREA)
+        if self.size.height < ROWS_WITH_ALL_KINDS:
+            return (decode,)
         return (
-            timeline.curve("decode_tok_s", "decode", stroke=Stroke.AREA),
+            decode,
             timeline.curve("prefill_tok_s", "prefill"),
             timeline.curve("cached_tok_s", "cached"),
         )
