@@ -1,5 +1,6 @@
 """From the name that a user gives to a model ready to be packed: where it is, and what it needs."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -58,8 +59,11 @@ def _locate(model: str) -> tuple[Path | None, ModelConfig]:
     """The folder with the weights, if there is one, and the shape."""
     if model == BUNDLED_MODEL:
         return BUNDLED_FOLDER, load_config(BUNDLED_FOLDER / CONFIG_NAME)
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = Path(model)
+    # `~name` of nobody here is no home, and then no folder either.
+    with suppress(RuntimeError):
+        path = path.expanduser()
+    if model and path.is_dir():
         return path, load_config(path / CONFIG_NAME)
     if path.suffix == ".json" and path.is_file():
         return None, load_config(path)

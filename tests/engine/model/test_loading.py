@@ -1,0 +1,94 @@
+"""From the name that a user gives to a model: folders, shapes and what is neither."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from prodtop.engine.errors import BadInputError, CheckpointError
+from prodtop.engine.model.loading import load_model
+from prodtop.engine.model.tokenizer import CheckpointTokenizer, NumberTokenizer
+
+
+@pytest.fixture
+def folder(tmp_path: Path, tiny_folder: Path) -> Path:
+    """A model folder whose name has dots, as those of published models do."""
+    return shutil.copytree(tiny_folder, tmp_path / "Tiny-3.1-8B.v2")
+
+
+def test_a_folder_is_loaded_with_its_tokenizer(folder: Path) -> None:
+    fractions: list[float] = []
+    model = load_model(str(folder), on_progress=fractions.append)
+    assert model.config.layers == 2
+    assert model.master.dtype is torch.float32
+    assert isinstance(model.tokenizer, CheckpointTokenizer)
+    assert fractions[-1] == 1.0
+
+
+def test_a_folder_is_called_by_its_whole_name(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert load_model(str(folder)).name == "Tiny-3.1-8B.v2"
+    assert load_model(f"{folder}{os.sep}").name == "Tiny-3.1-8B.v2"
+    monkeypatch.chdir(folder)
+    assert load_model(".").name == "Tiny-3.1-8B.v2"
+
+
+def test_a_home_folder_is_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder.parent))
+    assert load_model(f"~/{folder.name}").name == folder.name
+
+
+def test_control_characters_of_a_name_are_not_shown(tmp_path: Path, tiny_folder: Path) -> None:
+    path = shutil.copytree(tiny_folder, tmp_path / "ti\x1b[2Jny")
+    assert load_model(str(path)).name == "ti[2Jny"
+
+
+def test_a_shape_file_gives_random_weights_when_asked(folder: Path) -> None:
+    path = folder / "shape.json"
+    (folder / "config.json").rename(path)
+    model = load_model(str(path), "dummy")
+    assert model.name == "shape"
+    assert model.master.dtype is torch.bfloat16
+    assert isinstance(model.tokenizer, NumberTokenizer)
+    assert all(token < model.config.vocabulary for token in model.tokenizer.encode("a prompt"))
+
+
+def test_dummy_weights_of_a_folder_need_its_config_alone(folder: Path) -> None:
+    (folder / "model.safetensors").unlink()
+    (folder / "tokenizer.json").unlink()
+    assert isinstance(load_model(str(folder), "dummy").tokenizer, NumberTokenizer)
+
+
+def test_a_shape_has_no_weights_of_its_own(folder: Path) -> None:
+    for shape in ("llama-3.1-8b", str(folder / "config.json")):
+        with pytest.raises(BadInputError, match="--load-format dummy"):
+            load_model(shape)
+
+
+@pytest.mark.parametrize(
+    "name", ["llama-9000b", "", "no/such/folder", "config.json", "~nobody-here/model"]
+)
+def test_an_unknown_name_is_answered_with_those_that_are_known(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BadInputError) as caught:
+        load_model(name)
+    line = str(caught.value)
+    assert "bundled, llama-3.1-8b" in line
+    assert "\n" not in line
+    assert caught.value.exit_code == 2
+
+
+def test_a_folder_without_a_tokenizer_is_named_before_its_weights_are_read(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "model.safetensors").write_bytes(b"damaged")
+    with pytest.raises(CheckpointError, match=r"has no tokenizer\.json"):
+        load_model(str(folder))
+
+
+def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="not a model folder"):
+        load_model(str(tmp_path))
