@@ -11,6 +11,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from .axis import Axis
 from .timebase import Floats, TimeBase
 
 DOTS_WIDE = 2
@@ -31,10 +32,9 @@ class Stroke(StrEnum):
     AREA = "area"
 
 
-def heights(levels: Floats, low: float, high: float, dots: int) -> NDArray[np.int64]:
+def dot_rows(levels: Floats, axis: Axis, dots: int) -> NDArray[np.int64]:
     """The dot row of each level, 0 at the bottom, clamped to the raster; -1 for NaN."""
-    span = high - low if high > low else 1.0
-    scaled = np.rint((levels - low) / span * (dots - 1))
+    scaled = np.rint(axis.heights(levels) * (dots - 1))
     return np.where(np.isnan(levels), -1, np.clip(np.nan_to_num(scaled), 0, dots - 1)).astype(
         np.int64
     )
@@ -64,12 +64,11 @@ def rasterize(
     traces: Sequence[Trace],
     base: TimeBase,
     rows: int,
-    low: float,
-    high: float,
+    axis: Axis,
     *,
     unicode: bool = True,
 ) -> Raster:
-    """Draw traces over one another, later ones on top, between the levels `low` and `high`.
+    """Draw traces over one another, later ones on top.
 
     Lines that cross share the dots of a cell; a line over an area stands free of it.
     """
@@ -82,7 +81,7 @@ def rasterize(
     )
     draw = _draw_braille if unicode else _draw_ascii
     for index, trace in enumerate(traces):
-        draw(raster, index, trace, base, low, high)
+        draw(raster, index, trace, base, axis)
     return raster
 
 
@@ -111,12 +110,10 @@ def _spans(
     return lows, highs
 
 
-def _draw_braille(
-    raster: Raster, index: int, trace: Trace, base: TimeBase, low: float, high: float
-) -> None:
+def _draw_braille(raster: Raster, index: int, trace: Trace, base: TimeBase, axis: Axis) -> None:
     rows = raster.characters.shape[0]
     dots = rows * DOTS_HIGH
-    tops = heights(trace.levels, low, high, dots)
+    tops = dot_rows(trace.levels, axis, dots)
     lows, highs = _spans(tops, trace.stroke, base.first_bucket)
     levels = np.arange(dots)[::-1, None]
     lit = (levels >= lows) & (levels <= highs) & (lows >= 0)
@@ -146,15 +143,13 @@ ASCII_PENS = "*+ox%@"
 """In ASCII lines after the first differ by their character, for there may be no colour."""
 
 
-def _draw_ascii(
-    raster: Raster, index: int, trace: Trace, base: TimeBase, low: float, high: float
-) -> None:
+def _draw_ascii(raster: Raster, index: int, trace: Trace, base: TimeBase, axis: Axis) -> None:
     rows = raster.characters.shape[0]
     steps = len(_ASCII_LINE)
     pairs = trace.levels.reshape(base.columns, DOTS_WIDE)
     empty = np.isnan(pairs).all(axis=1)
     levels = np.where(empty, np.nan, np.fmax(pairs[:, 0], pairs[:, 1]))
-    tops = heights(levels, low, high, rows * steps)
+    tops = dot_rows(levels, axis, rows * steps)
     columns = np.flatnonzero(tops >= 0)
     at_rows = rows - 1 - tops[columns] // steps
     fractions = tops[columns] % steps

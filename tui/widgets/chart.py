@@ -14,7 +14,7 @@ from .canvas import HIGHLIGHT, INKS, Canvas
 from .inked import Inked
 from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View
 from .plot_painting import Painter, draw_curves
-from .scale import StableScale
+from .scale import Extent, LinearScale, LogScale, Scale
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
 """What a chart of a whole session spans: steps, so that it does not creep at every tick."""
@@ -43,7 +43,7 @@ class BrailleChart(Inked):
         self.settings = settings or Settings()
         self._view: View | None = None
         self._canvas = Canvas.blank(0, 0)
-        self._scale = StableScale()
+        self._scale = _scale_for(self.settings)
         self._styles: list[Style] = []
         self._raster: Raster | None = None
         self._drawn: Sampled | None = None
@@ -129,27 +129,33 @@ class BrailleChart(Inked):
     def _paint(self, view: View, canvas: Canvas) -> None:
         layout, glyphs = self._layout(), self.look.glyphs
         sampled = Sampled.of(view, layout.width, self.settings.gap_s)
-        top = self._top(sampled.peak, view.now_s)
+        axis = self._scale.axis(self._held(view, sampled), view.now_s)
         strokes = tuple(series.stroke for series in view.series)
-        drawn_for = (layout, top, strokes, glyphs.unicode)
+        drawn_for = (layout, axis, strokes, glyphs.unicode)
         if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
-            self._raster = draw_curves(view, sampled, layout, top, glyphs)
+            self._raster = draw_curves(view, sampled, layout, axis, glyphs)
             self._drawn, self._drawn_for = sampled, drawn_for
-        painter = Painter(view, sampled, self._raster, self.settings, layout, top, glyphs)
+        painter = Painter(view, sampled, self._raster, self.settings, layout, axis, glyphs)
         painter.paint(canvas)
 
-    def _top(self, peak: float | None, now_s: float) -> float:
-        if self.settings.top is not None:
-            return self.settings.top
-        if peak is not None:
-            peak = max(peak, self.settings.least_top)
-        return self._scale.update(peak, now_s)
+    def _held(self, view: View, sampled: Sampled) -> Extent | None:
+        """What the value axis has to hold. A logarithmic one has room for the thresholds too."""
+        extent = sampled.extent
+        if extent is None or not self.settings.logarithmic:
+            return extent
+        return extent.including([threshold.value for threshold in view.thresholds])
 
     def _ink_styles(self, backdrop: Style) -> list[Style]:
         """Styles by ink id, as the canvas counts them."""
         if not self._styles or self._styles[-1] != backdrop:
             self._styles = _styles_of(self.look, backdrop)
         return self._styles
+
+
+def _scale_for(settings: Settings) -> Scale:
+    if settings.logarithmic:
+        return LogScale()
+    return LinearScale(settings.top, settings.least_top)
 
 
 def _styles_of(look: Look, backdrop: Style) -> list[Style]:

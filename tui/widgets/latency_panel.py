@@ -13,7 +13,9 @@ from .plot import Series, Settings, Threshold
 class LatencyPanel(FiguresPanel):
     """The table first; the chart where there is room for both."""
 
-    chart_settings = Settings(unit=MILLISECONDS, empty="no request has finished yet")
+    chart_settings = Settings(
+        unit=MILLISECONDS, logarithmic=True, empty="no request has finished yet"
+    )
 
     def view(self, moment: Moment, room: Room) -> PanelView:
         return latency_view(moment, room)

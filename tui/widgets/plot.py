@@ -10,6 +10,7 @@ import numpy as np
 from ..formatting import NUMBER, Unit
 from ..look import SERIES_COUNT, Ink
 from .braille import Stroke
+from .scale import Extent
 from .timebase import Floats, Pick, TimeBase, bucketed
 
 AXIS_MIN_WIDTH = 34
@@ -83,13 +84,15 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What stays the same for a chart: units, a fixed upper end, what to say when empty."""
+    """What stays the same for a chart: units, the value axis, what to say when empty."""
 
     unit: Unit = NUMBER
     top: float | None = None
     """A fixed upper end of the value axis; `None` follows the data."""
     least_top: float = 0.0
     """The value axis never ends below this, so that noise near zero stays small."""
+    logarithmic: bool = False
+    """A logarithmic value axis, which also holds the thresholds; the two above do not apply."""
     gap_s: float = 2.0
     legend: bool = True
     empty: str = "waiting for data"
@@ -167,12 +170,14 @@ class Sampled:
         )
 
     @property
-    def peak(self) -> float | None:
-        """The largest visible value; `None` where nothing is visible."""
-        peaks = [
-            float(np.nanmax(levels)) for levels in self.levels if not bool(np.isnan(levels).all())
-        ]
-        return max(peaks) if peaks else None
+    def extent(self) -> Extent | None:
+        """What is visible; `None` where nothing is."""
+        every = np.concatenate(self.levels) if self.levels else np.empty(0)
+        known = every[~np.isnan(every)]
+        if len(known) == 0:
+            return None
+        highest = float(known.max())
+        return Extent(float(known[known > 0].min(initial=max(highest, 0.0))), highest)
 
     def value_at(self, index: int, column: int | None) -> float | None:
         """The value of a series in a column."""

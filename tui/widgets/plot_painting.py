@@ -7,6 +7,7 @@ import numpy as np
 from ..formatting import clip, span
 from ..glyphs import Glyphs
 from ..look import AREA_INKS, SERIES_INKS, Ink
+from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
 from .legend import fitting_legend
@@ -21,34 +22,32 @@ _AREA_IDS = np.array([INK_IDS[ink] for ink in AREA_INKS], dtype=np.uint8)
 _SPACE = ord(" ")
 
 
-def draw_curves(
-    view: View, sampled: Sampled, layout: Layout, top_value: float, glyphs: Glyphs
-) -> Raster:
+def draw_curves(view: View, sampled: Sampled, layout: Layout, axis: Axis, glyphs: Glyphs) -> Raster:
     """The curves alone, as cells of the plot."""
     traces = [
         Trace(levels, series.stroke)
         for series, levels in zip(view.series, sampled.levels, strict=True)
     ]
-    return rasterize(traces, sampled.base, layout.height, 0.0, top_value, unicode=glyphs.unicode)
+    return rasterize(traces, sampled.base, layout.height, axis, unicode=glyphs.unicode)
 
 
 @dataclass(frozen=True, slots=True)
 class Painter:
-    """Everything a chart is painted from. `top_value` is the upper end of the value axis."""
+    """Everything a chart is painted from."""
 
     view: View
     sampled: Sampled
     raster: Raster
     settings: Settings
     layout: Layout
-    top_value: float
+    axis: Axis
     glyphs: Glyphs
 
     def paint(self, canvas: Canvas) -> None:
         """Paint the whole chart onto a blank canvas."""
         cursor = self._cursor_column()
-        self._axis(canvas)
-        if self.sampled.peak is None:
+        self._axis_line(canvas)
+        if self.sampled.extent is None:
             self._empty(canvas)
         else:
             self._ticks(canvas)
@@ -67,7 +66,7 @@ class Painter:
         moment = self.view.cursor_s
         return None if moment is None else self.sampled.base.column_of(moment)
 
-    def _axis(self, canvas: Canvas) -> None:
+    def _axis_line(self, canvas: Canvas) -> None:
         if self.layout.left:
             column = self.layout.left - 1
             canvas.characters[self.layout.rows, column] = ord(self.glyphs.axis)
@@ -79,12 +78,13 @@ class Painter:
         canvas.write(x, self.layout.top + (self.layout.height - 1) // 2, text, Ink.MUTED)
 
     def _ticks(self, canvas: Canvas) -> None:
-        height = self.layout.height
-        self._tick(canvas, self.top_value, 0, Ink.MUTED)
-        if height >= 5:
-            self._tick(canvas, self.top_value / 2, height // 2, Ink.MUTED)
-        if height >= 2:
-            self._tick(canvas, 0.0, height - 1, Ink.MUTED)
+        for value, row in self.axis.ticks(self.layout.height, self._row_of):
+            self._tick(canvas, value, row, Ink.MUTED)
+
+    def _row_of(self, value: float) -> int:
+        """The row of the plot that a value lies in, counted from the top."""
+        dot = round(self.axis.height(value) * (self.layout.height * DOTS_HIGH - 1))
+        return self.layout.height - 1 - dot // DOTS_HIGH
 
     def _tick(self, canvas: Canvas, value: float, row: int, ink: Ink) -> None:
         """Label a row of the plot with a value, where there is an axis."""
@@ -105,11 +105,9 @@ class Painter:
 
     def _thresholds(self, canvas: Canvas) -> None:
         for threshold in self.view.thresholds:
-            if not 0 <= threshold.value <= self.top_value:
+            if not self.axis.holds(threshold.value):
                 continue
-            dots = self.layout.height * DOTS_HIGH
-            dot = round(threshold.value / self.top_value * (dots - 1))
-            row = self.layout.height - 1 - dot // DOTS_HIGH
+            row = self._row_of(threshold.value)
             cells = self.layout.top + row, self.layout.columns
             free = canvas.characters[cells] == _SPACE
             canvas.characters[cells][free] = ord(self.glyphs.threshold_line)
@@ -189,4 +187,4 @@ class Painter:
             for index, series in enumerate(view.series)
         ]
         unit, glyphs = self.settings.unit, self.glyphs
-        return fitting_legend(view, values, unit, self.top_value, glyphs, room)
+        return fitting_legend(view, values, unit, self.axis.high, glyphs, room)

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from prodtop.tui.widgets.braille import Raster, Stroke, Trace, heights, rasterize
+from prodtop.tui.widgets.axis import Axis
+from prodtop.tui.widgets.braille import Raster, Stroke, Trace, dot_rows, rasterize
 from prodtop.tui.widgets.timebase import Floats, TimeBase
 
 ROWS, COLUMNS = 4, 8
@@ -31,7 +32,7 @@ def dots(raster: Raster) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
 
 
 def draw(*traces: Trace, unicode: bool = True) -> Raster:
-    return rasterize(traces, BASE, ROWS, 0.0, 100.0, unicode=unicode)
+    return rasterize(traces, BASE, ROWS, Axis(0.0, 100.0), unicode=unicode)
 
 
 def text(raster: Raster) -> list[str]:
@@ -41,7 +42,7 @@ def text(raster: Raster) -> list[str]:
 @given(levels_of)
 def test_an_area_fills_everything_up_to_its_level(levels: Floats) -> None:
     lit = dots(draw(Trace(levels, Stroke.AREA)))
-    tops = heights(levels, 0.0, 100.0, ROWS * 4)
+    tops = dot_rows(levels, Axis(0.0, 100.0), ROWS * 4)
     for column, top in enumerate(tops):
         assert lit[:, column].sum() == top + 1
         assert lit[ROWS * 4 - 1 - top :, column].all()
@@ -50,7 +51,7 @@ def test_an_area_fills_everything_up_to_its_level(levels: Floats) -> None:
 @given(levels_of)
 def test_a_line_passes_through_every_level_and_through_nothing_else(levels: Floats) -> None:
     lit = dots(draw(Trace(levels)))
-    tops = heights(levels, 0.0, 100.0, ROWS * 4)
+    tops = dot_rows(levels, Axis(0.0, 100.0), ROWS * 4)
     for column, top in enumerate(tops):
         if top < 0:
             assert not lit[:, column].any()
@@ -90,8 +91,8 @@ def test_broken_strokes_keep_their_place_when_the_chart_scrolls() -> None:
     levels = np.full(COLUMNS * 2, 50.0)
     later = TimeBase(first_bucket=6, bucket_s=1.0, columns=COLUMNS)
     for stroke in (Stroke.DASHED, Stroke.DOTTED):
-        before = dots(rasterize([Trace(levels, stroke)], BASE, ROWS, 0, 100))
-        after = dots(rasterize([Trace(levels, stroke)], later, ROWS, 0, 100))
+        before = dots(rasterize([Trace(levels, stroke)], BASE, ROWS, Axis(0.0, 100.0)))
+        after = dots(rasterize([Trace(levels, stroke)], later, ROWS, Axis(0.0, 100.0)))
         assert (before[:, 6:] == after[:, :-6]).all()
         assert 0 < before.any(axis=0).sum() < COLUMNS * 2
 

@@ -12,6 +12,7 @@ from prodtop.tui.formatting import MILLISECONDS
 from prodtop.tui.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.look import Ink
 from prodtop.tui.theme import load_themes
+from prodtop.tui.widgets.axis import Axis
 from prodtop.tui.widgets.braille import Stroke
 from prodtop.tui.widgets.canvas import HIGHLIGHT, INK_IDS, Canvas
 from prodtop.tui.widgets.chart import BrailleChart
@@ -50,12 +51,17 @@ def view(
     return View(shown, NOW_S, 60.0, end_s, tuple(marks), tuple(thresholds), cursor_s)
 
 
-def painted(of: View, width: int, height: int, glyphs: Glyphs = UNICODE) -> Canvas:
+LINEAR = Axis(0.0, 200.0)
+
+
+def painted(
+    of: View, width: int, height: int, glyphs: Glyphs = UNICODE, axis: Axis = LINEAR
+) -> Canvas:
     layout = Layout.fit(width, height, legend=True)
     sampled = Sampled.of(of, layout.width, 2.0)
     canvas = Canvas.blank(width, height)
-    raster = draw_curves(of, sampled, layout, 200.0, glyphs)
-    Painter(of, sampled, raster, CLOCK_SETTINGS, layout, 200.0, glyphs).paint(canvas)
+    raster = draw_curves(of, sampled, layout, axis, glyphs)
+    Painter(of, sampled, raster, CLOCK_SETTINGS, layout, axis, glyphs).paint(canvas)
     return canvas
 
 
@@ -133,6 +139,27 @@ def test_a_threshold_above_the_scale_is_only_named() -> None:
     assert "╌" not in canvas.text()
 
 
+def test_a_logarithmic_chart_keeps_far_apart_values_readable() -> None:
+    fast, slow = (
+        Series(name, TIMES, np.full(600, at)) for name, at in (("a", 30.0), ("b", 5000.0))
+    )
+    of = view([fast, slow], thresholds=[Threshold(30.0, "TPOT"), Threshold(300.0, "TTFT")])
+    rows = painted(of, 80, 14, axis=Axis(10.0, 10_000.0, logarithmic=True)).text().splitlines()
+    labels = [row[:5].strip() for row in rows[1:-1] if row[5] == "┤"]
+    assert labels == ["10s", "1s", "300ms", "100ms", "30ms", "10ms"]
+    assert any(row == "300ms┤" + "╌" * 74 for row in rows)
+    assert sum(is_drawn(row) for row in rows[1:-1]) == 2
+
+
+def test_on_a_logarithmic_chart_zero_lies_on_the_floor_and_a_gap_stays_a_gap() -> None:
+    values = np.where(TIMES < NOW_S - 30, 0.0, math.nan)
+    canvas = painted(view([Series("x", TIMES, values)]), 66, 12, axis=Axis(1.0, 100.0, True))
+    bottom = canvas.row(10)[6:]
+    assert is_drawn(bottom[:29])
+    assert not is_drawn(bottom[31:])
+    assert not any(is_drawn(canvas.row(y)) for y in range(1, 10))
+
+
 def test_the_cursor_shows_its_moment_and_the_values_there() -> None:
     flat = Series("steps", TIMES, np.where(TIMES < NOW_S - 20, 40.0, 160.0))
     before = painted(view([flat], cursor_s=NOW_S - 40), 80, 12)
@@ -176,11 +203,11 @@ def test_without_data_the_chart_says_so() -> None:
 class Charts(App[None]):
     """One chart that notes what it has repainted."""
 
-    def __init__(self) -> None:
+    def __init__(self, chart_settings: Settings = CLOCK_SETTINGS) -> None:
         super().__init__()
         load_themes().register(self)
         self.theme = "prodtop-dark"
-        self.chart = RecordingChart(CLOCK_SETTINGS)
+        self.chart = RecordingChart(chart_settings)
 
     def compose(self) -> ComposeResult:
         yield self.chart
@@ -204,6 +231,18 @@ class RecordingChart(BrailleChart):
 
     def rows(self) -> list[str]:
         return [self.render_line(y).text for y in range(self.size.height)]
+
+
+async def test_a_logarithmic_chart_makes_room_for_its_thresholds() -> None:
+    app = Charts(Settings(unit=MILLISECONDS, logarithmic=True))
+    async with app.run_test(size=(80, 16)) as pilot:
+        app.chart.set_data(
+            [wave()], now_s=NOW_S, span_s=60.0, thresholds=[Threshold(3000.0, "SLO")]
+        )
+        await pilot.pause()
+        rows = app.chart.rows()
+        assert rows[1].startswith("   5s┤")
+        assert any(row.startswith("   3s┤╌") for row in rows)
 
 
 async def test_the_same_data_again_repaints_nothing() -> None:
