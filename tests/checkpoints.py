@@ -65,7 +65,8 @@ def make_peer(shape: TinyShape, seed: int = 0) -> LlamaForCausalLM:
         tie_word_embeddings=shape.tied,
         attention_bias=shape.bias,
         mlp_bias=shape.bias,
-        rms_norm_eps=1e-5,
+        # Far above the customary 1e-5, so that leaving it out shows in the logits.
+        rms_norm_eps=1e-2,
         rope_parameters=dict(shape.rope or {"rope_type": "default", "rope_theta": 10_000.0}),
         bos_token_id=END_OF_TEXT_ID,
         eos_token_id=END_OF_TEXT_ID,

@@ -93,15 +93,26 @@ def test_tensors_that_follow_from_others_are_passed_over(tmp_path: Path) -> None
     assert load(tmp_path).dtype is torch.float32
 
 
-def test_a_mixture_of_dtypes_loses_no_bit(folder: Path) -> None:
-    shard(folder, 2)
-    first = folder / "model-00001-of-00002.safetensors"
-    save_file({name: t.bfloat16() for name, t in load_file(first).items()}, first)
-    second = load_file(folder / "model-00002-of-00002.safetensors")
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        (torch.bfloat16, torch.float32),
+        (torch.float32, torch.float16),
+        (torch.bfloat16, torch.float16),
+    ],
+)
+def test_a_mixture_of_dtypes_loses_no_bit(
+    folder: Path, dtypes: tuple[torch.dtype, torch.dtype]
+) -> None:
+    stored: dict[str, Tensor] = {}
+    for name, dtype in zip(shard(folder, 2), dtypes, strict=True):
+        part = {key: tensor.to(dtype) for key, tensor in load_file(folder / name).items()}
+        save_file(part, folder / name)
+        stored |= part
     weights = load(folder)
     assert weights.dtype is torch.float32
-    loaded = tensors_of(weights)
-    assert all(torch.equal(loaded[name], tensor) for name, tensor in second.items())
+    for key, tensor in tensors_of(weights).items():
+        assert torch.equal(tensor, stored[key].float()), key
 
 
 def test_progress_goes_up_to_one(folder: Path) -> None:

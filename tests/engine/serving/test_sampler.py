@@ -178,18 +178,6 @@ def test_neither_the_batch_nor_the_row_changes_a_token(rng: random.Random, narro
     assert together == [alone[row] for row in order]
 
 
-def test_an_unlimited_row_keeps_its_least_likely_tokens_beside_a_limited_one() -> None:
-    """Rounding must not let a top-p of 1 cut the tail that another row's top-p makes it sort."""
-    logits = torch.zeros(1, 300)
-    logits[0, 0] = 12.0
-    free = [request(Sampling(1.0), seed=seed) for seed in range(3000)]
-    limited = request(Sampling(1.0, top_p=0.5))
-    alone = sample(logits.expand(3000, -1), free)
-    beside = sample(logits.expand(3001, -1), [*free, limited])[:-1]
-    assert beside == alone
-    assert any(alone), "the tail was drawn at least once"
-
-
 def test_positions_and_seeds_have_noise_of_their_own() -> None:
     logits = torch.zeros(1, 1000)
     by_position = {sample(logits, [request(seed=1, generated=n)])[0] for n in range(50)}
