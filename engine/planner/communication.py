@@ -1,0 +1,155 @@
+"""Time of collectives: latency per step plus bytes over the bandwidth that is reached.
+
+Bytes per GPU after Thakur et al. 2005 and NCCL's rings: all-gather and reduce-scatter move
+(n-1)/n of the whole tensor, all-reduce both, all-to-all (n-1)/n of a rank's own data. A group that
+spans nodes moves its part inside the node over the fast link and the rest over the network, one NIC
+per GPU: the node's NICs work side by side.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .layout import Layout
+from .setting import Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Ranks that talk to each other: `inside` of them in one node, over `nodes` nodes.
+
+    `sharing` is how many groups of one node use its NICs at the same time as this one.
+    """
+
+    inside: int
+    nodes: int
+
+    @property
+    def size(self) -> int:
+        """All ranks."""
+        return self.inside * self.nodes
+
+
+def place(size: int, stride: int, node_gpus: int) -> Group:
+    """The group of `size` ranks that lie `stride` apart, ranks filling nodes in order."""
+    if size <= 1:
+        return Group(1, 1)
+    inside = min(size, max(1, node_gpus // stride))
+    while size % inside:
+        inside -= 1
+    return Group(inside, size // inside)
+
+
+@lru_cache(maxsize=65_536)
+def gather_s(setting: Setting, group: Group, whole_bytes: float) -> float:
+    """All-gather or reduce-scatter of a tensor of `whole_bytes` over `group`.
+
+    Across nodes, each GPU's NIC carries the parts that the other nodes hold of its node-mates'
+    share: `(nodes-1)/nodes · whole / inside`; in the node the ring carries `(inside-1)/inside`.
+    Both happen at once in a pipelined ring, so the slower one counts.
+    """
+    n, g = group.nodes, group.inside
+    if n * g <= 1 or whole_bytes <= 0:
+        return 0.0
+    gpu, measured = setting.cluster.gpu, setting.measured
+    link = gpu.link_bytes_s * measured.link
+    inside = (g - 1) / g * whole_bytes / link
+    if n == 1:
+        return measured.link_alpha_s + inside
+    network = gpu.network_bytes_s * measured.network
+    outside = (n - 1) / n * whole_bytes / g / network
+    # Rings of many nodes give way to trees: latency grows with the logarithm.
+    return measured.network_alpha_s * (1 + math.log2(n)) + max(inside, outside)
+
+
+def reduce_s(setting: Setting, group: Group, whole_bytes: float) -> float:
+    """All-reduce: a reduce-scatter and an all-gather."""
+    return 2 * gather_s(setting, group, whole_bytes)
+
+
+@lru_cache(maxsize=65_536)
+def exchange_s(setting: Setting, group: Group, own_bytes: float) -> float:
+    """All-to-all of `own_bytes` that each rank holds; what leaves the node takes the NIC."""
+    n, g = group.nodes, group.inside
+    size = n * g
+    if size <= 1 or own_bytes <= 0:
+        return 0.0
+    gpu, measured = setting.cluster.gpu, setting.measured
+    inside = (g - 1) / size * own_bytes / (gpu.link_bytes_s * measured.link)
+    if n == 1:
+        return measured.link_alpha_s + inside
+    outside = (size - g) / size * own_bytes / (gpu.network_bytes_s * measured.network)
+    return measured.network_alpha_s * (1 + math.log2(n)) + max(inside, outside)
+
+
+def send_s(setting: Setting, sent_bytes: float, *, across: bool) -> float:
+    """One rank to the next, over the network where `across` says so."""
+    gpu, measured = setting.cluster.gpu, setting.measured
+    if across:
+        rate = gpu.network_bytes_s * measured.network
+        return measured.network_alpha_s + sent_bytes / rate
+    return measured.link_alpha_s + sent_bytes / (gpu.link_bytes_s * measured.link)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerTraffic:
+    """Seconds of one layer's collectives for one micro-batch, before any overlap.
+
+    `*_again_s` is what full recomputation repeats.
+    """
+
+    tensor_forward_s: float
+    tensor_backward_s: float
+    tensor_again_s: float
+    context_forward_s: float
+    context_backward_s: float
+    expert_forward_s: float
+    expert_backward_s: float
+    expert_again_s: float
+
+
+def layer_traffic(setting: Setting, layout: Layout) -> LayerTraffic:
+    """The collectives inside one average layer: tensor, context and expert parallelism."""
+    return _layer_traffic(
+        setting,
+        layout.micro_batch,
+        layout.tp,
+        layout.cp,
+        layout.ep,
+        layout.expert_tp,
+        layout.recompute == "full",
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _layer_traffic(
+    setting: Setting, micro_batch: int, tp: int, cp: int, ep: int, expert_tp: int, full: bool
+) -> LayerTraffic:
+    model, node = setting.model, setting.cluster.node_gpus
+    tokens = micro_batch * setting.sequence / cp
+    hidden_bytes = 2.0 * tokens * model.hidden
+    tensor_group = place(tp, 1, node)
+    # Two blocks a layer, each an all-reduce forward and one backward; sequence parallelism splits
+    # each into a reduce-scatter and an all-gather of the same volume. MoE blocks exchange instead.
+    blocks = 2.0 - model.moe_layers / model.layers
+    tensor = blocks * reduce_s(setting, tensor_group, hidden_bytes)
+    context_forward = context_backward = 0.0
+    if cp > 1:
+        kv_bytes = 2.0 * micro_batch * setting.sequence * 2 * model.kv_width / tp
+        context_forward = gather_s(setting, place(cp, tp, node), kv_bytes)
+        context_backward = 2 * context_forward
+    expert = 0.0
+    if model.experts is not None and ep > 1:
+        sent = hidden_bytes / tp * model.experts.active
+        group = place(ep, expert_tp, node)
+        expert = 2 * exchange_s(setting, group, sent) * model.moe_layers / model.layers
+    return LayerTraffic(
+        tensor_forward_s=tensor,
+        tensor_backward_s=tensor,
+        tensor_again_s=tensor if full else 0.0,
+        context_forward_s=context_forward,
+        context_backward_s=context_backward,
+        expert_forward_s=expert,
+        expert_backward_s=expert,
+        expert_again_s=expert if full else 0.0,
+    )

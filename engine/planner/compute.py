@@ -1,0 +1,379 @@
+"""Time on one GPU for one micro-batch: matrix products, attention and what memory bandwidth bounds.
+
+FLOPs here are those that the program runs (hardware FLOPs): flash attention skips what the causal
+mask hides and computes scores again in its backward pass, unfused attention does neither.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .hardware import Precision
+from .layout import Layout
+from .setting import Setting
+
+_TILE = 128 * 256
+"""Output elements of one tile of a large matrix product (cuBLAS, CUTLASS defaults)."""
+_DEEPEST_WAVE = 4096
+"""Inner dimensions beyond this are split over SMs, so that a wave does not get longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Seconds and FLOPs of one part of a layer, forward (`f`) and backward (`b`)."""
+
+    forward_s: float
+    backward_s: float
+    forward_flops: float = 0.0
+    backward_flops: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LayerWork:
+    """One layer for one micro-batch on one GPU, averaged over dense and MoE layers.
+
+    `dispatch_forward_s` is the host's time to launch the layer's kernels. `again_*` is what the
+    backward pass computes a second time.
+    """
+
+    gemm: Work
+    attention: Work
+    elementwise: Work
+    dispatch_forward_s: float
+    dispatch_backward_s: float
+    again_s: float
+    again_flops: float
+    again_dispatch_s: float
+    again_full: bool
+
+    @property
+    def forward_s(self) -> float:
+        """Forward pass: the GPU's time or the host's, whichever is longer."""
+        busy = self.gemm.forward_s + self.attention.forward_s + self.elementwise.forward_s
+        return max(busy, self.dispatch_forward_s)
+
+    @property
+    def backward_s(self) -> float:
+        """Backward pass with what it computes again."""
+        busy = self.gemm.backward_s + self.attention.backward_s + self.elementwise.backward_s
+        return max(busy + self.again_s, self.dispatch_backward_s + self.again_dispatch_s)
+
+    @property
+    def flops(self) -> float:
+        """FLOPs that the GPU runs for this layer, recomputation with it."""
+        parts = (self.gemm, self.attention)
+        return sum(w.forward_flops + w.backward_flops for w in parts) + self.again_flops
+
+
+@dataclass(frozen=True, slots=True)
+class _Rates:
+    """Rates of this GPU under this software, per second."""
+
+    gemm_flops: float
+    base_flops: float
+    hbm_bytes: float
+    kernel_s: float
+    wave_flops: float
+    gemm_bytes: float
+
+    def gemm_s(self, m: float, n: float, k: float, rate: float = 1.0) -> float:
+        """Seconds for [m, k] × [k, n]: arithmetic and part of a wave, or memory."""
+        flops = 2.0 * m * n * k
+        wave = self.wave_flops * min(k, _DEEPEST_WAVE)
+        arithmetic = (flops + wave) / (self.gemm_flops * rate)
+        memory = self.gemm_bytes * (m * k + k * n + m * n) / self.hbm_bytes
+        return max(arithmetic, memory) + self.kernel_s
+
+    def pass_s(self, moved_bytes: float) -> float:
+        """Seconds to move `moved_bytes` through a kernel bound by memory."""
+        return moved_bytes / self.hbm_bytes + self.kernel_s
+
+
+@lru_cache(maxsize=4096)
+def rates(setting: Setting, precision: Precision) -> _Rates:
+    """The rates that `setting` reaches at `precision`."""
+    gpu, measured = setting.cluster.gpu, setting.measured
+    base: Precision = "bf16" if precision == "fp8" else precision
+    base_flops = gpu.peak_flops(base) * measured.gemm_bf16
+    fp8 = precision == "fp8"
+    gemm = gpu.peak_flops("fp8") * measured.gemm_fp8 if fp8 else base_flops
+    return _Rates(
+        gemm_flops=gemm,
+        base_flops=base_flops,
+        hbm_bytes=gpu.hbm_bytes_s * measured.hbm,
+        kernel_s=measured.kernel_s,
+        wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
+        gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
+    )
+
+
+def layer_work(setting: Setting, layout: Layout) -> LayerWork:
+    """One average layer for one micro-batch under `layout`."""
+    return _layer_work(
+        setting,
+        layout.micro_batch,
+        layout.tp,
+        layout.cp,
+        layout.ep,
+        layout.expert_tp,
+        layout.sequence_parallel,
+        layout.recompute,
+        layout.recompute_modules,
+        layout.precision,
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _layer_work(
+    setting: Setting,
+    micro_batch: int,
+    tp: int,
+    cp: int,
+    ep: int,
+    expert_tp: int,
+    sequence_parallel: bool,
+    recompute: str,
+    modules: tuple[str, ...],
+    precision: Precision,
+) -> LayerWork:
+    model, software = setting.model, setting.software
+    rate = rates(setting, precision)
+    tokens = micro_batch * setting.sequence / cp
+    attention_gemm = _attention_gemms(setting, rate, tokens, tp)
+    mlp = _mlp(setting, rate, tokens, tp, ep, expert_tp)
+    core = attention_core(setting, micro_batch, tp, cp)
+    moved = elementwise_bytes(setting, tokens, tp, sequence_parallel, precision)
+    passes = moved / rate.hbm_bytes + 8 * rate.kernel_s
+    gemm = Work(
+        forward_s=attention_gemm.forward_s + mlp.forward_s,
+        backward_s=attention_gemm.backward_s + mlp.backward_s,
+        forward_flops=attention_gemm.forward_flops + mlp.forward_flops,
+        backward_flops=attention_gemm.backward_flops + mlp.backward_flops,
+    )
+    elementwise = Work(forward_s=passes, backward_s=2 * passes)
+    kernels = software.layer_kernels * (1.5 if model.moe_layers else 1.0)
+    dispatch = kernels * software.dispatch_s
+    again_s, again_flops, again_dispatch = 0.0, 0.0, 0.0
+    if recompute == "full":
+        again_s = gemm.forward_s + core.forward_s + elementwise.forward_s
+        again_flops = gemm.forward_flops + core.forward_flops
+        again_dispatch = dispatch
+    elif recompute == "selective":
+        again_s, again_flops = _selective(setting, modules, attention_gemm, mlp, core, elementwise)
+        again_dispatch = 0.3 * dispatch
+    return LayerWork(
+        gemm=gemm,
+        attention=core,
+        elementwise=elementwise,
+        dispatch_forward_s=dispatch,
+        dispatch_backward_s=2 * dispatch,
+        again_s=again_s,
+        again_flops=again_flops,
+        again_dispatch_s=again_dispatch,
+        again_full=recompute == "full",
+    )
+
+
+def _product(rate: _Rates, m: float, n: float, k: float, share: float = 1.0) -> Work:
+    """A linear layer: forward, then the gradients of its input and of its weight."""
+    forward = rate.gemm_s(m, n, k, share)
+    backward = rate.gemm_s(m, k, n, share) + rate.gemm_s(n, k, m, share)
+    flops = 2.0 * m * n * k
+    return Work(
+        forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=2 * flops
+    )
+
+
+def _sum(*parts: Work) -> Work:
+    return Work(
+        forward_s=sum(p.forward_s for p in parts),
+        backward_s=sum(p.backward_s for p in parts),
+        forward_flops=sum(p.forward_flops for p in parts),
+        backward_flops=sum(p.backward_flops for p in parts),
+    )
+
+
+def _scaled(work: Work, factor: float) -> Work:
+    return Work(
+        forward_s=work.forward_s * factor,
+        backward_s=work.backward_s * factor,
+        forward_flops=work.forward_flops * factor,
+        backward_flops=work.backward_flops * factor,
+    )
+
+
+def _attention_gemms(setting: Setting, rate: _Rates, tokens: float, tp: int) -> Work:
+    """Projections; tensor parallelism splits the head dimension of each, not MLA's latents."""
+    model = setting.model
+    parts = []
+    for k, n in model.attention_gemms:
+        if k == model.value_width:
+            parts.append(_product(rate, tokens, n, k / tp))
+        elif model.latent is not None and n < model.query_width and k == model.hidden:
+            parts.append(_product(rate, tokens, n, k))
+        else:
+            parts.append(_product(rate, tokens, n / tp, k))
+    return _sum(*parts)
+
+
+def _mlp(setting: Setting, rate: _Rates, tokens: float, tp: int, ep: int, expert_tp: int) -> Work:
+    """The average layer's MLP: dense layers, and MoE layers with their share of experts."""
+    model = setting.model
+    up = model.mlp_matrices - 1
+    work = []
+    if model.dense_layers:
+        dense = _sum(
+            _product(rate, tokens, up * model.ffn / tp, model.hidden),
+            _product(rate, tokens, model.hidden, model.ffn / tp),
+        )
+        work.append(_scaled(dense, model.dense_layers / model.layers))
+    experts = model.experts
+    if experts is not None:
+        share = setting.constants.universal.expert_gemm
+        local = experts.count / ep
+        # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
+        rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
+        expert = _sum(
+            _product(rate, rows, up * experts.ffn / expert_tp, model.hidden, share),
+            _product(rate, rows, model.hidden, experts.ffn / expert_tp, share),
+        )
+        parts = [_scaled(expert, local), _product(rate, tokens / tp, experts.count, model.hidden)]
+        if experts.shared_ffn:
+            parts += [
+                _product(rate, tokens, up * experts.shared_ffn / tp, model.hidden),
+                _product(rate, tokens, model.hidden, experts.shared_ffn / tp),
+            ]
+        work.append(_scaled(_sum(*parts), model.moe_layers / model.layers))
+    return _sum(*work)
+
+
+def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work:
+    """Scores and values: 2 products forward, 4 backward, or 5 with flash's second scores.
+
+    Flash rates fall for short sequences and small heads; the backward pass reaches a part of the
+    forward's rate (FlashAttention-2, Dao 2023). Unfused attention also moves the scores through
+    memory, 13 bytes each forward (Korthikanti et al. 2022, section 4.1: softmax, dropout, mask).
+    """
+    model, software = setting.model, setting.software
+    shared, measured = setting.constants.universal, setting.measured
+    peak = setting.cluster.gpu.peak_flops("bf16")
+    tokens = micro_batch * setting.sequence / cp
+    width = (model.query_width + model.value_width) / tp
+    unfused = software.attention == "unfused"
+    flops = 2.0 * tokens * model.attended(setting.sequence, causal=not unfused) * width
+    if unfused:
+        scores = tokens * setting.sequence * model.heads / tp
+        moved = 13.0 * scores / (setting.cluster.gpu.hbm_bytes_s * measured.hbm)
+        rate = peak * measured.gemm_bf16 * shared.attention_unfused
+        return Work(
+            forward_s=flops / rate + moved + 5 * measured.kernel_s,
+            backward_s=2 * flops / rate + 2 * moved + 10 * measured.kernel_s,
+            forward_flops=flops,
+            backward_flops=2 * flops,
+        )
+    share = {
+        "flash1": measured.attention_flash1,
+        "flash2": measured.attention_flash2,
+        "flash3": measured.attention_flash3,
+    }[software.attention]
+    head = (model.query_width + model.value_width) / (2 * model.heads)
+    length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
+    narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
+    rate = peak * share * length * narrow * (shared.unbalanced_cp if cp > 1 else 1.0)
+    return Work(
+        forward_s=flops / rate + measured.kernel_s,
+        backward_s=2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s,
+        forward_flops=flops,
+        backward_flops=2.5 * flops,
+    )
+
+
+def elementwise_bytes(
+    setting: Setting, tokens: float, tp: int, sequence_parallel: bool, precision: Precision
+) -> float:
+    """Bytes that a layer's forward pass moves outside products and attention.
+
+    Per token, in elements of 2 bytes: two norms (read, write) and two residual additions (two read,
+    one written) over the hidden size, split only by sequence parallelism; rotary positions and
+    layout changes over queries, keys and values; the activation (SwiGLU reads two, writes one). A
+    MoE layer also gathers its tokens for the experts and scatters them back. FP8 adds casts.
+    """
+    model, software = setting.model, setting.software
+    whole = 10.0 * model.hidden / (tp if sequence_parallel else 1)
+    qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
+    act = 3.0 if model.gated else 2.0
+    inner = act * model.ffn / tp * (model.dense_layers / model.layers)
+    experts = model.experts
+    if experts is not None:
+        routed = experts.active * (act * experts.ffn + 4.0 * model.hidden)
+        inner += (routed + act * experts.shared_ffn) / tp * (model.moe_layers / model.layers)
+    elements = software.elementwise * (whole + qkv + inner)
+    if model.dropout:
+        elements += model.hidden / (tp if sequence_parallel else 1)
+    moved = 2.0 * tokens * elements
+    if precision == "fp8":
+        cast = 2 * model.hidden + model.value_width / tp + model.ffn / tp
+        moved += software.fp8_cast * tokens * cast
+    return moved
+
+
+def _selective(
+    setting: Setting,
+    modules: tuple[str, ...],
+    attention_gemm: Work,
+    mlp: Work,
+    core: Work,
+    elementwise: Work,
+) -> tuple[float, float]:
+    """Seconds and FLOPs of what selective recomputation does again in one layer."""
+    model = setting.model
+    op_level = "op" in modules or (not modules and setting.software.op_recompute)
+    seconds, flops = 0.0, 0.0
+    if op_level:
+        # torchtitan keeps every second product's output and the attention's.
+        share = op_recomputed_share(setting)
+        seconds += share * (attention_gemm.forward_s + mlp.forward_s) + elementwise.forward_s
+        flops += share * (attention_gemm.forward_flops + mlp.forward_flops)
+        return seconds, flops
+    if not modules or "core_attn" in modules:
+        seconds += core.forward_s
+        flops += core.forward_flops
+    if "mlp" in modules or "moe" in modules:
+        seconds += mlp.forward_s + 0.5 * elementwise.forward_s
+        flops += mlp.forward_flops
+    if "mla_up_proj" in modules and model.latent is not None:
+        up = model.heads * (model.latent.nope_dim + model.latent.value_dim) * model.latent.kv_rank
+        part = up / model.attention_weights
+        seconds += part * attention_gemm.forward_s
+        flops += part * attention_gemm.forward_flops
+    seconds += 0.3 * elementwise.forward_s * sum(m in modules for m in ("moe_act", "layernorm"))
+    return seconds, flops
+
+
+def op_recomputed_share(setting: Setting) -> float:
+    """Share of the layer's product FLOPs that torchtitan's op-level checkpointing does again.
+
+    Of the products q, k, v, o, gate, up, down in order, every second one: k, o and up.
+    """
+    model = setting.model
+    if not model.gated or model.latent is not None or model.experts is not None:
+        return 0.5
+    again = model.hidden * (model.kv_width + model.value_width + model.ffn)
+    return again / (model.attention_weights + model.mlp_weights)
+
+
+@lru_cache(maxsize=65_536)
+def head_work(setting: Setting, micro_batch: int, tp: int, cp: int, precision: Precision) -> Work:
+    """The logits of one micro-batch and their loss; fp8 leaves this product in bf16."""
+    model = setting.model
+    base: Precision = "bf16" if precision == "fp8" else precision
+    rate = rates(setting, base)
+    tokens = micro_batch * setting.sequence / cp
+    product = _product(rate, tokens, model.vocabulary / tp, model.hidden)
+    logits = tokens * model.vocabulary / tp
+    loss = setting.software.logit_bytes * logits / rate.hbm_bytes
+    return Work(
+        forward_s=product.forward_s + loss / 2,
+        backward_s=product.backward_s + loss / 2,
+        forward_flops=product.forward_flops,
+        backward_flops=product.backward_flops,
+    )

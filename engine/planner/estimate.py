@@ -1,0 +1,112 @@
+"""The whole estimate for one layout: memory, step time and what follows from them."""
+
+from dataclasses import dataclass
+
+from .layout import Layout, check_layout
+from .memory import Memory, memory
+from .schedule import StepTime, step_time
+from .setting import Setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What `layout` costs and gives on `setting`; every figure is an estimate.
+
+    MFU is model FLOPs (6 per weight and token, full attention unless causal) per second over the
+    cluster's dense peak at the layout's precision; HFU counts the FLOPs that were run.
+    """
+
+    setting: Setting
+    layout: Layout
+    memory: Memory
+    time: StepTime
+
+    @property
+    def step_s(self) -> float:
+        """Seconds of one optimizer step."""
+        return self.time.total_s
+
+    @property
+    def fits(self) -> bool:
+        """Whether the fullest GPU's memory holds it."""
+        return self.memory.total <= self.setting.cluster.gpu.memory_bytes
+
+    @property
+    def tokens_per_step(self) -> int:
+        """Tokens of the global batch."""
+        return self.layout.batch * self.setting.sequence
+
+    @property
+    def tokens_s(self) -> float:
+        """Tokens per second, all GPUs together."""
+        return self.tokens_per_step / self.step_s
+
+    @property
+    def tokens_s_gpu(self) -> float:
+        """Tokens per second and GPU."""
+        return self.tokens_s / self.layout.world
+
+    @property
+    def samples_s(self) -> float:
+        """Sequences per second."""
+        return self.layout.batch / self.step_s
+
+    def mfu(self, *, causal: bool = False) -> float:
+        """Model FLOPs utilisation, 0 to 1; `causal` counts only positions that a token can see."""
+        flops = self.setting.model.flops_per_token(self.setting.sequence, causal=causal)
+        return self.tokens_s_gpu * flops / self.peak_flops
+
+    @property
+    def hfu(self) -> float:
+        """Hardware FLOPs utilisation, 0 to 1: FLOPs that were run, recomputation with them."""
+        return self.time.flops_per_gpu / (self.step_s * self.peak_flops)
+
+    @property
+    def peak_flops(self) -> float:
+        """Dense peak of one GPU at the layout's precision."""
+        return self.setting.cluster.gpu.peak_flops(self.layout.precision)
+
+    @property
+    def communication_share(self) -> float:
+        """Exposed communication's share of the step."""
+        return self.time.communication_s / self.step_s
+
+    def training_s(self, tokens: float) -> float:
+        """Seconds to train on `tokens` tokens, without restarts."""
+        return tokens / self.tokens_s
+
+    def training_cost(self, tokens: float, price_per_gpu_hour: float) -> float:
+        """Cost of training on `tokens` tokens, in the price's currency."""
+        return self.training_s(tokens) / 3600 * self.layout.world * price_per_gpu_hour
+
+    def training_energy_j(self, tokens: float, busy_power: float = 0.9) -> float:
+        """Energy of the GPUs alone for `tokens` tokens: `busy_power` of their limit."""
+        power = self.setting.cluster.gpu.power_w * busy_power * self.layout.world
+        return self.training_s(tokens) * power
+
+    @property
+    def parallel_fraction(self) -> float:
+        """Share of the step that shrinks with more GPUs: computation on the batch."""
+        return self.time.compute_s / self.step_s
+
+    @property
+    def amdahl_speedup(self) -> float:
+        """Bound on the speed-up over this layout if only computation shrank (Amdahl 1967)."""
+        rest = 1 - self.parallel_fraction
+        return 1 / rest if rest > 0 else float("inf")
+
+
+def estimate(setting: Setting, layout: Layout, *, checked: bool = True) -> Estimate:
+    """Estimate `layout` on `setting`.
+
+    Raises:
+        FieldError: the layout cannot be run (`checked`), or the GPU lacks the precision.
+    """
+    if checked:
+        check_layout(layout, setting.model, setting.cluster, setting.sequence)
+    return Estimate(
+        setting=setting,
+        layout=layout,
+        memory=memory(setting, layout),
+        time=step_time(setting, layout),
+    )

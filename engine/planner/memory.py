@@ -1,0 +1,292 @@
+"""Bytes on the fullest GPU, part by part.
+
+States after Megatron-LM's distributed optimizer and FSDP2; activations after Korthikanti et al.
+2022, counted per operation so that SwiGLU, grouped queries and a missing dropout are exact.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .layout import OPTIMIZER_STATE_BYTES, Layout
+from .setting import Setting
+from .stages import expert_shards, rank_parameters, stage_layers
+
+GIB = 2.0**30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes per GPU on the fullest rank; the parts add up to `total`.
+
+    `allocated` is what the framework's allocator holds at the peak, `reserve` what it keeps beyond
+    (fragments), `context` what the driver, the libraries and the communicators take.
+    """
+
+    weights: float
+    gradients: float
+    optimizer: float
+    gathered: float
+    activations: float
+    logits: float
+    context: float
+    reserve: float
+
+    @property
+    def allocated(self) -> float:
+        """What the framework's allocator hands out at the peak."""
+        return (
+            self.weights
+            + self.gradients
+            + self.optimizer
+            + self.gathered
+            + self.activations
+            + self.logits
+        )
+
+    @property
+    def reserved(self) -> float:
+        """Allocated and fragments."""
+        return self.allocated + self.reserve
+
+    @property
+    def total(self) -> float:
+        """What the device shows as used."""
+        return self.reserved + self.context
+
+
+CONTEXT_BYTES = 0.9 * GIB
+"""CUDA context 0.5 to 0.9 GiB (ml-engineering, training/performance) and cuBLAS workspaces."""
+COMMUNICATOR_BYTES = 0.4 * GIB
+"""NCCL buffers of one communicator with all its channels, order of magnitude (nccl docs)."""
+FRAGMENT_SHARE = 0.04
+"""Reserved beyond allocated, of what comes and goes (activations, logits, gathered layers)."""
+
+
+def memory(setting: Setting, layout: Layout) -> Memory:
+    """Peak bytes per GPU of `setting` under `layout`."""
+    weights, gradients, optimizer, gathered = model_states(setting, layout)
+    held = in_flight_layers(setting, layout)
+    kept = layer_activation_bytes(setting, layout)
+    working = working_set_bytes(setting, layout)
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    stem = _stem_bytes(setting, layout, tokens)
+    activations = held * kept + working + stem
+    logits = logit_bytes(setting, layout, tokens)
+    comes_and_goes = activations + logits + gathered
+    groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
+    if layout.offload != "none":
+        optimizer = 0.0
+    if layout.offload == "all":
+        weights = 0.0
+    return Memory(
+        weights=weights,
+        gradients=gradients,
+        optimizer=optimizer,
+        gathered=gathered,
+        activations=activations,
+        logits=logits,
+        context=CONTEXT_BYTES + groups * COMMUNICATOR_BYTES,
+        reserve=FRAGMENT_SHARE * comes_and_goes,
+    )
+
+
+def state_bytes_per_parameter(setting: Setting, layout: Layout) -> tuple[float, float, float]:
+    """(weights, gradients, optimizer) bytes of one parameter before sharding.
+
+    Megatron-LM `docs/dist_optimizer.md`: bf16 parameters with fp32 gradients 2 + 4 + 12; fp16 with
+    fp16 gradients 2 + 2 + 16 (the master's gradients count there); fp32 4 + 4 + 8. FSDP2 shards
+    fp32 parameters and gradients: 4 + 4 + 8.
+    """
+    moments = OPTIMIZER_STATE_BYTES[layout.optimizer]
+    if layout.precision in ("fp32", "tf32"):
+        return 4.0, 4.0, moments
+    if _fsdp(setting, layout):
+        return 4.0, 4.0, moments
+    if layout.precision == "fp16":
+        return 2.0, 2.0, 4.0 + 4.0 + moments
+    return 2.0, 4.0, 4.0 + moments
+
+
+def _fsdp(setting: Setting, layout: Layout) -> bool:
+    return layout.zero == 3 and not setting.software.name.startswith("megatron")
+
+
+def model_states(setting: Setting, layout: Layout) -> tuple[float, float, float, float]:
+    """Bytes of weights, gradients, optimizer states, and of what FSDP has gathered at the peak."""
+    held = rank_parameters(setting.model, layout)
+    weight, grad, state = state_bytes_per_parameter(setting, layout)
+    shards, experts = layout.shards, expert_shards(layout)
+
+    def split(per: float, stage: int) -> float:
+        if layout.zero >= stage:
+            return per * (held.dense / shards + held.experts / experts)
+        return per * held.total
+
+    gathered = 0.0
+    if layout.zero == 3:
+        if layout.pp > 1:
+            # A pipeline keeps its stage gathered in bf16, and its gradients whole until the end.
+            gathered = 2.0 * held.total + setting.software.grad_bytes * held.total
+        else:
+            # Two layers ahead in bf16 with one layer's gradients; embedding and head stay gathered.
+            gathered = 2.0 * (2 * held.layer + held.embedding) + 2.0 * held.layer
+    return split(weight, 3), split(grad, 2), split(state, 1), gathered
+
+
+def in_flight_layers(setting: Setting, layout: Layout) -> float:
+    """Layers whose activations the first stage holds at once.
+
+    1F1B holds min(m, p) micro-batches, GPipe all m; interleaving adds (p - 1)/v chunks' worth:
+    `L / p · (p + (p - 1) / v)` (Korthikanti et al. 2022, section 4.2.3).
+    """
+    stage = stage_layers(setting.model.layers, layout.pp)
+    layers = stage.inner
+    p, v, m = layout.pp, layout.vp, layout.micro_batches
+    if p == 1 or layout.schedule == "sequential":
+        return float(layers)
+    if layout.schedule == "gpipe":
+        return float(layers * m)
+    if v == 1:
+        return float(layers * min(m, p))
+    return min(layers * m, layers * (p + (p - 1) / v))
+
+
+def layer_activation_bytes(setting: Setting, layout: Layout) -> float:
+    """Bytes that one layer keeps for its backward pass, per micro-batch."""
+    if layout.recompute == "full":
+        share = layout.tp if layout.sequence_parallel else 1
+        tokens = layout.micro_batch * setting.sequence / layout.cp
+        kept = 2.0 * tokens * setting.model.hidden / share
+        if layout.recompute_layers >= 0:
+            stage = stage_layers(setting.model.layers, layout.pp).inner
+            part = min(1.0, layout.recompute_layers / stage)
+            return part * kept + (1 - part) * _whole_layer_bytes(setting, layout)
+        return kept
+    if layout.recompute == "selective":
+        return _selective_layer_bytes(setting, layout)
+    return _whole_layer_bytes(setting, layout)
+
+
+def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
+    return _layer_bytes(
+        setting,
+        layout.micro_batch * setting.sequence / layout.cp,
+        layout.tp,
+        layout.sequence_parallel,
+        keep_scores=setting.software.attention == "unfused",
+        modules=(),
+    )
+
+
+def _selective_layer_bytes(setting: Setting, layout: Layout) -> float:
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    modules = layout.recompute_modules
+    if "op" in modules or (not modules and setting.software.op_recompute):
+        return _op_level_bytes(setting, tokens, layout.tp, layout.sequence_parallel)
+    return _layer_bytes(
+        setting, tokens, layout.tp, layout.sequence_parallel, keep_scores=False, modules=modules
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _layer_bytes(
+    setting: Setting,
+    tokens: float,
+    tp: int,
+    sequence_parallel: bool,
+    *,
+    keep_scores: bool,
+    modules: tuple[str, ...],
+) -> float:
+    """What each operation keeps of its input, per token; 2 bytes an element, masks 1.
+
+    Replicated over tensor ranks unless sequence parallelism splits them: norm inputs, the inputs of
+    the two blocks, dropout masks. Split: queries, keys, values, attention output, the MLP's inside.
+    GPT with dropout, f = 4h and MHA gives Korthikanti's 34, and 10 + 24/t; scores 5 a s / h.
+    """
+    model = setting.model
+    h = model.hidden
+    moe = model.moe_layers / model.layers
+    norms = 4.0 * h
+    blocks = 2.0 * h + 2.0 * h
+    masks = 2.0 * h if model.dropout else 0.0
+    if "layernorm" in modules:
+        blocks = 0.0
+    qkv = 2.0 * (model.query_width + model.kv_width + model.value_kept_width)
+    if model.latent is not None:
+        latent = 2.0 * (model.latent.kv_rank + model.latent.rope_dim + model.latent.query_rank)
+        norms += 2 * latent
+        if "mla_up_proj" in modules:
+            qkv = 0.0
+    attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
+    if keep_scores:
+        attention += 5.0 * model.heads * setting.sequence
+    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.ffn, gated=model.gated)
+    inside = dense * (1 - moe)
+    experts = model.experts
+    if experts is not None:
+        gated = model.gated
+        routed = experts.active * (
+            _mlp_bytes(experts.ffn, gated=gated, act="moe_act" not in modules) + 2.0 * h
+        )
+        shared = _mlp_bytes(experts.shared_ffn, gated=gated) if experts.shared_ffn else 0.0
+        inside += moe * ((0.0 if "moe" in modules else routed) + shared)
+    whole = norms + blocks + masks
+    return tokens * (whole / (tp if sequence_parallel else 1) + (attention + inside) / tp)
+
+
+def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
+    """Activation input (both halves where gated) and the down projection's input."""
+    return 2.0 * ffn * (2 if gated else 1) + (2.0 * ffn if act else 0.0)
+
+
+def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel: bool) -> float:
+    """torchtitan's op-level checkpointing: the layer's input, attention's output, half the products.
+
+    Of q, k, v, o, gate, up, down it keeps q, v, gate and down.
+    """
+    model = setting.model
+    whole = 2.0 * model.hidden
+    split = 2.0 * (model.query_width + model.kv_width + model.value_width + model.ffn)
+    split += 2.0 * model.hidden + 4.0 * model.heads
+    return tokens * (whole / (tp if sequence_parallel else 1) + split / tp)
+
+
+def working_set_bytes(setting: Setting, layout: Layout) -> float:
+    """What the layer that runs needs beside what is kept: recomputed activations, gradients."""
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    share = layout.tp if layout.sequence_parallel else 1
+    model = setting.model
+    passing = tokens * (2.0 * model.hidden / share * 2)
+    inner = model.ffn * (2 if model.gated else 1)
+    if model.experts is not None and model.moe_layers:
+        inner = max(inner, model.experts.active * model.experts.ffn * 2)
+    passing += tokens * 2.0 * inner / layout.tp
+    if layout.recompute == "none":
+        return passing
+    again = _whole_layer_bytes(setting, layout) - layer_activation_bytes(setting, layout)
+    return passing + max(0.0, again)
+
+
+def _stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
+    """The embedding's output (and its dropout mask) of the micro-batches in flight."""
+    share = layout.tp if layout.sequence_parallel else 1
+    width = setting.model.hidden * (3.0 if setting.model.dropout else 2.0) / share
+    if layout.schedule == "sequential":
+        return tokens * width
+    return tokens * width * min(layout.micro_batches, layout.pp)
+
+
+def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
+    """Logits in bf16, their fp32 copy and its gradient; only where one stage holds all ends.
+
+    With a pipeline the last stage holds the logits, but far fewer activations than the first.
+    """
+    if layout.pp > 1:
+        return 0.0
+    model = setting.model
+    return tokens * model.vocabulary / layout.tp * LOGIT_COPY_BYTES + 4.0 * tokens * model.hidden
+
+
+LOGIT_COPY_BYTES = 10.0
+"""bf16 logits, fp32 logits and fp32 gradient of the loss at the peak."""
