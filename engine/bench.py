@@ -4,7 +4,7 @@ import hashlib
 import math
 import time
 from array import array
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 import torch
@@ -128,7 +128,7 @@ class Bench:
             energy_j=None
             if energy_before is None or energy_after is None
             else energy_after - energy_before,
-            output_sha256=_digest(ended),
+            output_sha256=output_digest(_outputs(ended)),
             versions=self._versions,
         )
 
@@ -158,13 +158,18 @@ class Bench:
         return ended, peak_bytes
 
 
-def _digest(ended: list[Ended]) -> str:
-    """Of the output tokens of all requests in the order of the load."""
+def output_digest(outputs: Iterable[Sequence[int]]) -> str:
+    """SHA-256 over the output token ids of requests, each preceded by how many there are."""
     digest = hashlib.sha256()
-    for each in sorted(ended, key=lambda e: e.number):
-        tokens = each.completion.request.output_tokens
+    for tokens in outputs:
         digest.update(array("I", [len(tokens), *tokens]).tobytes())
     return digest.hexdigest()
+
+
+def _outputs(ended: list[Ended]) -> list[list[int]]:
+    """In the order of the load, whatever ended first."""
+    in_order = sorted(ended, key=lambda each: each.number)
+    return [each.completion.request.output_tokens for each in in_order]
 
 
 def versions() -> dict[str, str]:
