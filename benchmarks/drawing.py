@@ -26,9 +26,8 @@ import numpy as np
 from prodtop.tui.formatting import MILLISECONDS
 from prodtop.tui.painting import SpanUpdate
 from prodtop.tui.theme import DEFAULT_THEME, load_themes
-from prodtop.tui.widgets.braille import Stroke
 from prodtop.tui.widgets.chart import BrailleChart
-from prodtop.tui.widgets.plot import Mark, Series, Settings, Threshold
+from prodtop.tui.widgets.chart_view import Mark, Series, Settings, Stroke, Threshold
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult

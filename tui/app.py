@@ -26,7 +26,6 @@ from .screens.help import HelpScreen
 from .screens.registry import TABS
 from .screens.tab import TabScreen
 from .theme import ThemeBook, declines_color, fitting_theme, load_themes
-from .widgets.chart import BrailleChart
 from .widgets.figures_panel import Timeline
 
 UNFOCUSED_INTERVAL_S = 2.0
@@ -188,14 +187,9 @@ class ProdtopApp(App[None]):
         self.draw()
 
     def action_scrub(self, steps: int) -> None:
-        self.monitor.playhead.scrub(steps * self._scrub_step_s())
-        self.draw()
-
-    def _scrub_step_s(self) -> float:
-        """A step is a column of the charts, so that the cursor is seen to move."""
         tab = self._tab()
-        steps = [chart.step_s for chart in tab.query(BrailleChart)] if tab else []
-        return max((step for step in steps if step), default=1.0)
+        self.monitor.playhead.scrub(steps * (tab.step_s if tab else 1.0))
+        self.draw()
 
     def action_scrub_to(self, end: str) -> None:
         self.monitor.playhead.scrub_to(end)

@@ -11,10 +11,9 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
 from ..engine.protocol import ENCODER, REPORT_DECODER, Frame, HostSample, Report, Window
 
@@ -28,8 +27,8 @@ MAX_MARKS = 2_000
 class Series:
     """Values over time, oldest first; `values[i]` was measured at `times_s[i]` (Unix time)."""
 
-    times_s: NDArray[np.float64]
-    values: NDArray[np.float64]
+    times_s: "array[float]"
+    values: "array[float]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +149,7 @@ class _Tier:
     def slice(self, name: str, start_s: float, end_s: float) -> Series:
         first = max(0, bisect_left(self.times_s, start_s) - 1)
         last = bisect_right(self.times_s, end_s) + 1
-        return Series(
-            np.array(self.times_s[first:last], dtype=np.float64),
-            np.array(self.columns[name][first:last], dtype=np.float64),
-        )
+        return Series(self.times_s[first:last], self.columns[name][first:last])
 
     def thinned_into(self, other: "_Tier", count: int) -> None:
         """Hand at least the oldest `count` samples on, one for each of the other's buckets, and
@@ -234,11 +230,12 @@ class History:
     def series(self, name: str, start_s: float, end_s: float) -> Series:
         """The samples of a column in the closed span, and a neighbour on each side, so that a
         line reaches the edges of its chart."""
-        pieces = [tier.slice(name, start_s, end_s) for tier in reversed(self._tiers)]
-        return Series(
-            np.concatenate([piece.times_s for piece in pieces]),
-            np.concatenate([piece.values for piece in pieces]),
-        )
+        whole = Series(_doubles(), _doubles())
+        for tier in reversed(self._tiers):
+            piece = tier.slice(name, start_s, end_s)
+            whole.times_s.extend(piece.times_s)
+            whole.values.extend(piece.values)
+        return whole
 
     def marks(self, start_s: float, end_s: float) -> list[Mark]:
         return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]
@@ -258,11 +255,14 @@ class History:
         """How much a counter grew over a span; `None` where the span holds no two readings, or
         where the counter started anew."""
         series = self.series(name, end_s - span_s, end_s)
-        inside = (series.times_s >= end_s - span_s) & (series.times_s <= end_s)
-        known = series.values[inside & ~np.isnan(series.values)]
-        if len(known) < 2 or bool((np.diff(known) < 0).any()):
+        known = [
+            value
+            for time_s, value in zip(series.times_s, series.values, strict=True)
+            if end_s - span_s <= time_s <= end_s and not math.isnan(value)
+        ]
+        if len(known) < 2 or any(after < before for before, after in pairwise(known)):
             return None
-        return float(known[-1] - known[0])
+        return known[-1] - known[0]
 
 
 def _pack(frame: Frame | None, host: HostSample | None) -> bytes:

@@ -35,7 +35,7 @@ def snapshot_of(
 def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:
     series = timeline.history.series(name, start_s, timeline.end_s)
     return [
-        (float(time_s), float(value))
+        (time_s, value)
         for time_s, value in zip(series.times_s, series.values, strict=True)
         if start_s <= time_s <= timeline.end_s
     ]

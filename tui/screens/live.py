@@ -71,6 +71,12 @@ class LiveScreen(TabScreen):
         if self._shown is not None:
             self.show(*self._shown)
 
+    @property
+    def step_s(self) -> float:
+        """A column of the charts, so that the cursor is seen to move."""
+        steps = [panel.step_s for panel in self.query(FiguresPanel)]
+        return max((step for step in steps if step), default=1.0)
+
     def toggle_maximized(self) -> bool:
         if self._maximized is not None:
             self._maximized = None

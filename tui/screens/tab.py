@@ -15,6 +15,11 @@ class TabScreen(Screen[None]):
         """Draw a moment: only what changed."""
         raise TypeError(f"{type(self).__name__} shows nothing")
 
+    @property
+    def step_s(self) -> float:
+        """How far a step of the cursor goes."""
+        return 1.0
+
     def toggle_maximized(self) -> bool:
         """Give the focused panel all the room, or put it back; `False` if there is none."""
         return False

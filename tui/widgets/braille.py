@@ -6,12 +6,12 @@ dots is one bucket of time.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .axis import Axis
+from .chart_view import Stroke
 from .timebase import Floats, TimeBase
 
 DOTS_WIDE = 2
@@ -21,15 +21,6 @@ BRAILLE_BASE = 0x2800
 _BIT_ORDER = np.array([0, 1, 2, 4, 5, 6, 3, 7])
 """The dots of a cell, counted down the left column and then the right, in the order of their bits:
 the lowest row came late to braille and has the two highest bits."""
-
-
-class Stroke(StrEnum):
-    """How a series is drawn. Strokes tell series apart where there is no colour."""
-
-    LINE = "line"
-    DASHED = "dashed"
-    DOTTED = "dotted"
-    AREA = "area"
 
 
 def dot_rows(levels: Floats, axis: Axis, dots: int) -> NDArray[np.int64]:

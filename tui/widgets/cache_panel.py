@@ -6,8 +6,8 @@ from ..formatting import FRACTION
 from ..moment import Moment
 from ..views.cache import cache_view
 from ..views.panel import PanelView, Room
+from .chart_view import Series, Settings
 from .figures_panel import FiguresPanel, Timeline
-from .plot import Series, Settings
 
 
 class CachePanel(FiguresPanel):

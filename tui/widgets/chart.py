@@ -11,8 +11,9 @@ from textual.strip import Strip
 from ..look import Look
 from .braille import Raster
 from .canvas import HIGHLIGHT, INKS, Canvas
+from .chart_view import Mark, Series, Settings, Threshold, View
 from .inked import Inked
-from .plot import Layout, Mark, Sampled, Series, Settings, Threshold, View
+from .plot import Layout, Sampled
 from .plot_painting import Painter, draw_curves
 from .scale import Extent, LinearScale, LogScale, Scale
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
@@ -11,13 +11,13 @@ from ..look import Ink
 from ..moment import Moment
 from ..theme import look_of
 from ..views.panel import PanelView, Room
-from .braille import Stroke
-from .chart import BrailleChart
+from .chart_view import Mark, Pick, Series, Settings, Stroke, Threshold
 from .lines import LinesView
 from .panel import Panel
-from .plot import Mark, Series, Settings, Threshold
 from .segments import Line, Piece
-from .timebase import Pick
+
+if TYPE_CHECKING:
+    from .chart import BrailleChart
 
 MIN_CHART_ROWS = 3
 MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD}
@@ -56,7 +56,8 @@ class Timeline:
 class FiguresPanel(Panel, can_focus=True):
     """A framed panel that draws a `PanelView`, and the curves that a subclass names.
 
-    With `chart_settings` it has a chart: below its lines, or above them with `chart_first`.
+    With `chart_settings` it has a chart: below its lines, or above them with `chart_first`. It is
+    made once there is something to draw.
     """
 
     DEFAULT_CSS = """
@@ -68,14 +69,7 @@ class FiguresPanel(Panel, can_focus=True):
     chart_first: ClassVar[bool] = False
 
     def compose(self) -> ComposeResult:
-        if self.chart_settings is None:
-            yield LinesView()
-        elif self.chart_first:
-            yield BrailleChart(self.chart_settings)
-            yield LinesView()
-        else:
-            yield LinesView()
-            yield BrailleChart(self.chart_settings)
+        yield LinesView()
 
     def view(self, moment: Moment, room: Room) -> PanelView:
         """What the panel says at a moment."""
@@ -94,6 +88,12 @@ class FiguresPanel(Panel, can_focus=True):
         return len(view.lines)
 
     _shown: tuple[Moment, Timeline] | None = None
+    _chart: "BrailleChart | None" = None
+
+    @property
+    def step_s(self) -> float | None:
+        """The time that a column of its chart spans; `None` without a chart."""
+        return self._chart.step_s if self._chart is not None else None
 
     def on_resize(self) -> None:
         """The same moment in the new room."""
@@ -110,14 +110,13 @@ class FiguresPanel(Panel, can_focus=True):
         self.set_title(view.title)
         self.set_headline(_faded(view.figures) if view.stale else view.figures)
         rows = min(height, self.text_rows(view, height))
-        charted = (
-            self.chart_settings is not None
-            and moment.frame is not None
-            and height - rows >= MIN_CHART_ROWS
-        )
-        self._show_lines(view.lines, rows if charted else height)
-        if self.chart_settings is not None:
-            self._show_chart(moment, timeline, charted)
+        settings = self.chart_settings
+        if settings is None or moment.frame is None or height - rows < MIN_CHART_ROWS:
+            self._show_lines(view.lines, height)
+            self._hide_chart()
+        else:
+            self._show_lines(view.lines, rows)
+            self._show_chart(self._chart or self._make_chart(settings), moment, timeline)
 
     def _show_lines(self, lines: Sequence[Line], rows: int) -> None:
         widget = self.query_one(LinesView)
@@ -129,20 +128,30 @@ class FiguresPanel(Panel, can_focus=True):
         shown = list(lines[:rows])
         widget.set_lines(shown + [Line()] * (rows - len(shown)))
 
-    def _show_chart(self, moment: Moment, timeline: Timeline, charted: bool) -> None:
-        chart = self.query_one(BrailleChart)
-        if chart.display != charted:
-            chart.display = charted
-        if charted:
-            chart.set_data(
-                self.curves(timeline),
-                now_s=timeline.now_s,
-                span_s=timeline.span_s,
-                end_s=timeline.end_s,
-                marks=timeline.marks(),
-                thresholds=self.thresholds(moment),
-                cursor_s=timeline.cursor_s,
-            )
+    def _make_chart(self, settings: Settings) -> "BrailleChart":
+        # Here and not above: charts draw with numpy, and the first frame need not wait for it.
+        from .chart import BrailleChart
+
+        self._chart = BrailleChart(settings)
+        self.mount(self._chart, before=0 if self.chart_first else None)
+        return self._chart
+
+    def _hide_chart(self) -> None:
+        if self._chart is not None and self._chart.display:
+            self._chart.display = False
+
+    def _show_chart(self, chart: "BrailleChart", moment: Moment, timeline: Timeline) -> None:
+        if not chart.display:
+            chart.display = True
+        chart.set_data(
+            self.curves(timeline),
+            now_s=timeline.now_s,
+            span_s=timeline.span_s,
+            end_s=timeline.end_s,
+            marks=timeline.marks(),
+            thresholds=self.thresholds(moment),
+            cursor_s=timeline.cursor_s,
+        )
 
 
 def _faded(figures: Line) -> Line:

@@ -6,8 +6,8 @@ from ..formatting import MILLISECONDS
 from ..moment import Moment
 from ..views.latency import latency_view
 from ..views.panel import PanelView, Room
+from .chart_view import Series, Settings, Threshold
 from .figures_panel import FiguresPanel, Timeline
-from .plot import Series, Settings, Threshold
 
 
 class LatencyPanel(FiguresPanel):

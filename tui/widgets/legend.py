@@ -6,8 +6,8 @@ from enum import Enum
 from ..formatting import Unit
 from ..glyphs import Glyphs
 from ..look import SERIES_INKS, Ink
-from .braille import ASCII_PENS, Stroke
-from .plot import View
+from .braille import ASCII_PENS
+from .chart_view import Stroke, View
 from .segments import Line, Piece, joined
 
 

@@ -10,8 +10,9 @@ from ..look import AREA_INKS, SERIES_INKS, Ink
 from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
+from .chart_view import Mark, Settings, View
 from .legend import fitting_legend
-from .plot import AXIS_LABEL_WIDTH, Layout, Mark, Sampled, Settings, View
+from .plot import AXIS_LABEL_WIDTH, Layout, Sampled
 from .segments import Line
 
 MARK_LABEL_MIN_ROWS = 4

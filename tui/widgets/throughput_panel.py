@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from ..moment import Moment
 from ..views.panel import PanelView, Room
 from ..views.throughput import throughput_view
-from .braille import Stroke
+from .chart_view import Series, Settings, Stroke
 from .figures_panel import FiguresPanel, Timeline
-from .plot import Series, Settings
 
 ROWS_WITH_TEXT = 7
 """From this height on there is a line of figures below the chart."""

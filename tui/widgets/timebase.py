@@ -5,12 +5,12 @@ by whole cells and what was drawn once keeps its shape, whenever it is drawn.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
+
+from .chart_view import Numbers, Pick
 
 Floats = NDArray[np.float64]
 
@@ -21,14 +21,6 @@ LONGEST_HELD_S = 1.0
 
 GAP_SPACINGS = 2.5
 """Samples further apart than this many usual spacings are not joined."""
-
-
-class Pick(StrEnum):
-    """What stands for a bucket that holds several samples."""
-
-    MEAN = "mean"
-    MAX = "max"
-    LAST = "last"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +71,8 @@ class TimeBase:
 
 
 def bucketed(
-    times_s: Sequence[float] | Floats,
-    values: Sequence[float] | Floats,
+    times_s: Numbers | Floats,
+    values: Numbers | Floats,
     base: TimeBase,
     *,
     end_s: float = math.inf,

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prodtop.tui.widgets.axis import Axis
-from prodtop.tui.widgets.braille import Raster, Stroke, Trace, dot_rows, rasterize
+from prodtop.tui.widgets.braille import Raster, Trace, dot_rows, rasterize
+from prodtop.tui.widgets.chart_view import Stroke
 from prodtop.tui.widgets.timebase import Floats, TimeBase
 
 ROWS, COLUMNS = 4, 8

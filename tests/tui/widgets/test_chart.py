@@ -13,18 +13,10 @@ from prodtop.tui.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.look import Ink
 from prodtop.tui.theme import load_themes
 from prodtop.tui.widgets.axis import Axis
-from prodtop.tui.widgets.braille import Stroke
 from prodtop.tui.widgets.canvas import HIGHLIGHT, INK_IDS, Canvas
 from prodtop.tui.widgets.chart import BrailleChart
-from prodtop.tui.widgets.plot import (
-    Layout,
-    Mark,
-    Sampled,
-    Series,
-    Settings,
-    Threshold,
-    View,
-)
+from prodtop.tui.widgets.chart_view import Mark, Series, Settings, Stroke, Threshold, View
+from prodtop.tui.widgets.plot import Layout, Sampled
 from prodtop.tui.widgets.plot_painting import Painter, draw_curves
 from prodtop.tui.widgets.timebase import Floats
 from textual.app import App, ComposeResult

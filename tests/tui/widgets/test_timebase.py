@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.widgets.timebase import Pick, TimeBase, bucketed
+from prodtop.tui.widgets.chart_view import Pick
+from prodtop.tui.widgets.timebase import TimeBase, bucketed
 
 moments = st.floats(min_value=0, max_value=2e9)
 spans = st.floats(min_value=1, max_value=1e5)
