@@ -54,6 +54,9 @@ class Software:
     tp_overlap, dp_overlap: share of that communication that runs beside computation when there is
         enough of it. grad_bytes: bytes per gradient element on the wire. param_bytes: the same for
         gathered parameters.
+    gradient_bytes, moment_bytes: bytes that a gradient and each of Adam's moments take in memory.
+    split_sends: tensor ranks send a part of the activations each to the next stage.
+    op_recompute: selective recomputation keeps every second product, not all but attention.
     step_s: what every step costs beside all this (data, logging, gradient norm, synchronisation).
     straggler: slowdown per doubling of the nodes.
     """
@@ -73,6 +76,9 @@ class Software:
     step_s: float
     straggler: float
     op_recompute: bool = False
+    split_sends: bool = True
+    gradient_bytes: float = 4.0
+    moment_bytes: float = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +90,8 @@ class Universal:
     attention_unfused: float
     head_dim_half: float
     expert_gemm: float
+    moe_kernels: float
+    expert_kernels: float
     optimizer_bytes: float
     contention: float
     unbalanced_cp: float
@@ -126,6 +134,11 @@ def parse_constants(text: str, source: str) -> Constants:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise FieldError("calibration", f"{source}: not valid TOML: {error}") from error
+    return constants_from(tables, source)
+
+
+def constants_from(tables: Mapping[str, object], source: str) -> Constants:
+    """Constants from tables already read; raises as `parse_constants` does."""
     gpus = _family(tables.get("gpu", {}), Calibration, f"{source}: gpu")
     named = {
         key: {"name": key, **table} for key, table in _tables(tables.get("software", {})).items()
@@ -167,31 +180,14 @@ def _record(values: Mapping[str, object], kind: type[_Record], source: str) -> _
     return record
 
 
-def with_values(constants: Constants, values: Mapping[str, float]) -> Constants:
-    """`constants` with some replaced, named like `gpu.h100-sxm.hbm` or `software.torch.step_s`."""
-    gpus, software = dict(constants.gpus), dict(constants.software)
-    universal = constants.universal
-    for path, value in values.items():
-        kind, *rest = path.split(".")
-        change = {rest[-1]: value}
-        if kind == "universal":
-            universal = _record({**vars(universal), **change}, Universal, path)
-        elif kind == "gpu":
-            gpus[rest[0]] = _record({**vars(gpus[rest[0]]), **change}, Calibration, path)
-        elif kind == "software":
-            software[rest[0]] = _record({**vars(software[rest[0]]), **change}, Software, path)
-        else:
-            raise FieldError("calibration", f"unknown constant {path!r}")
-    return Constants(universal, gpus, software)
-
-
 _FRAMEWORKS = (
     (r"vtrain|megatron-deepspeed|mt-nlg|mt nlg", "megatron-deepspeed"),
     (r"narayanan|sc21|korthikanti|megatron-lm (v2|2\.|2021|2022)", "megatron-2021"),
     (r"llm-foundry|mosaic|composer|\bmpt\b", "fsdp-2023"),
     (r"torchtitan", "torch"),
     (r"nanotron", "nanotron"),
-    (r"megatron|nemo|dgxc|mcore|transformer engine|bridge", "megatron-core"),
+    (r"bridge", "megatron-bridge"),
+    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
     (r"deepspeed|zero", "deepspeed"),
     (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging", "torch"),
 )

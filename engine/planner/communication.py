@@ -46,7 +46,8 @@ def gather_s(setting: Setting, group: Group, whole_bytes: float) -> float:
 
     Across nodes, each GPU's NIC carries the parts that the other nodes hold of its node-mates'
     share: `(nodes-1)/nodes · whole / inside`; in the node the ring carries `(inside-1)/inside`.
-    Both happen at once in a pipelined ring, so the slower one counts.
+    Both run side by side but hinder each other: the root of the sum of squares lies between the
+    slower one and the sum. A ring has `inside - 1` steps; across nodes trees need `log2(nodes)`.
     """
     n, g = group.nodes, group.inside
     if n * g <= 1 or whole_bytes <= 0:
@@ -54,12 +55,12 @@ def gather_s(setting: Setting, group: Group, whole_bytes: float) -> float:
     gpu, measured = setting.cluster.gpu, setting.measured
     link = gpu.link_bytes_s * measured.link
     inside = (g - 1) / g * whole_bytes / link
+    latency = measured.link_alpha_s * (g - 1)
     if n == 1:
-        return measured.link_alpha_s + inside
+        return latency + inside
     network = gpu.network_bytes_s * measured.network
     outside = (n - 1) / n * whole_bytes / g / network
-    # Rings of many nodes give way to trees: latency grows with the logarithm.
-    return measured.network_alpha_s * (1 + math.log2(n)) + max(inside, outside)
+    return latency + measured.network_alpha_s * (1 + math.log2(n)) + math.hypot(inside, outside)
 
 
 def reduce_s(setting: Setting, group: Group, whole_bytes: float) -> float:
@@ -68,18 +69,25 @@ def reduce_s(setting: Setting, group: Group, whole_bytes: float) -> float:
 
 
 @lru_cache(maxsize=65_536)
-def exchange_s(setting: Setting, group: Group, own_bytes: float) -> float:
-    """All-to-all of `own_bytes` that each rank holds; what leaves the node takes the NIC."""
+def exchange_s(setting: Setting, group: Group, token_bytes: float, active: int) -> float:
+    """A dispatch of tokens to `active` experts each, or the way back.
+
+    `token_bytes` are one rank's tokens, once. In the node a token goes to each of its experts; over
+    the network only once to each node that holds one of them, `n (1 - (1 - 1/n)^active)` of `n` on
+    average, and is spread there (DeepEP, DeepSeek-V3, section 3.2.2).
+    """
     n, g = group.nodes, group.inside
     size = n * g
-    if size <= 1 or own_bytes <= 0:
+    if size <= 1 or token_bytes <= 0:
         return 0.0
     gpu, measured = setting.cluster.gpu, setting.measured
-    inside = (g - 1) / size * own_bytes / (gpu.link_bytes_s * measured.link)
+    inside = (g - 1) / g * active * token_bytes / (gpu.link_bytes_s * measured.link)
+    latency = measured.link_alpha_s * (g - 1)
     if n == 1:
-        return measured.link_alpha_s + inside
-    outside = (size - g) / size * own_bytes / (gpu.network_bytes_s * measured.network)
-    return measured.network_alpha_s * (1 + math.log2(n)) + max(inside, outside)
+        return latency + inside
+    reached = n * (1 - (1 - 1 / n) ** active) * (n - 1) / n
+    outside = reached * token_bytes / (gpu.network_bytes_s * measured.network)
+    return latency + measured.network_alpha_s * (1 + math.log2(n)) + math.hypot(inside, outside)
 
 
 def send_s(setting: Setting, sent_bytes: float, *, across: bool) -> float:
@@ -118,21 +126,31 @@ def layer_traffic(setting: Setting, layout: Layout) -> LayerTraffic:
         layout.ep,
         layout.expert_tp,
         layout.recompute == "full",
+        layout.sequence_parallel,
     )
 
 
 @lru_cache(maxsize=65_536)
 def _layer_traffic(
-    setting: Setting, micro_batch: int, tp: int, cp: int, ep: int, expert_tp: int, full: bool
+    setting: Setting,
+    micro_batch: int,
+    tp: int,
+    cp: int,
+    ep: int,
+    expert_tp: int,
+    full: bool,
+    sequence_parallel: bool,
 ) -> LayerTraffic:
     model, node = setting.model, setting.cluster.node_gpus
     tokens = micro_batch * setting.sequence / cp
     hidden_bytes = 2.0 * tokens * model.hidden
     tensor_group = place(tp, 1, node)
     # Two blocks a layer, each an all-reduce forward and one backward; sequence parallelism splits
-    # each into a reduce-scatter and an all-gather of the same volume. MoE blocks exchange instead.
+    # each into a reduce-scatter and an all-gather of the same volume, and gathers the block's input
+    # once more for the weights' gradient. MoE blocks exchange instead.
     blocks = 2.0 - model.moe_layers / model.layers
     tensor = blocks * reduce_s(setting, tensor_group, hidden_bytes)
+    again = blocks * gather_s(setting, tensor_group, hidden_bytes) if sequence_parallel else 0.0
     context_forward = context_backward = 0.0
     if cp > 1:
         kv_bytes = 2.0 * micro_batch * setting.sequence * 2 * model.kv_width / tp
@@ -140,12 +158,12 @@ def _layer_traffic(
         context_backward = 2 * context_forward
     expert = 0.0
     if model.experts is not None and ep > 1:
-        sent = hidden_bytes / tp * model.experts.active
         group = place(ep, expert_tp, node)
-        expert = 2 * exchange_s(setting, group, sent) * model.moe_layers / model.layers
+        way = exchange_s(setting, group, hidden_bytes / tp, model.experts.active)
+        expert = 2 * way * model.moe_layers / model.layers
     return LayerTraffic(
         tensor_forward_s=tensor,
-        tensor_backward_s=tensor,
+        tensor_backward_s=tensor + again,
         tensor_again_s=tensor if full else 0.0,
         context_forward_s=context_forward,
         context_backward_s=context_backward,

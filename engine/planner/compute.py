@@ -74,6 +74,7 @@ class _Rates:
     kernel_s: float
     wave_flops: float
     gemm_bytes: float
+    frozen: bool
 
     def gemm_s(self, m: float, n: float, k: float, rate: float = 1.0) -> float:
         """Seconds for [m, k] × [k, n]: arithmetic and part of a wave, or memory."""
@@ -103,6 +104,7 @@ def rates(setting: Setting, precision: Precision) -> _Rates:
         kernel_s=measured.kernel_s,
         wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
         gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
+        frozen=setting.frozen,
     )
 
 
@@ -135,7 +137,7 @@ def _layer_work(
     modules: tuple[str, ...],
     precision: Precision,
 ) -> LayerWork:
-    model, software = setting.model, setting.software
+    software = setting.software
     rate = rates(setting, precision)
     tokens = micro_batch * setting.sequence / cp
     attention_gemm = _attention_gemms(setting, rate, tokens, tp)
@@ -150,8 +152,7 @@ def _layer_work(
         backward_flops=attention_gemm.backward_flops + mlp.backward_flops,
     )
     elementwise = Work(forward_s=passes, backward_s=2 * passes)
-    kernels = software.layer_kernels * (1.5 if model.moe_layers else 1.0)
-    dispatch = kernels * software.dispatch_s
+    dispatch = _kernels(setting, ep) * software.dispatch_s
     again_s, again_flops, again_dispatch = 0.0, 0.0, 0.0
     if recompute == "full":
         again_s = gemm.forward_s + core.forward_s + elementwise.forward_s
@@ -173,11 +174,27 @@ def _layer_work(
     )
 
 
+def _kernels(setting: Setting, ep: int) -> float:
+    """Kernels of an average layer's forward pass."""
+    model, shared = setting.model, setting.constants.universal
+    kernels = setting.software.layer_kernels
+    if model.experts is not None:
+        local = model.experts.count / ep
+        routing = shared.moe_kernels + shared.expert_kernels * local
+        kernels += routing * model.moe_layers / model.layers
+    return kernels
+
+
 def _product(rate: _Rates, m: float, n: float, k: float, share: float = 1.0) -> Work:
-    """A linear layer: forward, then the gradients of its input and of its weight."""
+    """A linear layer: forward, then the gradients of its input and, unless frozen, its weight."""
     forward = rate.gemm_s(m, n, k, share)
-    backward = rate.gemm_s(m, k, n, share) + rate.gemm_s(n, k, m, share)
+    backward = rate.gemm_s(m, k, n, share)
     flops = 2.0 * m * n * k
+    if rate.frozen:
+        return Work(
+            forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=flops
+        )
+    backward += rate.gemm_s(n, k, m, share)
     return Work(
         forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=2 * flops
     )

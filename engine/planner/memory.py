@@ -97,14 +97,17 @@ def state_bytes_per_parameter(setting: Setting, layout: Layout) -> tuple[float, 
     fp16 gradients 2 + 2 + 16 (the master's gradients count there); fp32 4 + 4 + 8. FSDP2 shards
     fp32 parameters and gradients: 4 + 4 + 8.
     """
-    moments = OPTIMIZER_STATE_BYTES[layout.optimizer]
+    if setting.frozen:
+        return 2.0, 0.0, 0.0
+    software = setting.software
+    moments = OPTIMIZER_STATE_BYTES[layout.optimizer] * software.moment_bytes / 4.0
     if layout.precision in ("fp32", "tf32"):
         return 4.0, 4.0, moments
     if _fsdp(setting, layout):
         return 4.0, 4.0, moments
     if layout.precision == "fp16":
         return 2.0, 2.0, 4.0 + 4.0 + moments
-    return 2.0, 4.0, 4.0 + moments
+    return 2.0, software.gradient_bytes, 4.0 + moments
 
 
 def _fsdp(setting: Setting, layout: Layout) -> bool:
@@ -241,7 +244,7 @@ def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
 
 
 def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel: bool) -> float:
-    """torchtitan's op-level checkpointing: the layer's input, attention's output, half the products.
+    """torchtitan's op-level checkpointing: the layer's input, attention's output, some products.
 
     Of q, k, v, o, gate, up, down it keeps q, v, gate and down.
     """

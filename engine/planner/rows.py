@@ -14,6 +14,7 @@ from .calibration import Constants, guess_software
 from .errors import FieldError
 from .hardware import Precision, cluster, find_gpu
 from .layout import Layout, Recompute
+from .memory import memory
 from .model import Experts, ModelShape
 from .presets import find_preset
 from .setting import Setting
@@ -61,13 +62,19 @@ def parse_run(row: Row, constants: Constants) -> Run:
     gpus = layout.world
     node = gpus // nodes if nodes and gpus % nodes == 0 and gpus // nodes <= 72 else None
     machines = cluster(gpu, gpus, node_gpus=max(node, 1) if node and nodes != 1 else None)
-    layout = _micro_batches(cells, layout)
+    setting = Setting(
+        model=model,
+        cluster=machines,
+        sequence=sequence,
+        software=software,
+        constants=constants,
+        frozen=bool(re.search(r"\blora\b|\bpeft\b", text)),
+    )
+    layout = _micro_batches(cells, layout, setting)
     return Run(
         source=cells.text("source"),
         label=f"{model.name} on {gpus} {gpu.name}, {layout.shorthand}",
-        setting=Setting(
-            model=model, cluster=machines, sequence=sequence, software=software, constants=constants
-        ),
+        setting=setting,
         layout=layout,
         assumed=tuple(cells.assumed),
         step_s=step,
@@ -162,7 +169,8 @@ def _model(cells: _Cells) -> ModelShape:
     ffn = cells.optional_count("ffn") or 4 * hidden
     vocabulary = cells.optional_count("vocab") or cells.noted(r"vocab\w* (\d{5,6})")
     if vocabulary is None:
-        vocabulary = known.vocabulary if known else 51_200
+        nemotron = "nemotron" in name.lower()
+        vocabulary = known.vocabulary if known else 256_000 if nemotron else 51_200
         cells.assumed.append(f"vocab = {vocabulary}")
     lower = name.lower()
     gated = any(word in lower for word in _GATED)
@@ -273,7 +281,7 @@ def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
         dp=dp,
         tp=tp,
         pp=pp,
-        vp=cells.optional_count("vp") or 1,
+        vp=_chunks(cells, pp),
         cp=cp,
         ep=cells.noted(r"\bep\s*=\s*(\d+)") or 1,
         zero=zero,
@@ -284,21 +292,56 @@ def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
     )
 
 
-def _micro_batches(cells: _Cells, layout: Layout) -> Layout:
-    """Micro-batch and how many of them, from the columns, the notes, or one sequence each."""
+def _chunks(cells: _Cells, pp: int) -> int:
+    """Model chunks per stage: stated, or about four layers each where the notes leave it open."""
+    stated = cells.optional_count("vp")
+    if stated or pp == 1:
+        return stated or 1
+    layers = cells.optional_count("layers")
+    if "interleaved" in cells.everything:
+        chunks = 2
+    elif layers and re.search(r"\bvp\b[^;]*not stated", cells.everything):
+        each = max(1, layers // pp)
+        chunks = min(
+            (v for v in range(1, each + 1) if each % v == 0), key=lambda v: abs(each / v - 4)
+        )
+    else:
+        return 1
+    cells.assumed.append(f"vp = {chunks}")
+    return chunks
+
+
+def _micro_batches(cells: _Cells, layout: Layout, setting: Setting) -> Layout:
+    """Micro-batch and how many of them: stated, from the notes, or what is customary.
+
+    Left open without a pipeline, the largest of 1, 2, 4 that fits the memory is taken; with one, a
+    sequence each, or torchtitan's default of as many micro-batches as stages.
+    """
     micro = cells.optional_count("micro_bs")
     batch = cells.optional_count("global_bs")
     local = cells.noted(r"local batch size (\d+)")
-    per_rank = batch // layout.dp if batch else local or (micro or 1)
     if batch and batch % layout.dp:
         raise FieldError("global_bs", f"{batch} sequences do not split over dp {layout.dp}")
+    per_rank = batch // layout.dp if batch else local or micro or 1
     if not batch and not local:
         cells.assumed.append("no gradient accumulation")
     if micro is None:
-        micro = 1
-        cells.assumed.append("micro_bs = 1")
-    if layout.pp > 1 and not batch and local:
-        micro = 1
+        micro = _customary(layout, setting, per_rank)
+        cells.assumed.append(f"micro_bs = {micro}")
     if per_rank % micro:
         micro = next(size for size in range(min(micro, per_rank), 0, -1) if per_rank % size == 0)
     return replace(layout, micro_batch=micro, micro_batches=per_rank // micro)
+
+
+def _customary(layout: Layout, setting: Setting, per_rank: int) -> int:
+    if layout.pp > 1:
+        stages = layout.pp * layout.vp
+        return max(1, per_rank // stages) if setting.software.name.startswith("torch") else 1
+    room = setting.cluster.gpu.memory_bytes
+
+    def fits(size: int) -> bool:
+        candidate = replace(layout, micro_batch=size, micro_batches=per_rank // size)
+        return memory(setting, candidate).total <= room
+
+    sizes = [size for size in (4, 2, 1) if per_rank % size == 0]
+    return next((size for size in sizes if fits(size)), 1)

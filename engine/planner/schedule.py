@@ -164,7 +164,9 @@ def _hops(setting: Setting, layout: Layout) -> float:
         return 0.0
     tokens = layout.micro_batch * setting.sequence / layout.cp
     # Ranks of a tensor group send a part each (scatter-gather, Narayanan et al. 2021, section 4.1).
-    sent = 2.0 * tokens * setting.model.hidden / layout.tp
+    sent = 2.0 * tokens * setting.model.hidden
+    if setting.software.split_sends:
+        sent /= layout.tp
     stride = layout.tp * layout.cp * layout.dp
     hop = send_s(setting, sent, across=stride >= setting.cluster.node_gpus)
     return 2 * layout.vp * hop * (1.0 - setting.software.tp_overlap)
@@ -188,7 +190,8 @@ def _data(
     if layout.dp_shard:
         copies = ranks // shards
     expert_ranks = expert_shards(layout)
-    if ranks == 1 and (expert_ranks == 1 or not held.experts):
+    alone = ranks == 1 and (expert_ranks == 1 or not held.experts)
+    if setting.frozen or alone:
         return 0.0, 0.0, 0.0
     group = place(shards, stride, node)
     experts = place(expert_ranks, layout.ep * layout.expert_tp, node)
@@ -233,6 +236,8 @@ def _optimizer(setting: Setting, layout: Layout) -> tuple[float, float]:
     Offloaded states are updated by the host: gradients go down and parameters come up over PCIe,
     and the host's memory moves what the GPU's would (ZeRO-Offload, Ren et al. 2021).
     """
+    if setting.frozen:
+        return 0.0, 0.0
     held = rank_parameters(setting.model, layout)
     dense = held.dense / (layout.shards if layout.zero else 1)
     experts = held.experts / (expert_shards(layout) if layout.zero else 1)

@@ -13,7 +13,8 @@ class Setting:
     """One model on one cluster. Compared and hashed by identity: a setting is a cache key.
 
     `sequence` is tokens per sequence. `calibration` overrides the GPU type's packaged constants, as
-    one measured on the machine does.
+    one measured on the machine does. `frozen` weights get no gradients: adapters of negligible size
+    are trained instead (LoRA, Hu et al. 2021).
     """
 
     model: ModelShape
@@ -22,6 +23,7 @@ class Setting:
     software: Software
     constants: Constants = field(default_factory=default_constants)
     calibration: Calibration | None = None
+    frozen: bool = False
 
     def __post_init__(self) -> None:
         positive("sequence", self.sequence)
