@@ -42,7 +42,7 @@ PRIORS = {
     "universal.moe_kernels": Prior(150, 0.5),
     "universal.expert_kernels": Prior(10, 0.5),
     "universal.contention": Prior(0.05, 0.5, 0.3),
-    "universal.unbalanced_cp": Prior(0.8, 0.2, 1.0),
+    "universal.context_penalty": Prior(0.2, 0.4),
     "universal.attention_unfused": Prior(0.5, 0.3, 1.0),
     "gpu.a100-80.gemm_bf16": Prior(0.84, 0.06, 0.87),
     "gpu.a100-80.gemm_wave": Prior(0.5, 0.4),
@@ -58,8 +58,8 @@ PRIORS = {
     "gpu.h100-sxm.attention_flash3": Prior(0.58, 0.15),
     "gpu.h100-sxm.link": Prior(0.80, 0.1, 0.85),
     "gpu.h100-sxm.network": Prior(0.74, 0.15, 0.95),
-    "gpu.h100-sxm-96.gemm_bf16": Prior(0.58, 0.1, 0.75),
-    "gpu.h100-sxm-96.gemm_fp8": Prior(0.48, 0.1, 0.65),
+    "gpu.h100-sxm-96.gemm_bf16": Prior(0.56, 0.12, 0.75),
+    "gpu.h100-sxm-96.gemm_fp8": Prior(0.48, 0.12, 0.65),
     "software.megatron-2021.elementwise": Prior(1.3, 0.25),
     "software.megatron-2021.step_s": Prior(0.02, 0.5),
     "software.megatron-2021.straggler": Prior(0.005, 0.5),
@@ -77,6 +77,8 @@ PRIORS = {
     "software.megatron-core.fp8_cast": Prior(6, 0.4),
     "software.megatron-core.dispatch_s": Prior(7e-6, 0.3),
     "software.megatron-core.straggler": Prior(0.005, 0.5),
+    "software.megatron-bridge.elementwise": Prior(0.95, 0.25),
+    "software.megatron-bridge.tp_overlap": Prior(0.8, 0.3, 0.95),
     "software.nanotron.elementwise": Prior(1.6, 0.3),
 }
 PULL = 0.004
@@ -117,8 +119,13 @@ class Problem:
 
 def log_error(run: Run, constants: Constants) -> float:
     """Logarithm of predicted over measured step time."""
-    software = constants.software[run.setting.software.name]
-    software = replace(software, attention=run.setting.software.attention)
+    stated = run.setting.software
+    software = constants.software[stated.name]
+    software = replace(
+        software,
+        attention=stated.attention,
+        tp_overlap=max(software.tp_overlap, stated.tp_overlap if stated.tp_overlap == 0.5 else 0),
+    )
     setting = replace(run.setting, constants=constants, software=software)
     guess = estimate(setting, run.layout, checked=False)
     if run.step_s is not None:

@@ -55,6 +55,10 @@ class Software:
         enough of it. grad_bytes: bytes per gradient element on the wire. param_bytes: the same for
         gathered parameters.
     gradient_bytes, moment_bytes: bytes that a gradient and each of Adam's moments take in memory.
+    layer_gathers: collectives per layer that gather parameters or scatter gradients.
+    gather_rate: share of the network that these reach of what NCCL does with large messages.
+    regather: sequence parallelism gathers a block's input again for its backward pass.
+    logit_copies: bytes of memory per logit at the peak.
     split_sends: tensor ranks send a part of the activations each to the next stage.
     op_recompute: selective recomputation keeps every second product, not all but attention.
     step_s: what every step costs beside all this (data, logging, gradient norm, synchronisation).
@@ -79,6 +83,10 @@ class Software:
     split_sends: bool = True
     gradient_bytes: float = 4.0
     moment_bytes: float = 4.0
+    layer_gathers: float = 1.0
+    gather_rate: float = 1.0
+    regather: bool = True
+    logit_copies: float = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +102,7 @@ class Universal:
     expert_kernels: float
     optimizer_bytes: float
     contention: float
-    unbalanced_cp: float
+    context_penalty: float
 
 
 @dataclass(frozen=True)
@@ -193,16 +201,18 @@ _FRAMEWORKS = (
 )
 
 
-def guess_software(text: str, *, compiled: bool = False, half: bool = False) -> str:
+def guess_software(text: str, *, compiled: bool = False, half: bool = False, zero: int = 0) -> str:
     """The framework generation that a run's description suggests.
 
     `half` says that it ran in fp16 (the time before bf16 and flash attention); `compiled` that
-    torch.compile was on.
+    torch.compile was on. Megatron never had ZeRO's third stage in that time: DeepSpeed ran it.
     """
     lower = text.lower()
     name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
     if name is None:
         name = "megatron-2021" if half else "torch"
-    if name == "megatron-core" and half:
+    if name in ("megatron-core", "deepspeed") and half:
         name = "megatron-2021"
+    if name == "megatron-2021" and zero == 3:
+        return "deepspeed-2021"
     return "torch-compile" if name == "torch" and compiled else name

@@ -47,25 +47,38 @@ def gather_s(setting: Setting, group: Group, whole_bytes: float) -> float:
     Across nodes, each GPU's NIC carries the parts that the other nodes hold of its node-mates'
     share: `(nodes-1)/nodes · whole / inside`; in the node the ring carries `(inside-1)/inside`.
     Both run side by side but hinder each other: the root of the sum of squares lies between the
-    slower one and the sum. A ring has `inside - 1` steps; across nodes trees need `log2(nodes)`.
+    slower one and the sum.
     """
-    n, g = group.nodes, group.inside
-    if n * g <= 1 or whole_bytes <= 0:
+    if group.size <= 1 or whole_bytes <= 0:
         return 0.0
-    gpu, measured = setting.cluster.gpu, setting.measured
-    link = gpu.link_bytes_s * measured.link
-    inside = (g - 1) / g * whole_bytes / link
-    latency = measured.link_alpha_s * (g - 1)
-    if n == 1:
-        return latency + inside
-    network = gpu.network_bytes_s * measured.network
-    outside = (n - 1) / n * whole_bytes / g / network
-    return latency + measured.network_alpha_s * (1 + math.log2(n)) + math.hypot(inside, outside)
+    return ring_latency_s(setting, group) + _ring_s(setting, group, whole_bytes)
+
+
+def ring_latency_s(setting: Setting, group: Group) -> float:
+    """What a gather costs beside its bytes: a ring passes every rank, most hops inside a node."""
+    n, g = group.nodes, group.inside
+    measured = setting.measured
+    return (n - 1) * measured.network_alpha_s + n * (g - 1) * measured.link_alpha_s
 
 
 def reduce_s(setting: Setting, group: Group, whole_bytes: float) -> float:
-    """All-reduce: a reduce-scatter and an all-gather."""
-    return 2 * gather_s(setting, group, whole_bytes)
+    """All-reduce: the bytes of a reduce-scatter and an all-gather, over trees between nodes."""
+    if group.size <= 1 or whole_bytes <= 0:
+        return 0.0
+    measured = setting.measured
+    up = measured.network_alpha_s * math.log2(group.nodes)
+    up += measured.link_alpha_s * (group.inside - 1)
+    return 2 * (up + _ring_s(setting, group, whole_bytes))
+
+
+def _ring_s(setting: Setting, group: Group, whole_bytes: float) -> float:
+    n, g = group.nodes, group.inside
+    gpu, measured = setting.cluster.gpu, setting.measured
+    inside = (g - 1) / g * whole_bytes / (gpu.link_bytes_s * measured.link)
+    if n == 1:
+        return inside
+    outside = (n - 1) / n * whole_bytes / g / (gpu.network_bytes_s * measured.network)
+    return math.hypot(inside, outside)
 
 
 @lru_cache(maxsize=65_536)
@@ -82,12 +95,12 @@ def exchange_s(setting: Setting, group: Group, token_bytes: float, active: int) 
         return 0.0
     gpu, measured = setting.cluster.gpu, setting.measured
     inside = (g - 1) / g * active * token_bytes / (gpu.link_bytes_s * measured.link)
-    latency = measured.link_alpha_s * (g - 1)
+    latency = ring_latency_s(setting, group)
     if n == 1:
         return latency + inside
     reached = n * (1 - (1 - 1 / n) ** active) * (n - 1) / n
     outside = reached * token_bytes / (gpu.network_bytes_s * measured.network)
-    return latency + measured.network_alpha_s * (1 + math.log2(n)) + math.hypot(inside, outside)
+    return latency + math.hypot(inside, outside)
 
 
 def send_s(setting: Setting, sent_bytes: float, *, across: bool) -> float:
@@ -150,7 +163,9 @@ def _layer_traffic(
     # once more for the weights' gradient. MoE blocks exchange instead.
     blocks = 2.0 - model.moe_layers / model.layers
     tensor = blocks * reduce_s(setting, tensor_group, hidden_bytes)
-    again = blocks * gather_s(setting, tensor_group, hidden_bytes) if sequence_parallel else 0.0
+    again = 0.0
+    if sequence_parallel and setting.software.regather:
+        again = blocks * gather_s(setting, tensor_group, hidden_bytes)
     context_forward = context_backward = 0.0
     if cp > 1:
         kv_bytes = 2.0 * micro_batch * setting.sequence * 2 * model.kv_width / tp

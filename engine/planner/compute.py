@@ -4,6 +4,7 @@ FLOPs here are those that the program runs (hardware FLOPs): flash attention ski
 mask hides and computes scores again in its backward pass, unfused attention does neither.
 """
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -295,7 +296,7 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work
     head = (model.query_width + model.value_width) / (2 * model.heads)
     length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
     narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
-    rate = peak * share * length * narrow * (shared.unbalanced_cp if cp > 1 else 1.0)
+    rate = peak * share * length * narrow / (1 + shared.context_penalty * math.log2(cp))
     return Work(
         forward_s=flops / rate + measured.kernel_s,
         backward_s=2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s,

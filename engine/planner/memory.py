@@ -234,8 +234,10 @@ def _layer_bytes(
         )
         shared = _mlp_bytes(experts.shared_ffn, gated=gated) if experts.shared_ffn else 0.0
         inside += moe * ((0.0 if "moe" in modules else routed) + shared)
-    whole = norms + blocks + masks
-    return tokens * (whole / (tp if sequence_parallel else 1) + (attention + inside) / tp)
+    share = tp if sequence_parallel else 1
+    gathered = share if setting.software.regather else 1
+    split = (norms + masks) / share + blocks / gathered + (attention + inside) / tp
+    return tokens * split
 
 
 def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
@@ -281,15 +283,12 @@ def _stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
 
 
 def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
-    """Logits in bf16, their fp32 copy and its gradient; only where one stage holds all ends.
+    """Logits in bf16, their fp32 copies and gradient; only where one stage holds all ends.
 
     With a pipeline the last stage holds the logits, but far fewer activations than the first.
     """
     if layout.pp > 1:
         return 0.0
     model = setting.model
-    return tokens * model.vocabulary / layout.tp * LOGIT_COPY_BYTES + 4.0 * tokens * model.hidden
-
-
-LOGIT_COPY_BYTES = 10.0
-"""bf16 logits, fp32 logits and fp32 gradient of the loss at the peak."""
+    logits = tokens * model.vocabulary / layout.tp
+    return setting.software.logit_copies * logits + 4.0 * tokens * model.hidden

@@ -47,8 +47,15 @@ def parse_run(row: Row, constants: Constants) -> Run:
     precision = _precision(cells, gpu.key)
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
     software = constants.profile(
-        guess_software(f"{cells.text('source')} {text}", compiled=compiled, half=half)
+        guess_software(
+            f"{cells.text('source')} {text}",
+            compiled=compiled,
+            half=half,
+            zero=cells.zero_stage or 0,
+        )
     )
+    if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
+        software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g")):
         software = replace(software, attention="flash2")
     layout = _layout(cells, software.name, precision)
@@ -82,6 +89,10 @@ def parse_run(row: Row, constants: Constants) -> Run:
         peak_bytes=None if peak is None else peak * (2.0**30 if "gib" in text else 1e9),
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
     )
+
+
+ASYNC_TP_OVERLAP = 0.5
+"""What asynchronous tensor parallelism hides: a product's pieces run while others travel."""
 
 
 class _Cells:
@@ -132,6 +143,12 @@ class _Cells:
         if not 0 < value < 1e15:
             raise FieldError(name, f"must be a positive number, found {text}")
         return value
+
+    @property
+    def zero_stage(self) -> int | None:
+        """The stage out of `3 (FSDP2)`, or nothing."""
+        stage = re.search(r"[0-3]", self.text("zero_stage"))
+        return int(stage.group()) if stage else None
 
     def noted(self, pattern: str) -> int | None:
         found = re.search(pattern, self.everything)
@@ -264,11 +281,8 @@ def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
             cells.assumed.append("one replica")
     elif gpus and dp * tp * pp * cp != gpus:
         raise FieldError("dp", f"dp {dp} × tp {tp} × pp {pp} × cp {cp} is not {gpus} GPUs")
-    zero_text = cells.text("zero_stage")
-    stage = re.search(r"[0-3]", zero_text)
-    if stage:
-        zero = int(stage.group())
-    else:
+    zero = cells.zero_stage
+    if zero is None:
         old = software in ("megatron-2021", "megatron-deepspeed")
         zero = 0 if old else 3 if software.startswith(("torch", "fsdp")) else 1
         cells.assumed.append(f"ZeRO stage {zero}")

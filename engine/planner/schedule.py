@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from .communication import Group, gather_s, layer_traffic, place, reduce_s, send_s
+from .communication import Group, gather_s, layer_traffic, place, reduce_s, ring_latency_s, send_s
 from .compute import Work, head_work, layer_work
 from .layout import Layout
 from .setting import Setting
@@ -197,10 +197,14 @@ def _data(
     experts = place(expert_ranks, layout.ep * layout.expert_tp, node)
     replicas = _replicas(layout, copies, node)
 
+    calls = software.layer_gathers * layers
+
     def gathered(bytes_per: float) -> float:
-        return gather_s(setting, group, held.dense * bytes_per) + gather_s(
-            setting, experts, held.experts * bytes_per
-        )
+        seconds = gather_s(setting, group, held.dense * bytes_per)
+        seconds = seconds / software.gather_rate + calls * ring_latency_s(setting, group)
+        if held.experts:
+            seconds += gather_s(setting, experts, held.experts * bytes_per)
+        return seconds
 
     overlap = software.dp_overlap
     across = reduce_s(setting, replicas, held.dense / shards * software.grad_bytes)
