@@ -10,22 +10,8 @@ from functools import lru_cache
 
 from .hardware import Precision
 from .layout import Layout
+from .products import Product, Work, layer_products, rates, total, work_of
 from .setting import Setting
-
-_TILE = 128 * 256
-"""Output elements of one tile of a large matrix product (cuBLAS, CUTLASS defaults)."""
-_DEEPEST_WAVE = 4096
-"""Inner dimensions beyond this are split over SMs, so that a wave does not get longer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """Seconds and FLOPs of one part of a layer, forward (`f`) and backward (`b`)."""
-
-    forward_s: float
-    backward_s: float
-    forward_flops: float = 0.0
-    backward_flops: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,50 +51,6 @@ class LayerWork:
         return sum(w.forward_flops + w.backward_flops for w in parts) + self.again_flops
 
 
-@dataclass(frozen=True, slots=True)
-class _Rates:
-    """Rates of this GPU under this software, per second."""
-
-    gemm_flops: float
-    base_flops: float
-    hbm_bytes: float
-    kernel_s: float
-    wave_flops: float
-    gemm_bytes: float
-    frozen: bool
-
-    def gemm_s(self, m: float, n: float, k: float, rate: float = 1.0) -> float:
-        """Seconds for [m, k] × [k, n]: arithmetic and part of a wave, or memory."""
-        flops = 2.0 * m * n * k
-        wave = self.wave_flops * min(k, _DEEPEST_WAVE)
-        arithmetic = (flops + wave) / (self.gemm_flops * rate)
-        memory = self.gemm_bytes * (m * k + k * n + m * n) / self.hbm_bytes
-        return max(arithmetic, memory) + self.kernel_s
-
-    def pass_s(self, moved_bytes: float) -> float:
-        """Seconds to move `moved_bytes` through a kernel bound by memory."""
-        return moved_bytes / self.hbm_bytes + self.kernel_s
-
-
-@lru_cache(maxsize=4096)
-def rates(setting: Setting, precision: Precision) -> _Rates:
-    """The rates that `setting` reaches at `precision`."""
-    gpu, measured = setting.cluster.gpu, setting.measured
-    base: Precision = "bf16" if precision == "fp8" else precision
-    base_flops = gpu.peak_flops(base) * measured.gemm_bf16
-    fp8 = precision == "fp8"
-    gemm = gpu.peak_flops("fp8") * measured.gemm_fp8 if fp8 else base_flops
-    return _Rates(
-        gemm_flops=gemm,
-        base_flops=base_flops,
-        hbm_bytes=gpu.hbm_bytes_s * measured.hbm,
-        kernel_s=measured.kernel_s,
-        wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
-        gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
-        frozen=setting.frozen,
-    )
-
-
 def layer_work(setting: Setting, layout: Layout) -> LayerWork:
     """One average layer for one micro-batch under `layout`."""
     return _layer_work(
@@ -141,17 +83,13 @@ def _layer_work(
     software = setting.software
     rate = rates(setting, precision)
     tokens = micro_batch * setting.sequence / cp
-    attention_gemm = _attention_gemms(setting, rate, tokens, tp)
-    mlp = _mlp(setting, rate, tokens, tp, ep, expert_tp)
+    products = layer_products(setting, tokens, tp, ep, expert_tp)
+    attention_gemm = total(work_of(rate, p) for p in products if p.block == "attention")
+    mlp = total(work_of(rate, p) for p in products if p.block == "mlp")
     core = attention_core(setting, micro_batch, tp, cp)
     moved = elementwise_bytes(setting, tokens, tp, sequence_parallel, precision)
     passes = moved / rate.hbm_bytes + 8 * rate.kernel_s
-    gemm = Work(
-        forward_s=attention_gemm.forward_s + mlp.forward_s,
-        backward_s=attention_gemm.backward_s + mlp.backward_s,
-        forward_flops=attention_gemm.forward_flops + mlp.forward_flops,
-        backward_flops=attention_gemm.backward_flops + mlp.backward_flops,
-    )
+    gemm = total((attention_gemm, mlp))
     elementwise = Work(forward_s=passes, backward_s=2 * passes)
     dispatch = _kernels(setting, ep) * software.dispatch_s
     again_s, again_flops, again_dispatch = 0.0, 0.0, 0.0
@@ -184,84 +122,6 @@ def _kernels(setting: Setting, ep: int) -> float:
         routing = shared.moe_kernels + shared.expert_kernels * local
         kernels += routing * model.moe_layers / model.layers
     return kernels
-
-
-def _product(rate: _Rates, m: float, n: float, k: float, share: float = 1.0) -> Work:
-    """A linear layer: forward, then the gradients of its input and, unless frozen, its weight."""
-    forward = rate.gemm_s(m, n, k, share)
-    backward = rate.gemm_s(m, k, n, share)
-    flops = 2.0 * m * n * k
-    if rate.frozen:
-        return Work(
-            forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=flops
-        )
-    backward += rate.gemm_s(n, k, m, share)
-    return Work(
-        forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=2 * flops
-    )
-
-
-def _sum(*parts: Work) -> Work:
-    return Work(
-        forward_s=sum(p.forward_s for p in parts),
-        backward_s=sum(p.backward_s for p in parts),
-        forward_flops=sum(p.forward_flops for p in parts),
-        backward_flops=sum(p.backward_flops for p in parts),
-    )
-
-
-def _scaled(work: Work, factor: float) -> Work:
-    return Work(
-        forward_s=work.forward_s * factor,
-        backward_s=work.backward_s * factor,
-        forward_flops=work.forward_flops * factor,
-        backward_flops=work.backward_flops * factor,
-    )
-
-
-def _attention_gemms(setting: Setting, rate: _Rates, tokens: float, tp: int) -> Work:
-    """Projections; tensor parallelism splits the head dimension of each, not MLA's latents."""
-    model = setting.model
-    parts = []
-    for k, n in model.attention_gemms:
-        if k == model.value_width:
-            parts.append(_product(rate, tokens, n, k / tp))
-        elif model.latent is not None and n < model.query_width and k == model.hidden:
-            parts.append(_product(rate, tokens, n, k))
-        else:
-            parts.append(_product(rate, tokens, n / tp, k))
-    return _sum(*parts)
-
-
-def _mlp(setting: Setting, rate: _Rates, tokens: float, tp: int, ep: int, expert_tp: int) -> Work:
-    """The average layer's MLP: dense layers, and MoE layers with their share of experts."""
-    model = setting.model
-    up = model.mlp_matrices - 1
-    work = []
-    if model.dense_layers:
-        dense = _sum(
-            _product(rate, tokens, up * model.ffn / tp, model.hidden),
-            _product(rate, tokens, model.hidden, model.ffn / tp),
-        )
-        work.append(_scaled(dense, model.dense_layers / model.layers))
-    experts = model.experts
-    if experts is not None:
-        share = setting.constants.universal.expert_gemm
-        local = experts.count / ep
-        # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
-        rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
-        expert = _sum(
-            _product(rate, rows, up * experts.ffn / expert_tp, model.hidden, share),
-            _product(rate, rows, model.hidden, experts.ffn / expert_tp, share),
-        )
-        parts = [_scaled(expert, local), _product(rate, tokens / tp, experts.count, model.hidden)]
-        if experts.shared_ffn:
-            parts += [
-                _product(rate, tokens, up * experts.shared_ffn / tp, model.hidden),
-                _product(rate, tokens, model.hidden, experts.shared_ffn / tp),
-            ]
-        work.append(_scaled(_sum(*parts), model.moe_layers / model.layers))
-    return _sum(*work)
 
 
 def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work:
@@ -386,7 +246,8 @@ def head_work(setting: Setting, micro_batch: int, tp: int, cp: int, precision: P
     base: Precision = "bf16" if precision == "fp8" else precision
     rate = rates(setting, base)
     tokens = micro_batch * setting.sequence / cp
-    product = _product(rate, tokens, model.vocabulary / tp, model.hidden)
+    logit = Product("logits", "head", tokens, model.vocabulary / tp, model.hidden)
+    product = work_of(rate, logit)
     logits = tokens * model.vocabulary / tp
     loss = setting.software.logit_bytes * logits / rate.hbm_bytes
     return Work(

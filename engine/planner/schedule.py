@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 
 from .communication import Group, gather_s, layer_traffic, place, reduce_s, ring_latency_s, send_s
-from .compute import Work, head_work, layer_work
+from .compute import head_work, layer_work
 from .layout import Layout
+from .products import Work
 from .setting import Setting
 from .stages import expert_shards, rank_parameters, stage_layers
 

@@ -1,0 +1,154 @@
+"""The matrix products of a layer, and what one takes on this GPU."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .hardware import Precision
+from .setting import Setting
+
+_TILE = 128 * 256
+"""Output elements of one tile of a large matrix product (cuBLAS, CUTLASS defaults)."""
+_DEEPEST_WAVE = 4096
+"""Inner dimensions beyond this are split over SMs, so that a wave does not get longer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """Seconds and FLOPs of one part of a layer, forward (`f`) and backward (`b`)."""
+
+    forward_s: float
+    backward_s: float
+    forward_flops: float = 0.0
+    backward_flops: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rates:
+    """Rates of this GPU under this software, per second."""
+
+    gemm_flops: float
+    base_flops: float
+    hbm_bytes: float
+    kernel_s: float
+    wave_flops: float
+    gemm_bytes: float
+    frozen: bool
+
+    def gemm_s(self, m: float, n: float, k: float, rate: float = 1.0) -> float:
+        """Seconds for [m, k] × [k, n]: arithmetic and part of a wave, or memory."""
+        flops = 2.0 * m * n * k
+        wave = self.wave_flops * min(k, _DEEPEST_WAVE)
+        arithmetic = (flops + wave) / (self.gemm_flops * rate)
+        memory = self.gemm_bytes * (m * k + k * n + m * n) / self.hbm_bytes
+        return max(arithmetic, memory) + self.kernel_s
+
+    def pass_s(self, moved_bytes: float) -> float:
+        """Seconds to move `moved_bytes` through a kernel bound by memory."""
+        return moved_bytes / self.hbm_bytes + self.kernel_s
+
+
+@lru_cache(maxsize=4096)
+def rates(setting: Setting, precision: Precision) -> Rates:
+    """The rates that `setting` reaches at `precision`."""
+    gpu, measured = setting.cluster.gpu, setting.measured
+    base: Precision = "bf16" if precision == "fp8" else precision
+    base_flops = gpu.peak_flops(base) * measured.gemm_bf16
+    fp8 = precision == "fp8"
+    gemm = gpu.peak_flops("fp8") * measured.gemm_fp8 if fp8 else base_flops
+    return Rates(
+        gemm_flops=gemm,
+        base_flops=base_flops,
+        hbm_bytes=gpu.hbm_bytes_s * measured.hbm,
+        kernel_s=measured.kernel_s,
+        wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
+        gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
+        frozen=setting.frozen,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """A linear layer's [m, k] × [k, n], `copies` of it in an average layer.
+
+    `rate` is the share of a plain product's speed that it reaches. `block` is "attention" or "mlp".
+    """
+
+    name: str
+    block: str
+    m: float
+    n: float
+    k: float
+    copies: float = 1.0
+    rate: float = 1.0
+
+
+def work_of(rate: Rates, product: Product) -> Work:
+    """A linear layer: forward, then the gradients of its input and, unless frozen, its weight."""
+    m, n, k, share = product.m, product.n, product.k, product.rate
+    forward = rate.gemm_s(m, n, k, share) * product.copies
+    backward = rate.gemm_s(m, k, n, share) * product.copies
+    flops = 2.0 * m * n * k * product.copies
+    if rate.frozen:
+        return Work(
+            forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=flops
+        )
+    backward += rate.gemm_s(n, k, m, share) * product.copies
+    return Work(
+        forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=2 * flops
+    )
+
+
+def total(parts: Iterable[Work]) -> Work:
+    forward_s = backward_s = forward_flops = backward_flops = 0.0
+    for part in parts:
+        forward_s += part.forward_s
+        backward_s += part.backward_s
+        forward_flops += part.forward_flops
+        backward_flops += part.backward_flops
+    return Work(
+        forward_s=forward_s,
+        backward_s=backward_s,
+        forward_flops=forward_flops,
+        backward_flops=backward_flops,
+    )
+
+
+def layer_products(
+    setting: Setting, tokens: float, tp: int, ep: int, expert_tp: int
+) -> list[Product]:
+    """The matrix products of an average layer's forward pass on one GPU.
+
+    Tensor parallelism splits heads and MLP; MLA's latents stay whole. Dense and MoE layers count by
+    their share of all layers.
+    """
+    model = setting.model
+    products = []
+    for k, n in model.attention_gemms:
+        if k == model.value_width:
+            products.append(Product("attention output", "attention", tokens, n, k / tp))
+        elif model.latent is not None and n < model.query_width and k == model.hidden:
+            products.append(Product("latent", "attention", tokens, n, k))
+        else:
+            products.append(Product("queries, keys, values", "attention", tokens, n / tp, k))
+    up = model.mlp_matrices - 1
+    dense, sparse = model.dense_layers / model.layers, model.moe_layers / model.layers
+    h = model.hidden
+    if dense:
+        products.append(Product("MLP up", "mlp", tokens, up * model.ffn / tp, h, dense))
+        products.append(Product("MLP down", "mlp", tokens, h, model.ffn / tp, dense))
+    experts = model.experts
+    if experts is not None:
+        rate = setting.constants.universal.expert_gemm
+        local = sparse * experts.count / ep
+        # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
+        rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
+        width = experts.ffn / expert_tp
+        products.append(Product("experts up", "mlp", rows, up * width, h, local, rate))
+        products.append(Product("experts down", "mlp", rows, h, width, local, rate))
+        products.append(Product("router", "mlp", tokens / tp, experts.count, h, sparse))
+        if experts.shared_ffn:
+            wide = experts.shared_ffn / tp
+            products.append(Product("shared experts up", "mlp", tokens, up * wide, h, sparse))
+            products.append(Product("shared experts down", "mlp", tokens, h, wide, sparse))
+    return products
