@@ -29,7 +29,7 @@ from prodtop.tui.views.controls import (
     footer_line,
     load_text,
 )
-from prodtop.tui.views.events import effect_line, event_line
+from prodtop.tui.views.events import age_text, effect_line, event_line, restart_text
 from prodtop.tui.views.gpu import device_view
 from prodtop.tui.views.header import header_line
 from prodtop.tui.views.latency import latency_view
@@ -260,7 +260,7 @@ def test_the_header_tells_live_from_paused_from_stale_from_dead() -> None:
     assert "● LIVE 00:01:00" in header_line(at(), LINE).plain
     assert "‖ PAUSED −00:00:42" in header_line(at(behind_s=42.0), LINE).plain
     assert "STALE 9 s" in header_line(at(frame_age_s=9.0), LINE).plain
-    assert "ENGINE DOWN, restart in 3 s" in header_line(at(worker=dead), LINE).plain
+    assert "ENGINE DOWN, restarting in 3 s" in header_line(at(worker=dead), LINE).plain
 
 
 def test_a_death_stays_on_the_event_line_until_the_engine_serves() -> None:
@@ -276,3 +276,23 @@ def test_a_switch_under_way_is_told_before_the_last_effect() -> None:
     switching = msgspec.structs.replace(frame(), switching="bf16 → int8: packing weights")
     assert "packing weights" in effect_line(at(switching), LINE).plain
     assert effect_line(at(), LINE).plain == ""
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "text"),
+    [
+        (-0.2, "restarting at once"),
+        (0.5, "restarting at once"),
+        (1.0, "restarting in 1 s"),
+        (8.0, "restarting in 8 s"),
+    ],
+)
+def test_a_restart_within_the_second_is_not_said_to_be_in_0_s(wait_s: float, text: str) -> None:
+    assert restart_text(wait_s) == text
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"), [(0.4, "just now"), (7.9, "7s ago"), (59.0, "50s ago"), (150.0, "2m ago")]
+)
+def test_ages_grow_in_steps(age_s: float, text: str) -> None:
+    assert age_text(age_s) == text

@@ -23,7 +23,7 @@ def event_line(moment: Moment, room: Room) -> Line:
         quiet = starting_text(moment) if moment.frame is None else "no events yet"
         return line(" ", muted(quiet))
     newest = moment.log[-1]
-    age = f"{span(max(0.0, round_age(moment.wall_s - newest.wall_s)))} ago "
+    age = f"{age_text(moment.wall_s - newest.wall_s)} "
     text = clipped(
         line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS[newest.kind])),
         room.width - len(age) - 1,
@@ -32,10 +32,12 @@ def event_line(moment: Moment, room: Room) -> Line:
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
 
 
-def round_age(age_s: float) -> float:
-    """Ages in steps that grow with the age, so that a quiet screen stays quiet."""
+def age_text(age_s: float) -> str:
+    """`40s ago`, in steps that grow with the age, so that a quiet screen stays quiet."""
+    if age_s < 1:
+        return "just now"
     step = 1 if age_s < 10 else 10 if age_s < 60 else 60
-    return age_s // step * step
+    return f"{span(age_s // step * step)} ago"
 
 
 def death_text(moment: Moment) -> str:
@@ -46,16 +48,19 @@ def death_text(moment: Moment) -> str:
         return f"worker {worker.reason}{failed}, starting again"
     if worker.restart_at_s is None:
         return f"worker {worker.reason}{failed}"
-    wait_s = max(0.0, worker.restart_at_s - moment.now_s)
-    return f"worker {worker.reason}{failed}, restarting in {wait_s:.0f} s"
+    return f"worker {worker.reason}{failed}, {restart_text(worker.restart_at_s - moment.now_s)}"
 
 
 def died_text(event: ChildDied) -> str:
     """The same for the log, as it was when it happened."""
     failed = f": {requests_failed(event.failed_requests)}" if event.failed_requests else ""
-    restart_s = event.restart_in_s
-    after = "" if restart_s is None else f", restarting in {restart_s:.0f} s"
+    after = "" if event.restart_in_s is None else f", {restart_text(event.restart_in_s)}"
     return f"{event.child} {event.reason}{failed}{after}"
+
+
+def restart_text(wait_s: float) -> str:
+    """`restarting in 4 s`, and below a second `restarting at once`."""
+    return f"restarting in {wait_s:.0f} s" if wait_s >= 1 else "restarting at once"
 
 
 def requests_failed(number: int) -> str:

@@ -3,6 +3,7 @@
 from ..formatting import count, duration, rate
 from ..look import Ink
 from ..moment import Moment, Phase
+from .events import restart_text
 from .line import EMPTY, Line, Piece, ends, faint, first_fitting, joined, line, muted, strong
 from .panel import Room, starting_text
 
@@ -71,4 +72,4 @@ def _short_death(moment: Moment) -> str:
     worker = moment.worker
     if worker.restart_at_s is None:
         return "ENGINE ENDED"
-    return f"ENGINE DOWN, restart in {max(0.0, worker.restart_at_s - moment.now_s):.0f} s"
+    return f"ENGINE DOWN, {restart_text(worker.restart_at_s - moment.now_s)}"
