@@ -206,7 +206,17 @@ class Unit:
         return self.axis(value) if _is_known(value) else MISSING
 
 
+def tally(value: float | None) -> str:
+    """The mean of a whole number over time: `8` where it is whole, else with one decimal."""
+    if not _is_known(value):
+        return MISSING
+    if abs(value) >= 999.5:
+        return si(value)
+    return f"{value:.0f}" if float(value).is_integer() else f"{value:.1f}"
+
+
 NUMBER = Unit(si, _axis_number)
+COUNT = Unit(tally, _axis_number)
 MILLISECONDS = Unit(milliseconds, _axis_milliseconds)
 FRACTION = Unit(percent, _axis_percent)
 BYTES = Unit(binary_bytes, _axis_bytes)

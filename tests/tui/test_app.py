@@ -329,7 +329,7 @@ async def test_silence_is_marked_stale(opened: Open) -> None:
     async with opened([[ready(), frame(), host()]]) as screen:
         await screen.advance(seconds=6.0)
         assert "STALE 6 s" in screen.line("header")
-        assert "Throughput 6 s old" in screen.text()
+        assert "Throughput  6 s old" in screen.text()
 
 
 async def test_a_killed_worker_is_told_and_the_history_stays(opened: Open) -> None:

@@ -25,6 +25,7 @@ from prodtop.tui.formatting import (
     rate,
     si,
     span,
+    tally,
 )
 
 positive = st.floats(min_value=1e-3, max_value=1e15)
@@ -88,6 +89,14 @@ def test_milliseconds_become_seconds_from_one_second_on(value: float, text: str)
 )
 def test_percent(value: float, text: str) -> None:
     assert percent(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "--"), (0, "0"), (8.0, "8"), (7.75, "7.8"), (512, "512"), (4e3, "4.00k")],
+)
+def test_a_tally_is_whole_unless_it_is_a_mean(value: float | None, text: str) -> None:
+    assert tally(value) == text
 
 
 def test_rates_name_their_unit() -> None:

@@ -1,7 +1,7 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
 from ...engine.protocol import Cache, HitRates, Window
-from ..formatting import bytes_pair, count, percent
+from ..formatting import binary_bytes, count, percent
 from ..look import PART_INKS, Ink
 from ..moment import Moment
 from ..widgets.meter import kv_blocks
@@ -18,10 +18,12 @@ from .line import (
     line,
     muted,
 )
-from .panel import PanelView, Room, figure, starting_text, titled, value
+from .panel import PanelView, Room, figure, starting_text, titled, value, windowed
 
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
+WITH_WORD = 44
+"""From this width on the frame says that its percentages are hits."""
 
 
 def cache_view(moment: Moment, room: Room) -> PanelView:
@@ -40,8 +42,9 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
         lines.append(clipped(line(muted(cache.note)), room.width, room.glyphs))
     lines += _details(session, cache, room)
     return PanelView(
-        titled("Cache", moment),
+        windowed("Cache", moment),
         line(
+            muted("hits  ") if room.width >= WITH_WORD else EMPTY,
             figure("response", percent(rates.response, width=4)),
             "  ",
             figure("prefix", percent(rates.prefix, width=4)),
@@ -106,11 +109,9 @@ def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
         rates = []
     kept: list[Line] = []
     if cache.response_entries is not None:
-        size = bytes_pair(cache.response_bytes, cache.response_limit_bytes)
-        kept = [
-            line(value(count(cache.response_entries)), muted(" responses kept")),
-            line(muted(size)),
-        ]
+        used, limit = binary_bytes(cache.response_bytes), binary_bytes(cache.response_limit_bytes)
+        number = count(cache.response_entries)
+        kept = [line(value(number), muted(f" responses, {used} of {limit}"))]
     separator = line(faint(f" {room.glyphs.dot} "))
     whole = joined([*rates, *kept], separator)
     if whole.width <= room.width:

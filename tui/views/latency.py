@@ -5,7 +5,7 @@ from ..formatting import MISSING, count, milliseconds
 from ..look import Ink
 from ..moment import Moment
 from .line import Line, Piece, centred, line, muted
-from .panel import PanelView, Room, figure, starting_text, titled, value
+from .panel import PanelView, Room, figure, starting_text, titled, value, windowed
 
 ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
 NAMES = {"ttft": "TTFT", "ttfb": "TTFB", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -38,9 +38,11 @@ def latency_view(moment: Moment, room: Room) -> PanelView:
     key_figure = figure(
         "TTFT p95", milliseconds(ttft.p95_ms if ttft else None), Ink.BAD if over else Ink.STRONG
     )
-    title = line(titled("Latency", moment), muted(f" {moment.window.value}"))
     return PanelView(
-        title, key_figure, tuple(_table(latency, moment, room)), moment.stale_s is not None
+        windowed("Latency", moment),
+        key_figure,
+        tuple(_table(latency, moment, room)),
+        moment.stale_s is not None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...engine.protocol import Window
 from ..formatting import MISSING, percent
 from ..glyphs import Glyphs
 from ..look import Ink
@@ -33,12 +34,18 @@ def titled(name: str, moment: Moment) -> Line:
     return aged(name, moment.stale_s)
 
 
-def aged(name: str, age_s: float | None) -> Line:
-    """A panel's name and the age of its figures; `None` where they are current."""
+def windowed(name: str, moment: Moment) -> Line:
+    """The same for figures over the chosen window, which is named too."""
+    return aged(name, moment.stale_s, moment.window)
+
+
+def aged(name: str, age_s: float | None, window: Window | None = None) -> Line:
+    """A panel's name, the window of its figures and their age; `None` where they are current."""
+    named = line(Piece(name, Ink.TITLE), Piece(f" {window}" if window else "", Ink.MUTED))
     if age_s is None:
-        return line(Piece(name, Ink.TITLE))
+        return named
     age = f"{age_s:.0f} s old" if age_s >= 1 else "stale"
-    return line(Piece(name, Ink.TITLE), Piece(f" {age}", Ink.WARN))
+    return line(named, Piece(f"  {age}", Ink.WARN))
 
 
 def figure(name: str, value: str, ink: Ink = Ink.STRONG) -> Line:

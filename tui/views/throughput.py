@@ -32,9 +32,11 @@ def _rates(throughput: Throughput, room: Room) -> Line:
         line(value(si(throughput.requests_per_s, width=4)), muted(" req/s")),
         line(value(si(throughput.steps_per_s, width=4)), muted(" steps/s")),
         line(value(MISSING if rows is None else f"{rows:4.1f}"), muted(" rows a step")),
-        line(
-            value(percent(waste, width=5), Ink.WARN if waste and waste > WASTEFUL else Ink.TEXT),
-            muted(" of rows wasted"),
-        ),
     ]
+    cached = line(muted("cached "), value(si(throughput.cached_tok_s, width=4)), muted(" tok/s"))
+    wasted = line(
+        value(percent(waste, width=5), Ink.WARN if waste and waste > WASTEFUL else Ink.TEXT),
+        muted(" of rows wasted"),
+    )
+    parts += [wasted, cached] if waste else [cached, wasted]
     return facts(parts, room.width, room.glyphs)

@@ -3,13 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from .timebase import Floats
 
 TICK_GAP = 2
-"""Rows from one labelled value of a logarithmic axis to the next, at least."""
+"""Rows from one labelled value of a logarithmic axis to the next, at least; in a plot of two rows
+both are labelled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ class Axis:
         return self.low <= value <= self.high
 
     def ticks(self, rows: int, row_of: Callable[[float], int]) -> list[tuple[float, int]]:
-        """The values to label in a plot of so many rows, each with its row; the weightiest first.
+        """The values to label in a plot of so many rows, each with its row.
 
-        Linear: both ends and the middle. Logarithmic: both ends and what has room between them of
-        the powers of ten and, where all of them have room, of 2 and 5 times those.
+        Linear: both ends and the middle. Logarithmic: the powers of ten and 2 and 5 times those,
+        where all of them have room; else what has room of the powers and the ends, the powers
+        first unless there is but one.
         """
         if self.logarithmic:
             return self._decades(rows, row_of)
@@ -56,12 +59,16 @@ class Axis:
     def _decades(self, rows: int, row_of: Callable[[float], int]) -> list[tuple[float, int]]:
         first, last = math.floor(math.log10(self.low)), math.ceil(math.log10(self.high))
         powers = [float(f"1e{power}") for power in range(first, last + 1)]
-        candidates = [self.high, self.low, *powers]
-        if rows * self.height(2 * self.low) >= TICK_GAP:
-            candidates += [step * power for power in powers for step in (2, 5)]
+        every = [step * power for power in powers for step in (1, 2, 5)]
+        shown = [(value, row_of(value)) for value in every if self.holds(value)]
+        gap = max(1, min(TICK_GAP, rows - 1))
+        if all(above[1] + gap <= below[1] for below, above in pairwise(shown)):
+            return shown
+        inside = [power for power in powers if self.holds(power)]
+        ends = [self.high, self.low]
         taken: dict[int, float] = {}
-        for value in candidates:
+        for value in [*inside, *ends] if len(inside) > 1 else [*ends, *inside]:
             row = row_of(value)
-            if self.holds(value) and all(abs(row - other) >= TICK_GAP for other in taken):
+            if all(abs(row - other) >= gap for other in taken):
                 taken[row] = value
         return [(value, row) for row, value in taken.items()]

@@ -20,7 +20,7 @@ class CachePanel(FiguresPanel):
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         return (
-            timeline.curve("response_hits", "response"),
-            timeline.curve("prefix_hits", "prefix"),
+            timeline.curve("response_hits", "response (10s)"),
+            timeline.curve("prefix_hits", "prefix (10s)"),
             timeline.curve("kv_used", "KV in use", ink=3),
         )

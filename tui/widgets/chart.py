@@ -106,12 +106,18 @@ class BrailleChart(Inked):
     def on_resize(self, _event: events.Resize) -> None:
         self._repaint()
 
+    def on_hide(self) -> None:
+        """What is visible when it is shown again may be quite another thing."""
+        self.forget_scale()
+
     def look_changed(self) -> None:
         self._styles = []
         self._repaint()
 
     def _layout(self) -> Layout:
-        return Layout.fit(self.size.width, self.size.height, legend=self.settings.legend)
+        curves = len(self._view.series) if self._view is not None else 0
+        legend = self.settings.legend
+        return Layout.fit(self.size.width, self.size.height, legend=legend, curves=curves)
 
     def _repaint(self) -> None:
         """Paint anew and have the terminal repaint what differs."""

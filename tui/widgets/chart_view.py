@@ -49,6 +49,11 @@ class Series:
     pick: Pick = Pick.MEAN
     ink: int | None = None
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever measured."""
+        return all(map(math.isnan, self.values))
+
     def last(self, end_s: float, span_s: float) -> float | None:
         """The newest value in the `span_s` up to `end_s`; `None` if it is missing."""
         index = bisect_right(self.times_s, end_s) - 1

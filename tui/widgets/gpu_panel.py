@@ -19,8 +19,9 @@ class GpuPanel(FiguresPanel):
         return device_view(moment, room)
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
-        return (
-            timeline.curve("gpu", "GPU busy"),
-            timeline.curve("mbu", "MBU"),
-            timeline.curve("cpu", "CPU"),
+        curves = (
+            timeline.curve("gpu", "GPU busy", ink=0),
+            timeline.curve("mbu", "MBU", ink=1),
+            timeline.curve("cpu", "CPU", ink=2),
         )
+        return [curve for curve in curves if not curve.is_empty]

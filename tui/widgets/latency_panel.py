@@ -22,8 +22,8 @@ class LatencyPanel(FiguresPanel):
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         return (
-            timeline.curve("ttft_p95_ms", "TTFT p95"),
-            timeline.curve("tpot_p95_ms", "TPOT p95"),
+            timeline.curve("ttft_p95_ms", "TTFT p95 (10s)"),
+            timeline.curve("tpot_p95_ms", "TPOT p95 (10s)"),
         )
 
     def thresholds(self, moment: Moment) -> Sequence[Threshold]:

@@ -10,6 +10,8 @@ from .timebase import Floats, TimeBase, bucketed
 
 AXIS_MIN_WIDTH = 34
 TIME_ROW_MIN_HEIGHT = 5
+NAMES_ROW_MIN_HEIGHT = 3
+"""Several curves are told apart by the legend, which then shares the row of the times."""
 LEGEND_ROW_MIN_HEIGHT = 7
 AXIS_LABEL_WIDTH = 5
 
@@ -36,11 +38,13 @@ class Layout:
         return slice(self.left, self.left + self.width)
 
     @classmethod
-    def fit(cls, width: int, height: int, *, legend: bool) -> "Layout":
+    def fit(cls, width: int, height: int, *, legend: bool, curves: int = 1) -> "Layout":
         """The parts that have room: narrow charts lose the value axis, low ones the rows."""
+        named = legend and curves > 1
         left = AXIS_LABEL_WIDTH + 1 if width >= AXIS_MIN_WIDTH and height >= 3 else 0
         legend_row = 0 if legend and height >= LEGEND_ROW_MIN_HEIGHT else None
-        time_row = height - 1 if height >= TIME_ROW_MIN_HEIGHT else None
+        time_row_from = NAMES_ROW_MIN_HEIGHT if named else TIME_ROW_MIN_HEIGHT
+        time_row = height - 1 if height >= time_row_from else None
         top = 1 if legend_row is not None else 0
         bottom = 1 if time_row is not None else 0
         return cls(left, top, width - left, max(1, height - top - bottom), legend_row, time_row)

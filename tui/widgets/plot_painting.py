@@ -113,6 +113,9 @@ class Painter:
             free = canvas.characters[cells] == _SPACE
             canvas.characters[cells][free] = ord(self.glyphs.threshold_line)
             canvas.inks[cells][free] = INK_IDS[threshold.ink]
+            if free[: len(threshold.label) + 2].all():
+                x = self.layout.left + 1
+                canvas.write(x, self.layout.top + row, threshold.label, threshold.ink)
             self._tick(canvas, threshold.value, row, threshold.ink)
 
     def _marks(self, canvas: Canvas) -> None:

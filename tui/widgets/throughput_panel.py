@@ -10,15 +10,14 @@ from .figures_panel import FiguresPanel, Timeline
 
 ROWS_WITH_TEXT = 7
 """From this height on there is a line of figures below the chart."""
-
-
-ROWS_WITH_ALL_KINDS = 9
+ROWS_WITH_PREFILL = 9
 """Below this height only generated tokens are drawn: prompt tokens are several times as many, and
 would press them flat."""
 
 
 class ThroughputPanel(FiguresPanel):
-    """Decode as an area; prefill and cached tokens as lines where there is room."""
+    """Decode as an area; prefill as a line where there is room. Cached tokens are no work, and many
+    times as many: they are a figure below."""
 
     chart_settings = Settings(empty="no tokens yet")
     chart_first = True
@@ -31,10 +30,6 @@ class ThroughputPanel(FiguresPanel):
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         decode = timeline.curve("decode_tok_s", "decode", stroke=Stroke.AREA)
-        if self.size.height < ROWS_WITH_ALL_KINDS:
+        if self.size.height < ROWS_WITH_PREFILL:
             return (decode,)
-        return (
-            decode,
-            timeline.curve("prefill_tok_s", "prefill"),
-            timeline.curve("cached_tok_s", "cached"),
-        )
+        return (decode, timeline.curve("prefill_tok_s", "prefill"))

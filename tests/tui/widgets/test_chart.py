@@ -43,13 +43,14 @@ def view(
     return View(shown, NOW_S, 60.0, end_s, tuple(marks), tuple(thresholds), cursor_s)
 
 
+LIMIT = [Threshold(150.0, "SLO")]
 LINEAR = Axis(0.0, 200.0)
 
 
 def painted(
     of: View, width: int, height: int, glyphs: Glyphs = UNICODE, axis: Axis = LINEAR
 ) -> Canvas:
-    layout = Layout.fit(width, height, legend=True)
+    layout = Layout.fit(width, height, legend=True, curves=len(of.series))
     sampled = Sampled.of(of, layout.width, 2.0)
     canvas = Canvas.blank(width, height)
     raster = draw_curves(of, sampled, layout, axis, glyphs)
@@ -79,10 +80,17 @@ def test_a_lower_chart_puts_its_legend_beside_the_times() -> None:
     assert rows[-1].split()[-1] == "now"
 
 
+def test_a_chart_too_low_for_times_still_names_its_curves_if_there_are_several() -> None:
+    assert "TTFT p95" in painted(view(), 80, 3).text().splitlines()[-1]
+    alone = painted(view([wave()]), 80, 3).text().splitlines()
+    assert "TTFT p95" not in "".join(alone)
+    assert alone[-1].startswith("    0┤")
+
+
 def test_a_narrow_chart_has_no_value_axis_and_a_low_one_no_rows_around_it() -> None:
     narrow = painted(view(), 30, 6).text().splitlines()
     assert "┤" not in "".join(narrow)
-    low = painted(view(), 20, 3).text().splitlines()
+    low = painted(view([wave()]), 20, 3).text().splitlines()
     assert "now" not in "".join(low)
     assert any(map(is_drawn, low))
 
@@ -125,6 +133,13 @@ def test_in_a_low_plot_a_mark_is_its_line_alone() -> None:
     assert "int8" not in painted(view(marks=[Mark(NOW_S - 30, "int8")]), 60, 3).text()
 
 
+def test_a_threshold_is_named_on_its_line_unless_a_curve_is_there() -> None:
+    low = painted(view([Series("x", TIMES, np.full(600, 20.0))], thresholds=LIMIT), 80, 12)
+    assert any(row.startswith("150ms┤╌SLO╌") for row in low.text().splitlines())
+    crossing = painted(view([Series("x", TIMES, np.full(600, 150.0))], thresholds=LIMIT), 80, 12)
+    assert not any("SLO" in row for row in crossing.text().splitlines()[1:])
+
+
 def test_a_threshold_above_the_scale_is_only_named() -> None:
     canvas = painted(view(thresholds=[Threshold(500.0, "SLO")]), 80, 12)
     assert "↑ SLO 500ms" in canvas.row(0)
@@ -139,7 +154,7 @@ def test_a_logarithmic_chart_keeps_far_apart_values_readable() -> None:
     rows = painted(of, 80, 14, axis=Axis(10.0, 10_000.0, logarithmic=True)).text().splitlines()
     labels = [row[:5].strip() for row in rows[1:-1] if row[5] == "┤"]
     assert labels == ["10s", "1s", "300ms", "100ms", "30ms", "10ms"]
-    assert any(row == "300ms┤" + "╌" * 74 for row in rows)
+    assert any(row == "300ms┤╌TTFT" + "╌" * 69 for row in rows)
     assert sum(is_drawn(row) for row in rows[1:-1]) == 2
 
 
