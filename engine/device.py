@@ -61,15 +61,27 @@ def use_threads(threads: int | None) -> None:
 @cache
 def measure_copy_bandwidth(device: torch.device) -> float:
     """Bytes per second of a large copy on the device, read plus written: the memory's ceiling."""
+    bytes_per_s = _copy_bandwidth(device)
+    release_unused(device)
+    return bytes_per_s
+
+
+@cache
+def measure_matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
+    """FLOPs per second of a large square matmul at `dtype`: the arithmetic's ceiling."""
+    flops_per_s = _matmul_peak(device, dtype)
+    release_unused(device)
+    return flops_per_s
+
+
+def _copy_bandwidth(device: torch.device) -> float:
     source = torch.empty(_copied_bytes(device), dtype=torch.uint8, device=device)
     source.fill_(1)
     target = torch.empty_like(source)
     return 2 * source.numel() / _fastest_s(lambda: target.copy_(source), device)
 
 
-@cache
-def measure_matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOPs per second of a large square matmul at `dtype`: the arithmetic's ceiling."""
+def _matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     size = 8192 if device.type == "cuda" else 1024
     # Random values: a product of zeros draws less power, and runs faster than real ones.
     left = torch.randn(size, size, device=device).to(dtype)
@@ -98,6 +110,12 @@ def _fastest_s(work: Callable[[], object], device: torch.device, repeats: int = 
         synchronize(device)
         times.append(time.perf_counter() - begun)
     return min(times)
+
+
+def release_unused(device: torch.device) -> None:
+    """Give back what torch keeps in reserve on a GPU, so that others can have it."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def synchronize(device: torch.device) -> None:

@@ -129,15 +129,31 @@ def _parts(fused: Projection, rows_by_name: dict[str, int]) -> Iterator[tuple[st
         start += rows
 
 
+_POOL_SIZE = (1 << 20) + 7
+"""Random values to draw tensors from; odd, so that rows of a weight do not repeat in step."""
+
+
 def dummy_weights(config: ModelConfig, dtype: torch.dtype, seed: int = 0) -> MasterWeights:
-    """Random weights of `config`'s shape: for speed and memory, not for text."""
+    """Random weights of `config`'s shape: for speed and memory, not for text.
+
+    Tensors are filled from one pool of normal values, each from another offset: drawing billions of
+    values anew would take minutes.
+    """
     generator = torch.Generator().manual_seed(seed)
     weights = allocate(config, dtype)
-    scale = config.hidden**-0.5
+    pool = torch.empty(_POOL_SIZE).normal_(0.0, config.hidden**-0.5, generator=generator).to(dtype)
     for name, slot in checkpoint_slots(weights):
         part = slot.target[slot.start : slot.start + slot.shape[0]]
         if name.endswith("norm.weight"):
             part.fill_(1.0)
         else:
-            part.normal_(0.0, scale, generator=generator)
+            offset = int(torch.randint(_POOL_SIZE, (), generator=generator))
+            _fill_from(part.view(-1), pool.roll(offset))
     return weights
+
+
+def _fill_from(target: Tensor, pool: Tensor) -> None:
+    """Repeat `pool` over the flat `target`."""
+    whole = target.numel() // pool.numel() * pool.numel()
+    target[:whole].view(-1, pool.numel()).copy_(pool)
+    target[whole:].copy_(pool[: target.numel() - whole])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
+from ..device import release_unused
 from ..errors import BadInputError, PrecisionUnavailableError, PromptTooLongError
 from ..metrics.collector import Metrics
 from ..metrics.latency import RequestLatency
@@ -227,6 +228,7 @@ class Engine:
         """Swap the weights, one after the other: two precisions need not fit side by side."""
         old = self.precision
         del self.runner
+        release_unused(self.device)
         try:
             self.runner = self._make_runner(name)
         except (PrecisionUnavailableError, torch.OutOfMemoryError) as error:
