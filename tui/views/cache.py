@@ -23,7 +23,7 @@ from .panel import PanelView, Room, figure, starting_text, titled, value, window
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
 WITH_WORD = 44
-"""From this width on the frame says that its percentages are hits."""
+"""From this width on the frame says that its percentages are hits, and over which window."""
 
 
 def cache_view(moment: Moment, room: Room) -> PanelView:
@@ -42,7 +42,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
         lines.append(clipped(line(muted(cache.note)), room.width, room.glyphs))
     lines += _details(session, cache, room)
     return PanelView(
-        windowed("Cache", moment),
+        windowed("Cache", moment) if room.width >= WITH_WORD else titled("Cache", moment),
         line(
             muted("hits  ") if room.width >= WITH_WORD else EMPTY,
             figure("response", percent(rates.response, width=4)),
