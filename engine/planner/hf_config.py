@@ -4,12 +4,11 @@ Reads every decoder-only transformer whose fields follow the usual names: Llama,
 Qwen 2 and 3 with their mixtures, DeepSeek 2 and 3, Gemma-like, GPT-2, GPT-NeoX, GPT-OSS.
 """
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from ..errors import CheckpointError
-from ..model.config import read_json
 from .errors import FieldError
 from .model import Experts, LatentAttention, ModelShape
 
@@ -20,9 +19,12 @@ def load_shape(path: Path) -> ModelShape:
     """The shape in `path`, a `config.json` or the folder that holds it. Raises `FieldError`."""
     file = path / "config.json" if path.is_dir() else path
     try:
-        values = read_json(file)
-    except CheckpointError as error:
-        raise FieldError("config.json", str(error)) from error
+        values = json.loads(file.read_text(encoding="utf-8"))
+    # Beside malformed text: numbers of too many digits, and lists nested too deeply.
+    except (OSError, ValueError, RecursionError) as error:
+        raise FieldError("config.json", f"{file}: cannot be read: {error}") from error
+    if not isinstance(values, dict):
+        raise FieldError("config.json", f"{file}: must hold a JSON object")
     name = file.parent.name if file.name == "config.json" else file.stem
     return parse_shape(values, name or "model")
 

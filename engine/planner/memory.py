@@ -69,7 +69,7 @@ def memory(setting: Setting, layout: Layout) -> Memory:
     kept = layer_activation_bytes(setting, layout)
     working = working_set_bytes(setting, layout)
     tokens = layout.micro_batch * setting.sequence / layout.cp
-    stem = _stem_bytes(setting, layout, tokens)
+    stem = stem_bytes(setting, layout, tokens)
     activations = held * kept + working + stem
     logits = logit_bytes(setting, layout, tokens)
     comes_and_goes = activations + logits + gathered
@@ -273,7 +273,7 @@ def working_set_bytes(setting: Setting, layout: Layout) -> float:
     return passing + max(0.0, again)
 
 
-def _stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
+def stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
     """The embedding's output (and its dropout mask) of the micro-batches in flight."""
     share = layout.tp if layout.sequence_parallel else 1
     width = setting.model.hidden * (3.0 if setting.model.dropout else 2.0) / share

@@ -124,13 +124,13 @@ def layer_products(
     """
     model = setting.model
     products = []
-    for k, n in model.attention_gemms:
-        if k == model.value_width:
-            products.append(Product("attention output", "attention", tokens, n, k / tp))
-        elif model.latent is not None and n < model.query_width and k == model.hidden:
+    *projections, (width, out) = model.attention_gemms
+    for k, n in projections:
+        if model.latent is not None and n < model.query_width and k == model.hidden:
             products.append(Product("latent", "attention", tokens, n, k))
         else:
             products.append(Product("queries, keys, values", "attention", tokens, n / tp, k))
+    products.append(Product("attention output", "attention", tokens, out, width / tp))
     up = model.mlp_matrices - 1
     dense, sparse = model.dense_layers / model.layers, model.moe_layers / model.layers
     h = model.hidden
@@ -143,9 +143,9 @@ def layer_products(
         local = sparse * experts.count / ep
         # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
         rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
-        width = experts.ffn / expert_tp
-        products.append(Product("experts up", "mlp", rows, up * width, h, local, rate))
-        products.append(Product("experts down", "mlp", rows, h, width, local, rate))
+        inner = experts.ffn / expert_tp
+        products.append(Product("experts up", "mlp", rows, up * inner, h, local, rate))
+        products.append(Product("experts down", "mlp", rows, h, inner, local, rate))
         products.append(Product("router", "mlp", tokens / tp, experts.count, h, sparse))
         if experts.shared_ffn:
             wide = experts.shared_ffn / tp

@@ -1,0 +1,126 @@
+"""The hardware data: units, the user's own file, and names as people write them."""
+
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.planner.calibration import (
+    default_constants,
+    guess_software,
+    parse_constants,
+)
+from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.hardware import Gpu, find_gpu, known_gpus, load_gpus, parse_gpus
+
+MINE = """
+[mine]
+name = "Mine"
+memory_bytes = 1e10
+sms = 10
+hbm_bytes_s = 1e12
+link_bytes_s = 1e11
+node_gpus = 4
+network_bytes_s = 1e10
+power_w = 100
+peak = { bf16 = 1e14 }
+"""
+
+
+@pytest.mark.parametrize("gpu", known_gpus().values(), ids=known_gpus())
+def test_figures_are_bytes_and_seconds(gpu: Gpu) -> None:
+    """A network of 400 Gb/s is 5e10 bytes/s; a link counts one direction; all have a source."""
+    assert 1e9 <= gpu.network_bytes_s <= 1e11
+    assert gpu.network_bytes_s <= gpu.link_bytes_s <= 9e11
+    assert 1e10 < gpu.memory_bytes < 1e12
+    assert 5e11 < gpu.hbm_bytes_s < 1e13
+    assert gpu.source
+
+
+@pytest.mark.parametrize(
+    ("written", "key"),
+    [
+        ("H100 SXM 80GB (DGX-H100)", "h100-sxm"),
+        ("H100 SXM 96GB HBM2e (2.4TB/s, 500W cap)", "h100-sxm-96"),
+        ("A100 SXM 40GB", "a100-40"),
+        ("A100 SXM", "a100-80"),
+        ("DGX-GB200", "gb200"),
+        ("NVIDIA B200", "b200"),
+        ("MI300X", "mi300x"),
+        ("NVIDIA H200", "h200"),
+        ("NVIDIA GeForce RTX 4090", "rtx4090"),
+    ],
+)
+def test_a_gpu_is_found_however_it_is_written(written: str, key: str) -> None:
+    assert find_gpu(written).key == key
+
+
+def test_an_unknown_gpu_names_the_known_ones() -> None:
+    with pytest.raises(FieldError, match="h100-sxm") as caught:
+        find_gpu("TPU v5")
+    assert caught.value.field == "gpu"
+
+
+def test_the_users_own_gpu_comes_first(tmp_path: Path) -> None:
+    path = tmp_path / "gpus.toml"
+    path.write_text(MINE)
+    assert find_gpu("mine", load_gpus(path)).node_gpus == 4
+    with pytest.raises(FieldError, match="cannot be read"):
+        load_gpus(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        (("memory_bytes = 1e10", "memory_bytes = -1"), "mine.memory_bytes"),
+        (("sms = 10", "sms = 10.5"), "mine.sms"),
+        (("node_gpus = 4", ""), "mine.node_gpus"),
+        (("hbm_bytes_s = 1e12", "hbm_bytes_s = nan"), "mine.hbm_bytes_s"),
+        (("bf16", "bf15"), "mine.peak"),
+        (("1e14", '"fast"'), "mine.peak.bf16"),
+        (("[mine]", "[mine"), "hardware file"),
+    ],
+)
+def test_a_broken_file_names_its_field(change: tuple[str, str], field: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse_gpus(MINE.replace(*change), "mine.toml")
+    assert caught.value.field == field
+
+
+@settings(deadline=None)
+@given(st.text(max_size=200))
+def test_no_text_crashes_the_readers(text: str) -> None:
+    for read in (parse_gpus, parse_constants):
+        with suppress(FieldError):
+            read(text, "fuzz")
+
+
+def test_every_efficiency_is_a_fraction() -> None:
+    for key, measured in default_constants().gpus.items():
+        for name, value in vars(measured).items():
+            if not name.endswith("_s") and name != "gemm_wave":
+                assert 0 < value <= 1, f"{key}.{name}"
+
+
+@pytest.mark.parametrize(
+    ("text", "software"),
+    [
+        ("vTrain ground truth (Megatron-DeepSpeed)", "megatron-deepspeed"),
+        ("Narayanan et al. 2021 (SC21) Table 1", "megatron-2021"),
+        ("llm-foundry MPT benchmark", "fsdp-2023"),
+        ("torchtitan 2024-12", "torch"),
+        ("Megatron-Bridge perf summary", "megatron-bridge"),
+        ("NeMo 24.07 perf summary", "megatron-core"),
+        ("nanotron benchmark", "nanotron"),
+        ("somebody's own trainer", "torch"),
+    ],
+)
+def test_a_description_suggests_its_software(text: str, software: str) -> None:
+    assert guess_software(text) == software
+
+
+def test_the_time_before_flash_attention() -> None:
+    assert guess_software("NVIDIA Megatron", half=True) == "megatron-2021"
+    assert guess_software("Megatron 2021 with ZeRO-3", half=True, zero=3) != "megatron-2021"
+    assert guess_software("torchtitan", compiled=True) == "torch-compile"

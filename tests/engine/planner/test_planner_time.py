@@ -1,0 +1,261 @@
+"""Step time: sums by hand, published runs as a whole, and what must hold for every layout."""
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from prodtop.engine.planner.calibration import Software, default_constants
+from prodtop.engine.planner.communication import Group, exchange_s, gather_s, place, reduce_s
+from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.estimate import Estimate, estimate
+from prodtop.engine.planner.explain import explain
+from prodtop.engine.planner.hardware import cluster, find_gpu
+from prodtop.engine.planner.layout import Layout, check_layout
+from prodtop.engine.planner.memory import memory
+from prodtop.engine.planner.presets import preset
+from prodtop.engine.planner.products import rates
+from prodtop.engine.planner.schedule import StepTime
+from prodtop.engine.planner.setting import Setting, setting
+from prodtop.engine.planner.terms import Term
+
+H100 = find_gpu("h100-sxm")
+MODEL = preset("llama-3.1-8b")
+
+
+def on(gpus: int, name: str = "llama-3.1-8b", sequence: int = 4096) -> Setting:
+    return setting(preset(name), cluster(H100, gpus), sequence)
+
+
+def test_a_large_product_runs_near_the_reachable_peak() -> None:
+    rate = rates(on(1), "bf16")
+    flops = 2 * 16_384**3
+    reachable = H100.bf16_flops * default_constants().gpu("h100-sxm").gemm_bf16
+    assert rate.gemm_s(16_384, 16_384, 16_384) == pytest.approx(flops / reachable, rel=0.01)
+
+
+def test_a_thin_product_is_bound_by_memory() -> None:
+    rate = rates(on(1), "bf16")
+    moved = 2 * (4096 + 4096 * 4096 + 4096)
+    assert rate.gemm_s(1, 4096, 4096) >= moved / (H100.hbm_bytes_s)
+
+
+def test_a_gather_in_a_node_by_hand() -> None:
+    """Seven eighths of 8 GB over 450 GB/s times its efficiency, and seven steps' latency."""
+    where = on(8)
+    measured = where.measured
+    expected = 7 / 8 * 8e9 / (450e9 * measured.link) + 7 * measured.link_alpha_s
+    assert gather_s(where, Group(8, 1), 8e9) == pytest.approx(expected)
+    assert reduce_s(where, Group(8, 1), 8e9) == pytest.approx(2 * expected)
+
+
+def test_the_network_binds_a_group_with_one_rank_a_node() -> None:
+    where = on(64)
+    expected = 7 / 8 * 8e9 / (50e9 * where.measured.network)
+    assert gather_s(where, Group(1, 8), 8e9) == pytest.approx(expected, rel=0.01)
+
+
+def test_tokens_cross_the_network_once_per_node() -> None:
+    """With as many experts active as there are nodes, fewer copies leave than experts are met."""
+    where = on(64)
+    group = Group(8, 8)
+    once = 1e9 / (50e9 * where.measured.network)
+    assert once < exchange_s(where, group, 1e9, 8) < 8 * once
+
+
+@pytest.mark.parametrize(
+    ("size", "stride", "group"),
+    [
+        (8, 1, Group(8, 1)),
+        (16, 1, Group(8, 2)),
+        (4, 8, Group(1, 4)),
+        (4, 4, Group(2, 2)),
+        (1, 8, Group(1, 1)),
+        (6, 2, Group(3, 2)),
+    ],
+)
+def test_ranks_fill_nodes_in_order(size: int, stride: int, group: Group) -> None:
+    assert place(size, stride, 8) == group
+
+
+def test_the_bubble_is_narayanans() -> None:
+    """(p - 1) / m of the ideal time, and that over v when interleaved, up to the head's share."""
+    plain = estimate(on(8), Layout(pp=8, micro_batches=64, zero=1)).time
+    chunks = estimate(on(8), Layout(pp=8, vp=4, micro_batches=64, zero=1)).time
+    assert plain.bubble_share == pytest.approx(7 / (64 + 7), rel=0.3)
+    assert chunks.bubble_s == pytest.approx(plain.bubble_s / 4, rel=0.05)
+
+
+def test_a_sequential_split_uses_one_stage_at_a_time() -> None:
+    split = estimate(on(4), Layout(pp=4, micro_batches=8, schedule="sequential")).time
+    piped = estimate(on(4), Layout(pp=4, micro_batches=8)).time
+    assert split.total_s > 2.2 * piped.total_s
+
+
+@pytest.mark.parametrize(
+    ("name", "gpus", "layout", "seconds"),
+    [
+        # Narayanan et al. 2021, table 1: step times that its FLOPs formula gives.
+        ("gpt3-175b", 1536, Layout(dp=16, tp=8, pp=12, micro_batches=96), 20.8),
+        ("gpt3-175b", 384, Layout(dp=4, tp=8, pp=12, micro_batches=384), 76.8),
+    ],
+)
+def test_published_steps_that_no_constant_was_fitted_to(
+    name: str, gpus: int, layout: Layout, seconds: float
+) -> None:
+    """GPT-3 175B with tensor and pipeline parallelism, table 2 of the same paper."""
+    where = setting(preset(name), cluster(find_gpu("a100-80"), gpus), 2048, "megatron-2021")
+    layout = replace(layout, recompute="full", precision="fp16")
+    assert estimate(where, layout).step_s == pytest.approx(seconds, rel=0.1)
+
+
+_LAYOUTS = st.builds(
+    Layout,
+    dp=st.sampled_from([1, 2, 3, 8, 64]),
+    tp=st.sampled_from([1, 2, 4, 8]),
+    pp=st.sampled_from([1, 2, 4, 8]),
+    vp=st.sampled_from([1, 2, 4]),
+    cp=st.sampled_from([1, 2, 4]),
+    zero=st.integers(0, 3),
+    sequence_parallel=st.booleans(),
+    micro_batch=st.integers(1, 8),
+    micro_batches=st.integers(1, 64),
+    recompute=st.sampled_from(["none", "selective", "full"]),
+    precision=st.sampled_from(["bf16", "fp8"]),
+    offload=st.sampled_from(["none", "optimizer", "all"]),
+)
+
+
+def planned(layout: Layout, software: str = "megatron-core") -> Estimate:
+    where = setting(MODEL, cluster(H100, layout.world), 4096, software)
+    try:
+        return estimate(where, layout)
+    except FieldError:
+        assume(condition=False)
+        raise
+
+
+@settings(deadline=None)
+@given(_LAYOUTS, st.sampled_from(sorted(default_constants().software)))
+def test_no_part_is_negative_and_parts_are_the_whole(layout: Layout, software: str) -> None:
+    found = planned(layout, software)
+    parts = [getattr(found.time, field.name) for field in fields(StepTime)]
+    assert all(part >= 0 and math.isfinite(part) for part in parts)
+    time = found.time
+    whole = time.compute_s + time.communication_s + time.bubble_s + time.optimizer_s
+    whole += time.offload_s + time.overhead_s + time.straggler_s
+    assert time.total_s == pytest.approx(whole)
+    assert 0 < found.mfu() < 1
+    assert 0 < found.hfu < 1
+    assert layout.world == found.setting.cluster.gpus
+
+
+@settings(deadline=None)
+@given(_LAYOUTS)
+def test_every_figure_can_be_worked_out_from_its_formula(layout: Layout) -> None:
+    found = planned(layout)
+    _check(explain(found))
+    step = explain(found).find("step time")
+    used = explain(found).find("memory per GPU")
+    assert step is not None
+    assert used is not None
+    assert step.value == pytest.approx(found.step_s)
+    assert used.value == pytest.approx(found.memory.total)
+
+
+def _check(term: Term) -> None:
+    if term.formula:
+        names = {"min": min, "max": max, **term.inputs}
+        worked_out = eval(term.formula, {"__builtins__": {}}, names)
+        assert worked_out == pytest.approx(term.value, rel=1e-9), term.name
+    elif term.parts:
+        assert sum(part.value for part in term.parts) == pytest.approx(term.value, rel=1e-9)
+    for part in term.parts:
+        _check(part)
+
+
+@settings(deadline=None)
+@given(_LAYOUTS)
+def test_more_tokens_take_longer(layout: Layout) -> None:
+    more = replace(layout, micro_batches=layout.micro_batches + 1)
+    wider = replace(layout, micro_batch=layout.micro_batch + 1)
+    assert planned(layout).step_s < planned(more).step_s
+    assert planned(layout).step_s <= planned(wider).step_s
+
+
+@settings(deadline=None)
+@given(_LAYOUTS)
+def test_tensor_parallelism_saves_memory(layout: Layout) -> None:
+    assume(layout.tp > 1)
+    whole = replace(layout, tp=1, sequence_parallel=False)
+    split, alone = planned(layout).memory, planned(whole).memory
+    assert split.weights <= alone.weights
+    assert split.activations <= alone.activations
+    assert split.logits <= alone.logits
+
+
+@settings(deadline=None)
+@given(_LAYOUTS)
+def test_recomputation_trades_time_for_memory(layout: Layout) -> None:
+    kept = planned(replace(layout, recompute="none"))
+    again = planned(replace(layout, recompute="full"))
+    assert again.memory.activations <= kept.memory.activations * (1 + 1e-9)
+    assert again.step_s >= kept.step_s
+
+
+@settings(deadline=None)
+@given(st.sampled_from([2, 4, 8]), st.integers(0, 12))
+def test_the_bubble_vanishes_with_many_micro_batches(pp: int, power: int) -> None:
+    few = planned(Layout(pp=pp, micro_batches=2**power)).time.bubble_share
+    many = planned(Layout(pp=pp, micro_batches=2 ** (power + 1))).time.bubble_share
+    assert many < few
+    assert many <= (pp - 1) / 2 ** (power + 1)
+
+
+@settings(deadline=None)
+@given(st.sampled_from([1, 2, 3]), st.sampled_from([2, 8, 64]))
+def test_higher_zero_stages_hold_no_more_states(stage: int, dp: int) -> None:
+    def states(zero: int) -> float:
+        layout = Layout(dp=dp, zero=zero)
+        found = memory(setting(MODEL, cluster(H100, dp), 4096), layout)
+        return found.weights + found.gradients + found.optimizer
+
+    assert states(stage) < states(stage - 1)
+
+
+@pytest.mark.parametrize(
+    ("layout", "field"),
+    [
+        (Layout(dp=3), "dp"),
+        (Layout(dp=8, micro_batch=0), "micro_batch"),
+        (Layout(dp=-8), "dp"),
+        (Layout(tp=64, micro_batches=16), "tp"),
+        (Layout(tp=8, sequence_parallel=True, micro_batches=3), "batch"),
+        (Layout(pp=8, vp=8, micro_batches=16), "pp"),
+        (Layout(dp=8, vp=2, micro_batches=2), "vp"),
+        (Layout(dp=8, ep=2, micro_batches=2), "ep"),
+        (Layout(dp=8, zero=4, micro_batches=2), "zero"),
+        (Layout(dp=8, sequence_parallel=True, micro_batches=2), "sequence_parallel"),
+        (Layout(dp=8, dp_shard=3, micro_batches=2), "dp_shard"),
+    ],
+)
+def test_an_illegal_layout_names_its_field(layout: Layout, field: str) -> None:
+    gpus = layout.world if layout.tp == 64 else 8
+    with pytest.raises(FieldError) as caught:
+        check_layout(layout, MODEL, cluster(H100, gpus), 4096, 16)
+    assert caught.value.field == field
+
+
+def test_a_gpu_without_fp8_refuses_it() -> None:
+    where = setting(MODEL, cluster(find_gpu("a100-80"), 8), 4096)
+    with pytest.raises(FieldError, match="no fp8"):
+        estimate(where, Layout(dp=8, precision="fp8"))
+
+
+def test_every_framework_has_sane_constants() -> None:
+    for software in default_constants().software.values():
+        assert isinstance(software, Software)
+        assert 0 <= software.tp_overlap < 1
+        assert 0 <= software.dp_overlap < 1
+        assert 0 < software.dispatch_s < 1e-4

@@ -1,0 +1,146 @@
+"""Scoring: what counts as an error, what is skipped and why, and the baseline beside it."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.planner.calibration import default_constants
+from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.estimate import estimate
+from prodtop.engine.planner.rows import parse_run
+from prodtop.engine.planner.scoring import percentile, read_rows, score
+
+ROW = {
+    "source": "torchtitan 2024-12",
+    "model": "Llama-3.1-8B",
+    "layers": "32",
+    "hidden": "4096",
+    "heads": "32",
+    "kv_heads": "8",
+    "ffn": "14336",
+    "vocab": "128256",
+    "seq": "8192",
+    "gpu": "H100 SXM 80GB",
+    "num_gpus": "8",
+    "tp": "1",
+    "pp": "1",
+    "cp": "1",
+    "dp": "8",
+    "zero_stage": "3 (FSDP2)",
+    "micro_bs": "2",
+    "global_bs": "16",
+    "recompute": "selective op-level AC",
+    "precision": "bf16",
+    "tokens_per_s_per_gpu": "6000",
+    "notes": "memory is max over ranks, GiB",
+}
+
+
+def test_a_full_row_needs_no_guess() -> None:
+    run = parse_run(ROW, default_constants())
+    assert run.assumed == ()
+    assert run.layout.recompute_modules == ("op",)
+    assert run.setting.software.name == "torch"
+    assert run.layout.zero == 3
+
+
+def test_the_error_is_predicted_over_measured() -> None:
+    run = parse_run(ROW, default_constants())
+    predicted = estimate(run.setting, run.layout).tokens_s_gpu
+    (scored,) = score([ROW]).scored
+    assert scored.predicted == pytest.approx(predicted)
+    assert scored.error == pytest.approx(predicted / 6000 - 1)
+    assert scored.baseline_error == pytest.approx(0)
+
+
+def test_time_comes_before_speed_and_memory_is_a_row_of_its_own() -> None:
+    row = {**ROW, "step_time_s": "3.0", "peak_mem_gb": "77"}
+    time, memory = score([row]).scored
+    assert (time.metric, time.unit) == ("time", "s")
+    assert memory.metric == "memory"
+    assert memory.measured == pytest.approx(77 * 2**30)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"tokens_per_s_per_gpu": ""}, "no step time"),
+        ({"seq": ""}, "seq"),
+        ({"hidden": "", "model": "secret-12B"}, "shape is not stated"),
+        ({"gpu": "TPU v4"}, "unknown GPU"),
+        ({"dp": "7"}, "is not 8 GPUs"),
+        ({"global_bs": "17"}, "do not split"),
+        ({"layers": "many"}, "must be a number"),
+        ({"model": "Nemotron-3-Nano"}, "state-space"),
+    ],
+)
+def test_a_row_that_cannot_be_scored_says_why(change: dict[str, str], reason: str) -> None:
+    report = score([ROW, {**ROW, **change}])
+    assert len(report.scored) == 1
+    (skipped,) = report.skipped
+    assert skipped.row == 2
+    assert reason in skipped.reason
+
+
+def test_a_named_model_fills_the_blanks() -> None:
+    row = {**ROW, "layers": "", "hidden": "", "vocab": "", "heads": ""}
+    run = parse_run(row, default_constants())
+    assert run.setting.model.parameters == 8_030_261_248
+    assert run.assumed == ("shape of llama-3.1-8b",)
+
+
+def test_guesses_are_recorded() -> None:
+    row = {**ROW, "micro_bs": "", "recompute": "", "vocab": "", "zero_stage": ""}
+    run = parse_run(row, default_constants())
+    assert len(run.assumed) == 4
+    assert run.layout.micro_batch * run.layout.micro_batches == 2
+
+
+def test_the_baseline_is_one_mfu_for_a_source() -> None:
+    """Two rows of the same model at different speeds: the constant lies between them."""
+    rows = [ROW, {**ROW, "tokens_per_s_per_gpu": "4000"}]
+    errors = [scored.baseline_error for scored in score(rows).scored]
+    assert errors == [pytest.approx(5000 / 6000 - 1), pytest.approx(5000 / 4000 - 1)]
+
+
+def test_a_source_and_all_are_summed_up() -> None:
+    report = score([ROW, {**ROW, "source": "other"}])
+    assert report.sources("time") == ["torchtitan 2024-12", "other"]
+    one, both = report.summary("time", "other"), report.summary("time")
+    assert one is not None
+    assert both is not None
+    assert (one.rows, both.rows) == (1, 2)
+    assert report.summary("memory") is None
+
+
+def test_percentiles_interpolate() -> None:
+    assert percentile([1.0, 2.0, 3.0, 4.0, 5.0], 0.9) == pytest.approx(4.6)
+    assert percentile([7.0], 0.5) == 7.0
+
+
+def test_a_file_is_read_and_a_missing_one_refused(tmp_path: Path) -> None:
+    path = tmp_path / "runs.csv"
+    path.write_text(",".join(ROW) + "\n" + ",".join(f'"{cell}"' for cell in ROW.values()))
+    assert len(score(read_rows(path)).scored) == 1
+    with pytest.raises(FieldError, match="cannot be read"):
+        read_rows(tmp_path / "none.csv")
+    path.write_text(",".join(ROW))
+    with pytest.raises(FieldError, match="no rows"):
+        read_rows(path)
+
+
+@settings(deadline=None)
+@given(
+    st.dictionaries(
+        st.sampled_from(sorted(ROW)),
+        st.one_of(
+            st.text(max_size=12),
+            st.sampled_from(["", "0", "-1", "1e300", "nan", "7", "4096", "full", "fp8"]),
+        ),
+    )
+)
+def test_no_row_crashes_the_scoring(change: dict[str, str]) -> None:
+    report = score([{**ROW, **change}])
+    assert len(report.scored) + len(report.skipped) >= 1
+    assert all(scored.predicted > 0 for scored in report.scored)
