@@ -42,8 +42,8 @@ def slots(gpu_lines: int) -> dict[str, Slot]:
         Slot("gpu", 5, gpu_rows, 2, 3),
         Slot("stream", 4, 10, 3, 2),
         Slot("latency", 5, 9, 4, 1),
-        Slot("cache", 4, 6, 1, 5),
-        Slot("queue", 4, 5, 3, 4),
+        Slot("cache", 4, 6, 2, 5),
+        Slot("queue", 4, 5, 2, 4),
     )
     return {slot.name: slot for slot in every}
 

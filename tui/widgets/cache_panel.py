@@ -7,7 +7,10 @@ from ..moment import Moment
 from ..views.cache import cache_view
 from ..views.panel import PanelView, Room
 from .chart_view import Series, Settings
-from .figures_panel import FiguresPanel, Timeline
+from .figures_panel import MIN_CHART_ROWS, FiguresPanel, Timeline
+
+ROWS_WITH_KV = 12
+"""Below this height only hit rates are drawn: the bar above says how full the cache is."""
 
 
 class CachePanel(FiguresPanel):
@@ -18,9 +21,16 @@ class CachePanel(FiguresPanel):
     def view(self, moment: Moment, room: Room) -> PanelView:
         return cache_view(moment, room)
 
+    def text_rows(self, view: PanelView, height: int) -> int:
+        """The last line gives way where a row is all that the chart lacks."""
+        rows = len(view.lines)
+        return rows - 1 if height - rows == MIN_CHART_ROWS - 1 else rows
+
     def curves(self, timeline: Timeline) -> Sequence[Series]:
-        return (
+        hits = (
             timeline.curve("response_hits", "response (10s)"),
             timeline.curve("prefix_hits", "prefix (10s)"),
-            timeline.curve("kv_used", "KV in use", ink=3),
         )
+        if self.size.height < ROWS_WITH_KV:
+            return hits
+        return (*hits, timeline.curve("kv_used", "KV in use", ink=3))
