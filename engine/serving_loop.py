@@ -209,7 +209,7 @@ def describe_load(load: LoadSpec) -> str:
         return "paused"
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
-    return f"{load.users} users"
+    return f"{load.users} user{'' if load.users == 1 else 's'}"
 
 
 def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:

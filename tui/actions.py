@@ -75,20 +75,30 @@ def step_precision(frame: Frame | None, pending: Pending, direction: int) -> Out
 
 
 def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
-    """More or less load, −1 or +1: users of a closed loop, the rate of an open one."""
+    """More or less load, −1 or +1: users of a closed loop, the rate of an open one. Below the least
+    load it is paused, and from there the same load comes back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
+    if load.paused and direction < 0:
+        return Outcome(pending, say="the load is paused already")
+    changed = _changed_load(load, direction)
+    if changed == load:
+        return Outcome(pending, say="this is the highest load")
+    return Outcome(replace(pending, load=changed), SetLoad(load=changed))
+
+
+def _changed_load(load: LoadSpec, direction: int) -> LoadSpec:
+    if load.paused:
+        return msgspec.structs.replace(load, paused=False)
     if load.rate_per_s is not None:
         rate = _step(RATE_STEPS, load.rate_per_s, direction)
         changed = msgspec.structs.replace(load, rate_per_s=rate)
     else:
         users = int(_step(USER_STEPS, load.users, direction))
         changed = msgspec.structs.replace(load, users=users)
-    if changed == load:
-        limit = "lowest" if direction < 0 else "highest"
-        return Outcome(pending, say=f"this is the {limit} load")
-    return Outcome(replace(pending, load=changed), SetLoad(load=changed))
+    at_the_least = changed == load and direction < 0
+    return msgspec.structs.replace(load, paused=True) if at_the_least else changed
 
 
 def _step(steps: tuple[float, ...], value: float, direction: int) -> float:
@@ -98,7 +108,9 @@ def _step(steps: tuple[float, ...], value: float, direction: int) -> float:
 
 
 def load_level(load: LoadSpec) -> float:
-    """Where a load stands between the lowest and the highest, 0 … 1, for the meter."""
+    """Where a load stands between none and the highest, 0 … 1, for the meter."""
+    if load.paused:
+        return 0.0
     steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
     value = load.users if load.rate_per_s is None else load.rate_per_s
     return min(1.0, bisect_right(steps, value) / len(steps))

@@ -97,16 +97,29 @@ def test_users_step_in_the_direction_asked_or_stay(users: int, direction: int) -
         assert outcome.say is not None
     else:
         assert isinstance(outcome.command, SetLoad)
-        assert (outcome.command.load.users - users) * direction > 0
+        load = outcome.command.load
+        assert load.paused or (load.users - users) * direction > 0
+        assert not load.paused or (users == 1 and direction == -1)
 
 
 @given(rate=st.floats(0.01, 1000), direction=st.sampled_from((-1, 1)))
 def test_an_open_loop_steps_its_rate_and_stays_open(rate: float, direction: int) -> None:
     outcome = step_load(frame(load=LoadSpec(rate_per_s=rate)), Pending(), direction)
     if isinstance(outcome.command, SetLoad):
-        stepped = outcome.command.load.rate_per_s
-        assert stepped is not None
-        assert (stepped - rate) * direction > 0
+        load = outcome.command.load
+        assert load.rate_per_s is not None
+        assert load.paused or (load.rate_per_s - rate) * direction > 0
+
+
+@pytest.mark.parametrize("least", [LoadSpec(users=1), LoadSpec(rate_per_s=0.1)])
+def test_below_the_least_load_it_is_paused_and_comes_back_as_it_was(least: LoadSpec) -> None:
+    down = step_load(frame(load=least), Pending(), -1)
+    paused = msgspec.structs.replace(least, paused=True)
+    assert down.command == SetLoad(load=paused)
+    assert load_level(paused) == 0.0
+    still = step_load(frame(load=paused), Pending(), -1)
+    assert (still.command, still.say) == (None, "the load is paused already")
+    assert step_load(frame(load=paused), Pending(), 1).command == SetLoad(load=least)
 
 
 def test_load_steps_add_up_while_the_first_is_pending() -> None:

@@ -65,34 +65,13 @@ def _blocks(cache: Cache, room: Room) -> Line:
         value(percent(blocks.evictable / blocks.total if blocks.total else None, width=4)),
     )
     free = line(value(count(blocks.free, width=5)))
+    whole = line(in_use, muted(" in use  "), evictable, muted(" evictable  "), free, muted(" free"))
+    of_all = line(whole, muted(f" of {count(blocks.total)} KV blocks"))
     return first_fitting(
         (
-            line(
-                in_use,
-                muted(" in use  "),
-                evictable,
-                muted(" evictable  "),
-                free,
-                muted(" free"),
-                muted(f" of {count(blocks.total)} KV blocks, {blocks.block_tokens} tokens each"),
-            ),
-            line(
-                in_use,
-                muted(" in use  "),
-                evictable,
-                muted(" evictable  "),
-                free,
-                muted(" free"),
-                muted(f" of {count(blocks.total)} KV blocks"),
-            ),
-            line(
-                in_use,
-                muted(" in use  "),
-                evictable,
-                muted(" evictable  "),
-                free,
-                muted(" free"),
-            ),
+            line(of_all, muted(f", {blocks.block_tokens} tokens each")),
+            of_all,
+            whole,
             line(in_use, muted(" used "), evictable, muted(" kept "), free, muted(" free")),
         ),
         room.width,
