@@ -103,7 +103,12 @@ class Decoder:
             qkv = layer.qkv(x).view(rows, heads + 2 * kv_heads, head_dim)
             qkv = self.rope.rotate(qkv, cos, sin)
             cache_rows = kv_blocks.view(-1, 2 * kv_heads, head_dim)
-            cache_rows.index_copy_(0, step.slots, qkv[:, heads:])
+            kept = qkv[:, heads:]
+            if self.dtype is torch.float16:
+                # What overflowed stays with its own sequence: the next owner of the block masks it
+                # out, but a masked NaN or infinity would still spread.
+                kept = kept.nan_to_num()
+            cache_rows.index_copy_(0, step.slots, kept)
             attended = paged_attention(qkv[:, :heads], kv_blocks, step.groups)
             hidden = hidden + layer.output(attended)
             x = F.rms_norm(hidden, norm_shape, layer.post_attention_norm, config.rms_norm_eps)

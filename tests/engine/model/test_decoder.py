@@ -196,6 +196,24 @@ def test_how_a_sequence_is_cut_does_not_change_what_is_chosen(models: dict[str, 
     assert torch.equal(first.argmax(-1), second.argmax(-1))
 
 
+def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
+    models: dict[str, Model],
+) -> None:
+    model = models["two share"]
+    config = load_config(model.folder / "config.json")
+    master = load_weights(model.folder, config)
+    for layer in master.layers:
+        layer.down.weight.mul_(1e6)
+    decoder = Decoder(master, PrecisionName.FP16, CPU, config.context_tokens)
+    request = Request(0, [1, 2, 3], 1, Sampling(), 0.0)
+    request.block_ids = [0]
+    cache = KVCache(config, 1, CPU, decoder.dtype)
+    builder = BatchBuilder(config.heads // config.kv_heads, CPU, decoder.dtype)
+    hidden = decoder.forward(builder.build([Chunk(request, 3, 0)]).step, cache.layers)
+    assert not torch.isfinite(hidden).all()
+    assert all(torch.isfinite(layer).all() for layer in cache.layers)
+
+
 def test_a_tied_head_is_the_embedding_and_counts_once(models: dict[str, Model]) -> None:
     tied = models["tied"].decoder(PrecisionName.FP32)
     assert tied.head is tied.embedding
