@@ -117,9 +117,14 @@ class WindowedCounter:
         return self.between(now_s - span_s, now_s, now_s)
 
     def rate(self, span_s: float, now_s: float) -> float:
-        """Amount per second over the last `span_s` seconds, or since the start if that is less."""
+        """Amount per second over the last `span_s` seconds, or since the start if that is less.
+
+        A finite span stands for at least a slot, so that the first events are no burst.
+        """
         amount, covered_s = self.over(span_s, now_s)
-        return amount / max(covered_s, self._slot_s)
+        if not math.isinf(span_s):
+            covered_s = max(covered_s, self._slot_s)
+        return amount / covered_s if covered_s > 0.0 else 0.0
 
     def between(self, from_s: float, to_s: float, now_s: float) -> tuple[float, float]:
         """The amount added from `from_s` to `to_s`, and the seconds from one to the other.
