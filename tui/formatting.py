@@ -109,26 +109,6 @@ def span(value_s: float | None) -> str:
     return f"{whole}s"
 
 
-def factor(new: float | None, old: float | None, *, times: str = "×") -> str:
-    """How many times `old` fits into `new`: `×7.9`; `--` where `old` is zero."""
-    if not _is_known(new) or not _is_known(old) or old == 0:
-        return MISSING
-    ratio = new / old
-    return f"{times}{ratio:.{_decimals(abs(ratio), (9.95, 99.5), most=2)}f}"
-
-
-def change(new: float | None, old: float | None, *, minus: str = "−") -> str:
-    """The relative change in percent, signed: `−41 %`, `+3 %`; `--` where `old` is zero."""
-    if not _is_known(new) or not _is_known(old) or old == 0:
-        return MISSING
-    return signed(f"{abs(new / old - 1.0) * 100.0:.0f} %", new - old, minus=minus)
-
-
-def signed(text: str, value: float, *, minus: str = "−") -> str:
-    """`text`, the size of `value`, with the sign of `value` in front."""
-    return f"{minus if value < 0 else '+'}{text}"
-
-
 def clip(text: str, width: int, *, ellipsis: str = "…") -> str:
     """`text` cut to `width` characters, the last one an ellipsis where something was cut."""
     if len(text) <= width:
@@ -170,11 +150,6 @@ def _trimmed(value: float, unit: str) -> str:
 def _axis_number(value: float) -> str:
     step = _step_of(value, 1000.0, len(_DECIMAL_STEPS))
     return _trimmed(value / 1000.0**step, _DECIMAL_STEPS[step])
-
-
-def _axis_bytes(value: float) -> str:
-    step = _step_of(value, 1024.0, len(_BINARY_STEPS))
-    return _trimmed(value / 1024.0**step, _BINARY_STEPS[step][0])
 
 
 def _axis_milliseconds(value_ms: float) -> str:
@@ -219,4 +194,3 @@ NUMBER = Unit(si, _axis_number)
 COUNT = Unit(tally, _axis_number)
 MILLISECONDS = Unit(milliseconds, _axis_milliseconds)
 FRACTION = Unit(percent, _axis_percent)
-BYTES = Unit(binary_bytes, _axis_bytes)

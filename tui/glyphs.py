@@ -52,8 +52,6 @@ class Glyphs:
     patterns: str
     """Fillings of stacked bars, told apart without colour, in the order of the parts."""
     pattern_empty: str
-    spark: str
-    """Heights of a sparkline cell, lowest first."""
     load_full: str
     load_empty: str
     legend_line: str
@@ -88,7 +86,6 @@ UNICODE = Glyphs(
     gauge_empty="─",
     patterns="▓▒░▞▚",
     pattern_empty="·",
-    spark="▁▂▃▄▅▆▇█",
     load_full="▮",
     load_empty="▯",
     legend_line="━",
@@ -123,7 +120,6 @@ ASCII = Glyphs(
     gauge_empty=".",
     patterns="#=+%o",
     pattern_empty=".",
-    spark="_.-=*#",
     load_full="#",
     load_empty=".",
     legend_line="-",

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.tui.formatting import (
-    BYTES,
     FRACTION,
     MILLISECONDS,
     MISSING,
@@ -15,11 +14,9 @@ from prodtop.tui.formatting import (
     Unit,
     binary_bytes,
     bytes_pair,
-    change,
     clip,
     count,
     duration,
-    factor,
     milliseconds,
     percent,
     rate,
@@ -128,14 +125,6 @@ def test_spans_have_two_units_at_most(value: float, text: str) -> None:
     assert span(value) == text
 
 
-def test_comparisons_say_how_much_and_in_which_direction() -> None:
-    assert factor(22_900, 2_900) == "×7.90"
-    assert change(59, 100) == "−41 %"
-    assert change(103, 100) == "+3 %"
-    assert factor(1, 0) == MISSING
-    assert change(1, 0) == MISSING
-
-
 def test_counts_are_exact_while_they_are_short() -> None:
     assert count(9_999) == "9999"
     assert count(10_000) == "10.0k"
@@ -198,7 +187,6 @@ def test_clipped_text_fits(text: str, width: int) -> None:
         (MILLISECONDS, 1_500, "1.5s"),
         (MILLISECONDS, 0, "0"),
         (FRACTION, 0.5, "50%"),
-        (BYTES, 2 * 2**30, "2G"),
     ],
 )
 def test_axis_labels_are_short(unit: Unit, value: float, label: str) -> None:

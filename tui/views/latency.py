@@ -17,8 +17,6 @@ MEANINGS = {
     "e2e": "whole request",
     "queue": "before its first step",
 }
-TABLE_ROWS = 1 + len(ROWS)
-"""Lines of the whole table, the header included."""
 
 _NAME_WIDTH = 6
 _CELL_WIDTH = 9

@@ -74,16 +74,6 @@ class BrailleChart(Inked):
         )
         self._repaint()
 
-    def time_at(self, x: int) -> float | None:
-        """The moment under a column of the widget; `None` beside the plot."""
-        if self._view is None:
-            return None
-        layout = self._layout()
-        if not layout.left <= x < layout.left + layout.width:
-            return None
-        sampled = Sampled.of(self._view, layout.width, self.settings.gap_s)
-        return sampled.base.time_of(x - layout.left)
-
     @property
     def step_s(self) -> float | None:
         """The time that one column spans: a step of the cursor."""

@@ -68,6 +68,9 @@ class FiguresPanel(Panel, can_focus=True):
     chart_settings: ClassVar[Settings | None] = None
     chart_first: ClassVar[bool] = False
 
+    _shown: tuple[Moment, Timeline] | None = None
+    _chart: "BrailleChart | None" = None
+
     def compose(self) -> ComposeResult:
         yield LinesView()
 
@@ -86,9 +89,6 @@ class FiguresPanel(Panel, can_focus=True):
     def text_rows(self, view: PanelView, height: int) -> int:
         """How many of `height` rows the text takes; a chart gets the rest if it is enough."""
         return len(view.lines)
-
-    _shown: tuple[Moment, Timeline] | None = None
-    _chart: "BrailleChart | None" = None
 
     @property
     def step_s(self) -> float | None:

@@ -88,29 +88,6 @@ def kv_blocks(running: int, evictable: int, total: int, width: int, glyphs: Glyp
     )
 
 
-def sparkline(
-    values: Sequence[float | None],
-    width: int,
-    glyphs: Glyphs,
-    *,
-    top: float | None = None,
-    ink: Ink = Ink.SERIES_1,
-) -> Line:
-    """The last `width` values, one a cell, from zero to `top` or their largest; gaps are blank."""
-    shown = list(values)[-width:] if width > 0 else []
-    known = [value for value in shown if value is not None and not math.isnan(value)]
-    highest = top if top is not None else max(known, default=0.0)
-    steps = len(glyphs.spark)
-    cells = ""
-    for value in shown:
-        if value is None or math.isnan(value):
-            cells += " "
-        else:
-            fraction = min(max(value / highest, 0.0), 1.0) if highest > 0 else 0.0
-            cells += glyphs.spark[min(steps - 1, int(fraction * steps))]
-    return Line.of(Piece(cells.rjust(width), ink))
-
-
 def level(fraction: float, width: int, glyphs: Glyphs) -> Line:
     """A setting between lowest and highest as a row of marks: `▮▮▮▯`."""
     filled = round(min(max(fraction, 0.0), 1.0) * width)

@@ -13,7 +13,7 @@ from .figures_panel import FiguresPanel, Timeline
 class QueuePanel(FiguresPanel):
     """Who is in the system, and how many of them run."""
 
-    chart_settings = Settings(unit=COUNT, least_top=4.0, empty="no request yet")
+    chart_settings = Settings(unit=COUNT, least_top=3.5, empty="no request yet")
 
     def view(self, moment: Moment, room: Room) -> PanelView:
         return queue_view(moment, room)

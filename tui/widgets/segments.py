@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 from rich.segment import Segment
-from rich.text import Text
 from textual.strip import Strip
 
 from ..look import Ink, Look
@@ -70,10 +69,6 @@ class Line:
         ]
         return Strip(segments, width)
 
-    def rich(self, look: Look) -> Text:
-        """The same as a rich text, for widgets that take one."""
-        return Text.assemble(*((piece.text, look.styles[piece.ink]) for piece in self.pieces))
-
 
 def changed_spans(before: Line, after: Line, *, join: int = 6) -> list[tuple[int, int]]:
     """Where two lines differ: (first cell, cells), spans closer than `join` cells as one."""
@@ -107,14 +102,6 @@ def _cells(line: Line) -> list[tuple[str, Ink]]:
             cells.append((character, ink))
             cells.extend([(character + " ", ink)] * (cell_len(character) - 1))
     return cells
-
-
-def spread(left: Line, right: Line, width: int, *, gap: int = 1) -> Line:
-    """`left` and `right` at the two ends of `width` cells; the left one gives way."""
-    room = max(0, width - right.width - gap)
-    if right.width > width:
-        return right.fitted(width)
-    return left.fitted(room) + Line.of(Piece(" " * (width - room - right.width))) + right
 
 
 def joined(lines: Iterable[Line], separator: Line) -> Line:

@@ -13,7 +13,6 @@ from prodtop.tui.widgets.meter import (
     gauge,
     kv_blocks,
     level,
-    sparkline,
     stacked,
     stacked_legend,
 )
@@ -98,22 +97,6 @@ def test_kv_blocks_show_use_what_can_go_and_what_is_free() -> None:
     assert kv_blocks(5, 3, 10, 10, ASCII).plain == "#####+++.."
     assert kv_blocks(0, 0, 10, 10, ASCII).plain == ".........."
     assert kv_blocks(0, 0, 0, 10, ASCII).plain == ".........."
-
-
-@given(
-    st.lists(st.one_of(st.none(), st.floats(0, 1e9)), max_size=50),
-    st.integers(min_value=0, max_value=40),
-    glyph_sets,
-)
-def test_a_sparkline_is_as_wide_as_asked(
-    values: list[float | None], width: int, glyphs: Glyphs
-) -> None:
-    assert sparkline(values, width, glyphs).width == width
-
-
-def test_a_sparkline_shows_the_newest_on_the_right_and_gaps_blank() -> None:
-    assert sparkline([9, 0, None, 5, 10], 6, UNICODE, top=10).plain == " █▁ ▅█"
-    assert sparkline([0, 1, 2, 3], 2, UNICODE).plain == "▆█"
 
 
 def test_a_level_is_a_row_of_marks() -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.tui.look import PLAIN_LOOK, Ink
-from prodtop.tui.widgets.segments import Line, Piece, joined, spread
+from prodtop.tui.widgets.segments import Line, Piece, joined
 from rich.cells import cell_len
 
 texts = st.text(alphabet="ab 漢字é─", max_size=12)
@@ -28,22 +28,7 @@ def test_a_strip_has_the_width(line: Line, width: int) -> None:
     assert cell_len(strip.text) == width
 
 
-@given(lines, lines, widths)
-def test_two_ends_fill_the_width_and_the_right_one_stays_whole(
-    left: Line, right: Line, width: int
-) -> None:
-    line = spread(left, right, width)
-    assert line.width == width
-    if right.width <= width:
-        assert line.plain.endswith(right.plain)
-
-
 def test_lines_are_joined_with_a_separator_between_them() -> None:
     parts = [Line.of("a"), Line.of(Piece("b", Ink.BAD)), Line.of("c")]
     assert joined(parts, Line.of(" · ")).plain == "a · b · c"
     assert joined([], Line.of("·")) == Line()
-
-
-def test_a_rich_text_says_the_same() -> None:
-    line = Line.of("a", Piece("b", Ink.BAD))
-    assert line.rich(PLAIN_LOOK).plain == "ab"
