@@ -39,8 +39,8 @@ class Prior:
 PRIORS = {
     "universal.attention_half_tokens": Prior(512, 0.5),
     "universal.expert_gemm": Prior(0.8, 0.2, 1.0),
-    "universal.moe_kernels": Prior(150, 0.5),
-    "universal.expert_kernels": Prior(10, 0.5),
+    "universal.moe_kernels": Prior(150, 0.2),
+    "universal.expert_kernels": Prior(10, 0.2),
     "universal.contention": Prior(0.05, 0.5, 0.3),
     "universal.context_penalty": Prior(0.2, 0.4),
     "universal.attention_unfused": Prior(0.5, 0.3, 1.0),
@@ -61,11 +61,12 @@ PRIORS = {
     "gpu.h100-sxm-96.gemm_bf16": Prior(0.56, 0.12, 0.75),
     "gpu.h100-sxm-96.gemm_fp8": Prior(0.48, 0.12, 0.65),
     "software.megatron-2021.elementwise": Prior(1.3, 0.25),
-    "software.megatron-2021.step_s": Prior(0.02, 0.5),
+    "software.megatron-2021.step_s": Prior(0.01, 0.5),
     "software.megatron-2021.straggler": Prior(0.005, 0.5),
     "software.megatron-deepspeed.dispatch_s": Prior(15e-6, 0.3),
     "software.megatron-deepspeed.elementwise": Prior(1.5, 0.3),
     "software.megatron-deepspeed.step_s": Prior(0.01, 0.6),
+    "software.megatron-deepspeed.straggler": Prior(0.01, 0.6),
     "software.fsdp-2023.elementwise": Prior(1.6, 0.25),
     "software.fsdp-2023.logit_bytes": Prior(30, 0.3),
     "software.fsdp-2023.straggler": Prior(0.005, 0.5),
@@ -76,12 +77,13 @@ PRIORS = {
     "software.megatron-core.tp_overlap": Prior(0.5, 0.5, 0.95),
     "software.megatron-core.fp8_cast": Prior(6, 0.4),
     "software.megatron-core.dispatch_s": Prior(7e-6, 0.3),
+    "software.megatron-core.tensor_s": Prior(5e-5, 0.6),
     "software.megatron-core.straggler": Prior(0.005, 0.5),
     "software.megatron-bridge.elementwise": Prior(0.95, 0.25),
     "software.megatron-bridge.tp_overlap": Prior(0.8, 0.3, 0.95),
     "software.nanotron.elementwise": Prior(1.6, 0.3),
 }
-PULL = 0.004
+PULL = 0.002
 """Cost of one spread's departure, in units of mean error: a constant moves for real gains only."""
 LARGEST_ERROR = 0.5
 """Errors beyond this count as this much: a few broken rows must not bend the machine."""

@@ -58,6 +58,7 @@ class Software:
     layer_gathers: collectives per layer that gather parameters or scatter gradients.
     gather_rate: share of the network that these reach of what NCCL does with large messages.
     regather: sequence parallelism gathers a block's input again for its backward pass.
+    tensor_s: host time of an optimizer step per parameter tensor on a rank.
     logit_copies: bytes of memory per logit at the peak.
     split_sends: tensor ranks send a part of the activations each to the next stage.
     op_recompute: selective recomputation keeps every second product, not all but attention.
@@ -87,6 +88,7 @@ class Software:
     gather_rate: float = 1.0
     regather: bool = True
     logit_copies: float = 10.0
+    tensor_s: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from .compute import head_work, layer_work
 from .layout import Layout
 from .products import Work
 from .setting import Setting
-from .stages import expert_shards, rank_parameters, stage_layers
+from .stages import expert_shards, parameter_tensors, rank_parameters, stage_layers
 
 PCIE_BYTES_S = 25e9
 """Host memory to GPU, PCIe 4 x16; nvbandwidth finds 25 (PCIe 4) to 55 (PCIe 5) GB/s."""
@@ -127,6 +127,7 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
         w.forward_s + w.backward_s for w in (layer.gemm, layer.attention, layer.elementwise)
     )
     running = m * micro + bubble + data + contention + optimizer + offload
+    tensors = 0.0 if setting.frozen else parameter_tensors(model, layout)
     nodes = math.log2(max(1, setting.cluster.nodes))
     count = m * layers
     return StepTime(
@@ -145,7 +146,7 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
         bubble_s=bubble,
         optimizer_s=optimizer,
         offload_s=offload,
-        overhead_s=software.step_s,
+        overhead_s=software.step_s + software.tensor_s * tensors,
         straggler_s=running * software.straggler * nodes,
         bubble_share=bubble / (m * micro + bubble),
         data_traffic_s=data_traffic,

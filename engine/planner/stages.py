@@ -96,6 +96,21 @@ def _rank_parameters(
     )
 
 
+def parameter_tensors(model: ModelShape, layout: Layout) -> float:
+    """Parameter tensors on one rank: what the optimizer step loops over.
+
+    A layer has its attention's matrices, two norms and an MLP; each local expert has two matrices.
+    """
+    layers = stage_layers(model.layers, layout.pp).inner
+    biases = 2 if model.linear_bias else 1
+    each = biases * (len(model.attention_gemms) + 2) + 2.0
+    sparse = model.moe_layers / model.layers
+    if model.experts is not None:
+        shared = 2 if model.experts.shared_ffn else 0
+        each += sparse * (2 * model.experts.count / layout.ep + 1 + shared)
+    return layers * each + 2
+
+
 def expert_shards(layout: Layout) -> int:
     """Ranks that hold the same routed experts, and so share their optimizer states."""
     return max(1, layout.dp * layout.cp * layout.tp // (layout.ep * layout.expert_tp))
