@@ -19,9 +19,10 @@ from importlib.resources import files
 from pathlib import Path
 
 from prodtop.engine.planner.calibration import Constants, constants_from
+from prodtop.engine.planner.cells import Row
 from prodtop.engine.planner.errors import FieldError
 from prodtop.engine.planner.estimate import estimate
-from prodtop.engine.planner.rows import Row, Run, parse_run
+from prodtop.engine.planner.rows import Run, parse_run
 from prodtop.engine.planner.scoring import Report, Summary, percentile, read_rows, score
 
 Tables = dict[str, dict[str, dict[str, object]]]

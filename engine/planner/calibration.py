@@ -203,16 +203,24 @@ _FRAMEWORKS = (
 )
 
 
-def guess_software(text: str, *, compiled: bool = False, half: bool = False, zero: int = 0) -> str:
+def guess_software(
+    text: str,
+    *,
+    compiled: bool = False,
+    half: bool = False,
+    zero: int = 0,
+    model_parallel: bool = False,
+) -> str:
     """The framework generation that a run's description suggests.
 
     `half` says that it ran in fp16 (the time before bf16 and flash attention); `compiled` that
     torch.compile was on. Megatron never had ZeRO's third stage in that time: DeepSpeed ran it.
+    `model_parallel` runs that name no framework are taken for Megatron's kind.
     """
     lower = text.lower()
     name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
     if name is None:
-        name = "megatron-2021" if half else "torch"
+        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
     if name in ("megatron-core", "deepspeed") and half:
         name = "megatron-2021"
     if name == "megatron-2021" and zero == 3:

@@ -7,19 +7,16 @@ from the model's name, from the notes or by what is customary; each such guess i
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from .calibration import Constants, guess_software
+from .cells import Cells, Row
 from .errors import FieldError
 from .hardware import Precision, cluster, find_gpu
 from .layout import Layout, Recompute
 from .memory import memory
-from .model import Experts, ModelShape
-from .presets import find_preset
+from .row_model import row_model
 from .setting import Setting
-
-Row = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +36,9 @@ class Run:
 
 def parse_run(row: Row, constants: Constants) -> Run:
     """Read `row`. Raises `FieldError` naming the column that is missing or cannot be used."""
-    cells = _Cells(row)
+    cells = Cells(row)
     text = cells.everything
-    model = _model(cells)
+    model = row_model(cells)
     gpu = find_gpu(cells.text("gpu"))
     compiled = "compile" in text and "no compile" not in text
     precision = _precision(cells, gpu.key)
@@ -52,6 +49,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
             compiled=compiled,
             half=half,
             zero=cells.zero_stage or 0,
+            model_parallel=any((cells.optional_count(name) or 1) > 1 for name in ("tp", "pp")),
         )
     )
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
@@ -65,10 +63,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
     )
     if step is None and speed is None and peak is None:
         raise FieldError("measured", "no step time, tokens/s or peak memory to compare with")
-    nodes = cells.optional_count("nodes")
-    gpus = layout.world
-    node = gpus // nodes if nodes and gpus % nodes == 0 and gpus // nodes <= 72 else None
-    machines = cluster(gpu, gpus, node_gpus=max(node, 1) if node and nodes != 1 else None)
+    machines = cluster(gpu, layout.world, node_gpus=_node_gpus(cells, layout.world, gpu.node_gpus))
     setting = Setting(
         model=model,
         cluster=machines,
@@ -80,7 +75,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
     layout = _micro_batches(cells, layout, setting)
     return Run(
         source=cells.text("source"),
-        label=f"{model.name} on {gpus} {gpu.name}, {layout.shorthand}",
+        label=f"{model.name} on {layout.world} {gpu.name}, {layout.shorthand}",
         setting=setting,
         layout=layout,
         assumed=tuple(cells.assumed),
@@ -95,149 +90,15 @@ ASYNC_TP_OVERLAP = 0.5
 """What asynchronous tensor parallelism hides: a product's pieces run while others travel."""
 
 
-class _Cells:
-    """Typed access to a row; what is filled in for a blank cell is noted in `assumed`."""
-
-    def __init__(self, row: Row) -> None:
-        self._row = row
-        self.assumed: list[str] = []
-        names = ("model", "notes", "precision", "recompute", "zero_stage", "interconnect")
-        self.everything = " ".join(self.text(name) for name in names).lower()
-
-    def text(self, name: str) -> str:
-        return (self._row.get(name) or "").strip()
-
-    def optional_count(self, name: str) -> int | None:
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise FieldError(name, f"must be a number, found {text!r}") from None
-        if not 1 <= value < 2**53 or value != int(value):
-            raise FieldError(name, f"must be a positive whole number, found {text}")
-        return int(value)
-
-    def count(self, name: str) -> int:
-        value = self.optional_count(name)
-        if value is None:
-            raise FieldError(name, "is not stated")
-        return value
-
-    def default(self, name: str, value: int) -> int:
-        stated = self.optional_count(name)
-        if stated is None:
-            self.assumed.append(f"{name} = {value}")
-            return value
-        return stated
-
-    def measure(self, name: str) -> float | None:
-        text = self.text(name)
-        if not text:
-            return None
-        try:
-            value = float(text)
-        except ValueError:
-            raise FieldError(name, f"must be a number, found {text!r}") from None
-        if not 0 < value < 1e15:
-            raise FieldError(name, f"must be a positive number, found {text}")
-        return value
-
-    @property
-    def zero_stage(self) -> int | None:
-        """The stage out of `3 (FSDP2)`, or nothing."""
-        stage = re.search(r"[0-3]", self.text("zero_stage"))
-        return int(stage.group()) if stage else None
-
-    def noted(self, pattern: str) -> int | None:
-        found = re.search(pattern, self.everything)
-        return int(found.group(1)) if found else None
+def _node_gpus(cells: Cells, gpus: int, customary: int) -> int:
+    """GPUs with fast links: stated by the nodes, unless the link reaches further than a node."""
+    nodes = cells.optional_count("nodes")
+    if not nodes or nodes == 1 or gpus % nodes or customary > 8:
+        return customary
+    return min(gpus // nodes, 72)
 
 
-_HYBRIDS = (
-    "nemotron-3-",
-    "nemotron_3_",
-    "nemotron 3 ",
-    "nemotronh",
-    "nemotron-h",
-    "mamba",
-    "jamba",
-)
-_GATED = ("llama", "mistral", "mixtral", "qwen", "deepseek", "gemma", "phi", "falcon3", "gated")
-
-
-def _model(cells: _Cells) -> ModelShape:
-    """The shape that the row states, with a named model's for what it leaves blank."""
-    name = cells.text("model")
-    if any(word in name.lower() for word in _HYBRIDS):
-        raise FieldError("model", f"{name}: state-space layers are not modelled")
-    known = find_preset(_plain_name(name))
-    layers = cells.optional_count("layers")
-    hidden = cells.optional_count("hidden")
-    if hidden is None or layers is None:
-        if known is None:
-            raise FieldError("hidden" if layers else "layers", f"{name}: shape is not stated")
-        cells.assumed.append(f"shape of {known.name}")
-        return known
-    if known is not None and (known.experts or known.latent) and known.hidden == hidden:
-        return known
-    heads = cells.optional_count("heads") or max(1, hidden // 128)
-    ffn = cells.optional_count("ffn") or 4 * hidden
-    vocabulary = cells.optional_count("vocab") or cells.noted(r"vocab\w* (\d{5,6})")
-    if vocabulary is None:
-        nemotron = "nemotron" in name.lower()
-        vocabulary = known.vocabulary if known else 256_000 if nemotron else 51_200
-        cells.assumed.append(f"vocab = {vocabulary}")
-    lower = name.lower()
-    gated = any(word in lower for word in _GATED)
-    total = cells.measure("params_b")
-    gpt = any(word in lower for word in ("gpt", "mpt", "mt-nlg", "bloom", "opt"))
-    shape = ModelShape(
-        name=name,
-        layers=layers,
-        hidden=hidden,
-        heads=heads,
-        kv_heads=cells.optional_count("kv_heads") or heads,
-        head_dim=max(1, hidden // heads),
-        ffn=ffn,
-        vocabulary=vocabulary,
-        gated=gated,
-        tied=gpt,
-        layer_norm=not gated,
-        linear_bias=gpt and "mpt" not in lower,
-        dropout=gpt and "mpt" not in lower,
-        experts=_experts(cells),
-    )
-    return _untie(shape, total) if total and not gpt else shape
-
-
-def _untie(shape: ModelShape, billions: float) -> ModelShape:
-    """Tied where that comes closer to the stated parameter count."""
-    tied = replace(shape, tied=True)
-    target = billions * 1e9
-    return min((shape, tied), key=lambda s: abs(s.parameters - target))
-
-
-def _experts(cells: _Cells) -> Experts | None:
-    """A mixture that the notes describe (`experts=8 topk=2`), if they do."""
-    count, active = cells.noted(r"experts\s*=\s*(\d+)"), cells.noted(r"top-?k\s*=\s*(\d+)")
-    if not count or not active:
-        return None
-    return Experts(count=count, active=active, ffn=cells.optional_count("ffn") or 1)
-
-
-def _plain_name(name: str) -> str:
-    """`LLAMA3_70B SFT` and `Qwen3_30B_a3B (tokendrop)` as presets write them."""
-    plain = re.sub(r"\(.*?\)", "", name).strip()
-    plain = re.sub(r"\s+(SFT|LoRA|PEFT)\b", "", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"^nemotron4\b", "nemotron-4", plain, flags=re.IGNORECASE)
-    plain = re.sub(r"(?i)^deepseek[- ]?v3$", "deepseek-v3", plain)
-    plain = re.sub(r"(?i)^gpt3-", "gpt3", plain)
-    return plain.replace("_", "-")
-
-
-def _precision(cells: _Cells, gpu: str) -> Precision:
+def _precision(cells: Cells, gpu: str) -> Precision:
     text = cells.text("precision").lower()
     if not text:
         guess: Precision = "fp16" if gpu.startswith(("a100", "v100")) else "bf16"
@@ -257,7 +118,7 @@ _MODULES = ("core_attn", "mla_up_proj", "moe_act", "layernorm")
 
 def _recompute(text: str) -> tuple[Recompute, tuple[str, ...]]:
     lower = text.lower()
-    if "full" in lower or "true" in lower:
+    if "full" in lower or lower in ("true", "yes", "block", "uniform"):
         return "full", ()
     if "selective" not in lower:
         return "none", ()
@@ -271,7 +132,7 @@ def _recompute(text: str) -> tuple[Recompute, tuple[str, ...]]:
     return "selective", tuple(modules)
 
 
-def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
+def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
     tp, pp, cp = (cells.default(name, 1) for name in ("tp", "pp", "cp"))
     gpus = cells.optional_count("num_gpus")
     dp = cells.optional_count("dp")
@@ -295,7 +156,7 @@ def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
         dp=dp,
         tp=tp,
         pp=pp,
-        vp=_chunks(cells, pp),
+        vp=_chunks(cells, pp, dp, software),
         cp=cp,
         ep=cells.noted(r"\bep\s*=\s*(\d+)") or 1,
         zero=zero,
@@ -306,16 +167,23 @@ def _layout(cells: _Cells, software: str, precision: Precision) -> Layout:
     )
 
 
-def _chunks(cells: _Cells, pp: int) -> int:
-    """Model chunks per stage: stated, or about four layers each where the notes leave it open."""
+def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
+    """Model chunks per stage: stated, or about four layers each where the row leaves it open.
+
+    Open is what the notes call not stated, and a Megatron pipeline with few micro-batches: nobody
+    lets a fifth of the step pass in a bubble that interleaving would shrink.
+    """
     stated = cells.optional_count("vp")
     if stated or pp == 1:
         return stated or 1
     layers = cells.optional_count("layers")
+    batch, micro = cells.optional_count("global_bs"), cells.optional_count("micro_bs") or 1
+    long = batch is not None and (pp - 1) * dp * micro > 0.2 * batch
+    open_ended = bool(re.search(r"\bvp\b[^;]*not stated", cells.everything))
     if "interleaved" in cells.everything:
         chunks = 2
-    elif layers and re.search(r"\bvp\b[^;]*not stated", cells.everything):
-        each = max(1, layers // pp)
+    elif layers and (open_ended or (long and software in ("megatron-core", "megatron-bridge"))):
+        each = max(1, round(layers / pp))
         chunks = min(
             (v for v in range(1, each + 1) if each % v == 0), key=lambda v: abs(each / v - 4)
         )
@@ -325,7 +193,7 @@ def _chunks(cells: _Cells, pp: int) -> int:
     return chunks
 
 
-def _micro_batches(cells: _Cells, layout: Layout, setting: Setting) -> Layout:
+def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
     """Micro-batch and how many of them: stated, from the notes, or what is customary.
 
     Left open without a pipeline, the largest of 1, 2, 4 that fits the memory is taken; with one, a

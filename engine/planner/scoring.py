@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Literal
 
 from .calibration import Constants, default_constants
+from .cells import Row
 from .errors import FieldError
 from .estimate import Estimate, estimate
-from .rows import Row, Run, parse_run
+from .rows import Run, parse_run
 
 Metric = Literal["time", "memory"]
 
