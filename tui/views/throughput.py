@@ -33,7 +33,7 @@ def _rates(throughput: Throughput, room: Room) -> Line:
         line(value(si(throughput.steps_per_s, width=4)), muted(" steps/s")),
         line(value(MISSING if rows is None else f"{rows:4.1f}"), muted(" rows a step")),
     ]
-    cached = line(muted("cached "), value(si(throughput.cached_tok_s, width=4)), muted(" tok/s"))
+    cached = line(muted("cached "), value(si(throughput.cached_tok_s, width=5)), muted(" tok/s"))
     wasted = line(
         value(percent(waste, width=5), Ink.WARN if waste and waste > WASTEFUL else Ink.TEXT),
         muted(" of rows wasted"),
