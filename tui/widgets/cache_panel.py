@@ -6,7 +6,7 @@ from ..formatting import FRACTION
 from ..moment import Moment
 from ..views.cache import cache_view
 from ..views.panel import PanelView, Room
-from .chart_view import Series, Settings
+from .chart_view import Series, Settings, Stroke
 from .figures_panel import MIN_CHART_ROWS, FiguresPanel, Timeline
 
 ROWS_WITH_KV = 12
@@ -29,8 +29,8 @@ class CachePanel(FiguresPanel):
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         hits = (
             timeline.curve("response_hits", "response (10s)"),
-            timeline.curve("prefix_hits", "prefix (10s)"),
+            timeline.curve("prefix_hits", "prefix (10s)", stroke=Stroke.DASHED),
         )
         if self.size.height < ROWS_WITH_KV:
             return hits
-        return (*hits, timeline.curve("kv_used", "KV in use", ink=3))
+        return (*hits, timeline.curve("kv_used", "KV in use", stroke=Stroke.DOTTED, ink=3))

@@ -6,7 +6,7 @@ from ..formatting import FRACTION
 from ..moment import Moment
 from ..views.gpu import device_view
 from ..views.panel import PanelView, Room
-from .chart_view import Series, Settings
+from .chart_view import Series, Settings, Stroke
 from .figures_panel import FiguresPanel, Timeline
 
 
@@ -21,7 +21,7 @@ class GpuPanel(FiguresPanel):
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         curves = (
             timeline.curve("gpu", "GPU busy", ink=0),
-            timeline.curve("mbu", "MBU", ink=1),
-            timeline.curve("cpu", "CPU", ink=2),
+            timeline.curve("mbu", "MBU", stroke=Stroke.DASHED, ink=1),
+            timeline.curve("cpu", "CPU", stroke=Stroke.DOTTED, ink=2),
         )
         return [curve for curve in curves if not curve.is_empty]

@@ -6,7 +6,7 @@ from ..formatting import MILLISECONDS
 from ..moment import Moment
 from ..views.latency import latency_view
 from ..views.panel import PanelView, Room
-from .chart_view import Series, Settings, Threshold
+from .chart_view import Series, Settings, Stroke, Threshold
 from .figures_panel import FiguresPanel, Timeline
 
 
@@ -23,7 +23,7 @@ class LatencyPanel(FiguresPanel):
     def curves(self, timeline: Timeline) -> Sequence[Series]:
         return (
             timeline.curve("ttft_p95_ms", "TTFT p95 (10s)"),
-            timeline.curve("tpot_p95_ms", "TPOT p95 (10s)"),
+            timeline.curve("tpot_p95_ms", "TPOT p95 (10s)", stroke=Stroke.DASHED),
         )
 
     def thresholds(self, moment: Moment) -> Sequence[Threshold]:
