@@ -65,7 +65,6 @@ PRIORS = {
     "software.megatron-2021.step_s": Prior(0.01, 0.5),
     "software.megatron-2021.straggler": Prior(0.005, 0.5),
     "software.megatron-deepspeed.dispatch_s": Prior(15e-6, 0.3),
-    "software.megatron-deepspeed.elementwise": Prior(1.5, 0.3),
     "software.megatron-deepspeed.step_s": Prior(0.01, 0.6),
     "software.megatron-deepspeed.straggler": Prior(0.01, 0.6),
     "software.fsdp-2023.elementwise": Prior(1.6, 0.25),
