@@ -5,10 +5,8 @@ from .memory import (
     COMMUNICATOR_BYTES,
     CONTEXT_BYTES,
     FRAGMENT_SHARE,
-    in_flight_layers,
-    layer_activation_bytes,
+    fullest_end,
     state_bytes_per_parameter,
-    stem_bytes,
     working_set_bytes,
 )
 from .stages import expert_shards, rank_parameters
@@ -23,7 +21,7 @@ def explain_memory(estimate: Estimate) -> Term:
     groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
     offloaded = layout.offload
     tokens = layout.micro_batch * setting.sequence / layout.cp
-    last = layout.pp == 1
+    last = memory.logits > 0
     parts = [
         _states(estimate, "weights", memory.weights, weight, 3, away=offloaded == "all"),
         _states(estimate, "gradients", memory.gradients, gradient, 2, away=False),
@@ -94,17 +92,17 @@ def _states(
 
 def _activations(estimate: Estimate) -> Term:
     setting, layout = estimate.setting, estimate.layout
-    tokens = layout.micro_batch * setting.sequence / layout.cp
+    end = fullest_end(setting, layout)
     return Term(
         name="activations",
         value=estimate.memory.activations,
         unit="bytes",
         formula="in_flight * layer + working + embedding",
         inputs={
-            "in_flight": in_flight_layers(setting, layout),
-            "layer": layer_activation_bytes(setting, layout),
+            "in_flight": end.layers,
+            "layer": end.layer_bytes,
             "working": working_set_bytes(setting, layout),
-            "embedding": stem_bytes(setting, layout, tokens),
+            "embedding": end.stem,
         },
         source="Korthikanti et al. 2022, counted per operation",
     )

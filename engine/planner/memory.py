@@ -65,13 +65,10 @@ FRAGMENT_SHARE = 0.04
 def memory(setting: Setting, layout: Layout) -> Memory:
     """Peak bytes per GPU of `setting` under `layout`."""
     weights, gradients, optimizer, gathered = model_states(setting, layout)
-    held = in_flight_layers(setting, layout)
-    kept = layer_activation_bytes(setting, layout)
     working = working_set_bytes(setting, layout)
-    tokens = layout.micro_batch * setting.sequence / layout.cp
-    stem = stem_bytes(setting, layout, tokens)
-    activations = held * kept + working + stem
-    logits = logit_bytes(setting, layout, tokens)
+    end = fullest_end(setting, layout)
+    activations = end.kept + working
+    logits = end.logits
     comes_and_goes = activations + logits + gathered
     groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
     if layout.offload != "none":
@@ -134,6 +131,43 @@ def model_states(setting: Setting, layout: Layout) -> tuple[float, float, float,
             # Two layers ahead in bf16 with one layer's gradients; embedding and head stay gathered.
             gathered = 2.0 * (2 * held.layer + held.embedding) + 2.0 * held.layer
     return split(weight, 3), split(grad, 2), split(state, 1), gathered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineEnd:
+    """What one end of the pipeline keeps: layers in flight, the embedding's output, logits."""
+
+    layers: float
+    layer_bytes: float
+    stem: float
+    logits: float
+
+    @property
+    def kept(self) -> float:
+        """Bytes kept for the backward pass, logits apart."""
+        return self.layers * self.layer_bytes + self.stem
+
+
+def fullest_end(setting: Setting, layout: Layout) -> PipelineEnd:
+    """The first stage with most micro-batches in flight, or the last with the logits.
+
+    Under 1F1B the last stage holds one micro-batch; without a pipeline both ends are one.
+    """
+    layer_bytes = layer_activation_bytes(setting, layout)
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    logits = logit_bytes(setting, layout, tokens)
+    first = PipelineEnd(
+        layers=in_flight_layers(setting, layout),
+        layer_bytes=layer_bytes,
+        stem=stem_bytes(setting, layout, tokens),
+        logits=logits if layout.pp == 1 else 0.0,
+    )
+    if layout.pp == 1:
+        return first
+    layers = stage_layers(setting.model.layers, layout.pp).last
+    held = layout.micro_batches if layout.schedule == "gpipe" else 1
+    last = PipelineEnd(layers=layers * held, layer_bytes=layer_bytes, stem=0.0, logits=logits)
+    return max(first, last, key=lambda end: end.kept + end.logits)
 
 
 def in_flight_layers(setting: Setting, layout: Layout) -> float:
@@ -283,12 +317,7 @@ def stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
 
 
 def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
-    """Logits in bf16, their fp32 copies and gradient; only where one stage holds all ends.
-
-    With a pipeline the last stage holds the logits, but far fewer activations than the first.
-    """
-    if layout.pp > 1:
-        return 0.0
+    """Logits of one micro-batch in bf16, their fp32 copies and gradient, and their input."""
     model = setting.model
     logits = tokens * model.vocabulary / layout.tp
     return setting.software.logit_copies * logits + 4.0 * tokens * model.hidden

@@ -128,3 +128,12 @@ def test_offloading_takes_the_states_off_the_gpu() -> None:
     away = memory(on(GPT_22B, 8, "torch"), replace(layout, offload="all"))
     assert here.optimizer > 0
     assert away.optimizer == away.weights == 0
+
+
+def test_a_large_vocabulary_makes_the_last_stage_the_fullest() -> None:
+    """With full recomputation the first stage keeps little, and the logits outweigh it."""
+    shape = replace(GPT_22B, vocabulary=512_000)
+    layout = Layout(pp=8, micro_batches=8, recompute="full")
+    large, small = (memory(on(model, 8), layout) for model in (shape, GPT_22B))
+    assert large.logits >= 10 * 2048 * 512_000
+    assert large.total > small.total
