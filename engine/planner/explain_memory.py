@@ -1,13 +1,12 @@
 """The memory estimate as terms."""
 
+from .activations import fullest_end, working_set_bytes
 from .estimate import Estimate
 from .memory import (
     COMMUNICATOR_BYTES,
     CONTEXT_BYTES,
     FRAGMENT_SHARE,
-    fullest_end,
     state_bytes_per_parameter,
-    working_set_bytes,
 )
 from .stages import expert_shards, rank_parameters
 from .terms import Term, total

@@ -3,14 +3,10 @@
 from dataclasses import replace
 
 import pytest
+from prodtop.engine.planner.activations import in_flight_layers, layer_activation_bytes
 from prodtop.engine.planner.hardware import Precision, cluster, find_gpu
 from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.memory import (
-    in_flight_layers,
-    layer_activation_bytes,
-    memory,
-    model_states,
-)
+from prodtop.engine.planner.memory import memory, model_states
 from prodtop.engine.planner.model import ModelShape
 from prodtop.engine.planner.presets import preset
 from prodtop.engine.planner.setting import Setting, setting

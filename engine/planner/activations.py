@@ -1,0 +1,202 @@
+"""Bytes of activations: what a layer keeps, how many layers at once, and the logits.
+
+After Korthikanti et al. 2022, counted per operation so that SwiGLU, grouped queries and a missing
+dropout are exact.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from .layout import Layout
+from .setting import Setting
+from .stages import stage_layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineEnd:
+    """What one end of the pipeline keeps: layers in flight, the embedding's output, logits."""
+
+    layers: float
+    layer_bytes: float
+    stem: float
+    logits: float
+
+    @property
+    def kept(self) -> float:
+        """Bytes kept for the backward pass, logits apart."""
+        return self.layers * self.layer_bytes + self.stem
+
+
+def fullest_end(setting: Setting, layout: Layout) -> PipelineEnd:
+    """The first stage with most micro-batches in flight, or the last with the logits.
+
+    Under 1F1B the last stage holds one micro-batch; without a pipeline both ends are one.
+    """
+    layer_bytes = layer_activation_bytes(setting, layout)
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    logits = logit_bytes(setting, layout, tokens)
+    first = PipelineEnd(
+        layers=in_flight_layers(setting, layout),
+        layer_bytes=layer_bytes,
+        stem=stem_bytes(setting, layout, tokens),
+        logits=logits if layout.pp == 1 else 0.0,
+    )
+    if layout.pp == 1:
+        return first
+    layers = stage_layers(setting.model.layers, layout.pp).last
+    held = layout.micro_batches if layout.schedule == "gpipe" else 1
+    last = PipelineEnd(layers=layers * held, layer_bytes=layer_bytes, stem=0.0, logits=logits)
+    return max(first, last, key=lambda end: end.kept + end.logits)
+
+
+def in_flight_layers(setting: Setting, layout: Layout) -> float:
+    """Layers whose activations the first stage holds at once.
+
+    1F1B holds min(m, p) micro-batches, GPipe all m; interleaving adds (p - 1)/v chunks' worth:
+    `L / p · (p + (p - 1) / v)` (Korthikanti et al. 2022, section 4.2.3).
+    """
+    stage = stage_layers(setting.model.layers, layout.pp)
+    layers = stage.inner
+    p, v, m = layout.pp, layout.vp, layout.micro_batches
+    if p == 1 or layout.schedule == "sequential":
+        return float(layers)
+    if layout.schedule == "gpipe":
+        return float(layers * m)
+    if v == 1:
+        return float(layers * min(m, p))
+    return min(layers * m, layers * (p + (p - 1) / v))
+
+
+def layer_activation_bytes(setting: Setting, layout: Layout) -> float:
+    """Bytes that one layer keeps for its backward pass, per micro-batch."""
+    if layout.recompute == "full":
+        share = layout.tp if layout.sequence_parallel else 1
+        tokens = layout.micro_batch * setting.sequence / layout.cp
+        kept = 2.0 * tokens * setting.model.hidden / share
+        if layout.recompute_layers >= 0:
+            stage = stage_layers(setting.model.layers, layout.pp).inner
+            part = min(1.0, layout.recompute_layers / stage)
+            return part * kept + (1 - part) * _whole_layer_bytes(setting, layout)
+        return kept
+    if layout.recompute == "selective":
+        return _selective_layer_bytes(setting, layout)
+    return _whole_layer_bytes(setting, layout)
+
+
+def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
+    return _layer_bytes(
+        setting,
+        layout.micro_batch * setting.sequence / layout.cp,
+        layout.tp,
+        layout.sequence_parallel,
+        keep_scores=setting.software.attention == "unfused",
+        modules=(),
+    )
+
+
+def _selective_layer_bytes(setting: Setting, layout: Layout) -> float:
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    modules = layout.recompute_modules
+    if "op" in modules or (not modules and setting.software.op_recompute):
+        return _op_level_bytes(setting, tokens, layout.tp, layout.sequence_parallel)
+    return _layer_bytes(
+        setting, tokens, layout.tp, layout.sequence_parallel, keep_scores=False, modules=modules
+    )
+
+
+@lru_cache(maxsize=65_536)
+def _layer_bytes(
+    setting: Setting,
+    tokens: float,
+    tp: int,
+    sequence_parallel: bool,
+    *,
+    keep_scores: bool,
+    modules: tuple[str, ...],
+) -> float:
+    """What each operation keeps of its input, per token; 2 bytes an element, masks 1.
+
+    Replicated over tensor ranks unless sequence parallelism splits them: norm inputs, the inputs of
+    the two blocks, dropout masks. Split: queries, keys, values, attention output, the MLP's inside.
+    GPT with dropout, f = 4h and MHA gives Korthikanti's 34, and 10 + 24/t; scores 5 a s / h.
+    """
+    model = setting.model
+    h = model.hidden
+    moe = model.moe_layers / model.layers
+    norms = 4.0 * h
+    blocks = 2.0 * h + 2.0 * h
+    masks = 2.0 * h if model.dropout else 0.0
+    if "layernorm" in modules:
+        blocks = 0.0
+    qkv = 2.0 * (model.query_width + model.kv_width + model.value_kept_width)
+    if model.latent is not None:
+        latent = 2.0 * (model.latent.kv_rank + model.latent.rope_dim + model.latent.query_rank)
+        norms += 2 * latent
+        if "mla_up_proj" in modules:
+            qkv = 0.0
+    attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
+    if keep_scores:
+        attention += 5.0 * model.heads * setting.sequence
+    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.ffn, gated=model.gated)
+    inside = dense * (1 - moe)
+    experts = model.experts
+    if experts is not None:
+        gated = model.gated
+        routed = experts.active * (
+            _mlp_bytes(experts.ffn, gated=gated, act="moe_act" not in modules) + 2.0 * h
+        )
+        shared = _mlp_bytes(experts.shared_ffn, gated=gated) if experts.shared_ffn else 0.0
+        inside += moe * ((0.0 if "moe" in modules else routed) + shared)
+    share = tp if sequence_parallel else 1
+    gathered = share if setting.software.regather else 1
+    split = (norms + masks) / share + blocks / gathered + (attention + inside) / tp
+    return tokens * split
+
+
+def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
+    """Activation input (both halves where gated) and the down projection's input."""
+    return 2.0 * ffn * (2 if gated else 1) + (2.0 * ffn if act else 0.0)
+
+
+def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel: bool) -> float:
+    """torchtitan's op-level checkpointing: the layer's input, attention's output, some products.
+
+    Of q, k, v, o, gate, up, down it keeps q, v, gate and down.
+    """
+    model = setting.model
+    whole = 2.0 * model.hidden
+    split = 2.0 * (model.query_width + model.kv_width + model.value_width + model.ffn)
+    split += 2.0 * model.hidden + 4.0 * model.heads
+    return tokens * (whole / (tp if sequence_parallel else 1) + split / tp)
+
+
+def working_set_bytes(setting: Setting, layout: Layout) -> float:
+    """What the layer that runs needs beside what is kept: recomputed activations, gradients."""
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    share = layout.tp if layout.sequence_parallel else 1
+    model = setting.model
+    passing = tokens * (2.0 * model.hidden / share * 2)
+    inner = model.ffn * (2 if model.gated else 1)
+    if model.experts is not None and model.moe_layers:
+        inner = max(inner, model.experts.active * model.experts.ffn * 2)
+    passing += tokens * 2.0 * inner / layout.tp
+    if layout.recompute == "none":
+        return passing
+    again = _whole_layer_bytes(setting, layout) - layer_activation_bytes(setting, layout)
+    return passing + max(0.0, again)
+
+
+def stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
+    """The embedding's output (and its dropout mask) of the micro-batches in flight."""
+    share = layout.tp if layout.sequence_parallel else 1
+    width = setting.model.hidden * (3.0 if setting.model.dropout else 2.0) / share
+    if layout.schedule == "sequential":
+        return tokens * width
+    return tokens * width * min(layout.micro_batches, layout.pp)
+
+
+def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
+    """Logits of one micro-batch in bf16, their fp32 copies and gradient, and their input."""
+    model = setting.model
+    logits = tokens * model.vocabulary / layout.tp
+    return setting.software.logit_copies * logits + 4.0 * tokens * model.hidden
