@@ -24,11 +24,20 @@ from textual.geometry import Region
 
 NOW_S = 100_000.0
 TIMES: Floats = np.linspace(NOW_S - 60, NOW_S, 600, endpoint=False, dtype=np.float64)
+
+
+def curve(
+    name: str, values: Floats, *, stroke: Stroke = Stroke.LINE, ink: int | None = None
+) -> Series:
+    """A curve of `values [600]` over the last minute."""
+    return Series(name, TIMES.tolist(), values.tolist(), stroke, ink=ink)
+
+
 CLOCK_SETTINGS = Settings(unit=MILLISECONDS, clock=lambda time_s: f"t={time_s - NOW_S:+.0f}")
 
 
 def wave(name: str = "TTFT p95", *, stroke: Stroke = Stroke.LINE, size: float = 1.0) -> Series:
-    return Series(name, TIMES, size * (100 + 50 * np.sin(TIMES / 4)), stroke)
+    return curve(name, size * (100 + 50 * np.sin(TIMES / 4)), stroke=stroke)
 
 
 def view(
@@ -134,9 +143,9 @@ def test_in_a_low_plot_a_mark_is_its_line_alone() -> None:
 
 
 def test_a_threshold_is_named_on_its_line_unless_a_curve_is_there() -> None:
-    low = painted(view([Series("x", TIMES, np.full(600, 20.0))], thresholds=LIMIT), 80, 12)
+    low = painted(view([curve("x", np.full(600, 20.0))], thresholds=LIMIT), 80, 12)
     assert any(row.startswith("150ms┤╌SLO╌") for row in low.text().splitlines())
-    crossing = painted(view([Series("x", TIMES, np.full(600, 150.0))], thresholds=LIMIT), 80, 12)
+    crossing = painted(view([curve("x", np.full(600, 150.0))], thresholds=LIMIT), 80, 12)
     assert not any("SLO" in row for row in crossing.text().splitlines()[1:])
 
 
@@ -147,9 +156,7 @@ def test_a_threshold_above_the_scale_is_only_named() -> None:
 
 
 def test_a_logarithmic_chart_keeps_far_apart_values_readable() -> None:
-    fast, slow = (
-        Series(name, TIMES, np.full(600, at)) for name, at in (("a", 30.0), ("b", 5000.0))
-    )
+    fast, slow = (curve(name, np.full(600, at)) for name, at in (("a", 30.0), ("b", 5000.0)))
     of = view([fast, slow], thresholds=[Threshold(30.0, "TPOT"), Threshold(300.0, "TTFT")])
     rows = painted(of, 80, 14, axis=Axis(10.0, 10_000.0, logarithmic=True)).text().splitlines()
     labels = [row[:5].strip() for row in rows[1:-1] if row[5] == "┤"]
@@ -160,7 +167,7 @@ def test_a_logarithmic_chart_keeps_far_apart_values_readable() -> None:
 
 def test_on_a_logarithmic_chart_zero_lies_on_the_floor_and_a_gap_stays_a_gap() -> None:
     values = np.where(TIMES < NOW_S - 30, 0.0, math.nan)
-    canvas = painted(view([Series("x", TIMES, values)]), 66, 12, axis=Axis(1.0, 100.0, True))
+    canvas = painted(view([curve("x", values)]), 66, 12, axis=Axis(1.0, 100.0, True))
     bottom = canvas.row(10)[6:]
     assert is_drawn(bottom[:29])
     assert not is_drawn(bottom[31:])
@@ -168,7 +175,7 @@ def test_on_a_logarithmic_chart_zero_lies_on_the_floor_and_a_gap_stays_a_gap() -
 
 
 def test_the_cursor_shows_its_moment_and_the_values_there() -> None:
-    flat = Series("steps", TIMES, np.where(TIMES < NOW_S - 20, 40.0, 160.0))
+    flat = curve("steps", np.where(TIMES < NOW_S - 20, 40.0, 160.0))
     before = painted(view([flat], cursor_s=NOW_S - 40), 80, 12)
     after = painted(view([flat], cursor_s=NOW_S - 10), 80, 12)
     assert "steps 40 ms" in before.row(0)
@@ -198,7 +205,7 @@ def test_a_cursor_at_the_edge_hides_the_label_it_would_run_into() -> None:
 
 def test_a_missing_last_value_is_not_zero() -> None:
     values = np.where(TIMES < NOW_S - 5, 100.0, math.nan)
-    assert "gone --" in painted(view([Series("gone", TIMES, values)]), 80, 12).row(0)
+    assert "gone --" in painted(view([curve("gone", values)]), 80, 12).row(0)
 
 
 def test_without_data_the_chart_says_so() -> None:
@@ -317,7 +324,9 @@ async def test_the_session_window_shows_everything_in_round_spans() -> None:
     app = Charts()
     async with app.run_test(size=(60, 10)) as pilot:
         times: Floats = np.linspace(NOW_S - 400, NOW_S, 800, dtype=np.float64)
-        app.chart.set_data([Series("all", times, np.ones(800))], now_s=NOW_S, span_s=float("inf"))
+        app.chart.set_data(
+            [Series("all", times.tolist(), [1.0] * 800)], now_s=NOW_S, span_s=float("inf")
+        )
         await pilot.pause()
         assert app.chart.rows()[-1].split() == ["-10m", "now"]
 
@@ -335,6 +344,6 @@ async def test_every_segment_carries_the_background() -> None:
 
 
 def test_the_ink_of_a_series_can_be_chosen() -> None:
-    canvas = painted(view([Series("x", TIMES, np.full(600, 100.0), ink=3)]), 60, 10)
+    canvas = painted(view([curve("x", np.full(600, 100.0), ink=3)]), 60, 10)
     assert INK_IDS[Ink.SERIES_4] in canvas.inks
     assert INK_IDS[Ink.SERIES_1] not in canvas.inks
