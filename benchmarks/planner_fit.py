@@ -70,7 +70,7 @@ PRIORS = {
     "software.fsdp-2023.elementwise": Prior(1.6, 0.25),
     "software.fsdp-2023.logit_bytes": Prior(30, 0.3),
     "software.fsdp-2023.straggler": Prior(0.005, 0.5),
-    "software.torch.elementwise": Prior(2.0, 0.3),
+    "software.torch.elementwise": Prior(2.7, 0.2),
     "software.torch.straggler": Prior(0.005, 0.5),
     "software.torch-compile.elementwise": Prior(1.0, 0.25),
     "software.megatron-core.elementwise": Prior(1.1, 0.25),
