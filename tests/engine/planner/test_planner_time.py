@@ -191,8 +191,9 @@ def test_tensor_parallelism_saves_memory(layout: Layout) -> None:
     whole = replace(layout, tp=1, sequence_parallel=False)
     split, alone = planned(layout).memory, planned(whole).memory
     assert split.weights <= alone.weights
-    assert split.activations <= alone.activations
-    assert split.logits <= alone.logits
+    # One end of the pipeline may take over from the other as the fullest: compare their sums.
+    assert split.activations + split.logits <= alone.activations + alone.logits
+    assert split.allocated < alone.allocated
 
 
 @settings(deadline=None)
