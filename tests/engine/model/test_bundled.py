@@ -69,13 +69,17 @@ def test_transformers_reads_the_generation_settings() -> None:
 
 
 def test_the_model_predicts_unseen_english(network: Network, tokenizer: Tokenizer) -> None:
-    """Guessing costs ln 4096 = 8.3 nats a token; the card states what the whole text costs."""
+    """Guessing costs ln 4096 = 8.3 nats a token.
+
+    The weights as shipped need 2.909 nats a token and 1.204 bits a character here; the bounds leave
+    3 % for another machine's arithmetic.
+    """
     text = HELD_OUT_TEXT.read_text("utf-8")[:8000]
     row = encode_documents(tokenizer, [text])
     context = network.shape.context_tokens
     loss = loss_over(network, row, context, context)
-    assert loss.per_token < 3.9
-    assert loss.bits_per_char(len(text)) < 1.6
+    assert loss.per_token < 2.996
+    assert loss.bits_per_char(len(text)) < 1.240
 
 
 def test_the_held_out_text_is_a_hundred_kilobytes_of_clean_prose() -> None:
