@@ -21,9 +21,11 @@ from pathlib import Path
 from statistics import median
 
 # As in the worker, and for its reasons.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import msgspec
+import torch
+from prodtop.engine.allocator import keep_freed_memory
 from prodtop.engine.bench import Bench, versions
 from prodtop.engine.device import resolve_device, use_threads
 from prodtop.engine.load.prompts import bundled_prompts
@@ -37,6 +39,7 @@ from transformers_peer import Side, Work
 PEER = Path(__file__).with_name("transformers_peer.py")
 TRANSFORMERS = "transformers"
 WAIT_POLICY = "OMP_WAIT_POLICY"
+SPIN_COUNT = "GOMP_SPINCOUNT"
 GOALS = (
     (StrategyName.CONTINUOUS, StrategyName.SINGLE, 4.0),
     (StrategyName.SINGLE, TRANSFORMERS, 1.5),
@@ -95,7 +98,7 @@ def measure_peer(work: Work) -> Side:
     Spinning, the default, is the faster one on an idle machine, and very slow on a busy one.
     """
     command = [sys.executable, str(PEER), msgspec.json.encode(work).decode()]
-    default = {name: value for name, value in os.environ.items() if name != WAIT_POLICY}
+    default = {name: value for name, value in os.environ.items() if name != SPIN_COUNT}
     sides = []
     for environment in (default, {**default, WAIT_POLICY: "passive"}):
         done = subprocess.run(command, stdout=subprocess.PIPE, check=True, env=environment)
@@ -155,10 +158,11 @@ def main() -> None:
     parser.add_argument("--prompt-tokens", type=int, default=64)
     parser.add_argument("--output-tokens", type=int, default=64)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--threads", type=int, help="on both sides; by default the worker's")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     use_threads(arguments.threads)
+    keep_freed_memory()
     model = load_model(str(arguments.model))
     for precision in arguments.precisions.split(","):
         work = Work(
@@ -168,7 +172,7 @@ def main() -> None:
             requests=arguments.requests,
             prompt_tokens=arguments.prompt_tokens,
             output_tokens=arguments.output_tokens,
-            threads=arguments.threads,
+            threads=torch.get_num_threads(),
         )
         measured = measure(work, model, arguments.repeats)
         if arguments.json:

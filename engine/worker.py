@@ -9,10 +9,10 @@ import sys
 import time
 import traceback
 
-# torch's OpenMP threads wait for each other spinning. Where cores are shared, and be it with the
-# screen, a spinning thread keeps its partner from running: measured several times slower. The
-# setting is read once, when torch is loaded.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
+# cores are shared, a spinning thread keeps its partner from running; sleeping at once costs too
+# much in operations of microseconds. The setting is read once, when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import psutil
 import torch

@@ -16,6 +16,7 @@ from .linear import (
     Int4Linear,
     Int8Linear,
     Linear,
+    PackedLinear,
     UpcastLinear,
 )
 from .quantize import pack_nibbles, quantize_fp8, quantize_int4, quantize_int8
@@ -98,7 +99,8 @@ def pack(projection: Projection, precision: PrecisionName, device: torch.device)
 
 
 def _pack_dense(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    return DenseLinear(weight.to(dtype), bias)
+    packed = weight.device.type == "cpu" and PackedLinear.supports(dtype)
+    return (PackedLinear if packed else DenseLinear)(weight.to(dtype), bias)
 
 
 def _pack_fp16(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:

