@@ -12,12 +12,12 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..kernels.attention import AttentionGroup, paged_attention
-from ..precision.levels import base_dtype, pack
+from ..precision.levels import base_dtype, base_precision, pack
 from ..precision.linear import Linear, storage_bytes
 from ..protocol import PrecisionName
 from .config import ModelConfig
 from .rope import RotaryTable
-from .weights import LayerWeights, MasterWeights
+from .weights import LayerWeights, MasterWeights, Projection
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,9 @@ class Decoder:
         self.device = device
         self.dtype = dtype
         self.embedding = master.embedding.to(device, dtype)
-        self.head = self.embedding if config.tied_embeddings else master.head.to(device, dtype)
+        # A tied head shares the embedding's storage, except where the CPU keeps it packed as well.
+        head = self.embedding if config.tied_embeddings else master.head
+        self.head = pack(Projection(head), base_precision(precision), device)
         self.final_norm = master.final_norm.to(device, dtype)
         self.layers = [
             DecoderLayer.from_master(layer, precision, device) for layer in master.layers
@@ -121,7 +123,7 @@ class Decoder:
         """Logits `[rows, vocabulary]` of hidden states `[rows, hidden]`, in the base dtype."""
         config = self.config
         x = F.rms_norm(hidden, (config.hidden,), self.final_norm, config.rms_norm_eps)
-        return F.linear(x, self.head)
+        return self.head(x)
 
     @property
     def quantized_bytes(self) -> int:
@@ -134,5 +136,5 @@ class Decoder:
     def weights_bytes(self) -> int:
         """Bytes of all weights, from storage."""
         norms = [n for layer in self.layers for n in (layer.input_norm, layer.post_attention_norm)]
-        others = [self.embedding, self.head, self.final_norm, *norms]
+        others = [self.embedding, *self.head.tensors(), self.final_norm, *norms]
         return self.quantized_bytes + storage_bytes(others)

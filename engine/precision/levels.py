@@ -42,6 +42,12 @@ def base_dtype(precision: PrecisionName) -> torch.dtype:
     return _BASE_DTYPES[precision]
 
 
+def base_precision(precision: PrecisionName) -> PrecisionName:
+    """The level at which embedding and head stay while the layers are at `precision`."""
+    full = (PrecisionName.FP32, PrecisionName.FP16)
+    return precision if precision in full else PrecisionName.BF16
+
+
 def compute_dtype(precision: PrecisionName, device: torch.device) -> torch.dtype:
     """The dtype in which the large products of `precision` run on `device`."""
     if precision is PrecisionName.FP16 and device.type == "cpu":

@@ -220,7 +220,7 @@ class Engine:
         dtype = base_dtype(precision)
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
-        self._matmul_bytes = decoder.quantized_bytes + storage_bytes([decoder.head])
+        self._matmul_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
         self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
         return Runner(decoder, cache)
 
