@@ -4,14 +4,12 @@ import os
 import time
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
 import torch
 
 from .errors import BadInputError, DeviceUnavailableError
+from .probes.host import cpu_name
 from .text import clean
-
-_CPU_INFO = Path("/proc/cpuinfo")
 
 
 def resolve_device(name: str) -> torch.device:
@@ -42,15 +40,7 @@ def device_name(device: torch.device) -> str:
     """The device as its maker calls it."""
     if device.type == "cuda":
         return clean(torch.cuda.get_device_name(device))
-    try:
-        lines = _CPU_INFO.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            return clean(value.strip())
-    return "CPU"
+    return cpu_name() or "CPU"
 
 
 def use_threads(threads: int | None) -> None:
