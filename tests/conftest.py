@@ -9,6 +9,10 @@ import pytest
 # Read when torch is imported, as in the worker: idle threads then hardly take a core from others.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# Read when a Triton kernel is defined. Without a GPU its interpreter runs the kernels.
+if not Path("/dev/nvidiactl").exists():
+    os.environ.setdefault("TRITON_INTERPRET", "1")
+
 
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
