@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 
 from ..kernels.attention import AttentionGroup
-from ..model.decoder import StepInput
+from ..model.torch_ops import StepInput
 from .kv_cache import BLOCK_TOKENS
 from .scheduler import Chunk
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ..model.decoder import Decoder
+from ..model.torch_ops import TorchOps
 from .batch import BatchBuilder
 from .kv_cache import KVCache
 from .sampler import sample
@@ -27,10 +28,11 @@ class Runner:
         The result is in the order of `chunks`.
         """
         batch = self._builder.build(chunks)
-        hidden = self.decoder.forward(batch.step, self.kv_cache.layers)
+        ops = TorchOps(batch.step, self.decoder.rope)
+        hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)
         if not batch.sampled:
             return [None] * len(chunks)
-        logits = self.decoder.logits(hidden.index_select(0, batch.sampled_rows))
+        logits = self.decoder.logits(hidden.index_select(0, batch.sampled_rows), ops)
         tokens = sample(logits, [chunk.request for chunk in batch.sampled])
         by_request = {
             chunk.request.request_id: token

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.config import load_config
 from prodtop.engine.model.decoder import Decoder
+from prodtop.engine.model.torch_ops import TorchOps
 from prodtop.engine.precision.levels import int4_group, unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
 from prodtop.engine.precision.quantize import quantize_int4, quantize_int8
@@ -92,7 +93,9 @@ def paged_logits(
             left = request.num_tokens - start
             chunks.append(Chunk(request, min(left, rng.choice((1, 1, 2, 5, 16, 33))), start))
         batch = builder.build(chunks)
-        logits = decoder.logits(decoder.forward(batch.step, cache.layers)).float().cpu()
+        ops = TorchOps(batch.step, decoder.rope)
+        hidden = decoder.forward(batch.step.tokens, ops, cache.layers)
+        logits = decoder.logits(hidden, ops).float().cpu()
         first = 0
         for chunk in batch.chunks:
             parts[chunk.request.request_id].append(logits[first : first + chunk.num_tokens])
@@ -210,7 +213,8 @@ def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
     request.block_ids = [0]
     cache = KVCache(config, 1, CPU, decoder.dtype)
     builder = BatchBuilder(config.heads // config.kv_heads, CPU, decoder.dtype)
-    hidden = decoder.forward(builder.build([Chunk(request, 3, 0)]).step, cache.layers)
+    step = builder.build([Chunk(request, 3, 0)]).step
+    hidden = decoder.forward(step.tokens, TorchOps(step, decoder.rope), cache.layers)
     assert not torch.isfinite(hidden).all()
     assert all(torch.isfinite(layer).all() for layer in cache.layers)
 

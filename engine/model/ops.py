@@ -1,0 +1,65 @@
+"""What the decoder asks of a device: six operations over one step's rows.
+
+The decoder is written against these. `TorchOps` does them in plain PyTorch (the CPU's path, and the
+reference); on CUDA Triton kernels do, fused as the number of rows makes worth while.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from ..precision.linear import Linear
+
+
+@dataclass(frozen=True, slots=True)
+class Norm:
+    """RMSNorm (Zhang & Sennrich 2019) over a row of `weight`'s width."""
+
+    weight: Tensor
+    eps: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionSpec:
+    """How a layer attends: `heads` query heads over `kv_heads` key-value heads of `head_dim`."""
+
+    heads: int
+    kv_heads: int
+    head_dim: int
+
+
+class StepOps(Protocol):
+    """The operations for one step: they know its rows' positions, KV slots and sequences."""
+
+    def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
+        """`[rows, hidden]`, normalized."""
+        ...
+
+    def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
+        """`linear(norm(hidden))`: `[rows, hidden]` to `[rows, out]`."""
+        ...
+
+    def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        """Turn queries and keys by their positions and write keys and values to their slots.
+
+        `qkv` is `[rows, (heads + 2 kv_heads) · head_dim]`, `kv_blocks` one layer of the cache
+        `[blocks, block_tokens, 2, kv_heads, head_dim]`. Returns queries `[rows, heads, head_dim]`.
+        """
+        ...
+
+    def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        """Causal attention of queries `[rows, heads, head_dim]` over each row's own sequence.
+
+        The keys and values of these rows are in `kv_blocks` already. Returns
+        `[rows, heads · head_dim]`.
+        """
+        ...
+
+    def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
+        """`residual + linear(x)`, which may be written to `residual`'s memory."""
+        ...
+
+    def norm_gated_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
+        """`silu(gate) · up`, where `linear(norm(hidden))` is `[rows, gate | up]` (Shazeer 2020)."""
+        ...
