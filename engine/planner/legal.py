@@ -1,0 +1,260 @@
+"""Every layout that can be run on a cluster with a global batch, in three steps.
+
+A `Split` deals the GPUs out; a `Sharding` says who keeps which part of the states; a `Shape` says
+how a replica works through its share of the batch. What is legal is `layout.check_layout`'s to say;
+each step only leaves out early what that would refuse.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from .constraints import MOST_GPUS, RECOMPUTES, Constraints, divisors
+from .errors import FieldError
+from .layout import Layout, Recompute, check_layout
+from .setting import Setting
+
+MOST_CHUNKS = 256
+"""Model chunks of one pipeline stage that are tried."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Split:
+    """How many ways each kind of parallelism splits; the product of the first four is all GPUs."""
+
+    dp: int
+    tp: int
+    pp: int
+    cp: int
+    ep: int
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Sharding:
+    """The ZeRO stage, and the ranks that share one copy (0: all of dp · cp)."""
+
+    zero: int
+    dp_shard: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """Micro-batch, how many of them, chunks per stage and recomputation."""
+
+    micro_batch: int
+    micro_batches: int
+    vp: int
+    recompute: Recompute
+
+
+@dataclass
+class Refusals:
+    """Why splits were refused, by the stage that they reached before they were."""
+
+    furthest: FieldError | None = None
+    _stage: int = field(default=-1)
+
+    def note(self, stage: int, error: FieldError) -> None:
+        """Keep the refusal that came closest to something legal."""
+        if stage > self._stage:
+            self._stage, self.furthest = stage, error
+
+
+def legal_splits(
+    setting: Setting, constraints: Constraints, refusals: Refusals | None = None
+) -> list[Split]:
+    """The splits of all GPUs that leave each replica whole sequences of the batch.
+
+    Raises `FieldError` where the cluster is beyond what is searched.
+    """
+    gpus = setting.cluster.gpus
+    if gpus > MOST_GPUS:
+        raise FieldError("gpus", f"at most {MOST_GPUS:,} are searched, found {gpus}")
+    noted = refusals or Refusals()
+    counts = _divisors(gpus)
+    found = []
+    for tp in _degrees("tp", counts, constraints.tp, constraints.least_tp, gpus, noted):
+        for pp in _degrees("pp", counts, constraints.pp, constraints.least_pp, gpus, noted):
+            for cp in _degrees("cp", counts, constraints.cp, 1, gpus, noted):
+                rest, odd = divmod(gpus, tp * pp * cp)
+                if odd or not rest:
+                    continue
+                found += _splits_of(setting, constraints, noted, rest, tp, pp, cp)
+    if not found and noted.furthest is None:
+        least = f"dp ≥ {constraints.least_dp}, tp ≥ {constraints.least_tp}"
+        reason = f"{gpus} GPUs do not split into {least}, pp ≥ {constraints.least_pp}"
+        noted.note(0, FieldError("gpus", reason))
+    return found
+
+
+def _degrees(
+    name: str, counts: tuple[int, ...], fixed: int | None, least: int, gpus: int, noted: Refusals
+) -> tuple[int, ...]:
+    if fixed is None:
+        return tuple(count for count in counts if count >= least)
+    if gpus % fixed:
+        noted.note(0, FieldError(name, f"{gpus} GPUs do not split by {fixed}"))
+        return ()
+    return (fixed,) if fixed >= least else ()
+
+
+def _splits_of(
+    setting: Setting,
+    constraints: Constraints,
+    noted: Refusals,
+    dp: int,
+    tp: int,
+    pp: int,
+    cp: int,
+) -> Iterator[Split]:
+    batch = constraints.batch
+    if dp < constraints.least_dp:
+        return
+    if constraints.dp not in (None, dp):
+        split = f"tp {tp} × pp {pp} × cp {cp}"
+        noted.note(1, FieldError("dp", f"{constraints.dp} is not what {split} leave: {dp}"))
+        return
+    for ep in _expert_degrees(setting, constraints):
+        split = Split(dp, tp, pp, cp, ep)
+        try:
+            _check_split(setting, constraints, split)
+        except FieldError as error:
+            noted.note(2, error)
+            continue
+        if batch % dp:
+            noted.note(3, FieldError("batch", f"{batch} sequences do not split over dp {dp}"))
+            continue
+        if constraints.micro_batch and batch // dp % constraints.micro_batch:
+            each = f"the {batch // dp} sequences of a replica do not split into micro-batches of"
+            noted.note(4, FieldError("micro_batch", f"{each} {constraints.micro_batch}"))
+            continue
+        yield split
+
+
+def _check_split(setting: Setting, constraints: Constraints, split: Split) -> None:
+    zero = constraints.zero or 0
+    shape = Shape(1, 1, 1, "none")
+    sharding = Sharding(zero, constraints.dp_shard or 0)
+    layout = build(setting, constraints, split, sharding, shape)
+    check_layout(layout, setting.model, setting.cluster, setting.sequence)
+    if constraints.vp is not None and constraints.vp not in _chunks(
+        setting.model.layers, split.pp, constraints.schedule
+    ):
+        chunks = f"{split.pp} stages of {constraints.vp} chunks"
+        raise FieldError("vp", f"{setting.model.layers} layers do not split into {chunks}")
+
+
+def _expert_degrees(setting: Setting, constraints: Constraints) -> tuple[int, ...]:
+    if constraints.ep is not None:
+        return (constraints.ep,)
+    experts = setting.model.experts
+    return (1,) if experts is None else _divisors(experts.count)
+
+
+def shardings(constraints: Constraints, split: Split) -> list[Sharding]:
+    """The ZeRO stages and hybrid shards of `split`.
+
+    One rank has nothing to share. A pipeline adds up whole gradients until its last micro-batch, so
+    that stage 2 would hold no less than stage 1: it is left out there.
+    """
+    ranks = split.dp * split.cp
+    stages = (constraints.zero,) if constraints.zero is not None else (0, 1, 2, 3)
+    found = []
+    for zero in stages:
+        if constraints.zero is None:
+            if zero and ranks == 1 and (split.ep == 1 or split.tp == 1):
+                continue
+            if zero >= 2 and split.pp > 1 and (zero == 2 or constraints.schedule == "sequential"):
+                continue
+        if constraints.dp_shard is not None:
+            found.append(Sharding(zero, constraints.dp_shard))
+            continue
+        found.append(Sharding(zero, 0))
+        if zero:
+            found += [Sharding(zero, shard) for shard in _divisors(ranks)[1:-1]]
+    return found
+
+
+def micro_batches(constraints: Constraints, split: Split) -> tuple[int, ...]:
+    """Micro-batch sizes that divide a replica's share of the batch, smallest first."""
+    if constraints.micro_batch is not None:
+        return (constraints.micro_batch,)
+    return _divisors(constraints.batch // split.dp)
+
+
+def chunk_counts(setting: Setting, constraints: Constraints, split: Split, m: int) -> list[int]:
+    """Model chunks per stage with `m` micro-batches: several only in whole rounds of the stages."""
+    known = _chunks(setting.model.layers, split.pp, constraints.schedule)
+    return [v for v in known if constraints.vp in (None, v) and (v == 1 or m % split.pp == 0)]
+
+
+@lru_cache(maxsize=4096)
+def _chunks(layers: int, pp: int, schedule: str | None) -> tuple[int, ...]:
+    if pp == 1:
+        return (1,) if schedule != "interleaved" else ()
+    if schedule in ("sequential", "gpipe", "1f1b"):
+        return (1,)
+    # Embedding and head may each stand for a layer, as in `stages.StageLayers`.
+    ends = next((e for e in (0, 1, 2) if (layers + e) % pp == 0), None)
+    most = min(MOST_CHUNKS, layers // pp)
+    several = () if ends is None else range(2, most + 1)
+    found = [v for v in several if (layers + (ends or 0)) % (pp * v) == 0]
+    return tuple(found) if schedule == "interleaved" else (1, *found)
+
+
+def recomputes(constraints: Constraints) -> tuple[Recompute, ...]:
+    """The recomputations that are tried."""
+    return RECOMPUTES if constraints.recompute is None else (constraints.recompute,)
+
+
+def shapes(setting: Setting, constraints: Constraints, split: Split) -> Iterator[Shape]:
+    """All shapes of `split`, by rising micro-batch."""
+    share = constraints.batch // split.dp
+    for micro in micro_batches(constraints, split):
+        m = share // micro
+        for vp in chunk_counts(setting, constraints, split, m):
+            for recompute in recomputes(constraints):
+                yield Shape(micro, m, vp, recompute)
+
+
+def build(
+    setting: Setting, constraints: Constraints, split: Split, sharding: Sharding, shape: Shape
+) -> Layout:
+    """The layout that the three steps come to."""
+    parallel = constraints.sequence_parallel
+    if parallel is None:
+        parallel = split.tp > 1 and (setting.sequence // split.cp) % split.tp == 0
+    schedule = constraints.schedule or ("interleaved" if shape.vp > 1 else "1f1b")
+    return Layout(
+        dp=split.dp,
+        tp=split.tp,
+        pp=split.pp,
+        vp=shape.vp,
+        cp=split.cp,
+        ep=split.ep,
+        expert_tp=constraints.expert_tp,
+        zero=sharding.zero,
+        dp_shard=sharding.dp_shard,
+        sequence_parallel=parallel,
+        micro_batch=shape.micro_batch,
+        micro_batches=shape.micro_batches,
+        recompute=shape.recompute,
+        offload=constraints.offload,
+        precision=constraints.precision,
+        optimizer=constraints.optimizer,
+        schedule=schedule,
+    )
+
+
+def legal_layouts(setting: Setting, constraints: Constraints) -> Iterator[Layout]:
+    """Every legal layout, one after the other: what a search of them all would try."""
+    for split in legal_splits(setting, constraints):
+        kept = shardings(constraints, split)
+        for shape in shapes(setting, constraints, split):
+            for sharding in kept:
+                yield build(setting, constraints, split, sharding, shape)
+
+
+@lru_cache(maxsize=4096)
+def _divisors(number: int) -> tuple[int, ...]:
+    return divisors(number)
