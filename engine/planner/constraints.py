@@ -1,4 +1,4 @@
-"""What a search must keep to: the global batch, the memory limit, and every degree that is fixed."""
+"""What a search must keep to: the global batch, the memory limit and all degrees that are fixed."""
 
 import math
 from dataclasses import dataclass

@@ -76,11 +76,11 @@ class Layout:
 
     @property
     def shorthand(self) -> str:
-        """The degrees that are not 1, the way people write them: `dp8 tp4 pp2 zero1 mb1 x16`."""
+        """The degrees that are not 1, as people write them: `dp8 tp4 pp2 zero3/4 mb1 ×16`."""
         names = ("dp", "tp", "pp", "vp", "cp", "ep")
         parts = [f"{name}{getattr(self, name)}" for name in names if getattr(self, name) > 1]
         if self.zero:
-            parts.append(f"zero{self.zero}")
+            parts.append(f"zero{self.zero}" + (f"/{self.dp_shard}" if self.dp_shard else ""))
         if self.recompute != "none":
             parts.append(self.recompute)
         return " ".join([*parts, f"mb{self.micro_batch}", f"×{self.micro_batches}"])
@@ -144,8 +144,16 @@ def _check_pipeline(layout: Layout, model: ModelShape) -> None:
         raise FieldError("vp", f"the {layout.schedule} schedule has one chunk a stage")
     if all((model.layers + ends) % layout.pp for ends in (0, 1, 2)):
         raise FieldError("pp", f"{model.layers} layers do not split into {layout.pp} stages")
+    if layout.vp > 1 and all((model.layers + ends) % chunks for ends in (0, 1, 2)):
+        split = f"{layout.pp} stages of {layout.vp} chunks"
+        raise FieldError("vp", f"{model.layers} layers do not split into {split}")
+    if layout.vp > 1 and layout.micro_batches % layout.pp:
+        rounds = f"{layout.micro_batches} micro-batches are no whole rounds of {layout.pp} stages"
+        raise FieldError("vp", f"{rounds}, which interleaving needs")
     if layout.pp > 1 and layout.zero >= 2 and layout.schedule == "sequential":
         raise FieldError("zero", "sharded gradients need a micro-batched pipeline")
+    if layout.pp > 1 and layout.zero == 2:
+        raise FieldError("zero", "a pipeline adds up whole gradients: stage 2 saves nothing there")
 
 
 def _check_experts(layout: Layout, model: ModelShape) -> None:

@@ -70,16 +70,23 @@ def legal_splits(
     gpus = setting.cluster.gpus
     if gpus > MOST_GPUS:
         raise FieldError("gpus", f"at most {MOST_GPUS:,} are searched, found {gpus}")
-    noted = refusals or Refusals()
+    noted = Refusals() if refusals is None else refusals
     counts = _divisors(gpus)
-    found = []
+    found: list[Split] = []
     for tp in _degrees("tp", counts, constraints.tp, constraints.least_tp, gpus, noted):
         for pp in _degrees("pp", counts, constraints.pp, constraints.least_pp, gpus, noted):
             for cp in _degrees("cp", counts, constraints.cp, 1, gpus, noted):
-                rest, odd = divmod(gpus, tp * pp * cp)
-                if odd or not rest:
+                dp, rest = divmod(gpus, tp * pp * cp)
+                if rest:
                     continue
-                found += _splits_of(setting, constraints, noted, rest, tp, pp, cp)
+                for ep in _expert_degrees(setting, constraints):
+                    split = Split(dp, tp, pp, cp, ep)
+                    try:
+                        _check_split(setting, constraints, split)
+                    except _RefusedError as refused:
+                        noted.note(refused.stage, refused.error)
+                    else:
+                        found.append(split)
     if not found and noted.furthest is None:
         least = f"dp ≥ {constraints.least_dp}, tp ≥ {constraints.least_tp}"
         reason = f"{gpus} GPUs do not split into {least}, pp ≥ {constraints.least_pp}"
@@ -98,50 +105,48 @@ def _degrees(
     return (fixed,) if fixed >= least else ()
 
 
-def _splits_of(
-    setting: Setting,
-    constraints: Constraints,
-    noted: Refusals,
-    dp: int,
-    tp: int,
-    pp: int,
-    cp: int,
-) -> Iterator[Split]:
-    batch = constraints.batch
-    if dp < constraints.least_dp:
-        return
-    if constraints.dp not in (None, dp):
-        split = f"tp {tp} × pp {pp} × cp {cp}"
-        noted.note(1, FieldError("dp", f"{constraints.dp} is not what {split} leave: {dp}"))
-        return
-    for ep in _expert_degrees(setting, constraints):
-        split = Split(dp, tp, pp, cp, ep)
-        try:
-            _check_split(setting, constraints, split)
-        except FieldError as error:
-            noted.note(2, error)
-            continue
-        if batch % dp:
-            noted.note(3, FieldError("batch", f"{batch} sequences do not split over dp {dp}"))
-            continue
-        if constraints.micro_batch and batch // dp % constraints.micro_batch:
-            each = f"the {batch // dp} sequences of a replica do not split into micro-batches of"
-            noted.note(4, FieldError("micro_batch", f"{each} {constraints.micro_batch}"))
-            continue
-        yield split
+class _RefusedError(Exception):
+    """A split that cannot be run, and at which `stage` of the checks that was found."""
+
+    def __init__(self, stage: int, error: FieldError) -> None:
+        super().__init__(str(error))
+        self.stage = stage
+        self.error = error
 
 
 def _check_split(setting: Setting, constraints: Constraints, split: Split) -> None:
-    zero = constraints.zero or 0
-    shape = Shape(1, 1, 1, "none")
-    sharding = Sharding(zero, constraints.dp_shard or 0)
+    """Raise `_RefusedError` where no shape of `split` is legal."""
+    model, batch = setting.model, constraints.batch
+    if split.dp < constraints.least_dp:
+        needed = f"{split.dp} replicas, but at least {constraints.least_dp} are asked for"
+        raise _RefusedError(1, FieldError("dp", f"{_product(split)} leave {needed}"))
+    if constraints.dp not in (None, split.dp):
+        found = f"{_product(split)} leave dp {split.dp}, not {constraints.dp}"
+        raise _RefusedError(1, FieldError("dp", found))
+    shape = Shape(1, split.pp, 1, "none")
+    sharding = Sharding(constraints.zero or 0, constraints.dp_shard or 0)
     layout = build(setting, constraints, split, sharding, shape)
-    check_layout(layout, setting.model, setting.cluster, setting.sequence)
-    if constraints.vp is not None and constraints.vp not in _chunks(
-        setting.model.layers, split.pp, constraints.schedule
-    ):
-        chunks = f"{split.pp} stages of {constraints.vp} chunks"
-        raise FieldError("vp", f"{setting.model.layers} layers do not split into {chunks}")
+    try:
+        check_layout(layout, model, setting.cluster, setting.sequence)
+    except FieldError as error:
+        raise _RefusedError(2, error) from error
+    if batch % split.dp:
+        found = f"{batch} sequences do not split over dp {split.dp}"
+        raise _RefusedError(3, FieldError("batch", found))
+    share, micro = batch // split.dp, constraints.micro_batch
+    if micro and share % micro:
+        found = f"the {share} sequences of a replica do not split into micro-batches of {micro}"
+        raise _RefusedError(4, FieldError("micro_batch", found))
+    if constraints.vp is None and constraints.schedule != "interleaved":
+        return
+    if not any(shapes(setting, constraints, split)):
+        chunks = f"{constraints.vp or 'several'} chunks on each of {split.pp} stages"
+        found = f"{model.layers} layers and {share} sequences do not make up {chunks}"
+        raise _RefusedError(5, FieldError("vp", found))
+
+
+def _product(split: Split) -> str:
+    return f"tp {split.tp} × pp {split.pp} × cp {split.cp}"
 
 
 def _expert_degrees(setting: Setting, constraints: Constraints) -> tuple[int, ...]:

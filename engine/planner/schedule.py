@@ -179,9 +179,10 @@ def _data(
 ) -> tuple[float, float, float]:
     """Seconds of data-parallel traffic: exposed, hidden beside computation, and all of it.
 
-    Stage 0 all-reduces gradients once a step; 1 and 2 reduce-scatter them and gather parameters; 3
-    gathers parameters in both passes of every micro-batch and reduces each time. A pipeline keeps
-    parameters gathered over its micro-batches. Expert gradients go to ranks of the same experts.
+    Stage 0 all-reduces gradients once a step; 1 reduce-scatters them and gathers parameters; 2 has
+    no room for whole gradients and scatters after every micro-batch; 3 gathers parameters in both
+    passes of every micro-batch as well. A pipeline keeps parameters gathered over its
+    micro-batches. Expert gradients go to ranks of the same experts.
     """
     software, model = setting.software, setting.model
     node = setting.cluster.node_gpus
@@ -216,12 +217,13 @@ def _data(
         hidden = min(overlap * layers * backward_s, overlap * whole)
         return whole - hidden, hidden, whole
     gather, scatter = gathered(software.param_bytes), gathered(software.grad_bytes) + across
-    if layout.zero < 3 or layout.pp > 1:
-        hidden_back = min(overlap * layers * backward_s, overlap * scatter)
-        hidden_fore = min(overlap * layers * forward_s, overlap * gather)
-        hidden = hidden_back + hidden_fore
-        return gather + scatter - hidden, hidden, gather + scatter
     m = layout.micro_batches
+    if layout.zero < 3 or layout.pp > 1:
+        scatters = m if layout.zero == 2 else 1
+        hidden_back = scatters * min(overlap * layers * backward_s, overlap * scatter)
+        hidden_fore = min(overlap * layers * forward_s, overlap * gather)
+        hidden, whole = hidden_back + hidden_fore, gather + scatters * scatter
+        return whole - hidden, hidden, whole
     first = gather / (layers + 1)
     last = scatter / (layers + 1)
     exposed_fore = max(0.0, gather - overlap * layers * forward_s)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from .bounds import ROUNDING, SplitBounds, bound_splits, without_states
 from .constraints import Constraints
-from .errors import FieldError
 from .estimate import Estimate, estimate
 from .legal import Refusals, build, legal_splits
 from .memory import GIB

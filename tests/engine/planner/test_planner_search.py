@@ -164,10 +164,13 @@ def test_what_does_not_fit_says_how_much_it_needs() -> None:
     [
         (7, Constraints(batch=9), "batch", "9 sequences do not split over dp 7"),
         (8, Constraints(batch=8, tp=3), "tp", "8 GPUs do not split by 3"),
-        (8, Constraints(batch=8, dp=4, tp=4), "dp", "4 is not what"),
+        (8, Constraints(batch=8, dp=4, tp=4), "dp", "leave dp 2, not 4"),
         (12, Constraints(batch=8, tp=12), "tp", "heads do not split by 12"),
-        (8, Constraints(batch=8, pp=4, vp=3), "vp", "do not split into 4 stages of 3 chunks"),
+        (8, Constraints(batch=8, pp=4, vp=3), "vp", "do not make up 3 chunks on each of 4 stages"),
         (8, Constraints(batch=8, ep=2), "ep", "no experts"),
+        (8, Constraints(batch=2, pp=4, vp=2), "vp", "1 sequences do not make up 2 chunks"),
+        (1, Constraints(batch=2, schedule="interleaved"), "vp", "several chunks"),
+        (1, Constraints(batch=2, least_tp=2), "gpus", "do not split into dp ≥ 1, tp ≥ 2"),
         (8, Constraints(batch=8, micro_batch=3), "micro_batch", "do not split into micro-batches"),
     ],
 )
