@@ -1,6 +1,6 @@
 """Turning a step's plan into tensors: rows, KV slots, and attention groups of equal width."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,10 +33,21 @@ class Batch:
 
 
 class BatchBuilder:
-    """Builds batches for one decoder's shape. `heads_per_kv` query heads share a KV head."""
+    """Builds batches for one decoder's shape.
 
-    def __init__(self, heads_per_kv: int, device: torch.device, dtype: torch.dtype) -> None:
+    `heads_per_kv` query heads share a KV head. `windows` are the sliding windows, in tokens, that
+    some of its layers see through.
+    """
+
+    def __init__(
+        self,
+        heads_per_kv: int,
+        device: torch.device,
+        dtype: torch.dtype,
+        windows: Collection[int] = (),
+    ) -> None:
         self._heads_per_kv = heads_per_kv
+        self._windows = windows
         self._device = device
         self._dtype = dtype
 
@@ -57,7 +68,7 @@ class BatchBuilder:
         sampled = [
             (chunk, int(last))
             for chunk, last in zip(ordered, lasts, strict=True)
-            if not chunk.ghost and chunk.start + chunk.num_tokens == chunk.request.num_tokens
+            if chunk.samples
         ]
         step = StepInput(self._tensor(tokens), self._tensor(positions), self._tensor(slots), groups)
         rows = np.array([row for _, row in sampled], dtype=np.int64)
@@ -66,7 +77,8 @@ class BatchBuilder:
     def _decode_group(self, chunks: list[Chunk]) -> AttentionGroup:
         seen = np.array([chunk.start + 1 for chunk in chunks], dtype=np.int64)
         table = _block_table(chunks, seen)
-        hidden = np.arange(table.shape[1] * BLOCK_TOKENS) >= seen[:, None]
+        keys = np.arange(table.shape[1] * BLOCK_TOKENS)
+        hidden = keys >= seen[:, None]
         return AttentionGroup(
             sequences=len(chunks),
             queries=1,
@@ -75,6 +87,10 @@ class BatchBuilder:
             block_table=self._tensor(table.reshape(-1)),
             mask=self._mask(hidden[:, None, None, :]),
             scatter=None,
+            windowed={
+                window: self._mask((hidden | (keys < seen[:, None] - window))[:, None, None, :])
+                for window in self._windows
+            },
         )
 
     def _prefill_group(self, chunks: list[Chunk], first: int) -> AttentionGroup:
@@ -84,8 +100,9 @@ class BatchBuilder:
         table = _block_table(chunks, starts + lengths)
         query = np.arange(width)
         positions = starts[:, None] + query
-        hidden = np.arange(table.shape[1] * BLOCK_TOKENS) > positions[:, :, None]
-        hidden = np.repeat(hidden, self._heads_per_kv, axis=1)
+        positions = np.repeat(positions, self._heads_per_kv, axis=1)[:, :, None]
+        keys = np.arange(table.shape[1] * BLOCK_TOKENS)
+        hidden = keys > positions
         rows = scatter = None
         if int(lengths.min()) != width:
             begins = first + np.cumsum(lengths) - lengths
@@ -101,6 +118,10 @@ class BatchBuilder:
             block_table=self._tensor(table.reshape(-1)),
             mask=self._mask(hidden[:, None]),
             scatter=scatter,
+            windowed={
+                window: self._mask((hidden | (keys <= positions - window))[:, None])
+                for window in self._windows
+            },
         )
 
     def _mask(self, hidden: NDArray[np.bool_]) -> torch.Tensor:

@@ -140,13 +140,16 @@ class BlockManager:
         request.block_ids.append(self._take())
         return True
 
-    def register(self, request: Request, computed_before: int = 0) -> None:
+    def register(
+        self, request: Request, computed_before: int = 0, computed: int | None = None
+    ) -> None:
         """Make the blocks findable that were filled since `computed_before` tokens were computed.
 
-        Does nothing without prefix caching.
+        `computed` tokens are now, all that the request knows of if it is not given. Does nothing
+        without prefix caching.
         """
         first = computed_before // self.block_tokens
-        last = request.num_computed // self.block_tokens
+        last = (request.num_computed if computed is None else computed) // self.block_tokens
         if first == last or not self._prefix_caching:
             return
         hashes = request.block_hashes

@@ -34,10 +34,11 @@ class Status(Enum):
 
 @dataclass(slots=True, eq=False)
 class Request:
-    """One request. The scheduler owns `status`, `num_computed`, `block_ids` and `block_hashes`.
+    """One request. The scheduler owns `status`, the `num_` fields, `block_ids` and `block_hashes`.
 
-    `tokens` is the prompt followed by what was generated. A token is *computed* once its keys and
-    values are in the KV cache; the request is caught up when only the newest token is not.
+    `tokens` is the prompt followed by what was generated, as far as it is known: a step that is
+    still in flight brings `num_pending` more. A token is *computed* once a step that writes its
+    keys and values is under way; the request is caught up when only the newest token is not.
     Timestamps are on the engine's monotonic clock.
     """
 
@@ -55,6 +56,9 @@ class Request:
     status: Status = Status.WAITING
     tokens: list[int] = field(default_factory=list)
     num_computed: int = 0
+    num_pending: int = 0
+    longest: int = 0
+    """Tokens, prompt and output, with which it ends at the latest. Known once it is queued."""
     block_ids: list[int] = field(default_factory=list)
     block_hashes: list[bytes] = field(default_factory=list)
     """Content hashes of the leading full blocks of `tokens`, as far as they were asked for."""

@@ -19,19 +19,16 @@ from .strategy import Admission, Strategy
 class Chunk(msgspec.Struct, frozen=True, gc=False):
     """Tokens `start … start + num_tokens` of one request, to be computed in this step.
 
-    A ghost is the row of a finished sequence in a gang: it computes the newest token that the
-    sequence had computed once more, at its old place, and its output is dropped.
+    `samples`: it ends at the request's newest token, so that its output is a token. A ghost is the
+    row of a finished sequence in a gang: it computes the newest token that the sequence had
+    computed once more, at its old place, and its output is dropped.
     """
 
     request: Request
     num_tokens: int
     start: int
     ghost: bool = False
-
-    @property
-    def samples(self) -> bool:
-        """Whether the chunk ends at the request's newest token, so that its output is a token."""
-        return not self.ghost and self.start + self.num_tokens == len(self.request.tokens)
+    samples: bool = True
 
 
 class StepPlan(msgspec.Struct, frozen=True):
@@ -120,6 +117,7 @@ class Scheduler:
         self.check(request)
         request.status = Status.WAITING
         request.queued_at_s = now_s
+        request.longest = self._longest(request)
         self._waiting[request.request_id] = request
 
     def abort(self, request_id: int) -> Request | None:
@@ -151,10 +149,11 @@ class Scheduler:
     def schedule(self, now_s: float) -> StepPlan:
         """Plan the next step and take the blocks it needs. No chunks: nothing to do now.
 
-        Each plan goes to `advance` before the next one is made.
+        The plan counts as under way. It goes to `advance`, plans in their order; the next one may
+        be made before, and then reckons with the tokens that this one will bring.
         """
         chunks, prefilling, preempted = self._plan_decodes()
-        chunks.extend(Chunk(ghost, 1, ghost.num_computed - 1, True) for ghost in self._ghosts)
+        chunks.extend(Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts)
         budget = self._token_budget - len(chunks)
         for request in prefilling:
             budget -= self._plan_prefill(request, budget, chunks)
@@ -173,13 +172,13 @@ class Scheduler:
             request = chunk.request
             if chunk.ghost or request.status is not Status.RUNNING:
                 continue
-            request.num_computed = chunk.start + chunk.num_tokens
-            self._blocks.register(request, chunk.start)
-            if request.num_computed < len(request.tokens):
+            self._blocks.register(request, chunk.start, chunk.start + chunk.num_tokens)
+            if not chunk.samples:
                 continue
             if token is None:
                 raise ValueError(f"request {request.request_id} is caught up but got no token")
             request.tokens.append(token)
+            request.num_pending -= 1
             request.token_times_s.append(now_s)
             request.last_token_at_s = now_s
             if request.first_token_at_s is None:
@@ -234,9 +233,7 @@ class Scheduler:
             raise BadInputError(f"max_tokens is {request.max_tokens}: ask for at least 1")
         if request.request_id in self._running or request.request_id in self._waiting:
             raise ValueError(f"request {request.request_id} is here already")
-        longest = len(request.prompt_tokens) + request.max_tokens
-        if self._context_tokens is not None:
-            longest = min(longest, self._context_tokens)
+        longest = self._longest(request)
         # The last token is generated, never computed.
         needed = self._blocks.blocks_for(max(longest - 1, len(request.tokens)))
         if needed > self._blocks.num_blocks:
@@ -245,6 +242,10 @@ class Scheduler:
                 f"prompt and output may take {longest} tokens, but the KV cache holds {room}: "
                 "shorten the prompt, lower max_tokens or enlarge the KV cache"
             )
+
+    def _longest(self, request: Request) -> int:
+        longest = len(request.prompt_tokens) + request.max_tokens
+        return longest if self._context_tokens is None else min(longest, self._context_tokens)
 
     def _plan_decodes(self) -> tuple[list[Chunk], list[Request], list[Request]]:
         """Rows of the requests that lack one token, the requests that lack more, the preempted."""
@@ -257,13 +258,18 @@ class Scheduler:
             if request.status is not Status.RUNNING:
                 continue
             computed = request.num_computed
-            if len(request.tokens) - computed > 1:
+            expected = len(request.tokens) + request.num_pending
+            if expected - computed > 1:
                 prefilling.append(request)
+                continue
+            if request.num_pending and expected >= request.longest:
                 continue
             full = computed == len(request.block_ids) * block_tokens
             if full and not self._make_room(request, preempted):
                 continue
             chunks.append(Chunk(request, 1, computed))
+            request.num_computed = computed + 1
+            request.num_pending += 1
         return chunks, prefilling, preempted
 
     def _make_room(self, request: Request, preempted: list[Request]) -> bool:
@@ -282,7 +288,10 @@ class Scheduler:
         computed = request.num_computed
         num_tokens = min(len(request.tokens) - computed, budget)
         if num_tokens:
-            chunks.append(Chunk(request, num_tokens, computed))
+            samples = computed + num_tokens == len(request.tokens)
+            chunks.append(Chunk(request, num_tokens, computed, samples=samples))
+            request.num_computed = computed + num_tokens
+            request.num_pending += samples
         return num_tokens
 
     def _admit(self, now_s: float, budget: int, chunks: list[Chunk]) -> None:
@@ -319,6 +328,7 @@ class Scheduler:
         _, request = self._running.popitem()
         self._blocks.release(request)
         request.num_computed = 0
+        request.num_pending = 0
         request.preemptions += 1
         request.status = Status.WAITING
         self._waiting[request.request_id] = request

@@ -25,7 +25,7 @@ def chunk(
     request = Request(number, [1000 * number + p for p in range(length)], 9, Sampling(), 0.0)
     blocks = -(-length // BLOCK_TOKENS)
     request.block_ids = [100 * number + 50 - block for block in range(blocks)]
-    return Chunk(request, count, start, ghost)
+    return Chunk(request, count, start, ghost, not ghost and start + count == length)
 
 
 def build(*chunks: Chunk, heads_per_kv: int = 1) -> Batch:
