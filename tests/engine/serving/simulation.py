@@ -1,6 +1,6 @@
 """A serving loop around the scheduler without a device, which checks every step it takes."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from hashlib import blake2b
 from itertools import count
@@ -60,20 +60,32 @@ class FakeModel:
         self.weights = 0
         self._block_tokens = block_tokens
         self._slots: dict[tuple[int, int], tuple[int, int]] = {}
+        self._newest: dict[int, int] = {}
 
     def run(self, plan: StepPlan) -> list[int | None]:
         """One token for each chunk that reaches its request's newest token."""
         for chunk in plan.chunks:
             for position in range(chunk.start, chunk.start + chunk.num_tokens):
                 slot = self._slot(chunk.request, position)
-                entry = (self.weights, chunk.request.tokens[position])
+                entry = (self.weights, self._token(chunk.request, position))
                 if chunk.ghost:
                     assert self._slots[slot] == entry, "a ghost changed the KV cache"
                 self._slots[slot] = entry
-        return [
+        tokens = [
             self._read_on(chunk.request, chunk.start + chunk.num_tokens) if chunk.samples else None
             for chunk in plan.chunks
         ]
+        for chunk, token in zip(plan.chunks, tokens, strict=True):
+            if token is not None:
+                self._newest[chunk.request.request_id] = token
+        return tokens
+
+    def _token(self, request: Request, position: int) -> int:
+        """A token that the request does not know yet is the one that the step before brought."""
+        if position < len(request.tokens):
+            return request.tokens[position]
+        assert position == len(request.tokens), "a step runs further ahead than one"
+        return self._newest[request.request_id]
 
     def _slot(self, request: Request, position: int) -> tuple[int, int]:
         index, offset = divmod(position, self._block_tokens)
@@ -86,7 +98,10 @@ class FakeModel:
 
 
 class Simulation:
-    """An engine in small: queue, schedule, compute, stop. `check` is called after every change."""
+    """An engine in small: queue, schedule, compute, stop. `check` is called after every change.
+
+    `ahead` steps are planned and computed before the tokens of the first are taken in.
+    """
 
     def __init__(
         self,
@@ -96,8 +111,11 @@ class Simulation:
         block_tokens: int = 4,
         max_seqs: int = 4,
         token_budget: int = 16,
+        ahead: int = 0,
     ) -> None:
         self.now_s = 0.0
+        self._ahead = ahead
+        self._in_flight: deque[tuple[StepPlan, list[int | None]]] = deque()
         self.blocks = BlockManager(num_blocks, block_tokens, prefix_caching=False)
         self.token_budget = token_budget
         self.scheduler = Scheduler(
@@ -138,34 +156,42 @@ class Simulation:
         self.check()
 
     def switch_strategy(self, name: StrategyName) -> None:
+        self.settle()
         self.scheduler.set_strategy(STRATEGIES[name], self.now_s)
         self.check()
 
     def switch_precision(self) -> None:
         """New weights: what was computed before is worth nothing any more."""
+        self.settle()
         self.scheduler.preempt_all()
         self.blocks.drop_cached()
         self.model.weights += 1
         self.check()
 
     def step(self) -> StepPlan:
-        """Plan, compute and take in one step."""
-        plan, tokens = self.begin_step()
-        self.end_step(plan, tokens)
+        """Plan and compute one step, and take in the one that is due."""
+        plan = self.begin_step()
+        self.settle(leave=self._ahead if plan.chunks else 0)
         return plan
 
-    def begin_step(self) -> tuple[StepPlan, list[int | None]]:
+    def settle(self, leave: int = 0) -> None:
+        """Take in what was computed, until so many steps are in flight."""
+        while len(self._in_flight) > leave:
+            self._end_step(*self._in_flight.popleft())
+
+    def begin_step(self) -> StepPlan:
         """The half of a step up to where the model has computed it."""
         before = self.scheduler.running
+        due = [request for request in before if self._decodes(request)]
         plan = self.scheduler.schedule(self.now_s)
-        self._check_plan(plan, before)
+        self._check_plan(plan, before, due)
         self.preemptions += len(plan.preempted)
         self.ghost_rows += sum(chunk.ghost for chunk in plan.chunks)
-        tokens = self.model.run(plan)
+        self._in_flight.append((plan, self.model.run(plan)))
         self.check()
-        return plan, tokens
+        return plan
 
-    def end_step(self, plan: StepPlan, tokens: list[int | None]) -> None:
+    def _end_step(self, plan: StepPlan, tokens: list[int | None]) -> None:
         """Take in what was computed, and end the requests that a stop rule ends."""
         self.now_s += 0.01
         for request in self.scheduler.advance(plan, tokens, self.now_s):
@@ -182,13 +208,15 @@ class Simulation:
         """
         unfinished = [request for request in self.accepted if not request.done]
         bound = sum(len(request.prompt_tokens) + request.max_tokens for request in unfinished)
-        for _ in range(bound):
+        for _ in range((1 + self._ahead) * bound):
             if not self.scheduler.has_work:
                 break
             deadline_s = self.scheduler.next_deadline_s(self.now_s)
             if deadline_s is not None:
                 self.now_s = deadline_s
-            assert self.step().chunks, "there is work, but nothing was scheduled"
+            waited = bool(self._in_flight)
+            assert self.step().chunks or waited, "there is work, but nothing was scheduled"
+        self.settle()
         assert not self.scheduler.has_work, "a request starved"
         assert self.blocks.counts().running == 0, "a finished request still holds blocks"
         for request in self.accepted:
@@ -203,7 +231,9 @@ class Simulation:
         assert [*running, *waiting] == unfinished, "a request was lost or overtaken"
         assert all(request.status is Status.RUNNING for request in running)
         assert all(request.status is Status.WAITING for request in waiting)
-        assert not any(request.block_ids or request.num_computed for request in waiting)
+        assert not any(
+            request.block_ids or request.num_computed or request.num_pending for request in waiting
+        )
         assert len(running) + scheduler.num_ghosts <= scheduler.running_limit
         assert scheduler.has_work == bool(unfinished)
         self._check_blocks()
@@ -231,7 +261,15 @@ class Simulation:
                 for (request, _), end in zip(holders[block_id], ends, strict=True):
                     assert request.num_computed >= end, "a block is shared before it is written"
 
-    def _check_plan(self, plan: StepPlan, before: tuple[Request, ...]) -> None:
+    def _decodes(self, request: Request) -> bool:
+        """Whether a running request lacks one token and is to get it in the next step."""
+        expected = request.num_tokens + request.num_pending
+        last_is_coming = request.num_pending and expected >= request.longest
+        return expected - request.num_computed == 1 and not last_is_coming
+
+    def _check_plan(
+        self, plan: StepPlan, before: tuple[Request, ...], due: list[Request]
+    ) -> None:
         scheduler, rows = self.scheduler, [chunk.request for chunk in plan.chunks]
         assert sum(chunk.num_tokens for chunk in plan.chunks) <= self.token_budget
         assert len(set(map(id, rows))) == len(rows), "a request has two chunks in one step"
@@ -239,13 +277,15 @@ class Simulation:
             assert chunk.num_tokens >= 1
             assert chunk.ghost == (chunk.request.status is Status.FINISHED)
             if not chunk.ghost:
-                assert chunk.start == chunk.request.num_computed
-                assert chunk.start + chunk.num_tokens <= chunk.request.num_tokens
+                request, end = chunk.request, chunk.start + chunk.num_tokens
+                assert request.num_computed == end
+                assert end <= request.num_tokens + request.num_pending
+                newest = end == request.num_tokens + request.num_pending - chunk.samples
+                assert chunk.samples == newest
         assert all(request in scheduler.waiting for request in plan.preempted)
-        for request in before:
-            decodes = request.num_tokens - request.num_computed == 1
-            assert not decodes or request in rows or request in plan.preempted, "starved decode"
+        for request in due:
+            assert request in rows or request in plan.preempted, "starved decode"
         if before:
-            assert before[0] in rows, "the oldest request did not get on"
+            assert before[0] in rows or before[0].num_pending, "the oldest did not get on"
             if scheduler.strategy.admission is Admission.GANG:
                 assert set(scheduler.running) <= set(before), "a gang was refilled"

@@ -13,11 +13,12 @@ from prodtop.engine.serving.strategy import STRATEGIES
 from simulation import Simulation
 
 
+@pytest.mark.parametrize("ahead", [0, 1])
 @pytest.mark.parametrize("name", StrategyName)
-def test_every_strategy_serves_a_crowd_from_few_blocks(name: StrategyName) -> None:
+def test_every_strategy_serves_a_crowd_from_few_blocks(name: StrategyName, ahead: int) -> None:
     """Long enough for many preemptions and evictions; `drain` compares every output."""
     rng = random.Random(7)
-    sim = Simulation(name, num_blocks=14, block_tokens=4, max_seqs=6, token_budget=12)
+    sim = Simulation(name, num_blocks=14, block_tokens=4, max_seqs=6, token_budget=12, ahead=ahead)
     system_prompts = [[rng.randrange(99) for _ in range(9)] for _ in range(3)]
     for _ in range(80):
         tail = [rng.randrange(99) for _ in range(rng.randrange(1, 12))]
@@ -48,6 +49,7 @@ class Traffic(RuleBasedStateMachine):
         block_tokens=st.integers(1, 4),
         max_seqs=st.integers(1, 5),
         spare_budget=st.integers(0, 12),
+        ahead=st.integers(0, 1),
     )
     def start(
         self,
@@ -56,6 +58,7 @@ class Traffic(RuleBasedStateMachine):
         block_tokens: int,
         max_seqs: int,
         spare_budget: int,
+        ahead: int,
     ) -> None:
         self.sim = Simulation(
             name,
@@ -63,6 +66,7 @@ class Traffic(RuleBasedStateMachine):
             block_tokens=block_tokens,
             max_seqs=max_seqs,
             token_budget=max_seqs + spare_budget,
+            ahead=ahead,
         )
 
     @rule(arrivals=st.lists(ARRIVAL, min_size=1, max_size=5))
@@ -101,11 +105,9 @@ class Traffic(RuleBasedStateMachine):
     def change(self, within_step: bool, action: Callable[[], None]) -> None:
         """Do something between two steps, or between a plan and its outcome."""
         if within_step:
-            plan, tokens = self.sim.begin_step()
-            action()
-            self.sim.end_step(plan, tokens)
-        else:
-            action()
+            self.sim.begin_step()
+        action()
+        self.sim.settle()
 
     def teardown(self) -> None:
         if hasattr(self, "sim"):
