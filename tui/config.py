@@ -1,5 +1,6 @@
 """The user's settings: `config.toml` in the config folder, every field optional."""
 
+import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import msgspec
 
 from ..engine.errors import BadInputError
 from ..engine.paths import config_dir
+from ..engine.planner.serving_capacity.prices import Price
 from ..engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
@@ -55,6 +57,18 @@ class SloTable(Table, frozen=True, kw_only=True):
     queue_ms: PositiveFloat | None = None
 
 
+class PriceTable(Table, frozen=True, kw_only=True):
+    """`[prices.<gpu>]`: what one GPU costs an hour, in place of the packaged price."""
+
+    usd_per_hour: PositiveFloat
+    date: datetime.date
+    source: str = "config.toml"
+
+    def price(self) -> Price:
+        """The price as the planner takes it."""
+        return Price(**msgspec.structs.asdict(self))
+
+
 class Config(Table, frozen=True, kw_only=True):
     """All settings. `None` leaves the choice to the program."""
 
@@ -68,6 +82,7 @@ class Config(Table, frozen=True, kw_only=True):
     load: LoadTable = LoadTable()
     slo: SloTable = SloTable()
     keys: dict[str, str | list[str]] = {}
+    prices: dict[str, PriceTable] = {}
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

@@ -5,7 +5,8 @@ kind is padded to a rectangle and done in one batched operation, so that the cos
 grow with the number of sequences.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import torch
 import torch.nn.functional as F
@@ -21,6 +22,7 @@ class AttentionGroup:
     `block_table` `[sequences · blocks]` are KV blocks, padded with any valid block.
     `mask` `[sequences, 1, queries · heads per KV head, blocks · block tokens]` is added to the
     scores: 0 where a query sees a key and -inf elsewhere.
+    `windowed` has the mask of each sliding window, by its tokens: a query sees no further back.
     `scatter` `[real rows]` picks the real rows out of the padded result; `None` if none is padded.
     """
 
@@ -31,20 +33,38 @@ class AttentionGroup:
     block_table: Tensor
     mask: Tensor
     scatter: Tensor | None
+    windowed: Mapping[int, Tensor] = field(default_factory=dict)
 
 
-def paged_attention(q: Tensor, kv_blocks: Tensor, groups: list[AttentionGroup]) -> Tensor:
+def paged_attention(
+    q: Tensor,
+    kv_blocks: Tensor,
+    groups: list[AttentionGroup],
+    *,
+    scale: float | None = None,
+    window: int | None = None,
+    softcap: float | None = None,
+) -> Tensor:
     """Causal attention of a step's rows over the KV cache of one layer.
 
     `q` is `[rows, heads, head_dim]`; `kv_blocks` `[blocks, block_tokens, 2, kv_heads, head_dim]`
     already holds the keys and values of these rows. Groups lie one after the other in the order of
-    rows. Returns `[rows, heads · head_dim]`.
+    rows. Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`, become
+    `softcap · tanh(score / softcap)` (Gemma 2). With a `window`, which every group has a mask for,
+    a query sees that many tokens, itself included. Returns `[rows, heads · head_dim]`.
     """
-    outputs = [_group_attention(q, kv_blocks, group) for group in groups]
+    outputs = [_group_attention(q, kv_blocks, group, scale, window, softcap) for group in groups]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
 
-def _group_attention(q: Tensor, kv_blocks: Tensor, group: AttentionGroup) -> Tensor:
+def _group_attention(
+    q: Tensor,
+    kv_blocks: Tensor,
+    group: AttentionGroup,
+    scale: float | None,
+    window: int | None,
+    softcap: float | None,
+) -> Tensor:
     heads, head_dim = q.shape[1], q.shape[2]
     kv_heads = kv_blocks.shape[3]
     shared = heads // kv_heads
@@ -57,10 +77,20 @@ def _group_attention(q: Tensor, kv_blocks: Tensor, group: AttentionGroup) -> Ten
     q = q.view(sequences, queries, kv_heads, shared, head_dim).transpose(1, 2)
     q = q.reshape(sequences, kv_heads, queries * shared, head_dim)
     kv = kv_blocks.index_select(0, group.block_table).view(sequences, -1, 2, kv_heads, head_dim)
-    keys, values = kv.unbind(2)
-    out = F.scaled_dot_product_attention(
-        q, keys.transpose(1, 2), values.transpose(1, 2), attn_mask=group.mask
-    )
+    keys, values = (part.transpose(1, 2) for part in kv.unbind(2))
+    mask = group.mask if window is None else group.windowed[window]
+    if softcap is None:
+        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=scale)
+    else:
+        out = _softcapped_attention(q, keys, values, mask, scale or head_dim**-0.5, softcap)
     out = out.view(sequences, kv_heads, queries, shared, head_dim).transpose(1, 2)
     out = out.reshape(sequences * queries, heads * head_dim)
     return out if group.scatter is None else out.index_select(0, group.scatter)
+
+
+def _softcapped_attention(
+    q: Tensor, keys: Tensor, values: Tensor, mask: Tensor, scale: float, softcap: float
+) -> Tensor:
+    """Attention whose scores are capped before the mask, which torch has no operation for."""
+    scores = (q @ keys.transpose(-1, -2)).float().mul_(scale / softcap).tanh_().mul_(softcap)
+    return scores.add_(mask).softmax(dim=-1).to(q.dtype) @ values

@@ -7,6 +7,7 @@ here, not a class of its own.
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 from ..errors import CheckpointError
@@ -14,6 +15,14 @@ from ..errors import CheckpointError
 SUPPORTED_ARCHITECTURES = frozenset({"LlamaForCausalLM"})
 _LARGEST_NUMBER = 2.0**53
 """Up to here every integer is exact as a float."""
+
+
+class Activation(StrEnum):
+    """What an MLP's gate goes through: SiLU, or GELU exactly or through its tanh approximation."""
+
+    SILU = "silu"
+    GELU = "gelu"
+    GELU_TANH = "gelu_tanh"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,27 +10,52 @@ from typing import Protocol
 from torch import Tensor
 
 from ..precision.linear import Linear
+from .config import Activation
 
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """RMSNorm (Zhang & Sennrich 2019) over a row of `weight`'s width."""
+    """RMSNorm (Zhang & Sennrich 2019) over a row of `weight`'s width.
+
+    With a `bias` it is LayerNorm (Ba et al. 2016): the row's mean is taken off first.
+    """
 
     weight: Tensor
     eps: float
+    bias: Tensor | None = None
+
+    def tensors(self) -> list[Tensor]:
+        return [self.weight] if self.bias is None else [self.weight, self.bias]
 
 
 @dataclass(frozen=True, slots=True)
 class AttentionSpec:
-    """How a layer attends: `heads` query heads over `kv_heads` key-value heads of `head_dim`."""
+    """How a layer attends: `heads` query heads over `kv_heads` key-value heads of `head_dim`.
+
+    Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`, become
+    `softcap · tanh(score / softcap)`. With a `window` a query sees that many tokens, itself
+    included. `query_norm` and `key_norm` normalize each head before the rotation. `local_rope`:
+    positions turn by the model's second rotary table.
+    """
 
     heads: int
     kv_heads: int
     head_dim: int
+    scale: float | None = None
+    window: int | None = None
+    softcap: float | None = None
+    query_norm: Norm | None = None
+    key_norm: Norm | None = None
+    local_rope: bool = False
 
 
 class StepOps(Protocol):
     """The operations for one step: they know its rows' positions, KV slots and sequences."""
+
+    @property
+    def positions(self) -> Tensor:
+        """`[rows]`: each row's place in its own sequence."""
+        ...
 
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
         """`[rows, hidden]`, normalized."""
@@ -42,6 +67,9 @@ class StepOps(Protocol):
 
     def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
         """Turn queries and keys by their positions and write keys and values to their slots.
+
+        Before it each head is normalized, where `spec` says so. A model without rotary positions
+        turns nothing.
 
         `qkv` is `[rows, (heads + 2 kv_heads) · head_dim]`, `kv_blocks` one layer of the cache
         `[blocks, block_tokens, 2, kv_heads, head_dim]`. Returns queries `[rows, heads, head_dim]`.
@@ -60,6 +88,15 @@ class StepOps(Protocol):
         """`residual + linear(x)`, which may be written to `residual`'s memory."""
         ...
 
-    def norm_gated_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
-        """`silu(gate) · up`, where `linear(norm(hidden))` is `[rows, gate | up]` (Shazeer 2020)."""
+    def norm_gated_linear(
+        self,
+        hidden: Tensor,
+        norm: Norm,
+        linear: Linear,
+        activation: Activation = Activation.SILU,
+    ) -> Tensor:
+        """`activation(gate) · up`, where `linear(norm(hidden))` is `[rows, gate | up]`.
+
+        SwiGLU and GeGLU (Shazeer 2020).
+        """
         ...

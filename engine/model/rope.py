@@ -47,7 +47,6 @@ class RotaryTable:
         sin = torch.cat((-angles.sin(), angles.sin()), dim=-1)
         turned, kept = config.heads + config.kv_heads, config.kv_heads
         self._turned, self._kept = turned, kept
-        self._half = config.head_dim // 2
         self._cos = cos.to(device, dtype)
         self._sin = sin.to(device, dtype)
 
@@ -63,6 +62,7 @@ class RotaryTable:
             torch.cat((sin.expand(-1, self._turned, -1), zeros), dim=1),
         )
 
-    def rotate(self, qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    @staticmethod
+    def rotate(qkv: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
         """Turn the query and key heads of `qkv [rows, heads + 2 kv_heads, head_dim]`."""
-        return torch.addcmul(qkv * cos, torch.roll(qkv, self._half, dims=-1), sin)
+        return torch.addcmul(qkv * cos, torch.roll(qkv, qkv.shape[-1] // 2, dims=-1), sin)

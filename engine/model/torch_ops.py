@@ -8,6 +8,7 @@ from torch import Tensor
 
 from ..kernels.attention import AttentionGroup, paged_attention
 from ..precision.linear import Linear
+from .config import Activation
 from .ops import AttentionSpec, Norm
 from .rope import RotaryTable
 
@@ -26,14 +27,26 @@ class StepInput:
 
 
 class TorchOps:
-    """The operations of one step: `StepOps`."""
+    """The operations of one step: `StepOps`.
 
-    def __init__(self, step: StepInput, rope: RotaryTable) -> None:
+    `rope` is `None` for a model whose positions are learned; `local_rope` is the table of layers
+    whose `AttentionSpec` asks for it.
+    """
+
+    def __init__(
+        self, step: StepInput, rope: RotaryTable | None, local_rope: RotaryTable | None = None
+    ) -> None:
         self._step = step
-        self._rope = rope
-        self._cos, self._sin = rope.at(step.positions)
+        self._rope = None if rope is None else rope.at(step.positions)
+        self._local_rope = None if local_rope is None else local_rope.at(step.positions)
+
+    @property
+    def positions(self) -> Tensor:
+        return self._step.positions
 
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
+        if norm.bias is not None:
+            return F.layer_norm(hidden, norm.weight.shape, norm.weight, norm.bias, norm.eps)
         return F.rms_norm(hidden, norm.weight.shape, norm.weight, norm.eps)
 
     def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
@@ -41,7 +54,14 @@ class TorchOps:
 
     def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
         qkv = qkv.view(-1, spec.heads + 2 * spec.kv_heads, spec.head_dim)
-        qkv = self._rope.rotate(qkv, self._cos, self._sin)
+        if spec.query_norm is not None and spec.key_norm is not None:
+            heads, turned = spec.heads, spec.heads + spec.kv_heads
+            query, key, value = qkv[:, :heads], qkv[:, heads:turned], qkv[:, turned:]
+            query, key = self.norm(query, spec.query_norm), self.norm(key, spec.key_norm)
+            qkv = torch.cat((query, key, value), dim=1)
+        rope = self._local_rope if spec.local_rope else self._rope
+        if rope is not None:
+            qkv = RotaryTable.rotate(qkv, *rope)
         kept = qkv[:, spec.heads :]
         if qkv.dtype is torch.float16:
             # What overflowed stays with its own sequence: the next owner of the block masks it
@@ -52,11 +72,35 @@ class TorchOps:
         return qkv[:, : spec.heads]
 
     def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        return paged_attention(q, kv_blocks, self._step.groups)
+        return paged_attention(
+            q,
+            kv_blocks,
+            self._step.groups,
+            scale=spec.scale,
+            window=spec.window,
+            softcap=spec.softcap,
+        )
 
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
         return residual + linear(x)
 
-    def norm_gated_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
+    def norm_gated_linear(
+        self,
+        hidden: Tensor,
+        norm: Norm,
+        linear: Linear,
+        activation: Activation = Activation.SILU,
+    ) -> Tensor:
         gate, up = linear(self.norm(hidden, norm)).chunk(2, dim=-1)
-        return F.silu(gate).mul_(up)
+        return activate(gate, activation).mul_(up)
+
+
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """SiLU, or GELU (Hendrycks & Gimpel 2016) exactly or through its tanh approximation."""
+    match activation:
+        case Activation.SILU:
+            return F.silu(x)
+        case Activation.GELU:
+            return F.gelu(x)
+        case Activation.GELU_TANH:
+            return F.gelu(x, approximate="tanh")

@@ -56,6 +56,15 @@ def test_the_default_load_is_the_engines() -> None:
     assert Config().load.spec() == LoadSpec()
 
 
+def test_a_price_has_a_day_and_a_source() -> None:
+    text = """[prices.h200]
+    usd_per_hour = 3
+    date = 2026-11-01
+    """
+    price = parse_config(text, "config.toml").prices["h200"].price()
+    assert (price.usd_per_hour, price.date.year, price.source) == (3, 2026, "config.toml")
+
+
 def test_every_field_is_read() -> None:
     config = parse_config(WHOLE, "config.toml")
     assert (config.theme, config.window, config.refresh_hz) == ("ember", Window.M5, 2.0)

@@ -1,0 +1,114 @@
+"""Bytes per GPU while serving: weights, the KV cache and what the engine needs beside them."""
+
+from dataclasses import dataclass
+
+from ..memory import COMMUNICATOR_BYTES, CONTEXT_BYTES
+from ..model import ModelShape
+from .server import Load, Server
+from .storage import cache_copies, cached_tokens
+
+BLOCK_TOKENS = 16
+"""Tokens of a KV block, in this engine and in vLLM: a sequence takes whole ones."""
+LOGIT_BYTES = 10.0
+"""A logit in 2 bytes, its copy in fp32, and its share in sampling."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Bytes of one GPU. `sequence` and `logits` are those of one request at full length.
+
+    `workspace` is the activations of one chunk of prompts, CUDA graphs, the driver's context and
+    communication buffers. `usable` is the GPU's memory less what is left unused.
+    """
+
+    weights: float
+    sequence: float
+    logits: float
+    workspace: float
+    usable: float
+
+    @property
+    def free(self) -> float:
+        """What is left for sequences; below 0 where the weights alone do not fit."""
+        return self.usable - self.weights - self.workspace
+
+    @property
+    def largest_batch(self) -> int:
+        """Requests at full length that the memory holds at a time."""
+        return max(0, int(self.free // (self.sequence + self.logits)))
+
+    def used(self, batch: int) -> float:
+        """Bytes with `batch` requests at full length."""
+        return self.weights + self.workspace + batch * (self.sequence + self.logits)
+
+
+def matrix_weights(model: ModelShape) -> int:
+    """Weights of all layers' matrices: what quantization packs, routers apart."""
+    experts = 0 if model.experts is None else model.experts.count * model.expert_weights
+    return (
+        model.layers * model.attention_weights
+        + model.dense_layers * model.mlp_weights
+        + model.moe_layers * (experts + model.shared_expert_weights)
+    )
+
+
+def latent_weights(model: ModelShape) -> int:
+    """Weights of MLA's projections into latents, which every tensor-parallel rank holds whole."""
+    if model.latent is None:
+        return 0
+    whole = (k * n for k, n in model.attention_gemms if k == model.hidden and n < model.query_width)
+    return model.layers * sum(whole)
+
+
+def weight_bytes(server: Server) -> float:
+    """Bytes of one GPU's share of all weights."""
+    model, storage = server.model, server.storage
+    split = matrix_weights(model) - latent_weights(model)
+    extra_kv = 0.0
+    if model.latent is None:
+        copies = cache_copies(model, server.gpus)
+        extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
+    packed = (split + extra_kv) / server.gpus + latent_weights(model)
+    rest = model.layer_parameters - matrix_weights(model)
+    tables = model.embedding_parameters + model.head_parameters
+    return storage.weight_bytes * packed + storage.base_bytes * (rest + tables / server.gpus)
+
+
+def token_bytes(server: Server) -> float:
+    """Bytes of one GPU's share of one token's keys and values, over all layers."""
+    model = server.model
+    held = cache_copies(model, server.gpus) / server.gpus
+    return server.storage.kv_bytes * model.layers * model.kv_cache_width * held
+
+
+def memory(server: Server, load: Load) -> Memory:
+    """The memory of one GPU for requests of `load`'s lengths."""
+    blocks = -(-load.context_tokens // BLOCK_TOKENS)
+    kept = cached_tokens(server.model, blocks * BLOCK_TOKENS)
+    return Memory(
+        weights=weight_bytes(server),
+        sequence=token_bytes(server) * kept,
+        logits=LOGIT_BYTES * server.model.vocabulary / server.gpus,
+        workspace=workspace_bytes(server),
+        usable=server.gpu.memory_bytes * (1 - server.engine.reserve_share),
+    )
+
+
+def workspace_bytes(server: Server) -> float:
+    """Context, graphs, communication buffers and the activations of one chunk of prompt tokens.
+
+    At the widest point of a layer a token has its residual and its normed copy, and the MLP's two
+    inner rows and their product; under a mixture, those of each expert that it goes to.
+    """
+    model, gpus = server.model, server.gpus
+    inner = model.mlp_matrices * model.ffn / gpus if model.dense_layers else 0.0
+    experts = model.experts
+    if experts is not None:
+        row = model.hidden + model.mlp_matrices * experts.ffn / gpus
+        shared = model.mlp_matrices * experts.shared_ffn / gpus
+        inner = max(inner, experts.active * row + shared)
+    attention = (model.query_width + 2 * model.kv_width + model.value_width) / gpus
+    width = 2.0 * model.hidden + max(inner, attention)
+    chunk = server.engine.chunk_tokens * width * server.storage.base_bytes
+    communicator = COMMUNICATOR_BYTES if gpus > 1 else 0.0
+    return CONTEXT_BYTES + server.engine.graph_bytes + communicator + chunk

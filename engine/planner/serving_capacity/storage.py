@@ -1,0 +1,111 @@
+"""What each serving precision stores, moves and computes in."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from ..errors import FieldError
+from ..hardware import Gpu, Precision
+from ..model import ModelShape
+
+ServingPrecision = Literal["fp32", "bf16", "fp16", "int8", "int4", "fp8"]
+SERVING_PRECISIONS: tuple[ServingPrecision, ...] = get_args(ServingPrecision)
+
+INT4_GROUP = 64
+"""Weights that share a scale and a zero point, 2 bytes each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storage:
+    """Bytes of one element of each kind, and the arithmetic of the large products.
+
+    weight_bytes: a weight of the layers' matrices, scales included. base_bytes: embedding, head,
+    norms and activations. kv_bytes: a key or value. converted: the kernel turns packed weights into
+    the arithmetic's type on the way (weight-only quantization).
+    """
+
+    precision: ServingPrecision
+    weight_bytes: float
+    base_bytes: float
+    kv_bytes: float
+    arithmetic: Precision
+    converted: bool = False
+
+    @property
+    def base_arithmetic(self) -> Precision:
+        """What the head and attention compute in: the products' type, or bf16 beside fp8."""
+        return "bf16" if self.arithmetic == "fp8" else self.arithmetic
+
+
+def storage_of(precision: str, *, fp8_cache: bool = False, group: int = INT4_GROUP) -> Storage:
+    """The storage of a precision by name; `fp8_cache` keeps keys and values in one byte.
+
+    int8 and int4 are weight-only over bf16; fp8 quantizes activations too. Embedding and head stay
+    at 2 bytes in all of them. Scales of int8 and fp8, one a row, are left out: below 0.1 %.
+
+    Raises:
+        FieldError: no such precision, or a group that is no positive number.
+    """
+    if group < 1:
+        raise FieldError("group", f"must be a positive whole number, found {group}")
+    kv = 1.0 if fp8_cache else 4.0 if precision == "fp32" else 2.0
+    match precision:
+        case "fp32":
+            return _plain("fp32", 4.0, kv)
+        case "bf16":
+            return _plain("bf16", 2.0, kv)
+        case "fp16":
+            return _plain("fp16", 2.0, kv)
+        case "int8":
+            return _packed("int8", 1.0, kv, "bf16")
+        case "int4":
+            return _packed("int4", 0.5 + 4.0 / group, kv, "bf16")
+        case "fp8":
+            return _packed("fp8", 1.0, kv, "fp8")
+    known = ", ".join(SERVING_PRECISIONS)
+    raise FieldError("precision", f"unknown precision {precision!r}; known are {known}")
+
+
+def _plain(name: Literal["fp32", "bf16", "fp16"], width: float, kv: float) -> Storage:
+    return Storage(
+        precision=name, weight_bytes=width, base_bytes=width, kv_bytes=kv, arithmetic=name
+    )
+
+
+def _packed(name: ServingPrecision, width: float, kv: float, arithmetic: Precision) -> Storage:
+    return Storage(
+        precision=name,
+        weight_bytes=width,
+        base_bytes=2.0,
+        kv_bytes=kv,
+        arithmetic=arithmetic,
+        converted=arithmetic != "fp8",
+    )
+
+
+def check_split(model: ModelShape, gpu: Gpu, gpus: int, storage: Storage) -> None:
+    """Raise `FieldError` where `gpus` of one node cannot share the model, or lack the precision."""
+    if gpus > gpu.node_gpus:
+        raise FieldError("gpus", f"tensor parallelism stays in a node of {gpu.node_gpus}")
+    if model.heads % gpus:
+        raise FieldError("gpus", f"{model.heads} heads do not split by {gpus}")
+    if model.kv_heads % gpus and gpus % model.kv_heads:
+        raise FieldError("gpus", f"{model.kv_heads} key-value heads do not split by {gpus}")
+    ffn = model.ffn if model.experts is None else model.experts.ffn
+    if ffn % gpus:
+        raise FieldError("gpus", f"an MLP of {ffn} does not split by {gpus}")
+    gpu.peak_flops(storage.arithmetic)
+    if storage.arithmetic == "bf16" and gpu.bf16_flops < gpu.fp16_flops / 2:
+        raise FieldError("precision", f"{gpu.name} has no bf16 tensor cores: choose fp16")
+
+
+def cache_copies(model: ModelShape, gpus: int) -> float:
+    """GPUs that hold the same keys and values: all under MLA, else those beyond the KV heads."""
+    return float(gpus) if model.latent is not None else max(1.0, gpus / model.kv_heads)
+
+
+def cached_tokens(model: ModelShape, context: float) -> float:
+    """Tokens that an average layer keeps of a sequence of `context` tokens."""
+    if not model.window or model.window >= context:
+        return context
+    share = 1.0 / model.window_every
+    return model.window * share + context * (1.0 - share)
