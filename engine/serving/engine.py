@@ -5,6 +5,7 @@ owns it calls `step` as long as there is work.
 """
 
 import secrets
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -26,7 +27,7 @@ from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .request import Request, Sampling, Status
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
-from .runner import Runner
+from .runner import Runner, StepResult, TorchRunner
 from .scheduler import Scheduler, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
@@ -54,6 +55,15 @@ class Completion:
     text: str
     latency: RequestLatency | None
     from_response_cache: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """A step under way. `cached_tokens` its requests took from the prefix cache."""
+
+    plan: StepPlan
+    result: StepResult
+    cached_tokens: int
 
 
 class Engine:
@@ -88,6 +98,7 @@ class Engine:
         self._next_id = 0
         self._cacheable: set[int] = set()
         self._completions: list[Completion] = []
+        self._in_flight: deque[_Launched] = deque()
         self._shape = decoder_shape(model.config)
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
@@ -109,7 +120,7 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        return self.scheduler.has_work or bool(self._completions)
+        return self.scheduler.has_work or bool(self._completions or self._in_flight)
 
     def submit(
         self,
@@ -152,21 +163,13 @@ class Engine:
         return request
 
     def step(self) -> list[Completion]:
-        """Run one step, if there is anything to compute; returns the requests that ended."""
-        stats = self.blocks.prefix_stats
-        hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
-        now_s = self.clock()
-        plan = self.scheduler.schedule(now_s)
-        self.preemptions += len(plan.preempted)
-        if stats.queried_tokens > queried_before:
-            self.metrics.on_cache_lookup(
-                now_s,
-                prefix_hit_tokens=stats.hit_tokens - hit_before,
-                prefix_queried_tokens=stats.queried_tokens - queried_before,
-            )
-        self.computed = bool(plan.chunks)
-        if self.computed:
-            self._run(plan, stats.hit_tokens - hit_before)
+        """Launch a step, if there is anything to compute; returns the requests that ended.
+
+        Where the runner works ahead, those are the ones that an earlier step has ended.
+        """
+        launched = self._launch()
+        self.computed = launched or bool(self._in_flight)
+        self._settle(leave=self.runner.ahead if launched else 0)
         done, self._completions = self._completions, []
         return done
 
@@ -184,6 +187,7 @@ class Engine:
 
     def set_strategy(self, name: StrategyName) -> None:
         """Serve under another strategy from the next step on. No request is lost."""
+        self._settle()
         began_s = self.clock()
         old = self.strategy.name
         self.scheduler.set_strategy(STRATEGIES[name], began_s)
@@ -202,6 +206,7 @@ class Engine:
         does not fit into memory (`torch.OutOfMemoryError`), the old one goes on serving.
         """
         require(name, self.device)
+        self._settle()
         began_s = self.clock()
         old = self.precision
         self.scheduler.preempt_all()
@@ -222,7 +227,7 @@ class Engine:
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._matmul_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
         self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
-        return Runner(decoder, cache)
+        return TorchRunner(decoder, cache)
 
     def _replace_runner(self, name: PrecisionName) -> None:
         """Swap the weights, one after the other: two precisions need not fit side by side."""
@@ -273,11 +278,37 @@ class Engine:
         latency = self.metrics.on_finished(request, now_s, from_response_cache=True)
         self._end(Completion(request, delivery.text, latency, from_response_cache=True))
 
-    def _run(self, plan: StepPlan, cached_tokens: int) -> None:
-        tokens = self.runner.run(plan.chunks)
+    def _launch(self) -> bool:
+        """Plan a step and begin to compute it; whether there was anything to."""
+        stats = self.blocks.prefix_stats
+        hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
+        now_s = self.clock()
+        plan = self.scheduler.schedule(now_s)
+        self.preemptions += len(plan.preempted)
+        cached_tokens = stats.hit_tokens - hit_before
+        if stats.queried_tokens > queried_before:
+            self.metrics.on_cache_lookup(
+                now_s,
+                prefix_hit_tokens=cached_tokens,
+                prefix_queried_tokens=stats.queried_tokens - queried_before,
+            )
+        if not plan.chunks:
+            return False
+        result = self.runner.launch(plan.chunks)
+        self._in_flight.append(_Launched(plan, result, cached_tokens))
+        return True
+
+    def _settle(self, leave: int = 0) -> None:
+        """Take in the tokens of launched steps, the oldest first, until so many are under way."""
+        while len(self._in_flight) > leave:
+            self._take_in(self._in_flight.popleft())
+
+    def _take_in(self, launched: _Launched) -> None:
+        plan = launched.plan
+        tokens = launched.result.tokens()
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
-        self._count_step(plan, len(got_token), cached_tokens, now_s)
+        self._count_step(plan, len(got_token), launched.cached_tokens, now_s)
         for request in got_token:
             stopped = self.deliveries[request.request_id].push(now_s)
             reason = stop_reason(request, self.settings.context_tokens)

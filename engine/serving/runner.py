@@ -1,6 +1,7 @@
 """Runs a step's plan on the model: plan in, one sampled token for each chunk that ends one."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 
@@ -12,8 +13,46 @@ from .sampler import sample
 from .scheduler import Chunk
 
 
-class Runner:
-    """A decoder with the KV cache it writes to."""
+class StepResult(Protocol):
+    """What a step that was launched will bring."""
+
+    def tokens(self) -> list[int | None]:
+        """The sampled token of each chunk, `None` where it ends no request's tokens.
+
+        In the order of the chunks. Waits for the device where it has not come so far.
+        """
+        ...
+
+
+class Runner(Protocol):
+    """A decoder with the KV cache it writes to.
+
+    `ahead` steps may be launched before the tokens of the first are asked for.
+    """
+
+    ahead: int
+    decoder: Decoder
+    kv_cache: KVCache
+
+    def launch(self, chunks: Sequence[Chunk]) -> StepResult:
+        """Begin to compute the chunks. Steps run in the order of their launch."""
+        ...
+
+
+class DoneStep:
+    """A step that is over already."""
+
+    def __init__(self, tokens: list[int | None]) -> None:
+        self._tokens = tokens
+
+    def tokens(self) -> list[int | None]:
+        return self._tokens
+
+
+class TorchRunner:
+    """Computes each step at once, in plain PyTorch: `Runner`."""
+
+    ahead = 0
 
     def __init__(self, decoder: Decoder, kv_cache: KVCache) -> None:
         config = decoder.config
@@ -21,12 +60,11 @@ class Runner:
         self.kv_cache = kv_cache
         self._builder = BatchBuilder(config.heads // config.kv_heads, decoder.device, decoder.dtype)
 
-    @torch.inference_mode()
-    def run(self, chunks: Sequence[Chunk]) -> list[int | None]:
-        """Compute the chunks; the sampled token of each, `None` where it ends no request's tokens.
+    def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
+        return DoneStep(self._run(chunks))
 
-        The result is in the order of `chunks`.
-        """
+    @torch.inference_mode()
+    def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:
         batch = self._builder.build(chunks)
         ops = TorchOps(batch.step, self.decoder.rope)
         hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)

@@ -13,17 +13,17 @@ from prodtop.engine.probes.process import load_pynvml
 from prodtop.engine.protocol import Memory, PrecisionName
 from prodtop.engine.serving.kv_cache import KVCache, block_bytes
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.runner import Runner
+from prodtop.engine.serving.runner import TorchRunner
 from prodtop.engine.serving.scheduler import Chunk
 
 CPU = torch.device("cpu")
 BLOCKS = 6
 
 
-def make_runner(folder: Path, device: torch.device, blocks: int = BLOCKS) -> Runner:
+def make_runner(folder: Path, device: torch.device, blocks: int = BLOCKS) -> TorchRunner:
     master = load_model(str(folder)).master
     decoder = Decoder(master, PrecisionName.BF16, device, 96)
-    return Runner(decoder, KVCache(master.config, blocks, device, decoder.dtype))
+    return TorchRunner(decoder, KVCache(master.config, blocks, device, decoder.dtype))
 
 
 def parts(memory: Memory) -> int:
@@ -58,7 +58,7 @@ def test_on_a_gpu_the_parts_add_up_to_what_the_process_holds(
     runner = make_runner(tiny_folder, device, blocks=20_000)
     request = Request(0, list(range(1, 41)), 1, Sampling(), 0.0)
     request.block_ids = [2, 0, 1]
-    runner.run([Chunk(request, 40, 0)])
+    runner.launch([Chunk(request, 40, 0)])
     torch.cuda.synchronize(device)
     memory = read_memory(runner, own_gpu)
     assert parts(memory) == pytest.approx(memory.used_bytes, rel=0.02)
