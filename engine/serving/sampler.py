@@ -8,7 +8,9 @@ the position and the token id: it depends on neither the batch nor the order of 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from .request import Request
@@ -119,6 +121,16 @@ def _mix(words: Tensor) -> Tensor:
 def _shift_right(words: Tensor, bits: int) -> Tensor:
     """Logical shift: torch's shift of a signed word copies the sign."""
     return (words >> bits) & ((1 << (64 - bits)) - 1)
+
+
+def noise_keys(seeds: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """The keys of the noise of tokens, from each request's seed and the token's place in its output.
+
+    uint64 `[tokens]`: the bits of `SamplingBatch.keys`.
+    """
+    turns = (positions + 1).astype(np.uint64)
+    keys: NDArray[np.uint64] = seeds * np.uint64(_MIX_1) + turns * np.uint64(_MIX_2)
+    return keys
 
 
 def _noise_key(seed: int, position: int) -> int:

@@ -1,0 +1,153 @@
+"""Filling in a step's input for the device from the scheduler's chunks."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .kv_cache import BLOCK_TOKENS
+from .sampler import noise_keys
+from .scheduler import Chunk
+from .slot_table import SlotTable
+from .step_layout import HostStep, StepLayout
+
+TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
+"""From the query and sequence lengths of prefill chunks to their tiles `[tiles, 2]`."""
+
+_TABLE_STEP = 16
+"""Block tables of mixed steps are a multiple of this wide: few different strides."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step's chunks in the order of its rows: decode rows, then prefill chunks.
+
+    `sampled` are those that a new token follows, in the order of the tokens.
+    """
+
+    chunks: list[Chunk]
+    sampled: list[Chunk]
+    layout: StepLayout
+    fill: Callable[[NDArray[np.int32]], None]
+
+
+class StepBuilder:
+    """Plans steps for sequences of up to `width` blocks; `carried` comes from the runner."""
+
+    def __init__(self, sequences: int, width: int, list_tiles: TileLister) -> None:
+        self._slots = SlotTable(sequences, width)
+        self._width = width
+        self._list_tiles = list_tiles
+
+    def decode(
+        self, chunks: Sequence[Chunk], carried: Mapping[int, int], bucket: int
+    ) -> PlannedStep:
+        """A step of rows of one token, filled up to `bucket` rows. Each row is sampled."""
+        layout = StepLayout(bucket, bucket, bucket, bucket, self._width)
+
+        def fill(words: NDArray[np.int32]) -> None:
+            words[:] = 0
+            step = HostStep.over(words, layout)
+            slots, count = self._slots.place(chunks), len(chunks)
+            step.carried[count:] = -1
+            step.slots[count:] = -1
+            step.top_p[count:] = 1.0
+            self._fill_decode(step, chunks, slots, carried)
+            self._fill_sampling(step, chunks, slots)
+            step.seq_lens[:count] = step.positions[:count] + 1
+            np.take(self._slots.blocks, slots, axis=0, out=step.block_table[:count], mode="clip")
+            step.sampled_rows[:] = np.arange(bucket)
+
+        return PlannedStep(list(chunks), list(chunks), layout, fill)
+
+    def mixed(self, chunks: Sequence[Chunk], carried: Mapping[int, int]) -> PlannedStep:
+        """A step of decode rows and prefill chunks."""
+        decode = [chunk for chunk in chunks if chunk.num_tokens == 1]
+        prefill = [chunk for chunk in chunks if chunk.num_tokens > 1]
+        ordered = decode + prefill
+        lengths = np.array([chunk.num_tokens for chunk in ordered], dtype=np.int64)
+        ends = np.array([chunk.start for chunk in ordered], dtype=np.int64) + lengths
+        tiles = self._list_tiles(
+            lengths[len(decode) :].tolist(), ends[len(decode) :].tolist()
+        )
+        last_rows = np.cumsum(lengths) - 1
+        samples = np.array([chunk.samples for chunk in ordered], dtype=bool)
+        sampled = [chunk for chunk in ordered if chunk.samples]
+        widest = -(-int(ends.max()) // BLOCK_TOKENS)
+        layout = StepLayout(
+            rows=int(lengths.sum()),
+            sequences=len(ordered),
+            decode=len(decode),
+            sampled=len(sampled),
+            width=min(-(-widest // _TABLE_STEP) * _TABLE_STEP, self._width),
+            tiles=len(tiles),
+        )
+
+        def fill(words: NDArray[np.int32]) -> None:
+            step = HostStep.over(words, layout)
+            slots = self._slots.place(ordered)
+            self._fill_decode(step, decode, slots[: len(decode)], carried)
+            self._fill_prefill(step, prefill, slots[len(decode) :], len(decode))
+            self._fill_sampling(step, sampled, slots[samples])
+            step.sampled_rows[:] = last_rows[samples]
+            step.seq_lens[:] = ends
+            step.query_starts[0] = 0
+            step.query_starts[1:] = np.cumsum(lengths[len(decode) :])
+            step.tiles[:] = tiles
+            step.block_table[:] = self._slots.blocks[slots, : layout.width]
+
+        return PlannedStep(ordered, sampled, layout, fill)
+
+    def _fill_decode(
+        self,
+        step: HostStep,
+        chunks: Sequence[Chunk],
+        slots: NDArray[np.int64],
+        carried: Mapping[int, int],
+    ) -> None:
+        tokens, sources = [], []
+        for chunk in chunks:
+            request = chunk.request
+            known = request.tokens
+            if chunk.start < len(known):
+                tokens.append(known[chunk.start])
+                sources.append(-1)
+            else:
+                tokens.append(0)
+                sources.append(carried[request.request_id])
+        count = len(chunks)
+        positions = np.array([chunk.start for chunk in chunks], dtype=np.int64)
+        step.tokens[:count] = tokens
+        step.carried[:count] = sources
+        step.positions[:count] = positions
+        step.slots[:count] = self._kv_slots(slots, positions)
+
+    def _fill_prefill(
+        self, step: HostStep, chunks: Sequence[Chunk], slots: NDArray[np.int64], first: int
+    ) -> None:
+        for chunk, slot in zip(chunks, slots, strict=True):
+            end = chunk.start + chunk.num_tokens
+            rows = slice(first, first + chunk.num_tokens)
+            positions = np.arange(chunk.start, end)
+            step.tokens[rows] = chunk.request.tokens[chunk.start : end]
+            step.carried[rows] = -1
+            step.positions[rows] = positions
+            step.slots[rows] = self._kv_slots(slot, positions)
+            first = rows.stop
+
+    def _fill_sampling(
+        self, step: HostStep, chunks: Sequence[Chunk], slots: NDArray[np.int64]
+    ) -> None:
+        table, count = self._slots, len(chunks)
+        ends = np.array([chunk.start + chunk.num_tokens for chunk in chunks], dtype=np.int64)
+        step.keys[:count] = noise_keys(table.noise_seed[slots], ends - table.prompt_tokens[slots])
+        step.temperature[:count] = table.temperature[slots]
+        step.top_p[:count] = table.top_p[slots]
+        step.top_k[:count] = table.top_k[slots]
+
+    def _kv_slots(
+        self, slots: NDArray[np.int64] | np.int64, positions: NDArray[np.int64]
+    ) -> NDArray[np.int64]:
+        blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
+        return blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS

@@ -1,0 +1,145 @@
+"""How a step's input lies in memory: all fields in one run of words, copied to the device at once.
+
+The same layout describes the pinned buffer on the host, as numpy arrays to fill in, and the
+device's, as tensors that a captured graph can go on reading.
+"""
+
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class StepLayout:
+    """A step's size.
+
+    Of its `sequences` the first `decode` have one row each; the others, the prefill chunks, share
+    the rest of the `rows` and are computed in `tiles` tiles. `sampled` rows are followed by a new
+    token. The block table has `width` blocks of each sequence.
+    """
+
+    rows: int
+    sequences: int
+    decode: int
+    sampled: int
+    width: int
+    tiles: int = 0
+
+    def spans(self) -> dict[str, slice]:
+        """Where each field lies, in words of 4 bytes. Those of 8 come first and are aligned."""
+        counts = {
+            "keys": 2 * self.sampled,
+            "temperature": self.sampled,
+            "top_p": self.sampled,
+            "top_k": self.sampled,
+            "sampled_rows": self.sampled,
+            "tokens": self.rows,
+            "carried": self.rows,
+            "positions": self.rows,
+            "slots": self.rows,
+            "seq_lens": self.sequences,
+            "query_starts": self.sequences - self.decode + 1,
+            "tiles": 2 * self.tiles,
+            "block_table": self.sequences * self.width,
+        }
+        ends = accumulate(counts.values())
+        return {
+            name: slice(end - count, end)
+            for (name, count), end in zip(counts.items(), ends, strict=True)
+        }
+
+    @property
+    def words(self) -> int:
+        return self.spans()["block_table"].stop
+
+
+@dataclass(frozen=True, slots=True)
+class HostStep:
+    """A step's input on the host. For the fields see `DeviceStep`."""
+
+    keys: NDArray[np.uint64]
+    temperature: NDArray[np.float32]
+    top_p: NDArray[np.float32]
+    top_k: NDArray[np.int32]
+    sampled_rows: NDArray[np.int32]
+    tokens: NDArray[np.int32]
+    carried: NDArray[np.int32]
+    positions: NDArray[np.int32]
+    slots: NDArray[np.int32]
+    seq_lens: NDArray[np.int32]
+    query_starts: NDArray[np.int32]
+    tiles: NDArray[np.int32]
+    block_table: NDArray[np.int32]
+
+    @classmethod
+    def over(cls, words: NDArray[np.int32], layout: StepLayout) -> "HostStep":
+        part = {name: words[span] for name, span in layout.spans().items()}
+        return cls(
+            keys=part["keys"].view(np.uint64),
+            temperature=part["temperature"].view(np.float32),
+            top_p=part["top_p"].view(np.float32),
+            top_k=part["top_k"],
+            sampled_rows=part["sampled_rows"],
+            tokens=part["tokens"],
+            carried=part["carried"],
+            positions=part["positions"],
+            slots=part["slots"],
+            seq_lens=part["seq_lens"],
+            query_starts=part["query_starts"],
+            tiles=part["tiles"].reshape(-1, 2),
+            block_table=part["block_table"].reshape(layout.sequences, layout.width),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceStep:
+    """A step's input on the device, int32 where nothing else is said.
+
+    `tokens`, `positions` and `slots` `[rows]` are each row's token, its place in its sequence and
+    in the KV cache (-1: a padding row, which is not stored). `carried` `[rows]` is where the
+    token is among those that the step before sampled, or -1 where `tokens` has it.
+    `seq_lens` `[sequences]` counts the tokens whose keys and values a sequence has with this step;
+    `block_table` `[sequences, width]` says where. `query_starts` `[prefill chunks + 1]` are the
+    first rows of the chunks, counted from the first chunk's, and `tiles` `[tiles, 2]` their tiles.
+    `sampled_rows` `[sampled]` are the rows that a token follows, chosen by `temperature` and
+    `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`.
+    """
+
+    layout: StepLayout
+    keys: Tensor
+    temperature: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    sampled_rows: Tensor
+    tokens: Tensor
+    carried: Tensor
+    positions: Tensor
+    slots: Tensor
+    seq_lens: Tensor
+    query_starts: Tensor
+    tiles: Tensor
+    block_table: Tensor
+
+    @classmethod
+    def over(cls, words: Tensor, layout: StepLayout) -> "DeviceStep":
+        part = {name: words[span] for name, span in layout.spans().items()}
+        return cls(
+            layout=layout,
+            keys=part["keys"].view(torch.int64),
+            temperature=part["temperature"].view(torch.float32),
+            top_p=part["top_p"].view(torch.float32),
+            top_k=part["top_k"],
+            sampled_rows=part["sampled_rows"],
+            tokens=part["tokens"],
+            carried=part["carried"],
+            positions=part["positions"],
+            slots=part["slots"],
+            seq_lens=part["seq_lens"],
+            query_starts=part["query_starts"],
+            tiles=part["tiles"].view(-1, 2),
+            block_table=part["block_table"].view(layout.sequences, layout.width),
+        )
