@@ -16,6 +16,7 @@ from .protocol import (
     Memory,
     ModelInfo,
     Roofline,
+    ShapeInfo,
     StreamView,
     Window,
 )
@@ -41,6 +42,15 @@ def model_info(engine: Engine) -> ModelInfo:
         layers=config.layers,
         context_tokens=engine.settings.context_tokens,
         vocabulary=config.vocabulary,
+        shape=ShapeInfo(
+            hidden=config.hidden,
+            intermediate=config.intermediate,
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            tied_embeddings=config.tied_embeddings,
+            qkv_bias=config.qkv_bias,
+        ),
     )
 
 

@@ -17,7 +17,7 @@ from ..engine.errors import ProdtopError
 from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.records.snapshot import save_snapshot
 from .config import Config
-from .keymap import ACTIONS, DEFAULT_KEYMAP, STRATEGY_ACTIONS, Keymap
+from .keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, Keymap
 from .monitor import Monitor
 from .painting import SpanUpdate
 from .picture import snapshot_of
@@ -162,6 +162,12 @@ class ProdtopApp(App[None]):
 
     # Actions: what the keys of the keymap call
 
+    def action_tab(self, name: str) -> None:
+        """Bring another tab into view."""
+        if self.current_mode != name:
+            self.switch_mode(name)
+            self.redraw_soon()
+
     def action_strategy(self, name: str) -> None:
         self.monitor.choose_strategy(StrategyName(name))
         self.draw()
@@ -242,8 +248,8 @@ class ProdtopApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that a key does, and the choices that have no key of their own."""
-        for action in (*STRATEGY_ACTIONS, *ACTIONS[len(STRATEGY_ACTIONS) :]):
-            if action.name != "palette":
+        for action in ACTIONS:
+            if action.name != "palette" and action.tab in (EVERYWHERE, self.current_mode):
                 keys = " ".join(self._keymap_in_use.keys[action.name])
                 yield SystemCommand(
                     action.description, keys or "no key", partial(self.run_action, action.call)

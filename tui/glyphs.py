@@ -32,6 +32,15 @@ class Glyphs:
     arrow_right: str
     arrow_up: str
     arrow_down: str
+    pointer: str
+    """Stands before the chosen row."""
+    opened: str
+    closed: str
+    """Stand before a row that shows its parts, and one that hides them."""
+    knob_left: str
+    knob_right: str
+    """Stand around a value that ← and → change."""
+    caret: str
     mark: str
     """Points down at the column of a mark."""
     mark_line: str
@@ -69,6 +78,12 @@ UNICODE = Glyphs(
     arrow_right="→",
     arrow_up="↑",
     arrow_down="↓",
+    pointer="▸",
+    opened="▾",
+    closed="▸",
+    knob_left="‹",
+    knob_right="›",
+    caret="▏",
     mark="▾",
     mark_line="┊",
     threshold_line="╌",
@@ -103,6 +118,12 @@ ASCII = Glyphs(
     arrow_right=">",
     arrow_up="^",
     arrow_down="v",
+    pointer=">",
+    opened="-",
+    closed="+",
+    knob_left="<",
+    knob_right=">",
+    caret="_",
     mark=":",
     mark_line=":",
     threshold_line="-",

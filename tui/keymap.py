@@ -15,9 +15,13 @@ class KeymapError(BadInputError):
     """A `[keys]` table that cannot be used: names the file, the action and the key."""
 
 
+EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
+"""Where a key works: in all tabs, or in the tab of that name."""
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a key does. `call` is the Textual action, resolved on the app.
+    """Something a key does. `call` is the Textual action: the app's, or the screen's of its tab.
 
     `keys` are as a user would type them (`[`, `space`, `shift+left`); the first is the one shown.
     """
@@ -29,6 +33,8 @@ class Action:
     group: str
     footer: str = ""
     """The short word in the footer; empty for actions that the footer does not show."""
+    tab: str = EVERYWHERE
+    """The tab that the key works in."""
 
 
 SERVING = "Strategy and precision"
@@ -36,50 +42,92 @@ LOAD = "Load"
 HISTORY = "History"
 DISPLAY = "Display"
 GENERAL = "General"
+TABS = "Tabs"
+PLANNING = "Planner"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
         f"strategy_{name.value}",
-        f"strategy('{name.value}')",
+        f"app.strategy('{name.value}')",
         (str(number),),
         f"Serve with the {name.value} strategy",
         SERVING,
+        tab=LIVE,
     )
     for number, name in enumerate(StrategyName, start=1)
+)
+
+PLANNER_ACTIONS: tuple[Action, ...] = (
+    *(
+        Action(f"planner_{name}", call, (key,), words, PLANNING, tab=PLANNER)
+        for name, call, key, words in (
+            ("overview", "screen.view('overview')", "o", "Figures, strategies and curves"),
+            ("scaling", "screen.view('scaling')", "g", "Graphs against the number of GPUs"),
+            ("layouts", "screen.view('layouts')", "l", "The best layouts, and why"),
+            ("formulas", "screen.view('formulas')", "f", "Every figure's formula"),
+            ("decision", "screen.view('decision')", "d", "The decision path and the guide"),
+            ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
+            ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
+            ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),
+        )
+    ),
 )
 
 ACTIONS: tuple[Action, ...] = (
     *STRATEGY_ACTIONS,
     Action(
-        "precision_previous", "precision(-1)", ("[",), "Previous precision", SERVING, "precision"
-    ),
-    Action("precision_next", "precision(1)", ("]",), "Next precision", SERVING, "precision"),
-    Action("load_less", "load(-1)", ("-",), "Less load", LOAD, "load"),
-    Action("load_more", "load(1)", ("=", "+"), "More load", LOAD, "load"),
-    Action(
-        "pause", "pause", ("space",), "Freeze the display; collection goes on", HISTORY, "pause"
-    ),
-    Action("scrub_back", "scrub(-1)", ("left",), "While frozen: one step back", HISTORY),
-    Action("scrub_forward", "scrub(1)", ("right",), "While frozen: one step forward", HISTORY),
-    Action(
-        "scrub_back_far", "scrub(-10)", ("shift+left",), "While frozen: ten steps back", HISTORY
+        "precision_previous",
+        "app.precision(-1)",
+        ("[",),
+        "Previous precision",
+        SERVING,
+        "precision",
+        LIVE,
     ),
     Action(
-        "scrub_forward_far",
-        "scrub(10)",
-        ("shift+right",),
-        "While frozen: ten steps forward",
+        "precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, "precision", LIVE
+    ),
+    Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, "load", LIVE),
+    Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, "load", LIVE),
+    Action(
+        "pause",
+        "app.pause",
+        ("space",),
+        "Freeze the display; collection goes on",
         HISTORY,
+        "pause",
+        LIVE,
     ),
-    Action(
-        "scrub_start", "scrub_to('start')", ("home",), "While frozen: to the oldest moment", HISTORY
+    *(
+        Action(name, call, (key,), f"While frozen: {words}", HISTORY, tab=LIVE)
+        for name, call, key, words in (
+            ("scrub_back", "app.scrub(-1)", "left", "one step back"),
+            ("scrub_forward", "app.scrub(1)", "right", "one step forward"),
+            ("scrub_back_far", "app.scrub(-10)", "shift+left", "ten steps back"),
+            ("scrub_forward_far", "app.scrub(10)", "shift+right", "ten steps forward"),
+            ("scrub_start", "app.scrub_to('start')", "home", "to the oldest moment"),
+            ("scrub_end", "app.scrub_to('end')", "end", "to the newest moment"),
+        )
     ),
-    Action("scrub_end", "scrub_to('end')", ("end",), "While frozen: to the newest moment", HISTORY),
-    Action("live", "live", ("escape",), "Back to the present", HISTORY),
+    Action("live", "app.live", ("escape",), "Back to the present", HISTORY, tab=LIVE),
     Action("events", "events", ("e",), "Event log", DISPLAY, "events"),
-    Action("window", "window", ("w",), "Next window for percentiles and charts", DISPLAY, "window"),
     Action(
-        "snapshot", "snapshot", ("s",), "Save a snapshot: figures and picture", GENERAL, "snapshot"
+        "window",
+        "app.window",
+        ("w",),
+        "Next window for percentiles and charts",
+        DISPLAY,
+        "window",
+        LIVE,
+    ),
+    Action(
+        "snapshot",
+        "app.snapshot",
+        ("s",),
+        "Save a snapshot: figures and picture",
+        GENERAL,
+        "snapshot",
+        LIVE,
     ),
     Action(
         "maximize",
@@ -89,6 +137,9 @@ ACTIONS: tuple[Action, ...] = (
         DISPLAY,
     ),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY, "theme"),
+    Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS, "live"),
+    Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS, "planner"),
+    *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL, "help"),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL, "palette"),
     Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL, "quit"),
@@ -110,20 +161,23 @@ class Keymap:
         keys = self.keys[name]
         return keys[0] if keys else ""
 
-    def bindings(self) -> list[Binding]:
-        """Textual bindings with the keys of this map, in the order of the help."""
+    def bindings(self, tab: str = EVERYWHERE) -> list[Binding]:
+        """Textual bindings with the keys of this map, in the order of the help: those that work
+        everywhere, or with `tab` those of one tab."""
         return [
             Binding(
-                ",".join(_textual_key(key) for key in self.keys[action.name]),
+                _textual_key(key),
                 action.call,
                 action.footer or action.description,
                 show=bool(action.footer),
                 key_display=self.shown(action.name),
                 id=action.name,
-                priority=action.name in {"quit", "palette"},
+                # Characters are typed into forms; what goes with ctrl means the same everywhere.
+                priority=action.name in {"quit", "palette"} and len(key) > 1,
             )
             for action in ACTIONS
-            if self.keys[action.name]
+            if action.tab == tab
+            for key in self.keys[action.name]
         ]
 
     def groups(self) -> dict[str, list[tuple[str, str]]]:
@@ -160,15 +214,19 @@ def remap(wishes: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
 def _refuse_conflicts(
     keys: Mapping[str, tuple[str, ...]], wishes: Mapping[str, object], source: str
 ) -> None:
-    owners: dict[str, str] = {}
+    """Two actions may share a key where they never work in the same tab."""
+    tabs = {action.name: action.tab for action in ACTIONS}
+    owners: dict[str, list[str]] = {}
     for name in sorted(keys, key=lambda name: name in wishes):
         for key in keys[name]:
-            owner = owners.setdefault(_textual_key(key), name)
-            if owner != name:
-                raise KeymapError(
-                    f"{source}: keys.{name}: {key!r} already belongs to {owner}; "
-                    f"give keys.{owner} another key as well"
-                )
+            sharing = owners.setdefault(_textual_key(key), [])
+            for owner in sharing:
+                if owner != name and (tabs[owner] == tabs[name] or "" in (tabs[owner], tabs[name])):
+                    raise KeymapError(
+                        f"{source}: keys.{name}: {key!r} already belongs to {owner}; "
+                        f"give keys.{owner} another key as well"
+                    )
+            sharing.append(name)
 
 
 def is_key(key: str) -> bool:

@@ -161,6 +161,11 @@ def constants_from(tables: Mapping[str, object], source: str) -> Constants:
     )
 
 
+def gpu_constants(tables: Mapping[str, object], source: str) -> Mapping[str, Calibration]:
+    """Only the GPU tables, as a calibration of one's own machines has them; raises as above."""
+    return _family(tables.get("gpu", {}), Calibration, f"{source}: gpu")
+
+
 _Record = TypeVar("_Record", Calibration, Software, Universal)
 
 

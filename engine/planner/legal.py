@@ -88,8 +88,9 @@ def legal_splits(
                     else:
                         found.append(split)
     if not found and noted.furthest is None:
-        least = f"dp ≥ {constraints.least_dp}, tp ≥ {constraints.least_tp}"
-        reason = f"{gpus} GPUs do not split into {least}, pp ≥ {constraints.least_pp}"
+        asked = {name: getattr(constraints, f"least_{name}") for name in ("dp", "tp", "pp")}
+        least = " and ".join(f"{name} ≥ {degree}" for name, degree in asked.items() if degree > 1)
+        reason = f"{gpus} GPU{'s' if gpus > 1 else ''} cannot be split with {least}"
         noted.note(0, FieldError("gpus", reason))
     return found
 

@@ -19,7 +19,7 @@ from .linear import (
     PackedLinear,
     UpcastLinear,
 )
-from .quantize import pack_nibbles, quantize_fp8, quantize_int4, quantize_int8
+from .quantize import quantize_fp8, quantize_int4, quantize_int8
 
 INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
@@ -125,11 +125,10 @@ def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
     rows, columns = weight.shape
     group = int4_group(columns)
     quantized = quantize_int4(weight, group, dtype)
-    scales = quantized.scales_and_zeros(dtype)
     if weight.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
         packed = torch._convert_weight_to_int4pack_for_cpu(quantized.q, 1)
-        return CpuInt4Linear(packed, scales, group, bias)
-    return Int4Linear(pack_nibbles(quantized.q), scales, group, bias)
+        return CpuInt4Linear(packed, quantized.scales_and_zeros(dtype), group, bias)
+    return Int4Linear.from_quantized(quantized, dtype, bias)
 
 
 def _pack_fp8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .quantize import INT4_BLOCK, Int4Weight, pack_int4, unpack_int4
+
 
 class Linear(Protocol):
     """What the decoder asks of a projection."""
@@ -136,27 +138,38 @@ class CpuInt8Linear(Int8Linear):
 class Int4Linear(_BiasedLinear):
     """Weight-only int4, one scale and zero point a group of inputs: `W ≈ (q − 8) · scale + zero`.
 
-    `packed` is uint8 `[out, in/2]`, the even input in the high nibble; `scales_and_zeros` is
-    `[in/group, out, 2]`.
+    `packed` is int16 `[in/128, out, 32]` (see `pack_int4`), `scales_and_zeros` `[groups, out, 2]`.
+    Both go on to a whole number of blocks of 128 inputs; there, scale and zero are 0.
     """
 
     def __init__(
-        self, packed: Tensor, scales_and_zeros: Tensor, group: int, bias: Tensor | None
+        self, packed: Tensor, scales_and_zeros: Tensor, group: int, inputs: int, bias: Tensor | None
     ) -> None:
         super().__init__(bias)
         self.packed = packed
         self.scales_and_zeros = scales_and_zeros
         self.group = group
+        self.inputs = inputs
+
+    @classmethod
+    def from_quantized(
+        cls, weight: Int4Weight, dtype: torch.dtype, bias: Tensor | None
+    ) -> "Int4Linear":
+        """Pack what rounding made, or a checkpoint holds, with scales and zeros in `dtype`."""
+        inputs = weight.q.shape[1]
+        group = inputs // weight.scale.shape[1]
+        missing = -inputs % INT4_BLOCK // group
+        scales = F.pad(weight.scales_and_zeros(dtype), (0, 0, 0, 0, 0, missing))
+        return cls(pack_int4(weight.q), scales, group, inputs, bias)
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._with_bias(F.linear(x, self.dequantize(x.dtype)))
 
     def dequantize(self, dtype: torch.dtype) -> Tensor:
         """The weight `[out, in]` that the packed values stand for."""
-        rows = self.packed.shape[0]
-        q = torch.stack((self.packed >> 4, self.packed & 15), dim=-1).view(rows, -1, self.group)
+        q = unpack_int4(self.packed).view(self.packed.shape[1], -1, self.group).to(dtype) - 8
         scale, zero = self.scales_and_zeros.permute(1, 0, 2).unsqueeze(-2).unbind(-1)
-        return torch.addcmul(zero, q.to(dtype) - 8, scale).reshape(rows, -1)
+        return torch.addcmul(zero, q, scale).flatten(1)[:, : self.inputs]
 
     def tensors(self) -> list[Tensor]:
         return [self.packed, self.scales_and_zeros, *self._bias_tensors()]

@@ -7,6 +7,8 @@ from prodtop.engine.protocol import StrategyName
 from prodtop.tui.keymap import (
     ACTIONS,
     DEFAULT_KEYMAP,
+    LIVE,
+    PLANNER,
     STRATEGY_ACTIONS,
     KeymapError,
     is_key,
@@ -26,8 +28,8 @@ def test_no_two_actions_share_a_default_key() -> None:
 
 
 def test_a_wish_replaces_all_keys_of_its_action_and_no_others() -> None:
-    keymap = remap({"quit": "x", "load_more": ["+", "up"]}, "config")
-    assert keymap.keys["quit"] == ("x",)
+    keymap = remap({"quit": "z", "load_more": ["+", "up"]}, "config")
+    assert keymap.keys["quit"] == ("z",)
     assert keymap.keys["load_more"] == ("+", "up")
     unchanged = {action.name for action in ACTIONS} - {"quit", "load_more"}
     assert all(keymap.keys[name] == DEFAULT_KEYMAP.keys[name] for name in unchanged)
@@ -47,7 +49,7 @@ def test_an_action_can_be_left_without_keys() -> None:
 @pytest.mark.parametrize(
     ("wishes", "expected"),
     [
-        ({"quti": "x"}, ("keys.quti", "no such action", "quit")),
+        ({"quti": "z"}, ("keys.quti", "no such action", "quit")),
         ({"quit": "escpae"}, ("keys.quit", "'escpae'")),
         ({"quit": ""}, ("keys.quit", "''")),
         ({"quit": "s"}, ("keys.quit", "'s'", "snapshot")),
@@ -87,7 +89,8 @@ class Pressed(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS = [
         replace(binding, action=f"note({binding.id!r})", priority=True)
-        for binding in DEFAULT_KEYMAP.bindings()
+        for tab in ("", LIVE, PLANNER)
+        for binding in DEFAULT_KEYMAP.bindings(tab)
     ]
 
     def __init__(self) -> None:

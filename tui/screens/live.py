@@ -34,7 +34,7 @@ class LiveScreen(TabScreen):
     """Panels over a header and two bars. `show` draws one moment on all of it."""
 
     def __init__(self, keymap: Keymap) -> None:
-        super().__init__(id="live")
+        super().__init__(keymap, id="live")
         self._keymap = keymap
         self._maximized: str | None = None
         self._gpu_lines = GPU_LINES

@@ -17,4 +17,11 @@ class Tab:
     make: Callable[[Keymap], TabScreen]
 
 
-TABS: tuple[Tab, ...] = (Tab("live", "Live", LiveScreen),)
+def _planner(keymap: Keymap) -> TabScreen:
+    # Here and not above: the first frame need not wait for a tab that is not in view.
+    from .planner import PlannerScreen
+
+    return PlannerScreen(keymap)
+
+
+TABS: tuple[Tab, ...] = (Tab("live", "Live", LiveScreen), Tab("planner", "Planner", _planner))

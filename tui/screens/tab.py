@@ -1,7 +1,9 @@
 """What every tab is: a screen that draws moments."""
 
+from textual.binding import BindingsMap
 from textual.screen import Screen
 
+from ..keymap import Keymap
 from ..moment import Moment
 from ..widgets.figures_panel import Timeline
 
@@ -10,6 +12,11 @@ class TabScreen(Screen[None]):
     """Drawn by the app at every tick while it is in view, and not at all while it is not."""
 
     AUTO_FOCUS = ""
+
+    def __init__(self, keymap: Keymap, *, id: str) -> None:  # noqa: A002 (Textual's name for it)
+        """`id` is the tab's name: keys that work in this tab alone are bound here."""
+        super().__init__(id=id)
+        self._bindings = BindingsMap.merge([self._bindings, BindingsMap(keymap.bindings(id))])
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment: only what changed."""

@@ -7,12 +7,19 @@ from .events import restart_text
 from .line import EMPTY, Line, Piece, ends, faint, first_fitting, joined, line, muted, strong
 from .panel import Room, starting_text
 
+TAB_TITLES = (("live", "Live"), ("planner", "Planner"))
+TABS_FROM = 110
+"""From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
+
 
 def header_line(moment: Moment, room: Room) -> Line:
     """One line of `room.width`: name and settings left, figures in the middle, state right."""
-    state = _state(moment, room)
+    state = state_line(moment, room)
     name = Piece("prodtop", Ink.ACCENT)
-    lefts = [line(" ", name, "  ", _serving(moment)), line(" ", name)]
+    serving = _serving(moment)
+    lefts = [line(" ", name, "  ", serving), line(" ", name)]
+    if room.width >= TABS_FROM:
+        lefts.insert(0, line(" ", name, "  ", tabs_line("live"), "  ", serving))
     left = first_fitting(lefts, room.width - state.width - 2)
     space = room.width - left.width - state.width
     middle = first_fitting(_figures(moment, room), space - 4)
@@ -20,6 +27,16 @@ def header_line(moment: Moment, room: Room) -> Line:
         gap = (space - middle.width) // 2
         left = line(left, " " * gap, middle)
     return ends(left, line(state, " "), room.width)
+
+
+def tabs_line(current: str) -> Line:
+    """The tabs; brackets say which is in view, without any colour."""
+    return line(
+        *(
+            Piece(f"[{title}]", Ink.SELECTED) if name == current else muted(f" {title} ")
+            for name, title in TAB_TITLES
+        )
+    )
 
 
 def _serving(moment: Moment) -> Line:
@@ -48,7 +65,8 @@ def _figures(moment: Moment, room: Room) -> list[Line]:
     return [joined(facts[skip:], separator) for skip in range(3)] + [running]
 
 
-def _state(moment: Moment, room: Room) -> Line:
+def state_line(moment: Moment, room: Room) -> Line:
+    """Whether the screen is live, paused, or without an engine."""
     glyphs = room.glyphs
     frame, worker = moment.frame, moment.worker
     if moment.behind_s is not None:

@@ -125,7 +125,9 @@ class BrailleChart(Inked):
 
     def _paint(self, view: View, canvas: Canvas) -> None:
         layout, glyphs = self._layout(), self.look.glyphs
-        sampled = Sampled.of(view, layout.width, self.settings.gap_s)
+        sampled = Sampled.of(
+            view, layout.width, self.settings.gap_s, timed=not self.settings.places
+        )
         axis = self._scale.axis(self._held(view, sampled), view.now_s)
         strokes = tuple(series.stroke for series in view.series)
         drawn_for = (layout, axis, strokes, glyphs.unicode)

@@ -103,6 +103,14 @@ class View:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A label of a horizontal axis that is not time: the place on it, and what it says."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What stays the same for a chart: units, the value axis, what to say when empty."""
 
@@ -116,4 +124,6 @@ class Settings:
     gap_s: float = 2.0
     legend: bool = True
     empty: str = "waiting for data"
+    places: tuple[Place, ...] = ()
+    """Labels of the horizontal axis where it is not time: `times_s` are then places on it."""
     clock: Callable[[float], str] = lambda time_s: time.strftime("%H:%M:%S", time.localtime(time_s))

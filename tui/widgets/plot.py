@@ -1,5 +1,6 @@
 """A chart laid out, and what it shows cut into columns: values, and pure functions of them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -58,9 +59,10 @@ class Sampled:
     levels: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, view: View, columns: int, gap_s: float) -> "Sampled":
+    def of(cls, view: View, columns: int, gap_s: float, *, timed: bool = True) -> "Sampled":
+        """`timed`: the newest column is held back until it is whole."""
         base = TimeBase.ending(view.end_s, view.span_s, columns)
-        end_s = base.settled_s(view.end_s)
+        end_s = base.settled_s(view.end_s) if timed else math.inf
         return cls(
             base,
             tuple(

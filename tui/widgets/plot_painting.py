@@ -58,7 +58,10 @@ class Painter:
         if cursor is not None:
             self._cursor(canvas, cursor)
         if self.layout.time_row is not None:
-            self._times(canvas, self.layout.time_row, cursor)
+            if self.settings.places:
+                self._places(canvas, self.layout.time_row)
+            else:
+                self._times(canvas, self.layout.time_row, cursor)
         if self.layout.legend_row is not None:
             legend = self._legend(cursor, self.layout.width)
             canvas.write_line(self.layout.left, self.layout.legend_row, legend)
@@ -181,6 +184,19 @@ class Painter:
         for x, text in ((begin, left), (end - len(right), right)):
             if not any(x <= cells.stop and cells.start <= x + len(text) for cells in taken):
                 canvas.write(x, y, text, Ink.MUTED)
+
+    def _places(self, canvas: Canvas, y: int) -> None:
+        """The labels of an axis that is not time, the later ones only where they have room."""
+        free = begin = self.layout.left
+        end = begin + self.layout.width
+        for place in self.settings.places:
+            column = self.sampled.base.column_of(place.at)
+            if column is None:
+                continue
+            x = min(max(begin, begin + column - len(place.label) // 2), end - len(place.label))
+            if x >= free:
+                canvas.write(x, y, place.label, Ink.MUTED)
+                free = x + len(place.label) + 1
 
     def _legend(self, cursor: int | None, room: int) -> Line:
         view = self.view

@@ -170,7 +170,7 @@ def test_what_does_not_fit_says_how_much_it_needs() -> None:
         (8, Constraints(batch=8, ep=2), "ep", "no experts"),
         (8, Constraints(batch=2, pp=4, vp=2), "vp", "1 sequences do not make up 2 chunks"),
         (1, Constraints(batch=2, schedule="interleaved"), "vp", "several chunks"),
-        (1, Constraints(batch=2, least_tp=2), "gpus", "do not split into dp ≥ 1, tp ≥ 2"),
+        (1, Constraints(batch=2, least_tp=2), "gpus", "1 GPU cannot be split with tp ≥ 2"),
         (8, Constraints(batch=8, micro_batch=3), "micro_batch", "do not split into micro-batches"),
     ],
 )

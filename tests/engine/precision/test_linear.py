@@ -14,7 +14,7 @@ from prodtop.engine.precision.linear import (
     UpcastLinear,
     storage_bytes,
 )
-from prodtop.engine.precision.quantize import pack_nibbles, quantize_int4
+from prodtop.engine.precision.quantize import quantize_int4
 from prodtop.engine.protocol import PrecisionName
 from torch import Tensor
 
@@ -107,9 +107,7 @@ def test_the_packed_int4_kernel_agrees_with_the_plain_product(
     packed = pack(master, PrecisionName.INT4, CPU)
     assert isinstance(packed, CpuInt4Linear)
     quantized = quantize_int4(master.weight, int4_group(columns), torch.bfloat16)
-    plain = Int4Linear(
-        pack_nibbles(quantized.q), packed.scales_and_zeros, packed.group, packed.bias
-    )
+    plain = Int4Linear.from_quantized(quantized, torch.bfloat16, packed.bias)
     x = inputs(rows, columns, torch.bfloat16)
     assert_same(packed(x), plain(x))
 
@@ -135,15 +133,14 @@ def test_int4_takes_layers_of_any_number_of_outputs(rows: int) -> None:
     assert relative_error(layer(x), exact_product(x, master)) < 0.2
 
 
-def test_int4_dequantizes_to_the_values_it_was_rounded_to() -> None:
-    weight = projection(6, 128, bias=False).weight
-    quantized = quantize_int4(weight, 64, torch.bfloat16)
-    layer = Int4Linear(
-        pack_nibbles(quantized.q), quantized.scales_and_zeros(torch.float32), 64, None
-    )
-    grouped = (quantized.q.numpy() - 8).reshape(6, 2, 64).astype(np.float64)
+@pytest.mark.parametrize(("columns", "group"), [(128, 64), (96, 32), (192, 64), (256, 128)])
+def test_int4_dequantizes_to_the_values_it_was_rounded_to(columns: int, group: int) -> None:
+    weight = projection(6, columns, bias=False).weight
+    quantized = quantize_int4(weight, group, torch.bfloat16)
+    layer = Int4Linear.from_quantized(quantized, torch.float32, None)
+    grouped = (quantized.q.numpy() - 8).reshape(6, -1, group).astype(np.float64)
     scale, zero = quantized.scale.numpy()[..., None], quantized.zero.numpy()[..., None]
-    expected = (grouped * scale + zero).reshape(6, 128)
+    expected = (grouped * scale + zero).reshape(6, columns)
     np.testing.assert_allclose(layer.dequantize(torch.float32).numpy(), expected, atol=1e-6)
 
 

@@ -1,0 +1,181 @@
+"""Runs the measuring processes and turns their reports into a calibration."""
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event, Timer
+
+import msgspec
+
+from ...paths import log_file
+from ...supervisor import module_command
+from ..calibration import Calibration
+from ..errors import FieldError
+from ..hardware import Gpu, find_gpu
+from .constants import CalibrationError, Measured, calibration_of, measured_from
+from .samples import (
+    CollectiveSample,
+    CopySample,
+    DeviceSample,
+    MatmulSample,
+    Report,
+    parse_report,
+)
+from .saved import save
+
+DEVICE_MODULE = "prodtop.engine.planner.calibrate.device"
+LINKS_MODULE = "prodtop.engine.planner.calibrate.links"
+LONGEST_S = 600.0
+"""A process that takes longer than this is ended."""
+
+Tell = Callable[[Report], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibrated:
+    """What was measured, and where it was kept.
+
+    `gpu` and `calibration` are `None` for a device that `hardware.toml` does not know (a CPU): its
+    rates are kept, and plans do not use them.
+    """
+
+    measured: Measured
+    gpu: Gpu | None
+    calibration: Calibration | None
+    path: Path
+
+
+def calibrate(
+    tell: Tell,
+    *,
+    device: str = "auto",
+    ranks: int | None = None,
+    gpu: Gpu | None = None,
+    path: Path | None = None,
+) -> Calibrated:
+    """Measure this machine, keep the result, and return it. Takes about a minute on a GPU.
+
+    tell: called with each report as it comes. ranks: processes that talk to each other; all GPUs by
+    default, two on a CPU, and none of it for 1. gpu: what the device is, where its name does not
+    say. path: where to keep the result, the user's data folder by default.
+
+    Raises:
+        CalibrationError: a process failed or measured too little.
+        FieldError: the file of calibrations cannot be read.
+    """
+    reports = list(_reports(module_command(DEVICE_MODULE, ["--device", device]), tell))
+    found = next((report for report in reports if isinstance(report, DeviceSample)), None)
+    if found is None:
+        raise CalibrationError(f"no device was measured: see {log_file('calibrate')}")
+    together = ranks or (found.devices if found.type == "cuda" else 2)
+    if together > 1:
+        reports += _reports(_links_command(found.type, together), tell)
+    measured = measured_from(reports, datetime.datetime.now().astimezone().date())
+    known = gpu or _known(found)
+    constants = None if known is None else calibration_of(measured, known)
+    key = found.type if known is None else known.key
+    try:
+        kept = save(measured, key, constants, path)
+    except OSError as error:
+        raise CalibrationError(f"the calibration cannot be kept: {error}") from error
+    return Calibrated(measured=measured, gpu=known, calibration=constants, path=kept)
+
+
+def _known(device: DeviceSample) -> Gpu | None:
+    if device.type != "cuda":
+        return None
+    try:
+        return find_gpu(device.name)
+    except FieldError:
+        return None
+
+
+def _links_command(kind: str, ranks: int) -> list[str]:
+    backend = "nccl" if kind == "cuda" else "gloo"
+    launch = ["--standalone", "--nproc-per-node", str(ranks), "--no-python", sys.executable]
+    measure = ["-P", "-m", LINKS_MODULE, "--backend", backend]
+    return module_command("torch.distributed.run", [*launch, *measure])
+
+
+def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
+    """The reports of one process, as it prints them. Raises `CalibrationError` where it fails."""
+    log = log_file("calibrate")
+    overdue = Event()
+    with _started(command, log, overdue) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                report = parse_report(line)
+            except msgspec.DecodeError:
+                continue  # what a library prints there
+            tell(report)
+            yield report
+        code = process.wait()
+    if code != 0:
+        what = "took too long" if overdue.is_set() else f"ended with code {code}"
+        raise CalibrationError(f"the measuring process {what}: its log is {log}")
+
+
+@contextmanager
+def _started(command: Sequence[str], log: Path, overdue: Event) -> Iterator[subprocess.Popen[str]]:
+    """A process in a group of its own, with all that it starts; ended when the block is left.
+
+    `overdue` is set where it is ended for taking too long.
+    """
+    with log.open("ab") as errors:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+        )
+
+    def end_late() -> None:
+        overdue.set()
+        _end(process)
+
+    timer = Timer(LONGEST_S, end_late)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield process
+    finally:
+        timer.cancel()
+        _end(process)
+        process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End the process and its children where it still runs."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGTERM)
+
+
+def progress(report: Report) -> str:
+    """A report in a few words, for a line of progress."""
+    match report:
+        case DeviceSample():
+            return report.name
+        case MatmulSample():
+            rate = report.flops / report.seconds / 1e12
+            return f"{report.dtype} {report.m}×{report.n}×{report.k}: {rate:,.2f} TFLOP/s"
+        case CopySample():
+            rate = report.moved_bytes / report.seconds / 1e9
+            return f"copy of {report.moved_bytes / 2**20:,.2f} MiB: {rate:,.1f} GB/s"
+        case CollectiveSample():
+            name = report.collective.replace("_", "-")
+            size = report.whole_bytes / 2**20
+            return f"{name} of {size:,.3f} MiB on {report.ranks}: {report.seconds * 1e6:,.1f} µs"
+        case _:
+            return f"{report.what} skipped: {report.reason}"

@@ -1,0 +1,67 @@
+"""What comes of a plan: its estimate, and the same layout on clusters from 1 to 4096 GPUs."""
+
+from dataclasses import dataclass, replace
+
+from ...engine.planner.errors import FieldError
+from ...engine.planner.estimate import Estimate, estimate
+from ...engine.planner.layout import check_layout
+from .reading import Plan
+
+LADDER = tuple(1 << power for power in range(13))
+"""GPU counts of the charts: 1, 2, 4 … 4096."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One cluster size; `estimate` is `None` where the layout cannot run on it."""
+
+    gpus: int
+    estimate: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A plan with its estimate. `fixed` keeps the batch over all cluster sizes (strong scaling),
+    `growing` keeps it per GPU (weak scaling)."""
+
+    plan: Plan
+    estimate: Estimate
+    fixed: tuple[Point, ...]
+    growing: tuple[Point, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether the fullest GPU stays within the memory limit."""
+        return fits(self.estimate, self.plan)
+
+
+def fits(result: Estimate, plan: Plan) -> bool:
+    """Whether the fullest GPU stays within the plan's memory limit."""
+    return result.memory.total <= plan.limit_bytes
+
+
+def answer(plan: Plan) -> Answer:
+    """The direct estimate and its curves: some 27 estimates, a millisecond or so."""
+    return Answer(
+        plan,
+        estimate(plan.setting, plan.layout),
+        tuple(_point(plan, gpus, plan.batch) for gpus in LADDER),
+        tuple(_point(plan, gpus, plan.batch * gpus / plan.cluster.gpus) for gpus in LADDER),
+    )
+
+
+def _point(plan: Plan, gpus: int, batch: float) -> Point:
+    """The plan's layout with as many replicas as fill `gpus`, and micro-batches for `batch`."""
+    layout = plan.layout
+    split = layout.tp * layout.pp * layout.cp
+    dp = gpus // split
+    sequences = dp * layout.micro_batch
+    if gpus % split or batch % sequences:
+        return Point(gpus, None)
+    grown = replace(layout, dp=dp, micro_batches=int(batch // sequences))
+    setting = replace(plan.setting, cluster=replace(plan.cluster, gpus=gpus))
+    try:
+        check_layout(grown, plan.model, setting.cluster, setting.sequence)
+        return Point(gpus, estimate(setting, grown, checked=False))
+    except FieldError:
+        return Point(gpus, None)

@@ -1,0 +1,52 @@
+"""What the planner's panels share: titles, verdicts on memory, rows with a bar."""
+
+from ...formatting import percent
+from ...glyphs import Glyphs
+from ...look import Ink
+from ...widgets.meter import gauge
+from ..line import Line, Piece, line, muted
+from ..panel import Room
+from ..rows import Row
+
+TIGHT = 0.92
+"""From this share of the memory on allocators start to retry."""
+
+
+def panel_title(name: str, note: str = "") -> Line:
+    """A panel's name, and what its figures are of where that must be said."""
+    return line(Piece(name, Ink.TITLE), Piece(f"  {note}" if note else "", Ink.WARN))
+
+
+def fit_text(used: float, limit: float, glyphs: Glyphs) -> Line:
+    """Whether it fits, with the share that says how well: `77 % ✓ fits`."""
+    share = used / limit
+    word, ink, sign = verdict(share, glyphs)
+    return line(f"{percent(share)} ", Piece(f"{sign} {word}", ink))
+
+
+def verdict(share: float, glyphs: Glyphs) -> tuple[str, Ink, str]:
+    """A word, an ink and a sign for a share of the memory limit."""
+    if share > 1:
+        return "too big", Ink.BAD, glyphs.cross
+    if share > TIGHT:
+        return "tight", Ink.WARN, glyphs.check
+    return "fits", Ink.OK, glyphs.check
+
+
+def bar_row(
+    name: str,
+    amount: float,
+    whole: float,
+    text: str,
+    room: Room,
+    *,
+    label: int,
+    ink: Ink = Ink.ACCENT,
+    target: str | None = None,
+) -> Row:
+    """`name ━━━━────  12.3 GiB  31 %`: a part of a whole as a bar with its figures."""
+    share = amount / whole if whole > 0 else 0.0
+    tail = f" {text} {percent(share, width=5)}"
+    cells = room.width - 1 - label - 1 - len(tail)
+    bar = gauge(share, cells, room.glyphs, ink=ink) if cells >= 4 else line()
+    return Row(line(" ", muted(name[:label].ljust(label + 1)), bar, tail), target)

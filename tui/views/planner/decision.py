@@ -1,0 +1,78 @@
+"""The decision path with the plan's numbers at every node, and the strategy guide."""
+
+from ....engine.planner.strategies import STRATEGIES
+from ...look import Ink
+from ...planner.answer import Answer
+from ...planner.decision import decide
+from ..line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ..panel import Room
+from ..rows import Row, RowsView
+from .common import panel_title
+
+
+def decision_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+    """Questions from the top, each with its answer, its numbers and where it leads."""
+    decision = decide(shown)
+    lines: list[Line] = []
+    for number, step in enumerate(decision.steps, start=1):
+        answer = Piece("yes", Ink.OK) if step.yes else Piece("no", Ink.WARN)
+        lines.append(line(muted(f" {number} "), strong(step.question), "  ", answer))
+        lines += [line("   ", row) for row in wrapped(step.numbers, room.width - 3)]
+        leads_to = f"{room.glyphs.arrow_right} {step.leads_to}"
+        lines += [line("   ", muted(row)) for row in wrapped(leads_to, room.width - 3)]
+        if room.height >= 4 * len(decision.steps) + 2:
+            lines.append(EMPTY)
+    lines.append(line(muted(f" {room.glyphs.arrow_right} "), Piece(decision.strategy, Ink.ACCENT)))
+    lines += [line("   ", row) for row in wrapped(decision.reason, room.width - 3)]
+    figures = line(Piece(decision.strategy, Ink.ACCENT))
+    rows = tuple(Row(one) for one in lines)
+    return RowsView(panel_title("Decision path", note), figures, rows=rows)
+
+
+def guide_view(room: Room) -> RowsView:
+    """What each strategy saves, costs and is good for; a block for each where it is narrow."""
+    entries = [
+        (
+            strategy.name,
+            strategy.memory_efficiency,
+            strategy.communication,
+            strategy.complexity,
+            strategy.good_for,
+        )
+        for strategy in STRATEGIES.values()
+    ]
+    titles = ("strategy", "memory", "communication", "complexity", "good for")
+    name_width = max(len(entry[0]) for entry in entries) + 2
+    complexity_width = max(len("complexity"), *(len(entry[3]) for entry in entries)) + 2
+    rest = room.width - 1 - name_width - complexity_width
+    if rest < 60:
+        return RowsView(panel_title("Strategy guide"), rows=tuple(_blocks(entries, titles, room)))
+    memory, talk = rest * 3 // 10, rest * 3 // 10
+    widths = (name_width, memory, talk, complexity_width, rest - memory - talk)
+    head = line(
+        " ", *(muted(title.ljust(width)) for title, width in zip(titles, widths, strict=True))
+    )
+    rows: list[Row] = []
+    for entry in entries:
+        cells = [wrapped(text, width - 2) for text, width in zip(entry, widths, strict=True)]
+        for index in range(max(map(len, cells))):
+            texts = [cell[index] if index < len(cell) else "" for cell in cells]
+            pieces = [
+                Piece(text.ljust(width), Ink.STRONG if column == 0 else Ink.TEXT)
+                for column, (text, width) in enumerate(zip(texts, widths, strict=True))
+            ]
+            rows.append(Row(line(" ", *pieces)))
+    return RowsView(panel_title("Strategy guide"), head=(head,), rows=tuple(rows))
+
+
+def _blocks(
+    entries: list[tuple[str, str, str, str, str]], titles: tuple[str, ...], room: Room
+) -> list[Row]:
+    rows: list[Row] = []
+    for name, *words in entries:
+        rows.append(Row(line(" ", strong(name))))
+        for title, text in zip(titles[1:], words, strict=True):
+            head, *more = wrapped(text, max(8, room.width - 17))
+            rows.append(Row(line(muted(f"   {title:<14}"), head)))
+            rows += [Row(line(" " * 17, row)) for row in more]
+    return rows

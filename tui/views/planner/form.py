@@ -1,0 +1,93 @@
+"""The form as lines: groups, values, the chosen field's knob, and what is wrong under its field."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ...glyphs import Glyphs
+from ...look import Ink
+from ...planner.fields import Field, fields
+from ...planner.form import Form
+from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
+from ..panel import Room
+
+LABEL = 12
+
+
+@dataclass(frozen=True, slots=True)
+class FormView:
+    """All lines of the form, and which of them the chosen field takes: those stay in sight."""
+
+    lines: tuple[Line, ...]
+    first: int
+    last: int
+
+
+def form_view(
+    form: Form, errors: Mapping[str, str], derived: Mapping[str, str], room: Room, *, focused: bool
+) -> FormView:
+    """`derived` are words under a field, such as the shape of the chosen model."""
+    lines: list[Line] = []
+    first = last = 0
+    group = ""
+    for index, field in enumerate(fields()):
+        if field.group != group:
+            if lines:
+                lines.append(EMPTY)
+            lines.append(line(Piece(field.group, Ink.TITLE)))
+            group = field.group
+        chosen = index == form.selected
+        if chosen:
+            first = len(lines)
+        lines.append(_field(form, field, errors, room, chosen=chosen, focused=focused))
+        if field.name in errors:
+            reason = wrapped(errors[field.name], room.width - 2)
+            lines += [line("  ", Piece(row, Ink.BAD)) for row in reason]
+        elif field.name in derived:
+            lines += [
+                line("  ", muted(row)) for row in wrapped(derived[field.name], room.width - 2)
+            ]
+        if chosen:
+            last = len(lines) - 1
+    return FormView(tuple(lines), first, last)
+
+
+def _field(
+    form: Form,
+    field: Field,
+    errors: Mapping[str, str],
+    room: Room,
+    *,
+    chosen: bool,
+    focused: bool,
+) -> Line:
+    glyphs, wrong = room.glyphs, field.name in errors
+    sign = glyphs.cross if wrong else glyphs.pointer if chosen and focused else " "
+    label_ink = Ink.BAD if wrong else Ink.TEXT if chosen else Ink.MUTED
+    label = Piece(f"{sign} {field.label}".ljust(LABEL + 2), label_ink)
+    width = room.width - LABEL - 2
+    return line(label, _value(form, field, glyphs, width, chosen=chosen and focused, wrong=wrong))
+
+
+def _value(
+    form: Form, field: Field, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool
+) -> Line:
+    if chosen and form.editing is not None:
+        text, caret = form.editing.text, form.editing.caret
+        start = max(0, caret - (width - 2))
+        before, at, after = text[start:caret], text[caret : caret + 1] or " ", text[caret + 1 :]
+        room = max(0, width - len(before) - 1)
+        return line(strong(before), Piece(at, Ink.SELECTED), strong(after[:room]))
+    text = form.texts[field.name]
+    unit = field.unit if text not in ("auto", "all") else ""
+    ink = Ink.BAD if wrong else Ink.STRONG if text != "auto" else Ink.MUTED
+    shown = clipped(line(Piece(text, ink)), width - 4, glyphs)
+    if chosen:
+        value = line(
+            Piece(glyphs.knob_left, Ink.ACCENT),
+            Piece(f" {shown.plain} ", Ink.SELECTED),
+            Piece(glyphs.knob_right, Ink.ACCENT),
+        )
+    else:
+        value = line("  ", shown)
+    whole = line(value, muted(f" {unit}")) if unit else value
+    return whole if whole.width <= width else value

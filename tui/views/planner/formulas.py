@@ -1,0 +1,99 @@
+"""Every figure as a tree of formulas, and the chosen one with its numbers filled in."""
+
+from ....engine.planner.terms import Term, number
+from ...formatting import percent, si
+from ...look import Ink
+from ...planner.tree import Branch
+from ...planner.units import gib, seconds
+from ..line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ..panel import Room
+from ..rows import Row, RowsView
+from .common import panel_title
+
+VALUE_WIDTH = 12
+DETAIL_ROWS = 9
+
+
+def value_text(term: Term) -> str:
+    """A term's value in the unit that people read it in."""
+    value = term.value
+    match term.unit:
+        case "bytes":
+            return f"{gib(value)} GiB" if abs(value) >= 1e7 else f"{number(value)} B"
+        case "s":
+            return seconds(value)
+        case "of peak" | "of the step" | "of linear":
+            return percent(value)
+        case "parameters":
+            return si(value).replace("G", "B")
+        case "J":
+            return f"{si(value)}J"
+        case "tokens/s":
+            return f"{si(value)} tok/s"
+        case "sequences/s":
+            return f"{si(value)} seq/s"
+        case "times as fast":
+            return f"{si(value)}"
+        case unit:
+            return f"{si(value)} {unit}".strip()
+
+
+def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
+    """The trees; choosing a row opens or closes it."""
+    glyphs = room.glyphs
+    shown = []
+    for branch in rows:
+        term = branch.term
+        sign = " " if not term.parts else glyphs.opened if branch.opened else glyphs.closed
+        text = value_text(term)
+        indent = "  " * branch.depth
+        width = room.width - len(indent) - len(text) - 5
+        ink = Ink.STRONG if branch.depth == 0 else Ink.TEXT
+        name = term.name if len(term.name) <= width else term.name[: width - 1] + glyphs.ellipsis
+        dots = glyphs.dot * max(0, width - len(name) - 1)
+        shown.append(
+            Row(
+                line(
+                    f" {indent}",
+                    muted(f"{sign} "),
+                    Piece(name, ink),
+                    Piece(f" {dots} ", Ink.FAINT),
+                    Piece(text, ink),
+                ),
+                ".".join(map(str, branch.path)),
+            )
+        )
+    figures = line(muted("enter opens"))
+    return RowsView(panel_title("Formulas", note), figures, rows=tuple(shown))
+
+
+def detail_view(term: Term, room: Room) -> RowsView:
+    """One term: its formula, the same with the numbers, each input, and the source."""
+    width = room.width - 1
+    lines: list[Line] = []
+    exact = f"{number(term.value)} {term.unit}"
+    if term.formula:
+        lines += _block(f"= {term.formula}", width, Ink.TEXT)
+        lines += _block(f"= {term.filled}", width, Ink.ACCENT)
+    elif term.parts:
+        lines += _block("= " + " + ".join(part.name for part in term.parts), width, Ink.TEXT)
+        lines += _block(f"= {term.filled}", width, Ink.ACCENT)
+    lines += _block(f"= {exact}", width, Ink.STRONG)
+    if term.inputs:
+        lines.append(EMPTY)
+        wide = max(map(len, term.inputs))
+        lines += [
+            line(" ", muted(name.ljust(wide + 2)), number(value).rjust(10))
+            for name, value in term.inputs.items()
+        ]
+    if term.source:
+        lines.append(EMPTY)
+        lines += _block(f"source: {term.source}", width, Ink.MUTED)
+    return RowsView(
+        panel_title("Formula"), line(strong(term.name)), rows=tuple(Row(one) for one in lines)
+    )
+
+
+def _block(text: str, width: int, ink: Ink) -> list[Line]:
+    first, *more = wrapped(text, max(10, width - 2))
+    return [line(" ", Piece(first, ink)), *(line("   ", Piece(row, ink)) for row in more)]

@@ -1,0 +1,119 @@
+"""The lines around the planner's panels: header, views, hint and footer."""
+
+from ...formatting import percent, si
+from ...keymap import Keymap
+from ...look import Ink
+from ...moment import Moment
+from ...planner.answer import Answer
+from ...planner.form import Form
+from ...planner.units import gib, seconds
+from ..header import state_line, tabs_line
+from ..line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
+from ..panel import Room
+from .common import verdict
+
+VIEW_TITLES = (
+    ("overview", "Overview"),
+    ("scaling", "Scaling"),
+    ("layouts", "Layouts"),
+    ("formulas", "Formulas"),
+    ("decision", "Decision"),
+)
+SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", "70B"))
+
+
+def planner_header(moment: Moment, shown: Answer | None, room: Room) -> Line:
+    """The tabs, the plan in a few words, and whether the engine lives."""
+    state = state_line(moment, room)
+    left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line("planner"))
+    space = room.width - left.width - state.width - 4
+    middle = first_fitting(_plans(shown, room), space) if shown else EMPTY
+    gap = (space - middle.width) // 2 + 2
+    return ends(line(left, " " * gap, middle), line(state, " "), room.width)
+
+
+def _plans(shown: Answer, room: Room) -> list[Line]:
+    """The plan and its verdict, from the fullest to the barest."""
+    plan, result = shown.plan, shown.estimate
+    _, ink, sign = verdict(result.memory.total / plan.limit_bytes, room.glyphs)
+    dot = faint(f" {room.glyphs.dot} ")
+    model = strong(plan.model.name)
+    where = line(muted(f"{plan.cluster.gpus} {room.glyphs.times} {plan.cluster.gpu.key}"))
+    parts = line(
+        Piece(f"{gib(result.memory.total)} GiB {sign}", ink),
+        dot,
+        seconds(result.step_s),
+        dot,
+        f"{si(result.tokens_s)} tok/s",
+        dot,
+        f"MFU {percent(result.mfu())}",
+    )
+    return [line(model, dot, where, dot, parts), line(model, dot, where), line(model)]
+
+
+def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line:
+    """The views with their keys, the one in sight in brackets; the scenarios at the right."""
+    items = []
+    for name, title in VIEW_TITLES:
+        key = keymap.shown(f"planner_{name}")
+        shown = f"{title}{page}" if name == view else title
+        if name == view:
+            items.append(line(Piece(f"[{key} {shown}]".replace("[ ", "["), Ink.SELECTED)))
+        else:
+            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {shown} ")))
+    left = line(*items)
+    scenarios = line(
+        muted("at 32 GPUs "),
+        *(
+            line(" ", Piece(key, Ink.ACCENT), muted(f" {title} "))
+            for name, title in SCENARIO_KEYS
+            if (key := keymap.shown(f"planner_{name}"))
+        ),
+    )
+    return ends(left, scenarios, room.width)
+
+
+def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Line:
+    """What the chosen field takes, and at the right what is being worked on."""
+    field = form.field
+    hint = line(" ", strong(field.label), muted(f": {field.hint}"))
+    if note.pieces:
+        hint = line(" ", note)
+    if errors and not note.pieces:
+        wrong = f"{errors} field{'' if errors == 1 else 's'} to correct"
+        right = line(Piece(wrong, Ink.BAD), " ")
+    else:
+        right = line(Piece(doing, Ink.MARK), " ") if doing else EMPTY
+    return ends(hint.fitted(min(hint.width, room.width)), right, room.width)
+
+
+def footer_lines(keymap: Keymap, room: Room, *, typing: bool, form: bool) -> Line:
+    """The keys that work now, as many as fit whole."""
+    arrows = ("↑↓", "←→") if room.glyphs.unicode else ("up/down", "left/right")
+    if typing:
+        entries = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
+    elif form:
+        entries = [(arrows[0], "field"), (arrows[1], "turn"), ("0-9 enter", "type")]
+    else:
+        entries = [(arrows[0], "row"), ("enter", "formula")]
+    if not typing:
+        entries += [("tab", "panel")]
+        for name, word in (
+            ("tab_live", "live"),
+            ("help", "help"),
+            ("quit", "quit"),
+            ("maximize", "maximise"),
+            ("theme", "theme"),
+            ("palette", "palette"),
+        ):
+            key = keymap.shown(name)
+            if key:
+                entries.append((key, word))
+    pieces = [line(Piece(key, Ink.ACCENT), muted(f" {word}")) for key, word in entries]
+    return first_fitting(
+        (
+            line(" ", *(line(piece, faint("  ")) for piece in pieces[:count]))
+            for count in range(len(pieces), 0, -1)
+        ),
+        room.width,
+    )

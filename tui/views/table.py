@@ -1,0 +1,56 @@
+"""Tables as lines of inked text: columns that line up, the least needed left out first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..look import Ink
+from .line import Line, Piece, line, muted
+
+GAP = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its heading and a cell for each row. Of the columns that do not fit, those of
+    the highest `rank` go first; one of rank 0 stays."""
+
+    title: str
+    cells: Sequence[Line | Piece | str]
+    right: bool = True
+    rank: int = 0
+
+    @property
+    def width(self) -> int:
+        return max([len(self.title), *(line(cell).width for cell in self.cells)])
+
+
+def table(columns: Sequence[Column], width: int) -> tuple[Line, list[Line]]:
+    """The headings and the rows in at most `width` cells (unless columns of rank 0 need more)."""
+    shown = list(columns)
+    while _total(shown) > width:
+        least_needed = max(shown, key=lambda column: column.rank)
+        if least_needed.rank == 0:
+            break
+        shown.remove(least_needed)
+    rows = max((len(column.cells) for column in shown), default=0)
+    head = _row([muted(column.title) for column in shown], shown)
+    return head, [_row([column.cells[row] for column in shown], shown) for row in range(rows)]
+
+
+def _total(columns: Sequence[Column]) -> int:
+    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
+
+
+def _row(cells: Sequence[Line | Piece | str], columns: Sequence[Column]) -> Line:
+    parts: list[Line] = []
+    for cell, column in zip(cells, columns, strict=True):
+        text = line(cell)
+        pad = " " * (column.width - text.width)
+        parts.append(line(pad, text) if column.right else line(text, pad))
+        parts.append(line(" " * GAP))
+    return line(*parts[:-1])
+
+
+def labelled(label: str, width: int) -> Piece:
+    """A row's name in a column of its own."""
+    return Piece(label.ljust(width), Ink.MUTED)

@@ -1,0 +1,147 @@
+"""A panel of rows to choose from, with a cursor while it has the focus; many rows scroll."""
+
+from textual.app import ComposeResult
+from textual.message import Message
+
+from ..look import Ink
+from ..theme import look_of
+from ..views.line import EMPTY, Line, line
+from ..views.rows import Row, RowsView
+from .lines import LinesView
+from .panel import Panel
+from .segments import Piece
+
+
+class RowsPanel(Panel, can_focus=True):
+    """Shows a `RowsView`. ↑ ↓ move the cursor over rows with a target; enter opens one."""
+
+    DEFAULT_CSS = """
+    RowsPanel LinesView { height: 1fr; }
+    """
+
+    BINDINGS = [
+        ("up", "move(-1)"),
+        ("down", "move(1)"),
+        ("pageup", "move(-10)"),
+        ("pagedown", "move(10)"),
+        ("home", "move(-9999)"),
+        ("end", "move(9999)"),
+        ("enter", "open"),
+    ]
+
+    class Opened(Message):
+        """A row was chosen."""
+
+        def __init__(self, panel: "RowsPanel", target: str) -> None:
+            super().__init__()
+            self.panel = panel
+            self.target = target
+
+    class Moved(Message):
+        """The cursor went to another row."""
+
+        def __init__(self, panel: "RowsPanel", target: str | None) -> None:
+            super().__init__()
+            self.panel = panel
+            self.target = target
+
+    _view: RowsView | None = None
+    _cursor = 0
+    _top = 0
+
+    def compose(self) -> ComposeResult:
+        yield LinesView()
+
+    @property
+    def target(self) -> str | None:
+        """What the row under the cursor opens."""
+        rows = self._rows()
+        return rows[self._cursor].target if rows else None
+
+    def show(self, view: RowsView) -> None:
+        """Draw rows; the cursor stays at its place among them."""
+        self._view = view
+        self.set_title(view.title)
+        self.set_headline(view.figures)
+        self._cursor = min(self._cursor, max(0, len(view.rows) - 1))
+        if view.rows and view.rows[self._cursor].target is None:
+            self._cursor = self._nearest(self._cursor, 1)
+        self._draw()
+
+    def point_at(self, index: int) -> None:
+        """Put the cursor on a row."""
+        self._cursor = index
+        self._draw()
+
+    def on_focus(self) -> None:
+        self._draw()
+
+    def on_blur(self) -> None:
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._draw()
+
+    def action_move(self, steps: int) -> None:
+        """The cursor to the next row with a target, or that many rows on."""
+        rows = self._rows()
+        if not rows:
+            return
+        wanted = min(max(0, self._cursor + steps), len(rows) - 1)
+        self._cursor = self._nearest(wanted, 1 if steps > 0 else -1)
+        self._draw()
+        self.post_message(self.Moved(self, self.target))
+
+    def action_open(self) -> None:
+        if self.target is not None:
+            self.post_message(self.Opened(self, self.target))
+
+    def _rows(self) -> tuple[Row, ...]:
+        return self._view.rows if self._view is not None else ()
+
+    def _nearest(self, index: int, direction: int) -> int:
+        """The next row with a target in a direction, or else in the other; `index` if none is."""
+        rows = self._rows()
+        onward = range(index, len(rows)) if direction > 0 else range(index, -1, -1)
+        back = range(index, -1, -1) if direction > 0 else range(index, len(rows))
+        for place in (*onward, *back):
+            if rows[place].target is not None:
+                return place
+        return index
+
+    def _draw(self) -> None:
+        width, height = self.size
+        if self._view is None or not self.display or width <= 0 or height <= 0:
+            return
+        view = self._view
+        head, foot = list(view.head[:height]), list(view.foot)
+        room = max(1, height - len(head))
+        if room - len(foot) < min(3, len(view.rows)):
+            foot = foot[: max(0, room - min(3, len(view.rows)))]
+        room -= len(foot)
+        self._top = _scrolled(self._top, self._cursor, len(view.rows), room)
+        shown = list(enumerate(view.rows))[self._top : self._top + room]
+        body = [self._row(index, row) for index, row in shown]
+        body += [EMPTY] * (room - len(body))
+        self.query_one(LinesView).set_lines([*head, *body, *foot])
+
+    def _row(self, index: int, row: Row) -> Line:
+        if index != self._cursor or row.target is None or not self.has_focus:
+            return row.line
+        pointer = look_of(self.app).glyphs.pointer
+        first, *others = row.line.pieces or (Piece(" "),)
+        rest = Piece(first.text[1:], first.ink)
+        return line(Piece(pointer, Ink.ACCENT), _brighter(rest), *map(_brighter, others))
+
+
+def _brighter(piece: Piece) -> Piece:
+    """Labels of the chosen row stand out; figures keep their meaning's ink."""
+    return Piece(piece.text, Ink.STRONG) if piece.ink in (Ink.MUTED, Ink.TEXT) else piece
+
+
+def _scrolled(top: int, cursor: int, rows: int, room: int) -> int:
+    """The first row to show so that the cursor is in sight and no room is left unused."""
+    top = min(top, max(0, rows - room))
+    if cursor < top:
+        return cursor if cursor > 1 else 0
+    return max(top, cursor - room + 1)
