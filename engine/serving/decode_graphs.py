@@ -1,0 +1,85 @@
+"""CUDA graphs of decode steps, one for each of a few sizes.
+
+A decode step is a few hundred short kernels: launched one by one, the host takes longer than the
+device. A graph of them is launched at once, for as many rows as its bucket has; a step that has
+fewer is filled up with rows that are not stored.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .step_layout import DeviceStep, StepLayout
+
+Compute = Callable[[DeviceStep, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeGraph:
+    """A captured step, which reads its input from `words` (see `DeviceStep`)."""
+
+    words: Tensor
+    graph: torch.cuda.CUDAGraph
+
+    def replay(self) -> None:
+        self.graph.replay()
+
+
+class DecodeGraphs:
+    """The graphs captured so far, each when it is first needed.
+
+    They share one memory pool. It is laid out by the largest, which is captured before any other:
+    the smaller ones then find room in what it takes.
+    """
+
+    def __init__(
+        self, max_rows: int, width: int, compute: Compute, device: torch.device
+    ) -> None:
+        self._width = width
+        self._compute = compute
+        self._device = device
+        self._buckets = buckets(max_rows)
+        self._graphs: dict[tuple[int, bool], DecodeGraph] = {}
+        self._pool: tuple[int, int] | None = None
+        self.storage_bytes = 0
+
+    def bucket(self, rows: int) -> int:
+        """The size of the graph that a step of `rows` rows runs in."""
+        return next(bucket for bucket in self._buckets if bucket >= rows)
+
+    def get(self, layout: StepLayout, filtered: bool) -> DecodeGraph:
+        """The graph of this layout; `filtered` if some row has a top-k or top-p."""
+        graph = self._graphs.get((layout.rows, filtered))
+        if graph is None:
+            if not self._graphs and layout.rows < self._buckets[-1]:
+                self._capture(self._buckets[-1], filtered)
+            graph = self._capture(layout.rows, filtered)
+        return graph
+
+    def _capture(self, rows: int, filtered: bool) -> DecodeGraph:
+        layout = StepLayout(rows, rows, rows, rows, self._width)
+        before = torch.cuda.memory_reserved(self._device)
+        words = torch.zeros(layout.words, dtype=torch.int32, device=self._device)
+        step = DeviceStep.over(words, layout)
+        step.slots.fill_(-1)
+        step.carried.fill_(-1)
+        step.top_p.fill_(1.0)
+        # Once for real: kernels are compiled and libraries make their workspaces.
+        self._compute(step, filtered)
+        torch.cuda.synchronize(self._device)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+            self._compute(step, filtered)
+        self._pool = self._pool or graph.pool()
+        self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
+        captured = self._graphs[rows, filtered] = DecodeGraph(words, graph)
+        return captured
+
+
+def buckets(max_rows: int) -> list[int]:
+    """Sizes from 1 to `max_rows`: finely stepped, so that at most a fifth of a large one idles."""
+    sizes = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64, *range(80, 129, 16), *range(160, 257, 32)]
+    sizes += range(320, max_rows + 64, 64)
+    return [*(size for size in sizes if size < max_rows), max_rows]

@@ -1,0 +1,169 @@
+"""Runs steps on CUDA, one ahead of the host: graphs for decode steps, single launches for others."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..kernels.gpu.carry import carry_tokens
+from ..kernels.gpu.ops import OpsContext, TritonOps
+from ..kernels.gpu.prefill_attention import list_tiles
+from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from ..model.decoder import Decoder
+from .decode_graphs import DecodeGraphs
+from .kv_cache import BLOCK_TOKENS, KVCache
+from .scheduler import Chunk
+from .step_builder import PlannedStep, StepBuilder
+from .step_layout import DeviceStep, StepLayout
+
+_RING = 3
+"""Pinned buffers: one for the step being filled in, one for each of the two in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchedStep:
+    """A step on its way: `StepResult`. `order` is each chunk's place among the tokens, or -1."""
+
+    order: list[int]
+    host_tokens: Tensor
+    arrived: torch.cuda.Event | None
+
+    def tokens(self) -> list[int | None]:
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        values: list[int] = self.host_tokens.tolist()
+        return [values[place] if place >= 0 else None for place in self.order]
+
+
+class PagedRunner:
+    """A decoder on a device that works through launches by itself: `Runner`.
+
+    The tokens that a step samples stay on the device for the next one, so that it can be launched
+    before they are known here. Without `graphs` every step is launched kernel by kernel (what the
+    tests do on a CPU, under Triton's interpreter).
+    """
+
+    ahead = 1
+
+    def __init__(
+        self,
+        decoder: Decoder,
+        kv_cache: KVCache,
+        *,
+        max_seqs: int,
+        token_budget: int,
+        context_tokens: int,
+        graphs: bool = True,
+    ) -> None:
+        self.decoder = decoder
+        self.kv_cache = kv_cache
+        device = decoder.device
+        self._context = OpsContext(decoder.config, context_tokens, device, decoder.dtype)
+        width = -(-context_tokens // BLOCK_TOKENS)
+        self._builder = StepBuilder(
+            max_seqs,
+            width,
+            lambda queries, keys: list_tiles(queries, keys, self._context.tile_queries),
+        )
+        largest = StepLayout(
+            rows=token_budget,
+            sequences=max_seqs,
+            decode=0,
+            sampled=max_seqs,
+            width=width,
+            tiles=token_budget,
+        )
+        self._pinned = device.type == "cuda"
+        self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
+        self._outputs = [self._host(max_seqs, torch.int64) for _ in range(_RING)]
+        self._turn = 0
+        self._sampled = torch.zeros(max_seqs, dtype=torch.int64, device=device)
+        self._carried: dict[int, int] = {}
+        self._scratch = SamplerScratch.for_rows(max_seqs, decoder.config.vocabulary, device)
+        self._graphs = (
+            DecodeGraphs(max_seqs, width, self._compute, device) if graphs else None
+        )
+
+    @property
+    def graph_bytes(self) -> int:
+        """Device memory that captured graphs hold."""
+        return 0 if self._graphs is None else self._graphs.storage_bytes
+
+    @torch.inference_mode()
+    def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
+        self._turn = (self._turn + 1) % _RING
+        if self._graphs is not None and all(chunk.num_tokens == 1 for chunk in chunks):
+            planned = self._launch_graph(self._graphs, chunks)
+        else:
+            planned = self._builder.mixed(chunks, self._carried)
+            words = torch.empty(planned.layout.words, dtype=torch.int32, device=self.decoder.device)
+            self._upload(planned, words)
+            self._compute(DeviceStep.over(words, planned.layout), _filtered(planned))
+        return self._deliver(chunks, planned)
+
+    def _launch_graph(self, graphs: DecodeGraphs, chunks: Sequence[Chunk]) -> PlannedStep:
+        planned = self._builder.decode(chunks, self._carried, graphs.bucket(len(chunks)))
+        graph = graphs.get(planned.layout, _filtered(planned))
+        self._upload(planned, graph.words)
+        graph.replay()
+        return planned
+
+    def _upload(self, planned: PlannedStep, words: Tensor) -> None:
+        host = self._inputs[self._turn][: planned.layout.words]
+        array: NDArray[np.int32] = host.numpy()
+        planned.fill(array)
+        words.copy_(host, non_blocking=True)
+
+    def _compute(self, step: DeviceStep, filtered: bool) -> None:
+        """One step from its input on the device to `_sampled`. What a graph captures."""
+        layout, decoder = step.layout, self.decoder
+        carry_tokens(step.tokens, step.carried, self._sampled)
+        plan = self._context.decode_plan(layout.decode) if layout.decode else None
+        ops = TritonOps(self._context, step, plan)
+        hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
+        if not layout.sampled:
+            return
+        if layout.sampled < layout.rows:
+            hidden = hidden.index_select(0, step.sampled_rows)
+        settings = SamplerSettings(step.temperature, step.top_p, step.top_k, step.keys)
+        sample_tokens(
+            decoder.logits(hidden, ops),
+            settings,
+            self._scratch,
+            self._sampled[: layout.sampled],
+            filtered=filtered,
+        )
+
+    def _deliver(self, chunks: Sequence[Chunk], planned: PlannedStep) -> LaunchedStep:
+        """Send the tokens home, behind the step that samples them."""
+        places = {
+            chunk.request.request_id: place
+            for place, chunk in enumerate(planned.sampled)
+            if chunk.samples
+        }
+        self._carried = places
+        count = len(planned.sampled)
+        host_tokens = self._outputs[self._turn][:count]
+        host_tokens.copy_(self._sampled[:count], non_blocking=True)
+        arrived = None
+        if self._pinned:
+            arrived = torch.cuda.Event()
+            arrived.record()
+        order = [
+            places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks
+        ]
+        return LaunchedStep(order, host_tokens, arrived)
+
+    def _host(self, count: int, dtype: torch.dtype) -> Tensor:
+        return torch.empty(count, dtype=dtype, pin_memory=self._pinned)
+
+
+def _filtered(planned: PlannedStep) -> bool:
+    """Whether a token of the step is drawn from some of the vocabulary only."""
+    return any(
+        chunk.request.sampling.top_k > 0 or chunk.request.sampling.top_p < 1
+        for chunk in planned.sampled
+    )
