@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .step_layout import DeviceStep, StepLayout
+from ..model.step_layout import DeviceStep, StepLayout
 
 Compute = Callable[[DeviceStep, bool], None]
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.carry import carry_tokens
-from ..kernels.gpu.ops import OpsContext, TritonOps
+from ..model.triton_ops import OpsContext, TritonOps
 from ..kernels.gpu.prefill_attention import list_tiles
 from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
@@ -17,7 +17,7 @@ from .decode_graphs import DecodeGraphs
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .scheduler import Chunk
 from .step_builder import PlannedStep, StepBuilder
-from .step_layout import DeviceStep, StepLayout
+from ..model.step_layout import DeviceStep, StepLayout
 
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
@@ -82,7 +82,7 @@ class PagedRunner:
         self._turn = 0
         self._sampled = torch.zeros(max_seqs, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
-        self._scratch = SamplerScratch.for_rows(max_seqs, decoder.config.vocabulary, device)
+        self._scratch = SamplerScratch.of(max_seqs, device)
         self._graphs = (
             DecodeGraphs(max_seqs, width, self._compute, device) if graphs else None
         )

@@ -3,17 +3,17 @@
 import torch
 from torch import Tensor
 
-from ...model.config import Activation, ModelConfig
-from ...model.ops import AttentionSpec, Norm
-from ...model.rope import inverse_frequencies, local_rope_config, magnitude
-from ...model.torch_ops import activate
-from ...precision.linear import DenseLinear, Linear
-from ...serving.step_layout import DeviceStep
-from .decode_attention import DecodePlan, decode_attention, plan_decode
-from .gated import gated
-from .norm import layer_norm, rms_norm
-from .prefill_attention import PrefillTile, prefill_attention, prefill_tile
-from .rotary import PLAIN, RotaryOptions, rotate_and_store
+from ..kernels.gpu.decode_attention import DecodePlan, decode_attention, plan_decode
+from ..kernels.gpu.gated import gated
+from ..kernels.gpu.norm import layer_norm, rms_norm
+from ..kernels.gpu.prefill_attention import PrefillTile, prefill_attention, prefill_tile
+from ..kernels.gpu.rotary import PLAIN, RotaryOptions, rotate_and_store
+from ..precision.linear import DenseLinear, Linear
+from .config import Activation, ModelConfig
+from .ops import AttentionSpec, Norm
+from .rope import inverse_frequencies, local_rope_config, magnitude
+from .step_layout import DeviceStep
+from .torch_ops import activate
 
 Rotation = tuple[Tensor, Tensor]
 """Cosines and sines, fp32 `[positions, head_dim / 2]`."""
