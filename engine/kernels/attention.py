@@ -49,9 +49,9 @@ def paged_attention(
 
     `q` is `[rows, heads, head_dim]`; `kv_blocks` `[blocks, block_tokens, 2, kv_heads, head_dim]`
     already holds the keys and values of these rows. Groups lie one after the other in the order of
-    rows. Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`, become
-    `softcap · tanh(score / softcap)` (Gemma 2). With a `window`, which every group has a mask for,
-    a query sees that many tokens, itself included. Returns `[rows, heads · head_dim]`.
+    rows. Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`,
+    become `softcap · tanh(score / softcap)` (Gemma 2). With a `window`, which every group has a
+    mask for, a query sees that many tokens, itself included. Returns `[rows, heads · head_dim]`.
     """
     outputs = [_group_attention(q, kv_blocks, group, scale, window, softcap) for group in groups]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)

@@ -7,13 +7,17 @@ import torch
 from safetensors import SafetensorError, safe_open
 
 from ..errors import CheckpointError
-from .config import ModelConfig, read_json
-from .weights import MasterWeights, Slot, allocate, checkpoint_slots
+from .config import ModelConfig
+from .json_fields import read_json
+from .slots import Slot, canonical_name, checkpoint_slots
+from .weights import MasterWeights, allocate
 
 INDEX_NAME = "model.safetensors.index.json"
 SINGLE_NAME = "model.safetensors"
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """What weights may be stored as, by the names that safetensors gives."""
+
+_PACKED_PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")
 
 ProgressCallback = Callable[[float], None]
 
@@ -30,19 +34,28 @@ def load_weights(
     shards = _shards(folder)
     weights = allocate(config, _stored_dtype(shards, config))
     unfilled = dict(checkpoint_slots(weights))
-    total = len(unfilled)
+    progress = _Progress(on_progress, sum(not slot.optional for slot in unfilled.values()))
     for shard in shards:
-        _read_shard(shard, unfilled, config, lambda: _report(on_progress, total, len(unfilled)))
-    if unfilled:
-        names = sorted(unfilled)
+        _read_shard(shard, unfilled, config, progress)
+    names = sorted(name for name, slot in unfilled.items() if not slot.optional)
+    if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
     return weights
 
 
-def _report(on_progress: ProgressCallback | None, total: int, left: int) -> None:
-    if on_progress is not None:
-        on_progress(1.0 - left / total)
+class _Progress:
+    """Tells how far the tensors that must be there have been read."""
+
+    def __init__(self, report: ProgressCallback | None, total: int) -> None:
+        self._report = report
+        self._total = total
+        self._read = 0
+
+    def step(self, slot: Slot) -> None:
+        if self._report is not None and not slot.optional:
+            self._read += 1
+            self._report(self._read / self._total)
 
 
 def _shards(folder: Path) -> list[Path]:
@@ -73,7 +86,7 @@ def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
         except (OSError, SafetensorError) as error:
             raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
         for name, kind in stored.items():
-            if _is_derived(name, config):
+            if canonical_name(name, config) is None or _is_packed(name, config):
                 continue
             if kind not in _DTYPES:
                 raise CheckpointError(f"{shard}: {name!r} is of type {kind}, which is no weight's")
@@ -82,33 +95,39 @@ def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
 
 
 def _read_shard(
-    shard: Path, unfilled: dict[str, Slot], config: ModelConfig, on_tensor: Callable[[], None]
+    shard: Path, unfilled: dict[str, Slot], config: ModelConfig, progress: _Progress
 ) -> None:
     try:
         with safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                if _is_derived(name, config):
+                canonical = canonical_name(name, config)
+                if canonical is None:
                     continue
-                slot = unfilled.pop(name, None)
+                slot = unfilled.pop(canonical, None)
                 if slot is None:
                     raise CheckpointError(f"{shard}: tensor {name!r} has no place in this model")
                 tensor: torch.Tensor = file.get_tensor(name)
-                _check(tensor, slot, name, shard)
-                slot.fill(tensor)
-                on_tensor()
+                _fill(slot, tensor, f"{shard}: {name!r}")
+                progress.step(slot)
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
 
 
-def _is_derived(name: str, config: ModelConfig) -> bool:
-    """Tensors that some exporters write although they follow from others."""
-    tied_head = config.tied_embeddings and name == "lm_head.weight"
-    return tied_head or name.endswith("rotary_emb.inv_freq")
+def _is_packed(name: str, config: ModelConfig) -> bool:
+    """A part of a 4-bit weight, whose dtype is not the model's."""
+    return config.stored.int4 is not None and name.endswith(_PACKED_PARTS)
 
 
-def _check(tensor: torch.Tensor, slot: Slot, name: str, shard: Path) -> None:
+def _fill(slot: Slot, tensor: torch.Tensor, what: str) -> None:
     if tuple(tensor.shape) != slot.shape:
         raise CheckpointError(
-            f"{shard}: {name!r} has shape {list(tensor.shape)}, config.json asks for "
-            f"{list(slot.shape)}"
+            f"{what} has shape {list(tensor.shape)}, config.json asks for {list(slot.shape)}"
         )
+    if slot.packed != (tensor.dtype is torch.int32):
+        found = str(tensor.dtype).removeprefix("torch.")
+        wanted = "int32, as packed values are" if slot.packed else "a floating-point type"
+        raise CheckpointError(f"{what} is of type {found} and not {wanted}")
+    try:
+        slot.fill(tensor)
+    except ValueError as error:
+        raise CheckpointError(f"{what} {error}") from error

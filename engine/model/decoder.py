@@ -16,41 +16,42 @@ from ..precision.linear import Linear, storage_bytes
 from ..protocol import PrecisionName
 from .config import ModelConfig
 from .ops import AttentionSpec, Norm, StepOps
-from .rope import RotaryTable
-from .weights import LayerWeights, MasterWeights, Projection
+from .rope import RotaryTable, local_rope_config
+from .torch_ops import activate
+from .weights import LayerWeights, MasterWeights, NormWeights, Projection
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderLayer:
     """One transformer block at one precision."""
 
+    attention: AttentionSpec
     qkv: Linear
     output: Linear
     gate_up: Linear
     down: Linear
-    input_norm: Norm
-    post_attention_norm: Norm
-
-    @classmethod
-    def from_master(
-        cls, master: LayerWeights, eps: float, precision: PrecisionName, device: torch.device
-    ) -> "DecoderLayer":
-        dtype = base_dtype(precision)
-        return cls(
-            qkv=pack(master.qkv, precision, device),
-            output=pack(master.output, precision, device),
-            gate_up=pack(master.gate_up, precision, device),
-            down=pack(master.down, precision, device),
-            input_norm=Norm(master.input_norm.to(device, dtype), eps),
-            post_attention_norm=Norm(master.post_attention_norm.to(device, dtype), eps),
-        )
+    attention_norm: Norm
+    mlp_norm: Norm
+    attention_output_norm: Norm | None
+    mlp_output_norm: Norm | None
 
     def projections(self) -> tuple[Linear, ...]:
         return self.qkv, self.output, self.gate_up, self.down
 
+    def norms(self) -> list[Norm]:
+        norms = (
+            self.attention_norm,
+            self.mlp_norm,
+            self.attention_output_norm,
+            self.mlp_output_norm,
+            self.attention.query_norm,
+            self.attention.key_norm,
+        )
+        return [norm for norm in norms if norm is not None]
+
 
 class Decoder:
-    """A model at one precision on one device."""
+    """A model at one precision on one device, for sequences of up to `context_tokens`."""
 
     def __init__(
         self,
@@ -65,17 +66,70 @@ class Decoder:
         self.precision = precision
         self.device = device
         self.dtype = dtype
+        self._context_tokens = context_tokens
         self.embedding = master.embedding.to(device, dtype)
         # A tied head shares the embedding's storage, except where the CPU keeps it packed as well.
         head = self.embedding if config.tied_embeddings else master.head
         self.head = pack(Projection(head), base_precision(precision), device)
-        self.final_norm = Norm(master.final_norm.to(device, dtype), config.rms_norm_eps)
-        self.layers = [
-            DecoderLayer.from_master(layer, config.rms_norm_eps, precision, device)
-            for layer in master.layers
-        ]
-        self.attention = AttentionSpec(config.heads, config.kv_heads, config.head_dim)
-        self.rope = RotaryTable(config, context_tokens, device, dtype)
+        scale = config.embedding_scale
+        # Rounded as in training, where it was a number of the weights' dtype.
+        self._embedding_scale = None if scale is None else torch.tensor(scale, dtype=dtype).item()
+        self.learned_positions = (
+            None if master.positions is None else master.positions.to(device, dtype)
+        )
+        self.final_norm = self._norm(master.final_norm)
+        self.layers = [self._layer(index, layer) for index, layer in enumerate(master.layers)]
+        self.rope = (
+            None if config.learned_positions else RotaryTable(config, context_tokens, device, dtype)
+        )
+        self.local_rope = (
+            None
+            if config.local_rope_theta is None
+            else RotaryTable(local_rope_config(config), context_tokens, device, dtype)
+        )
+
+    def _layer(self, index: int, master: LayerWeights) -> DecoderLayer:
+        precision, device = self.precision, self.device
+        return DecoderLayer(
+            attention=self._attention(index, master),
+            qkv=pack(master.qkv, precision, device),
+            output=pack(master.output, precision, device),
+            gate_up=pack(master.gate_up, precision, device),
+            down=pack(master.down, precision, device),
+            attention_norm=self._norm(master.attention_norm),
+            mlp_norm=self._norm(master.mlp_norm),
+            attention_output_norm=self._optional_norm(master.attention_output_norm),
+            mlp_output_norm=self._optional_norm(master.mlp_output_norm),
+        )
+
+    def _attention(self, index: int, master: LayerWeights) -> AttentionSpec:
+        config = self.config
+        window = config.window_of(index)
+        return AttentionSpec(
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            scale=config.attention_scale,
+            # A window as wide as the longest sequence hides nothing.
+            window=None if window is None or window >= self._context_tokens else window,
+            softcap=config.attention_softcap,
+            query_norm=self._optional_norm(master.query_norm),
+            key_norm=self._optional_norm(master.key_norm),
+            local_rope=config.local_rope_theta is not None and index in config.sliding_layers,
+        )
+
+    def _norm(self, master: NormWeights) -> Norm:
+        bias = None if master.bias is None else master.bias.to(self.device, self.dtype)
+        return Norm(master.weight.to(self.device, self.dtype), self.config.norm_eps, bias)
+
+    def _optional_norm(self, master: NormWeights | None) -> Norm | None:
+        return None if master is None else self._norm(master)
+
+    @property
+    def windows(self) -> frozenset[int]:
+        """The sliding windows, in tokens, that its layers see through."""
+        windows = (layer.attention.window for layer in self.layers)
+        return frozenset(window for window in windows if window is not None)
 
     @torch.inference_mode()
     def forward(self, tokens: Tensor, ops: StepOps, kv_cache: list[Tensor]) -> Tensor:
@@ -85,19 +139,32 @@ class Decoder:
         layer. Returns hidden states `[rows, hidden]`, not yet through the final norm.
         """
         hidden = F.embedding(tokens, self.embedding)
+        if self._embedding_scale is not None:
+            hidden = hidden * self._embedding_scale
+        if self.learned_positions is not None:
+            hidden = hidden + F.embedding(ops.positions, self.learned_positions)
         for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
-            qkv = ops.norm_linear(hidden, layer.input_norm, layer.qkv)
-            q = ops.rotate_and_store(qkv, self.attention, kv_blocks)
-            attended = ops.attention(q, self.attention, kv_blocks)
-            hidden = ops.linear_add(attended, layer.output, hidden)
-            gated = ops.norm_gated_linear(hidden, layer.post_attention_norm, layer.gate_up)
-            hidden = ops.linear_add(gated, layer.down, hidden)
+            qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
+            q = ops.rotate_and_store(qkv, layer.attention, kv_blocks)
+            attended = ops.attention(q, layer.attention, kv_blocks)
+            hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
+            inner = self._inner(ops, hidden, layer)
+            hidden = _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)
         return hidden
+
+    def _inner(self, ops: StepOps, hidden: Tensor, layer: DecoderLayer) -> Tensor:
+        """The MLP up to its last projection: `[rows, intermediate]`."""
+        activation = self.config.activation
+        if self.config.gated_mlp:
+            return ops.norm_gated_linear(hidden, layer.mlp_norm, layer.gate_up, activation)
+        return activate(ops.norm_linear(hidden, layer.mlp_norm, layer.gate_up), activation)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor, ops: StepOps) -> Tensor:
         """Logits `[rows, vocabulary]` of hidden states `[rows, hidden]`, in the base dtype."""
-        return ops.norm_linear(hidden, self.final_norm, self.head)
+        logits = ops.norm_linear(hidden, self.final_norm, self.head)
+        cap = self.config.logit_softcap
+        return logits if cap is None else (logits / cap).tanh_().mul_(cap)
 
     @property
     def quantized_bytes(self) -> int:
@@ -109,7 +176,18 @@ class Decoder:
     @property
     def weights_bytes(self) -> int:
         """Bytes of all weights, from storage."""
-        norms = [n for layer in self.layers for n in (layer.input_norm, layer.post_attention_norm)]
-        weights = [norm.weight for norm in (self.final_norm, *norms)]
-        others = [self.embedding, *self.head.tensors(), *weights]
+        norms = [norm for layer in self.layers for norm in layer.norms()]
+        others = [self.embedding, *self.head.tensors()]
+        others += [tensor for norm in (self.final_norm, *norms) for tensor in norm.tensors()]
+        if self.learned_positions is not None:
+            others.append(self.learned_positions)
         return self.quantized_bytes + storage_bytes(others)
+
+
+def _add(
+    ops: StepOps, x: Tensor, linear: Linear, output_norm: Norm | None, residual: Tensor
+) -> Tensor:
+    """`residual` plus what the block makes of `x`, normalized first where the model says so."""
+    if output_norm is None:
+        return ops.linear_add(x, linear, residual)
+    return residual + ops.norm(linear(x), output_norm)

@@ -11,10 +11,12 @@ from ..errors import BadInputError
 from ..options import BUNDLED_MODEL, LoadFormat
 from ..text import clean
 from .checkpoint import ProgressCallback, load_weights
-from .config import ModelConfig, load_config
+from .config import ModelConfig
+from .dummy import dummy_weights
+from .hf_config import load_config
 from .presets import PRESETS
 from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
-from .weights import MasterWeights, dummy_weights
+from .weights import MasterWeights
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"

@@ -3,9 +3,9 @@
 Figures are those of each model's published `config.json`.
 """
 
-from .config import ModelConfig, RopeScaling
+from .config import Llama3Scaling, ModelConfig
 
-_LLAMA3_SCALING = RopeScaling(
+_LLAMA3_SCALING = Llama3Scaling(
     factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context_tokens=8192
 )
 
@@ -33,7 +33,7 @@ PRESETS: dict[str, ModelConfig] = {
         head_dim=64,
         context_tokens=131_072,
         rope_theta=500_000.0,
-        rope_scaling=RopeScaling(
+        rope_scaling=Llama3Scaling(
             factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context_tokens=8192
         ),
         tied_embeddings=True,

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .config import ModelConfig
+from .int4_projection import Int4Projection, allocate_int4
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,139 +22,123 @@ class Projection:
     bias: Tensor | None = None
 
 
+AnyProjection = Projection | Int4Projection
+
+
+@dataclass(frozen=True, slots=True)
+class NormWeights:
+    """A norm's weight and, for LayerNorm, its bias."""
+
+    weight: Tensor
+    bias: Tensor | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class LayerWeights:
-    """One transformer block. `qkv` stacks query, key, value rows; `gate_up` gate, then up."""
+    """One transformer block. `qkv` stacks query, key, value rows; `gate_up` gate, then up.
 
-    qkv: Projection
-    output: Projection
-    gate_up: Projection
-    down: Projection
-    input_norm: Tensor
-    post_attention_norm: Tensor
+    `attention_norm` and `mlp_norm` come before attention and MLP, the output norms behind them.
+    """
+
+    qkv: AnyProjection
+    output: AnyProjection
+    gate_up: AnyProjection
+    down: AnyProjection
+    attention_norm: NormWeights
+    mlp_norm: NormWeights
+    query_norm: NormWeights | None = None
+    key_norm: NormWeights | None = None
+    attention_output_norm: NormWeights | None = None
+    mlp_output_norm: NormWeights | None = None
+
+    def projections(self) -> tuple[AnyProjection, ...]:
+        return self.qkv, self.output, self.gate_up, self.down
+
+    def norms(self) -> list[NormWeights]:
+        optional = (
+            self.query_norm,
+            self.key_norm,
+            self.attention_output_norm,
+            self.mlp_output_norm,
+        )
+        there = [norm for norm in optional if norm is not None]
+        return [self.attention_norm, self.mlp_norm, *there]
 
 
 @dataclass(frozen=True, slots=True)
 class MasterWeights:
-    """A whole model. With tied embeddings `head` is `embedding` itself, `[vocabulary, hidden]`."""
+    """A whole model. With tied embeddings `head` is `embedding` itself, `[vocabulary, hidden]`.
+
+    `positions` is `[context, hidden]` where positions are learned.
+    """
 
     config: ModelConfig
     embedding: Tensor
     layers: list[LayerWeights]
-    final_norm: Tensor
+    final_norm: NormWeights
     head: Tensor
+    positions: Tensor | None = None
 
     @property
     def dtype(self) -> torch.dtype:
         return self.embedding.dtype
 
+    def norms(self) -> Iterator[NormWeights]:
+        for layer in self.layers:
+            yield from layer.norms()
+        yield self.final_norm
 
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where a checkpoint's tensor goes: rows `start …` of a fused `target`."""
-
-    target: Tensor
-    start: int
-    shape: tuple[int, ...]
-
-    def fill(self, tensor: Tensor) -> None:
-        self.target[self.start : self.start + self.shape[0]].copy_(tensor)
+    def projections(self) -> Iterator[AnyProjection]:
+        for layer in self.layers:
+            yield from layer.projections()
 
 
 def allocate(config: ModelConfig, dtype: torch.dtype) -> MasterWeights:
     """Uninitialized master weights of `config`'s shape."""
-
-    def projection(rows: int, columns: int, bias: bool) -> Projection:
-        return Projection(
-            torch.empty(rows, columns, dtype=dtype),
-            torch.empty(rows, dtype=dtype) if bias else None,
-        )
-
-    def layer() -> LayerWeights:
-        hidden, attention = config.hidden, config.heads * config.head_dim
-        return LayerWeights(
-            qkv=projection(config.qkv_rows, hidden, config.qkv_bias),
-            output=projection(hidden, attention, config.output_bias),
-            gate_up=projection(2 * config.intermediate, hidden, config.mlp_bias),
-            down=projection(hidden, config.intermediate, config.mlp_bias),
-            input_norm=torch.empty(hidden, dtype=dtype),
-            post_attention_norm=torch.empty(hidden, dtype=dtype),
-        )
-
     embedding = torch.empty(config.vocabulary, config.hidden, dtype=dtype)
+    positions = (
+        torch.empty(config.context_tokens, config.hidden, dtype=dtype)
+        if config.learned_positions
+        else None
+    )
     return MasterWeights(
         config=config,
         embedding=embedding,
-        layers=[layer() for _ in range(config.layers)],
-        final_norm=torch.empty(config.hidden, dtype=dtype),
+        layers=[_allocate_layer(config, dtype) for _ in range(config.layers)],
+        final_norm=_allocate_norm(config, config.hidden, dtype),
         head=embedding if config.tied_embeddings else torch.empty_like(embedding),
+        positions=positions,
     )
 
 
-def checkpoint_slots(weights: MasterWeights) -> Iterator[tuple[str, Slot]]:
-    """Every tensor name of a Hugging Face Llama checkpoint, and where its values go."""
+def _allocate_layer(config: ModelConfig, dtype: torch.dtype) -> LayerWeights:
+    hidden, head_dim = config.hidden, config.head_dim
 
-    def whole(name: str, target: Tensor) -> tuple[str, Slot]:
-        return name, Slot(target, 0, tuple(target.shape))
+    def projection(rows: int, columns: int, has_bias: bool) -> AnyProjection:
+        bias = torch.empty(rows, dtype=dtype) if has_bias else None
+        if config.stored.int4 is not None:
+            return allocate_int4(rows, columns, config.stored.int4.group, bias)
+        return Projection(torch.empty(rows, columns, dtype=dtype), bias)
 
-    config = weights.config
-    query, key_value = config.heads * config.head_dim, config.kv_heads * config.head_dim
-    yield whole("model.embed_tokens.weight", weights.embedding)
-    yield whole("model.norm.weight", weights.final_norm)
-    if not config.tied_embeddings:
-        yield whole("lm_head.weight", weights.head)
-    for index, layer in enumerate(weights.layers):
-        prefix = f"model.layers.{index}"
-        attention, mlp = f"{prefix}.self_attn", f"{prefix}.mlp"
-        yield whole(f"{prefix}.input_layernorm.weight", layer.input_norm)
-        yield whole(f"{prefix}.post_attention_layernorm.weight", layer.post_attention_norm)
-        yield from _parts(
-            layer.qkv,
-            {f"{attention}.q_proj": query, f"{attention}.k_proj": key_value}
-            | {f"{attention}.v_proj": key_value},
-        )
-        yield from _parts(layer.output, {f"{attention}.o_proj": config.hidden})
-        yield from _parts(
-            layer.gate_up,
-            {f"{mlp}.gate_proj": config.intermediate, f"{mlp}.up_proj": config.intermediate},
-        )
-        yield from _parts(layer.down, {f"{mlp}.down_proj": config.hidden})
+    def norm(width: int) -> NormWeights:
+        return _allocate_norm(config, width, dtype)
+
+    return LayerWeights(
+        qkv=projection(config.qkv_rows, hidden, config.qkv_bias),
+        output=projection(hidden, config.heads * head_dim, config.output_bias),
+        gate_up=projection(config.gate_up_rows, hidden, config.mlp_bias),
+        down=projection(hidden, config.intermediate, config.mlp_bias),
+        attention_norm=norm(hidden),
+        mlp_norm=norm(hidden),
+        query_norm=norm(head_dim) if config.qk_norm else None,
+        key_norm=norm(head_dim) if config.qk_norm else None,
+        attention_output_norm=norm(hidden) if config.sandwich_norms else None,
+        mlp_output_norm=norm(hidden) if config.sandwich_norms else None,
+    )
 
 
-def _parts(fused: Projection, rows_by_name: dict[str, int]) -> Iterator[tuple[str, Slot]]:
-    start = 0
-    for name, rows in rows_by_name.items():
-        yield f"{name}.weight", Slot(fused.weight, start, (rows, fused.weight.shape[1]))
-        if fused.bias is not None:
-            yield f"{name}.bias", Slot(fused.bias, start, (rows,))
-        start += rows
-
-
-_POOL_SIZE = (1 << 20) + 7
-"""Random values to draw tensors from; odd, so that rows of a weight do not repeat in step."""
-
-
-def dummy_weights(config: ModelConfig, dtype: torch.dtype, seed: int = 0) -> MasterWeights:
-    """Random weights of `config`'s shape: for speed and memory, not for text.
-
-    Tensors are filled from one pool of normal values, each from another offset: drawing billions of
-    values anew would take minutes.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    weights = allocate(config, dtype)
-    pool = torch.empty(_POOL_SIZE).normal_(0.0, config.hidden**-0.5, generator=generator).to(dtype)
-    for name, slot in checkpoint_slots(weights):
-        part = slot.target[slot.start : slot.start + slot.shape[0]]
-        if name.endswith("norm.weight"):
-            part.fill_(1.0)
-        else:
-            offset = int(torch.randint(_POOL_SIZE, (), generator=generator))
-            _fill_from(part.view(-1), pool.roll(offset))
-    return weights
-
-
-def _fill_from(target: Tensor, pool: Tensor) -> None:
-    """Repeat `pool` over the flat `target`."""
-    whole = target.numel() // pool.numel() * pool.numel()
-    target[:whole].view(-1, pool.numel()).copy_(pool)
-    target[whole:].copy_(pool[: target.numel() - whole])
+def _allocate_norm(config: ModelConfig, width: int, dtype: torch.dtype) -> NormWeights:
+    # 1 added to a narrow weight would round away what is stored beside it.
+    wide = torch.float32 if config.stored.offset_norms else dtype
+    bias = torch.empty(width, dtype=dtype) if config.layer_norm else None
+    return NormWeights(torch.empty(width, dtype=wide), bias)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from .constraints import Constraints
-from .layout import Recompute
+from .layout import Layout, Recompute
 from .legal import (
     Shape,
     Sharding,
@@ -22,9 +22,10 @@ from .legal import (
     recomputes,
     shardings,
 )
-from .memory import FRAGMENT_SHARE, memory
+from .memory import passing_total, states_total
 from .schedule import StepTime, step_time
 from .setting import Setting
+from .stages import stage_layers
 
 ROUNDING = 1e-9
 """Relative; sums of the same bytes in another order differ by less."""
@@ -130,9 +131,8 @@ def _sized_shardings(
     shape = Shape(1, 1, 1, "none")
     found = []
     for sharding in shardings(constraints, split):
-        used = memory(setting, build(setting, constraints, split, sharding, shape))
-        coming = (1 + FRAGMENT_SHARE) * (used.activations + used.logits)
-        found.append(SizedSharding(sharding, used.total - coming))
+        layout = build(setting, constraints, split, sharding, shape)
+        found.append(SizedSharding(sharding, states_total(setting, layout)))
     return sorted(found, key=lambda each: each.memory_bytes)
 
 
@@ -158,8 +158,8 @@ def _sized_shapes(
         for vp in chunks:
             for recompute in again:
                 shape = Shape(micro, m, vp, recompute)
-                used = memory(setting, build(setting, constraints, split, plain, shape))
-                size = (1 + FRAGMENT_SHARE) * (used.activations + used.logits)
+                layout = build(setting, constraints, split, plain, shape)
+                size = passing_total(setting, layout)
                 full = full and size > room * (1 + ROUNDING)
                 found.append(SizedShape(shape, size))
     return found, count
@@ -193,6 +193,48 @@ def _floors(
             bubble = time.bubble_s * chunks / largest
         floors[recompute] = Floor(running * stretch, bubble * stretch, time.overhead_s)
     return floors
+
+
+@dataclass(frozen=True, slots=True)
+class StatesFloor:
+    """Seconds that a sharding's traffic and optimizer add to any shape of a split.
+
+    fixed_s comes once. traffic_s was found with `micro_batches` of them; where it `grows`, it is no
+    less than in proportion with fewer, and no less at all with more.
+    """
+
+    fixed_s: float
+    traffic_s: float
+    micro_batches: int
+    grows: bool
+
+    def of(self, shape: Shape) -> float:
+        """A bound for `shape`."""
+        if not self.grows or shape.micro_batches >= self.micro_batches:
+            return self.fixed_s + self.traffic_s
+        return self.fixed_s + self.traffic_s * shape.micro_batches / self.micro_batches
+
+
+def states_floor(setting: Setting, layout: Layout, time: StepTime) -> StatesFloor:
+    """What other shapes of `layout`'s split and sharding take at least for their states.
+
+    At most the share `dp_overlap` of traffic hides, and what hides slows computation by the share
+    `contention`; stage 3 may hide nearly all. Where the last stage has fewer layers than the others
+    and binds instead, its gathers come that much less often.
+    """
+    stage = stage_layers(setting.model.layers, layout.pp)
+    contention = setting.constants.universal.contention
+    share = 1 - setting.software.dp_overlap * (1 - contention)
+    if layout.zero == 3 and layout.pp == 1:
+        share = min(share, contention)
+    share *= min(stage.inner, stage.last) / max(stage.inner, stage.last)
+    stretch = stretched(time)
+    return StatesFloor(
+        fixed_s=time.optimizer_s * stretch,
+        traffic_s=(share * time.data_traffic_s + time.offload_s) * stretch,
+        micro_batches=layout.micro_batches,
+        grows=layout.offload == "all" or (layout.zero >= 2 and layout.pp == 1),
+    )
 
 
 def stretched(time: StepTime) -> float:

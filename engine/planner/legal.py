@@ -154,7 +154,9 @@ def _expert_degrees(setting: Setting, constraints: Constraints) -> tuple[int, ..
     if constraints.ep is not None:
         return (constraints.ep,)
     experts = setting.model.experts
-    return (1,) if experts is None else _divisors(experts.count)
+    if experts is None:
+        return (1,)
+    return tuple(ep for ep in _divisors(setting.cluster.gpus) if experts.count % ep == 0)
 
 
 def shardings(constraints: Constraints, split: Split) -> list[Sharding]:

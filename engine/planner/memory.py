@@ -63,17 +63,9 @@ FRAGMENT_SHARE = 0.04
 
 def memory(setting: Setting, layout: Layout) -> Memory:
     """Peak bytes per GPU of `setting` under `layout`."""
-    weights, gradients, optimizer, gathered = model_states(setting, layout)
-    working = working_set_bytes(setting, layout)
-    end = fullest_end(setting, layout)
-    activations = end.kept + working
-    logits = end.logits
+    weights, gradients, optimizer, gathered = resident_states(setting, layout)
+    activations, logits = passing_bytes(setting, layout)
     comes_and_goes = activations + logits + gathered
-    groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
-    if layout.offload != "none":
-        optimizer = 0.0
-    if layout.offload == "all":
-        weights = 0.0
     return Memory(
         weights=weights,
         gradients=gradients,
@@ -81,9 +73,42 @@ def memory(setting: Setting, layout: Layout) -> Memory:
         gathered=gathered,
         activations=activations,
         logits=logits,
-        context=CONTEXT_BYTES + groups * COMMUNICATOR_BYTES,
+        context=context_bytes(layout),
         reserve=FRAGMENT_SHARE * comes_and_goes,
     )
+
+
+def states_total(setting: Setting, layout: Layout) -> float:
+    """The part of `memory` that micro-batch, chunks and recomputation do not change."""
+    *kept, gathered = resident_states(setting, layout)
+    return sum(kept) + (1 + FRAGMENT_SHARE) * gathered + context_bytes(layout)
+
+
+def passing_total(setting: Setting, layout: Layout) -> float:
+    """The rest of `memory`, which ZeRO does not change: activations, logits and their fragments."""
+    return (1 + FRAGMENT_SHARE) * sum(passing_bytes(setting, layout))
+
+
+def passing_bytes(setting: Setting, layout: Layout) -> tuple[float, float]:
+    """Bytes of activations, with what the running layer needs, and of logits."""
+    end = fullest_end(setting, layout)
+    return end.kept + working_set_bytes(setting, layout), end.logits
+
+
+def context_bytes(layout: Layout) -> float:
+    """The driver's context, and communicators for each kind of parallelism."""
+    groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
+    return CONTEXT_BYTES + groups * COMMUNICATOR_BYTES
+
+
+def resident_states(setting: Setting, layout: Layout) -> tuple[float, float, float, float]:
+    """As `model_states`, without what is offloaded to the host."""
+    weights, gradients, optimizer, gathered = model_states(setting, layout)
+    if layout.offload != "none":
+        optimizer = 0.0
+    if layout.offload == "all":
+        weights = 0.0
+    return weights, gradients, optimizer, gathered
 
 
 def state_bytes_per_parameter(setting: Setting, layout: Layout) -> tuple[float, float, float]:

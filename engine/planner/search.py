@@ -5,12 +5,20 @@ Every legal layout is considered; those that provably change nothing are not est
 
 from dataclasses import dataclass
 
-from .bounds import ROUNDING, SplitBounds, bound_splits, without_states
+from .bounds import (
+    ROUNDING,
+    SplitBounds,
+    StatesFloor,
+    bound_splits,
+    states_floor,
+    without_states,
+)
 from .constraints import Constraints
 from .estimate import Estimate, estimate
-from .legal import Refusals, build, legal_splits
-from .memory import GIB
+from .legal import Refusals, Sharding, build, legal_splits
+from .memory import GIB, memory
 from .pareto import Found
+from .schedule import step_time
 from .setting import Setting
 
 
@@ -103,24 +111,30 @@ def _search_split(
     """Add what can win of one split to `found`; returns how many layouts were worked out."""
     split, count = bounds.split, 0
     room = limit * (1 + ROUNDING)
-    leanest = bounds.shardings[0].memory_bytes
+    states: dict[Sharding, StatesFloor] = {}
     for sized in sorted(bounds.shapes, key=lambda each: bounds.of(each.shape)):
         shape, least_s = sized.shape, bounds.of(sized.shape)
-        if found.cannot_win(split, sized.memory_bytes + leanest, least_s):
-            continue
-        for each in bounds.shardings:
-            used = sized.memory_bytes + each.memory_bytes
-            if used > room:
+        for kept in bounds.shardings:
+            used = sized.memory_bytes + kept.memory_bytes
+            # What cannot win with this much memory cannot with the next sharding's, which is more.
+            if used > room or found.cannot_win(split, used, least_s):
                 break
-            if found.cannot_win(split, used, least_s):
+            floor = states.get(kept.sharding)
+            if floor is not None and found.cannot_win(split, used, least_s + floor.of(shape)):
                 continue
-            layout = build(setting, constraints, split, each.sharding, shape)
-            worked_out = estimate(setting, layout, checked=False)
+            layout = build(setting, constraints, split, kept.sharding, shape)
+            time = step_time(setting, layout)
             count += 1
+            if floor is None:
+                states[kept.sharding] = states_floor(setting, layout, time)
             # The shape's own time without its states bounds what other shardings of it take.
-            least_s = max(least_s, without_states(worked_out.time))
-            if worked_out.memory.total <= limit:
-                found.add(worked_out, split)
+            least_s = max(least_s, without_states(time))
+            if not found.cannot_win(split, used, time.total_s):
+                taken = memory(setting, layout)
+                if taken.total <= limit:
+                    found.add(
+                        Estimate(setting=setting, layout=layout, memory=taken, time=time), split
+                    )
     return count
 
 

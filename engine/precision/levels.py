@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import PrecisionUnavailableError
+from ..model.int4_projection import Int4Projection
 from ..model.weights import Projection
 from ..protocol import PrecisionName, PrecisionStatus
 from .linear import (
@@ -19,7 +20,7 @@ from .linear import (
     PackedLinear,
     UpcastLinear,
 )
-from .quantize import quantize_fp8, quantize_int4, quantize_int8
+from .quantize import Int4Weight, quantize_fp8, quantize_int4, quantize_int8
 
 INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
@@ -93,15 +94,22 @@ def require(precision: PrecisionName, device: torch.device) -> None:
         raise PrecisionUnavailableError(f"{precision} cannot run here: {reason}")
 
 
-def pack(projection: Projection, precision: PrecisionName, device: torch.device) -> Linear:
+def pack(
+    projection: Projection | Int4Projection, precision: PrecisionName, device: torch.device
+) -> Linear:
     """Make the layer of `precision` from a master projection, on `device`.
 
+    What a checkpoint stores in 4 bits is served at int4 as it is, and widened for other levels.
     Raises `PrecisionUnavailableError` where the layer's shape does not fit the level.
     """
     dtype = base_dtype(precision)
-    weight = projection.weight.to(device)
     bias = None if projection.bias is None else projection.bias.to(device, dtype)
-    return _PACKERS[precision](weight, bias, dtype)
+    if isinstance(projection, Int4Projection):
+        stored = projection.to(device)
+        if precision is PrecisionName.INT4:
+            return _lay_out_int4(stored.quantized(), bias, dtype)
+        return _PACKERS[precision](stored.dequantize(), bias, dtype)
+    return _PACKERS[precision](projection.weight.to(device), bias, dtype)
 
 
 def _pack_dense(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
@@ -122,11 +130,14 @@ def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
 
 
 def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    rows, columns = weight.shape
-    group = int4_group(columns)
-    quantized = quantize_int4(weight, group, dtype)
-    if weight.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
+    return _lay_out_int4(quantize_int4(weight, int4_group(weight.shape[1]), dtype), bias, dtype)
+
+
+def _lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    rows, columns = quantized.q.shape
+    if quantized.q.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
         packed = torch._convert_weight_to_int4pack_for_cpu(quantized.q, 1)
+        group = columns // quantized.scale.shape[1]
         return CpuInt4Linear(packed, quantized.scales_and_zeros(dtype), group, bias)
     return Int4Linear.from_quantized(quantized, dtype, bias)
 

@@ -58,7 +58,9 @@ class TorchRunner:
         config = decoder.config
         self.decoder = decoder
         self.kv_cache = kv_cache
-        self._builder = BatchBuilder(config.heads // config.kv_heads, decoder.device, decoder.dtype)
+        self._builder = BatchBuilder(
+            config.heads // config.kv_heads, decoder.device, decoder.dtype, decoder.windows
+        )
 
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
         return DoneStep(self._run(chunks))
@@ -66,7 +68,7 @@ class TorchRunner:
     @torch.inference_mode()
     def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:
         batch = self._builder.build(chunks)
-        ops = TorchOps(batch.step, self.decoder.rope)
+        ops = TorchOps(batch.step, self.decoder.rope, self.decoder.local_rope)
         hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)
         if not batch.sampled:
             return [None] * len(chunks)

@@ -9,8 +9,11 @@ import torch
 from checkpoints import INDEX_NAME, WEIGHTS_NAME, TinyShape, shard, write_checkpoint
 from prodtop.engine.errors import CheckpointError
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.config import ModelConfig, load_config
-from prodtop.engine.model.weights import MasterWeights, checkpoint_slots, dummy_weights
+from prodtop.engine.model.config import ModelConfig
+from prodtop.engine.model.dummy import dummy_weights
+from prodtop.engine.model.hf_config import load_config
+from prodtop.engine.model.slots import checkpoint_slots
+from prodtop.engine.model.weights import MasterWeights
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -32,8 +35,7 @@ def load(folder: Path) -> MasterWeights:
 def tensors_of(weights: MasterWeights) -> dict[str, Tensor]:
     """The master weights under the names of the checkpoint, cut out of their fused places."""
     return {
-        name: slot.target[slot.start : slot.start + slot.shape[0]]
-        for name, slot in checkpoint_slots(weights)
+        name: slot.target for name, slot in checkpoint_slots(weights) if slot.target is not None
     }
 
 

@@ -11,8 +11,8 @@ from checkpoints import LLAMA3_ROPE, VOCABULARY, TinyShape, peer_logits, write_c
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.config import load_config
 from prodtop.engine.model.decoder import Decoder
+from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.torch_ops import TorchOps
 from prodtop.engine.precision.levels import int4_group, unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
@@ -81,7 +81,9 @@ def paged_logits(
     config = decoder.config
     requests, blocks = requests_over_shuffled_blocks(sequences, rng)
     cache = KVCache(config, blocks, decoder.device, decoder.dtype)
-    builder = BatchBuilder(config.heads // config.kv_heads, decoder.device, decoder.dtype)
+    builder = BatchBuilder(
+        config.heads // config.kv_heads, decoder.device, decoder.dtype, decoder.windows
+    )
     done = [0] * len(requests)
     parts: list[list[Tensor]] = [[] for _ in requests]
     while unfinished := [r for r in requests if done[r.request_id] < r.num_tokens]:
@@ -93,7 +95,7 @@ def paged_logits(
             left = request.num_tokens - start
             chunks.append(Chunk(request, min(left, rng.choice((1, 1, 2, 5, 16, 33))), start))
         batch = builder.build(chunks)
-        ops = TorchOps(batch.step, decoder.rope)
+        ops = TorchOps(batch.step, decoder.rope, decoder.local_rope)
         hidden = decoder.forward(batch.step.tokens, ops, cache.layers)
         logits = decoder.logits(hidden, ops).float().cpu()
         first = 0

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 from prodtop.engine.errors import CheckpointError
-from prodtop.engine.model.config import ModelConfig, RopeScaling, load_config, parse_config
+from prodtop.engine.model.config import Llama3Scaling, ModelConfig
+from prodtop.engine.model.hf_config import load_config, parse_config
 from prodtop.engine.model.presets import PRESETS
 
 LLAMA: dict[str, object] = {
@@ -33,7 +34,7 @@ def parsed(**changes: object) -> ModelConfig:
 def test_absent_fields_have_the_defaults_of_transformers() -> None:
     config = parsed()
     assert config.head_dim == 16
-    assert config.rms_norm_eps == 1e-6
+    assert config.norm_eps == 1e-6
     assert config.context_tokens == 2048
     assert config.rope_theta == 10_000.0
     assert config.rope_scaling is None
@@ -65,7 +66,7 @@ def test_nested_and_flat_rope_fields_give_the_same_shape() -> None:
     nested = parsed(rope_parameters=LLAMA3_SCALING | {"rope_theta": 500_000.0})
     assert flat == nested
     assert flat.rope_theta == 500_000.0
-    assert flat.rope_scaling == RopeScaling(8.0, 1.0, 4.0, 8192)
+    assert flat.rope_scaling == Llama3Scaling(8.0, 1.0, 4.0, 8192)
 
 
 def test_plain_rope_may_be_nested_too() -> None:
@@ -85,7 +86,7 @@ def test_the_old_name_of_the_rope_type_is_read() -> None:
         ({"architectures": None}, "`architectures` is missing"),
         ({"architectures": []}, "`architectures` is missing"),
         ({"auto_map": {"AutoModel": "own.py"}}, "`auto_map`"),
-        ({"hidden_act": "gelu"}, "'gelu' is not supported"),
+        ({"hidden_act": "relu"}, "'relu' is not supported"),
         ({"num_key_value_heads": 3}, "4 heads cannot share 3 key-value heads"),
         ({"head_dim": 15}, "`head_dim` is 15"),
         ({"hidden_size": None}, "`hidden_size` must be a number"),
@@ -98,8 +99,9 @@ def test_the_old_name_of_the_rope_type_is_read() -> None:
         ({"rms_norm_eps": float("nan")}, "`rms_norm_eps` is too large or not finite"),
         ({"rope_theta": float("inf")}, "`rope_theta` is too large or not finite"),
         ({"tie_word_embeddings": "false"}, "`tie_word_embeddings` must be true or false"),
-        ({"rope_scaling": {"rope_type": "yarn", "factor": 2.0}}, "rope type 'yarn'"),
-        ({"rope_parameters": {"rope_type": "linear"}}, "rope type 'linear'"),
+        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope type 'dynamic'"),
+        ({"rope_parameters": {"rope_type": "linear"}}, "`factor` must be a number"),
+        ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, "`factor` must be above 0"),
         ({"rope_scaling": "llama3"}, "`rope_scaling` must be a table"),
         ({"rope_scaling": {"rope_type": "llama3"}}, "`factor` must be a number"),
         ({"eos_token_id": "</s>"}, "`eos_token_id` must be"),

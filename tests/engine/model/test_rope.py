@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from checkpoints import LLAMA3_ROPE, TinyShape, make_peer
-from prodtop.engine.model.config import ModelConfig, RopeScaling
+from prodtop.engine.model.config import Llama3Scaling, ModelConfig
 from prodtop.engine.model.presets import PRESETS
 from prodtop.engine.model.rope import RotaryTable, inverse_frequencies
 
@@ -22,7 +22,7 @@ CONFIG = ModelConfig(
     context_tokens=64,
     rope_theta=500.0,
 )
-LLAMA3_SCALING = RopeScaling(8.0, 1.0, 4.0, 32)
+LLAMA3_SCALING = Llama3Scaling(8.0, 1.0, 4.0, 32)
 
 
 def rows(count: int) -> torch.Tensor:
@@ -60,7 +60,7 @@ def test_scores_depend_on_the_distance_alone() -> None:
 
 
 @pytest.mark.parametrize("scaling", [None, LLAMA3_SCALING])
-def test_frequencies_are_those_of_transformers(scaling: RopeScaling | None) -> None:
+def test_frequencies_are_those_of_transformers(scaling: Llama3Scaling | None) -> None:
     rope = {"rope_type": "default", "rope_theta": 500.0} if scaling is None else LLAMA3_ROPE
     peer = make_peer(TinyShape(rope=rope, layers=1))
     ours = inverse_frequencies(replace(CONFIG, rope_scaling=scaling))

@@ -1,0 +1,101 @@
+"""The packed products against float64 ones, in Triton's interpreter or on the GPU."""
+
+import pytest
+import torch
+from prodtop.engine.kernels.gpu.gemm import gemm_dense, gemm_int4, gemm_int8
+from prodtop.engine.kernels.gpu.gemm_plan import GemmPlan
+from prodtop.engine.kernels.gpu.workspace import workspace
+from prodtop.engine.precision.planes import pack_int8_planes, padded_inputs
+from prodtop.engine.precision.quantize import pack_int4
+from torch import Tensor
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
+"""Triton's interpreter takes a bf16 operand of a matrix product for integers."""
+
+
+def random(*shape: int, seed: int, dtype: torch.dtype = DTYPE) -> Tensor:
+    values = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+    return values.to(DEVICE, dtype)
+
+
+def relative_error(ours: Tensor, exact: Tensor) -> float:
+    return float((ours.double() - exact).norm() / exact.norm())
+
+
+def plan(splits: int, inputs: int, block_n: int = 16, block_m: int = 16) -> GemmPlan:
+    """Small tiles: the interpreter runs them one after the other."""
+    on_gpu = DEVICE.type == "cuda"
+    blocks = padded_inputs(inputs) // 128
+    return GemmPlan(
+        block_n=64 if on_gpu else block_n,
+        block_m=block_m,
+        stages=2,
+        warps=4,
+        splits=splits,
+        blocks_per_split=-(-blocks // splits),
+    )
+
+
+SHAPES = [(17, 33, 128, 1), (5, 16, 320, 3), (33, 40, 200, 1), (18, 7, 384, 2)]
+
+
+@pytest.mark.parametrize(("rows", "features", "inputs", "splits"), SHAPES)
+@pytest.mark.parametrize("extras", [False, True])
+def test_int8_multiplies_what_it_was_rounded_to(
+    rows: int, features: int, inputs: int, splits: int, extras: bool
+) -> None:
+    x = random(rows, inputs, seed=1)
+    q = torch.randint(-127, 128, (features, inputs), dtype=torch.int8, device=DEVICE)
+    scale = random(features, seed=2).abs() / 64
+    bias = random(features, seed=3) if extras else None
+    residual = random(rows, features, seed=4) if extras else None
+    exact = x.double() @ (q.double() * scale.double()[:, None]).T
+    if bias is not None and residual is not None:
+        exact = exact + bias.double() + residual.double()
+    y = gemm_int8(x, pack_int8_planes(q), scale, bias, residual, plan=plan(splits, inputs))
+    assert y.shape == (rows, features)
+    assert relative_error(y, exact) < 0.004
+    assert not workspace(x.device).arrivals.any(), "the next split product counts from zero"
+
+
+@pytest.mark.parametrize(("rows", "features", "inputs", "splits"), SHAPES)
+@pytest.mark.parametrize("group", [32, 64, 128])
+def test_int4_multiplies_what_it_was_rounded_to(
+    rows: int, features: int, inputs: int, splits: int, group: int
+) -> None:
+    x = random(rows, inputs, seed=1)
+    q = torch.randint(0, 16, (features, inputs), dtype=torch.uint8, device=DEVICE)
+    grid = random(padded_inputs(inputs) // group, features, 2, seed=5, dtype=torch.bfloat16) / 8
+    scale, zero = grid.double().repeat_interleave(group, dim=0)[:inputs].permute(2, 1, 0)
+    weight = ((q.double() - 8) * scale + zero).to(DTYPE)
+    y = gemm_int4(x, pack_int4(q), grid, group, plan=plan(splits, inputs))
+    assert y.shape == (rows, features)
+    assert relative_error(y, x.double() @ weight.double().T) < 0.005
+
+
+def test_a_residual_may_be_written_over() -> None:
+    x, weight = random(19, 256, seed=1), random(24, 256, seed=2)
+    hidden = random(19, 24, seed=3)
+    exact = hidden.double() + x.double() @ weight.double().T
+    y = gemm_dense(x, weight, residual=hidden, out=hidden, plan=plan(2, 256))
+    assert y is hidden
+    assert relative_error(hidden, exact) < 0.004
+
+
+def test_rows_may_be_cut_from_a_wider_tensor() -> None:
+    wide = random(18, 512, seed=1)
+    weight = random(16, 256, seed=2)
+    y = gemm_dense(wide[:, 128:384], weight, plan=plan(1, 256))
+    assert relative_error(y, wide[:, 128:384].double() @ weight.double().T) < 0.004
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    x = random(17, 256, seed=1)
+    with pytest.raises(ValueError, match="for 256 inputs"):
+        gemm_int8(x, torch.zeros(8, 64, dtype=torch.int16, device=DEVICE), x[0, :8])
+    words = torch.zeros(2, 8, 32, dtype=torch.int16, device=DEVICE)
+    with pytest.raises(ValueError, match="groups of 16"):
+        gemm_int4(x, words, random(16, 8, 2, seed=1), 16)
+    with pytest.raises(ValueError, match="for 4 groups"):
+        gemm_int4(x, words, random(2, 8, 2, seed=1), 64)
