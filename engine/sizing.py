@@ -8,8 +8,8 @@ from .model.config import ModelConfig
 from .options import WorkerOptions
 from .precision.levels import base_dtype
 from .protocol import PrecisionName
-from .serving.engine import EngineSettings
 from .serving.kv_cache import BLOCK_TOKENS, block_bytes
+from .serving.settings import EngineSettings
 
 DEFAULT_CONTEXT_TOKENS = 8192
 """The longest sequence by default: long contexts of large models are asked for, not assumed."""

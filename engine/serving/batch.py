@@ -66,9 +66,7 @@ class BatchBuilder:
         tokens, positions, slots = _rows(decode, prefill)
         lasts = np.cumsum([chunk.num_tokens for chunk in ordered]) - 1
         sampled = [
-            (chunk, int(last))
-            for chunk, last in zip(ordered, lasts, strict=True)
-            if chunk.samples
+            (chunk, int(last)) for chunk, last in zip(ordered, lasts, strict=True) if chunk.samples
         ]
         step = StepInput(self._tensor(tokens), self._tensor(positions), self._tensor(slots), groups)
         rows = np.array([row for _, row in sampled], dtype=np.int64)

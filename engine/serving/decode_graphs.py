@@ -34,9 +34,7 @@ class DecodeGraphs:
     the smaller ones then find room in what it takes.
     """
 
-    def __init__(
-        self, max_rows: int, width: int, compute: Compute, device: torch.device
-    ) -> None:
+    def __init__(self, max_rows: int, width: int, compute: Compute, device: torch.device) -> None:
         self._width = width
         self._compute = compute
         self._device = device

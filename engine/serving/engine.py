@@ -27,24 +27,14 @@ from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .request import Request, Sampling, Status
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
-from .runner import Runner, StepResult, TorchRunner
+from .runner import Runner, StepResult
+from .runners import RunnerFactory, runner_for
 from .scheduler import Scheduler, StepPlan
+from .settings import EngineSettings
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class EngineSettings:
-    """Limits that hold under every strategy. `kv_blocks` are blocks of `BLOCK_TOKENS` tokens."""
-
-    max_seqs: int
-    token_budget: int
-    kv_blocks: int
-    context_tokens: int
-    response_cache_bytes: int = 64 * 2**20
-    response_ttl_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +60,7 @@ class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
 
     `metrics` may be replaced between requests (a bench measures each cell on its own). All times
-    come from `clock`, which is monotonic.
+    come from `clock`, which is monotonic. `runner_for` makes what computes the steps.
     """
 
     def __init__(
@@ -82,6 +72,7 @@ class Engine:
         precision: PrecisionName,
         device: torch.device,
         clock: Clock,
+        runner_for: RunnerFactory = runner_for,
     ) -> None:
         require(precision, device)
         self.model = model
@@ -99,6 +90,7 @@ class Engine:
         self._cacheable: set[int] = set()
         self._completions: list[Completion] = []
         self._in_flight: deque[_Launched] = deque()
+        self._runner_for = runner_for
         self._shape = decoder_shape(model.config)
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
@@ -227,7 +219,7 @@ class Engine:
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._matmul_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
         self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
-        return TorchRunner(decoder, cache)
+        return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
         """Swap the weights, one after the other: two precisions need not fit side by side."""

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.carry import carry_tokens
-from ..model.triton_ops import OpsContext, TritonOps
 from ..kernels.gpu.prefill_attention import list_tiles
 from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
+from ..model.step_layout import DeviceStep, StepLayout
+from ..model.triton_ops import OpsContext, TritonOps
 from .decode_graphs import DecodeGraphs
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .scheduler import Chunk
+from .settings import EngineSettings
 from .step_builder import PlannedStep, StepBuilder
-from ..model.step_layout import DeviceStep, StepLayout
 
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
@@ -52,12 +53,11 @@ class PagedRunner:
         self,
         decoder: Decoder,
         kv_cache: KVCache,
+        settings: EngineSettings,
         *,
-        max_seqs: int,
-        token_budget: int,
-        context_tokens: int,
         graphs: bool = True,
     ) -> None:
+        max_seqs, context_tokens = settings.max_seqs, settings.context_tokens
         self.decoder = decoder
         self.kv_cache = kv_cache
         device = decoder.device
@@ -69,12 +69,12 @@ class PagedRunner:
             lambda queries, keys: list_tiles(queries, keys, self._context.tile_queries),
         )
         largest = StepLayout(
-            rows=token_budget,
+            rows=settings.token_budget,
             sequences=max_seqs,
             decode=0,
             sampled=max_seqs,
             width=width,
-            tiles=token_budget,
+            tiles=settings.token_budget,
         )
         self._pinned = device.type == "cuda"
         self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
@@ -83,9 +83,7 @@ class PagedRunner:
         self._sampled = torch.zeros(max_seqs, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(max_seqs, device)
-        self._graphs = (
-            DecodeGraphs(max_seqs, width, self._compute, device) if graphs else None
-        )
+        self._graphs = DecodeGraphs(max_seqs, width, self._compute, device) if graphs else None
 
     @property
     def graph_bytes(self) -> int:
@@ -152,9 +150,7 @@ class PagedRunner:
         if self._pinned:
             arrived = torch.cuda.Event()
             arrived.record()
-        order = [
-            places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks
-        ]
+        order = [places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks]
         return LaunchedStep(order, host_tokens, arrived)
 
     def _host(self, count: int, dtype: torch.dtype) -> Tensor:

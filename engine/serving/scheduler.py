@@ -153,7 +153,9 @@ class Scheduler:
         be made before, and then reckons with the tokens that this one will bring.
         """
         chunks, prefilling, preempted = self._plan_decodes()
-        chunks.extend(Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts)
+        chunks.extend(
+            Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts
+        )
         budget = self._token_budget - len(chunks)
         for request in prefilling:
             budget -= self._plan_prefill(request, budget, chunks)

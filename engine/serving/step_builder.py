@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..model.step_layout import HostStep, StepLayout
 from .kv_cache import BLOCK_TOKENS
 from .sampler import noise_keys
 from .scheduler import Chunk
 from .slot_table import SlotTable
-from ..model.step_layout import HostStep, StepLayout
 
 TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
 """From the query and sequence lengths of prefill chunks to their tiles `[tiles, 2]`."""
@@ -68,9 +68,7 @@ class StepBuilder:
         ordered = decode + prefill
         lengths = np.array([chunk.num_tokens for chunk in ordered], dtype=np.int64)
         ends = np.array([chunk.start for chunk in ordered], dtype=np.int64) + lengths
-        tiles = self._list_tiles(
-            lengths[len(decode) :].tolist(), ends[len(decode) :].tolist()
-        )
+        tiles = self._list_tiles(lengths[len(decode) :].tolist(), ends[len(decode) :].tolist())
         last_rows = np.cumsum(lengths) - 1
         samples = np.array([chunk.samples for chunk in ordered], dtype=bool)
         sampled = [chunk for chunk in ordered if chunk.samples]

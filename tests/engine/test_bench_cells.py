@@ -21,7 +21,8 @@ from prodtop.engine.protocol import (
     PrecisionName,
     StrategyName,
 )
-from prodtop.engine.serving.engine import Engine, EngineSettings
+from prodtop.engine.serving.engine import Engine
+from prodtop.engine.serving.settings import EngineSettings
 
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
 LATENCIES = ("ttft_ms", "ttfb_ms", "tpot_ms", "itl_ms", "e2e_ms", "queue_ms")

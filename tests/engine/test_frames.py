@@ -17,8 +17,9 @@ from prodtop.engine.protocol import (
     StrategyName,
     Window,
 )
-from prodtop.engine.serving.engine import Engine, EngineSettings
+from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Sampling
+from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.text import clean
 from prodtop.engine.traffic import Traffic
 

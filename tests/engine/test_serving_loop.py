@@ -32,8 +32,9 @@ from prodtop.engine.protocol import (
     StrategyName,
     Switched,
 )
-from prodtop.engine.serving.engine import Engine, EngineSettings
+from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.runner import Runner
+from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving_loop import MOST_SAMPLES, ServingLoop, describe_load
 
 LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)

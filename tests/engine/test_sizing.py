@@ -13,8 +13,8 @@ from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.presets import PRESETS
 from prodtop.engine.options import WorkerOptions
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.serving.engine import EngineSettings
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache, block_bytes
+from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.sizing import engine_settings
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)

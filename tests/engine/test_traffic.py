@@ -9,8 +9,9 @@ from prodtop.engine.errors import BadInputError, PromptTooLongError
 from prodtop.engine.load.prompts import Prompt, bundled_prompts
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName
-from prodtop.engine.serving.engine import Engine, EngineSettings
+from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Sampling
+from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.traffic import Traffic
 
 CONTEXT_TOKENS = 128

@@ -7,8 +7,10 @@ from pathlib import Path
 import torch
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, StrategyName
-from prodtop.engine.serving.engine import Completion, Engine, EngineSettings
+from prodtop.engine.serving.engine import Completion, Engine
 from prodtop.engine.serving.request import Request, Sampling
+from prodtop.engine.serving.runners import RunnerFactory, runner_for
+from prodtop.engine.serving.settings import EngineSettings
 
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
 
@@ -38,6 +40,7 @@ class CheckedEngine:
         strategy: StrategyName,
         precision: PrecisionName = PrecisionName.FP32,
         settings: EngineSettings = ROOMY,
+        runner_for: RunnerFactory = runner_for,
     ) -> None:
         self.clock = LookClock()
         self.engine = Engine(
@@ -47,6 +50,7 @@ class CheckedEngine:
             precision=precision,
             device=torch.device("cpu"),
             clock=self.clock,
+            runner_for=runner_for,
         )
         self.completions: dict[int, Completion] = {}
         self.texts: dict[int, str] = {}

@@ -267,9 +267,7 @@ class Simulation:
         last_is_coming = request.num_pending and expected >= request.longest
         return expected - request.num_computed == 1 and not last_is_coming
 
-    def _check_plan(
-        self, plan: StepPlan, before: tuple[Request, ...], due: list[Request]
-    ) -> None:
+    def _check_plan(self, plan: StepPlan, before: tuple[Request, ...], due: list[Request]) -> None:
         scheduler, rows = self.scheduler, [chunk.request for chunk in plan.chunks]
         assert sum(chunk.num_tokens for chunk in plan.chunks) <= self.token_budget
         assert len(set(map(id, rows))) == len(rows), "a request has two chunks in one step"

@@ -6,7 +6,7 @@ import pytest
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of, with_eos
 from greedy_oracle import Case, GreedyOracle
 from prodtop.engine.protocol import StrategyName
-from prodtop.engine.serving.engine import EngineSettings
+from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.strategy import STRATEGIES
 
 # Around the edges of blocks of 16 tokens, and with a beginning that the longer ones share.

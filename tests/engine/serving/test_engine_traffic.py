@@ -16,8 +16,8 @@ from hypothesis.stateful import (
 )
 from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, StrategyName
-from prodtop.engine.serving.engine import EngineSettings
 from prodtop.engine.serving.request import Request, Sampling, Status
+from prodtop.engine.serving.settings import EngineSettings
 
 LENGTHS = [(1, 12), (4, 5), (16, 20), (33, 9), (45, 14), (60, 25)]
 LONGEST_BLOCKS = 6
