@@ -224,7 +224,10 @@ def table(rows: Sequence[Row], device: str, command: str, regrets: dict[str, flo
             f"{'' if row.peer_s is None else f'{row.peer_s:,.0f}'} | {ratio} |"
         )
     worst = ", ".join(f"{name} {regret:.3f}" for name, regret in regrets.items())
-    lines += ["", f"Furthest below the reference's best token, in deviations of its logits: {worst}."]
+    lines += [
+        "",
+        f"Furthest below the reference's best token, in deviations of its logits: {worst}.",
+    ]
     return "\n".join(lines)
 
 

@@ -1,0 +1,48 @@
+"""The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
+
+from pathlib import Path
+
+import pytest
+from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
+from greedy_oracle import Case, GreedyOracle
+from mended_triton import loop_bounds_of_one_element, rounding_that_carries
+from prodtop.engine.model.decoder import Decoder
+from prodtop.engine.protocol import StrategyName
+from prodtop.engine.serving.kv_cache import KVCache
+from prodtop.engine.serving.paged_runner import PagedRunner
+from prodtop.engine.serving.settings import EngineSettings
+
+__all__ = ["loop_bounds_of_one_element", "rounding_that_carries"]
+
+LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
+
+
+def launched_one_by_one(
+    decoder: Decoder, kv_cache: KVCache, settings: EngineSettings
+) -> PagedRunner:
+    return PagedRunner(decoder, kv_cache, settings, graphs=False)
+
+
+@pytest.fixture(scope="module")
+def cases(tiny_folder: Path) -> list[Case]:
+    return GreedyOracle(tiny_folder).cases(LENGTHS, shared_prefix=16, seed=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [
+        (StrategyName.CONTINUOUS, SCARCE),
+        (StrategyName.CONTINUOUS, CHUNKED),
+        (StrategyName.BATCHED, ROOMY),
+    ],
+    ids=["scarce", "chunked", "gang"],
+)
+def test_a_step_ahead_says_what_transformers_says(
+    name: StrategyName, settings: EngineSettings, tiny_folder: Path, cases: list[Case]
+) -> None:
+    served = CheckedEngine(
+        model_of(tiny_folder), name, settings=settings, runner_for=launched_one_by_one
+    )
+    requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
+    served.drain()
+    assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
