@@ -14,6 +14,7 @@ from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.torch_ops import TorchOps
+from prodtop.engine.model.weights import Projection
 from prodtop.engine.precision.levels import int4_group, unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
 from prodtop.engine.precision.quantize import quantize_int4, quantize_int8
@@ -148,6 +149,7 @@ def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
     config = load_config(model.folder / "config.json")
     master = load_weights(model.folder, config)
     for layer in master.layers:
+        assert isinstance(layer.down, Projection)
         layer.down.weight.mul_(1e6)
     decoder = Decoder(master, PrecisionName.FP16, CPU, config.context_tokens)
     request = Request(0, [1, 2, 3], 1, Sampling(), 0.0)
