@@ -70,7 +70,7 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     own_gpu = _use_device(device, options.threads)
     precision = options.precision or default_precision(device)
     require(precision, device)
-    model = _load(channel, options)
+    model = _load(channel, options, device)
     channel.send(Progress(what=f"packing {precision} weights"))
     engine = Engine(
         model,
@@ -111,14 +111,14 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     return own_gpu
 
 
-def _load(channel: Channel[Command], options: WorkerOptions) -> LoadedModel:
+def _load(channel: Channel[Command], options: WorkerOptions, device: torch.device) -> LoadedModel:
     what = f"loading {options.model}"
 
     def report(fraction: float) -> None:
         channel.send(Progress(what=what, fraction=fraction))
 
     report(0.0)
-    return load_model(options.model, options.load_format, report)
+    return load_model(options.model, options.load_format, report, device)
 
 
 if __name__ == "__main__":

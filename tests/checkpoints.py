@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 from torch import Tensor
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 END_OF_TEXT = "<|end|>"
 END_OF_TEXT_ID = 0
@@ -94,7 +94,7 @@ def write_checkpoint(
     return peer
 
 
-def peer_logits(peer: LlamaForCausalLM, tokens: list[int]) -> Tensor:
+def peer_logits(peer: PreTrainedModel, tokens: list[int]) -> Tensor:
     """Logits `[tokens, vocabulary]` of one sequence on its own."""
     with torch.no_grad():
         logits: Tensor = peer(torch.tensor([tokens])).logits[0]

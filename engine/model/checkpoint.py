@@ -9,6 +9,7 @@ from safetensors import SafetensorError, safe_open
 from ..errors import CheckpointError
 from .config import ModelConfig
 from .json_fields import read_json
+from .residency import HOST, master_device
 from .slots import Slot, canonical_name, checkpoint_slots
 from .weights import MasterWeights, allocate
 
@@ -23,16 +24,21 @@ ProgressCallback = Callable[[float], None]
 
 
 def load_weights(
-    folder: Path, config: ModelConfig, on_progress: ProgressCallback | None = None
+    folder: Path,
+    config: ModelConfig,
+    on_progress: ProgressCallback | None = None,
+    device: torch.device = HOST,
 ) -> MasterWeights:
-    """Read the weights of `config`'s shape from `folder`.
+    """Read the weights of `config`'s shape from `folder`, onto `device` where they may stay there.
 
     Tensors are streamed one at a time into their place in the fused master copy. Raises
     `CheckpointError` for a missing, unexpected or misshapen tensor, one that is neither fp32, bf16
     nor fp16, and for a file that is damaged or not safetensors.
     """
     shards = _shards(folder)
-    weights = allocate(config, _stored_dtype(shards, config))
+    dtype = _stored_dtype(shards, config)
+    with master_device(config, dtype, device):
+        weights = allocate(config, dtype)
     unfilled = dict(checkpoint_slots(weights))
     progress = _Progress(on_progress, sum(not slot.optional for slot in unfilled.values()))
     for shard in shards:

@@ -5,6 +5,7 @@ from torch import Tensor
 
 from .config import ModelConfig
 from .int4_projection import Int4Projection
+from .residency import HOST
 from .weights import MasterWeights, allocate
 
 _POOL_SIZE = (1 << 20) + 7
@@ -14,17 +15,24 @@ _STEPS_PER_DEVIATION = 4.61
 """The standard deviation of values spread evenly over 0 … 15."""
 
 
-def dummy_weights(config: ModelConfig, dtype: torch.dtype, seed: int = 0) -> MasterWeights:
-    """Random weights of `config`'s shape.
+def dummy_weights(
+    config: ModelConfig,
+    dtype: torch.dtype,
+    seed: int = 0,
+    device: torch.device = HOST,
+) -> MasterWeights:
+    """Random weights of `config`'s shape, made on `device`: the same values on each.
 
     Tensors are filled from one pool of normal values, each from another offset: drawing billions of
     values anew would take minutes.
     """
     generator = torch.Generator().manual_seed(seed)
-    weights = allocate(config, dtype)
+    with device:
+        weights = allocate(config, dtype)
     deviation = config.hidden**-0.5
-    pool = torch.empty(_POOL_SIZE).normal_(0.0, deviation, generator=generator).to(dtype)
-    bytes_pool = torch.randint(256, (_POOL_SIZE,), generator=generator).to(torch.uint8)
+    normal = torch.empty(_POOL_SIZE).normal_(0.0, deviation, generator=generator)
+    pool = normal.to(device, dtype)
+    bytes_pool = torch.randint(256, (_POOL_SIZE,), generator=generator).to(device, torch.uint8)
 
     def fill(target: Tensor, source: Tensor) -> None:
         offset = int(torch.randint(_POOL_SIZE, (), generator=generator))

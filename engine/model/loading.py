@@ -15,6 +15,7 @@ from .config import ModelConfig
 from .dummy import dummy_weights
 from .hf_config import load_config
 from .presets import PRESETS
+from .residency import HOST, master_device
 from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .weights import MasterWeights
 
@@ -37,9 +38,14 @@ class LoadedModel:
 
 
 def load_model(
-    model: str, load_format: LoadFormat = "auto", on_progress: ProgressCallback | None = None
+    model: str,
+    load_format: LoadFormat = "auto",
+    on_progress: ProgressCallback | None = None,
+    device: torch.device = HOST,
 ) -> LoadedModel:
     """Load `model`: `bundled`, a checkpoint folder, a `config.json` or a preset's name.
+
+    The master copy is to be served on `device`, and stays there if it takes little of its memory.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
     `CheckpointError` for a folder that cannot be loaded.
@@ -47,14 +53,17 @@ def load_model(
     folder, config = _locate(model)
     name = clean(_display_name(model, folder))
     if load_format == "dummy":
-        return LoadedModel(name, dummy_weights(config, torch.bfloat16), _stand_in(config))
+        home = master_device(config, torch.bfloat16, device)
+        return LoadedModel(
+            name, dummy_weights(config, torch.bfloat16, device=home), _stand_in(config)
+        )
     if folder is None:
         raise BadInputError(
             f"{model} is a shape without weights: give its checkpoint folder, or "
             "--load-format dummy for random weights"
         )
     tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
-    return LoadedModel(name, load_weights(folder, config, on_progress), tokenizer)
+    return LoadedModel(name, load_weights(folder, config, on_progress, device), tokenizer)
 
 
 def _locate(model: str) -> tuple[Path | None, ModelConfig]:

@@ -1,4 +1,4 @@
-"""The master copy of a model's weights, in the dtype of its checkpoint, on the host.
+"""The master copy of a model's weights, in the dtype of its checkpoint.
 
 Projections that read the same input are fused (query, key and value; gate and up): one matmul
 instead of three or two. Every precision level is made from this copy.

@@ -9,18 +9,18 @@ from ..errors import PrecisionUnavailableError
 from ..model.int4_projection import Int4Projection
 from ..model.weights import Projection
 from ..protocol import PrecisionName, PrecisionStatus
+from .chunks import fp8_layer, int4_layer, int8_layer
 from .linear import (
     CpuInt4Linear,
     CpuInt8Linear,
     DenseLinear,
-    Fp8Linear,
     Int4Linear,
     Int8Linear,
     Linear,
     PackedLinear,
     UpcastLinear,
 )
-from .quantize import Int4Weight, quantize_fp8, quantize_int4, quantize_int8
+from .quantize import Int4Weight, quantize_int4, quantize_int8
 
 INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
@@ -123,14 +123,18 @@ def _pack_fp16(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
 
 
 def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    if weight.device.type == "cuda":
+        return int8_layer(weight, bias, dtype)
     quantized = quantize_int8(weight, dtype)
-    packed = weight.device.type == "cpu" and weight.shape[1] % _CPU_INT8_COLUMNS == 0
-    layer = CpuInt8Linear if packed else Int8Linear
+    layer = CpuInt8Linear if weight.shape[1] % _CPU_INT8_COLUMNS == 0 else Int8Linear
     return layer(quantized.q, quantized.scale, bias)
 
 
 def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    return _lay_out_int4(quantize_int4(weight, int4_group(weight.shape[1]), dtype), bias, dtype)
+    group = int4_group(weight.shape[1])
+    if weight.device.type == "cuda":
+        return int4_layer(weight, group, bias, dtype)
+    return _lay_out_int4(quantize_int4(weight, group, dtype), bias, dtype)
 
 
 def _lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
@@ -148,8 +152,7 @@ def _pack_fp8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear
         raise PrecisionUnavailableError(
             f"fp8 needs layers in multiples of 16, this model has one of {rows} × {columns}"
         )
-    quantized = quantize_fp8(weight)
-    return Fp8Linear(quantized.q, quantized.scale, bias)
+    return fp8_layer(weight, bias)
 
 
 def int4_group(columns: int) -> int:

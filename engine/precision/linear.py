@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .planes import unpack_int8_planes
 from .quantize import INT4_BLOCK, Int4Weight, pack_int4, unpack_int4
 
 
@@ -133,6 +134,26 @@ class CpuInt8Linear(Int8Linear):
         if x.shape[0] > self.PACKED_ROWS:
             return super().__call__(x)
         return self._with_bias(torch._weight_int8pack_mm(x, self.q, self.scale))
+
+
+class Int8PlanesLinear(_BiasedLinear):
+    """`Int8Linear` as a GPU keeps it: `words` int16 `[out, padded in / 2]` (see `planes`)."""
+
+    def __init__(self, words: Tensor, scale: Tensor, inputs: int, bias: Tensor | None) -> None:
+        super().__init__(bias)
+        self.words = words
+        self.scale = scale
+        self.inputs = inputs
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._with_bias(F.linear(x, self.values().to(x.dtype)) * self.scale)
+
+    def values(self) -> Tensor:
+        """int8 `[out, in]`."""
+        return unpack_int8_planes(self.words, self.inputs)
+
+    def tensors(self) -> list[Tensor]:
+        return [self.words, self.scale, *self._bias_tensors()]
 
 
 class Int4Linear(_BiasedLinear):

@@ -15,6 +15,8 @@ from .units import gib, parameters
 STATE_BYTES = 16.0
 """Weights, gradients, master and Adam's moments of one parameter in mixed precision (ZeRO,
 Rajbhandari et al. 2020, section 3.1): what decides whether one GPU can train a model at all."""
+STATE_SHARE = 0.7
+"""Of the memory; the rest is left to activations, logits and fragments."""
 FAST_LINK_BYTES_S = 150e9
 """From here on a link carries tensor parallelism: NVLink 2 has 150 GB/s, PCIe 5 has 63."""
 LARGE = 100e9
@@ -44,65 +46,63 @@ def decide(shown: Answer) -> Decision:
     plan = shown.plan
     model, where = plan.model, plan.cluster
     states = model.parameters * STATE_BYTES
-    room = plan.limit_bytes - CONTEXT_BYTES
-    steps = [_fits(model, states, room)]
-    if steps[0].yes:
-        steps.append(_one(where.gpus))
-        if steps[-1].yes:
-            return Decision(tuple(steps), "One GPU", "nothing to split")
-        steps.append(_batch(plan.batch, where.gpus, "a sequence for every GPU"))
-        if steps[-1].yes:
-            return Decision(tuple(steps), "Data", "each GPU holds the model; the batch is split")
+    room = STATE_SHARE * (plan.limit_bytes - CONTEXT_BYTES)
+    fits = _fits(model, states, room)
+    batch = _batch(plan.batch, where.gpus)
+    if fits.yes:
+        one = _one(where.gpus)
+        if one.yes:
+            return Decision((fits, one), "One GPU", "nothing to split")
+        if batch.yes:
+            return Decision(
+                (fits, one, batch), "Data", "each GPU holds the model; the batch is split"
+            )
         return Decision(
-            tuple(steps), "Data + tensor", "the batch is too small to feed every GPU by itself"
+            (fits, one, batch), "Data + tensor", "too few sequences to give every GPU its own"
         )
-    shares = states / where.gpus
-    steps.append(
-        Step(
-            "do states fit when all GPUs share them?",
-            shares < 0.7 * room,
-            f"{gib(states)} GiB / {where.gpus} = {gib(shares)} of {gib(0.7 * room)} GiB",
-            "ZeRO-3 (FSDP) over the replicas"
-            if shares < 0.7 * room
-            else "more GPUs, or offloading",
-        )
+    shared, large = _shared(states, where.gpus, room), _large(model)
+    path = (fits, shared, large, batch)
+    if shared.yes and batch.yes and not large.yes:
+        return Decision(path, "Data, ZeRO-3", "replicas share the states, the batch is split")
+    link = _link(where.gpu.link_bytes_s, where.node_gpus)
+    if not link.yes:
+        return Decision((*path, link), "Pipeline + data", "slow links carry activations only")
+    node = _node(states, where.node_gpus, room, states / model.layers)
+    path = (*path, link, node)
+    if node.yes:
+        return Decision(path, "Tensor + data", "fast links split layers, replicas the batch")
+    return Decision(path, "3D", "tensor in the node, pipeline between nodes, data over all")
+
+
+def _shared(states: float, gpus: int, room: float) -> Step:
+    each = states / gpus
+    return Step(
+        "do states fit when all GPUs share them?",
+        each < room,
+        f"{gib(states)} GiB / {gpus} = {gib(each)} of {gib(room)} GiB",
+        "ZeRO-3 (FSDP) over the replicas" if each < room else "more GPUs, or offloading",
     )
-    steps.append(_large(model))
-    large = steps[-1].yes
-    steps.append(_batch(plan.batch, where.gpus, "data parallelism alone keeps every GPU busy"))
-    enough = steps[-1].yes
-    if steps[1].yes and enough and not large:
-        return Decision(tuple(steps), "Data, ZeRO-3", "states are shared, the batch is split")
-    steps.append(_link(where.gpu.link_bytes_s, where.node_gpus))
-    fast = steps[-1].yes
-    layer = states / model.layers
-    node = states / max(1, where.node_gpus)
-    steps.append(
-        Step(
-            "does one node hold it, layers split?",
-            fast and node < 0.7 * room,
-            f"{gib(states)} GiB / {where.node_gpus} = {gib(node)} of {gib(0.7 * room)} GiB",
-            "tensor in the node, data between"
-            if fast and node < 0.7 * room
-            else f"stages between nodes: {gib(layer)} GiB a layer",
-        )
+
+
+def _node(states: float, node: int, room: float, layer: float) -> Step:
+    each = states / node
+    return Step(
+        "does one node hold it, layers split?",
+        each < room,
+        f"{gib(states)} GiB / {node} = {gib(each)} of {gib(room)} GiB",
+        "tensor in the node, data between"
+        if each < room
+        else f"stages between nodes: {gib(layer)} GiB of states a layer",
     )
-    if steps[-1].yes:
-        return Decision(
-            tuple(steps), "Tensor + data", "fast links split layers, replicas the batch"
-        )
-    if fast:
-        return Decision(tuple(steps), "3D", "tensor in the node, pipeline between, data over all")
-    return Decision(tuple(steps), "Pipeline + data", "slow links carry activations only")
 
 
 def _fits(model: ModelShape, states: float, room: float) -> Step:
     count = parameters(model.parameters)
     return Step(
         "do the states fit one GPU?",
-        states < 0.7 * room,
-        f"{count} × {STATE_BYTES:.0f} B = {gib(states)} of {gib(0.7 * room)} GiB",
-        "no need to split the model" if states < 0.7 * room else "share or split the states",
+        states < room,
+        f"{count} × {STATE_BYTES:.0f} B = {gib(states)} of {gib(room)} GiB",
+        "no need to split the model" if states < room else "share or split the states",
     )
 
 
@@ -112,12 +112,14 @@ def _one(gpus: int) -> Step:
     )
 
 
-def _batch(batch: int, gpus: int, leads_to: str) -> Step:
+def _batch(batch: int, gpus: int) -> Step:
     return Step(
         "is the batch large enough?",
         batch >= gpus,
         f"{batch} sequences for {gpus} GPUs",
-        leads_to if batch >= gpus else "GPUs must work together on a sequence",
+        "replicas alone keep every GPU busy"
+        if batch >= gpus
+        else "GPUs must work together on a sequence",
     )
 
 

@@ -69,7 +69,7 @@ def fields() -> tuple[Field, ...]:
             (SERVED, *PRESETS),
             "a preset, a count such as 13B, a path to a config.json, or served",
         ),
-        Field("batch", "batch", WORK, "512", _powers(1, 16_384), "sequences per step", "seqs"),
+        Field("batch", "batch", WORK, "512", _powers(1, 16_384), "sequences per step", "seq"),
         Field(
             "sequence", "sequence", WORK, "4096", _powers(512, 1 << 20), "tokens a sequence", "tok"
         ),
@@ -88,7 +88,7 @@ def fields() -> tuple[Field, ...]:
         Field("cp", "context", LAYOUT, "1", _powers(1, 64), "GPUs that split each sequence"),
         Field("ep", "experts", LAYOUT, "1", _powers(1, 256), "GPUs that share out the experts"),
         Field(
-            "micro_batch", "micro-batch", LAYOUT, "1", _powers(1, 64), "sequences at a time", "seqs"
+            "micro_batch", "micro-batch", LAYOUT, "1", _powers(1, 64), "sequences at a time", "seq"
         ),
         _choice(
             "zero",

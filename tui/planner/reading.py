@@ -5,12 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TypeVar, get_args
+from typing import TypeVar
 
 from ...engine.planner.calibration import Software, default_constants
+from ...engine.planner.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
 from ...engine.planner.derive import shape_from_parameters
 from ...engine.planner.errors import FieldError, positive
-from ...engine.planner.hardware import PRECISIONS, Cluster, Gpu, cluster, find_gpu
+from ...engine.planner.hardware import PRECISIONS, Cluster, Gpu, Precision, cluster, find_gpu
 from ...engine.planner.hf_config import load_shape
 from ...engine.planner.layout import Layout, Offload, Optimizer, Recompute, Schedule, check_layout
 from ...engine.planner.memory import GIB
@@ -57,6 +58,7 @@ class Reading:
 
 
 _Value = TypeVar("_Value")
+_Choice = TypeVar("_Choice", bound=str)
 
 
 def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "") -> Reading:
@@ -91,11 +93,11 @@ def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "")
     zero = take("zero", _zero, 0)
     shard = take("shard", _shard, 0)
     split = take("sequence_parallel", _one_of((AUTO, "on", "off")), AUTO)
-    recompute = take("recompute", _one_of(_RECOMPUTE), "none")
-    schedule = take("schedule", _one_of(_SCHEDULE), "1f1b")
-    offload = take("offload", _one_of(_OFFLOAD), "none")
-    precision = take("precision", _one_of(PRECISIONS), "bf16")
-    optimizer = take("optimizer", _one_of(_OPTIMIZER), "adamw")
+    recompute: Recompute = take("recompute", _one_of(RECOMPUTES), "none")
+    schedule: Schedule = take("schedule", _one_of(SCHEDULES), "1f1b")
+    offload: Offload = take("offload", _one_of(OFFLOADS), "none")
+    precision: Precision = take("precision", _one_of(PRECISIONS), "bf16")
+    optimizer: Optimizer = take("optimizer", _one_of(OPTIMIZERS), "adamw")
     software = take("software", _software, default_constants().profile("torch-compile"))
     if errors:
         return Reading(None, errors)
@@ -133,11 +135,6 @@ def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "")
     limit_bytes = gpu.memory_bytes if limit is None else limit * GIB
     return Reading(Plan(setting, layout, batch, tokens, limit_bytes, price), {})
 
-
-_RECOMPUTE: tuple[Recompute, ...] = get_args(Recompute)
-_SCHEDULE: tuple[Schedule, ...] = get_args(Schedule)
-_OFFLOAD: tuple[Offload, ...] = get_args(Offload)
-_OPTIMIZER: tuple[Optimizer, ...] = get_args(Optimizer)
 
 _TOGETHER = {
     "dp": ("gpus", "tp", "pp", "cp"),
@@ -247,8 +244,8 @@ def _optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
     return lambda text: None if text.strip().lower() == AUTO else parse(text)
 
 
-def _one_of(choices: tuple[_Value, ...]) -> Callable[[str], _Value]:
-    def parse(text: str) -> _Value:
+def _one_of(choices: tuple[_Choice, ...]) -> Callable[[str], _Choice]:
+    def parse(text: str) -> _Choice:
         for choice in choices:
             if str(choice) == text.strip().lower():
                 return choice

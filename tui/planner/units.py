@@ -43,6 +43,14 @@ def money(value: float) -> str:
     return si(value)
 
 
+def amount(count: float) -> str:
+    """A round number as it would be typed: `1T`, `300B`, `4096`."""
+    for size, suffix in ((1e12, "T"), (1e9, "B"), (1e6, "M")):
+        if count >= size:
+            return f"{count / size:.4g}{suffix}"
+    return f"{count:.6g}"
+
+
 def parameters(count: float) -> str:
     """A parameter count as people say it: `6.74B`, `405B`, `1.24B`."""
     return si(count).replace("G", "B")

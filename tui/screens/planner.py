@@ -5,27 +5,19 @@ from collections.abc import Mapping
 from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Region
+from textual.timer import Timer
 
-from ...engine.planner.model import ModelShape
 from ..keymap import Keymap
 from ..moment import Moment
-from ..planner.answer import Answer, answer
-from ..planner.fields import SERVED
 from ..planner.form import Form
-from ..planner.opened import every_figure, path_to
-from ..planner.reading import Reading, read
-from ..planner.scenarios import SCENARIOS
-from ..planner.served import served_shape
-from ..planner.tree import Path, ancestors, branches
+from ..planner.search_client import SearchClient
+from ..planner.search_messages import Found, PointFound
+from ..planner.session import YOURS, Session
 from ..theme import look_of
-from ..views.line import EMPTY, centred, strong
+from ..views.line import EMPTY, Line, centred, line, strong
 from ..views.panel import Room
-from ..views.planner.bars import memory_view, step_view
-from ..views.planner.curves import CURVES, PLACES, curve_view
-from ..views.planner.decision import decision_view, guide_view
-from ..views.planner.formulas import detail_view, tree_view
+from ..views.planner.curves import CURVES, PLACES
 from ..views.planner.frame import footer_lines, hint_line, planner_header, views_line
-from ..views.planner.summary import summary_view
 from ..views.planner.words import derived_words
 from ..widgets.board import Board
 from ..widgets.curve_panel import CurvePanel
@@ -34,34 +26,38 @@ from ..widgets.form_panel import FormPanel
 from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
 from .plan import MIN_HEIGHT, MIN_WIDTH, fits
+from .planner_panels import ROW_VIEWS, Shown, row_view, show_curves
 from .planner_plan import pages, regions
 from .tab import TabScreen
 
-ROW_PANELS = ("summary", "memory", "step", "decision", "guide", "tree", "detail")
+SEARCH_AFTER_S = 0.15
+"""The search begins once no key has changed the plan for so long."""
+FIGURES = ("summary", "memory", "step")
+TABLES = ("strategies", "layouts", "front")
 
 
 class PlannerScreen(TabScreen):
-    """Holds the form and its answer, and draws the panels of the view that is chosen."""
+    """Turns keys into changes of the session, and draws the panels of the view that is chosen."""
 
     def __init__(self, keymap: Keymap) -> None:
         super().__init__(keymap, id="planner")
         self._keymap = keymap
-        self._form = Form.initial()
-        self._reading = Reading(None, {})
-        self._answer: Answer | None = None
-        self._served: ModelShape | None = None
+        self._session = Session()
+        self._search = SearchClient(self._take_finding, self._say)
+        self._search_soon: Timer | None = None
+        self._redraw_soon: Timer | None = None
         self._moment: Moment | None = None
         self._view = "overview"
         self._page = 0
         self._maximized: str | None = None
-        self._opened: frozenset[Path] = frozenset()
+        self._note = EMPTY
 
     def compose(self) -> ComposeResult:
         yield LinesView((EMPTY,), id="header")
         yield LinesView((EMPTY,), id="views")
         yield Board(
-            FormPanel(self._form, id="form"),
-            *(RowsPanel(id=name) for name in ROW_PANELS),
+            FormPanel(self._session.form, id="form"),
+            *(RowsPanel(id=name) for name in ROW_VIEWS),
             *(
                 CurvePanel(
                     PLACES,
@@ -85,11 +81,10 @@ class PlannerScreen(TabScreen):
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """The engine's state in the header; the panels change with the form alone."""
-        first = self._moment is None
-        self._moment = moment
-        self._take_in(moment)
-        if first:
-            self._ask()
+        first, self._moment = self._moment is None, moment
+        served = moment.frame is not None and self._session.take_in(moment.frame.model)
+        if first or served:
+            self._take_form(self._session.form)
         else:
             self._draw_frame()
 
@@ -100,9 +95,14 @@ class PlannerScreen(TabScreen):
             self._maximized = self.focused.id
         else:
             return False
-        self.query_one(Board).replan()
-        self.call_after_refresh(self._draw)
+        self._replan()
         return True
+
+    def on_mount(self) -> None:
+        self.query_one(FormPanel).focus()
+
+    async def on_unmount(self) -> None:
+        await self._search.close()
 
     def on_resize(self, event: events.Resize) -> None:
         width, height = event.size
@@ -112,137 +112,157 @@ class PlannerScreen(TabScreen):
         self.query_one("#too-small", LinesView).set_lines([*blank, centred(strong(text), width)])
         self.call_after_refresh(self._draw)
 
-    def on_mount(self) -> None:
-        self.query_one(FormPanel).focus()
-
-    # Questions and answers
-
-    def _take_in(self, moment: Moment) -> None:
-        """The model that is being served may be the one that is planned for."""
-        info = moment.frame.model if moment.frame is not None else None
-        if info is None or (self._served is not None and self._served.name == info.name):
-            return
-        self._served = served_shape(info)
-        if self._form.current["model"].strip().lower() == SERVED:
-            self._ask()
-
-    def _ask(self) -> None:
-        """Read the form and draw what comes of it; what it held before stays where it is wrong."""
-        reading = read(self._form.current, self._served, self._form.touched)
-        self._reading = reading
-        if reading.plan is not None:
-            self._answer = answer(reading.plan)
-        self._draw()
+    # The form, its answer, and the search behind it
 
     def on_form_panel_changed(self, message: FormPanel.Changed) -> None:
-        self._form = message.form
+        self._note = EMPTY
         if message.selection:
+            self._session.form = message.form
             self._draw_form()
             self._draw_frame()
         else:
-            self._ask()
+            self._take_form(message.form)
+
+    def _take_form(self, form: Form) -> None:
+        if self._session.take(form):
+            self._session.searched = None
+            if self._search_soon is not None:
+                self._search_soon.stop()
+            self._search_soon = self.set_timer(SEARCH_AFTER_S, self._begin_search)
+        self._draw()
+
+    def _begin_search(self) -> None:
+        ask = self._session.ask()
+        if ask is not None:
+            self.run_worker(self._search.ask(ask), group="search", exclusive=True)
+            self._draw_frame()
+
+    def _take_finding(self, finding: Found) -> None:
+        """Points of curves come by the dozen: they are drawn a few times a second."""
+        self._session.found(finding)
+        if not isinstance(finding, PointFound):
+            self._draw()
+        elif self._redraw_soon is None:
+            self._redraw_soon = self.set_timer(0.2, self._redraw_curves)
+
+    def _redraw_curves(self) -> None:
+        self._redraw_soon = None
+        self._draw_curves()
+        self._draw_frame()
+
+    def _say(self, text: str) -> None:
+        self._note = line(text)
+        self._draw_frame()
 
     # Keys
 
     def action_view(self, name: str) -> None:
         """Bring a view into sight; asked for again, its next page."""
-        board = self.query_one(Board)
         if name == self._view:
-            self._page = (self._page + 1) % pages(*board.size)
+            size = self.query_one(Board).size
+            self._page = (self._page + 1) % pages(name, size.width, size.height)
         else:
             self._view, self._page = name, 0
         self._maximized = None
-        board.replan()
-        if self.focused is not None and not self.focused.display:
-            self.query_one(FormPanel).focus()
-        self.call_after_refresh(self._draw)
+        self._replan()
 
     def action_scenario(self, name: str) -> None:
-        self._form = self._form.with_texts(SCENARIOS[name])
-        self._ask()
+        self._take_form(self._session.scenario(name))
+
+    def action_growing(self) -> None:
+        """Charts with the batch kept, or growing with the cluster."""
+        self._session.growing = not self._session.growing
+        self._take_form(self._session.form)
+
+    def action_use(self) -> None:
+        """Take over the layout of the chosen row, or the best one that was found."""
+        session, panel = self._session, self.focused
+        chosen = panel.target if isinstance(panel, RowsPanel) and panel.id in TABLES else None
+        result = session.best() if chosen is None else session.layout_of(chosen)
+        if result is None:
+            self._say("no layout to take over yet")
+        else:
+            self._take_form(session.using(result))
+            self._say(f"taken over: {result.layout.shorthand}")
 
     def on_rows_panel_opened(self, message: RowsPanel.Opened) -> None:
-        """A figure opens into its formula, a formula into its parts."""
-        if message.panel.id == "tree":
-            path = tuple(map(int, message.target.split(".")))
-            self._opened = self._opened ^ {path}
-            self._draw_formulas()
-        elif message.panel.id in ("summary", "memory", "step") and self._answer is not None:
-            trees = every_figure(self._answer)
-            path = path_to(trees, message.target)
-            self._opened = ancestors(path) | {path}
-            self.action_view("formulas")
-            rows = branches(trees, self._opened)
-            tree = self.query_one("#tree", RowsPanel)
-            tree.focus()
-            self._draw_formulas()
-            tree.point_at(next(i for i, row in enumerate(rows) if row.path == path))
-            self._draw_formulas()
+        """A figure opens into its formula, a layout into its figures, a formula into its parts."""
+        name, target = message.panel.id, message.target
+        if name == "tree":
+            self._session.toggle(target)
+            self._draw_rows("tree", "detail")
+        elif name in FIGURES:
+            self._open_formulas(YOURS, target)
+        elif name in TABLES:
+            self._open_formulas(target, None)
+
+    def _open_formulas(self, subject: str, figure: str | None) -> None:
+        row = self._session.open_figure(subject, figure)
+        tree = self.query_one("#tree", RowsPanel)
+        self._view, self._page, self._maximized = "formulas", 0, None
+        self._replan()
+        tree.focus()
+        tree.point_at(row)
 
     def on_rows_panel_moved(self, message: RowsPanel.Moved) -> None:
         if message.panel.id == "tree":
-            self._draw_formulas()
+            self._draw_rows("detail")
 
     def on_descendant_focus(self) -> None:
         self._draw_frame()
 
     # Drawing
 
+    def _replan(self) -> None:
+        self.query_one(Board).replan()
+        if self.focused is None or not self.focused.display:
+            first = next((panel for panel in self.query("#form, RowsPanel") if panel.display), None)
+            self.set_focus(first)
+        self.call_after_refresh(self._draw)
+
     def _draw(self) -> None:
         if self.has_class("-too-small") or not self.is_mounted:
             return
         self._draw_frame()
         self._draw_form()
-        shown = self._answer
-        if shown is None:
-            return
-        note = "as it was before" if self._reading.errors else ""
-        for name, view in (
-            ("summary", summary_view),
-            ("memory", memory_view),
-            ("step", step_view),
-            ("decision", decision_view),
-        ):
-            panel = self.query_one(f"#{name}", RowsPanel)
-            if panel.display:
-                panel.show(view(shown, self._room(panel), note))
-        guide = self.query_one("#guide", RowsPanel)
-        if guide.display:
-            guide.show(guide_view(self._room(guide)))
-        for chart in self.query(CurvePanel):
-            if chart.display and chart.id is not None:
-                chart.show(curve_view(chart.id, shown))
-        self._draw_formulas()
+        self._draw_rows(*ROW_VIEWS)
+        self._draw_curves()
 
-    def _draw_formulas(self) -> None:
-        tree, detail = self.query_one("#tree", RowsPanel), self.query_one("#detail", RowsPanel)
-        if self._answer is None or not tree.display:
+    def _draw_rows(self, *names: str) -> None:
+        session = self._session
+        if session.answer is None:
             return
-        rows = branches(every_figure(self._answer), self._opened)
-        tree.show(tree_view(rows, self._room(tree)))
-        chosen = next((row for row in rows if ".".join(map(str, row.path)) == tree.target), rows[0])
-        detail.show(detail_view(chosen.term, self._room(detail)))
+        for name in names:
+            panel = self.query_one(f"#{name}", RowsPanel)
+            if not panel.display or not panel.size.width:
+                continue
+            room = Room(panel.size.width, panel.size.height, look_of(self.app).glyphs)
+            tree = self.query_one("#tree", RowsPanel)
+            panel.show(row_view(name, Shown(session, session.answer, tree.target), room))
+
+    def _draw_curves(self) -> None:
+        charts = [chart for chart in self.query(CurvePanel) if chart.display]
+        show_curves(charts, self._session)
 
     def _draw_form(self) -> None:
-        plan = self._reading.plan
-        panel = self.query_one(FormPanel)
+        reading = self._session.reading
+        plan = reading.plan
         words = derived_words(plan, look_of(self.app).glyphs) if plan is not None else {}
-        panel.show(self._form, self._reading.errors, words)
+        self.query_one(FormPanel).show(self._session.form, reading.errors, words)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.has_class("-too-small"):
             return
+        session = self._session
         room = Room(self.size.width, 1, look_of(self.app).glyphs)
-        typing = self._form.editing is not None
+        typing = session.form.editing is not None
         in_form = isinstance(self.focused, FormPanel)
-        for name, shown in (
-            ("header", planner_header(self._moment, self._answer, room)),
+        errors = len(session.reading.errors)
+        lines: tuple[tuple[str, Line], ...] = (
+            ("header", planner_header(self._moment, session.answer, room)),
             ("views", views_line(self._view, self._keymap, room)),
-            ("event", hint_line(self._form, len(self._reading.errors), "", EMPTY, room)),
+            ("event", hint_line(session.form, errors, session.doing, self._note, room)),
             ("footer", footer_lines(self._keymap, room, typing=typing, form=in_form)),
-        ):
+        )
+        for name, shown in lines:
             self.query_one(f"#{name}", LinesView).set_lines((shown,))
-
-    def _room(self, panel: RowsPanel) -> Room:
-        width, height = panel.size
-        return Room(width, height, look_of(self.app).glyphs)

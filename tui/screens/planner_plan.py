@@ -1,7 +1,6 @@
 """Where the panels of the Planner tab lie, for any view and size of terminal: pure functions."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from textual.geometry import Region
 
@@ -11,23 +10,6 @@ FORM_NARROW, FORM_WIDE = 31, 38
 WIDE_FROM, VERY_WIDE_FROM = 110, 150
 TALL_FROM = 40
 """Rows of the board from which the overview shows the charts too."""
-
-
-@dataclass(frozen=True, slots=True)
-class ViewName:
-    """One view of the tab: its name, and the word that leads to it."""
-
-    name: str
-    title: str
-
-
-VIEWS: tuple[ViewName, ...] = (
-    ViewName("overview", "Overview"),
-    ViewName("scaling", "Scaling"),
-    ViewName("layouts", "Layouts"),
-    ViewName("formulas", "Formulas"),
-    ViewName("decision", "Decision"),
-)
 
 
 def form_width(width: int) -> int:
@@ -55,9 +37,16 @@ def regions(
     return {"form": Region(0, 0, left, height), **lay_out(right, page)}
 
 
-def pages(width: int, height: int) -> int:
-    """How many pages the charts take."""
-    return 1 if width - form_width(width) >= 76 or height >= 40 else 2
+def pages(view: str, width: int, height: int) -> int:
+    """How many pages a view takes."""
+    room = width - form_width(width)
+    if view == "scaling":
+        return 1 if room >= 76 or height >= 40 else 2
+    if view == "decision":
+        return 1 if room >= 70 else 2
+    if view == "layouts":
+        return 1 if room >= 100 or height >= 40 else 2
+    return 1
 
 
 def _overview(area: Region, page: int) -> dict[str, Region]:
@@ -94,8 +83,14 @@ def _scaling(area: Region, page: int) -> dict[str, Region]:
 
 
 def _layouts(area: Region, page: int) -> dict[str, Region]:
-    detail = min(12, area.height // 3)
-    return _rows(area, {"layouts": area.height - detail, "why": detail})
+    low = min(16, area.height * 2 // 5)
+    if area.width >= 100:
+        upper, lower = _split_rows(area, area.height - low)
+        return {"layouts": upper, **_columns(lower, ("why", "front"))}
+    if area.height >= 40:
+        return _rows(area, {"layouts": 14, "front": 14, "why": area.height - 28})
+    shown = "layouts" if page == 0 else "front"
+    return _rows(area, {shown: area.height - low, "why": low})
 
 
 def _formulas(area: Region, page: int) -> dict[str, Region]:

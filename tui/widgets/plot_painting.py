@@ -63,8 +63,11 @@ class Painter:
             else:
                 self._times(canvas, self.layout.time_row, cursor)
         if self.layout.legend_row is not None:
+            left = self.layout.left
             legend = self._legend(cursor, self.layout.width)
-            canvas.write_line(self.layout.left, self.layout.legend_row, legend)
+            if not legend.pieces:
+                left, legend = 0, self._legend(cursor, canvas.width)
+            canvas.write_line(left, self.layout.legend_row, legend)
 
     def _cursor_column(self) -> int | None:
         moment = self.view.cursor_s

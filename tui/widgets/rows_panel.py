@@ -1,5 +1,7 @@
 """A panel of rows to choose from, with a cursor while it has the focus; many rows scroll."""
 
+from itertools import chain
+
 from textual.app import ComposeResult
 from textual.message import Message
 
@@ -104,7 +106,7 @@ class RowsPanel(Panel, can_focus=True):
         rows = self._rows()
         onward = range(index, len(rows)) if direction > 0 else range(index, -1, -1)
         back = range(index, -1, -1) if direction > 0 else range(index, len(rows))
-        for place in (*onward, *back):
+        for place in chain(onward, back):
             if rows[place].target is not None:
                 return place
         return index
@@ -144,4 +146,5 @@ def _scrolled(top: int, cursor: int, rows: int, room: int) -> int:
     top = min(top, max(0, rows - room))
     if cursor < top:
         return cursor if cursor > 1 else 0
-    return max(top, cursor - room + 1)
+    lowest = cursor - room + 1
+    return top if top > lowest else lowest

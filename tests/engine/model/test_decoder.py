@@ -2,7 +2,6 @@
 
 import copy
 import random
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -10,16 +9,18 @@ import torch
 from checkpoints import LLAMA3_ROPE, VOCABULARY, TinyShape, peer_logits, write_checkpoint
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from paged_logits import assert_close, paged_logits, random_sequences, relative_error
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.torch_ops import TorchOps
+from prodtop.engine.model.weights import Projection
 from prodtop.engine.precision.levels import int4_group, unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
 from prodtop.engine.precision.quantize import quantize_int4, quantize_int8
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.batch import BatchBuilder
-from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
+from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.scheduler import Chunk
 from torch import Tensor
@@ -57,67 +58,6 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Model]:
         name: Model(tmp_path_factory.mktemp(name.replace(" ", "-")), shape)
         for name, shape in SHAPES.items()
     }
-
-
-def requests_over_shuffled_blocks(
-    sequences: Sequence[list[int]], rng: random.Random
-) -> tuple[list[Request], int]:
-    """A request a sequence, its KV blocks drawn at random, and how many blocks there are."""
-    needed = [-(-len(tokens) // BLOCK_TOKENS) for tokens in sequences]
-    total = sum(needed) + 2
-    free = rng.sample(range(total), total)
-    requests = []
-    for number, (tokens, blocks) in enumerate(zip(sequences, needed, strict=True)):
-        request = Request(number, tokens, 1, Sampling(), 0.0)
-        request.block_ids = [free.pop() for _ in range(blocks)]
-        requests.append(request)
-    return requests, total
-
-
-def paged_logits(
-    decoder: Decoder, sequences: Sequence[list[int]], rng: random.Random
-) -> list[Tensor]:
-    """Logits of every position, computed in steps that mix decode rows and chunks at random."""
-    config = decoder.config
-    requests, blocks = requests_over_shuffled_blocks(sequences, rng)
-    cache = KVCache(config, blocks, decoder.device, decoder.dtype)
-    builder = BatchBuilder(
-        config.heads // config.kv_heads, decoder.device, decoder.dtype, decoder.windows
-    )
-    done = [0] * len(requests)
-    parts: list[list[Tensor]] = [[] for _ in requests]
-    while unfinished := [r for r in requests if done[r.request_id] < r.num_tokens]:
-        # Some wait for a step, as under a token budget.
-        chosen = rng.sample(unfinished, rng.randint(1, len(unfinished)))
-        chunks = []
-        for request in chosen:
-            start = done[request.request_id]
-            left = request.num_tokens - start
-            chunks.append(Chunk(request, min(left, rng.choice((1, 1, 2, 5, 16, 33))), start))
-        batch = builder.build(chunks)
-        ops = TorchOps(batch.step, decoder.rope, decoder.local_rope)
-        hidden = decoder.forward(batch.step.tokens, ops, cache.layers)
-        logits = decoder.logits(hidden, ops).float().cpu()
-        first = 0
-        for chunk in batch.chunks:
-            parts[chunk.request.request_id].append(logits[first : first + chunk.num_tokens])
-            done[chunk.request.request_id] += chunk.num_tokens
-            first += chunk.num_tokens
-    return [torch.cat(rows) for rows in parts]
-
-
-def random_sequences(rng: random.Random) -> list[list[int]]:
-    lengths = [rng.choice((1, 2, 15, 16, 17, 31, 40, 70)) for _ in range(rng.randint(1, 5))]
-    return [[rng.randrange(VOCABULARY) for _ in range(length)] for length in lengths]
-
-
-def relative_error(ours: Tensor, exact: Tensor) -> float:
-    return float((ours - exact).norm() / exact.norm())
-
-
-def assert_close(ours: Tensor, theirs: Tensor, tolerance: float) -> None:
-    assert theirs.abs().max() > 0.5, "logits near zero would agree with anything"
-    torch.testing.assert_close(ours, theirs.float(), rtol=0, atol=tolerance)
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -209,6 +149,7 @@ def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
     config = load_config(model.folder / "config.json")
     master = load_weights(model.folder, config)
     for layer in master.layers:
+        assert isinstance(layer.down, Projection)
         layer.down.weight.mul_(1e6)
     decoder = Decoder(master, PrecisionName.FP16, CPU, config.context_tokens)
     request = Request(0, [1, 2, 3], 1, Sampling(), 0.0)

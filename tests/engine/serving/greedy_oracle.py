@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-from transformers import LlamaForCausalLM
+from transformers import AutoModelForCausalLM
 from transformers.generation.utils import GenerateDecoderOnlyOutput
 
 CLEAR_MARGIN = 1e-2
@@ -28,7 +28,7 @@ class GreedyOracle:
     """A checkpoint folder under transformers, in fp32."""
 
     def __init__(self, folder: Path) -> None:
-        self._model = LlamaForCausalLM.from_pretrained(folder, dtype=torch.float32)
+        self._model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
 
     @property
     def vocabulary(self) -> int:

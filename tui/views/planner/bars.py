@@ -27,7 +27,7 @@ def memory_view(shown: Answer, room: Room, note: str = "") -> RowsView:
         ("activations", memory.activations, "activations"),
         ("logits", memory.logits, "logits"),
         ("fragments", memory.reserve, "fragments"),
-        ("context, NCCL", memory.context, "context and communicators"),
+        ("context", memory.context, "context and communicators"),
     )
     _, ink, _ = verdict(memory.total / limit, room.glyphs)
     label = LABEL if room.width >= WIDE else NARROW_LABEL

@@ -1,16 +1,19 @@
 """Curves against the number of GPUs: memory, throughput, communication, scaling efficiency.
 
-The plan's own layout is drawn with the batch kept and with the batch growing with the cluster.
+The form's own layout is drawn with as many replicas as fill the cluster, and each strategy at its
+best on every cluster, as the search finds it.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ....engine.planner.estimate import Estimate
+from ....engine.planner.strategies import STRATEGIES
 from ...formatting import FRACTION, MISSING, NUMBER, Unit, si
+from ...look import Ink
 from ...planner.answer import LADDER, Answer, Point
-from ...planner.opened import scaling_base
+from ...planner.search_state import Searched
 from ...planner.units import GIB, gib
 from ...widgets.chart_view import Mark, Place, Series, Stroke, Threshold
 from ..curves import CurvesView
@@ -19,6 +22,8 @@ from .common import panel_title
 
 PLACES = tuple(Place(math.log2(gpus), str(gpus)) for gpus in LADDER)
 LAST = PLACES[-1].at
+STROKES = (Stroke.DOTTED, Stroke.DASHED, Stroke.LINE, Stroke.DASHED, Stroke.DOTTED)
+"""Of the strategies, so that curves that lie on one another can be told apart."""
 
 
 def _gib_text(value: float | None) -> str:
@@ -32,13 +37,13 @@ def _speed_text(value: float | None) -> str:
 GIB_UNIT = Unit(_gib_text, lambda value: f"{value:.3g}")
 SPEED_UNIT = Unit(_speed_text, NUMBER.axis)
 
-Value = Callable[[Estimate, Estimate], float]
-"""A figure of an estimate; the second one is that of the smallest cluster."""
+Value = Callable[[Estimate, float], float]
+"""A figure of an estimate; the second argument is the speed per GPU to compare with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """One chart: its name, the figure it draws, how it is written, and the ends of its axis."""
+    """One chart: its name, the figure it draws, how it is written, and its axis."""
 
     title: str
     value: Value
@@ -52,39 +57,59 @@ CURVES: dict[str, Curve] = {
     "curve-speed": Curve("Throughput", lambda e, _: e.tokens_s, SPEED_UNIT, logarithmic=True),
     "curve-comm": Curve("Communication", lambda e, _: e.communication_share, FRACTION),
     "curve-scaling": Curve(
-        "Scaling efficiency", lambda e, base: e.tokens_s_gpu / base.tokens_s_gpu, FRACTION, top=1.0
+        "Scaling efficiency", lambda e, base: e.tokens_s_gpu / base, FRACTION, top=1.2
     ),
 }
 
 
-def curve_view(name: str, shown: Answer, note: str = "") -> CurvesView:
-    """One of the four charts."""
+def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: bool) -> CurvesView:
+    """One of the four charts. `growing`: the batch grows with the cluster, else it is kept."""
     curve, plan = CURVES[name], shown.plan
+    gpus = plan.cluster.gpus
     thresholds: tuple[Threshold, ...] = ()
     if name == "curve-memory":
-        thresholds = (Threshold(plan.limit_bytes / GIB, "limit"),)
-    base = scaling_base(shown.fixed) or shown.estimate
-    now = curve.value(shown.estimate, base)
-    at = math.log2(plan.cluster.gpus)
-    marks = (Mark(at, f"{plan.cluster.gpus}"),) if at <= LAST else ()
+        thresholds = (Threshold(plan.limit_bytes / GIB, f"limit {gib(plan.limit_bytes)}"),)
+    if name == "curve-scaling":
+        thresholds = (Threshold(1.0, "linear", Ink.FAINT),)
+    own = shown.growing if growing else shown.fixed
+    found = searched.points if searched is not None else {}
+    base = _base([own, *found.values()]) or shown.estimate.tokens_s_gpu
+    at = math.log2(gpus)
+    series = [_series("yours", own, curve.value, base, Stroke.LINE, 0)]
+    for place, (key, strategy) in enumerate(STRATEGIES.items(), start=1):
+        if points := found.get(key):
+            stroke = STROKES[place - 1]
+            series.append(_series(strategy.name, points, curve.value, base, stroke, place))
+    now = curve.unit.text(curve.value(shown.estimate, base))
+    batch = f"batch {plan.batch / gpus:g} a GPU" if growing else f"batch {plan.batch}"
     return CurvesView(
-        panel_title(curve.title, note),
-        (
-            _series("batch kept", shown.fixed, curve.value, Stroke.LINE),
-            _series("batch grows", shown.growing, curve.value, Stroke.DOTTED),
-        ),
+        line(panel_title(curve.title), muted(f"  {batch}")),
+        series,
         LAST,
-        line(muted(f"{plan.cluster.gpus} GPUs "), strong(curve.unit.text(now))),
+        line(muted(f"{gpus} GPUs "), strong(now)),
         thresholds,
-        marks,
+        (Mark(at, f"{gpus}"),) if at <= LAST else (),
     )
 
 
-def _series(name: str, points: tuple[Point, ...], value: Value, stroke: Stroke) -> Series:
-    base = scaling_base(points)
+def _base(curves: Iterable[Sequence[Point]]) -> float | None:
+    """Speed per GPU on the smallest cluster that runs any of the layouts: what scaling is measured
+    against."""
+    known = [
+        (point.gpus, -point.estimate.tokens_s_gpu)
+        for points in curves
+        for point in points
+        if point.estimate is not None
+    ]
+    return -min(known)[1] if known else None
+
+
+def _series(
+    name: str, points: Sequence[Point], value: Value, base: float, stroke: Stroke, ink: int
+) -> Series:
     known = [
         (math.log2(point.gpus), value(point.estimate, base))
         for point in points
-        if point.estimate is not None and base is not None
+        if point.estimate is not None
     ]
-    return Series(name, [at for at, _ in known], [figure for _, figure in known], stroke)
+    return Series(name, [at for at, _ in known], [figure for _, figure in known], stroke, ink=ink)

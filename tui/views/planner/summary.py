@@ -5,7 +5,7 @@ from ...formatting import MISSING, percent, si
 from ...look import Ink
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP, scaling_base
-from ...planner.units import energy, gib, long_time, money, parameters, seconds
+from ...planner.units import amount, energy, gib, long_time, money, seconds
 from ..line import Line, Piece, facts, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView
@@ -70,7 +70,7 @@ def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
             [line(f"{room.glyphs.times}{si(result.amdahl_speedup)}", muted(" at the most"))],
         ),
         (
-            f"train on {si(plan.tokens).replace('G', 'B')}",
+            f"train on {amount(plan.tokens)}",
             "training time",
             [
                 line(strong(long_time(result.training_s(plan.tokens)))),
@@ -99,12 +99,8 @@ def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
         )
         for name, target, parts in entries
     )
-    model = plan.model
-    figures = line(
-        strong(parameters(model.parameters)),
-        muted(" parameters"),
-    )
-    return RowsView(panel_title("Plan", note), figures, rows=rows)
+    figures = line(strong(result.layout.shorthand))
+    return RowsView(panel_title("Your layout", note), figures, rows=rows)
 
 
 def _base_text(base: object) -> str:

@@ -1,0 +1,97 @@
+"""The screen's end of the search process: asks, and hands on what is found as it comes."""
+
+import asyncio
+import contextlib
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import Callable
+
+import msgspec
+
+from ...engine.supervisor import module_command
+from .search_messages import ENCODER, FOUND_DECODER, Ask, Found
+
+PATIENCE_S = 0.7
+"""A process that is in the middle of a long search is ended when it does not turn to a new
+question within this time."""
+LINE_LIMIT = 1 << 20
+
+
+class SearchClient:
+    """One process, started with the first question and ended with `close`.
+
+    `on_found` is called for every finding of the newest question, in the event loop; `on_failed`
+    with a line where the process ends by itself.
+    """
+
+    def __init__(self, on_found: Callable[[Found], None], on_failed: Callable[[str], None]) -> None:
+        self._on_found = on_found
+        self._on_failed = on_failed
+        self._process: Process | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._asked = 0
+        self._answered = 0
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest question."""
+        return self._asked
+
+    async def ask(self, ask: Ask) -> None:
+        """Ask; the answer to an older question is dropped."""
+        self._asked = ask.number
+        busy = self._process is not None and self._process.returncode is None
+        if not busy:
+            await self._start()
+        self._send(ask)
+        if busy:
+            await asyncio.sleep(PATIENCE_S)
+            if self._asked == ask.number and self._answered != ask.number:
+                self._end()
+                await self._start()
+                self._send(ask)
+
+    async def close(self) -> None:
+        """End the process, and wait until it is gone."""
+        self._asked += 1
+        process = self._process
+        self._end()
+        if process is not None:
+            await process.wait()
+
+    async def _start(self) -> None:
+        self._process = await asyncio.create_subprocess_exec(
+            *module_command(f"{__package__}.searcher"),
+            stdin=PIPE,
+            stdout=PIPE,
+            stderr=DEVNULL,
+            limit=LINE_LIMIT,
+        )
+        self._reading = asyncio.create_task(self._read(self._process))
+
+    def _send(self, ask: Ask) -> None:
+        if self._process is not None and self._process.stdin is not None:
+            # A process that has just ended is noticed by its reader.
+            with contextlib.suppress(ConnectionError, RuntimeError):
+                self._process.stdin.write(ENCODER.encode(ask) + b"\n")
+
+    def _end(self) -> None:
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._process is not None and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+        self._process = None
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None
+        while line := await process.stdout.readline():
+            try:
+                found = FOUND_DECODER.decode(line)
+            except msgspec.DecodeError:
+                break
+            if found.number == self._asked:
+                self._answered = found.number
+                self._on_found(found)
+        if self._process is process:
+            self._process = None
+            self._on_failed("the search ended by itself: change a field to start it again")

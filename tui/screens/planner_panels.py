@@ -1,0 +1,95 @@
+"""Which view each panel of the Planner tab draws."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from ..planner.answer import Answer
+from ..planner.session import Session
+from ..views.panel import Room
+from ..views.planner.bars import memory_view, step_view
+from ..views.planner.curves import curve_view
+from ..views.planner.decision import decision_view, guide_view
+from ..views.planner.formulas import detail_view, tree_view
+from ..views.planner.layouts import front_view, splits_view, strategies_view
+from ..views.planner.summary import summary_view
+from ..views.planner.why import why_view
+from ..views.rows import RowsView
+from ..widgets.curve_panel import CurvePanel
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a panel draws from. `chosen` is the term under the tree's cursor."""
+
+    session: Session
+    answer: Answer
+    chosen: str | None
+
+    @property
+    def note(self) -> str:
+        """Said where the figures are those of an earlier plan."""
+        return "as it was before" if self.session.reading.errors else ""
+
+
+def _strategies(shown: Shown, room: Room) -> RowsView:
+    return strategies_view(shown.answer, shown.session.searched, room, shown.note)
+
+
+def _layouts(shown: Shown, room: Room) -> RowsView:
+    searched = shown.session.searched
+    layouts = searched.layouts if searched is not None else None
+    return splits_view(shown.answer, layouts, room, shown.session.doing)
+
+
+def _front(shown: Shown, room: Room) -> RowsView:
+    searched = shown.session.searched
+    return front_view(shown.answer, searched.layouts if searched is not None else None, room)
+
+
+def _why(shown: Shown, room: Room) -> RowsView:
+    searched = shown.session.searched
+    return why_view(searched.layouts if searched is not None else None, room)
+
+
+def _tree(shown: Shown, room: Room) -> RowsView:
+    session = shown.session
+    return tree_view(session.branches(), room, session.subject_words)
+
+
+def _detail(shown: Shown, room: Room) -> RowsView:
+    rows = shown.session.branches()
+    at = shown.chosen
+    chosen = next((row for row in rows if ".".join(map(str, row.path)) == at), rows[0])
+    return detail_view(chosen.term, room)
+
+
+ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
+    "summary": lambda shown, room: summary_view(shown.answer, room, shown.note),
+    "memory": lambda shown, room: memory_view(shown.answer, room, shown.note),
+    "step": lambda shown, room: step_view(shown.answer, room, shown.note),
+    "strategies": _strategies,
+    "layouts": _layouts,
+    "front": _front,
+    "why": _why,
+    "decision": lambda shown, room: decision_view(shown.answer, room, shown.note),
+    "guide": lambda _, room: guide_view(room),
+    "tree": _tree,
+    "detail": _detail,
+}
+"""By panel, in the order in which the tab key goes through them."""
+
+
+def row_view(name: str, shown: Shown, room: Room) -> RowsView:
+    """What a panel of rows says."""
+    return ROW_VIEWS[name](shown, room)
+
+
+def show_curves(charts: Iterable[CurvePanel], session: Session) -> None:
+    """Draw the charts that are in sight."""
+    if session.answer is None:
+        return
+    for chart in charts:
+        if chart.id is not None:
+            chart.show(
+                curve_view(chart.id, session.answer, session.searched, growing=session.growing)
+            )

@@ -1,0 +1,167 @@
+"""Tables of layouts: the five strategies at their best, the fastest splits, the front."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ....engine.planner.estimate import Estimate
+from ....engine.planner.strategies import STRATEGIES
+from ...formatting import MISSING, percent, si
+from ...look import Ink
+from ...planner.answer import Answer
+from ...planner.search_state import Layouts, Searched
+from ...planner.units import gib, seconds
+from ..line import Line, Piece, clipped, faint, line, muted, strong
+from ..panel import Room
+from ..rows import Row, RowsView
+from ..table import Column, table
+from .common import panel_title, verdict
+
+YOURS = "yours"
+WAITING = Piece("searching", Ink.FAINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One row of a table: its name, its estimate, what opens it, and why it cannot be used."""
+
+    name: Line
+    result: Estimate | None
+    target: str | None
+    reason: str | None = None
+    waiting: bool = False
+
+
+def strategies_view(
+    shown: Answer, searched: Searched | None, room: Room, note: str = ""
+) -> RowsView:
+    """Each of the five strategies at its best, beside the form's own layout."""
+    found = searched.strategies if searched is not None else {}
+    entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
+    for key, strategy in STRATEGIES.items():
+        candidate = found.get(key)
+        result = candidate.estimate if candidate is not None else None
+        entries.append(
+            Entry(
+                line(strong(strategy.name)),
+                result,
+                f"strategy:{key}" if result is not None else None,
+                candidate.reason if candidate is not None else None,
+                candidate is None,
+            )
+        )
+    best_s = min(
+        (
+            each.estimate.step_s
+            for each in found.values()
+            if each.estimate is not None and each.reason is None
+        ),
+        default=None,
+    )
+    head, rows = _rows("strategy", entries, shown.plan.limit_bytes, best_s, room)
+    return RowsView(panel_title("Strategies", note), line(muted("each at its best")), (head,), rows)
+
+
+def splits_view(shown: Answer, layouts: Layouts | None, room: Room, doing: str) -> RowsView:
+    """The fastest layout of each split, best first."""
+    entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
+    best_s = None
+    if layouts is not None:
+        best_s = layouts.splits[0].step_s if layouts.splits else None
+        entries += [
+            Entry(line(f"{index + 1}"), result, f"split:{index}")
+            for index, result in enumerate(layouts.splits)
+        ]
+    head, rows = _rows("", entries, shown.plan.limit_bytes, best_s, room)
+    title = panel_title("Best layouts")
+    if layouts is None:
+        return RowsView(title, line(Piece(doing or "searching", Ink.MARK)), (head,), rows)
+    counts = f"{layouts.fitting} of {layouts.considered} fit"
+    foot: tuple[Line, ...] = ()
+    if layouts.reason is not None:
+        foot = (clipped(line(" ", Piece(layouts.reason, Ink.BAD)), room.width, room.glyphs),)
+    return RowsView(title, line(muted(counts)), (head,), rows, foot)
+
+
+def front_view(shown: Answer, layouts: Layouts | None, room: Room) -> RowsView:
+    """The layouts that none beats in both memory and time, leanest first."""
+    title = panel_title("Memory against time")
+    if layouts is None:
+        return RowsView(title)
+    entries = [
+        Entry(line(f"{index + 1}"), result, f"front:{index}")
+        for index, result in enumerate(layouts.front)
+    ]
+    if layouts.faster is not None:
+        entries.append(Entry(line(muted("more")), layouts.faster, "faster"))
+    best_s = layouts.front[-1].step_s if layouts.front else None
+    head, rows = _rows("", entries, shown.plan.limit_bytes, best_s, room)
+    return RowsView(title, line(muted("leanest first")), (head,), rows)
+
+
+def _rows(
+    name: str, entries: Sequence[Entry], limit: float, best_s: float | None, room: Room
+) -> tuple[Line, tuple[Row, ...]]:
+    """Rows that line up; where a layout cannot be used its reason stands in the figures' place."""
+
+    def column(title: str, cells: list[Line | Piece | str], rank: int) -> Column:
+        return Column(title, cells, rank=rank)
+
+    shown = [entry.result for entry in entries]
+    columns = [
+        Column(name, [entry.name for entry in entries], right=False),
+        Column("layout", [_layout(entry) for entry in entries], right=False, rank=7),
+        column("GiB", [_memory(each, limit, room) for each in shown], 0),
+        column("step", [_cell(each, lambda e: seconds(e.step_s)) for each in shown], 0),
+        column("vs best", [_versus(each, best_s, limit) for each in shown], 3),
+        column("tok/s", [_cell(each, lambda e: si(e.tokens_s)) for each in shown], 1),
+        column("MFU", [_cell(each, lambda e: percent(e.mfu())) for each in shown], 2),
+        column(
+            "comm", [_cell(each, lambda e: percent(e.communication_share)) for each in shown], 4
+        ),
+        column(
+            "bubble",
+            [_cell(each, lambda e: percent(e.time.bubble_s / e.step_s)) for each in shown],
+            8,
+        ),
+        column("tok/s/GPU", [_cell(each, lambda e: si(e.tokens_s_gpu)) for each in shown], 9),
+    ]
+    head, lines = table(columns, room.width - 1)
+    return line(" ", head), tuple(
+        Row(_line(one, entry, room), entry.target)
+        for one, entry in zip(lines, entries, strict=True)
+    )
+
+
+def _line(cells: Line, entry: Entry, room: Room) -> Line:
+    if entry.waiting:
+        return line(" ", entry.name, "  ", WAITING)
+    if entry.result is None and entry.reason:
+        return clipped(
+            line(" ", entry.name, "  ", Piece(entry.reason, Ink.WARN)), room.width, room.glyphs
+        )
+    return line(" ", cells)
+
+
+def _layout(entry: Entry) -> Line:
+    return line(faint(MISSING)) if entry.result is None else line(entry.result.layout.shorthand)
+
+
+def _cell(result: Estimate | None, text: Callable[[Estimate], str]) -> Line:
+    return line(faint(MISSING)) if result is None else line(text(result))
+
+
+def _memory(result: Estimate | None, limit: float, room: Room) -> Line:
+    if result is None:
+        return line(faint(MISSING))
+    _, ink, sign = verdict(result.memory.total / limit, room.glyphs)
+    return line(gib(result.memory.total), Piece(f" {sign}", ink))
+
+
+def _versus(result: Estimate | None, best_s: float | None, limit: float) -> Line:
+    """How much longer than the fastest that fits."""
+    if result is None or best_s is None:
+        return line(faint(MISSING))
+    if result.memory.total > limit:
+        return line(Piece("too big", Ink.BAD))
+    share = result.step_s / best_s - 1
+    return line(Piece("best", Ink.OK)) if abs(share) < 5e-4 else line(f"{share * 100:+.0f} %")

@@ -1,0 +1,84 @@
+"""Why the fastest layout wins, and what would make the runner-up win."""
+
+from ....engine.planner.turns import Turn
+from ....engine.planner.verdict import Difference, Verdict
+from ...formatting import si
+from ...look import Ink
+from ...planner.search_state import Layouts
+from ...planner.units import gib, seconds
+from ..line import Line, Piece, line, muted, strong, wrapped
+from ..panel import Room
+from ..rows import Row, RowsView
+from .common import panel_title
+
+MOST_PARTS = 4
+
+
+def why_view(layouts: Layouts | None, room: Room) -> RowsView:
+    """The winner against the runner-up: the parts that differ most, and the turning points."""
+    title = panel_title("Why the winner wins")
+    found = layouts.verdict if layouts is not None else None
+    if found is None:
+        reason = layouts.reason if layouts is not None else None
+        words = reason or ("nothing to compare with" if layouts is not None else "searching")
+        rows = [Row(line(" ", muted(row))) for row in wrapped(words, room.width - 2)]
+        return RowsView(title, rows=tuple(rows))
+    lines = [
+        *_against(found, room),
+        *(_part(each, f"{seconds(abs(each.difference))}") for each in found.time[:MOST_PARTS]),
+        *(_part(each, f"{gib(abs(each.difference))} GiB") for each in found.memory[:2]),
+        *_turns(found, room),
+    ]
+    return RowsView(title, rows=tuple(Row(one) for one in lines))
+
+
+def _against(found: Verdict, room: Room) -> list[Line]:
+    winner, other = found.winner, found.runner_up
+    saved = other.step_s - winner.step_s
+    share = saved / other.step_s
+    first = line(
+        " ",
+        strong(winner.layout.shorthand),
+        muted(" takes "),
+        strong(seconds(winner.step_s)),
+        muted(f", {share * 100:.1f} % less than"),
+    )
+    second = line(
+        " ", other.layout.shorthand, muted(" with "), seconds(other.step_s), muted(" a step:")
+    )
+    both = line(first, " ", second)
+    return [both] if both.width <= room.width else [first, second]
+
+
+def _part(each: Difference, text: str) -> Line:
+    """One part: `− 120 ms data-parallel communication`, from the winner's side."""
+    better = each.difference > 0
+    sign, ink = ("less", Ink.OK) if better else ("more", Ink.WARN)
+    return line("   ", Piece(f"{text:>9} {sign} ", ink), muted(each.name))
+
+
+def _turns(found: Verdict, room: Room) -> list[Line]:
+    if not found.turns:
+        return [line(muted(" no memory limit, bandwidth or batch nearby would turn it"))]
+    lines = [line(muted(" the runner-up wins with"))]
+    lines += [
+        line("   ", Piece(row, Ink.TEXT))
+        for turn in found.turns
+        for row in wrapped(turn_text(turn), room.width - 4)
+    ]
+    return lines
+
+
+def turn_text(turn: Turn) -> str:
+    """Where the verdict turns: `a network of 12.5 GB/s a GPU (now 50.0): 3.20 s`."""
+    step = seconds(turn.runner_up_s)
+    match turn.knob:
+        case "memory":
+            return f"less than {gib(turn.value)} GiB a GPU (now {gib(turn.now)}): {step} a step"
+        case "batch":
+            return f"a batch of {turn.value:.0f} (now {turn.now:.0f}): {step} a step"
+        case "network":
+            name = "a network"
+        case "link":
+            name = "links in the node"
+    return f"{name} of {si(turn.value / 1e9)} GB/s a GPU (now {si(turn.now / 1e9)}): {step} a step"
