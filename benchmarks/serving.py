@@ -4,8 +4,8 @@
         [--loads 1,64,256,mixed] [--json FILE] [--update docs/performance.md]
 
 Random weights in the shape of a preset. Loads are those of the peers' script, prompt for prompt:
-requests of 128 tokens in and 256 out, all at once; `mixed` is 256 requests of 100 to 1,024 tokens in
-and out, drawn evenly. Sampled at temperature 0.6, no stop. One request alone is the best of three.
+requests of 128 tokens in and 256 out, all at once; `mixed` is 256 requests of 100 to 1,024 tokens
+in and out, drawn evenly. Sampled at temperature 0.6, no stop. One request alone is the best of three.
 
 A sample of greedy outputs is checked against plain PyTorch: the reference computes each of their
 positions anew, and no chosen token may score noticeably below the reference's best.

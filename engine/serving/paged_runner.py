@@ -1,4 +1,4 @@
-"""Runs steps on CUDA, one ahead of the host: graphs for decode steps, single launches for others."""
+"""Runs steps on CUDA, one ahead of the host: graphs for decode steps, launches for the others."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -124,7 +124,7 @@ def _shift_right(words: Tensor, bits: int) -> Tensor:
 
 
 def noise_keys(seeds: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The keys of the noise of tokens, from each request's seed and the token's place in its output.
+    """The keys of the noise of tokens, from each request's seed and the token's place in it.
 
     uint64 `[tokens]`: the bits of `SamplingBatch.keys`.
     """
