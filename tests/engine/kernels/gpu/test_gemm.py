@@ -5,6 +5,7 @@ import torch
 from prodtop.engine.kernels.gpu.gemm import gemm_dense, gemm_int4, gemm_int8
 from prodtop.engine.kernels.gpu.gemm_plan import GemmPlan
 from prodtop.engine.kernels.gpu.workspace import workspace
+from prodtop.engine.precision.chunks import int4_layer, int8_layer
 from prodtop.engine.precision.planes import pack_int8_planes, padded_inputs
 from prodtop.engine.precision.quantize import pack_int4
 from torch import Tensor
@@ -72,6 +73,25 @@ def test_int4_multiplies_what_it_was_rounded_to(
     y = gemm_int4(x, pack_int4(q), grid, group, plan=plan(splits, inputs))
     assert y.shape == (rows, features)
     assert relative_error(y, x.double() @ weight.double().T) < 0.005
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("features", "inputs"), [(6144, 4096), (4096, 14336), (1024, 3072)])
+@pytest.mark.parametrize("rows", [17, 32, 64, 100, 256, 700])
+def test_the_shapes_that_are_served_with_the_plans_they_are_served_with(
+    rows: int, features: int, inputs: int
+) -> None:
+    weight = random(features, inputs, seed=1) * inputs**-0.5
+    x, residual = random(rows, inputs, seed=2), random(rows, features, seed=3)
+    int8 = int8_layer(weight, None, DTYPE)
+    int4 = int4_layer(weight, 64, None, DTYPE)
+    for y, layer in (
+        (gemm_int8(x, int8.words, int8.scale, None, residual), int8),
+        (gemm_int4(x, int4.packed, int4.scales_and_zeros, 64, None, residual), int4),
+    ):
+        exact = layer(x.to(DTYPE)).double() + residual.double()
+        assert relative_error(y, exact) < 0.006
+    assert not workspace(x.device).arrivals.any()
 
 
 def test_a_residual_may_be_written_over() -> None:
