@@ -125,3 +125,15 @@ def check_model(model: str) -> str:
     if not model.strip():
         raise BadInputError("--model is empty: give a checkpoint folder, a hub id or a preset name")
     return str(path) if looks_like_path else model
+
+
+def refuse_options_before(context: typer.Context) -> None:
+    """`prodtop --model M bench` would leave M unused: say where it belongs."""
+    for name in context.params:
+        source = context.get_parameter_source(name)
+        if source is not None and source.name == "COMMANDLINE" and name != "debug":
+            option = "--" + name.replace("_", "-")
+            raise BadInputError(
+                f"{option} stands before '{context.invoked_subcommand}', where it has no effect:"
+                f" write it after"
+            )

@@ -30,6 +30,7 @@ from .arguments import (
     parse_precision,
     parse_range,
     parse_strategy,
+    refuse_options_before,
 )
 
 
@@ -86,7 +87,7 @@ def live(
     Without a command the live monitor opens. What is not given here is taken from the config file.
     """
     if context.invoked_subcommand is not None:
-        _refuse_options_of_the_monitor(context)
+        refuse_options_before(context)
         return
     if users is not None and rate is not None:
         raise BadInputError("--users and --rate exclude each other: give one of them")
@@ -150,15 +151,3 @@ def _token_range(option: str, field: str, text: str | None) -> dict[str, int]:
         return {}
     low, high = parse_range(option, text)
     return {f"{field}_min": low, f"{field}_max": high}
-
-
-def _refuse_options_of_the_monitor(context: typer.Context) -> None:
-    """`prodtop --model M bench` would leave M unused: say where it belongs."""
-    for name in context.params:
-        source = context.get_parameter_source(name)
-        if source is not None and source.name == "COMMANDLINE" and name != "debug":
-            option = "--" + name.replace("_", "-")
-            raise BadInputError(
-                f"{option} stands before '{context.invoked_subcommand}', where it has no effect:"
-                f" write it after"
-            )

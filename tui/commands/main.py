@@ -12,6 +12,7 @@ from ...engine.text import clean
 from .bench import bench
 from .doctor import doctor
 from .live import live
+from .plan import plan
 from .snapshot import snapshots
 
 app = typer.Typer(
@@ -24,6 +25,7 @@ app = typer.Typer(
 app.callback(invoke_without_command=True)(live)
 app.command()(bench)
 app.command()(doctor)
+app.add_typer(plan)
 app.add_typer(snapshots)
 
 

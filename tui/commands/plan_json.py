@@ -1,0 +1,138 @@
+"""What `prodtop plan --json` prints: one object, in SI units and bytes."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+
+import msgspec
+
+from ...engine.planner.estimate import Estimate
+from ...engine.planner.search import Limiting, SearchResult
+from ...engine.planner.strategies import StrategyResult
+from ...engine.planner.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
+from .plan_answer import Answer
+from .plan_question import Question
+
+SCHEMA_VERSION = 1
+
+Object = dict[str, object]
+
+
+def as_object(found: Answer) -> Object:
+    """The whole answer."""
+    result, question = found.result, found.question
+
+    def layouts(estimates: Iterable[Estimate]) -> list[Object]:
+        return [layout_object(one, question) for one in estimates]
+
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "question": _question(question),
+        "limit_bytes": result.limit_bytes,
+        "considered": result.considered,
+        "fitting": result.fitting,
+        "limiting": _limiting(result.limiting),
+        "best": layouts(result.best),
+        "splits": layouts(result.splits),
+        "front": layouts(result.front),
+        "leanest": _maybe(result.leanest, question),
+        "more_memory": _maybe(found.more_memory, question),
+        "more_gpus": None if found.more_gpus is None else _larger(found.more_gpus, question),
+        "strategies": [_strategy(one, question) for one in found.strategies],
+        "verdict": None if found.verdict is None else _verdict(found.verdict),
+    }
+
+
+def layout_object(one: Estimate, question: Question) -> Object:
+    """A layout and all that is estimated of it."""
+    return {
+        "shorthand": one.layout.shorthand,
+        "layout": msgspec.to_builtins(one.layout),
+        "step_s": one.step_s,
+        "tokens_s": one.tokens_s,
+        "tokens_s_gpu": one.tokens_s_gpu,
+        "samples_s": one.samples_s,
+        "mfu": one.mfu(),
+        "mfu_causal": one.mfu(causal=True),
+        "hfu": one.hfu,
+        "communication_share": one.communication_share,
+        "bubble_share": one.time.bubble_share,
+        "amdahl_speedup": one.amdahl_speedup,
+        "time_s": {**_parts(one.time, STEP_PARTS), "total_s": one.step_s},
+        "memory_bytes": {**_parts(one.memory, MEMORY_PARTS), "total": one.memory.total},
+        "training": _training(one, question),
+    }
+
+
+def _parts(record: object, names: Mapping[str, str]) -> Object:
+    return {name: getattr(record, name) for name in names}
+
+
+def _training(one: Estimate, question: Question) -> Object | None:
+    tokens, price = question.tokens, question.price
+    if tokens is None:
+        return None
+    seconds = one.training_s(tokens)
+    return {
+        "tokens": tokens,
+        "seconds": seconds,
+        "gpu_hours": seconds / 3600 * one.layout.world,
+        "energy_j": one.training_energy_j(tokens),
+        "cost": None if price is None else one.training_cost(tokens, price),
+    }
+
+
+def _question(question: Question) -> Object:
+    setting, constraints = question.setting, question.constraints
+    cluster, model = setting.cluster, setting.model
+    return {
+        "model": {
+            **asdict(model),
+            "parameters": model.parameters,
+            "active_parameters": model.active_parameters,
+        },
+        "gpu": cluster.gpu.key,
+        "gpus": cluster.gpus,
+        "node_gpus": cluster.node_gpus,
+        "network_bytes_s": cluster.gpu.network_bytes_s,
+        "sequence": setting.sequence,
+        "framework": setting.software.name,
+        "constants": question.origin,
+        "constraints": msgspec.to_builtins(constraints),
+    }
+
+
+def _maybe(one: Estimate | None, question: Question) -> Object | None:
+    return None if one is None else layout_object(one, question)
+
+
+def _larger(result: SearchResult, question: Question) -> Object:
+    gpus = result.setting.cluster.gpus
+    return {"gpus": gpus, "best": _maybe(result.winner, question)}
+
+
+def _limiting(limiting: Limiting | None) -> Object | None:
+    return None if limiting is None else {"field": limiting.field, "reason": limiting.reason}
+
+
+def _strategy(one: StrategyResult, question: Question) -> Object:
+    return {
+        "key": one.strategy.key,
+        "best": _maybe(one.best, question),
+        "leanest": _maybe(one.leanest, question),
+        "limiting": _limiting(one.limiting),
+    }
+
+
+def _verdict(verdict: Verdict) -> Object:
+    return {
+        "winner": verdict.winner.layout.shorthand,
+        "runner_up": verdict.runner_up.layout.shorthand,
+        "difference_s": verdict.runner_up.step_s - verdict.winner.step_s,
+        "time": [_difference(one) for one in verdict.time],
+        "memory": [_difference(one) for one in verdict.memory],
+        "turns": [msgspec.to_builtins(turn) for turn in verdict.turns],
+    }
+
+
+def _difference(one: Difference) -> Object:
+    return {**msgspec.to_builtins(one), "difference": one.difference}

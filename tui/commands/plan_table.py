@@ -1,0 +1,201 @@
+"""The tables that `prodtop plan` prints."""
+
+import sys
+from collections.abc import Iterable, Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from ...engine.planner.estimate import Estimate
+from ...engine.planner.memory import GIB
+from ...engine.planner.verdict import MEMORY_PARTS, STEP_PARTS
+from ...engine.text import clean
+from ..formatting import percent, si
+from ..planner.units import gib, parameters, seconds
+from .plan_answer import Answer
+from .plan_why import why
+
+PIPED_WIDTH = 120
+"""Columns where there is no terminal to ask: nothing is cut off."""
+BAR_CELLS = 12
+SIDE_BY_SIDE_WIDTH = 116
+FULLEST = 0.95
+"""Share of the limit from which memory is shown as tight."""
+
+
+def print_answer(found: Answer) -> None:
+    """Print the answer to stdout."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
+    console.print(_heading(found))
+    if found.result.limiting is not None:
+        console.print(Text(f"nothing fits: {found.result.limiting.reason}", style="bold red"))
+    for part in _parts(found, console):
+        console.print(part)
+
+
+def _parts(found: Answer, console: Console) -> Iterable[RenderableType]:
+    result = found.result
+    if result.splits:
+        one_split = len(result.splits) == 1
+        shown = result.best if one_split else result.splits
+        title = "Fastest layouts" if one_split else "Fastest layouts, one of each split"
+        yield _layouts(title, shown, result.limit_bytes)
+    if found.shown is not None:
+        yield from _breakdown(found.shown, result.limit_bytes, console.width)
+    yield _strategies(found)
+    if len(result.front) > 1:
+        yield _front(result.front)
+    yield from why(found)
+
+
+def _heading(found: Answer) -> Text:
+    question, result = found.question, found.result
+    setting, constraints = question.setting, question.constraints
+    model, cluster = setting.model, setting.cluster
+    size = parameters(model.parameters)
+    if model.active_parameters < model.parameters:
+        size += f", {parameters(model.active_parameters)} active"
+    heads = f"{model.heads} heads over {model.kv_heads}"
+    shape = f"{model.layers} layers, hidden {model.hidden:,}, MLP {model.ffn:,}, {heads}"
+    gpus = "GPU" if cluster.gpus == 1 else "GPUs"
+    tokens = constraints.batch * setting.sequence
+    batch = f"{constraints.batch:,} sequences of {setting.sequence:,} tokens a step"
+    text = Text()
+    text.append(clean(model.name), style="bold")
+    text.append(f"  {size} parameters: {shape}, vocabulary {model.vocabulary:,}\n")
+    text.append(clean(f"{cluster.gpus:,} × {cluster.gpu.name}"), style="bold")
+    text.append(f"  {cluster.nodes:,} × {min(cluster.gpus, cluster.node_gpus)} {gpus}, ")
+    text.append(f"{gib(result.limit_bytes)} GiB each at most; {constraints.precision}, ")
+    text.append(f"{constraints.optimizer}, {setting.software.name}\n")
+    text.append(f"{batch} ({si(tokens)})\n")
+    text.append(
+        f"{result.considered:,} legal layouts, {result.fitting:,} fit; every figure is an estimate"
+        f" from {question.origin}\n",
+        style="dim",
+    )
+    return text
+
+
+def _layouts(title: str, shown: Sequence[Estimate], limit: float) -> Table:
+    table = _table(title)
+    table.add_column("", justify="right", style="dim")
+    table.add_column("layout")
+    for name in ("GiB", "step", "tok/s", "tok/s/GPU", "MFU", "comm", "bubble"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for place, one in enumerate(shown, 1):
+        table.add_row(
+            str(place),
+            one.layout.shorthand,
+            _memory(one, limit),
+            seconds(one.step_s),
+            si(one.tokens_s),
+            si(one.tokens_s_gpu),
+            percent(one.mfu()),
+            percent(one.communication_share),
+            percent(one.time.bubble_share),
+            style="bold" if place == 1 else "",
+        )
+    return table
+
+
+def _memory(one: Estimate, limit: float) -> Text:
+    share = one.memory.total / limit
+    return Text(
+        gib(one.memory.total), style="red" if share > 1 else "yellow" if share > FULLEST else ""
+    )
+
+
+def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableType]:
+    """Memory and time part by part, side by side where there is room."""
+    memory = [(name, getattr(one.memory, part)) for part, name in MEMORY_PARTS.items()]
+    step = [(name, getattr(one.time, part)) for part, name in STEP_PARTS.items()]
+    left = _bars(f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan")
+    left.add_row("of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), "")
+    right = _bars("Its step", step, one.step_s, "ms", "green")
+    if width < SIDE_BY_SIDE_WIDTH:
+        return (left, right)
+    both = Table.grid(padding=(0, 4))
+    both.add_row(left, right)
+    return (both,)
+
+
+def _bars(
+    title: str, parts: Sequence[tuple[str, float]], whole: float, unit: str, colour: str
+) -> Table:
+    table = _table(title)
+    table.add_column("part")
+    table.add_column(unit, justify="right", no_wrap=True)
+    table.add_column("", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    scale = 1 / GIB if unit == "GiB" else 1e3
+    for name, value in parts:
+        if not value:
+            continue
+        bar = Text(_bar(value / whole), style=colour)
+        table.add_row(name, f"{value * scale:,.1f}", percent(value / whole), bar)
+    table.add_row(Text("total", style="bold"), Text(f"{whole * scale:,.1f}", style="bold"), "", "")
+    return table
+
+
+def _bar(share: float) -> str:
+    """A bar of `BAR_CELLS` cells at most, in eighths."""
+    eighths = round(share * BAR_CELLS * 8)
+    full, part = divmod(eighths, 8)
+    return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
+
+
+def _strategies(found: Answer) -> Table:
+    table = _table("The textbook strategies, each at its best")
+    table.add_column("strategy")
+    table.add_column("layout")
+    for name in ("GiB", "step", "MFU", "comm", "bubble"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("good for")
+    for each in found.strategies:
+        one = each.best or each.leanest
+        name, good_for = each.strategy.name, each.strategy.good_for
+        if one is None:
+            reason = clean(each.limiting.reason) if each.limiting else ""
+            table.add_row(name, Text(reason, style="dim"), *[""] * 5, good_for)
+            continue
+        table.add_row(
+            name,
+            one.layout.shorthand,
+            _memory(one, found.result.limit_bytes),
+            seconds(one.step_s),
+            percent(one.mfu()),
+            percent(one.communication_share),
+            percent(one.time.bubble_share),
+            good_for,
+            style="" if each.best else "dim",
+        )
+    return table
+
+
+FRONT_ROWS = 8
+
+
+def _front(front: Sequence[Estimate]) -> Table:
+    """The Pareto front, thinned out evenly where it is long."""
+    count = min(FRONT_ROWS, len(front))
+    places = [round(place * (len(front) - 1) / (count - 1)) for place in range(count)]
+    table = _table(f"Memory against time: a front of {len(front)}")
+    table.add_column("GiB", justify="right", no_wrap=True)
+    table.add_column("step", justify="right", no_wrap=True)
+    table.add_column("layout")
+    for place in places:
+        one = front[place]
+        table.add_row(gib(one.memory.total), seconds(one.step_s), one.layout.shorthand)
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        pad_edge=False,
+    )

@@ -1,0 +1,103 @@
+"""In words and numbers: why the winner wins, what would turn it, and what training comes to."""
+
+from collections.abc import Iterable, Iterator
+
+from rich.text import Text
+
+from ...engine.planner.memory import GIB
+from ...engine.planner.turns import Turn
+from ...engine.planner.verdict import Difference, Verdict
+from ..formatting import percent
+from ..planner.units import energy, gib, long_time, money, seconds
+from .plan_answer import Answer
+
+MOST_PARTS = 3
+"""Parts that are named for and against the winner."""
+SMALLEST_PART = 0.05
+"""Parts below this share of the largest difference are not named."""
+NEVER = "at no bandwidth or batch within a factor of 64 of these, nor with less memory"
+
+
+def why(found: Answer) -> Iterator[Text]:
+    """Lines below the tables."""
+    if found.verdict is not None:
+        yield _verdict(found.verdict)
+    more, winner = found.more_memory, found.result.winner
+    if more is not None:
+        line = f"With {gib(more.memory.total)} GiB a GPU: {more.layout.shorthand}"
+        gain = "" if winner is None else f", {percent(1 - more.step_s / winner.step_s)} less time"
+        yield Text(f"{line}, {seconds(more.step_s)} a step{gain}.")
+    if found.more_gpus is not None and found.more_gpus.winner is not None:
+        first = found.more_gpus.winner
+        gpus = f"With {found.more_gpus.setting.cluster.gpus:,} GPUs it fits"
+        yield Text(f"{gpus}: {first.layout.shorthand}, {seconds(first.step_s)} a step.")
+    if found.question.tokens is not None and found.shown is not None:
+        yield _training(found)
+
+
+def _verdict(verdict: Verdict) -> Text:
+    winner, other = verdict.winner, verdict.runner_up
+    slower_s = other.step_s - winner.step_s
+    text = Text()
+    text.append("Why: ", style="bold")
+    text.append(winner.layout.shorthand, style="bold")
+    text.append(f" takes {seconds(slower_s)} ({percent(slower_s / winner.step_s)}) less than ")
+    text.append(f"{other.layout.shorthand}: ")
+    text.append(_parts(verdict.time, ahead=True) or "no part speaks for it alone")
+    against = _parts(verdict.time, ahead=False)
+    if against:
+        text.append(f"; against it: {against}")
+    text.append(".\n")
+    text.append("The runner-up would win ")
+    turns = "; ".join(_turn(turn) for turn in verdict.turns)
+    text.append(
+        turns or "at no bandwidth or batch within a factor of 64 of these, nor with less memory"
+    )
+    text.append(".")
+    return text
+
+
+def _parts(parts: Iterable[Difference], *, ahead: bool) -> str:
+    """The largest parts that speak for the winner (`ahead`) or against it."""
+    ordered = list(parts)
+    least = SMALLEST_PART * abs(ordered[0].difference) if ordered else 0.0
+    named = [
+        f"{part.name} {_signed(-part.difference)}"
+        for part in ordered
+        if (part.difference > 0) is ahead and abs(part.difference) >= least
+    ]
+    return ", ".join(named[:MOST_PARTS])
+
+
+def _signed(value_s: float) -> str:
+    return f"{'−' if value_s < 0 else '+'}{seconds(abs(value_s))}"
+
+
+def _turn(turn: Turn) -> str:
+    match turn.knob:
+        case "memory":
+            return f"below a limit of {turn.value / GIB:.1f} GiB, where the winner does not fit"
+        case "batch":
+            side = "or fewer" if turn.value < turn.now else "or more"
+            return f"with a batch of {turn.value:,.0f} {side} (now {turn.now:,.0f})"
+        case "network" | "link":
+            name = "a network" if turn.knob == "network" else "links in the node"
+            side = "below" if turn.value < turn.now else "above"
+            return f"with {name} {side} {turn.value / 1e9:,.1f} GB/s (now {turn.now / 1e9:,.1f})"
+
+
+def _training(found: Answer) -> Text:
+    question, one = found.question, found.shown
+    assert question.tokens is not None
+    assert one is not None
+    run_s = one.training_s(question.tokens)
+    hours = run_s / 3600 * one.layout.world
+    power = energy(one.training_energy_j(question.tokens))
+    text = Text()
+    text.append(f"Training on {question.tokens:.3g} tokens: ", style="bold")
+    text.append(f"{long_time(run_s)}, {hours:,.0f} GPU-hours, {power}")
+    if question.price is not None:
+        cost = one.training_cost(question.tokens, question.price)
+        text.append(f", {money(cost)} at {question.price:g} a GPU-hour")
+    text.append(". Restarts and evaluation come on top.")
+    return text
