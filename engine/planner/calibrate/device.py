@@ -20,7 +20,7 @@ from .sweep import COPY_BYTES, CPU_COPY_BYTES, CPU_SHAPES, SHAPES
 
 WARM_S = 3.0
 """How long a GPU multiplies before it is measured."""
-REPEATS = 7
+REPEATS = 5
 """Times that each measurement is taken; their median counts."""
 BURST_S = 0.02
 """About how long one of them lasts."""

@@ -24,7 +24,7 @@ from .samples import (
 )
 from .sweep import CPU_PAYLOAD_BYTES, PAYLOAD_BYTES
 
-REPEATS = 7
+REPEATS = 5
 """Times that each measurement is taken; their median counts."""
 BURST_S = 0.01
 """About how long one of them lasts."""
