@@ -22,7 +22,7 @@ class Int4Projection:
     """`W = (q − zero) · scale` for each group of `group` inputs.
 
     `q` is uint8 `[out, in/2]`, two values 0 … 15 a byte, the even input in the high nibble; `scale`
-    fp32 and `zero` uint8 (0 … 16) are `[out, in/group]`.
+    fp32 and `zero` uint8 (0 … 15) are `[out, in/group]`.
     """
 
     q: Tensor
@@ -80,8 +80,11 @@ def unpack_gptq_weight(qweight: Tensor) -> Tensor:
 
 
 def unpack_gptq_zeros(qzeros: Tensor, offset: int) -> Tensor:
-    """`[groups, out/8]` int32 to zero points uint8 `[out, groups]`, `offset` added to each."""
-    return (_nibbles(qzeros).flatten(1) + offset).t()
+    """`[groups, out/8]` int32 to zero points uint8 `[out, groups]`, `offset` added to each.
+
+    In four bits: a zero point of 0 less 1 was stored as 15.
+    """
+    return ((_nibbles(qzeros).flatten(1) + offset) & 15).t()
 
 
 def unpack_awq(packed: Tensor) -> Tensor:
