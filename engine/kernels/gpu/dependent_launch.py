@@ -1,0 +1,24 @@
+"""Programmatic dependent launch: a kernel's programs start while the kernel before still drains.
+
+On Hopper a kernel launched with `launch_pdl=True` may be scheduled once every program of the kernel
+before has called `gdc_launch_dependents` or left; `gdc_wait` then holds it until that kernel has
+finished and what it wrote can be seen (PTX ISA, `griddepcontrol`). Every program of every kernel
+here waits before it lets the next one start, so whatever was written two kernels ago is there
+without waiting.
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def wait_for_previous(PDL: tl.constexpr):
+    """Wait for the kernel before, then let the one after take its place on the device."""
+    if PDL:
+        tl.extra.cuda.gdc_wait()
+        tl.extra.cuda.gdc_launch_dependents()
+
+
+def launch_options(pdl: bool) -> dict[str, bool]:
+    """The keyword arguments of a kernel launch that ask for it; none where `pdl` is false."""
+    return {"launch_pdl": True} if pdl else {}

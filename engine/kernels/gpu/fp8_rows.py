@@ -1,0 +1,25 @@
+"""fp8 (e4m3) with one scale a row: what the row-wise fp8 matrix product reads."""
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+LARGEST_E4M3 = 448.0
+
+
+@triton.jit
+def quantize_row(x):
+    """e4m3 of a whole row `x` (fp32, padded with zeros), and the scale that restores it."""
+    scale = tl.maximum(tl.max(tl.abs(x), axis=0) / 448.0, 1e-12)
+    # Rounding may carry the quotient past the largest number, which converts to NaN.
+    q = tl.minimum(tl.maximum(tl.div_rn(x, scale), -448.0), 448.0)
+    return q.to(tl.float8e4nv), scale
+
+
+def empty_fp8_rows(rows: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Buffers for e4m3 `[rows, width]` and fp32 scales `[rows, 1]`."""
+    return (
+        torch.empty((rows, width), dtype=torch.float8_e4m3fn, device=device),
+        torch.empty((rows, 1), dtype=torch.float32, device=device),
+    )

@@ -1,0 +1,165 @@
+"""The next token of each row, chosen on the device.
+
+Adds Gumbel noise to the scaled logits and takes the largest (the Gumbel-max trick; Gumbel 1954), as
+`serving/sampler.py` does, with the same noise. A row is split over programs, each of which offers
+its best as one integer, score before token, so that an atomic maximum settles the row.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .dependent_launch import launch_options, wait_for_previous
+from .noise import gumbel_noise
+from .order import ordered_bits
+from .thresholds import find_thresholds, image_bits
+
+_NO_OFFER = -(1 << 63)
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerSettings:
+    """The settings of the rows of a batch, each `[rows]` on the device.
+
+    fp32 `temperature` (0: the largest logit), fp32 `top_p` (1: all), int32 `top_k` (0: all), and
+    int64 `keys` of the noise.
+    """
+
+    temperature: Tensor
+    top_p: Tensor
+    top_k: Tensor
+    keys: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerScratch:
+    """Memory between programs, each `[rows]`; a launch leaves `offers` and `arrived` as found."""
+
+    offers: Tensor
+    arrived: Tensor
+    thresholds: Tensor
+
+    @classmethod
+    def of(cls, rows: int, device: torch.device) -> "SamplerScratch":
+        return cls(
+            offers=torch.full((rows,), _NO_OFFER, dtype=torch.int64, device=device),
+            arrived=torch.zeros(rows, dtype=torch.int32, device=device),
+            thresholds=torch.empty(rows, dtype=torch.int32, device=device),
+        )
+
+
+@triton.jit
+def _sample_kernel(
+    logits_ptr,
+    temperature_ptr,
+    keys_ptr,
+    thresholds_ptr,
+    offers_ptr,
+    arrived_ptr,
+    tokens_ptr,
+    stride,
+    vocabulary,
+    chunk,
+    FILTERED: tl.constexpr,
+    QUICK: tl.constexpr,
+    BITS: tl.constexpr,
+    BLOCK: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    row = tl.program_id(0)
+    first = tl.program_id(1) * chunk
+    end = tl.minimum(first + chunk, vocabulary)
+    temperature = tl.load(temperature_ptr + row)
+    key = tl.load(keys_ptr + row)
+    wait_for_previous(PDL)
+    least = 0
+    if FILTERED:
+        least = tl.load(thresholds_ptr + row)
+    drawn = temperature > 0.0
+    inverse_temperature = 1.0 / tl.where(drawn, temperature, 1.0)
+    row_ptr = logits_ptr + row.to(tl.int64) * stride
+    best = tl.full((BLOCK,), float("-inf"), tl.float32)
+    choice = tl.zeros((BLOCK,), tl.int32)
+    for start in range(first, end, BLOCK):
+        token = start + tl.arange(0, BLOCK)
+        score = tl.load(row_ptr + token, mask=token < end, other=float("-inf")).to(tl.float32)
+        if drawn:
+            kept = token < end
+            if FILTERED:
+                kept = kept & ((ordered_bits(score) >> (32 - BITS)) >= least)
+            score = score * inverse_temperature + gumbel_noise(key, token, QUICK)
+            score = tl.where(kept, score, float("-inf"))
+        better = score > best
+        choice = tl.where(better, token, choice)
+        best = tl.where(better, score, best)
+    # Of equal scores the first token wins: the lower the token, the larger the integer.
+    offer = (ordered_bits(best).to(tl.int64) << 32) | (0x7FFFFFFF - choice).to(tl.int64)
+    tl.atomic_max(offers_ptr + row, tl.max(offer, axis=0), sem="relaxed")
+    before = tl.atomic_add(arrived_ptr + row, 1, sem="acq_rel")
+    if before == tl.num_programs(1) - 1:
+        winner = tl.atomic_xchg(offers_ptr + row, -(1 << 63), sem="relaxed")
+        tl.store(arrived_ptr + row, 0)
+        token = 0x7FFFFFFF - (winner & 0x7FFFFFFF)
+        tl.store(tokens_ptr + row, token.to(tokens_ptr.dtype.element_ty))
+
+
+def sample_tokens(
+    logits: Tensor,
+    settings: SamplerSettings,
+    scratch: SamplerScratch,
+    out: Tensor,
+    *,
+    filtered: bool,
+    splits: int | None = None,
+    quick: bool | None = None,
+    pdl: bool = False,
+) -> Tensor:
+    """Write the next token of each row of `logits [rows, vocabulary]` to `out [rows]`, any integer.
+
+    `filtered` says that some row may have a top-k or top-p: without it they are not looked at.
+    `quick` takes the device's own logarithm for the noise (left out: on a GPU). Rows may be
+    strided. Nothing waits for the device. Returns `out`.
+    """
+    rows, vocabulary = logits.shape
+    if filtered:
+        find_thresholds(
+            logits,
+            settings.temperature,
+            settings.top_p,
+            settings.top_k,
+            scratch.thresholds,
+            pdl=pdl,
+        )
+    block = min(1024, triton.next_power_of_2(vocabulary))
+    if splits is None:
+        splits = sample_splits(rows, vocabulary, block)
+    chunk = triton.cdiv(triton.cdiv(vocabulary, splits), block) * block
+    _sample_kernel[(rows, triton.cdiv(vocabulary, chunk))](
+        logits,
+        settings.temperature,
+        settings.keys,
+        scratch.thresholds,
+        scratch.offers,
+        scratch.arrived,
+        out,
+        logits.stride(0),
+        vocabulary,
+        chunk,
+        FILTERED=filtered,
+        QUICK=logits.is_cuda if quick is None else quick,
+        BITS=image_bits(logits.dtype),
+        BLOCK=block,
+        PDL=pdl,
+        num_warps=4,
+        **launch_options(pdl),
+    )
+    return out
+
+
+def sample_splits(rows: int, vocabulary: int, block: int) -> int:
+    """Programs a row: in all a dozen for each multiprocessor of a large GPU."""
+    wanted = triton.cdiv(132 * 12, rows)
+    return int(max(1, min(wanted, triton.cdiv(vocabulary, block))))
