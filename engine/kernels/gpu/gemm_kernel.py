@@ -76,22 +76,15 @@ def gemm_kernel(
     first_block = split * blocks_per_split
     last_block = tl.minimum(first_block + blocks_per_split, blocks)
 
-    if FORMAT == "int4":
-        PLANE: tl.constexpr = BLOCK_K // 4
-        WORDS: tl.constexpr = BLOCK_K // 4
-        weight_stride = WORDS  # block-major: the rows of a block lie together
-        block_stride = features.to(tl.int64) * WORDS
-    elif FORMAT == "int8":
-        PLANE: tl.constexpr = BLOCK_K // 2
-        WORDS: tl.constexpr = BLOCK_K // 2
-        weight_stride = blocks * WORDS
-        block_stride = WORDS
+    PLANES: tl.constexpr = 4 if FORMAT == "int4" else (2 if FORMAT == "int8" else 1)
+    PLANE: tl.constexpr = BLOCK_K // PLANES  # as many words as a plane has inputs
+    if FORMAT == "int4":  # block-major: the rows of a block lie together
+        weight_stride = PLANE
+        block_stride = features.to(tl.int64) * PLANE
     else:
-        PLANE: tl.constexpr = BLOCK_K
-        WORDS: tl.constexpr = BLOCK_K
-        weight_stride = inputs
-        block_stride = WORDS
-    word_offsets = feature_read[:, None].to(tl.int64) * weight_stride + tl.arange(0, WORDS)[None, :]
+        weight_stride = blocks * PLANE if FORMAT == "int8" else inputs
+        block_stride = PLANE
+    word_offsets = feature_read[:, None].to(tl.int64) * weight_stride + tl.arange(0, PLANE)[None, :]
     x_offsets = row_read[None, :] * x_stride + tl.arange(0, PLANE)[:, None]
     dtype = x.dtype.element_ty
 
@@ -128,7 +121,7 @@ def gemm_kernel(
             if EVEN:
                 values = tl.load(weight + word_offsets + block * block_stride)
             else:
-                inside = first + tl.arange(0, WORDS)[None, :] < inputs
+                inside = first + tl.arange(0, PLANE)[None, :] < inputs
                 values = tl.load(
                     weight + word_offsets + block * block_stride, mask=inside, other=0.0
                 )

@@ -30,7 +30,7 @@ class GemmPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Tile:
+class Tile:
     block_n: int
     block_m: int
     stages: int
@@ -38,30 +38,30 @@ class _Tile:
     programs_per_processor: int
 
 
-_TILES: dict[WeightFormat, dict[int, _Tile]] = {
+_TILES: dict[WeightFormat, dict[int, Tile]] = {
     "int8": {
-        32: _Tile(128, 32, 4, 4, 2),
-        64: _Tile(128, 64, 3, 4, 2),
-        128: _Tile(128, 128, 3, 8, 1),
-        256: _Tile(128, 256, 2, 8, 1),
+        32: Tile(128, 32, 4, 4, 2),
+        64: Tile(128, 64, 3, 4, 2),
+        128: Tile(128, 128, 3, 8, 1),
+        256: Tile(128, 256, 2, 8, 1),
     },
     "int4": {
-        32: _Tile(128, 32, 5, 4, 2),
-        64: _Tile(128, 64, 4, 4, 2),
-        128: _Tile(128, 128, 4, 8, 1),
-        256: _Tile(128, 256, 2, 8, 1),
+        32: Tile(128, 32, 5, 4, 2),
+        64: Tile(128, 64, 4, 4, 2),
+        128: Tile(128, 128, 4, 8, 1),
+        256: Tile(128, 256, 2, 8, 1),
     },
     "fp8": {
-        32: _Tile(128, 32, 4, 4, 2),
-        64: _Tile(128, 64, 4, 4, 2),
-        128: _Tile(128, 128, 4, 8, 1),
-        256: _Tile(128, 256, 3, 8, 1),
+        32: Tile(128, 32, 4, 4, 2),
+        64: Tile(128, 64, 4, 4, 2),
+        128: Tile(128, 128, 4, 8, 1),
+        256: Tile(128, 256, 3, 8, 1),
     },
     "bf16": {
-        32: _Tile(128, 32, 3, 4, 2),
-        64: _Tile(128, 64, 3, 4, 1),
-        128: _Tile(128, 128, 3, 8, 1),
-        256: _Tile(128, 256, 2, 8, 1),
+        32: Tile(128, 32, 3, 4, 2),
+        64: Tile(128, 64, 3, 4, 1),
+        128: Tile(128, 128, 3, 8, 1),
+        256: Tile(128, 256, 2, 8, 1),
     },
 }
 """The tile for up to so many rows; beyond the last, several row tiles of the last kind."""
@@ -74,7 +74,7 @@ def plan_gemm(weight_format: WeightFormat, rows: int, features: int, inputs: int
     return split_inputs(tile, rows, features, inputs)
 
 
-def split_inputs(tile: _Tile, rows: int, features: int, inputs: int) -> GemmPlan:
+def split_inputs(tile: Tile, rows: int, features: int, inputs: int) -> GemmPlan:
     """Split the inputs until every processor has its programs, each with at least two blocks."""
     blocks = _ceil(inputs, BLOCK_K)
     count = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n)
