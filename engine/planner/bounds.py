@@ -74,6 +74,7 @@ class SplitBounds:
     shapes: list[SizedShape]
     shardings: list[SizedSharding]
     leanest: tuple[float, Sharding, Shape]
+    chunks: int
     floors: dict[Recompute, Floor] = field(default_factory=dict)
 
     @property
@@ -82,8 +83,12 @@ class SplitBounds:
         return min((self.of(each.shape) for each in self.shapes), default=float("inf"))
 
     def of(self, shape: Shape) -> float:
-        """No layout of `shape` takes less."""
+        """No layout of `shape` takes less, if no smaller micro-batch was tightened with."""
         return self.floors[shape.recompute].of(shape)
+
+    def tighten(self, layout: Layout, time: StepTime) -> None:
+        """Bound what has the recomputation of `layout` and no larger micro-batches by its time."""
+        self.floors[layout.recompute] = floor_of(layout, time, self.chunks)
 
 
 def bound_splits(
@@ -119,6 +124,7 @@ def _bound(
         shapes=fits,
         shardings=kept,
         leanest=(states[0] + least.memory_bytes, kept[0].sharding, least.shape),
+        chunks=min((each.shape.vp for each in fits), default=1),
     )
     if fits:
         found.floors = _floors(setting, constraints, found)
@@ -171,28 +177,36 @@ def _floors(
     """Bounds from the largest micro-batch that fits.
 
     A larger micro-batch takes less time per sequence: products fill their waves, and latencies,
-    launches and weights' bytes come once for more of them. So all micro-batches together take no
-    less than with the largest. The bubble is one micro-batch's time on each stage that waits, and
-    no sequence takes less than with the largest. Context traffic is left out: how much of it hides
-    behind attention may shrink as well as grow. States' traffic and the optimizer come on top.
+    launches and weights' bytes come once for more of them. Context traffic counts as far as it is
+    longer than the attention it hides behind, and the longer of the two shrinks as well. So all
+    micro-batches together take no less than with the largest. The bubble is one micro-batch's time
+    on each stage that waits, and no sequence takes less than with the largest. States' traffic and
+    the optimizer come on top.
     """
     largest = max(each.shape.micro_batch for each in bounds.shapes)
-    chunks = min(each.shape.vp for each in bounds.shapes)
+    chunks = bounds.chunks
     split, share = bounds.split, constraints.batch // bounds.split.dp
     floors = {}
     for recompute in {each.shape.recompute for each in bounds.shapes}:
         shape = Shape(largest, max(1, share // largest), chunks, recompute)
         layout = build(setting, constraints, split, bounds.shardings[0].sharding, shape)
         time = step_time(setting, layout)
-        stretch = stretched(time)
-        running = time.compute_s + time.tensor_s + time.expert_s + time.pipeline_s
-        bubble = 0.0
-        if split.cp == 1 and layout.schedule == "sequential":
-            running += time.bubble_s
-        elif split.cp == 1:
-            bubble = time.bubble_s * chunks / largest
-        floors[recompute] = Floor(running * stretch, bubble * stretch, time.overhead_s)
+        floors[recompute] = floor_of(layout, time, chunks)
     return floors
+
+
+def floor_of(layout: Layout, time: StepTime, chunks: int) -> Floor:
+    """The bound that `layout` gives for micro-batches no larger than its own, see `_floors`.
+
+    Sends between stages grow with the chunks of each; `chunks` is the smallest number of them.
+    """
+    stretch = stretched(time)
+    spared = time.pipeline_s * (1 - chunks / layout.vp)
+    running = time.compute_s + time.communication_s - time.data_s - time.contention_s - spared
+    if layout.schedule == "sequential":
+        return Floor((running + time.bubble_s) * stretch, 0.0, time.overhead_s)
+    waits = time.bubble_s * layout.vp - (layout.pp - 1) * spared / layout.micro_batches
+    return Floor(running * stretch, waits / layout.micro_batch * stretch, time.overhead_s)
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,8 @@ def _search_split(
     split, count = bounds.split, 0
     room = limit * (1 + ROUNDING)
     states: dict[Sharding, StatesFloor] = {}
-    for sized in sorted(bounds.shapes, key=lambda each: bounds.of(each.shape)):
+    # From the largest micro-batch down: each that is worked out bounds the smaller ones.
+    for sized in sorted(bounds.shapes, key=lambda each: -each.shape.micro_batch):
         shape, least_s = sized.shape, bounds.of(sized.shape)
         for kept in bounds.shardings:
             used = sized.memory_bytes + kept.memory_bytes
@@ -129,6 +130,7 @@ def _search_split(
                 states[kept.sharding] = states_floor(setting, layout, time)
             # The shape's own time without its states bounds what other shardings of it take.
             least_s = max(least_s, without_states(time))
+            bounds.tighten(layout, time)
             if not found.cannot_win(split, used, time.total_s):
                 taken = memory(setting, layout)
                 if taken.total <= limit:

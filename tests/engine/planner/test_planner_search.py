@@ -71,8 +71,8 @@ def questions(draw: st.DrawFn) -> tuple[Setting, Constraints]:
         draw(st.sampled_from([1, 2, 4, 6, 8, 12, 16])),
         model,
         draw(st.sampled_from(["h100-sxm", "l40s"])),
-        draw(st.sampled_from([256, 4096, 24_576])),
-        draw(st.sampled_from(["megatron-core", "torch", "megatron-2021"])),
+        draw(st.sampled_from([16, 256, 4096, 24_576])),
+        draw(st.sampled_from(["megatron-core", "torch", "megatron-2021", "deepspeed-2021"])),
     )
     return where, Constraints(
         batch=draw(st.sampled_from([1, 6, 16, 24, 64])),
@@ -80,7 +80,8 @@ def questions(draw: st.DrawFn) -> tuple[Setting, Constraints]:
         zero=draw(st.sampled_from([None, None, 0, 1, 3])),
         recompute=draw(st.sampled_from([None, None, "full"])),
         schedule=draw(st.sampled_from([None, None, "gpipe", "sequential"])),
-        offload=draw(st.sampled_from(["none", "none", "optimizer"])),
+        offload=draw(st.sampled_from(["none", "none", "optimizer", "all"])),
+        precision=draw(st.sampled_from(["bf16", "fp8"])),
         keep=draw(st.sampled_from([1, 4])),
     )
 
