@@ -71,7 +71,7 @@ class ProdtopApp(App[None]):
         self._book.register(self)
         self.theme = self._book.get(theme or self.monitor.config.theme or fitting).name
         for tab in TABS:
-            self.add_mode(tab.name, partial(tab.make, keymap))
+            self.add_mode(tab.name, partial(tab.make, keymap, self.monitor.config))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
 

@@ -55,13 +55,13 @@ def decide(shown: Answer) -> Decision:
             return Decision((fits, one), "One GPU", "nothing to split")
         if batch.yes:
             return Decision(
-                (fits, one, batch), "Data", "each GPU holds the model; the batch is split"
+                (fits, one, batch), "Data", "every GPU holds the model, the batch is split"
             )
         return Decision(
             (fits, one, batch), "Data + tensor", "too few sequences to give every GPU its own"
         )
     shared, large = _shared(states, where.gpus, room), _large(model)
-    path = (fits, shared, large, batch)
+    path: tuple[Step, ...] = (fits, shared, large, batch)
     if shared.yes and batch.yes and not large.yes:
         return Decision(path, "Data, ZeRO-3", "replicas share the states, the batch is split")
     link = _link(where.gpu.link_bytes_s, where.node_gpus)

@@ -8,6 +8,7 @@ from ...engine.planner.calibration import default_constants
 from ...engine.planner.hardware import PRECISIONS, known_gpus
 from ...engine.planner.layout import Offload, Optimizer, Recompute, Schedule
 from ...engine.planner.presets import PRESETS
+from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS
 
 SERVED = "served"
 """In the model field: the model that the engine is serving now."""
@@ -48,7 +49,7 @@ def _texts(steps: object) -> tuple[str, ...]:
     return tuple(str(step) for step in steps) if isinstance(steps, tuple | list) else ()
 
 
-WORK, CLUSTER, LAYOUT, SOFTWARE = "Training", "Cluster", "Layout", "Software"
+WORK, CLUSTER, LAYOUT, SOFTWARE, SERVING = "Training", "Cluster", "Layout", "Software", "Serving"
 
 _TOKENS = ("1B", "10B", "100B", "300B", "1T", "2T", "5T", "10T", "15T", "30T")
 _NODES = (AUTO, "1", "2", "4", "8", "16", "32", "72")
@@ -69,19 +70,34 @@ def fields() -> tuple[Field, ...]:
             (SERVED, *PRESETS),
             "a preset, a count such as 13B, a path to a config.json, or served",
         ),
-        Field("batch", "batch", WORK, "512", _powers(1, 16_384), "sequences per step", "seq"),
+        Field("batch", "batch", WORK, "256", _powers(1, 16_384), "sequences per step", "seq"),
         Field(
             "sequence", "sequence", WORK, "4096", _powers(512, 1 << 20), "tokens a sequence", "tok"
         ),
         Field("tokens", "train on", WORK, "1T", _TOKENS, "tokens to train on, such as 2T", "tok"),
-        _choice("gpu", "GPU", CLUSTER, "h100-sxm", (*known_gpus(),), "a GPU type"),
+        _choice(
+            "gpu",
+            "GPU",
+            CLUSTER,
+            "h100-sxm",
+            (*known_gpus(),),
+            "a GPU type, or your own as FILE.toml",
+        ),
         Field("gpus", "GPUs", CLUSTER, "32", _powers(1, LARGEST_CLUSTER), "GPUs in all"),
         Field("node", "per node", CLUSTER, AUTO, _NODES, "GPUs joined by fast links, or auto"),
         Field("network", "network", CLUSTER, AUTO, _NETWORKS, "GB/s per GPU between nodes", "GB/s"),
         Field(
             "limit", "mem. limit", CLUSTER, AUTO, _LIMITS, "memory per GPU to stay within", "GiB"
         ),
-        Field("price", "price", CLUSTER, AUTO, _PRICES, "per GPU and hour; auto: none", "/GPU·h"),
+        Field(
+            "price",
+            "price",
+            CLUSTER,
+            AUTO,
+            _PRICES,
+            "US dollars per GPU and hour; auto: the list price",
+            "$/h",
+        ),
         Field("tp", "tensor", LAYOUT, "1", _powers(1, 64), "GPUs that split each layer"),
         Field("pp", "pipeline", LAYOUT, "1", _powers(1, 128), "stages that split the layers"),
         Field("vp", "chunks", LAYOUT, "1", _powers(1, 16), "model chunks a stage, interleaved"),
@@ -94,7 +110,7 @@ def fields() -> tuple[Field, ...]:
             "zero",
             "ZeRO",
             LAYOUT,
-            "3",
+            "1",
             ("0", "1", "2", "3"),
             "what replicas share out: 1 optimizer, 2 and gradients, 3 and weights (FSDP)",
         ),
@@ -132,9 +148,15 @@ def fields() -> tuple[Field, ...]:
             "software",
             "framework",
             SOFTWARE,
-            "torch-compile",
+            "megatron-core",
             (*default_constants().software,),
             "whose kernels and habits",
+        ),
+        Field("requests", "requests", SERVING, "32", _powers(1, 4096), "in flight at a time"),
+        Field("prompt", "prompt", SERVING, "512", _powers(16, 1 << 17), "tokens", "tok"),
+        Field("output", "output", SERVING, "256", _powers(16, 1 << 15), "tokens", "tok"),
+        _choice(
+            "serve_at", "serve at", SERVING, "bf16", SERVING_PRECISIONS, "precision of the weights"
         ),
     )
 

@@ -11,14 +11,25 @@ from ...engine.planner.calibration import Software, default_constants
 from ...engine.planner.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
 from ...engine.planner.derive import shape_from_parameters
 from ...engine.planner.errors import FieldError, positive
-from ...engine.planner.hardware import PRECISIONS, Cluster, Gpu, Precision, cluster, find_gpu
+from ...engine.planner.hardware import (
+    PRECISIONS,
+    Cluster,
+    Gpu,
+    Precision,
+    cluster,
+    find_gpu,
+    load_gpus,
+)
 from ...engine.planner.hf_config import load_shape
 from ...engine.planner.layout import Layout, Offload, Optimizer, Recompute, Schedule, check_layout
 from ...engine.planner.memory import GIB
 from ...engine.planner.model import ModelShape
 from ...engine.planner.presets import preset
+from ...engine.planner.serving_capacity.server import Load
+from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
 from ...engine.planner.setting import Setting
 from .fields import AUTO, SERVED, by_name
+from .knowledge import Knowledge
 from .numbers import parse_amount, parse_whole
 
 MOST_GPUS = 1 << 20
@@ -29,8 +40,9 @@ GB_S = 1e9
 class Plan:
     """What the form asks for: a model on a cluster under a layout, and what it is judged by.
 
-    `tokens` to train on in all; `limit_bytes` of memory per GPU to stay within; `price` per GPU and
-    hour where there is one.
+    `tokens` to train on in all; `limit_bytes` of memory per GPU to stay within; `price` in US
+    dollars per GPU and hour where there is one; `serving` and `storage` are the load and the
+    precision to serve the model with.
     """
 
     setting: Setting
@@ -39,6 +51,8 @@ class Plan:
     tokens: float
     limit_bytes: float
     price: float | None
+    serving: Load
+    storage: Storage
 
     @property
     def model(self) -> ModelShape:
@@ -61,11 +75,12 @@ _Value = TypeVar("_Value")
 _Choice = TypeVar("_Choice", bound=str)
 
 
-def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "") -> Reading:
-    """What `texts` ask for. `served` is the model that the engine serves, where there is one.
+def read(texts: Mapping[str, str], known: Knowledge | None = None, touched: str = "") -> Reading:
+    """What `texts` ask for, with what is `known` beside them.
 
     `touched` is the field that was changed last: where fields disagree it gets the blame.
     """
+    known = known or Knowledge()
     errors: dict[str, str] = {}
 
     def take(name: str, parse: Callable[[str], _Value], otherwise: _Value) -> _Value:
@@ -81,12 +96,18 @@ def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "")
     gpus = take("gpus", _gpus, 1)
     node = take("node", _optional(parse_whole), None)
     network = take("network", _optional(parse_amount), None)
-    model = take("model", lambda text: read_model(text, served), preset("generic-1b"))
+    model = take("model", lambda text: read_model(text, known.served), preset("generic-1b"))
     sequence = take("sequence", _whole, 1)
     batch = take("batch", _whole, 1)
     tokens = take("tokens", _above_zero, 1.0)
     limit = take("limit", _optional(_above_zero), None)
     price = take("price", _optional(_above_zero), None)
+    serving = Load(
+        requests=take("requests", _whole, 1),
+        prompt_tokens=take("prompt", _whole, 1),
+        output_tokens=take("output", _whole, 1),
+    )
+    storage = storage_of(take("serve_at", _one_of(SERVING_PRECISIONS), "bf16"))
     degrees = {
         name: take(name, _whole, 1) for name in ("tp", "pp", "vp", "cp", "ep", "micro_batch")
     }
@@ -129,11 +150,28 @@ def read(texts: Mapping[str, str], served: ModelShape | None, touched: str = "")
             micro_batch=degrees["micro_batch"],
         )
         check_layout(layout, model, where, sequence, batch)
-        setting = Setting(model=model, cluster=where, sequence=sequence, software=software)
+        calibration = known.saved.calibrations.get(gpu.key) if known.saved is not None else None
+        setting = Setting(
+            model=model,
+            cluster=where,
+            sequence=sequence,
+            software=software,
+            calibration=calibration,
+        )
     except FieldError as error:
         return Reading(None, {blamed(error.field, touched): error.reason})
-    limit_bytes = gpu.memory_bytes if limit is None else limit * GIB
-    return Reading(Plan(setting, layout, batch, tokens, limit_bytes, price), {})
+    listed = known.prices.get(gpu.key)
+    plan = Plan(
+        setting=setting,
+        layout=layout,
+        batch=batch,
+        tokens=tokens,
+        limit_bytes=gpu.memory_bytes if limit is None else limit * GIB,
+        price=listed.usd_per_hour if price is None and listed is not None else price,
+        serving=serving,
+        storage=storage,
+    )
+    return Reading(plan, {})
 
 
 _TOGETHER = {
@@ -213,7 +251,14 @@ def _replicas(gpus: int, batch: int, degrees: Mapping[str, int]) -> tuple[int, i
 
 
 def _gpu(text: str) -> Gpu:
-    return find_gpu(text.strip())
+    """A GPU type by name, or the first of the user's own TOML file (`FILE:KEY` for another)."""
+    name, _, key = text.strip().rpartition(".toml")
+    if not name:
+        return find_gpu(text.strip())
+    own = load_gpus(Path(f"{name}.toml").expanduser())
+    if not own:
+        raise ValueError("the file has no GPU")
+    return find_gpu(key.lstrip(":"), own) if key else next(iter(own.values()))
 
 
 def _gpus(text: str) -> int:

@@ -7,6 +7,7 @@ _COMMON = {
     "gpus": "32",
     "node": "auto",
     "network": "auto",
+    "price": "auto",
     "limit": "auto",
     "sequence": "4096",
     "vp": "1",
@@ -31,7 +32,7 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "pp": "1",
         "micro_batch": "4",
         "zero": "1",
-        "software": "torch-compile",
+        "software": "megatron-core",
     },
     "7B": _COMMON
     | {
@@ -41,8 +42,8 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
         "tp": "1",
         "pp": "1",
         "micro_batch": "1",
-        "zero": "3",
-        "software": "torch-compile",
+        "zero": "1",
+        "software": "megatron-core",
     },
     "70B": _COMMON
     | {

@@ -19,6 +19,7 @@ from ...engine.planner.setting import Setting
 from ...engine.planner.strategies import STRATEGY_KEYS, StrategyKey, best_of
 from ...engine.planner.verdict import with_more_memory
 from .answer import LADDER
+from .knowledge import gather
 from .reading import Plan, read
 from .search_messages import (
     ASK_DECODER,
@@ -52,7 +53,7 @@ def findings(ask: Ask) -> Iterator[Found]:
     """The answer to a question, part by part, what is wanted most first."""
     started_s = time.monotonic()
     served = served_shape(ask.served) if ask.served is not None else None
-    plan = read(ask.texts, served).plan
+    plan = read(ask.texts, gather(served, {})).plan
     if plan is not None:
         given = constraints_of(plan)
         for key in STRATEGY_KEYS:

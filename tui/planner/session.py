@@ -3,15 +3,17 @@
 No screen and no process: the tab tells it what was done and draws what it says.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...engine.planner.estimate import Estimate
-from ...engine.planner.model import ModelShape
+from ...engine.planner.serving_capacity.prices import Price
 from ...engine.planner.terms import Term
 from ...engine.protocol import ModelInfo
 from .answer import Answer, answer
 from .fields import SERVED
 from .form import Form
+from .knowledge import Knowledge, gather
 from .layout_texts import layout_texts
 from .opened import every_figure, path_to
 from .reading import Reading, read
@@ -36,21 +38,27 @@ class Session:
     subject: str = YOURS
     opened: frozenset[Path] = frozenset()
     served: ModelInfo | None = None
-    _shape: ModelShape | None = None
+    own_prices: Mapping[str, Price] = field(default_factory=dict)
+    known: Knowledge = field(default_factory=Knowledge)
     _asked: int = 0
+
+    def look_up(self) -> None:
+        """Read what lies in files: prices and calibrations."""
+        self.known = gather(self.known.served, self.own_prices)
 
     def take_in(self, info: ModelInfo) -> bool:
         """Note the model that is being served; whether the plan is for it and must be made anew."""
         if self.served == info:
             return False
-        self.served, self._shape = info, served_shape(info)
+        self.served = info
+        self.known = replace(self.known, served=served_shape(info))
         return self.form.current["model"].strip().lower() == SERVED
 
     def take(self, form: Form) -> bool:
         """Another form; whether it asks for another plan. An answer stays as it was where the form
         holds an error."""
         self.form = form
-        reading = read(form.current, self._shape, form.touched)
+        reading = read(form.current, self.known, form.touched)
         before, self.reading = self.reading.plan, reading
         if reading.plan is None:
             return False

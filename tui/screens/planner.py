@@ -7,8 +7,11 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 from textual.timer import Timer
 
+from ...engine.errors import ProdtopError
+from ...engine.planner.serving_capacity.prices import Price
 from ..keymap import Keymap
 from ..moment import Moment
+from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
 from ..planner.search_messages import Found, PointFound
@@ -26,7 +29,7 @@ from ..widgets.form_panel import FormPanel
 from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
 from .plan import MIN_HEIGHT, MIN_WIDTH, fits
-from .planner_panels import ROW_VIEWS, Shown, row_view, show_curves
+from .planner_panels import BESIDE, ROW_VIEWS, Shown, row_view, show_curves
 from .planner_plan import pages, regions
 from .tab import TabScreen
 
@@ -39,10 +42,11 @@ TABLES = ("strategies", "layouts", "front")
 class PlannerScreen(TabScreen):
     """Turns keys into changes of the session, and draws the panels of the view that is chosen."""
 
-    def __init__(self, keymap: Keymap) -> None:
+    def __init__(self, keymap: Keymap, own_prices: Mapping[str, Price]) -> None:
+        """`own_prices` are the user's, by GPU key: they go before the packaged ones."""
         super().__init__(keymap, id="planner")
         self._keymap = keymap
-        self._session = Session()
+        self._session = Session(own_prices=own_prices)
         self._search = SearchClient(self._take_finding, self._say)
         self._search_soon: Timer | None = None
         self._redraw_soon: Timer | None = None
@@ -99,6 +103,7 @@ class PlannerScreen(TabScreen):
         return True
 
     def on_mount(self) -> None:
+        self._session.look_up()
         self.query_one(FormPanel).focus()
 
     async def on_unmount(self) -> None:
@@ -185,6 +190,24 @@ class PlannerScreen(TabScreen):
             self._take_form(session.using(result))
             self._say(f"taken over: {result.layout.shorthand}")
 
+    def action_save(self) -> None:
+        """Save the export under the cursor; the line at the bottom says where."""
+        shown = self._session.answer
+        if self._view != "export" or shown is None:
+            self._say("choose a configuration in the export view first")
+            return
+        engine = self.query_one("#engines", RowsPanel).target
+        chosen = next((one for one in attempts(shown.plan) if one.engine == engine), None)
+        if chosen is None or chosen.result is None:
+            self._say(chosen.reason or "" if chosen is not None else "nothing to save")
+            return
+        try:
+            folder = save_export(chosen.result, shown.plan, chosen.engine)
+        except ProdtopError as error:
+            self._say(str(error))
+        else:
+            self._say(f"saved: {folder / chosen.result.file_name} and launch.sh")
+
     def on_rows_panel_opened(self, message: RowsPanel.Opened) -> None:
         """A figure opens into its formula, a layout into its figures, a formula into its parts."""
         name, target = message.panel.id, message.target
@@ -204,9 +227,16 @@ class PlannerScreen(TabScreen):
         tree.focus()
         tree.point_at(row)
 
+    def on_rows_panel_resized(self, message: RowsPanel.Resized) -> None:
+        if message.panel.id is not None:
+            self._draw_rows(message.panel.id)
+
+    def on_curve_panel_resized(self, message: CurvePanel.Resized) -> None:
+        show_curves([message.panel], self._session)
+
     def on_rows_panel_moved(self, message: RowsPanel.Moved) -> None:
-        if message.panel.id == "tree":
-            self._draw_rows("detail")
+        if message.panel.id in BESIDE:
+            self._draw_rows(BESIDE[message.panel.id])
 
     def on_descendant_focus(self) -> None:
         self._draw_frame()
@@ -232,13 +262,15 @@ class PlannerScreen(TabScreen):
         session = self._session
         if session.answer is None:
             return
+        targets = {name: self.query_one(f"#{name}", RowsPanel).target for name in BESIDE}
+        save_key = self._keymap.shown("planner_save")
+        shown = Shown(session, session.answer, targets, save_key)
         for name in names:
             panel = self.query_one(f"#{name}", RowsPanel)
             if not panel.display or not panel.size.width:
                 continue
             room = Room(panel.size.width, panel.size.height, look_of(self.app).glyphs)
-            tree = self.query_one("#tree", RowsPanel)
-            panel.show(row_view(name, Shown(session, session.answer, tree.target), room))
+            panel.show(row_view(name, shown, room))
 
     def _draw_curves(self) -> None:
         charts = [chart for chart in self.query(CurvePanel) if chart.display]
@@ -247,7 +279,7 @@ class PlannerScreen(TabScreen):
     def _draw_form(self) -> None:
         reading = self._session.reading
         plan = reading.plan
-        words = derived_words(plan, look_of(self.app).glyphs) if plan is not None else {}
+        words = derived_words(plan, self._session.known, look_of(self.app).glyphs) if plan else {}
         self.query_one(FormPanel).show(self._session.form, reading.errors, words)
 
     def _draw_frame(self) -> None:

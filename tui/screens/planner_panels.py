@@ -4,11 +4,15 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..planner.answer import Answer
+from ..planner.capacity import capacity_matrix, serve_on
+from ..planner.exports import attempts
 from ..planner.session import Session
 from ..views.panel import Room
 from ..views.planner.bars import memory_view, step_view
+from ..views.planner.capacity import matrix_view, server_view
 from ..views.planner.curves import curve_view
 from ..views.planner.decision import decision_view, guide_view
+from ..views.planner.exports import engines_view, export_view
 from ..views.planner.formulas import detail_view, tree_view
 from ..views.planner.layouts import front_view, splits_view, strategies_view
 from ..views.planner.summary import summary_view
@@ -19,11 +23,13 @@ from ..widgets.curve_panel import CurvePanel
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a panel draws from. `chosen` is the term under the tree's cursor."""
+    """What a panel draws from. `targets` are what lies under the cursors of the panels beside it;
+    `save_key` is the key that saves an export."""
 
     session: Session
     answer: Answer
-    chosen: str | None
+    targets: Mapping[str, str | None]
+    save_key: str
 
     @property
     def note(self) -> str:
@@ -58,9 +64,31 @@ def _tree(shown: Shown, room: Room) -> RowsView:
 
 def _detail(shown: Shown, room: Room) -> RowsView:
     rows = shown.session.branches()
-    at = shown.chosen
+    at = shown.targets["tree"]
     chosen = next((row for row in rows if ".".join(map(str, row.path)) == at), rows[0])
     return detail_view(chosen.term, room)
+
+
+def _engines(shown: Shown, room: Room) -> RowsView:
+    return engines_view(attempts(shown.answer.plan), room, shown.note)
+
+
+def _export(shown: Shown, room: Room) -> RowsView:
+    every = attempts(shown.answer.plan)
+    chosen = next((one for one in every if one.engine == shown.targets["engines"]), every[0])
+    return export_view(chosen, shown.save_key, room)
+
+
+def _matrix(shown: Shown, room: Room) -> RowsView:
+    plan = shown.answer.plan
+    return matrix_view(plan, capacity_matrix(plan, shown.session.known), room, shown.note)
+
+
+def _server(shown: Shown, room: Room) -> RowsView:
+    plan, known = shown.answer.plan, shown.session.known
+    cells = capacity_matrix(plan, known)
+    key = shown.targets["matrix"] or plan.cluster.gpu.key
+    return server_view(serve_on(plan, known, cells[key]), plan, room)
 
 
 ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
@@ -75,8 +103,15 @@ ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
     "guide": lambda _, room: guide_view(room),
     "tree": _tree,
     "detail": _detail,
+    "engines": _engines,
+    "export": _export,
+    "matrix": _matrix,
+    "server": _server,
 }
 """By panel, in the order in which the tab key goes through them."""
+
+BESIDE = {"tree": "detail", "engines": "export", "matrix": "server"}
+"""Panels that show more of what lies under the cursor of another one."""
 
 
 def row_view(name: str, shown: Shown, room: Room) -> RowsView:

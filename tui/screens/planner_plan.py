@@ -6,7 +6,7 @@ from textual.geometry import Region
 
 CURVES = ("curve-memory", "curve-speed", "curve-comm", "curve-scaling")
 
-FORM_NARROW, FORM_WIDE = 31, 38
+FORM_NARROW, FORM_WIDE = 33, 38
 WIDE_FROM, VERY_WIDE_FROM = 110, 150
 TALL_FROM = 40
 """Rows of the board from which the overview shows the charts too."""
@@ -33,6 +33,8 @@ def regions(
         "layouts": _layouts,
         "formulas": _formulas,
         "decision": _decision,
+        "serving": _serving,
+        "export": _export,
     }[view]
     return {"form": Region(0, 0, left, height), **lay_out(right, page)}
 
@@ -46,10 +48,17 @@ def pages(view: str, width: int, height: int) -> int:
         return 1 if room >= 70 else 2
     if view == "layouts":
         return 1 if room >= 100 or height >= 40 else 2
+    if view == "overview":
+        return 1 if "memory" in regions(view, width, height) else 2
+    if view == "export":
+        return 1 if height >= 30 else 2
     return 1
 
 
 def _overview(area: Region, page: int) -> dict[str, Region]:
+    if page == 1:
+        top = min(12, area.height // 2)
+        return _rows(area, {"memory": top, "step": area.height - top})
     if area.width < 70:
         top = max(9, min(14, area.height - 9))
         return _rows(area, {"summary": top, "strategies": area.height - top})
@@ -109,6 +118,19 @@ def _decision(area: Region, page: int) -> dict[str, Region]:
         guide = min(17, area.height // 2)
         return _rows(area, {"decision": area.height - guide, "guide": guide})
     return _rows(area, {"decision" if page == 0 else "guide": area.height})
+
+
+def _serving(area: Region, page: int) -> dict[str, Region]:
+    if area.width >= 130 and area.height < 40:
+        return _columns(area, ("matrix", "server"))
+    server = min(20, max(9, area.height * 11 // 20))
+    return _rows(area, {"matrix": area.height - server, "server": server})
+
+
+def _export(area: Region, page: int) -> dict[str, Region]:
+    if area.height >= 30:
+        return _rows(area, {"engines": 8, "export": area.height - 8})
+    return _rows(area, {"engines" if page == 0 else "export": area.height})
 
 
 def _split_rows(area: Region, rows: int) -> tuple[Region, Region]:

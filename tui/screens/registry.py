@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from ..config import Config
 from ..keymap import Keymap
 from .live import LiveScreen
 from .tab import TabScreen
@@ -14,14 +15,19 @@ class Tab:
 
     name: str
     title: str
-    make: Callable[[Keymap], TabScreen]
+    make: Callable[[Keymap, Config], TabScreen]
 
 
-def _planner(keymap: Keymap) -> TabScreen:
+def _live(keymap: Keymap, config: Config) -> TabScreen:
+    return LiveScreen(keymap)
+
+
+def _planner(keymap: Keymap, config: Config) -> TabScreen:
     # Here and not above: the first frame need not wait for a tab that is not in view.
     from .planner import PlannerScreen
 
-    return PlannerScreen(keymap)
+    own_prices = {gpu: table.price() for gpu, table in config.prices.items()}
+    return PlannerScreen(keymap, own_prices)
 
 
-TABS: tuple[Tab, ...] = (Tab("live", "Live", LiveScreen), Tab("planner", "Planner", _planner))
+TABS: tuple[Tab, ...] = (Tab("live", "Live", _live), Tab("planner", "Planner", _planner))

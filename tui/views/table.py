@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..look import Ink
 from .line import Line, Piece, line, muted
 
-GAP = 2
+GAP, NARROW_GAP = 2, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,27 +27,29 @@ class Column:
 def table(columns: Sequence[Column], width: int) -> tuple[Line, list[Line]]:
     """The headings and the rows in at most `width` cells (unless columns of rank 0 need more)."""
     shown = list(columns)
-    while _total(shown) > width:
+    gap = GAP if _total(shown, GAP) <= width else NARROW_GAP
+    while _total(shown, gap) > width:
         least_needed = max(shown, key=lambda column: column.rank)
         if least_needed.rank == 0:
             break
         shown.remove(least_needed)
     rows = max((len(column.cells) for column in shown), default=0)
-    head = _row([muted(column.title) for column in shown], shown)
-    return head, [_row([column.cells[row] for column in shown], shown) for row in range(rows)]
+    gap = GAP if _total(shown, GAP) <= width else NARROW_GAP
+    head = _row([muted(column.title) for column in shown], shown, gap)
+    return head, [_row([column.cells[row] for column in shown], shown, gap) for row in range(rows)]
 
 
-def _total(columns: Sequence[Column]) -> int:
-    return sum(column.width for column in columns) + GAP * (len(columns) - 1)
+def _total(columns: Sequence[Column], gap: int) -> int:
+    return sum(column.width for column in columns) + gap * (len(columns) - 1)
 
 
-def _row(cells: Sequence[Line | Piece | str], columns: Sequence[Column]) -> Line:
+def _row(cells: Sequence[Line | Piece | str], columns: Sequence[Column], gap: int) -> Line:
     parts: list[Line] = []
     for cell, column in zip(cells, columns, strict=True):
         text = line(cell)
         pad = " " * (column.width - text.width)
         parts.append(line(pad, text) if column.right else line(text, pad))
-        parts.append(line(" " * GAP))
+        parts.append(line(" " * gap))
     return line(*parts[:-1])
 
 

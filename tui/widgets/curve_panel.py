@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from textual.app import ComposeResult
+from textual.message import Message
 
 from ..formatting import NUMBER, Unit
 from ..views.curves import CurvesView
@@ -38,6 +39,16 @@ class CurvePanel(Panel, can_focus=True):
             empty="this layout runs on no such cluster",
         )
         self._chart: BrailleChart | None = None
+
+    class Resized(Message):
+        """There is room where there may have been none."""
+
+        def __init__(self, panel: "CurvePanel") -> None:
+            super().__init__()
+            self.panel = panel
+
+    def on_resize(self) -> None:
+        self.post_message(self.Resized(self))
 
     def compose(self) -> ComposeResult:
         # Here and not above: charts draw with numpy, which takes long to import.

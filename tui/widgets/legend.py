@@ -19,9 +19,10 @@ class Detail(Enum):
     SHORT = "curves with short values"
     VALUES = "short values without names"
     NAMES = "names without values"
+    INKED = "names alone, in the inks of their curves"
 
 
-LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES)
+LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES, Detail.INKED)
 SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
 """With a cursor the values of its moment matter most: names go first."""
 
@@ -53,6 +54,12 @@ def _legend(
     glyphs: Glyphs,
     detail: Detail,
 ) -> Line:
+    if detail is Detail.INKED:
+        names = (
+            Line.of(Piece(series.name, SERIES_INKS[view.ink_place(index)]))
+            for index, series in enumerate(view.series)
+        )
+        return joined(names, Line.of(Piece(" ")))
     entries: list[Line] = []
     for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
         whole = detail in (Detail.FULL, Detail.CURVES)

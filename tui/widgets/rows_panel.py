@@ -47,6 +47,13 @@ class RowsPanel(Panel, can_focus=True):
             self.panel = panel
             self.target = target
 
+    class Resized(Message):
+        """There is other room: what is shown must be made anew for it."""
+
+        def __init__(self, panel: "RowsPanel") -> None:
+            super().__init__()
+            self.panel = panel
+
     _view: RowsView | None = None
     _cursor = 0
     _top = 0
@@ -82,7 +89,7 @@ class RowsPanel(Panel, can_focus=True):
         self._draw()
 
     def on_resize(self) -> None:
-        self._draw()
+        self.post_message(self.Resized(self))
 
     def action_move(self, steps: int) -> None:
         """The cursor to the next row with a target, or that many rows on."""

@@ -10,7 +10,7 @@ from ...planner.form import Form
 from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
 from ..panel import Room
 
-LABEL = 12
+LABEL = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def form_view(
         if field.name in errors:
             reason = wrapped(errors[field.name], room.width - 2)
             lines += [line("  ", Piece(row, Ink.BAD)) for row in reason]
-        elif field.name in derived:
+        elif derived.get(field.name):
             lines += [
                 line("  ", muted(row)) for row in wrapped(derived[field.name], room.width - 2)
             ]

@@ -18,6 +18,8 @@ VIEW_TITLES = (
     ("layouts", "Layouts"),
     ("formulas", "Formulas"),
     ("decision", "Decision"),
+    ("serving", "Serving"),
+    ("export", "Export"),
 )
 SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", "70B"))
 

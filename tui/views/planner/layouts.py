@@ -57,7 +57,7 @@ def strategies_view(
         ),
         default=None,
     )
-    head, rows = _rows("strategy", entries, shown.plan.limit_bytes, best_s, room)
+    head, rows = _rows("strategy", entries, shown.plan.limit_bytes, best_s, room, layout_rank=7)
     return RowsView(panel_title("Strategies", note), line(muted("each at its best")), (head,), rows)
 
 
@@ -99,7 +99,13 @@ def front_view(shown: Answer, layouts: Layouts | None, room: Room) -> RowsView:
 
 
 def _rows(
-    name: str, entries: Sequence[Entry], limit: float, best_s: float | None, room: Room
+    name: str,
+    entries: Sequence[Entry],
+    limit: float,
+    best_s: float | None,
+    room: Room,
+    *,
+    layout_rank: int = 0,
 ) -> tuple[Line, tuple[Row, ...]]:
     """Rows that line up; where a layout cannot be used its reason stands in the figures' place."""
 
@@ -109,10 +115,10 @@ def _rows(
     shown = [entry.result for entry in entries]
     columns = [
         Column(name, [entry.name for entry in entries], right=False),
-        Column("layout", [_layout(entry) for entry in entries], right=False, rank=7),
+        Column("layout", [_layout(entry) for entry in entries], right=False, rank=layout_rank),
         column("GiB", [_memory(each, limit, room) for each in shown], 0),
         column("step", [_cell(each, lambda e: seconds(e.step_s)) for each in shown], 0),
-        column("vs best", [_versus(each, best_s, limit) for each in shown], 3),
+        column("vs best", [_versus(each, best_s, limit) for each in shown], 5),
         column("tok/s", [_cell(each, lambda e: si(e.tokens_s)) for each in shown], 1),
         column("MFU", [_cell(each, lambda e: percent(e.mfu())) for each in shown], 2),
         column(

@@ -1,5 +1,6 @@
 """The main figures of a plan, one a row; each opens into its formula."""
 
+from ....engine.planner.estimate import Estimate
 from ....engine.planner.explain_figures import BUSY_POWER
 from ...formatting import MISSING, percent, si
 from ...look import Ink
@@ -13,100 +14,88 @@ from .common import fit_text, panel_title
 
 LABEL = 15
 
+Entry = tuple[str, str | None, list[Line]]
+"""A row's label, the figure whose formula it opens, and its facts, the most needed first."""
+
 
 def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
     """`note` says what the figures are of where the form holds an error."""
-    result, plan = shown.estimate, shown.plan
-    memory, time = result.memory, result.time
-    base = scaling_base(shown.fixed)
-    efficiency = None if base is None else result.tokens_s_gpu / base.tokens_s_gpu
-    hours = result.training_s(plan.tokens) / 3600 * result.layout.world
-    cost = None if plan.price is None else result.training_cost(plan.tokens, plan.price)
-    limit_gib = f"{gib(memory.total)} / {gib(plan.limit_bytes)}"
-    entries: list[tuple[str, str, list[Line]]] = [
-        (
-            "memory",
-            MEMORY,
-            [
-                line(strong(limit_gib), muted(" GiB")),
-                line(fit_text(memory.total, plan.limit_bytes, room.glyphs)),
-            ],
-        ),
+    entries = [*_step(shown, room), *_training(shown), *_scaling(shown, room)]
+    width = room.width - LABEL - 1
+    rows = tuple(
+        Row(
+            line(" ", Piece(name.ljust(LABEL), Ink.MUTED), facts(parts, width, room.glyphs)),
+            target,
+        )
+        for name, target, parts in entries
+    )
+    figures = line(strong(shown.estimate.layout.shorthand))
+    return RowsView(panel_title("Your layout", note), figures, rows=rows)
+
+
+def _step(shown: Answer, room: Room) -> list[Entry]:
+    result, limit = shown.estimate, shown.plan.limit_bytes
+    memory = result.memory.total
+    limit_gib = line(strong(f"{gib(memory)} / {gib(limit)}"), muted(" GiB"))
+    speed = line(strong(si(result.tokens_s)), muted(" tok/s"))
+    return [
+        ("memory", MEMORY, [limit_gib, fit_text(memory, limit, room.glyphs)]),
         ("step", STEP, [line(strong(seconds(result.step_s)))]),
-        (
-            "throughput",
-            "throughput",
-            [
-                line(strong(si(result.tokens_s)), muted(" tok/s")),
-                line(si(result.tokens_s_gpu), muted("/GPU")),
-            ],
-        ),
-        ("samples", "samples per second", [line(si(result.samples_s), muted(" seq/s"))]),
-        (
-            "MFU",
-            "MFU",
-            [
-                line(strong(percent(result.mfu()))),
-                line(muted("HFU "), percent(result.hfu)),
-            ],
-        ),
+        ("throughput", "throughput", [speed, line(si(result.tokens_s_gpu), muted("/GPU"))]),
+        ("MFU", "MFU", [line(strong(percent(result.mfu()))), _hfu(result)]),
         (
             "communication",
             "communication overhead",
             [line(percent(result.communication_share), muted(" of the step"))],
         ),
-        ("bubble", "bubble share", [line(percent(time.bubble_s / result.step_s), muted(" of it"))]),
         (
-            "scaling",
-            "scaling efficiency",
-            [
-                line(percent(efficiency)),
-                line(muted("of 1 GPU's" if base and base.layout.world == 1 else _base_text(base))),
-            ],
+            "bubble",
+            "bubble share",
+            [line(percent(result.time.bubble_s / result.step_s), muted(" of the step"))],
         ),
-        (
-            "Amdahl",
-            "Amdahl's bound",
-            [line(f"{room.glyphs.times}{si(result.amdahl_speedup)}", muted(" at the most"))],
-        ),
+    ]
+
+
+def _hfu(result: Estimate) -> Line:
+    return line(muted("HFU "), percent(result.hfu))
+
+
+def _training(shown: Answer) -> list[Entry]:
+    result, plan = shown.estimate, shown.plan
+    training_s = result.training_s(plan.tokens)
+    gpu_hours = training_s / 3600 * result.layout.world
+    cost = [line(MISSING), line(muted("no price"))]
+    if plan.price is not None:
+        total = money(result.training_cost(plan.tokens, plan.price))
+        cost = [line(f"${total}"), line(muted(f"at ${plan.price:g} a GPU-hour"))]
+    joules = result.training_energy_j(plan.tokens, BUSY_POWER)
+    return [
         (
             f"train on {amount(plan.tokens)}",
             "training time",
-            [
-                line(strong(long_time(result.training_s(plan.tokens)))),
-                line(muted(f"{si(hours)} GPU-hours")),
-            ],
+            [line(strong(long_time(training_s))), line(si(gpu_hours), muted(" GPU-hours"))],
         ),
-        (
-            "cost",
-            "cost",
-            [line(MISSING if cost is None else money(cost)), line(muted(_price(plan.price)))],
-        ),
-        (
-            "energy",
-            "energy",
-            [
-                line(energy(result.training_energy_j(plan.tokens, BUSY_POWER))),
-                line(muted("GPUs alone")),
-            ],
-        ),
+        ("cost", None if plan.price is None else "cost", cost),
+        ("energy", "energy", [line(energy(joules)), line(muted("GPUs alone"))]),
     ]
-    width = room.width - LABEL - 1
-    rows = tuple(
-        Row(
-            line(" ", Piece(name.ljust(LABEL), Ink.MUTED), facts(parts, width, room.glyphs)),
-            None if name == "cost" and cost is None else target,
-        )
-        for name, target, parts in entries
-    )
-    figures = line(strong(result.layout.shorthand))
-    return RowsView(panel_title("Your layout", note), figures, rows=rows)
 
 
-def _base_text(base: object) -> str:
-    world = getattr(getattr(base, "layout", None), "world", None)
-    return "" if world is None else f"of {world} GPUs'"
+def _scaling(shown: Answer, room: Room) -> list[Entry]:
+    result = shown.estimate
+    base = scaling_base(shown.fixed)
+    efficiency = None if base is None else result.tokens_s_gpu / base.tokens_s_gpu
+    gpus = "" if base is None else _gpus(base.layout.world)
+    bound = f"{room.glyphs.times}{si(result.amdahl_speedup)}"
+    return [
+        (
+            "scaling",
+            None if base is None else "scaling efficiency",
+            [line(percent(efficiency), muted(f" of {gpus}") if gpus else "")],
+        ),
+        ("samples", "samples per second", [line(si(result.samples_s), muted(" seq/s"))]),
+        ("Amdahl", "Amdahl's bound", [line(bound, muted(" at the most"))]),
+    ]
 
 
-def _price(price: float | None) -> str:
-    return "set a price" if price is None else f"at {price:g} a GPU-hour"
+def _gpus(count: int) -> str:
+    return "one GPU's speed" if count == 1 else f"the speed of {count} GPUs"

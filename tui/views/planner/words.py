@@ -1,11 +1,12 @@
 """What follows from a field's value, said under it: the model's shape, nodes, replicas."""
 
 from ...glyphs import Glyphs
+from ...planner.knowledge import Knowledge
 from ...planner.reading import Plan
 from ...planner.units import gib, parameters
 
 
-def derived_words(plan: Plan, glyphs: Glyphs) -> dict[str, str]:
+def derived_words(plan: Plan, known: Knowledge, glyphs: Glyphs) -> dict[str, str]:
     """Words by field name."""
     model, where, layout = plan.model, plan.cluster, plan.layout
     dot, times = f" {glyphs.dot} ", glyphs.times
@@ -29,6 +30,15 @@ def derived_words(plan: Plan, glyphs: Glyphs) -> dict[str, str]:
             ]
         ),
         "gpus": nodes,
+        "price": _price(plan, known),
+        "software": known.origin(where.gpu.key),
         "micro_batch": f"{layout.dp} replica{'' if layout.dp == 1 else 's'} {times} "
         f"{many} micro-batch{'' if many == 1 else 'es'}",
     }
+
+
+def _price(plan: Plan, known: Knowledge) -> str:
+    listed = known.prices.get(plan.cluster.gpu.key)
+    if listed is None or plan.price != listed.usd_per_hour:
+        return "" if plan.price is not None else "no list price: none is shown"
+    return f"${listed.usd_per_hour:.2f} listed on {listed.date}"
