@@ -1,0 +1,71 @@
+"""What each GPU type gives when it serves the plan's model under the form's load."""
+
+from dataclasses import dataclass
+
+from ...engine.planner.errors import FieldError
+from ...engine.planner.hardware import known_gpus
+from ...engine.planner.serving_capacity.capacity import (
+    Capacity,
+    Cell,
+    Speed,
+    capacity,
+    matrix,
+    speeds,
+)
+from ...engine.planner.serving_capacity.server import server
+from .knowledge import Knowledge
+from .reading import Plan
+
+PRECISIONS = ("bf16", "fp8", "int8", "int4")
+"""Columns of the matrix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One GPU type in the form's precision: its capacity and speeds, or why there is none."""
+
+    gpu: str
+    result: Capacity | None
+    speeds: tuple[Speed, ...]
+    reason: str | None
+
+
+def capacity_matrix(plan: Plan, known: Knowledge) -> dict[str, dict[str, Cell]]:
+    """Cells by GPU key and precision: the fewest GPUs of a node that hold the load."""
+    gpus = {**known_gpus(), plan.cluster.gpu.key: plan.cluster.gpu}
+    cells = matrix(
+        plan.model,
+        list(gpus.values()),
+        PRECISIONS,
+        plan.serving,
+        prices=known.prices,
+        calibrations=known.saved.calibrations if known.saved is not None else None,
+    )
+    found: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        found.setdefault(cell.gpu.key, {})[cell.precision] = cell
+    return found
+
+
+def serve_on(plan: Plan, known: Knowledge, row: dict[str, Cell]) -> Served:
+    """One GPU type at the form's precision, on as many GPUs as the matrix found for it."""
+    gpu = next(iter(row.values())).gpu
+    precision = plan.storage.precision
+    cell = row.get(precision)
+    calibrations = known.saved.calibrations if known.saved is not None else None
+    try:
+        if cell is None:
+            (cell,) = matrix(
+                plan.model,
+                [gpu],
+                [plan.storage],
+                plan.serving,
+                prices=known.prices,
+                calibrations=calibrations,
+            )
+        gpus = cell.gpus or min(8, gpu.node_gpus)
+        where = server(plan.model, gpu, gpus, plan.storage, calibrations=calibrations)
+        result = capacity(where, plan.serving, known.prices.get(gpu.key))
+    except FieldError as error:
+        return Served(gpu.key, None, (), error.reason)
+    return Served(gpu.key, result, tuple(speeds(result)), cell.reason)
