@@ -8,6 +8,7 @@ import os
 import sys
 import time
 import traceback
+from collections.abc import Callable
 
 # torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
 # cores are shared, a spinning thread keeps its partner from running; sleeping at once costs too
@@ -112,13 +113,13 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
 
 
 def _load(channel: Channel[Command], options: WorkerOptions, device: torch.device) -> LoadedModel:
-    what = f"loading {options.model}"
+    def report(what: str) -> Callable[[float], None]:
+        return lambda fraction: channel.send(Progress(what=what, fraction=fraction))
 
-    def report(fraction: float) -> None:
-        channel.send(Progress(what=what, fraction=fraction))
-
-    report(0.0)
-    return load_model(options.model, options.load_format, report, device)
+    loading = report(f"loading {options.model}")
+    downloading = report(f"downloading {options.model}")
+    loading(0.0)
+    return load_model(options.model, options.load_format, loading, device, downloading)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from .checkpoint import ProgressCallback, load_weights
 from .config import ModelConfig
 from .dummy import dummy_weights
 from .hf_config import load_config
+from .hub import DownloadCallback, download, parse_hub_id
 from .presets import PRESETS
 from .residency import HOST, master_device
 from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
@@ -42,16 +43,19 @@ def load_model(
     load_format: LoadFormat = "auto",
     on_progress: ProgressCallback | None = None,
     device: torch.device = HOST,
+    on_download: DownloadCallback | None = None,
 ) -> LoadedModel:
-    """Load `model`: `bundled`, a checkpoint folder, a `config.json` or a preset's name.
+    """Load `model`: `bundled`, a checkpoint folder, a `config.json`, a preset's name or a hub id.
 
     The master copy is to be served on `device`, and stays there if it takes little of its memory.
+    `on_download` is told how much of a model of the hub has come, `on_progress` how many of the
+    tensors were read.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
-    `CheckpointError` for a folder that cannot be loaded.
+    `CheckpointError` for a folder that cannot be loaded, or not be had.
     """
-    folder, config = _locate(model)
-    name = clean(_display_name(model, folder))
+    source = _locate(model, load_format, on_download)
+    name, folder, config = source.name, source.folder, source.config
     if load_format == "dummy":
         home = master_device(config, torch.bfloat16, device)
         return LoadedModel(
@@ -66,31 +70,42 @@ def load_model(
     return LoadedModel(name, load_weights(folder, config, on_progress, device), tokenizer)
 
 
-def _locate(model: str) -> tuple[Path | None, ModelConfig]:
-    """The folder with the weights, if there is one, and the shape."""
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """What a name stands for. A shape without weights has no folder."""
+
+    name: str
+    folder: Path | None
+    config: ModelConfig
+
+    @classmethod
+    def in_folder(cls, name: str, folder: Path) -> "_Source":
+        return cls(clean(name), folder, load_config(folder / CONFIG_NAME))
+
+
+def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback | None) -> _Source:
     if model == BUNDLED_MODEL:
-        return BUNDLED_FOLDER, load_config(BUNDLED_FOLDER / CONFIG_NAME)
+        return _Source.in_folder(model, BUNDLED_FOLDER)
     path = Path(model)
     # `~name` of nobody here is no home, and then no folder either.
     with suppress(RuntimeError):
         path = path.expanduser()
     if model and path.is_dir():
-        return path, load_config(path / CONFIG_NAME)
+        return _Source.in_folder(path.resolve().name, path)
     if path.suffix == ".json" and path.is_file():
-        return None, load_config(path)
+        return _Source(clean(path.stem), None, load_config(path))
     if model in PRESETS:
-        return None, PRESETS[model]
+        return _Source(model, None, PRESETS[model])
+    hub_id = parse_hub_id(model)
+    if hub_id is not None:
+        with_weights = load_format != "dummy"
+        folder = download(hub_id, with_weights=with_weights, on_progress=on_download)
+        return _Source.in_folder(hub_id.name, folder)
     known = ", ".join([BUNDLED_MODEL, *PRESETS])
     raise BadInputError(
-        f"no model {clean(model)!r}: give a checkpoint folder, a config.json or one of {known}"
+        f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
+        f"(organization/name) or one of {known}"
     )
-
-
-def _display_name(model: str, folder: Path | None) -> str:
-    if model == BUNDLED_MODEL or (folder is None and model in PRESETS):
-        return model
-    # Only a file has a suffix: the `.1-8b` of a folder is part of its name.
-    return Path(model).stem if folder is None else folder.resolve().name
 
 
 def _stand_in(config: ModelConfig) -> Tokenizer:
