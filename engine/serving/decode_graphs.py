@@ -31,13 +31,21 @@ class DecodeGraphs:
     """The graphs captured so far, each when it is first needed.
 
     They share one memory pool. It is laid out by the largest, which is captured before any other:
-    the smaller ones then find room in what it takes.
+    the smaller ones then find room in what it takes. Capturing runs the step on empty rows once:
+    `sampled`, which it writes and the next real step reads, is put back afterwards.
     """
 
-    def __init__(self, max_rows: int, width: int, compute: Compute, device: torch.device) -> None:
+    def __init__(
+        self,
+        max_rows: int,
+        width: int,
+        compute: Compute,
+        sampled: Tensor,
+    ) -> None:
         self._width = width
         self._compute = compute
-        self._device = device
+        self._sampled = sampled
+        self._device = sampled.device
         self._buckets = buckets(max_rows)
         self._graphs: dict[tuple[int, bool], DecodeGraph] = {}
         self._pool: tuple[int, int] | None = None
@@ -51,9 +59,11 @@ class DecodeGraphs:
         """The graph of this layout; `filtered` if some row has a top-k or top-p."""
         graph = self._graphs.get((layout.rows, filtered))
         if graph is None:
+            kept = self._sampled.clone()
             if not self._graphs and layout.rows < self._buckets[-1]:
                 self._capture(self._buckets[-1], filtered)
             graph = self._capture(layout.rows, filtered)
+            self._sampled.copy_(kept)
         return graph
 
     def _capture(self, rows: int, filtered: bool) -> DecodeGraph:

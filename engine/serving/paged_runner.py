@@ -83,7 +83,9 @@ class PagedRunner:
         self._sampled = torch.zeros(max_seqs, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(max_seqs, device)
-        self._graphs = DecodeGraphs(max_seqs, width, self._compute, device) if graphs else None
+        self._graphs = (
+            DecodeGraphs(max_seqs, width, self._compute, self._sampled) if graphs else None
+        )
 
     @property
     def graph_bytes(self) -> int:

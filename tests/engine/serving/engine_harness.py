@@ -12,6 +12,7 @@ from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runners import RunnerFactory, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 
+CPU = torch.device("cpu")
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
 
 ROOMY = EngineSettings(max_seqs=8, token_budget=64, kv_blocks=128, context_tokens=256)
@@ -41,6 +42,7 @@ class CheckedEngine:
         precision: PrecisionName = PrecisionName.FP32,
         settings: EngineSettings = ROOMY,
         runner_for: RunnerFactory = runner_for,
+        device: torch.device = CPU,
     ) -> None:
         self.clock = LookClock()
         self.engine = Engine(
@@ -48,7 +50,7 @@ class CheckedEngine:
             settings,
             strategy=strategy,
             precision=precision,
-            device=torch.device("cpu"),
+            device=device,
             clock=self.clock,
             runner_for=runner_for,
         )

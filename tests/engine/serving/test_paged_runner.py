@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
 from mended_triton import loop_bounds_of_one_element, rounding_that_carries
@@ -46,3 +47,23 @@ def test_a_step_ahead_says_what_transformers_says(
     requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
     served.drain()
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("name", StrategyName)
+@pytest.mark.parametrize("settings", [ROOMY, CHUNKED, SCARCE], ids=["roomy", "chunked", "scarce"])
+def test_graphs_say_what_transformers_says(
+    settings: EngineSettings, name: StrategyName, tiny_folder: Path
+) -> None:
+    oracle = GreedyOracle(tiny_folder)
+    cases = oracle.cases(
+        [(1, 20), (15, 30), (17, 1), (50, 24), (100, 30)], shared_prefix=40, seed=5
+    )
+    served = CheckedEngine(
+        model_of(tiny_folder), name, settings=settings, device=torch.device("cuda")
+    )
+    assert isinstance(served.engine.runner, PagedRunner)
+    for order in (cases, cases[::-1]):
+        requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in order]
+        served.drain()
+        assert [tuple(r.output_tokens) for r in requests] == [case.output for case in order]
