@@ -4,6 +4,8 @@ import typer
 
 from . import plan_arguments as options
 from .arguments import Debug, Json, refuse_options_before
+from .plan_calibrate import calibrate
+from .plan_capacity import capacity
 from .plan_score import score
 
 plan = typer.Typer(
@@ -71,4 +73,6 @@ def search_layouts(
 
 
 # Every command under `prodtop plan`, one line each.
+plan.command("calibrate")(calibrate)
+plan.command("capacity")(capacity)
 plan.command("score")(score)

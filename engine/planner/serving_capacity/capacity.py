@@ -9,8 +9,9 @@ from ..hardware import Gpu
 from ..model import ModelShape
 from .memory import Memory, memory
 from .prices import Price, usd_per_million
+from .roofline import Roofline, decode_roofline
 from .server import Load, Server, server
-from .step import Roofline, Step, decode_roofline, decode_step, prefill_step
+from .step import Step, decode_step, prefill_step
 from .storage import Storage, storage_of
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
@@ -51,7 +52,7 @@ class Capacity:
     memory: Memory
     prefill: Step
     chunk: Step
-    chunk_prompts: float
+    chunk_prompts: int
     running: Speed | None
     price: Price | None
 
@@ -120,7 +121,7 @@ def capacity(served: Server, load: Load, price: Price | None = None) -> Capacity
     """What `served` gives under `load`."""
     held = memory(served, load)
     batch = min(load.requests, held.largest_batch)
-    # A prompt longer than a chunk takes several steps: its share of prompts is below one.
+    # A prompt longer than a chunk takes several steps, which are counted as one long one.
     chunk_prompts = max(1, served.engine.chunk_tokens // load.prompt_tokens)
     return Capacity(
         server=served,

@@ -30,6 +30,7 @@ class EngineConstants:
     fp8_kernels: float
     moe_kernels: float
     elementwise: float
+    fp8_cast: float
     step_s: float
     sequence_s: float
     request_s: float

@@ -2,8 +2,9 @@
 
 from ..terms import Term, total
 from .capacity import Capacity, Speed
+from .explain_step import explain_decode_step, explain_prefill_step
 from .memory import LOGIT_BYTES, matrix_weights, token_bytes, weight_bytes, workspace_bytes
-from .step import Step, head_weights, streamed_weights
+from .roofline import head_weights, streamed_weights
 from .storage import cached_tokens
 
 _WHERE = "serving.toml"
@@ -161,36 +162,10 @@ def _read_cache(result: Capacity, speed: Speed) -> Term:
     )
 
 
-def explain_step(name: str, step: Step, host: str) -> Term:
-    """The parts of a step; `host` says what the host's part is for."""
-    sources = {
-        "matrix products": "bytes / (copy * weights_share) or arithmetic, and kernel starts",
-        "logits": "the same",
-        "attention": "bytes of the cache / (copy * kv_share), or arithmetic",
-        "norms, activations, residuals": "bytes / copy",
-        "kernel starts": "kernels beside the products * kernel_s",
-        "all-reduces": "two a layer: ring or one shot",
-        "host": host,
-    }
-    values = (
-        step.products_s,
-        step.head_s,
-        step.attention_s,
-        step.elementwise_s,
-        step.kernels_s,
-        step.communication_s,
-        step.host_s,
-    )
-    parts = [
-        Term(name=part, value=value, unit="s", source=f"{source} ({_WHERE})")
-        for (part, source), value in zip(sources.items(), values, strict=True)
-    ]
-    return total(name, "s", parts)
-
-
 def explain_decode(result: Capacity, speed: Speed) -> Term:
     """Decode tokens per second with what engines reach."""
-    step = explain_step("decode step", speed.step, "step_s + batch * sequence_s")
+    context = result.load.mean_context_tokens
+    step = explain_decode_step(result.server, speed.batch, context, speed.step)
     return Term(
         name="decode speed",
         value=speed.tokens_s,
@@ -203,7 +178,8 @@ def explain_decode(result: Capacity, speed: Speed) -> Term:
 
 def explain_ttft(result: Capacity) -> Term:
     """Time to first token on an idle server."""
-    return explain_step("TTFT", result.prefill, "step_s + sequence_s + request_s")
+    tokens = result.load.prompt_tokens
+    return explain_prefill_step("TTFT", result.server, 1, tokens, result.prefill)
 
 
 def explain_throughput(result: Capacity) -> Term:
@@ -217,7 +193,15 @@ def explain_throughput(result: Capacity) -> Term:
         unit="s",
         formula="step / prompts",
         inputs={"step": result.chunk.total_s, "prompts": result.chunk_prompts},
-        parts=(explain_step("prefill step", result.chunk, "as of TTFT, of all its prompts"),),
+        parts=(
+            explain_prefill_step(
+                "prefill step",
+                result.server,
+                result.chunk_prompts,
+                result.load.prompt_tokens,
+                result.chunk,
+            ),
+        ),
     )
     tpot = Term(
         name="TPOT",

@@ -62,6 +62,7 @@ class Server:
             label="a serving engine",
             attention="flash3",
             elementwise=self.engine.elementwise,
+            fp8_cast=self.engine.fp8_cast,
         )
         return Setting(
             model=self.model,

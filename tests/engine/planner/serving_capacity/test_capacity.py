@@ -26,14 +26,11 @@ from prodtop.engine.planner.serving_capacity.prices import (
     parse_prices,
     usd_per_million,
 )
+from prodtop.engine.planner.serving_capacity.roofline import decode_roofline, touched_experts
 from prodtop.engine.planner.serving_capacity.server import Load, Server, server
-from prodtop.engine.planner.serving_capacity.step import (
-    communication_s,
-    decode_roofline,
-    decode_step,
-    touched_experts,
-)
+from prodtop.engine.planner.serving_capacity.step import decode_step
 from prodtop.engine.planner.serving_capacity.storage import SERVING_PRECISIONS, storage_of
+from prodtop.engine.planner.serving_capacity.work import communication_s
 from prodtop.engine.planner.terms import Term
 
 H200 = find_gpu("h200")
