@@ -1,0 +1,217 @@
+"""Linear layers for one to sixteen rows, with the norm before them and what follows fused in.
+
+At so few rows a layer takes as long as its weight takes to read. The kernels may be captured in a
+CUDA graph.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import triton
+from torch import Tensor
+
+from ...model.config import Activation
+from ...precision.planes import padded_inputs
+from .dependent_launch import launch_options
+from .norm import rms_norm
+from .skinny_dot import skinny_dot_kernel
+from .skinny_plan import (
+    FUSED_NORM_ROWS,
+    PROCESSORS,
+    DotPlan,
+    Plan,
+    RowPlan,
+    WeightFormat,
+    columns,
+    plan_skinny,
+)
+from .skinny_row import skinny_row_kernel
+
+MOST_ROWS = 16
+_STATISTICS_ELEMENTS = 8192
+"""Activations whose squares a program of the dot kernel sums at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkinnyWeight:
+    """A weight of `features` rows by `inputs`, as its format stores it.
+
+    dense: `data [features, inputs]` in the activations' dtype. int8: int16 planes
+    `[features, padded inputs / 2]` (`pack_int8_planes`), `scale [features]`. int4: int16
+    `[blocks, features, 32]` (`pack_int4`), `scale` bf16 `[groups, features, 2]`, scales and zeros.
+    fp8: e4m3 `[features, inputs]`, `scale` of `features` elements.
+    """
+
+    format: WeightFormat
+    data: Tensor
+    features: int
+    inputs: int
+    scale: Tensor | None = None
+    group: int = 128
+
+    @classmethod
+    def dense(cls, weight: Tensor) -> "SkinnyWeight":
+        return cls("dense", weight, weight.shape[0], weight.shape[1])
+
+    @classmethod
+    def int8(cls, words: Tensor, scale: Tensor, inputs: int) -> "SkinnyWeight":
+        if words.shape[1] != padded_inputs(inputs) // 2 or words.dtype is not torch.int16:
+            raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {inputs} inputs")
+        return cls("int8", words, words.shape[0], inputs, scale)
+
+    @classmethod
+    def int4(
+        cls, words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int
+    ) -> "SkinnyWeight":
+        if group not in (32, 64) and group % 128:
+            raise ValueError(f"int4 groups of {group}: the kernel takes 32, 64, multiples of 128")
+        if scales_and_zeros.dtype is not torch.bfloat16:
+            raise ValueError("int4 scales and zeros must be bf16")
+        pairs = scales_and_zeros.view(torch.int32)
+        return cls("int4", words, words.shape[1], inputs, pairs, group)
+
+    @classmethod
+    def fp8(cls, q: Tensor, scale: Tensor) -> "SkinnyWeight":
+        return cls("fp8", q, q.shape[0], q.shape[1], scale)
+
+
+def skinny_linear(
+    x: Tensor,
+    weight: SkinnyWeight,
+    *,
+    norm: tuple[Tensor, float] | None = None,
+    bias: Tensor | None = None,
+    activation: Activation | None = None,
+    residual: Tensor | None = None,
+    out: Tensor | None = None,
+    plan: Plan | None = None,
+    pdl: bool = False,
+) -> Tensor:
+    """`x [rows, inputs]`, at most 16 rows, by `weight`: `[rows, features]`.
+
+    With `norm`, a weight `[inputs]` and epsilon, `x` goes through RMSNorm first. `bias [features]`
+    is added. With `activation` the weight is a fused gate and up projection, the gate first, and
+    the result `activation(gate) · up`, `[rows, features / 2]`. `residual`, as large as the result,
+    is added; it may be `out`, which is then written over. fp8 weights multiply activations rounded
+    to e4m3 row by row, as `Fp8Linear` does.
+    """
+    rows = x.shape[0]
+    if not 1 <= rows <= MOST_ROWS or x.shape[1] != weight.inputs or x.stride(1) != 1:
+        raise ValueError(f"{tuple(x.shape)} activations for {weight.inputs} inputs")
+    width = weight.features if activation is None else weight.features // 2
+    if out is None:
+        out = torch.empty(rows, width, dtype=x.dtype, device=x.device)
+    if norm is not None and (rows > FUSED_NORM_ROWS or x.dtype is torch.float16):
+        # fp16 might overflow before the scale of the norm is there to prevent it.
+        x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
+    if plan is None:
+        plan = plan_skinny(
+            weight.format,
+            rows,
+            weight.features,
+            weight.inputs,
+            weight.group,
+            activation is not None,
+        )
+    launch = _launch_row if isinstance(plan, RowPlan) else _launch_dot
+    launch(x, weight, norm, bias, activation, residual, out, plan, pdl)
+    return out
+
+
+def _launch_row(
+    x: Tensor,
+    weight: SkinnyWeight,
+    norm: tuple[Tensor, float] | None,
+    bias: Tensor | None,
+    activation: Activation | None,
+    residual: Tensor | None,
+    out: Tensor,
+    plan: Plan,
+    pdl: bool,
+) -> None:
+    assert isinstance(plan, RowPlan)
+    if x.shape[0] != 1 or weight.format == "int4":
+        raise ValueError("the row kernel takes one row, and no int4")
+    blocks = triton.cdiv(weight.features, plan.block_n)
+    blocks_per_program = triton.cdiv(blocks, plan.waves * PROCESSORS)
+    block_k = triton.next_power_of_2(weight.inputs)
+    even = block_k == weight.inputs
+    data = weight.data.view(torch.int8) if weight.format == "int8" else weight.data
+    skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
+        x,
+        x if norm is None else norm[0],
+        data,
+        out if weight.scale is None else weight.scale,
+        out if bias is None else bias,
+        out if residual is None else residual,
+        out,
+        weight.features,
+        weight.inputs,
+        0.0 if norm is None else norm[1],
+        blocks_per_program,
+        FORMAT=weight.format,
+        NORM=norm is not None,
+        ACTIVATION="" if activation is None else activation.value,
+        HAS_BIAS=bias is not None,
+        HAS_RESIDUAL=residual is not None,
+        EVEN=even,
+        BLOCK_N=plan.block_n,
+        BLOCK_K=block_k,
+        PREFETCH=plan.prefetch if x.is_cuda and even else 0,
+        THREADS=plan.warps * 32,
+        STAGES=plan.stages,
+        PDL=pdl,
+        num_warps=plan.warps,
+        **launch_options(pdl),
+    )
+
+
+def _launch_dot(
+    x: Tensor,
+    weight: SkinnyWeight,
+    norm: tuple[Tensor, float] | None,
+    bias: Tensor | None,
+    activation: Activation | None,
+    residual: Tensor | None,
+    out: Tensor,
+    plan: Plan,
+    pdl: bool,
+) -> None:
+    assert isinstance(plan, DotPlan)
+    rows, _ = columns(x.shape[0])
+    features, inputs = weight.features, weight.inputs
+    even = inputs % (plan.block_k * plan.splits) == 0 and features % plan.block_n == 0
+    skinny_dot_kernel[(triton.cdiv(features, plan.block_n),)](
+        x,
+        x if norm is None else norm[0],
+        weight.data,
+        out if weight.scale is None else weight.scale,
+        out if bias is None else bias,
+        out if residual is None else residual,
+        out,
+        x.shape[0],
+        features,
+        inputs,
+        x.stride(0),
+        0 if residual is None else residual.stride(0),
+        out.stride(0),
+        0.0 if norm is None else norm[1],
+        FORMAT=weight.format,
+        GROUP=weight.group,
+        NORM=norm is not None,
+        ACTIVATION="" if activation is None else activation.value,
+        HAS_BIAS=bias is not None,
+        HAS_RESIDUAL=residual is not None,
+        EVEN=even,
+        FAST=x.is_cuda,
+        ROWS=rows,
+        BLOCK_N=plan.block_n,
+        BLOCK_K=plan.block_k,
+        SPLITS=plan.splits,
+        CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
+        PREFETCH=plan.prefetch if x.is_cuda and even else 0,
+        STAGES=plan.stages,
+        PDL=pdl,
+        num_warps=plan.warps,
+        **launch_options(pdl),
+    )

@@ -1,0 +1,166 @@
+"""The skinny kernels against float64 products, in Triton's interpreter and on a GPU."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+pytest.importorskip("triton")
+
+from prodtop.engine.kernels.gpu.skinny import SkinnyWeight, skinny_linear
+from prodtop.engine.kernels.gpu.skinny_plan import (
+    DotPlan,
+    Plan,
+    RowPlan,
+    WeightFormat,
+    int4_block_k,
+)
+from prodtop.engine.model.config import Activation
+from prodtop.engine.precision.linear import Int4Linear
+from prodtop.engine.precision.planes import pack_int8_planes
+from prodtop.engine.precision.quantize import quantize_fp8, quantize_int4, quantize_int8
+
+DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+FORMATS: list[WeightFormat] = ["dense", "int8", "int4", "fp8"]
+TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+
+
+def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+    values = torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+    return values.to(DEVICE, dtype)
+
+
+def packed(
+    weight_format: WeightFormat, weight: Tensor, dtype: torch.dtype, group: int
+) -> tuple[SkinnyWeight, Tensor]:
+    """A weight in its format, and in float64 the values that it stands for."""
+    if weight_format == "dense":
+        dense = weight.to(dtype)
+        return SkinnyWeight.dense(dense), dense.double()
+    if weight_format == "int8":
+        int8 = quantize_int8(weight, torch.bfloat16)
+        words = pack_int8_planes(int8.q)
+        values = int8.q.double() * int8.scale.double()[:, None]
+        return SkinnyWeight.int8(words, int8.scale, weight.shape[1]), values
+    if weight_format == "fp8":
+        fp8 = quantize_fp8(weight)
+        return SkinnyWeight.fp8(fp8.q, fp8.scale), fp8.q.double() * fp8.scale.double().T
+    int4 = quantize_int4(weight, group, torch.bfloat16)
+    layer = Int4Linear.from_quantized(int4, torch.bfloat16, None)
+    q = (int4.q - 8).view(weight.shape[0], -1, group).double()
+    values = q * int4.scale.double()[..., None] + int4.zero.double()[..., None]
+    packed_weight = SkinnyWeight.int4(layer.packed, layer.scales_and_zeros, group, weight.shape[1])
+    return packed_weight, values.flatten(1)
+
+
+def rounded_to_e4m3(x: Tensor) -> Tensor:
+    scale = (x.abs().amax(dim=-1, keepdim=True) / 448).clamp(min=1e-12)
+    return (x / scale).to(torch.float8_e4m3fn).double() * scale.double()
+
+
+def reference(
+    x: Tensor,
+    values: Tensor,
+    weight_format: WeightFormat,
+    norm: tuple[Tensor, float] | None,
+    bias: Tensor | None,
+    activation: Activation | None,
+    residual: Tensor | None,
+) -> Tensor:
+    if norm is not None:
+        x = F.rms_norm(x.float(), (x.shape[1],), norm[0].float(), norm[1])
+    wide = rounded_to_e4m3(x.float()) if weight_format == "fp8" else x.double()
+    y = wide @ values.T
+    if bias is not None:
+        y += bias.double()
+    if activation is not None:
+        gate, up = y.chunk(2, dim=-1)
+        y = (
+            up
+            * {
+                Activation.SILU: F.silu(gate),
+                Activation.GELU: F.gelu(gate),
+                Activation.GELU_TANH: F.gelu(gate, approximate="tanh"),
+            }[activation]
+        )
+    return y if residual is None else y + residual.double()
+
+
+def check(
+    weight_format: WeightFormat,
+    rows: int,
+    features: int,
+    inputs: int,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    group: int = 64,
+    with_norm: bool = False,
+    with_bias: bool = False,
+    activation: Activation | None = None,
+    with_residual: bool = False,
+    plan: Plan | None = None,
+    pdl: bool = False,
+) -> None:
+    x = random(rows, inputs, seed=1, dtype=dtype)
+    weight, values = packed(weight_format, random(features, inputs) / inputs**0.5, dtype, group)
+    norm = (random(inputs, seed=2, dtype=dtype), 1e-5) if with_norm else None
+    bias = random(features, seed=3, dtype=dtype) if with_bias else None
+    width = features if activation is None else features // 2
+    residual = random(rows, width, seed=4, dtype=dtype) if with_residual else None
+    expected = reference(x, values, weight_format, norm, bias, activation, residual)
+    out = torch.full((rows, width), torch.nan, dtype=dtype, device=DEVICE)
+    if residual is not None:
+        out = residual
+    y = skinny_linear(
+        x,
+        weight,
+        norm=norm,
+        bias=bias,
+        activation=activation,
+        residual=residual,
+        out=out,
+        plan=plan,
+        pdl=pdl,
+    )
+    tolerance = TOLERANCES[dtype]
+    if weight_format == "fp8" and with_norm:
+        tolerance = 0.06  # a normalized activation between two e4m3 values may become either
+    # Products are of order one; few of them may all be small, after rounding terms that are not.
+    error = (y.double() - expected).norm() / (expected.norm() + expected.numel() ** 0.5)
+    assert error < tolerance, f"relative error {error}"
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> dict[str, object]:
+    weight_format = draw(st.sampled_from(FORMATS))
+    activation = draw(st.sampled_from([None, None, *Activation]))
+    inputs = draw(st.sampled_from([32, 96, 160, 320, 512]))
+    return {
+        "weight_format": weight_format,
+        "rows": draw(st.integers(1, 16)),
+        "features": 2 * draw(st.integers(1, 40)),
+        "inputs": inputs,
+        "group": draw(st.sampled_from([g for g in (32, 64, 128, 256) if inputs % g == 0])),
+        "dtype": draw(st.sampled_from([torch.bfloat16, torch.float16, torch.float32])),
+        "with_norm": draw(st.booleans()),
+        "with_bias": draw(st.booleans()),
+        "activation": activation,
+        "with_residual": draw(st.booleans()),
+    }
+
+
+@settings(deadline=None, max_examples=40)
+@given(case=cases())
+def test_any_shape_with_anything_fused_is_the_product(case: dict[str, object]) -> None:
+    check(**case)  # type: ignore[arg-type]  # drawn to fit
+
+
+@pytest.mark.parametrize("weight_format", FORMATS)
+@pytest.mark.parametrize("rows", [1, 2, 7, 16])
+def test_the_norm_and_what_follows_are_fused_for_every_format(
+    weight_format: WeightFormat, rows: int
+) -> None:
+    check(weight_format, rows, 24, 512, with_norm=True, with_residual=True)
+    check(weight_format, rows, 20, 320, with_norm=True, activation=Activation.SILU)
