@@ -90,15 +90,16 @@ def verdict_of(result: SearchResult) -> Verdict | None:
     return verdict(result.winner, result.runner_up, result.limit_bytes)
 
 
-def with_more_memory(result: SearchResult, factor: float = 4.0) -> Estimate | None:
-    """The leanest layout beyond the limit, up to `factor` times it, that is faster than all within.
+def with_more_memory(
+    result: SearchResult, *, factor: float = 4.0, gain: float = 0.01
+) -> Estimate | None:
+    """The leanest layout beyond the limit that is faster than all within by the share `gain`.
 
-    Searches again; `None` where more memory brings nothing.
+    Searches again, with up to `factor` times the memory; `None` where that brings nothing.
     """
     wider = replace(result.constraints, memory_bytes=result.limit_bytes * factor, keep=1)
-    faster = search(result.setting, wider).front
-    least_s = result.winner.step_s if result.winner else math.inf
-    return next((one for one in faster if one.step_s < least_s), None)
+    most_s = result.winner.step_s * (1 - gain) if result.winner else math.inf
+    return next((one for one in search(result.setting, wider).front if one.step_s <= most_s), None)
 
 
 def _differences(

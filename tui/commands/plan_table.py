@@ -20,7 +20,8 @@ from .plan_why import why
 PIPED_WIDTH = 120
 """Columns where there is no terminal to ask: nothing is cut off."""
 BAR_CELLS = 12
-SIDE_BY_SIDE_WIDTH = 116
+WIDE = 116
+"""Columns from which all of a table is shown, and two side by side."""
 FULLEST = 0.95
 """Share of the limit from which memory is shown as tight."""
 
@@ -41,10 +42,10 @@ def _parts(found: Answer, console: Console) -> Iterable[RenderableType]:
         one_split = len(result.splits) == 1
         shown = result.best if one_split else result.splits
         title = "Fastest layouts" if one_split else "Fastest layouts, one of each split"
-        yield _layouts(title, shown, result.limit_bytes)
+        yield _layouts(title, shown, result.limit_bytes, console.width)
     if found.shown is not None:
         yield from _breakdown(found.shown, result.limit_bytes, console.width)
-    yield _strategies(found)
+    yield _strategies(found, console.width)
     if len(result.front) > 1:
         yield _front(result.front)
     yield from why(found)
@@ -78,25 +79,25 @@ def _heading(found: Answer) -> Text:
     return text
 
 
-def _layouts(title: str, shown: Sequence[Estimate], limit: float) -> Table:
+def _layouts(title: str, shown: Sequence[Estimate], limit: float, width: int) -> Table:
+    wide = width >= WIDE
     table = _table(title)
     table.add_column("", justify="right", style="dim")
     table.add_column("layout")
-    for name in ("GiB", "step", "tok/s", "tok/s/GPU", "MFU", "comm", "bubble"):
+    names = ("GiB", "step", "tok/s", "MFU", "comm")
+    for name in (*names, "bubble", "tok/s/GPU") if wide else names:
         table.add_column(name, justify="right", no_wrap=True)
     for place, one in enumerate(shown, 1):
-        table.add_row(
-            str(place),
-            one.layout.shorthand,
+        cells = (
             _memory(one, limit),
             seconds(one.step_s),
             si(one.tokens_s),
-            si(one.tokens_s_gpu),
             percent(one.mfu()),
             percent(one.communication_share),
-            percent(one.time.bubble_share),
-            style="bold" if place == 1 else "",
         )
+        more = (percent(one.time.bubble_share), si(one.tokens_s_gpu)) if wide else ()
+        style = "bold" if place == 1 else ""
+        table.add_row(str(place), one.layout.shorthand, *cells, *more, style=style)
     return table
 
 
@@ -114,7 +115,7 @@ def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableTy
     left = _bars(f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan")
     left.add_row("of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), "")
     right = _bars("Its step", step, one.step_s, "ms", "green")
-    if width < SIDE_BY_SIDE_WIDTH:
+    if width < WIDE:
         return (left, right)
     both = Table.grid(padding=(0, 4))
     both.add_row(left, right)
@@ -146,19 +147,21 @@ def _bar(share: float) -> str:
     return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
 
 
-def _strategies(found: Answer) -> Table:
+def _strategies(found: Answer, width: int) -> Table:
+    wide = width >= WIDE
     table = _table("The textbook strategies, each at its best")
     table.add_column("strategy")
     table.add_column("layout")
     for name in ("GiB", "step", "MFU", "comm", "bubble"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("good for")
+    if wide:
+        table.add_column("good for", style="dim")
     for each in found.strategies:
-        one = each.best or each.leanest
-        name, good_for = each.strategy.name, each.strategy.good_for
+        name, one = each.strategy.name, each.best or each.leanest
+        last = (each.strategy.good_for,) if wide else ()
         if one is None:
             reason = clean(each.limiting.reason) if each.limiting else ""
-            table.add_row(name, Text(reason, style="dim"), *[""] * 5, good_for)
+            table.add_row(name, Text(reason, style="dim"), *[""] * 5, *last)
             continue
         table.add_row(
             name,
@@ -168,7 +171,7 @@ def _strategies(found: Answer) -> Table:
             percent(one.mfu()),
             percent(one.communication_share),
             percent(one.time.bubble_share),
-            good_for,
+            *last,
             style="" if each.best else "dim",
         )
     return table
@@ -197,5 +200,6 @@ def _table(title: str) -> Table:
         title_justify="left",
         title_style="bold",
         box=SIMPLE_HEAD,
+        min_width=len(title) + 2,
         pad_edge=False,
     )

@@ -124,7 +124,7 @@ def test_more_memory_brings_something_faster_or_nothing() -> None:
     faster = with_more_memory(tight)
     assert faster is not None
     assert faster.memory.total > 30 * GIB
-    assert faster.step_s < tight.winner.step_s
+    assert faster.step_s <= 0.99 * tight.winner.step_s
     again = search(on(8), Constraints(batch=64, memory_bytes=faster.memory.total))
     assert again.winner is not None
     assert again.winner.layout == faster.layout
