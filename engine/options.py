@@ -10,6 +10,8 @@ from .protocol import LoadSpec, PrecisionName, StrategyName
 BUNDLED_MODEL = "bundled"
 
 LoadFormat = Literal["auto", "dummy"]
+KvFormat = Literal["auto", "fp8"]
+"""How keys and values are stored: as they are computed, or rounded to e4m3."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -29,6 +31,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     max_seqs: int = 32
     context_tokens: int | None = None
     kv_gib: float | None = None
+    kv_format: KvFormat = "auto"
     threads: int | None = None
     idle: bool = False
 

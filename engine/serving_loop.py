@@ -98,6 +98,9 @@ class ServingLoop:
         if now_s < self._frame_due_s:
             return
         self._frame_due_s = now_s + FRAME_INTERVAL_S
+        notes, self._engine.notes = self._engine.notes, []
+        for note in notes:
+            self._channel.send(Note(message=note))
         if self._samples:
             self._channel.send(FinishedSample(requests=self._samples))
             self._samples = []

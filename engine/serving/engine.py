@@ -84,6 +84,8 @@ class Engine:
         self.deliveries: dict[int, Delivery] = {}
         self.preemptions = 0
         """Requests that lost their KV blocks to older ones; those of a switch do not count."""
+        self.notes: list[str] = []
+        """What the user should hear of; whoever reads them takes them away."""
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
@@ -214,7 +216,7 @@ class Engine:
         self.blocks.drop_cached()
 
     def _make_runner(self, precision: PrecisionName) -> Runner:
-        dtype = base_dtype(precision)
+        dtype = self.settings.kv_dtype or base_dtype(precision)
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._matmul_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
@@ -286,9 +288,26 @@ class Engine:
             )
         if not plan.chunks:
             return False
-        result = self.runner.launch(plan.chunks)
-        self._in_flight.append(_Launched(plan, result, cached_tokens))
+        try:
+            result = self.runner.launch(plan.chunks)
+        except torch.OutOfMemoryError:
+            self._give_up(plan)
+        else:
+            self._in_flight.append(_Launched(plan, result, cached_tokens))
         return True
+
+    def _give_up(self, plan: StepPlan) -> None:
+        """The device has no memory for a step: its requests fail, and later ones are fewer."""
+        self._settle()
+        failed = [c.request for c in plan.chunks if c.request.status is Status.RUNNING]
+        for request in failed:
+            self.abort(request.request_id)
+        release_unused(self.device)
+        limit = self.scheduler.shrink()
+        requests = f"{len(failed)} request{'' if len(failed) == 1 else 's'}"
+        self.notes.append(
+            f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
+        )
 
     def _settle(self, leave: int = 0) -> None:
         """Take in the tokens of launched steps, the oldest first, until so many are under way."""

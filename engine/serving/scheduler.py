@@ -156,7 +156,7 @@ class Scheduler:
         chunks.extend(
             Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts
         )
-        budget = self._token_budget - len(chunks)
+        budget = max(0, self._token_budget - len(chunks))
         for request in prefilling:
             budget -= self._plan_prefill(request, budget, chunks)
         if self._waiting and not preempted:
@@ -213,6 +213,12 @@ class Scheduler:
         """
         self._drop_ghosts()
         return [self._preempt_newest() for _ in range(len(self._running))]
+
+    def shrink(self) -> int:
+        """Run half as many sequences and tokens a step from now on; returns how many sequences."""
+        self._max_seqs = max(1, self._max_seqs // 2)
+        self._token_budget = max(self._max_seqs, self._token_budget // 2)
+        return self.running_limit
 
     def next_deadline_s(self, now_s: float) -> float | None:
         """When a gang starts although it is not full; None if nothing waits for the time.

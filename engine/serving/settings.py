@@ -2,14 +2,20 @@
 
 from dataclasses import dataclass
 
+import torch
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
-    """Limits that hold under every strategy. `kv_blocks` are blocks of `BLOCK_TOKENS` tokens."""
+    """Limits that hold under every strategy. `kv_blocks` are blocks of `BLOCK_TOKENS` tokens.
+
+    `kv_dtype` is that of cached keys and values, where it is not the one they are computed in.
+    """
 
     max_seqs: int
     token_budget: int
     kv_blocks: int
     context_tokens: int
+    kv_dtype: torch.dtype | None = None
     response_cache_bytes: int = 64 * 2**20
     response_ttl_s: float = 600.0
