@@ -71,6 +71,7 @@ PLANNER_ACTIONS: tuple[Action, ...] = (
             ("save", "screen.save", "s", "Save the chosen configuration to a file"),
             ("use", "screen.use", "u", "Take over the chosen layout, or the best one"),
             ("growing", "screen.growing", "k", "Charts: keep the batch, or let it grow"),
+            ("calibrate", "screen.calibrate", "c", "Measure this machine's GPUs, for the plans"),
             ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
             ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
             ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),

@@ -39,7 +39,7 @@ def capacity_matrix(plan: Plan, known: Knowledge) -> dict[str, dict[str, Cell]]:
         PRECISIONS,
         plan.serving,
         prices=known.prices,
-        calibrations=known.saved.calibrations if known.saved is not None else None,
+        calibrations=known.calibrations,
     )
     found: dict[str, dict[str, Cell]] = {}
     for cell in cells:
@@ -52,7 +52,6 @@ def serve_on(plan: Plan, known: Knowledge, row: dict[str, Cell]) -> Served:
     gpu = next(iter(row.values())).gpu
     precision = plan.storage.precision
     cell = row.get(precision)
-    calibrations = known.saved.calibrations if known.saved is not None else None
     try:
         if cell is None:
             (cell,) = matrix(
@@ -61,10 +60,10 @@ def serve_on(plan: Plan, known: Knowledge, row: dict[str, Cell]) -> Served:
                 [plan.storage],
                 plan.serving,
                 prices=known.prices,
-                calibrations=calibrations,
+                calibrations=known.calibrations,
             )
         gpus = cell.gpus or min(8, gpu.node_gpus)
-        where = server(plan.model, gpu, gpus, plan.storage, calibrations=calibrations)
+        where = server(plan.model, gpu, gpus, plan.storage, calibrations=known.calibrations)
         result = capacity(where, plan.serving, known.prices.get(gpu.key))
     except FieldError as error:
         return Served(gpu.key, None, (), error.reason)

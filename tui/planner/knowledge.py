@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...engine.planner.calibrate.saved import Saved, load_saved
+from ...engine.planner.calibration import Calibration
 from ...engine.planner.errors import FieldError
 from ...engine.planner.model import ModelShape
 from ...engine.planner.serving_capacity.prices import Price, packaged_prices
@@ -18,6 +19,11 @@ class Knowledge:
     prices: Mapping[str, Price] = field(default_factory=packaged_prices)
     saved: Saved | None = None
     fault: str | None = None
+
+    @property
+    def calibrations(self) -> Mapping[str, Calibration]:
+        """Constants that were measured, by GPU key."""
+        return self.saved.calibrations if self.saved is not None else {}
 
     def origin(self, gpu: str) -> str:
         """Which constants a plan for a GPU type uses."""

@@ -2,23 +2,21 @@
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from ...engine.planner.calibration import Software, default_constants
+from ...engine.planner.calibration import default_constants
 from ...engine.planner.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
 from ...engine.planner.derive import shape_from_parameters
-from ...engine.planner.errors import FieldError, positive
+from ...engine.planner.errors import FieldError
 from ...engine.planner.hardware import (
     PRECISIONS,
     Cluster,
-    Gpu,
     Precision,
     cluster,
     find_gpu,
-    load_gpus,
 )
 from ...engine.planner.hf_config import load_shape
 from ...engine.planner.layout import Layout, Offload, Optimizer, Recompute, Schedule, check_layout
@@ -28,11 +26,11 @@ from ...engine.planner.presets import preset
 from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
 from ...engine.planner.setting import Setting
+from . import values
 from .fields import AUTO, SERVED, by_name
 from .knowledge import Knowledge
-from .numbers import parse_amount, parse_whole
+from .numbers import parse_amount
 
-MOST_GPUS = 1 << 20
 GB_S = 1e9
 
 
@@ -72,7 +70,26 @@ class Reading:
 
 
 _Value = TypeVar("_Value")
-_Choice = TypeVar("_Choice", bound=str)
+
+
+@dataclass(slots=True)
+class _Take:
+    """Reads one field after the other, and keeps why each wrong one is."""
+
+    texts: Mapping[str, str]
+    errors: dict[str, str] = field(default_factory=dict)
+
+    def __call__(self, name: str, parse: Callable[[str], _Value], otherwise: _Value) -> _Value:
+        try:
+            return parse(self.texts[name])
+        except FieldError as error:
+            self.errors[name] = error.reason
+        except ValueError as error:
+            self.errors[name] = str(error)
+        return otherwise
+
+    def count(self, name: str) -> int:
+        return self(name, values.whole, 1)
 
 
 def read(texts: Mapping[str, str], known: Knowledge | None = None, touched: str = "") -> Reading:
@@ -81,82 +98,31 @@ def read(texts: Mapping[str, str], known: Knowledge | None = None, touched: str 
     `touched` is the field that was changed last: where fields disagree it gets the blame.
     """
     known = known or Knowledge()
-    errors: dict[str, str] = {}
-
-    def take(name: str, parse: Callable[[str], _Value], otherwise: _Value) -> _Value:
-        try:
-            return parse(texts[name])
-        except FieldError as error:
-            errors[name] = error.reason
-        except ValueError as error:
-            errors[name] = str(error)
-        return otherwise
-
-    gpu = take("gpu", _gpu, find_gpu("h100-sxm"))
-    gpus = take("gpus", _gpus, 1)
-    node = take("node", _optional(parse_whole), None)
-    network = take("network", _optional(parse_amount), None)
+    take = _Take(texts)
+    gpu, gpus = take("gpu", values.gpu, find_gpu("h100-sxm")), take("gpus", values.gpus, 1)
+    node = take("node", values.optional(values.whole), None)
+    network = take("network", values.optional(values.above_zero), None)
     model = take("model", lambda text: read_model(text, known.served), preset("generic-1b"))
-    sequence = take("sequence", _whole, 1)
-    batch = take("batch", _whole, 1)
-    tokens = take("tokens", _above_zero, 1.0)
-    limit = take("limit", _optional(_above_zero), None)
-    price = take("price", _optional(_above_zero), None)
-    serving = Load(
-        requests=take("requests", _whole, 1),
-        prompt_tokens=take("prompt", _whole, 1),
-        output_tokens=take("output", _whole, 1),
-    )
-    storage = storage_of(take("serve_at", _one_of(SERVING_PRECISIONS), "bf16"))
-    degrees = {
-        name: take(name, _whole, 1) for name in ("tp", "pp", "vp", "cp", "ep", "micro_batch")
-    }
-    zero = take("zero", _zero, 0)
-    shard = take("shard", _shard, 0)
-    split = take("sequence_parallel", _one_of((AUTO, "on", "off")), AUTO)
-    recompute: Recompute = take("recompute", _one_of(RECOMPUTES), "none")
-    schedule: Schedule = take("schedule", _one_of(SCHEDULES), "1f1b")
-    offload: Offload = take("offload", _one_of(OFFLOADS), "none")
-    precision: Precision = take("precision", _one_of(PRECISIONS), "bf16")
-    optimizer: Optimizer = take("optimizer", _one_of(OPTIMIZERS), "adamw")
-    software = take("software", _software, default_constants().profile("torch-compile"))
-    if errors:
-        return Reading(None, errors)
+    software = take("software", values.software, default_constants().profile("megatron-core"))
+    sequence, batch = take.count("sequence"), take("batch", values.batch, 1)
+    tokens = take("tokens", values.above_zero, 1.0)
+    limit = take("limit", values.optional(values.above_zero), None)
+    price = take("price", values.optional(values.above_zero), None)
+    split = take("sequence_parallel", values.one_of((AUTO, "on", "off")), AUTO)
+    layout, (serving, storage) = _layout(take), _serving(take)
+    if take.errors:
+        return Reading(None, take.errors)
     try:
-        where = cluster(
-            gpu,
-            gpus,
-            node_gpus=node,
-            network_bytes_s=None if network is None else network * GB_S,
-        )
-        dp, micro_batches = _replicas(gpus, batch, degrees)
-        tp, per_rank = degrees["tp"], sequence // degrees["cp"]
-        layout = Layout(
-            dp=dp,
-            micro_batches=micro_batches,
-            zero=zero,
-            dp_shard=shard,
-            sequence_parallel=split == "on" or (split == AUTO and tp > 1 and per_rank % tp == 0),
-            recompute=recompute,
-            schedule=schedule,
-            offload=offload,
-            precision=precision,
-            optimizer=optimizer,
-            tp=degrees["tp"],
-            pp=degrees["pp"],
-            vp=degrees["vp"],
-            cp=degrees["cp"],
-            ep=degrees["ep"],
-            micro_batch=degrees["micro_batch"],
-        )
+        network_bytes_s = None if network is None else network * GB_S
+        where = cluster(gpu, gpus, node_gpus=node, network_bytes_s=network_bytes_s)
+        layout = _completed(layout, gpus, batch, sequence, split)
         check_layout(layout, model, where, sequence, batch)
-        calibration = known.saved.calibrations.get(gpu.key) if known.saved is not None else None
         setting = Setting(
             model=model,
             cluster=where,
             sequence=sequence,
             software=software,
-            calibration=calibration,
+            calibration=known.calibrations.get(gpu.key),
         )
     except FieldError as error:
         return Reading(None, {blamed(error.field, touched): error.reason})
@@ -172,6 +138,54 @@ def read(texts: Mapping[str, str], known: Knowledge | None = None, touched: str 
         storage=storage,
     )
     return Reading(plan, {})
+
+
+def _layout(take: _Take) -> Layout:
+    """The layout as far as the form says it: replicas and micro-batches follow."""
+    recompute: Recompute = take("recompute", values.one_of(RECOMPUTES), "none")
+    schedule: Schedule = take("schedule", values.one_of(SCHEDULES), "1f1b")
+    offload: Offload = take("offload", values.one_of(OFFLOADS), "none")
+    precision: Precision = take("precision", values.one_of(PRECISIONS), "bf16")
+    optimizer: Optimizer = take("optimizer", values.one_of(OPTIMIZERS), "adamw")
+    return Layout(
+        tp=take.count("tp"),
+        pp=take.count("pp"),
+        vp=take.count("vp"),
+        cp=take.count("cp"),
+        ep=take.count("ep"),
+        micro_batch=take.count("micro_batch"),
+        zero=take("zero", values.zero, 0),
+        dp_shard=take("shard", values.shard, 0),
+        recompute=recompute,
+        schedule=schedule,
+        offload=offload,
+        precision=precision,
+        optimizer=optimizer,
+    )
+
+
+def _serving(take: _Take) -> tuple[Load, Storage]:
+    load = Load(
+        requests=take.count("requests"),
+        prompt_tokens=take.count("prompt"),
+        output_tokens=take.count("output"),
+    )
+    return load, storage_of(take("serve_at", values.one_of(SERVING_PRECISIONS), "bf16"))
+
+
+def _completed(layout: Layout, gpus: int, batch: int, sequence: int, split: str) -> Layout:
+    """With the replicas that the cluster holds, and the micro-batches that each runs in a step."""
+    tp, pp, cp, micro = layout.tp, layout.pp, layout.cp, layout.micro_batch
+    if gpus % (tp * pp * cp):
+        factors = f"tensor {tp} × pipeline {pp} × context {cp}"
+        raise FieldError("dp", f"{gpus} GPUs do not split by {factors}")
+    dp = gpus // (tp * pp * cp)
+    if batch % (dp * micro):
+        reason = f"{batch} sequences do not split into {dp} replicas × micro-batches of {micro}"
+        raise FieldError("batch", reason)
+    splits = split == "on" or (split == AUTO and tp > 1 and sequence // cp % tp == 0)
+    micro_batches = batch // (dp * micro)
+    return replace(layout, dp=dp, micro_batches=micro_batches, sequence_parallel=splits)
 
 
 _TOGETHER = {
@@ -234,78 +248,3 @@ def _config(text: str) -> ModelShape:
 def _loaded(file: Path, changed_ns: int) -> ModelShape:
     """The file is read anew only when it has changed: the form is read at every key."""
     return load_shape(file)
-
-
-def _replicas(gpus: int, batch: int, degrees: Mapping[str, int]) -> tuple[int, int]:
-    """How many replicas the cluster holds, and how many micro-batches each runs in a step."""
-    tp, pp, cp, micro = (degrees[name] for name in ("tp", "pp", "cp", "micro_batch"))
-    split = tp * pp * cp
-    if gpus % split:
-        factors = f"tensor {tp} × pipeline {pp} × context {cp}"
-        raise FieldError("dp", f"{gpus} GPUs do not split by {factors}")
-    dp = gpus // split
-    if batch % (dp * micro):
-        reason = f"{batch} sequences do not split into {dp} replicas × micro-batches of {micro}"
-        raise FieldError("batch", reason)
-    return dp, batch // (dp * micro)
-
-
-def _gpu(text: str) -> Gpu:
-    """A GPU type by name, or the first of the user's own TOML file (`FILE:KEY` for another)."""
-    name, _, key = text.strip().rpartition(".toml")
-    if not name:
-        return find_gpu(text.strip())
-    own = load_gpus(Path(f"{name}.toml").expanduser())
-    if not own:
-        raise ValueError("the file has no GPU")
-    return find_gpu(key.lstrip(":"), own) if key else next(iter(own.values()))
-
-
-def _gpus(text: str) -> int:
-    value = _whole(text)
-    if value > MOST_GPUS:
-        raise ValueError(f"more than {MOST_GPUS} GPUs are not planned for")
-    return value
-
-
-def _whole(text: str) -> int:
-    try:
-        return positive("value", parse_whole(text))
-    except ValueError as error:
-        raise ValueError(f"must be a whole number, found {text!r}") from error
-
-
-def _above_zero(text: str) -> float:
-    try:
-        value = parse_amount(text)
-    except ValueError as error:
-        raise ValueError(f"must be a number, found {text!r}") from error
-    if value <= 0:
-        raise ValueError("must be above 0")
-    return value
-
-
-def _optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
-    return lambda text: None if text.strip().lower() == AUTO else parse(text)
-
-
-def _one_of(choices: tuple[_Choice, ...]) -> Callable[[str], _Choice]:
-    def parse(text: str) -> _Choice:
-        for choice in choices:
-            if str(choice) == text.strip().lower():
-                return choice
-        raise ValueError(f"one of {', '.join(map(str, choices))}")
-
-    return parse
-
-
-def _zero(text: str) -> int:
-    return int(_one_of(("0", "1", "2", "3"))(text))
-
-
-def _shard(text: str) -> int:
-    return 0 if text.strip().lower() == "all" else _whole(text)
-
-
-def _software(text: str) -> Software:
-    return default_constants().profile(text.strip())

@@ -7,10 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...engine.planner.estimate import Estimate
+from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.planner.terms import Term
 from ...engine.protocol import ModelInfo
 from .answer import Answer, answer
+from .capacity import capacity_matrix, serve_on
 from .fields import SERVED
 from .form import Form
 from .knowledge import Knowledge, gather
@@ -24,6 +26,8 @@ from .served import served_shape
 from .tree import Branch, Path, ancestors, branches
 
 YOURS = "yours"
+SERVE = "serve:"
+"""Before the key of a GPU type that serves the model."""
 
 
 @dataclass(slots=True)
@@ -131,6 +135,8 @@ class Session:
     @property
     def subject_words(self) -> str:
         """Whose formulas are shown, where it is not the form's own layout."""
+        if self.subject.startswith(SERVE):
+            return f"serving on {self.subject.removeprefix(SERVE)}"
         result = self.layout_of(self.subject) if self.subject != YOURS else None
         return "" if result is None else result.layout.shorthand
 
@@ -138,6 +144,8 @@ class Session:
         """The formulas of the subject's figures."""
         if self.answer is None:
             return ()
+        if self.subject.startswith(SERVE):
+            return self._serving_trees(self.answer)
         result = self.layout_of(self.subject)
         if result is None:
             self.subject, result = YOURS, self.answer.estimate
@@ -145,16 +153,22 @@ class Session:
             return every_figure(self.answer)
         return every_figure(replace(self.answer, estimate=result, fixed=(), growing=()))
 
+    def _serving_trees(self, shown: Answer) -> tuple[Term, ...]:
+        """The formulas of what a GPU type serves; the plan's own where it cannot."""
+        cells = capacity_matrix(shown.plan, self.known)
+        row = cells.get(self.subject.removeprefix(SERVE))
+        result = serve_on(shown.plan, self.known, row).result if row is not None else None
+        return every_figure(shown) if result is None else (explain_capacity(result),)
+
     def branches(self) -> list[Branch]:
         """The visible rows of the formula trees."""
         return branches(self.trees(), self.opened)
 
     def open_figure(self, subject: str, figure: str | None) -> int:
         """Open one figure of a layout; returns the row it stands in."""
-        if subject != self.subject or figure is not None:
-            self.opened = frozenset()
-        self.subject = subject
+        self.subject, self.opened = subject, frozenset()
         if figure is None:
+            self.opened = frozenset({(0,)})
             return 0
         path = path_to(self.trees(), figure)
         self.opened = ancestors(path) | {path}

@@ -2,86 +2,53 @@
 
 from collections.abc import Mapping
 
-from textual import events
-from textual.app import ComposeResult
-from textual.geometry import Region
 from textual.timer import Timer
 
 from ...engine.errors import ProdtopError
 from ...engine.planner.serving_capacity.prices import Price
 from ..keymap import Keymap
 from ..moment import Moment
+from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
 from ..planner.search_messages import Found, PointFound
 from ..planner.session import YOURS, Session
-from ..theme import look_of
-from ..views.line import EMPTY, Line, centred, line, strong
-from ..views.panel import Room
-from ..views.planner.curves import CURVES, PLACES
-from ..views.planner.frame import footer_lines, hint_line, planner_header, views_line
-from ..views.planner.words import derived_words
+from ..views.line import EMPTY
 from ..widgets.board import Board
-from ..widgets.curve_panel import CurvePanel
 from ..widgets.figures_panel import Timeline
 from ..widgets.form_panel import FormPanel
-from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
-from .plan import MIN_HEIGHT, MIN_WIDTH, fits
-from .planner_panels import BESIDE, ROW_VIEWS, Shown, row_view, show_curves
-from .planner_plan import pages, regions
-from .tab import TabScreen
+from .planner_board import PlannerBoard
+from .planner_plan import pages
 
 SEARCH_AFTER_S = 0.15
 """The search begins once no key has changed the plan for so long."""
+REDRAW_AFTER_S = 0.2
+"""Points of curves are found by the dozen: they are drawn together."""
 FIGURES = ("summary", "memory", "step")
 TABLES = ("strategies", "layouts", "front")
 
 
-class PlannerScreen(TabScreen):
-    """Turns keys into changes of the session, and draws the panels of the view that is chosen."""
+class PlannerScreen(PlannerBoard):
+    """Turns keys into changes of the session, and has others search and measure."""
 
     def __init__(self, keymap: Keymap, own_prices: Mapping[str, Price]) -> None:
         """`own_prices` are the user's, by GPU key: they go before the packaged ones."""
-        super().__init__(keymap, id="planner")
-        self._keymap = keymap
-        self._session = Session(own_prices=own_prices)
+        super().__init__(keymap, Session(own_prices=own_prices))
         self._search = SearchClient(self._take_finding, self._say)
+        self._calibrator = Calibrator()
+        self._sure = False
         self._search_soon: Timer | None = None
         self._redraw_soon: Timer | None = None
-        self._moment: Moment | None = None
-        self._view = "overview"
-        self._page = 0
-        self._maximized: str | None = None
-        self._note = EMPTY
 
-    def compose(self) -> ComposeResult:
-        yield LinesView((EMPTY,), id="header")
-        yield LinesView((EMPTY,), id="views")
-        yield Board(
-            FormPanel(self._session.form, id="form"),
-            *(RowsPanel(id=name) for name in ROW_VIEWS),
-            *(
-                CurvePanel(
-                    PLACES,
-                    unit=curve.unit,
-                    top=curve.top,
-                    logarithmic=curve.logarithmic,
-                    id=name,
-                )
-                for name, curve in CURVES.items()
-            ),
-            plan=self._plan,
-        )
-        yield LinesView((EMPTY,), id="event")
-        yield LinesView((EMPTY,), id="footer")
-        yield LinesView(id="too-small")
+    def on_mount(self) -> None:
+        self._session.look_up()
+        self.query_one(FormPanel).focus()
 
-    def _plan(self, width: int, height: int) -> Mapping[str, Region]:
-        return regions(self._view, width, height, page=self._page, maximized=self._maximized)
-
-    # What the app asks for
+    async def on_unmount(self) -> None:
+        self._calibrator.stop()
+        await self._search.close()
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """The engine's state in the header; the panels change with the form alone."""
@@ -92,35 +59,10 @@ class PlannerScreen(TabScreen):
         else:
             self._draw_frame()
 
-    def toggle_maximized(self) -> bool:
-        if self._maximized is not None:
-            self._maximized = None
-        elif self.focused is not None and self.focused.id is not None:
-            self._maximized = self.focused.id
-        else:
-            return False
-        self._replan()
-        return True
-
-    def on_mount(self) -> None:
-        self._session.look_up()
-        self.query_one(FormPanel).focus()
-
-    async def on_unmount(self) -> None:
-        await self._search.close()
-
-    def on_resize(self, event: events.Resize) -> None:
-        width, height = event.size
-        self.set_class(not fits(width, height), "-too-small")
-        text = f"{width}x{height} is too small: prodtop needs {MIN_WIDTH}x{MIN_HEIGHT}"
-        blank = [EMPTY] * (height // 2)
-        self.query_one("#too-small", LinesView).set_lines([*blank, centred(strong(text), width)])
-        self.call_after_refresh(self._draw)
-
     # The form, its answer, and the search behind it
 
     def on_form_panel_changed(self, message: FormPanel.Changed) -> None:
-        self._note = EMPTY
+        self._note, self._sure = EMPTY, False
         if message.selection:
             self._session.form = message.form
             self._draw_form()
@@ -148,15 +90,11 @@ class PlannerScreen(TabScreen):
         if not isinstance(finding, PointFound):
             self._draw()
         elif self._redraw_soon is None:
-            self._redraw_soon = self.set_timer(0.2, self._redraw_curves)
+            self._redraw_soon = self.set_timer(REDRAW_AFTER_S, self._redraw_curves)
 
     def _redraw_curves(self) -> None:
         self._redraw_soon = None
         self._draw_curves()
-        self._draw_frame()
-
-    def _say(self, text: str) -> None:
-        self._note = line(text)
         self._draw_frame()
 
     # Keys
@@ -169,6 +107,8 @@ class PlannerScreen(TabScreen):
         else:
             self._view, self._page = name, 0
         self._maximized = None
+        if name == "serving" and self._session.answer is not None:
+            self.query_one("#matrix", RowsPanel).go_to(self._session.answer.plan.cluster.gpu.key)
         self._replan()
 
     def action_scenario(self, name: str) -> None:
@@ -189,6 +129,26 @@ class PlannerScreen(TabScreen):
         else:
             self._take_form(session.using(result))
             self._say(f"taken over: {result.layout.shorthand}")
+
+    def action_calibrate(self) -> None:
+        """Measure this machine's GPUs, once that has been asked for twice."""
+        if self._calibrator.running:
+            self._calibrator.stop()
+        elif not self._sure:
+            self._sure = True
+            key = self._keymap.shown("planner_calibrate")
+            self._say(f"measuring takes a minute and slows serving down: {key} again to begin")
+        else:
+            self._sure = False
+            self.run_worker(self._calibrate(), group="calibrate")
+
+    async def _calibrate(self) -> None:
+        if await self._calibrator.run(self._say):
+            self._session.look_up()
+            note = self._note
+            self._take_form(self._session.form)
+            self._note = note
+            self._draw_frame()
 
     def action_save(self) -> None:
         """Save the export under the cursor; the line at the bottom says where."""
@@ -218,6 +178,8 @@ class PlannerScreen(TabScreen):
             self._open_formulas(YOURS, target)
         elif name in TABLES:
             self._open_formulas(target, None)
+        elif name == "matrix":
+            self._open_formulas(f"serve:{target}", None)
 
     def _open_formulas(self, subject: str, figure: str | None) -> None:
         row = self._session.open_figure(subject, figure)
@@ -226,75 +188,3 @@ class PlannerScreen(TabScreen):
         self._replan()
         tree.focus()
         tree.point_at(row)
-
-    def on_rows_panel_resized(self, message: RowsPanel.Resized) -> None:
-        if message.panel.id is not None:
-            self._draw_rows(message.panel.id)
-
-    def on_curve_panel_resized(self, message: CurvePanel.Resized) -> None:
-        show_curves([message.panel], self._session)
-
-    def on_rows_panel_moved(self, message: RowsPanel.Moved) -> None:
-        if message.panel.id in BESIDE:
-            self._draw_rows(BESIDE[message.panel.id])
-
-    def on_descendant_focus(self) -> None:
-        self._draw_frame()
-
-    # Drawing
-
-    def _replan(self) -> None:
-        self.query_one(Board).replan()
-        if self.focused is None or not self.focused.display:
-            first = next((panel for panel in self.query("#form, RowsPanel") if panel.display), None)
-            self.set_focus(first)
-        self.call_after_refresh(self._draw)
-
-    def _draw(self) -> None:
-        if self.has_class("-too-small") or not self.is_mounted:
-            return
-        self._draw_frame()
-        self._draw_form()
-        self._draw_rows(*ROW_VIEWS)
-        self._draw_curves()
-
-    def _draw_rows(self, *names: str) -> None:
-        session = self._session
-        if session.answer is None:
-            return
-        targets = {name: self.query_one(f"#{name}", RowsPanel).target for name in BESIDE}
-        save_key = self._keymap.shown("planner_save")
-        shown = Shown(session, session.answer, targets, save_key)
-        for name in names:
-            panel = self.query_one(f"#{name}", RowsPanel)
-            if not panel.display or not panel.size.width:
-                continue
-            room = Room(panel.size.width, panel.size.height, look_of(self.app).glyphs)
-            panel.show(row_view(name, shown, room))
-
-    def _draw_curves(self) -> None:
-        charts = [chart for chart in self.query(CurvePanel) if chart.display]
-        show_curves(charts, self._session)
-
-    def _draw_form(self) -> None:
-        reading = self._session.reading
-        plan = reading.plan
-        words = derived_words(plan, self._session.known, look_of(self.app).glyphs) if plan else {}
-        self.query_one(FormPanel).show(self._session.form, reading.errors, words)
-
-    def _draw_frame(self) -> None:
-        if self._moment is None or self.has_class("-too-small"):
-            return
-        session = self._session
-        room = Room(self.size.width, 1, look_of(self.app).glyphs)
-        typing = session.form.editing is not None
-        in_form = isinstance(self.focused, FormPanel)
-        errors = len(session.reading.errors)
-        lines: tuple[tuple[str, Line], ...] = (
-            ("header", planner_header(self._moment, session.answer, room)),
-            ("views", views_line(self._view, self._keymap, room)),
-            ("event", hint_line(session.form, errors, session.doing, self._note, room)),
-            ("footer", footer_lines(self._keymap, room, typing=typing, form=in_form)),
-        )
-        for name, shown in lines:
-            self.query_one(f"#{name}", LinesView).set_lines((shown,))

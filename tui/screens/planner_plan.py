@@ -94,7 +94,7 @@ def _scaling(area: Region, page: int) -> dict[str, Region]:
 def _layouts(area: Region, page: int) -> dict[str, Region]:
     low = min(16, area.height * 2 // 5)
     if area.width >= 100:
-        upper, lower = _split_rows(area, area.height - low)
+        upper, lower = _split_rows(area, max(area.height - 24, min(15, area.height - low)))
         return {"layouts": upper, **_columns(lower, ("why", "front"))}
     if area.height >= 40:
         return _rows(area, {"layouts": 14, "front": 14, "why": area.height - 28})

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...engine.protocol import Frame, Memory
+from ...engine.protocol import Bound, Frame, Memory
 from ..formatting import binary_bytes, percent
 from ..look import Ink
 from ..moment import STALE_AFTER_S, Moment
@@ -33,6 +33,23 @@ def sample_age_s(moment: Moment) -> float | None:
     if moment.paused or moment.host_age_s is None or moment.host_age_s <= STALE_AFTER_S:
         return None
     return moment.host_age_s
+
+
+_BOUNDS = {
+    Bound.QUEUE: "no work {share} of the time",
+    Bound.HOST: "the device waits for the host {share} of the time",
+    Bound.BANDWIDTH: "bound by bandwidth: {share} of a copy's",
+    Bound.COMPUTE: "bound by compute: {share} of a matmul's",
+    Bound.LATENCY: "bound by short kernels: {share} below both ceilings",
+}
+
+
+def verdict_words(frame: Frame | None) -> str | None:
+    """What limits the engine now, in one line; `None` before it is known."""
+    verdict = frame.roofline.verdict if frame else None
+    if verdict is None:
+        return None
+    return _BOUNDS[verdict.bound].format(share=percent(verdict.share))
 
 
 def ceilings(frame: Frame | None) -> Line:

@@ -55,6 +55,7 @@ class RowsPanel(Panel, can_focus=True):
             self.panel = panel
 
     _view: RowsView | None = None
+    _wanted: str | None = None
     _cursor = 0
     _top = 0
 
@@ -72,6 +73,9 @@ class RowsPanel(Panel, can_focus=True):
         self._view = view
         self.set_title(view.title)
         self.set_headline(view.figures)
+        wanted = [i for i, row in enumerate(view.rows) if row.target == self._wanted]
+        if self._wanted is not None and wanted:
+            self._cursor, self._wanted = wanted[0], None
         self._cursor = min(self._cursor, max(0, len(view.rows) - 1))
         if view.rows and view.rows[self._cursor].target is None:
             self._cursor = self._nearest(self._cursor, 1)
@@ -81,6 +85,12 @@ class RowsPanel(Panel, can_focus=True):
         """Put the cursor on a row."""
         self._cursor = index
         self._draw()
+
+    def go_to(self, target: str) -> None:
+        """Put the cursor on the row that opens `target`, as soon as there is one."""
+        self._wanted = target
+        if self._view is not None:
+            self.show(self._view)
 
     def on_focus(self) -> None:
         self._draw()

@@ -14,6 +14,8 @@ from .common import bar_row, panel_title, verdict
 LABEL = 16
 NARROW_LABEL = 12
 WIDE = 44
+LEAST_SHARE = 5e-4
+"""What takes less of a step would show as 0.0 %."""
 
 
 def memory_view(shown: Answer, room: Room, note: str = "") -> RowsView:
@@ -106,7 +108,7 @@ def step_view(shown: Answer, room: Room, note: str = "") -> RowsView:
             name, amount, total, f"{seconds(amount):>7}", room, label=label, ink=ink, target=target
         )
         for name, amount, target, ink in parts
-        if amount > 0
+        if amount > LEAST_SHARE * total
     )
     whole = stacked(step_parts(shown.estimate), None, room.width - 1, room.glyphs)
     figures = line(strong(seconds(total)), muted(" a step"))

@@ -8,7 +8,7 @@ from ...look import Ink
 from ...planner.capacity import PRECISIONS, Served
 from ...planner.reading import Plan
 from ...planner.units import gib
-from ..line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
+from ..line import EMPTY, Line, Piece, clipped, faint, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView
 from ..table import Column, table
@@ -109,40 +109,28 @@ def server_view(served: Served, plan: Plan, room: Room) -> RowsView:
 
 
 def _facts(result: Capacity, room: Room) -> list[Line]:
-    memory = result.memory
-    separator = muted(f" {room.glyphs.dot} ")
+    memory, tpot_s = result.memory, result.tpot_s
     batch = memory.largest_batch
-    tpot = result.tpot_s
-    return [
-        line(
-            muted(" weights "),
-            f"{gib(memory.weights)} GiB",
-            separator,
-            muted("a request "),
-            f"{gib(memory.sequence)} GiB",
-            separator,
-            muted("of "),
-            f"{gib(memory.usable)} GiB",
-        ),
-        line(
-            muted(" largest batch "),
-            Piece(str(batch), Ink.STRONG if batch else Ink.BAD),
-            separator,
-            muted("TTFT "),
-            strong(milliseconds(result.ttft_s * 1000)),
-            separator,
-            muted("TPOT "),
-            strong(MISSING if tpot is None else milliseconds(tpot * 1000)),
-        ),
-        line(
-            muted(" under this load "),
-            strong(f"{si(result.tokens_s)} tok/s"),
-            separator,
-            strong(_dollars(result.usd_per_million_output)),
-            muted(" per million output tokens"),
-        ),
-        line(muted(" "), muted(_price(result))),
+    tpot = MISSING if tpot_s is None else milliseconds(tpot_s * 1000)
+    parts = [
+        line(muted("weights "), f"{gib(memory.weights)} GiB"),
+        line(muted("a request "), f"{memory.sequence / 2**20:.0f} MiB"),
+        line(muted("usable "), f"{gib(memory.usable)} GiB"),
+        line(muted("largest batch "), Piece(str(batch), Ink.STRONG if batch else Ink.BAD)),
+        line(muted("TTFT "), strong(milliseconds(result.ttft_s * 1000))),
+        line(muted("TPOT "), strong(tpot)),
+        line(strong(si(result.tokens_s)), muted(" tok/s under this load")),
+        line(strong(_dollars(result.usd_per_million_output)), muted(" per million out")),
     ]
+    separator = muted(f" {room.glyphs.dot} ")
+    rows: list[Line] = [line(" ", parts[0])]
+    for part in parts[1:]:
+        longer = line(rows[-1], separator, part)
+        if longer.width <= room.width:
+            rows[-1] = longer
+        else:
+            rows.append(line(" ", part))
+    return [*rows, clipped(line(" ", muted(_price(result))), room.width, room.glyphs)]
 
 
 def _tokens(speed: Speed) -> Line:

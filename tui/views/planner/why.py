@@ -25,7 +25,7 @@ def why_view(layouts: Layouts | None, room: Room) -> RowsView:
         return RowsView(title, rows=tuple(rows))
     lines = [
         *_against(found, room),
-        *(_part(each, f"{seconds(abs(each.difference))}") for each in found.time[:MOST_PARTS]),
+        *(_part(each, f"{seconds(abs(each.difference))}") for each in _telling(found)),
         *(_part(each, f"{gib(abs(each.difference))} GiB") for each in found.memory[:2]),
         *_turns(found, room),
     ]
@@ -57,6 +57,12 @@ def _part(each: Difference, text: str) -> Line:
     return line("   ", Piece(f"{text:>9} {sign} ", ink), muted(each.name))
 
 
+def _telling(found: Verdict) -> list[Difference]:
+    """The parts of the step that differ by more than a thousandth of it."""
+    least_s = found.winner.step_s / 1000
+    return [each for each in found.time[:MOST_PARTS] if abs(each.difference) >= least_s]
+
+
 def _turns(found: Verdict, room: Room) -> list[Line]:
     if not found.turns:
         return [line(muted(" no memory limit, bandwidth or batch nearby would turn it"))]
@@ -70,15 +76,15 @@ def _turns(found: Verdict, room: Room) -> list[Line]:
 
 
 def turn_text(turn: Turn) -> str:
-    """Where the verdict turns: `a network of 12.5 GB/s a GPU (now 50.0): 3.20 s`."""
+    """Where the verdict turns, and its step there: `a network of 12.5 GB/s (now 50.0), 3.20 s`."""
     step = seconds(turn.runner_up_s)
     match turn.knob:
         case "memory":
-            return f"less than {gib(turn.value)} GiB a GPU (now {gib(turn.now)}): {step} a step"
+            return f"less than {gib(turn.value)} GiB (now {gib(turn.now)}), {step}"
         case "batch":
-            return f"a batch of {turn.value:.0f} (now {turn.now:.0f}): {step} a step"
+            return f"a batch of {turn.value:.0f} (now {turn.now:.0f}), {step}"
         case "network":
             name = "a network"
         case "link":
             name = "links in the node"
-    return f"{name} of {si(turn.value / 1e9)} GB/s a GPU (now {si(turn.now / 1e9)}): {step} a step"
+    return f"{name} of {si(turn.value / 1e9)} GB/s (now {si(turn.now / 1e9)}), {step}"
