@@ -92,6 +92,8 @@ class LoadSpec(Part, frozen=True, kw_only=True):
     """Share of sampled requests that repeat exactly when their prompt does, as a client with a
     fixed seed does; the others are sampled anew each time. Greedy requests always repeat."""
     ignore_eos: bool = False
+    chat: bool = False
+    """Prompts go through the model's chat template, as a system's and a user's turn."""
     seed: int = 0
     paused: bool = False
 
@@ -244,11 +246,41 @@ class Memory(Part, frozen=True, kw_only=True):
     torch_reserved_bytes: int | None = None
 
 
+class Bound(StrEnum):
+    """What limits the tokens per second."""
+
+    QUEUE = "queue"
+    """There is no request to compute, some of the time."""
+    HOST = "host"
+    """The device waits for the process that feeds it."""
+    BANDWIDTH = "bandwidth"
+    COMPUTE = "compute"
+    LATENCY = "latency"
+    """The device works all the time, far from both ceilings: on short kernels, one by one."""
+
+
+class Verdict(Part, frozen=True, kw_only=True):
+    """What limits the engine now, and by how much, as a fraction of 1.
+
+    Of `QUEUE` and `HOST` it is the time lost, of `BANDWIDTH` and `COMPUTE` the part of the ceiling
+    that is reached while the device works, of `LATENCY` what is missing to the nearer ceiling.
+    """
+
+    bound: Bound
+    share: float
+
+
 class Roofline(Part, frozen=True, kw_only=True):
-    """How much of the device's measured ceilings is used; fractions of 1."""
+    """How much of the device's measured ceilings is used; fractions of 1.
+
+    `active` is the share of time in which requests ran, `busy` that in which the device worked.
+    """
 
     mbu: float | None = None
     mfu: float | None = None
+    active: float | None = None
+    busy: float | None = None
+    verdict: Verdict | None = None
 
 
 class StreamView(Part, frozen=True, kw_only=True):

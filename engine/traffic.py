@@ -43,11 +43,14 @@ class Traffic:
     ) -> None:
         check_prompt_length(spec, engine.settings.context_tokens)
         self._engine = engine
+        self._prompts = prompts
         self._generator = LoadGenerator(spec, prompts, engine.clock(), limit)
-        self._token_ids: dict[int, list[int]] = {}
+        self._token_ids: dict[tuple[int, bool], list[int]] = {}
+        """By prompt, and whether it is a chat's."""
         self._numbers: dict[int, int] = {}
         self.prompts: dict[int, str] = {}
         """The prompt texts of the requests in the system, by request id."""
+        self._check_chat(spec)
 
     @property
     def spec(self) -> LoadSpec:
@@ -61,6 +64,7 @@ class Traffic:
     def set_spec(self, spec: LoadSpec) -> None:
         """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
         check_prompt_length(spec, self._engine.settings.context_tokens)
+        self._check_chat(spec)
         self._generator.set_spec(spec, self._engine.clock())
 
     def next_due_s(self) -> float | None:
@@ -85,7 +89,7 @@ class Traffic:
         return ended
 
     def _submit(self, arrival: Arrival) -> Request:
-        tokens = self._tokens(arrival)
+        tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
         # A prompt as it is keeps its end: the output that was drawn must find room after it.
         room = self._engine.settings.context_tokens - arrival.max_tokens
         if arrival.prompt_tokens is not None:
@@ -103,9 +107,20 @@ class Traffic:
         self.prompts[request.request_id] = arrival.text
         return request
 
-    def _tokens(self, arrival: Arrival) -> list[int]:
-        tokens = self._token_ids.get(arrival.prompt_index)
+    def _check_chat(self, spec: LoadSpec) -> None:
+        """Raise `BadInputError` now, and not at each request, where no chat is possible."""
+        if spec.chat and self._prompts:
+            self._tokens(0, chat=True)
+
+    def _tokens(self, index: int, *, chat: bool) -> list[int]:
+        tokens = self._token_ids.get((index, chat))
         if tokens is None:
             tokenizer: Tokenizer = self._engine.model.tokenizer
-            tokens = self._token_ids[arrival.prompt_index] = tokenizer.encode(arrival.text)
+            prompt = self._prompts[index]
+            tokens = (
+                tokenizer.encode_chat(prompt.system, prompt.opening)
+                if chat
+                else tokenizer.encode(prompt.text)
+            )
+            self._token_ids[index, chat] = tokens
         return tokens

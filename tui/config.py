@@ -39,6 +39,7 @@ class LoadTable(Table, frozen=True, kw_only=True):
     temperature: NonNegativeFloat = LoadSpec().temperature
     top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = LoadSpec().top_p
     fixed_seed_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = LoadSpec().fixed_seed_share
+    chat: bool = LoadSpec().chat
     seed: int = LoadSpec().seed
 
     def spec(self) -> LoadSpec:

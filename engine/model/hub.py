@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ..errors import CheckpointError
 from ..text import clean
@@ -70,7 +70,7 @@ def download(
     )
 
     # The first base is that of all errors of the HTTP library that the client is built on.
-    http_error = HfHubHTTPError.__bases__[0]
+    http_error = cast(type[Exception], HfHubHTTPError.__bases__[0])
     files = _CONFIG_FILES + (_TOKENIZER_FILES + _WEIGHT_FILES if with_weights else [])
     try:
         count = _Count(_missing_bytes(model, files), on_progress)

@@ -1,13 +1,15 @@
 """Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
 from tokenizers import Tokenizer as FastTokenizer
 from tokenizers.decoders import DecodeStream
 
-from ..errors import CheckpointError
+from ..errors import BadInputError, CheckpointError
 from ..text import clean
+from .chat import ChatMessage, ChatTemplate, load_chat_template
 
 
 class TextStream(Protocol):
@@ -27,6 +29,13 @@ class Tokenizer(Protocol):
 
     def encode(self, text: str) -> list[int]: ...
 
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        """A first turn, as the model's chat template writes it down.
+
+        Raises `BadInputError` where there is no template, or it refuses the turn.
+        """
+        ...
+
     def decode(self, token_ids: list[int]) -> str: ...
 
     def stream(self) -> TextStream: ...
@@ -45,14 +54,43 @@ class CheckpointTokenizer:
         # The library raises a bare Exception for every malformed file.
         except Exception as error:
             raise CheckpointError(f"{path}: not a tokenizer: {error}") from error
-        size = self._tokenizer.get_vocab_size(with_added_tokens=True)
+        size = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if size > vocabulary:
             raise CheckpointError(
                 f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
             )
+        self._vocabulary = vocabulary
+        self._chat = load_chat_template(path.parent)
 
     def encode(self, text: str) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=True).ids
+        return self._encode(text, add_special_tokens=True)
+
+    def render_chat(
+        self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as the model's chat template writes it down, special tokens included.
+
+        Raises `BadInputError` where there is no template, or it refuses the messages.
+        """
+        template = self._chat_template()
+        return template.render(messages, add_generation_prompt=add_generation_prompt)
+
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        # The template has written the special tokens already.
+        text = self._chat_template().render_prompt(system, user)
+        return self._encode(text, add_special_tokens=False)
+
+    def _chat_template(self) -> ChatTemplate:
+        if self._chat is None:
+            raise BadInputError("the model has no chat template: give it plain prompts")
+        return self._chat
+
+    def _encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        # Of a model that sees images, the tokens that stand for them have no embedding.
+        if ids and max(ids) >= self._vocabulary:
+            name = clean(self._tokenizer.id_to_token(max(ids)) or "")
+            raise BadInputError(f"the text has {name!r}, which is no token of this model's")
         return ids
 
     def decode(self, token_ids: list[int]) -> str:
@@ -95,6 +133,10 @@ class NumberTokenizer:
 
     def encode(self, text: str) -> list[int]:
         return [token % self._vocabulary for token in self._prompts.encode(text)]
+
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        """Random weights know no roles: the same text as a plain prompt."""
+        return self.encode(f"{system}\n\n{user}")
 
     def decode(self, token_ids: list[int]) -> str:
         return "".join(map(_number, token_ids))

@@ -1,5 +1,6 @@
 """The load on a real engine: what arrives is submitted, what ends is told, and nothing else."""
 
+import shutil
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,12 @@ from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Sampling
 from prodtop.engine.serving.settings import EngineSettings
-from prodtop.engine.traffic import Traffic
+from prodtop.engine.traffic import Ended, Traffic
 
+CHAT_TEMPLATE = (
+    "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant] {% endif %}"
+)
 CONTEXT_TOKENS = 128
 LOAD = LoadSpec(users=3, output_tokens_min=4, output_tokens_max=9, temperature=0.0, ignore_eos=True)
 
@@ -35,8 +40,12 @@ def clock() -> Clock:
 
 @pytest.fixture
 def engine(tiny_folder: Path, clock: Clock) -> Engine:
+    return engine_of(tiny_folder, clock)
+
+
+def engine_of(folder: Path, clock: Clock) -> Engine:
     return Engine(
-        load_model(str(tiny_folder)),
+        load_model(str(folder)),
         EngineSettings(max_seqs=8, token_budget=64, kv_blocks=64, context_tokens=CONTEXT_TOKENS),
         strategy=StrategyName.CONTINUOUS,
         precision=PrecisionName.FP32,
@@ -152,3 +161,45 @@ def test_an_aborted_request_makes_room_for_the_users_next(engine: Engine, clock:
     traffic.pump()
     assert engine.metrics.accounting().in_system == 3
     assert first not in traffic.prompts
+
+
+def test_chat_prompts_go_through_the_models_template(
+    tmp_path: Path, tiny_folder: Path, clock: Clock
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "chatty")
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    engine = engine_of(folder, clock)
+    prompts = [Prompt("mills", "Be brief.", "Who slept?")]
+    traffic = Traffic(engine, prompts, LOAD)
+    for chat, text in (
+        (False, "Be brief.\n\nWho slept?"),
+        (True, "[system] Be brief.\n[user] Who slept?\n[assistant] "),
+        (False, "Be brief.\n\nWho slept?"),
+    ):
+        clock.now_s += 1
+        traffic.set_spec(msgspec.structs.replace(LOAD, chat=chat))
+        traffic.pump()
+        (completion, *_) = [ended.completion for ended in drained(engine, traffic)]
+        assert engine.model.tokenizer.decode(completion.request.prompt_tokens) == text
+
+
+def test_a_chat_with_a_model_that_knows_none_is_refused_at_once(
+    engine: Engine, clock: Clock
+) -> None:
+    chat = msgspec.structs.replace(LOAD, chat=True)
+    with pytest.raises(BadInputError, match="no chat template"):
+        Traffic(engine, bundled_prompts(), chat)
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    with pytest.raises(BadInputError, match="no chat template"):
+        traffic.set_spec(chat)
+    assert traffic.spec is LOAD
+
+
+def drained(engine: Engine, traffic: Traffic) -> list[Ended]:
+    """What ends until nothing is left to do."""
+    ended: list[Ended] = []
+    for _ in range(10_000):
+        if not engine.has_work:
+            return ended
+        ended += traffic.settle(engine.step())
+    raise AssertionError("requests are stuck")

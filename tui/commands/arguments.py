@@ -25,6 +25,9 @@ BURSTINESS = typer.Option(
 ZIPF = typer.Option(
     "--zipf", metavar="S", help="How unequal the prompts' popularity is; 0 is equal."
 )
+CHAT = typer.Option(
+    "--chat/--no-chat", help="Send prompts through the model's chat template.", show_default=False
+)
 OUTPUT_TOKENS = typer.Option(
     "--output-tokens", metavar="A[:B]", help="Tokens to generate, drawn from A to B."
 )

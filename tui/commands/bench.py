@@ -11,6 +11,7 @@ from ...engine.options import BUNDLED_MODEL, LoadFormat, WorkerOptions
 from ...engine.protocol import BenchSpec, LoadSpec
 from .arguments import (
     BURSTINESS,
+    CHAT,
     CONTEXT_TOKENS,
     DEVICE,
     KV_GIB,
@@ -67,6 +68,7 @@ def bench(
     ignore_eos: Annotated[
         bool, typer.Option("--ignore-eos", help="Generate every token asked for.")
     ] = False,
+    chat: Annotated[bool, CHAT] = False,
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
@@ -108,6 +110,7 @@ def bench(
             prompt_tokens_max=longest_prompt,
             temperature=temperature,
             ignore_eos=ignore_eos,
+            chat=chat,
             seed=seed,
         ),
     )

@@ -10,6 +10,7 @@ from ...engine.errors import BadInputError
 from ...engine.options import LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
+    CHAT,
     CONTEXT_TOKENS,
     DEVICE,
     KV_GIB,
@@ -68,6 +69,7 @@ def live(
     output_tokens: Annotated[str | None, OUTPUT_TOKENS] = None,
     prompt_tokens: Annotated[str | None, PROMPT_TOKENS] = None,
     temperature: Annotated[float | None, TEMPERATURE] = None,
+    chat: Annotated[bool | None, CHAT] = None,
     seed: Annotated[int | None, SEED] = None,
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
@@ -104,6 +106,7 @@ def live(
         burstiness=burstiness,
         zipf_exponent=zipf,
         temperature=temperature,
+        chat=chat,
         seed=seed,
         **_token_range("--output-tokens", "output_tokens", output_tokens),
         **_token_range("--prompt-tokens", "prompt_tokens", prompt_tokens),

@@ -6,7 +6,7 @@ import pytest
 from checkpoints import END_OF_TEXT, END_OF_TEXT_ID, VOCABULARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.errors import CheckpointError
+from prodtop.engine.errors import BadInputError, CheckpointError
 from prodtop.engine.model.tokenizer import CheckpointTokenizer, NumberTokenizer
 from prodtop.engine.text import clean
 from tokenizers import Tokenizer, decoders, models, processors
@@ -117,3 +117,25 @@ def test_tokens_of_random_weights_are_shown_as_numbers(tokenizer: CheckpointToke
     assert numbers.decode([7, 49]) == "#7 #49 "
     stream = numbers.stream()
     assert "".join(map(stream.push, [7, 49])) + stream.flush() == "#7 #49 "
+
+
+def test_ids_past_the_tokenizers_last_are_no_text(tiny_folder: Path) -> None:
+    """An embedding is often padded to a round number of rows, and random weights choose any."""
+    tokenizer = CheckpointTokenizer(tiny_folder / "tokenizer.json", VOCABULARY + 64)
+    stream = tokenizer.stream()
+    ids = [*tokenizer.encode("mill"), VOCABULARY + 63]
+    assert "".join(map(stream.push, ids)) + stream.flush() == "mill"
+    assert tokenizer.decode(ids) == "mill"
+
+
+def test_an_added_token_without_an_embedding_is_refused_only_where_it_is_used(
+    tmp_path: Path, tiny_folder: Path
+) -> None:
+    """As the one that stands for an image in Gemma 3's smallest model, which sees none."""
+    raw = Tokenizer.from_file(str(tiny_folder / "tokenizer.json"))
+    raw.add_special_tokens(["<image>"])
+    raw.save(str(tmp_path / "tokenizer.json"))
+    tokenizer = CheckpointTokenizer(tmp_path / "tokenizer.json", VOCABULARY)
+    assert tokenizer.decode(tokenizer.encode("mill")) == "mill"
+    with pytest.raises(BadInputError, match="'<image>', which is no token of this model"):
+        tokenizer.encode("an <image>")
