@@ -13,18 +13,77 @@ import triton
 import triton.language as tl
 
 from .dependent_launch import wait_for_previous
+from .skinny_prologue import prefetch
 from .unpack import unpack_int4, unpack_int8
 
 BLOCK_K: tl.constexpr = tl.constexpr(128)
 
 
 @triton.jit
-def _load_inputs(x, offsets, first, inputs, EVEN: tl.constexpr, SIZE: tl.constexpr):
-    """`[SIZE, rows]` of the activations from input `first` on, zeros past the last one."""
+def _load_inputs(x, offsets, held, first, inputs, EVEN: tl.constexpr):
+    """`[BLOCK_K, rows]` of the activations from input `first` on, zeros past the ends.
+
+    Rows that are not `held` must not be read in the last one's place: lines that all programs read
+    time and again are slow.
+    """
     if EVEN:
-        return tl.load(x + offsets + first)
-    mask = first + tl.arange(0, SIZE)[:, None] < inputs
-    return tl.load(x + offsets + first, mask=mask, other=0.0)
+        return tl.load(x + offsets + first, mask=held[None, :], other=0.0)
+    inside = first + tl.arange(0, BLOCK_K)[:, None] < inputs
+    return tl.load(x + offsets + first, mask=held[None, :] & inside, other=0.0)
+
+
+@triton.jit
+def _int8_tile(words, dtype: tl.constexpr, FAST: tl.constexpr):
+    """`[features, BLOCK_K]` weights: what is joined is already where the tensor cores want it."""
+    w0, w1 = unpack_int8(words, dtype, FAST)
+    return tl.join(w0, w1).permute(0, 2, 1).reshape(words.shape[0], BLOCK_K)
+
+
+@triton.jit
+def _int4_tile(
+    words, grid, first, features, GROUP: tl.constexpr, dtype: tl.constexpr, FAST: tl.constexpr
+):
+    """`[features, BLOCK_K]` weights; `grid` points at each feature's scale and zero of group 0."""
+    PLANE: tl.constexpr = BLOCK_K // 4
+    grid0 = tl.load(grid + first // GROUP * features)
+    grid1 = grid0
+    grid2 = grid0
+    if GROUP < 64:
+        grid1 = tl.load(grid + (first + PLANE) // GROUP * features)
+    if GROUP < 128:
+        grid2 = tl.load(grid + (first + 2 * PLANE) // GROUP * features)
+    grid3 = grid2
+    if GROUP < 64:
+        grid3 = tl.load(grid + (first + 3 * PLANE) // GROUP * features)
+    w0, w1, w2, w3 = unpack_int4(
+        words, grid0[:, None], grid1[:, None], grid2[:, None], grid3[:, None], dtype, FAST
+    )
+    planes = tl.join(tl.join(w0, w2), tl.join(w1, w3))
+    return planes.permute(0, 2, 3, 1).reshape(words.shape[0], BLOCK_K)
+
+
+@triton.jit
+def _prefetch_weights(
+    weight,
+    first_feature,
+    first_block,
+    features,
+    blocks,
+    FORMAT: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+    BLOCKS: tl.constexpr,
+    BLOCK_BYTES: tl.constexpr,
+):
+    """Bring a tile's first `BLOCKS` blocks of inputs to the L2 cache, `BLOCK_BYTES` a feature."""
+    start = tl.maximum(0, tl.minimum(first_block, blocks - BLOCKS)).to(tl.int64)
+    bytes_ = weight.to(tl.pointer_type(tl.int8))
+    if FORMAT == "int4":  # what the tile's features need of a block lies together
+        block = start + tl.arange(0, BLOCKS)
+        feature = tl.minimum(first_feature, features - BLOCK_N)
+        prefetch(bytes_ + (block * features + feature) * BLOCK_BYTES, BLOCK_BYTES * BLOCK_N)
+    else:
+        feature = tl.minimum(first_feature + tl.arange(0, BLOCK_N), features - 1)
+        prefetch(bytes_ + (feature * blocks + start) * BLOCK_BYTES, BLOCK_BYTES * BLOCKS)
 
 
 @triton.jit(do_not_specialize=["rows", "splits", "blocks_per_split", "has_bias", "has_residual"])
@@ -55,6 +114,7 @@ def gemm_kernel(
     BLOCK_N: tl.constexpr,
     BLOCK_M: tl.constexpr,
     STAGES: tl.constexpr,
+    PREFETCH: tl.constexpr,
     PDL: tl.constexpr,
 ):
     """One tile of `out [rows, features]` over one part of the inputs.
@@ -69,8 +129,8 @@ def gemm_kernel(
 
     row = first_row + tl.arange(0, BLOCK_M)
     feature = first_feature + tl.arange(0, BLOCK_N)
-    # Past the ends the last one is read again, and not stored: no masks in the loop.
-    row_read = tl.minimum(row, rows - 1)
+    held = row < rows
+    # Past the end the last feature is read again, and not stored.
     feature_read = tl.minimum(feature, features - 1)
     blocks = tl.cdiv(inputs, BLOCK_K)
     first_block = split * blocks_per_split
@@ -85,48 +145,32 @@ def gemm_kernel(
         weight_stride = blocks * PLANE if FORMAT == "int8" else inputs
         block_stride = PLANE
     word_offsets = feature_read[:, None].to(tl.int64) * weight_stride + tl.arange(0, PLANE)[None, :]
-    x_offsets = row_read[None, :] * x_stride + tl.arange(0, PLANE)[:, None]
+    x_offsets = row[None, :] * x_stride + tl.arange(0, BLOCK_K)[:, None]
     dtype = x.dtype.element_ty
 
     total = tl.zeros((BLOCK_N, BLOCK_M), tl.float32)
+    if PREFETCH > 0:
+        BYTES: tl.constexpr = PLANE * (weight.dtype.element_ty.primitive_bitwidth // 8)
+        _prefetch_weights(
+            weight, first_feature, first_block, features, blocks, FORMAT, BLOCK_N, PREFETCH, BYTES
+        )
     wait_for_previous(PDL)
     for block in tl.range(first_block, last_block, num_stages=STAGES):
         first = block * BLOCK_K
+        x_tile = _load_inputs(x, x_offsets, held, first, inputs, EVEN)
         if FORMAT == "int4":
             words = tl.load(weight + word_offsets + block * block_stride)
-            grid0 = tl.load(grid + first // GROUP * features + feature_read)
-            grid1 = tl.load(grid + (first + PLANE) // GROUP * features + feature_read)
-            grid2 = tl.load(grid + (first + 2 * PLANE) // GROUP * features + feature_read)
-            grid3 = tl.load(grid + (first + 3 * PLANE) // GROUP * features + feature_read)
-            x0 = _load_inputs(x, x_offsets, first, inputs, EVEN, PLANE)
-            x1 = _load_inputs(x, x_offsets, first + PLANE, inputs, EVEN, PLANE)
-            x2 = _load_inputs(x, x_offsets, first + 2 * PLANE, inputs, EVEN, PLANE)
-            x3 = _load_inputs(x, x_offsets, first + 3 * PLANE, inputs, EVEN, PLANE)
-            w0, w1, w2, w3 = unpack_int4(
-                words, grid0[:, None], grid1[:, None], grid2[:, None], grid3[:, None], dtype, FAST
-            )
-            total = tl.dot(w0, x0, total)
-            total = tl.dot(w1, x1, total)
-            total = tl.dot(w2, x2, total)
-            total = tl.dot(w3, x3, total)
+            w = _int4_tile(words, grid + feature_read, first, features, GROUP, dtype, FAST)
         elif FORMAT == "int8":
             words = tl.load(weight + word_offsets + block * block_stride)
-            x0 = _load_inputs(x, x_offsets, first, inputs, EVEN, PLANE)
-            x1 = _load_inputs(x, x_offsets, first + PLANE, inputs, EVEN, PLANE)
-            w0, w1 = unpack_int8(words, dtype, FAST)
-            total = tl.dot(w0, x0, total)
-            total = tl.dot(w1, x1, total)
+            w = _int8_tile(words, dtype, FAST)
+        elif EVEN:
+            w = tl.load(weight + word_offsets + block * block_stride)
         else:
             # Past the last input x is zero: any weight will do there, so long as it is finite.
-            if EVEN:
-                values = tl.load(weight + word_offsets + block * block_stride)
-            else:
-                inside = first + tl.arange(0, PLANE)[None, :] < inputs
-                values = tl.load(
-                    weight + word_offsets + block * block_stride, mask=inside, other=0.0
-                )
-            x0 = _load_inputs(x, x_offsets, first, inputs, EVEN, PLANE)
-            total = tl.dot(values, x0, total)
+            inside = first + tl.arange(0, PLANE)[None, :] < inputs
+            w = tl.load(weight + word_offsets + block * block_stride, mask=inside, other=0.0)
+        total = tl.dot(w, x_tile, total)
 
     tiles = tl.num_programs(0)
     complete = True
@@ -148,10 +192,10 @@ def gemm_kernel(
         if FORMAT == "int8" or FORMAT == "fp8":
             total *= tl.load(scale + feature_read).to(tl.float32)[:, None]
         if FORMAT == "fp8":
-            total *= tl.load(row_scale + row_read)[None, :]
+            total *= tl.load(row_scale + row, mask=held, other=0.0)[None, :]
         if has_bias:
             total += tl.load(bias + feature_read).to(tl.float32)[:, None]
-        stored = (row < rows)[None, :] & (feature < features)[:, None]
+        stored = held[None, :] & (feature < features)[:, None]
         offsets = row.to(tl.int64)[None, :] * out_stride + feature[:, None]
         if has_residual:
             total += tl.load(residual + offsets, mask=stored, other=0.0).to(tl.float32)
