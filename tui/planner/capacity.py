@@ -1,5 +1,6 @@
 """What each GPU type gives when it serves the plan's model under the form's load."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ...engine.planner.errors import FieldError
@@ -30,7 +31,11 @@ class Served:
     reason: str | None
 
 
-def capacity_matrix(plan: Plan, known: Knowledge) -> dict[str, dict[str, Cell]]:
+Cells = Mapping[str, Mapping[str, Cell]]
+"""By GPU key and precision."""
+
+
+def capacity_matrix(plan: Plan, known: Knowledge) -> Cells:
     """Cells by GPU key and precision: the fewest GPUs of a node that hold the load."""
     gpus = {**known_gpus(), plan.cluster.gpu.key: plan.cluster.gpu}
     cells = matrix(
@@ -47,7 +52,7 @@ def capacity_matrix(plan: Plan, known: Knowledge) -> dict[str, dict[str, Cell]]:
     return found
 
 
-def serve_on(plan: Plan, known: Knowledge, row: dict[str, Cell]) -> Served:
+def serve_on(plan: Plan, known: Knowledge, row: Mapping[str, Cell]) -> Served:
     """One GPU type at the form's precision, on as many GPUs as the matrix found for it."""
     gpu = next(iter(row.values())).gpu
     precision = plan.storage.precision

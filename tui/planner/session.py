@@ -12,13 +12,13 @@ from ...engine.planner.serving_capacity.prices import Price
 from ...engine.planner.terms import Term
 from ...engine.protocol import ModelInfo
 from .answer import Answer, answer
-from .capacity import capacity_matrix, serve_on
+from .capacity import Cells, capacity_matrix, serve_on
 from .fields import SERVED
 from .form import Form
 from .knowledge import Knowledge, gather
 from .layout_texts import layout_texts
 from .opened import every_figure, path_to
-from .reading import Reading, read
+from .reading import Plan, Reading, read
 from .scenarios import SCENARIOS
 from .search_messages import Ask, Found
 from .search_state import Searched
@@ -45,6 +45,7 @@ class Session:
     own_prices: Mapping[str, Price] = field(default_factory=dict)
     known: Knowledge = field(default_factory=Knowledge)
     _asked: int = 0
+    _served_by: tuple[Plan, Knowledge, Cells] | None = None
 
     def look_up(self) -> None:
         """Read what lies in files: prices and calibrations."""
@@ -121,6 +122,13 @@ class Session:
         layouts = self.searched.layouts if self.searched is not None else None
         return layouts.splits[0] if layouts is not None and layouts.splits else None
 
+    def cells(self, plan: Plan) -> Cells:
+        """What each GPU type serves of a plan's model; worked out once for a plan."""
+        kept = self._served_by
+        if kept is None or kept[0] is not plan or kept[1] is not self.known:
+            self._served_by = kept = (plan, self.known, capacity_matrix(plan, self.known))
+        return kept[2]
+
     @property
     def doing(self) -> str:
         """What is being worked on, in a word or two; empty when all is found."""
@@ -155,8 +163,7 @@ class Session:
 
     def _serving_trees(self, shown: Answer) -> tuple[Term, ...]:
         """The formulas of what a GPU type serves; the plan's own where it cannot."""
-        cells = capacity_matrix(shown.plan, self.known)
-        row = cells.get(self.subject.removeprefix(SERVE))
+        row = self.cells(shown.plan).get(self.subject.removeprefix(SERVE))
         result = serve_on(shown.plan, self.known, row).result if row is not None else None
         return every_figure(shown) if result is None else (explain_capacity(result),)
 

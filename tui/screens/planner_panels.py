@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from ..planner.answer import Answer
-from ..planner.capacity import capacity_matrix, serve_on
+from ..planner.capacity import serve_on
 from ..planner.exports import attempts
 from ..planner.session import Session
 from ..views.panel import Room
@@ -81,12 +81,12 @@ def _export(shown: Shown, room: Room) -> RowsView:
 
 def _matrix(shown: Shown, room: Room) -> RowsView:
     plan = shown.answer.plan
-    return matrix_view(plan, capacity_matrix(plan, shown.session.known), room, shown.note)
+    return matrix_view(plan, shown.session.cells(plan), room, shown.note)
 
 
 def _server(shown: Shown, room: Room) -> RowsView:
     plan, known = shown.answer.plan, shown.session.known
-    cells = capacity_matrix(plan, known)
+    cells = shown.session.cells(plan)
     key = shown.targets["matrix"] or plan.cluster.gpu.key
     return server_view(serve_on(plan, known, cells[key]), plan, room)
 
