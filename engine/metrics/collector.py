@@ -17,7 +17,8 @@ from .latency import LatencyWindows, RequestLatency, Timed, request_latency
 from .little import LittleMeter
 from .roofline import fraction_of_ceiling
 from .throughput import ThroughputMeter, Totals
-from .windows import WindowedCounter
+from .verdict import verdict
+from .windows import WindowedCounter, WindowedIntegral
 
 
 class Metrics:
@@ -39,6 +40,8 @@ class Metrics:
         self._switches = SwitchTracker(start_s)
         self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
         self._flops = WindowedCounter(start_s, capacity_s=10.0)
+        self._device_s = WindowedCounter(start_s, capacity_s=10.0)
+        self._active = WindowedIntegral(start_s, capacity_s=10.0)
 
     def on_submitted(self, now_s: float, arrival_at_s: float | None = None) -> None:
         """A request is in the system, since `arrival_at_s` if that was before it was noticed."""
@@ -57,6 +60,7 @@ class Metrics:
         ghost_rows: int = 0,
         bytes_read: float = 0.0,
         flops: float = 0.0,
+        device_s: float = 0.0,
     ) -> None:
         """A step of the engine ended.
 
@@ -64,7 +68,7 @@ class Metrics:
         generated, the first of a request included. `cached_tokens`: prompt tokens that requests
         scheduled in this step took from the prefix cache. `rows`: sequences in the batch,
         `ghost_rows` of them finished before. `bytes_read`, `flops`: from `roofline.step_bytes` and
-        `step_flops`.
+        `step_flops`. `device_s`: how long the device worked on it.
         """
         self._throughput.on_step(
             now_s,
@@ -78,6 +82,11 @@ class Metrics:
         self._switches.on_decode(decode_tokens, now_s)
         self._bytes_read.add(bytes_read, now_s)
         self._flops.add(flops, now_s)
+        self._device_s.add(device_s, now_s)
+
+    def on_active(self, active: bool, now_s: float) -> None:
+        """From now on there are requests to compute, or none."""
+        self._active.set_level(float(active), now_s)
 
     def on_finished(
         self, request: Timed, now_s: float, *, from_response_cache: bool = False
@@ -178,10 +187,16 @@ class Metrics:
         matmul_flops_per_s: float | None,
         span_s: float = RATE_SPAN_S,
     ) -> Roofline:
-        """MBU and MFU over the last `span_s`; `None` without the measured ceiling."""
+        """MBU and MFU over the last `span_s`, and what follows; `None` without the ceilings."""
+        mbu = fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s)
+        mfu = fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s)
+        active, busy = self._active.mean(span_s, now_s), self._device_s.rate(span_s, now_s)
         return Roofline(
-            mbu=fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s),
-            mfu=fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s),
+            mbu=mbu,
+            mfu=mfu,
+            active=active,
+            busy=busy,
+            verdict=verdict(active=active, busy=busy, mbu=mbu, mfu=mfu),
         )
 
     def switch_effect(self, now_s: float) -> SwitchEffect | None:

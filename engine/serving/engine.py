@@ -162,7 +162,10 @@ class Engine:
         Where the runner works ahead, those are the ones that an earlier step has ended.
         """
         launched = self._launch()
-        self.computed = launched or bool(self._in_flight)
+        active = launched or bool(self._in_flight)
+        if active is not self.computed:
+            self.metrics.on_active(active, self.clock())
+        self.computed = active
         self._settle(leave=self.runner.ahead if launched else 0)
         done, self._completions = self._completions, []
         return done
@@ -319,7 +322,8 @@ class Engine:
         tokens = launched.result.tokens()
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
-        self._count_step(plan, len(got_token), launched.cached_tokens, now_s)
+        device_s = launched.result.device_s()
+        self._count_step(plan, len(got_token), launched.cached_tokens, device_s, now_s)
         for request in got_token:
             stopped = self.deliveries[request.request_id].push(now_s)
             reason = stop_reason(request, self.settings.context_tokens)
@@ -343,7 +347,9 @@ class Engine:
         self._cacheable.discard(completion.request.request_id)
         self._completions.append(completion)
 
-    def _count_step(self, plan: StepPlan, generated: int, cached_tokens: int, now_s: float) -> None:
+    def _count_step(
+        self, plan: StepPlan, generated: int, cached_tokens: int, device_s: float, now_s: float
+    ) -> None:
         """Report a step to the measurements: its tokens, rows, and the work it needed at least."""
         ghosts = sum(chunk.ghost for chunk in plan.chunks)
         tokens = sum(chunk.num_tokens for chunk in plan.chunks)
@@ -369,6 +375,7 @@ class Engine:
             flops=step_flops(
                 self._shape, tokens=tokens - ghosts, attended=attended, logit_rows=generated
             ),
+            device_s=device_s,
         )
 
 

@@ -30,6 +30,7 @@ class LaunchedStep:
 
     order: list[int]
     host_tokens: Tensor
+    began: torch.cuda.Event | None
     arrived: torch.cuda.Event | None
 
     def tokens(self) -> list[int | None]:
@@ -37,6 +38,11 @@ class LaunchedStep:
             self.arrived.synchronize()
         values: list[int] = self.host_tokens.tolist()
         return [values[place] if place >= 0 else None for place in self.order]
+
+    def device_s(self) -> float:
+        if self.began is None or self.arrived is None:
+            return 0.0
+        return self.began.elapsed_time(self.arrived) / 1e3
 
 
 class PagedRunner:
@@ -94,6 +100,7 @@ class PagedRunner:
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
+        began = self._event()
         self._turn = (self._turn + 1) % _RING
         if self._graphs is not None and all(chunk.num_tokens == 1 for chunk in chunks):
             planned = self._launch_graph(self._graphs, chunks)
@@ -102,7 +109,7 @@ class PagedRunner:
             words = torch.empty(planned.layout.words, dtype=torch.int32, device=self.decoder.device)
             self._upload(planned, words)
             self._compute(DeviceStep.over(words, planned.layout), _filtered(planned))
-        return self._deliver(chunks, planned)
+        return self._deliver(chunks, planned, began)
 
     def _launch_graph(self, graphs: DecodeGraphs, chunks: Sequence[Chunk]) -> PlannedStep:
         planned = self._builder.decode(chunks, self._carried, graphs.bucket(len(chunks)))
@@ -137,7 +144,9 @@ class PagedRunner:
             filtered=filtered,
         )
 
-    def _deliver(self, chunks: Sequence[Chunk], planned: PlannedStep) -> LaunchedStep:
+    def _deliver(
+        self, chunks: Sequence[Chunk], planned: PlannedStep, began: torch.cuda.Event | None
+    ) -> LaunchedStep:
         """Send the tokens home, behind the step that samples them."""
         places = {
             chunk.request.request_id: place
@@ -148,12 +157,16 @@ class PagedRunner:
         count = len(planned.sampled)
         host_tokens = self._outputs[self._turn][:count]
         host_tokens.copy_(self._sampled[:count], non_blocking=True)
-        arrived = None
-        if self._pinned:
-            arrived = torch.cuda.Event()
-            arrived.record()
         order = [places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks]
-        return LaunchedStep(order, host_tokens, arrived)
+        return LaunchedStep(order, host_tokens, began, self._event())
+
+    def _event(self) -> torch.cuda.Event | None:
+        """A moment of the device's, once it gets here."""
+        if not self._pinned:
+            return None
+        event = torch.cuda.Event(enable_timing=True)
+        event.record()
+        return event
 
     def _host(self, count: int, dtype: torch.dtype) -> Tensor:
         return torch.empty(count, dtype=dtype, pin_memory=self._pinned)

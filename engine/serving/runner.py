@@ -1,5 +1,6 @@
 """Runs a step's plan on the model: plan in, one sampled token for each chunk that ends one."""
 
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -23,6 +24,10 @@ class StepResult(Protocol):
         """
         ...
 
+    def device_s(self) -> float:
+        """How long the device worked on it; asked for after the tokens."""
+        ...
+
 
 class Runner(Protocol):
     """A decoder with the KV cache it writes to.
@@ -42,11 +47,15 @@ class Runner(Protocol):
 class DoneStep:
     """A step that is over already."""
 
-    def __init__(self, tokens: list[int | None]) -> None:
+    def __init__(self, tokens: list[int | None], device_s: float) -> None:
         self._tokens = tokens
+        self._device_s = device_s
 
     def tokens(self) -> list[int | None]:
         return self._tokens
+
+    def device_s(self) -> float:
+        return self._device_s
 
 
 class TorchRunner:
@@ -63,7 +72,9 @@ class TorchRunner:
         )
 
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
-        return DoneStep(self._run(chunks))
+        began_s = time.perf_counter()
+        tokens = self._run(chunks)
+        return DoneStep(tokens, time.perf_counter() - began_s)
 
     @torch.inference_mode()
     def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:

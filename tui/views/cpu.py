@@ -11,6 +11,7 @@ from .device import (
     ceilings,
     cores,
     label,
+    limit,
     memory_legend,
     memory_parts,
     most_needed,
@@ -30,6 +31,7 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     lines: list[Ranked] = [
         *zip((0, 1), _gauges(host, room), strict=True),
         (2, _engine(host, room)),
+        (2, limit(moment.frame)),
         *(((4, _engine_bar(memory, room)),) if memory else ()),
         *((5, part) for part in legend),
         (3, _no_gpu(host, room)),

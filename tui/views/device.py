@@ -8,7 +8,7 @@ from ..look import Ink
 from ..moment import STALE_AFTER_S, Moment
 from ..widgets.meter import Part, stacked_legend
 from .line import EMPTY, Line, Piece, line, muted
-from .panel import Room, figure
+from .panel import Room, figure, value
 
 LABEL_WIDTH = 7
 
@@ -36,20 +36,20 @@ def sample_age_s(moment: Moment) -> float | None:
 
 
 _BOUNDS = {
-    Bound.QUEUE: "no work {share} of the time",
-    Bound.HOST: "the device waits for the host {share} of the time",
-    Bound.BANDWIDTH: "bound by bandwidth: {share} of a copy's",
-    Bound.COMPUTE: "bound by compute: {share} of a matmul's",
-    Bound.LATENCY: "bound by short kernels: {share} below both ceilings",
+    Bound.QUEUE: "queue: no work {share} of the time",
+    Bound.HOST: "host: the device waits {share} of the time",
+    Bound.BANDWIDTH: "bandwidth: at {share} of a copy's",
+    Bound.COMPUTE: "compute: at {share} of a matmul's",
+    Bound.LATENCY: "short kernels: {share} below both ceilings",
 }
 
 
-def verdict_words(frame: Frame | None) -> str | None:
-    """What limits the engine now, in one line; `None` before it is known."""
+def limit(frame: Frame | None) -> Line:
+    """What limits the engine now, and by how much; empty before it is known."""
     verdict = frame.roofline.verdict if frame else None
     if verdict is None:
-        return None
-    return _BOUNDS[verdict.bound].format(share=percent(verdict.share))
+        return EMPTY
+    return line(label("limit"), value(_BOUNDS[verdict.bound].format(share=percent(verdict.share))))
 
 
 def ceilings(frame: Frame | None) -> Line:
