@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.collector import Metrics
-from prodtop.engine.protocol import Accounting, HitRates, Latency, Roofline, Window
+from prodtop.engine.protocol import Accounting, HitRates, Latency, Window
 from prodtop.engine.serving.request import Request, Sampling
 
 START_S = 200.0
