@@ -8,7 +8,7 @@ BIN := $(VENV)/bin
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
-test: $(VENV)/.installed-dev
+test: $(VENV)/.installed-dev $(VENV)/engines/.installed
 	$(BIN)/python -m pytest $(ARGS)
 
 test-gpu: $(VENV)/.installed-dev
@@ -39,6 +39,17 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/python
 	mkdir -p $(VENV)/typing/prodtop
 	for folder in engine tui themes; do ln -sfn ../../../$$folder $(VENV)/typing/prodtop/$$folder; done
 	touch $@ $(VENV)/.installed
+
+# The training engines whose parsers read what the planner exports. Each has a folder of its own and
+# brings nothing along: two are two releases of one, and none may change what else is installed.
+ENGINES := tests/engine/planner/export/engines.txt
+$(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
+	rm -rf $(VENV)/engines
+	while read -r folder packages; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--target $(VENV)/engines/$$folder $$packages || exit 1; \
+	done < $(ENGINES)
+	touch $@
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,6 +6,7 @@ from . import plan_arguments as options
 from .arguments import Debug, Json, refuse_options_before
 from .plan_calibrate import calibrate
 from .plan_capacity import capacity
+from .plan_export import export
 from .plan_score import score
 
 plan = typer.Typer(
@@ -75,4 +76,5 @@ def search_layouts(
 # Every command under `prodtop plan`, one line each.
 plan.command("calibrate")(calibrate)
 plan.command("capacity")(capacity)
+plan.command("export")(export)
 plan.command("score")(score)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from shlex import quote
 
 from ..layout import Layout
 from ..presets import normalised
@@ -154,7 +155,7 @@ def _launch(setting: Setting, run: TrainingRun) -> str:
         rendezvous = (
             f" --machine_rank $NODE_RANK --main_process_ip {HEAD_NODE} --main_process_port {PORT}"
         )
-    return f"accelerate launch --config_file {FILE_NAME}{rendezvous} {run.script}"
+    return f"accelerate launch --config_file {FILE_NAME}{rendezvous} {quote(run.script)}"
 
 
 def _notes(setting: Setting, layout: Layout, run: TrainingRun) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...text import clean
 from ..errors import FieldError, positive, positive_number
 from ..layout import Layout, check_layout
 from ..setting import Setting
@@ -11,7 +12,8 @@ from ..setting import Setting
 class TrainingRun:
     """What a configuration needs beside the layout. `learning_rate` is the peak; it is no advice.
 
-    `script` is the user's own training script, for the engines that bring none.
+    `script` is the user's own training script, for the engines that bring none. Raises `FieldError`
+    for values that are none.
     """
 
     steps: int = 1000
@@ -20,7 +22,9 @@ class TrainingRun:
 
     def __post_init__(self) -> None:
         positive("steps", self.steps)
-        positive_number("learning rate", self.learning_rate)
+        positive_number("learning_rate", self.learning_rate)
+        if not self.script.strip() or clean(self.script) != self.script:
+            raise FieldError("script", "must be the name of a file")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,3 +113,12 @@ def sharding(engine: Engine, layout: Layout) -> Sharding:
         )
     shard = layout.shards // layout.cp
     return Sharding(stage=stage, shard=shard, replicate=layout.dp // shard)
+
+
+def pipeline_ends(layers: int, layout: Layout) -> int:
+    """How many of head (1) and embedding (2) count as a layer, so that all chunks hold as much.
+
+    A legal layout has such a number (`check_layout`).
+    """
+    chunks = layout.pp * layout.vp
+    return next(ends for ends in (0, 1, 2) if (layers + ends) % chunks == 0)

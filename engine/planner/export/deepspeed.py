@@ -1,6 +1,7 @@
 """DeepSpeed's JSON: ZeRO, automatic tensor parallelism and automatic expert parallelism."""
 
 import json
+from shlex import quote
 
 from ..layout import Layout, Optimizer
 from ..setting import Setting
@@ -25,7 +26,7 @@ def export_deepspeed(setting: Setting, layout: Layout, run: TrainingRun) -> Expo
         version=ENGINE.version,
         file_name=FILE_NAME,
         text=json.dumps(_config(setting, layout, run), indent=2) + "\n",
-        launch=torchrun(setting.cluster, f"{run.script} --deepspeed_config {FILE_NAME}"),
+        launch=torchrun(setting.cluster, f"{quote(run.script)} --deepspeed_config {FILE_NAME}"),
         notes=_notes(setting, layout, run) + launch_notes(setting.cluster),
     )
 

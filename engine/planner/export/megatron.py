@@ -5,7 +5,7 @@ from math import ceil
 from ..layout import Layout, Optimizer
 from ..setting import Setting
 from ..stages import expert_shards
-from .contract import Engine, Export, TrainingRun
+from .contract import Engine, Export, TrainingRun, pipeline_ends
 from .launch import launch_notes, torchrun
 from .megatron_model import Flags, model_flags
 
@@ -72,25 +72,13 @@ def _pipeline(layers: int, layout: Layout) -> Flags:
     """Chunks, and who counts as a layer where layers alone do not divide."""
     if layout.schedule in ("gpipe", "sequential"):
         raise ENGINE.refusal("schedule", f"runs 1F1B, plain or interleaved, not {layout.schedule}")
-    chunks = layout.pp * layout.vp
-    ends = next((ends for ends in (0, 1, 2) if (layers + ends) % chunks == 0), None)
-    if ends is None:
-        raise ENGINE.refusal(
-            "vp" if layout.vp > 1 else "pp",
-            f"deals out {layers} layers, with embedding and head, to {chunks} chunks evenly only",
-        )
+    ends = pipeline_ends(layers, layout)
     flags: Flags = {}
     if ends >= 1:
-        flags["--account-for-embedding-in-pipeline-split"] = None
-    if ends == 2:
         flags["--account-for-loss-in-pipeline-split"] = None
+    if ends == 2:
+        flags["--account-for-embedding-in-pipeline-split"] = None
     if layout.vp > 1:
-        if layout.micro_batches % layout.pp:
-            raise ENGINE.refusal(
-                "micro_batches",
-                f"interleaves groups of {layout.pp}; {layout.micro_batches} micro-batches do not"
-                " split into them",
-            )
         flags["--num-virtual-stages-per-pipeline-rank"] = str(layout.vp)
     return flags
 
@@ -148,7 +136,8 @@ def _precision(layout: Layout) -> Flags:
         case "fp16":
             return {"--fp16": None}
         case "fp8":
-            return {"--bf16": None, "--fp8-format": "hybrid"}
+            # Scales of the current tensor: delayed ones forbid recomputing norms.
+            return {"--bf16": None, "--fp8-format": "hybrid", "--fp8-recipe": "tensorwise"}
         case "fp32":
             return {}
         case _:
@@ -169,9 +158,13 @@ def _training(layout: Layout, run: TrainingRun) -> Flags:
     if layout.offload == "all":
         raise ENGINE.refusal("offload", "offloads the optimizer alone")
     if layout.offload == "optimizer":
-        if layout.zero == 0:
-            raise ENGINE.refusal("offload", "offloads the distributed optimizer: use ZeRO 1")
-        flags |= {"--optimizer-cpu-offload": None, "--use-precision-aware-optimizer": None}
+        if layout.zero != 1 or layout.optimizer != "adamw":
+            raise ENGINE.refusal("offload", "offloads Adam's states in ZeRO stage 1 only")
+        flags |= {
+            "--optimizer-cpu-offload": None,
+            "--use-precision-aware-optimizer": None,
+            "--use-distributed-optimizer": None,
+        }
     return flags
 
 

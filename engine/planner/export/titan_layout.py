@@ -1,11 +1,10 @@
 """What both forms of torchtitan's configuration say, and what torchtitan cannot be told."""
 
 from dataclasses import dataclass
-from math import ceil
 
 from ..layout import Layout
 from ..setting import Setting
-from .contract import Engine, Sharding, sharding
+from .contract import Engine, Sharding, pipeline_ends, sharding
 from .titan_models import TitanModel
 
 FLOAT8_NOTE = "fp8 needs torchao; experts and the output layer stay in bf16."
@@ -18,15 +17,16 @@ class TitanLayout:
 
     `local_batch` is what a data-parallel rank computes between two accumulations: with a pipeline
     all micro-batches of a step, without one a single micro-batch. `layers_per_stage` is stated only
-    where the default of one or two chunks a rank is not meant; `ends` is how many layers embedding
-    and head each count for when layers are dealt out.
+    where the default of one or two chunks a rank is not meant; `first_less` and `last_less`
+    are the layers that embedding and head count for when layers are dealt out.
     """
 
     sharding: Sharding
     reshard: str
     schedule: str
     layers_per_stage: int | None
-    ends: int
+    first_less: int
+    last_less: int
     local_batch: int
     recompute: str
     param_dtype: str
@@ -42,15 +42,17 @@ def titan_layout(
     _check_model(engine, setting, layout, model)
     split = _check_sharding(engine, layout)
     schedule = _schedule(engine, layout)
-    ends = 0 if setting.model.layers % layout.pp == 0 else 1
+    ends = pipeline_ends(setting.model.layers, layout)
+    chunk = (setting.model.layers + ends) // (layout.pp * layout.vp)
     return TitanLayout(
         sharding=split,
         # torchtitan keeps a pipeline's parameters gathered over its micro-batches, as the planner
         # assumes: "default" says so, "never" says it for a single stage too.
         reshard="never" if split.stage == 2 else "default",
         schedule=schedule,
-        layers_per_stage=_layers_per_stage(engine, setting.model.layers, layout, ends),
-        ends=ends,
+        layers_per_stage=chunk if layout.vp > 2 else None,
+        first_less=int(ends > 1),
+        last_less=int(ends > 0),
         local_batch=layout.micro_batch * (layout.micro_batches if layout.pp > 1 else 1),
         recompute=_recompute(engine, setting, layout),
         param_dtype=_param_dtype(engine, layout),
@@ -122,27 +124,7 @@ def _schedule(engine: Engine, layout: Layout) -> str:
                 f" {layout.micro_batches}",
             )
         return "1F1B"
-    rounds = max(1, layout.micro_batches // layout.pp)
-    if layout.micro_batches % rounds:
-        raise engine.refusal(
-            "micro_batches",
-            f"interleaves whole rounds; {layout.micro_batches} micro-batches do not split into"
-            f" {rounds}",
-        )
     return "Interleaved1F1B"
-
-
-def _layers_per_stage(engine: Engine, layers: int, layout: Layout, ends: int) -> int | None:
-    """The setting from which torchtitan derives pp · vp chunks: ceil(layers / it)."""
-    chunks, counted = layout.pp * layout.vp, layers + 2 * ends
-    if layout.pp > 1 and ends > counted // chunks:
-        raise engine.refusal("pp", f"needs more layers for {chunks} chunks with embedding")
-    if layout.vp <= 2:
-        return None
-    each = ceil(counted / chunks)
-    if ceil(counted / each) != chunks:
-        raise engine.refusal("vp", f"cannot deal {layers} layers out to {chunks} chunks")
-    return each
 
 
 def _recompute(engine: Engine, setting: Setting, layout: Layout) -> str:

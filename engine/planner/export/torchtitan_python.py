@@ -57,7 +57,11 @@ def export_titan_main(setting: Setting, layout: Layout, run: TrainingRun) -> Exp
         training=training,
         pipeline=pipeline,
         imports=_MAIN_DATA,
-        data='GrainDataLoader.Config(\n            dataset=ConcatThenSplitPackingConfig(dataset=DATASETS["c4"])\n        )',
+        data=(
+            "GrainDataLoader.Config(\n"
+            '            dataset=ConcatThenSplitPackingConfig(dataset=DATASETS["c4"])\n'
+            "        )"
+        ),
     )
     return _export(form, setting, layout, run, model, planned)
 
@@ -201,8 +205,8 @@ def _parallelism(
         values |= {
             "pipeline_parallel_schedule": planned.schedule,
             **form.pipeline,
-            "pipeline_parallel_first_stage_less_layers": planned.ends,
-            "pipeline_parallel_last_stage_less_layers": planned.ends,
+            "pipeline_parallel_first_stage_less_layers": planned.first_less,
+            "pipeline_parallel_last_stage_less_layers": planned.last_less,
         }
     if planned.layers_per_stage is not None:
         values["pipeline_parallel_layers_per_stage"] = planned.layers_per_stage

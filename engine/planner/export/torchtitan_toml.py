@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 
+from ...text import clean
 from ..layout import Layout
 from ..setting import Setting
 from .contract import Engine, Export, TrainingRun
@@ -67,13 +68,13 @@ def _tables(
         parallelism |= {
             "pipeline_parallel_schedule": planned.schedule,
             "pipeline_parallel_microbatch_size": layout.micro_batch,
-            "pipeline_parallel_first_stage_less_layers": planned.ends,
-            "pipeline_parallel_last_stage_less_layers": planned.ends,
+            "pipeline_parallel_first_stage_less_layers": planned.first_less,
+            "pipeline_parallel_last_stage_less_layers": planned.last_less,
         }
     if planned.layers_per_stage is not None:
         parallelism["pipeline_parallel_layers_per_stage"] = planned.layers_per_stage
     tables: dict[str, dict[str, Value]] = {
-        "job": {"description": f"{setting.model.name}: {layout.shorthand}"},
+        "job": {"description": clean(f"{setting.model.name}: {layout.shorthand}")},
         "model": {
             "name": model.module,
             "flavor": model.flavor,
