@@ -41,11 +41,13 @@ class Run:
     output: int = 256
     uniform: bool = False
     packed_head: bool = False
+    gpus: int = 1
 
     @property
     def name(self) -> str:
         lengths = f"100-{self.output}" if self.uniform else f"{self.prompt}+{self.output}"
-        return f"{self.model} {self.gpu} {self.precision} ×{self.requests} {lengths}"
+        where = f"{self.gpus} {self.gpu}"
+        return f"{self.model} {where} {self.precision} ×{self.requests} {lengths}"
 
     @property
     def storage(self) -> Storage:
@@ -54,7 +56,9 @@ class Run:
         return replace(stored, base_bytes=stored.weight_bytes) if self.packed_head else stored
 
 
-LLAMA, QWEN = "llama-3.1-8b", "qwen3-0.6b"
+LLAMA, QWEN, LARGE = "llama-3.1-8b", "qwen3-0.6b", "llama-2-70b"
+A100 = Run("llama-2-7b", "a100-80", "bf16", 1, (), prompt=5, output=200)
+"""gpt-fast's published benchmark: A100-80GB, a prompt of 5 tokens, 200 generated."""
 RUNS = (
     Run(LLAMA, "h200", "bf16", 1, (200.1, 200.7)),
     Run(LLAMA, "h200", "fp8", 1, (282.9,)),
@@ -70,20 +74,38 @@ RUNS = (
     Run(QWEN, "h200", "bf16", 256, (22_928, 22_997), 562, 1024, uniform=True),
     Run(LLAMA, "h200", "int8", 1, (165.8,), packed_head=True),
     Run(LLAMA, "h200", "int4", 1, (264.3,), packed_head=True),
-    Run("llama-2-7b", "a100-80", "bf16", 1, (104.9,)),
-    Run("llama-2-7b", "a100-80", "int8", 1, (155.6,), packed_head=True),
-    Run("llama-2-7b", "a100-80", "int4", 1, (196.8,), packed_head=True),
+    *(
+        replace(A100, gpus=gpus, tokens_s=(speed,))
+        for gpus, speed in ((1, 104.9), (2, 168.84), (4, 254.02), (8, 328.43))
+    ),
+    replace(A100, precision="int8", tokens_s=(155.58,), packed_head=True),
+    replace(A100, precision="int4", tokens_s=(196.80,), packed_head=True),
+    *(
+        replace(A100, model=LARGE, gpus=gpus, tokens_s=(speed,))
+        for gpus, speed in ((2, 21.32), (4, 38.01), (8, 62.50))
+    ),
+    *(
+        replace(A100, model=LARGE, precision=name, gpus=gpus, tokens_s=(speed,), packed_head=True)
+        for name, gpus, speed in (
+            ("int8", 1, 19.13),
+            ("int4", 1, 25.25),
+            ("int8", 8, 80.44),
+            ("int4", 8, 90.77),
+        )
+    ),
 )
 
 PRIORS = {
     "weights_share": (0.95, 0.05, 1.06),
     "kv_share": (0.85, 0.15, 1.06),
+    "products": (1.0, 0.1, 1.19),
     "wave": (0.25, 0.5, 0.6),
     "kernel_s": (4e-6, 0.3, 1e-5),
     "step_s": (3e-4, 0.7, 2e-3),
     "sequence_s": (1e-5, 0.7, 1e-4),
     "request_s": (5e-4, 0.7, 5e-3),
     "fp8_kernels": (2, 0.5, 8),
+    "all_reduce_s": (8e-6, 0.3, 5e-5),
     "int8_weights_s": (1.3e10, 0.5, 1e11),
     "int4_weights_s": (2.2e10, 0.5, 1e11),
 }
@@ -95,7 +117,9 @@ SAMPLES = 24
 
 def predicted(run: Run, constants: ServingConstants) -> float:
     """Output tokens per second of the whole run, prompts included."""
-    served = server(preset(run.model), find_gpu(run.gpu), 1, run.storage, constants=constants)
+    served = server(
+        preset(run.model), find_gpu(run.gpu), run.gpus, run.storage, constants=constants
+    )
     chunk = max(1, constants.engine.chunk_tokens // run.prompt)
     full, rest = divmod(run.requests, chunk)
     seconds = full * prefill_step(served, chunk, run.prompt).total_s if full else 0.0
@@ -183,7 +207,7 @@ def main() -> None:
             print(f"{name} = {getattr(constants.engine, name):.4g}")
         show(RUNS, constants)
     elif arguments.leave_out:
-        for model in (QWEN, LLAMA):
+        for model in (QWEN, LLAMA, A100.model, LARGE):
             others = [run for run in RUNS if run.model != model]
             print(f"without {model}:")
             show([run for run in RUNS if run.model == model], fit(others))

@@ -23,6 +23,7 @@ class EngineConstants:
 
     weights_share: float
     kv_share: float
+    products: float
     wave: float
     kernel_s: float
     layer_kernels: float

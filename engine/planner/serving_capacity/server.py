@@ -96,14 +96,21 @@ def server(
     chosen = constants or serving_constants()
     storage = precision if isinstance(precision, Storage) else storage_of(precision)
     check_split(model, gpu, positive("gpus", gpus), storage)
+    engine = chosen.engine
     own = (calibrations or {}).get(gpu.key)
     if own is None:
-        own = replace(default_constants().gpu(gpu.key), hbm=chosen.copy_share(gpu.key))
+        packaged = default_constants().gpu(gpu.key)
+        own = replace(
+            packaged,
+            hbm=chosen.copy_share(gpu.key),
+            gemm_bf16=min(1.0, packaged.gemm_bf16 * engine.products),
+            gemm_fp8=min(1.0, packaged.gemm_fp8 * engine.products),
+        )
     return Server(
         model=model,
         gpu=gpu,
         gpus=gpus,
         storage=storage,
-        engine=chosen.engine,
-        measured=replace(own, gemm_wave=chosen.engine.wave, kernel_s=chosen.engine.kernel_s),
+        engine=engine,
+        measured=replace(own, gemm_wave=engine.wave, kernel_s=engine.kernel_s),
     )
