@@ -55,16 +55,15 @@ def scaled_product(
     q: Tensor,
     scale: Tensor,
     bias: Tensor | None,
-    residual: Tensor | None,
     dtype: torch.dtype,
     fast_accumulation: bool = True,
 ) -> Tensor:
     """`x [rows, in]` by `q [out, in]` (both e4m3) times `x_scale [rows, 1]` and `scale [1, out]`.
 
-    Through torch's row-wise product, with `bias [out]` and `residual [rows, out]` added after.
+    Through torch's row-wise product, with `bias [out]` added.
     `fast_accumulation` keeps sums in the tensor cores' own precision, about 14 bits of mantissa.
     """
-    y = torch._scaled_mm(
+    return torch._scaled_mm(
         x,
         q.t(),
         scale_a=x_scale,
@@ -73,4 +72,3 @@ def scaled_product(
         out_dtype=dtype,
         use_fast_accum=fast_accumulation,
     )
-    return y if residual is None else y.add_(residual)

@@ -83,13 +83,21 @@ kernels are built, each within a few per cent of the best for its shape.
 """
 
 _MOST_PREFETCHED = 8
+_ENOUGH_TILES = 96
+"""Fewer large tiles than this leave more processors idle than they save traffic."""
 
 
 def plan_gemm(weight_format: WeightFormat, rows: int, features: int, inputs: int) -> GemmPlan:
     """The plan for `[rows, inputs] × [features, inputs]ᵀ`."""
-    tiles = _TILES[weight_format]
-    tile = tiles[next((limit for limit in tiles if rows <= limit), max(tiles))]
-    return split_inputs(tile, rows, features, inputs)
+    return split_inputs(_tile(weight_format, rows, features), rows, features, inputs)
+
+
+def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
+    tiles = list(_TILES[weight_format].items())
+    number = next((n for n, (limit, _) in enumerate(tiles) if rows <= limit), len(tiles) - 1)
+    limit, tile = tiles[number]
+    few = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n) < _ENOUGH_TILES
+    return tiles[number - 1][1] if few and limit > 64 else tile
 
 
 def split_inputs(tile: Tile, rows: int, features: int, inputs: int) -> GemmPlan:

@@ -1,0 +1,32 @@
+"""Which of several kernels is the fast one for a product, from measurements on an H200.
+
+The times below are of the four products of an 8-billion-parameter layer, in microseconds.
+"""
+
+UNPACK_FROM_ROWS = {"int8": 4096, "int4": 385}
+"""From here on a packed weight is unpacked and multiplied by cuBLAS.
+
+int8: 1288 against 1311 unpacked for 2048 rows; int4: 263 against about 323 for 256, and 467 against
+437 for 512.
+"""
+
+_LARGE_WEIGHT = 1 << 25
+
+
+def dense_pays(rows: int, features: int, inputs: int) -> bool:
+    """Whether a bf16 product is faster by `gemm_dense` than by cuBLAS.
+
+    By 5 to 10 % for large weights (63 against 70 for [28672, 4096] and 64 rows); not for small.
+    """
+    return 17 < rows <= 64 and features * inputs >= _LARGE_WEIGHT
+
+
+def scaled_product_pays(rows: int, features: int, has_residual: bool) -> bool:
+    """Whether an fp8 product is faster by torch's row-wise one than by `gemm_fp8`.
+
+    78 against 108 for 64 rows, 97 against 104 for 128; torch's wins at 256 with 120 against 135,
+    and beyond, but adds a residual in a kernel of its own: 16 a layer at 2048 rows.
+    """
+    if has_residual:
+        return rows > 1024
+    return rows > 128 or (rows > 64 and features >= 16384)
