@@ -5,10 +5,14 @@ from torch import Tensor
 
 from ..kernels.gpu.decode_attention import DecodePlan, decode_attention, plan_decode
 from ..kernels.gpu.gated import gated
-from ..kernels.gpu.norm import layer_norm, rms_norm
+from ..kernels.gpu.layer_weight import skinny_weight
+from ..kernels.gpu.linear import layer_bias
+from ..kernels.gpu.linear import linear as linear_on_gpu
+from ..kernels.gpu.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.gpu.prefill_attention import PrefillTile, prefill_attention, prefill_tile
 from ..kernels.gpu.rotary import PLAIN, RotaryOptions, rotate_and_store
-from ..precision.linear import DenseLinear, Linear
+from ..kernels.gpu.skinny import MOST_ROWS, skinny_linear
+from ..precision.linear import Fp8Linear, Linear, PackedLinear
 from .config import Activation, ModelConfig
 from .ops import AttentionSpec, Norm
 from .rope import inverse_frequencies, local_rope_config, magnitude
@@ -60,12 +64,19 @@ class OpsContext:
 
 
 class TritonOps:
-    """The operations of one step: `StepOps`."""
+    """The operations of one step: `StepOps`.
 
-    def __init__(self, context: OpsContext, step: DeviceStep, plan: DecodePlan | None) -> None:
+    `plan` is for its decode rows, if it has any. With `pdl` a kernel takes its place on the device
+    while the one before it ends (programmatic dependent launch): worth it in a captured graph.
+    """
+
+    def __init__(
+        self, context: OpsContext, step: DeviceStep, plan: DecodePlan | None, *, pdl: bool = False
+    ) -> None:
         self._context = context
         self._step = step
         self._plan = plan
+        self._pdl = pdl
 
     @property
     def positions(self) -> Tensor:
@@ -73,11 +84,11 @@ class TritonOps:
 
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
         if norm.bias is not None:
-            return layer_norm(hidden, norm.weight, norm.bias, norm.eps)
-        return rms_norm(hidden, norm.weight, norm.eps)
+            return layer_norm(hidden, norm.weight, norm.bias, norm.eps, pdl=self._pdl)
+        return rms_norm(hidden, norm.weight, norm.eps, pdl=self._pdl)
 
     def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
-        return linear(self.norm(hidden, norm))
+        return self._norm_linear(hidden, norm, linear, None)
 
     def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
         context, step = self._context, self._step
@@ -88,7 +99,14 @@ class TritonOps:
                 spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps
             )
         return rotate_and_store(
-            qkv, kv_blocks, step.positions, step.slots, cos, sin, options=options
+            qkv,
+            kv_blocks,
+            step.positions,
+            step.slots,
+            cos,
+            sin,
+            options=options,
+            pdl=self._pdl,
         )
 
     def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
@@ -108,6 +126,7 @@ class TritonOps:
                 window=window,
                 softcap=softcap,
                 out=out[:decode],
+                pdl=self._pdl,
             )
         if layout.tiles:
             prefill_attention(
@@ -126,9 +145,7 @@ class TritonOps:
         return out
 
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
-        if isinstance(linear, DenseLinear) and linear.bias is None:
-            return residual.addmm_(x, linear.weight.t())
-        return residual.add_(linear(x))
+        return self._linear(x, linear, residual)
 
     def norm_gated_linear(
         self,
@@ -137,11 +154,39 @@ class TritonOps:
         linear: Linear,
         activation: Activation = Activation.SILU,
     ) -> Tensor:
-        gate_up = self.norm_linear(hidden, norm, linear)
-        if activation is Activation.GELU:
-            gate, up = gate_up.chunk(2, dim=-1)
-            return activate(gate, activation).mul_(up)
-        return gated(gate_up, activation)
+        if activation is not Activation.GELU:
+            return self._norm_linear(hidden, norm, linear, activation)
+        gate, up = self._norm_linear(hidden, norm, linear, None).chunk(2, dim=-1)
+        return activate(gate, activation).mul_(up)
+
+    def _norm_linear(
+        self, hidden: Tensor, norm: Norm, linear: Linear, activation: Activation | None
+    ) -> Tensor:
+        """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
+        weight = None
+        if hidden.shape[0] <= MOST_ROWS and norm.bias is None:
+            weight = skinny_weight(linear, hidden.dtype)
+        if weight is not None:
+            return skinny_linear(
+                hidden,
+                weight,
+                norm=(norm.weight, norm.eps),
+                bias=layer_bias(linear),
+                activation=activation,
+                pdl=self._pdl,
+            )
+        if isinstance(linear, Fp8Linear) and norm.bias is None:
+            rows = rms_norm_fp8(hidden, norm.weight, norm.eps, pdl=self._pdl)
+            out = linear_on_gpu(rows, linear, pdl=self._pdl)
+        else:
+            out = self._linear(self.norm(hidden, norm), linear)
+        return out if activation is None else gated(out, activation, pdl=self._pdl)
+
+    def _linear(self, x: Tensor, linear: Linear, residual: Tensor | None = None) -> Tensor:
+        if isinstance(linear, PackedLinear):
+            # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
+            return linear(x) if residual is None else residual.add_(linear(x))
+        return linear_on_gpu(x, linear, residual, pdl=self._pdl)
 
 
 def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rotation:
