@@ -54,6 +54,8 @@ class PagedRunner:
     """
 
     ahead = 1
+    overlap = True
+    """Whether a kernel may take its place on the device before the one ahead of it has ended."""
 
     def __init__(
         self,
@@ -129,7 +131,7 @@ class PagedRunner:
         layout, decoder = step.layout, self.decoder
         carry_tokens(step.tokens, step.carried, self._sampled)
         plan = self._context.decode_plan(layout.decode) if layout.decode else None
-        ops = TritonOps(self._context, step, plan)
+        ops = TritonOps(self._context, step, plan, pdl=self.overlap)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:
             return
