@@ -118,3 +118,14 @@ def test_the_streams_of_fsdp_get_more_than_one_connection() -> None:
         setting, layout = plan("llama-3.1-8b", Layout(dp=8, zero=zero))
         launch = export("megatron", setting, layout, RUN).launch
         assert launch.startswith(f"CUDA_DEVICE_MAX_CONNECTIONS={connections} ")
+
+
+@pytest.mark.parametrize(("asked", "each_chunk"), [(4, 2), (3, 2), (1, 1)])
+def test_recomputing_some_layers_counts_them_per_chunk(
+    megatron: EngineReader, asked: int, each_chunk: int
+) -> None:
+    layout = Layout(dp=4, pp=2, vp=2, micro_batches=2, recompute="full", recompute_layers=asked)
+    setting, _ = plan("llama-3.1-8b", layout)
+    config = part(megatron.read(export("megatron", setting, layout, RUN).text, 8), "config")
+    assert config["recompute_method"] == "block"
+    assert config["recompute_num_layers"] == each_chunk
