@@ -66,7 +66,7 @@ class Decoder:
         self.precision = precision
         self.device = device
         self.dtype = dtype
-        self._context_tokens = context_tokens
+        self.context_tokens = context_tokens
         self.embedding = master.embedding.to(device, dtype)
         # A tied head shares the embedding's storage, except where the CPU keeps it packed as well.
         head = self.embedding if config.tied_embeddings else master.head
@@ -111,7 +111,7 @@ class Decoder:
             head_dim=config.head_dim,
             scale=config.attention_scale,
             # A window as wide as the longest sequence hides nothing.
-            window=None if window is None or window >= self._context_tokens else window,
+            window=None if window is None or window >= self.context_tokens else window,
             softcap=config.attention_softcap,
             query_norm=self._optional_norm(master.query_norm),
             key_norm=self._optional_norm(master.key_norm),
