@@ -7,6 +7,7 @@ from prodtop.engine.protocol import StrategyName
 from prodtop.tui.keymap import (
     ACTIONS,
     DEFAULT_KEYMAP,
+    EVERYWHERE,
     LIVE,
     PLANNER,
     STRATEGY_ACTIONS,
@@ -15,6 +16,7 @@ from prodtop.tui.keymap import (
     remap,
 )
 from textual.app import App
+from textual.binding import BindingsMap
 
 
 def test_every_strategy_has_its_digit() -> None:
@@ -66,6 +68,16 @@ def test_a_bad_wish_names_file_action_and_key(
     assert all(part in message for part in ("some/config.toml", *expected))
 
 
+def test_tabs_may_use_a_key_for_different_things() -> None:
+    keymap = remap({"pause": "o", "planner_overview": "o"}, "config")
+    assert keymap.shown("pause") == keymap.shown("planner_overview") == "o"
+
+
+def test_a_key_that_works_everywhere_is_no_tabs_own() -> None:
+    with pytest.raises(KeymapError, match="planner_overview"):
+        remap({"theme": "o"}, "config")
+
+
 @pytest.mark.parametrize(
     "key", ["a", "[", "+", "?", "space", "f5", "shift+left", "ctrl+p", "ctrl++"]
 )
@@ -84,27 +96,30 @@ def test_help_lists_every_action_once() -> None:
 
 
 class Pressed(App[None]):
-    """Notes which actions its keys call."""
+    """Notes which actions the keys of one tab call."""
 
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS = [
-        replace(binding, action=f"note({binding.id!r})", priority=True)
-        for tab in ("", LIVE, PLANNER)
-        for binding in DEFAULT_KEYMAP.bindings(tab)
-    ]
 
-    def __init__(self) -> None:
+    def __init__(self, tab: str) -> None:
         super().__init__()
         self.calls: list[str] = []
+        self._bindings = BindingsMap(
+            replace(binding, action=f"note({binding.id!r})", priority=True)
+            for where in (EVERYWHERE, tab)
+            for binding in DEFAULT_KEYMAP.bindings(where)
+        )
 
     def action_note(self, name: str) -> None:
         self.calls.append(name)
 
 
-async def test_textual_knows_every_key_by_the_name_we_give_it() -> None:
-    app = Pressed()
+@pytest.mark.parametrize("tab", [LIVE, PLANNER])
+async def test_textual_knows_every_key_by_the_name_we_give_it(tab: str) -> None:
+    app = Pressed(tab)
     async with app.run_test() as pilot:
         for action in ACTIONS:
+            if action.tab not in (EVERYWHERE, tab):
+                continue
             app.calls.clear()
             await pilot.press(*action.keys)
             assert app.calls == [action.name] * len(action.keys)

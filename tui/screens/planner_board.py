@@ -13,7 +13,7 @@ from ..theme import look_of
 from ..views.line import EMPTY, Line, centred, line, strong
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
-from ..views.planner.frame import footer_lines, hint_line, planner_header, views_line
+from ..views.planner.frame import Focus, footer_lines, hint_line, planner_header, views_line
 from ..views.planner.words import derived_words
 from ..widgets.board import Board
 from ..widgets.curve_panel import CurvePanel
@@ -149,14 +149,18 @@ class PlannerBoard(TabScreen):
             return
         session = self._session
         room = Room(self.size.width, 1, look_of(self.app).glyphs)
-        typing = session.form.editing is not None
-        in_form = isinstance(self.focused, FormPanel)
+        focus = self._focus()
         errors = len(session.reading.errors)
         lines: tuple[tuple[str, Line], ...] = (
             ("header", planner_header(self._moment, session.answer, room)),
             ("views", views_line(self._view, self._keymap, room)),
             ("event", hint_line(session.form, errors, session.doing, self._note, room)),
-            ("footer", footer_lines(self._keymap, room, typing=typing, form=in_form)),
+            ("footer", footer_lines(self._keymap, room, focus)),
         )
         for name, shown in lines:
             self.query_one(f"#{name}", LinesView).set_lines((shown,))
+
+    def _focus(self) -> Focus:
+        if isinstance(self.focused, FormPanel):
+            return Focus.FORM if self._session.form.editing is None else Focus.TYPING
+        return Focus.CHART if isinstance(self.focused, CurvePanel) else Focus.ROWS

@@ -142,6 +142,7 @@ FOOTER_ACTIONS = (
     ("precision_", "precision"),
     ("load_", "load"),
     ("help", "help"),
+    ("tab_planner", "planner"),
     ("pause", "pause"),
     ("quit", "quit"),
     ("window", "window"),

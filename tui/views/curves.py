@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ..look import Ink
 from ..widgets.chart_view import Mark, Series, Threshold
-from .line import EMPTY, Line
+from .line import EMPTY, Line, Piece
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +18,9 @@ class CurvesView:
     figures: Line = EMPTY
     thresholds: Sequence[Threshold] = ()
     marks: Sequence[Mark] = ()
+    noun: str = ""
+    """What the places count, such as GPUs."""
+
+    def reading(self, place: str) -> Line:
+        """The headline while the values of one place are read off: the place itself."""
+        return Line.of(Piece(place, Ink.STRONG), Piece(f" {self.noun}", Ink.MUTED))

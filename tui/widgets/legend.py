@@ -20,9 +20,12 @@ class Detail(Enum):
     VALUES = "short values without names"
     NAMES = "names without values"
     INKED = "names alone, in the inks of their curves"
+    INKED_VALUES = "short values alone, in the inks of their curves"
 
 
-LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES, Detail.INKED)
+LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES)
+PLACED_DETAILS = (Detail.NAMES, Detail.INKED)
+READING_DETAILS = (Detail.SHORT, Detail.VALUES, Detail.INKED_VALUES)
 SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
 """With a cursor the values of its moment matter most: names go first."""
 
@@ -34,12 +37,20 @@ def fitting_legend(
     top_value: float,
     glyphs: Glyphs,
     room: int,
+    *,
+    timed: bool = True,
 ) -> Line:
     """The legend with the most detail that fits into `room` cells; empty where none does.
 
-    `values` are what to show for each series. Thresholds above `top_value` point upwards.
+    `values` are what to show for each series. Thresholds above `top_value` point upwards. Where
+    the axis is not time (`timed`), no value is the newest: without a cursor there are but names.
     """
-    for detail in LIVE_DETAILS if view.cursor_s is None else SCRUBBING_DETAILS:
+    details: tuple[Detail, ...]
+    if view.cursor_s is None:
+        details = LIVE_DETAILS if timed else PLACED_DETAILS
+    else:
+        details = SCRUBBING_DETAILS if timed else READING_DETAILS
+    for detail in details:
         line = _legend(view, values, unit, top_value, glyphs, detail)
         if line.width <= room:
             return line
@@ -54,12 +65,8 @@ def _legend(
     glyphs: Glyphs,
     detail: Detail,
 ) -> Line:
-    if detail is Detail.INKED:
-        names = (
-            Line.of(Piece(series.name, SERIES_INKS[view.ink_place(index)]))
-            for index, series in enumerate(view.series)
-        )
-        return joined(names, Line.of(Piece(" ")))
+    if detail in (Detail.INKED, Detail.INKED_VALUES):
+        return _inked(view, values, unit, glyphs, names=detail is Detail.INKED)
     entries: list[Line] = []
     for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
         whole = detail in (Detail.FULL, Detail.CURVES)
@@ -76,6 +83,18 @@ def _legend(
         limit = f" {threshold.label} {unit.axis(threshold.value)}"
         entries.append(Line.of(Piece(sign + limit, threshold.ink)))
     return joined(entries, Line.of(Piece("  ")))
+
+
+def _inked(
+    view: View, values: Sequence[float | None], unit: Unit, glyphs: Glyphs, *, names: bool
+) -> Line:
+    """Names or values in the inks of their curves; after their pens where there is no colour."""
+    entries = []
+    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+        text = series.name if names else unit.short(value)
+        pen = "" if glyphs.unicode else _pen(series.stroke, index, glyphs)
+        entries.append(Line.of(Piece(pen + text, SERIES_INKS[view.ink_place(index)])))
+    return joined(entries, Line.of(Piece(" ")))
 
 
 def _pen(stroke: Stroke, index: int, glyphs: Glyphs) -> str:

@@ -210,4 +210,5 @@ class Painter:
             for index, series in enumerate(view.series)
         ]
         unit, glyphs = self.settings.unit, self.glyphs
-        return fitting_legend(view, values, unit, self.axis.high, glyphs, room)
+        timed = not self.settings.places
+        return fitting_legend(view, values, unit, self.axis.high, glyphs, room, timed=timed)

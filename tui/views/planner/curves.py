@@ -26,6 +26,10 @@ STROKES = (Stroke.DOTTED, Stroke.DASHED, Stroke.LINE, Stroke.DASHED, Stroke.DOTT
 """Of the strategies, so that curves that lie on one another can be told apart."""
 
 
+SHORT = {"pipeline": "Pipe"}
+"""Names that leave a legend room in a narrow chart."""
+
+
 def _gib_text(value: float | None) -> str:
     return MISSING if value is None else f"{gib(value * GIB)} GiB"
 
@@ -79,7 +83,9 @@ def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: 
     for place, (key, strategy) in enumerate(STRATEGIES.items(), start=1):
         if points := found.get(key):
             stroke = STROKES[place - 1]
-            series.append(_series(strategy.name, points, curve.value, base, stroke, place))
+            series.append(
+                _series(SHORT.get(key, strategy.name), points, curve.value, base, stroke, place)
+            )
     now = curve.unit.text(curve.value(shown.estimate, base))
     batch = f"batch {plan.batch / gpus:g} a GPU" if growing else f"batch {plan.batch}"
     return CurvesView(
@@ -89,6 +95,7 @@ def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: 
         line(muted(f"{gpus} GPUs "), strong(now)),
         thresholds,
         (Mark(at, f"{gpus}"),) if at <= LAST else (),
+        "GPUs",
     )
 
 

@@ -1,5 +1,7 @@
 """The lines around the planner's panels: header, views, hint and footer."""
 
+from enum import Enum
+
 from ...formatting import percent, si
 from ...keymap import Keymap
 from ...look import Ink
@@ -89,13 +91,25 @@ def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Li
     return ends(hint.fitted(min(hint.width, room.width)), right, room.width)
 
 
-def footer_lines(keymap: Keymap, room: Room, *, typing: bool, form: bool) -> Line:
+class Focus(Enum):
+    """What has the focus, for the footer to name its keys."""
+
+    TYPING = "typing"
+    FORM = "form"
+    ROWS = "rows"
+    CHART = "chart"
+
+
+def footer_lines(keymap: Keymap, room: Room, focus: Focus) -> Line:
     """The keys that work now, as many as fit whole."""
+    typing = focus is Focus.TYPING
     arrows = ("↑↓", "←→") if room.glyphs.unicode else ("up/down", "left/right")
     if typing:
         entries = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
-    elif form:
+    elif focus is Focus.FORM:
         entries = [(arrows[0], "field"), (arrows[1], "turn"), ("0-9 enter", "type")]
+    elif focus is Focus.CHART:
+        entries = [(arrows[1], "read"), ("esc", "stop reading")]
     else:
         entries = [(arrows[0], "row"), ("enter", "formula")]
     if not typing:
@@ -104,6 +118,9 @@ def footer_lines(keymap: Keymap, room: Room, *, typing: bool, form: bool) -> Lin
             ("tab_live", "live"),
             ("help", "help"),
             ("quit", "quit"),
+            ("planner_use", "take best"),
+            ("planner_growing", "grow batch"),
+            ("planner_calibrate", "calibrate"),
             ("maximize", "maximise"),
             ("theme", "theme"),
             ("palette", "palette"),

@@ -90,7 +90,7 @@ def _scaling(shown: Answer, room: Room) -> list[Entry]:
         (
             "scaling",
             None if base is None else "scaling efficiency",
-            [line(percent(efficiency), muted(f" of {gpus}") if gpus else "")],
+            [line(percent(efficiency)), *([line(muted(f"of {gpus}"))] if gpus else [])],
         ),
         ("samples", "samples per second", [line(si(result.samples_s), muted(" seq/s"))]),
         ("Amdahl", "Amdahl's bound", [line(bound, muted(" at the most"))]),
@@ -98,4 +98,4 @@ def _scaling(shown: Answer, room: Room) -> list[Entry]:
 
 
 def _gpus(count: int) -> str:
-    return "one GPU's speed" if count == 1 else f"the speed of {count} GPUs"
+    return "one GPU's speed" if count == 1 else f"{count} GPUs' speed"
