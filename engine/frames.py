@@ -120,7 +120,7 @@ class FrameBuilder:
         self._slow_at_s = now_s
         self._latency = metrics.latency(now_s)
         self._rates = metrics.hit_rates(now_s)
-        self._memory = read_memory(self._engine.runner, self._own_gpu)
+        self._memory = read_memory(self._engine.runner, self._engine.model.master, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)
 
     def _cache(self) -> Cache:

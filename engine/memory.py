@@ -2,28 +2,35 @@
 
 import psutil
 import torch
+from torch import Tensor
 
+from .model.decoder import Decoder
+from .model.weights import MasterWeights
+from .precision.linear import storage_bytes
 from .probes.own_gpu import OwnGpu
 from .protocol import Memory
 from .serving.runner import Runner
 
 
-def read_memory(runner: Runner, own_gpu: OwnGpu | None) -> Memory:
-    """Weights and KV cache from their storages, the rest of torch, and the rest of the process.
+def read_memory(runner: Runner, master: MasterWeights, own_gpu: OwnGpu | None) -> Memory:
+    """Weights, master copy and KV cache from storage, the rest of torch and of the process.
 
     On a CPU the whole is the process's resident set, of which torch does not know its share: all
-    but weights and KV cache is `other`. On CUDA the whole is what the driver says of the process.
+    but these is `other`. On CUDA the whole is what the driver says of the process.
     """
     weights = runner.decoder.weights_bytes
     kv = runner.kv_cache.storage_bytes
     device = runner.decoder.device
+    copy = master_bytes(master, runner.decoder)
+    held = weights + kv + (copy or 0)
     if device.type == "cpu":
-        used = max(psutil.Process().memory_info().rss, weights + kv)
+        used = max(psutil.Process().memory_info().rss, held)
         return Memory(
             used_bytes=used,
             weights_bytes=weights,
             kv_bytes=kv,
-            other_bytes=used - weights - kv,
+            master_bytes=copy,
+            other_bytes=used - held,
         )
     reserved = torch.cuda.memory_reserved(device)
     whole = None if own_gpu is None else own_gpu.held_bytes(reserved)
@@ -32,8 +39,28 @@ def read_memory(runner: Runner, own_gpu: OwnGpu | None) -> Memory:
         used_bytes=used,
         weights_bytes=weights,
         kv_bytes=kv,
-        workspace_bytes=max(0, reserved - weights - kv),
-        other_bytes=used - max(reserved, weights + kv),
+        master_bytes=copy,
+        workspace_bytes=max(0, reserved - held),
+        other_bytes=used - max(reserved, held),
         torch_allocated_bytes=torch.cuda.memory_allocated(device),
         torch_reserved_bytes=reserved,
     )
+
+
+def master_bytes(master: MasterWeights, decoder: Decoder) -> int | None:
+    """Bytes of the master copy beyond what `decoder` shares with it; `None` on another device."""
+    if master.embedding.device.type != decoder.device.type:
+        return None
+    served = _served(decoder)
+    return storage_bytes([*served, *master.tensors()]) - storage_bytes(served)
+
+
+def _served(decoder: Decoder) -> list[Tensor]:
+    layers = decoder.layers
+    norms = [decoder.final_norm, *(norm for layer in layers for norm in layer.norms())]
+    linears = [decoder.head, *(linear for layer in layers for linear in layer.projections())]
+    tensors = [decoder.embedding]
+    tensors += [tensor for norm in norms for tensor in norm.tensors()]
+    tensors += [tensor for linear in linears for tensor in linear.tensors()]
+    learned = decoder.learned_positions
+    return tensors if learned is None else [*tensors, learned]

@@ -237,6 +237,9 @@ class Memory(Part, frozen=True, kw_only=True):
     used_bytes: int
     weights_bytes: int
     kv_bytes: int
+    master_bytes: int | None = None
+    """The master copy that every switch of precision reads, less what the weights share with it;
+    `None` where it stays elsewhere."""
     workspace_bytes: int | None = None
     """Activations, graphs and what torch keeps in reserve; `None` on a CPU, where they are not
     told apart from the rest."""

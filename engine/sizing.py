@@ -21,12 +21,18 @@ CUDA_TOKEN_BUDGET = 2048
 _CPU_KV_BYTES = 128 * 2**20
 _WORKSPACE_BYTES = int(1.5 * 2**30)
 _SHARE_OF_FREE = 0.9
+_PACKED_ITEMSIZE = 1
+"""Bytes a weight takes at int8 and fp8, the widest of the packed levels."""
 
 
 def engine_settings(
-    options: WorkerOptions, config: ModelConfig, precision: PrecisionName, device: torch.device
+    options: WorkerOptions,
+    config: ModelConfig,
+    precision: PrecisionName,
+    device: torch.device,
+    loaded_dtype: torch.dtype | None = None,
 ) -> EngineSettings:
-    """Limits for `config` on `device`.
+    """Limits for `config` on `device`, where a master copy in `loaded_dtype` already is, if any.
 
     The KV cache holds every sequence at full length where memory allows, and at least one. Raises
     `BadInputError` for a context the model does not have or a KV budget too small for one sequence.
@@ -38,7 +44,7 @@ def engine_settings(
         )
     one_block = block_bytes(config, base_dtype(precision))
     one_sequence = -(-context // BLOCK_TOKENS)
-    affordable = _kv_budget_bytes(options, config, precision, device) // one_block
+    affordable = _kv_budget_bytes(options, config, precision, device, loaded_dtype) // one_block
     if options.kv_gib is None and device.type == "cpu":
         affordable = max(affordable, one_sequence)
     if affordable < one_sequence:
@@ -58,12 +64,31 @@ def engine_settings(
 
 
 def _kv_budget_bytes(
-    options: WorkerOptions, config: ModelConfig, precision: PrecisionName, device: torch.device
+    options: WorkerOptions,
+    config: ModelConfig,
+    precision: PrecisionName,
+    device: torch.device,
+    loaded_dtype: torch.dtype | None,
 ) -> int:
     if options.kv_gib is not None:
         return int(options.kv_gib * 2**30)
     if device.type == "cpu":
         return min(_CPU_KV_BYTES, psutil.virtual_memory().available // 4)
     free, _ = torch.cuda.mem_get_info(device)
-    weights = config.parameters * base_dtype(precision).itemsize
+    weights = _largest_set_bytes(config, precision, loaded_dtype)
     return max(0, int((free - weights - _WORKSPACE_BYTES) * _SHARE_OF_FREE))
+
+
+def _largest_set_bytes(
+    config: ModelConfig, precision: PrecisionName, loaded_dtype: torch.dtype | None
+) -> int:
+    """Bytes of weights still to come at `precision` or at one that it may be switched to.
+
+    Weights in the dtype of a copy on the device are that copy, where it stores them unpacked.
+    Beside it there is then the set of a narrower level, at most one byte a weight; while it is
+    made, the set that it replaces is let go first.
+    """
+    itemsize = base_dtype(precision).itemsize
+    if loaded_dtype is base_dtype(precision) and config.stored.int4 is None:
+        return config.parameters * min(itemsize, _PACKED_ITEMSIZE)
+    return config.parameters * itemsize

@@ -72,10 +72,13 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     precision = options.precision or default_precision(device)
     require(precision, device)
     model = _load(channel, options, device)
+    loaded = model.master.embedding.device.type == device.type
     channel.send(Progress(what=f"packing {precision} weights"))
     engine = Engine(
         model,
-        engine_settings(options, model.config, precision, device),
+        engine_settings(
+            options, model.config, precision, device, model.master.dtype if loaded else None
+        ),
         strategy=options.strategy,
         precision=precision,
         device=device,

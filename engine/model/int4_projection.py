@@ -37,6 +37,9 @@ class Int4Projection:
             self, q=self.q.to(device), scale=self.scale.to(device), zero=self.zero.to(device)
         )
 
+    def tensors(self) -> list[Tensor | None]:
+        return [self.q, self.scale, self.zero, self.bias]
+
     def quantized(self) -> Int4Weight:
         """The same values in the form that the int4 level packs."""
         zero = (8.0 - self.zero.float()) * self.scale

@@ -21,6 +21,9 @@ class Projection:
     weight: Tensor
     bias: Tensor | None = None
 
+    def tensors(self) -> list[Tensor | None]:
+        return [self.weight, self.bias]
+
 
 AnyProjection = Projection | Int4Projection
 
@@ -91,6 +94,15 @@ class MasterWeights:
     def projections(self) -> Iterator[AnyProjection]:
         for layer in self.layers:
             yield from layer.projections()
+
+    def tensors(self) -> list[Tensor]:
+        """All tensors of the copy, for counting bytes."""
+        found = [self.embedding, self.head, self.positions]
+        for norm in self.norms():
+            found += [norm.weight, norm.bias]
+        for projection in self.projections():
+            found += projection.tensors()
+        return [tensor for tensor in found if tensor is not None]
 
 
 def allocate(config: ModelConfig, dtype: torch.dtype) -> MasterWeights:

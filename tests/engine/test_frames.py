@@ -211,5 +211,11 @@ def test_the_parts_of_the_memory_add_up_and_follow_the_precision(tiny_folder: Pa
     assert packed.memory.weights_bytes < full.memory.weights_bytes
     assert packed.precision is PrecisionName.INT8
     for memory in (full.memory, packed.memory):
-        parts = (memory.weights_bytes, memory.kv_bytes, memory.workspace_bytes, memory.other_bytes)
+        parts = (
+            memory.weights_bytes,
+            memory.master_bytes,
+            memory.kv_bytes,
+            memory.workspace_bytes,
+            memory.other_bytes,
+        )
         assert sum(part or 0 for part in parts) == memory.used_bytes

@@ -36,8 +36,9 @@ def sized(
     config: ModelConfig = SMALL,
     precision: PrecisionName = PrecisionName.BF16,
     device: torch.device = CPU,
+    loaded_dtype: torch.dtype | None = None,
 ) -> EngineSettings:
-    return engine_settings(options, config, precision, device)
+    return engine_settings(options, config, precision, device, loaded_dtype)
 
 
 def free_gpu_memory(monkeypatch: pytest.MonkeyPatch, gib: float) -> None:
@@ -113,6 +114,28 @@ def test_a_gpu_gives_what_the_weights_leave(monkeypatch: pytest.MonkeyPatch) -> 
     weights = 2 * llama.parameters
     assert cache + weights < 24 * GIB
     assert cache > 0.5 * (24 * GIB - weights), "most of what is left is used"
+
+
+def kv_gib(settings: EngineSettings, config: ModelConfig) -> float:
+    return settings.kv_blocks * block_bytes(config, torch.bfloat16) / GIB
+
+
+def test_weights_that_are_loaded_are_not_paid_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    llama, many = PRESETS["llama-3.1-8b"], WorkerOptions(max_seqs=256, context_tokens=8192)
+    weights_gib = 2 * llama.parameters / GIB
+    free_gpu_memory(monkeypatch, 60)
+    before = kv_gib(sized(many, llama, device=CUDA), llama)
+    free_gpu_memory(monkeypatch, 60 - weights_gib)
+    after = kv_gib(sized(many, llama, device=CUDA, loaded_dtype=torch.bfloat16), llama)
+    packed_gib = llama.parameters / GIB
+    assert before - 0.9 * packed_gib == pytest.approx(after, abs=0.1), "but room to switch is kept"
+
+
+def test_a_copy_in_another_dtype_is_no_set_to_serve(monkeypatch: pytest.MonkeyPatch) -> None:
+    free_gpu_memory(monkeypatch, 40)
+    llama, many = PRESETS["llama-3.1-8b"], WorkerOptions(max_seqs=256, context_tokens=8192)
+    none_loaded = sized(many, llama, device=CUDA)
+    assert sized(many, llama, device=CUDA, loaded_dtype=torch.float32) == none_loaded
 
 
 def test_a_gpu_too_small_for_the_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -85,7 +85,13 @@ def check_frame(frame: Frame) -> None:
     assert counted.submitted == counted.finished + counted.failed + counted.in_system
     assert counted.in_system == frame.queue.running + frame.queue.waiting
     assert blocks.running + blocks.evictable + blocks.free == blocks.total
-    parts = (memory.weights_bytes, memory.kv_bytes, memory.workspace_bytes, memory.other_bytes)
+    parts = (
+        memory.weights_bytes,
+        memory.master_bytes,
+        memory.kv_bytes,
+        memory.workspace_bytes,
+        memory.other_bytes,
+    )
     assert sum(part or 0 for part in parts) == memory.used_bytes
     assert frame.queue.running <= frame.max_seqs
 

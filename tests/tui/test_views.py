@@ -183,6 +183,21 @@ def test_the_gpu_that_holds_the_engine_is_shown_in_full() -> None:
     assert "GPU 1" in text_of(view)
 
 
+@pytest.mark.parametrize("width", [36, 76, 120])
+def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
+    room = Room(width, 12, UNICODE)
+
+    def shown(master_bytes: int | None) -> PanelView:
+        taken = frame()
+        memory = msgspec.structs.replace(taken.memory, master_bytes=master_bytes)
+        return device_view(at(msgspec.structs.replace(taken, memory=memory)), room)
+
+    assert "master 2.5" in text_of(shown(int(2.5 * GIB)))
+    assert all(row.width <= width for row in shown(int(2.5 * GIB)).lines)
+    for shares_all in (None, 0):
+        assert "master" not in text_of(shown(shares_all))
+
+
 def test_where_rows_are_scarce_the_most_needed_stay() -> None:
     few = [row.plain for row in device_view(at(), Room(36, 3, UNICODE)).lines]
     assert [row.split()[0] for row in few] == ["mem", "busy", "power"]

@@ -65,28 +65,33 @@ def ceilings(frame: Frame | None) -> Line:
 def memory_parts(memory: Memory) -> tuple[Part, ...]:
     """What the engine's memory on its device consists of, as far as the engine can tell."""
     sizes = (
-        ("weights", memory.weights_bytes),
-        ("KV", memory.kv_bytes),
-        ("workspace", memory.workspace_bytes),
-        ("other", memory.other_bytes),
+        ("weights", memory.weights_bytes, 0),
+        # At the checkpoint's own precision the weights are the master copy: nothing to show.
+        ("master", memory.master_bytes or None, 5),
+        ("KV", memory.kv_bytes, 1),
+        ("workspace", memory.workspace_bytes, 2),
+        ("other", memory.other_bytes, 3),
     )
-    return tuple(
-        Part(name, size, number) for number, (name, size) in enumerate(sizes) if size is not None
-    )
+    return tuple(Part(name, size, style) for name, size, style in sizes if size is not None)
 
 
 def memory_legend(memory: Memory, room: Room) -> list[Line]:
-    """The parts by name and size, in one line or in two."""
+    """The parts by name and size, in one line or two; where that is too narrow, two to a line."""
     parts = memory_parts(memory)
-    texts = [binary_bytes(part.amount) for part in parts]
-    whole = stacked_legend(parts, texts, room.glyphs)
-    if whole.width <= room.width:
-        return [whole]
-    halves = [
-        stacked_legend(parts[start : start + 2], texts[start : start + 2], room.glyphs)
-        for start in (0, 2)
+    for to_a_line in (len(parts), -(-len(parts) // 2)):
+        lines = _legend_lines(parts, to_a_line, room)
+        if all(shown.width <= room.width for shown in lines):
+            return lines
+    narrow = _legend_lines(parts, 2, room)
+    return [shown if shown.width <= room.width else _tight(shown) for shown in narrow]
+
+
+def _legend_lines(parts: Sequence[Part], to_a_line: int, room: Room) -> list[Line]:
+    groups = [parts[first : first + to_a_line] for first in range(0, len(parts), to_a_line)]
+    return [
+        stacked_legend(group, [binary_bytes(part.amount) for part in group], room.glyphs)
+        for group in groups
     ]
-    return [half if half.width <= room.width else _tight(half) for half in halves]
 
 
 def _tight(legend: Line) -> Line:
