@@ -6,8 +6,8 @@
 
 The runs: vLLM 0.20.0 and gpt-fast on one H200 with random weights, measured for this project in
 November 2026 (a run in one process, and one with the engine's core in its own), and gpt-fast's
-published figures on an A100. All requests of a run are there at its start. Every constant starts at
-its physical value and pays for leaving it.
+published figures on one to eight A100. All requests of a run are there at its start. Every constant
+starts at its physical value and pays for leaving it.
 """
 
 import argparse
@@ -56,7 +56,7 @@ class Run:
         return replace(stored, base_bytes=stored.weight_bytes) if self.packed_head else stored
 
 
-LLAMA, QWEN, LARGE = "llama-3.1-8b", "qwen3-0.6b", "llama-2-70b"
+LLAMA, QWEN, LARGE, MIXTURE = "llama-3.1-8b", "qwen3-0.6b", "llama-2-70b", "mixtral-8x7b"
 A100 = Run("llama-2-7b", "a100-80", "bf16", 1, (), prompt=5, output=200)
 """gpt-fast's published benchmark: A100-80GB, a prompt of 5 tokens, 200 generated."""
 RUNS = (
@@ -93,10 +93,26 @@ RUNS = (
             ("int4", 8, 90.77),
         )
     ),
+    *(
+        replace(A100, model=MIXTURE, gpus=gpus, tokens_s=(speed,))
+        for gpus, speed in ((2, 78.75), (4, 118.23), (8, 203.69))
+    ),
+    *(
+        replace(
+            A100,
+            model=MIXTURE,
+            precision="int8",
+            gpus=gpus,
+            tokens_s=(speed,),
+            packed_head=True,
+        )
+        for gpus, speed in ((1, 56.04), (2, 99.91), (4, 149.53), (8, 218.48))
+    ),
 )
 
 PRIORS = {
     "weights_share": (0.95, 0.05, 1.06),
+    "experts_share": (0.9, 0.2, 1.0),
     "kv_share": (0.85, 0.15, 1.06),
     "products": (1.0, 0.1, 1.19),
     "wave": (0.25, 0.5, 0.6),
@@ -207,7 +223,7 @@ def main() -> None:
             print(f"{name} = {getattr(constants.engine, name):.4g}")
         show(RUNS, constants)
     elif arguments.leave_out:
-        for model in (QWEN, LLAMA, A100.model, LARGE):
+        for model in (QWEN, LLAMA, A100.model, LARGE, MIXTURE):
             others = [run for run in RUNS if run.model != model]
             print(f"without {model}:")
             show([run for run in RUNS if run.model == model], fit(others))

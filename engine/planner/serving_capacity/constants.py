@@ -22,6 +22,7 @@ class EngineConstants:
     """
 
     weights_share: float
+    experts_share: float
     kv_share: float
     products: float
     wave: float

@@ -10,7 +10,6 @@ from .work import (
     DIRECT_LINK_BYTES_S,
     ProductCost,
     cache_bytes_s,
-    conversion_rate,
     layer_kernels,
     moved_elementwise,
     product_costs,
@@ -114,12 +113,11 @@ def _step(
 
 
 def _products(server: Server, rows: float) -> Term:
-    layers, conversion = server.model.layers, conversion_rate(server)
-    parts = [_product(cost, layers, conversion) for cost in product_costs(server, rows)]
+    parts = [_product(cost, server.model.layers) for cost in product_costs(server, rows)]
     return total("matrix products", "s", parts, "roofline of each product, with part of a wave")
 
 
-def _product(cost: ProductCost, layers: int, conversion: float) -> Term:
+def _product(cost: ProductCost, layers: int) -> Term:
     inputs: dict[str, float] = {
         "layers": layers,
         "flops": cost.flops,
@@ -130,12 +128,12 @@ def _product(cost: ProductCost, layers: int, conversion: float) -> Term:
         "start": cost.kernel_s,
     }
     bounds = "flops / rate, moved / memory"
-    if conversion < float("inf"):
-        inputs |= {"weights": cost.weights, "conversion": conversion}
+    if cost.conversion_s < float("inf"):
+        inputs |= {"weights": cost.weights, "conversion": cost.conversion_s}
         bounds += ", weights / conversion"
     return Term(
         name=cost.name,
-        value=layers * cost.seconds(conversion),
+        value=layers * cost.seconds,
         unit="s",
         formula=f"layers * (max({bounds}) + start * present)",
         inputs=inputs,

@@ -19,7 +19,8 @@ class ProductCost:
     """What one product of an average layer takes, in all its copies.
 
     flops: with the part of a wave that is lost. moved_bytes: weights read, inputs and outputs.
-    present: the share of layers that have it.
+    present: the share of layers that have it. conversion_s: weights per second that a weight-only
+    kernel converts.
     """
 
     name: str
@@ -31,16 +32,18 @@ class ProductCost:
     present: float
     kernel_s: float
 
-    def seconds(self, conversion_s: float) -> float:
-        """The longest of arithmetic, bytes and conversion at `conversion_s` weights per second."""
+    conversion_s: float
+
+    @property
+    def seconds(self) -> float:
+        """The longest of arithmetic, bytes and conversion."""
         bound = max(self.flops / self.flops_s, self.moved_bytes / self.bytes_s)
-        return max(bound, self.weights / conversion_s) + self.kernel_s * self.present
+        return max(bound, self.weights / self.conversion_s) + self.kernel_s * self.present
 
 
 def products_s(server: Server, rows: float) -> float:
     """All layers' products of `rows` tokens on one GPU."""
-    rate = conversion_rate(server)
-    each = sum(cost.seconds(rate) for cost in product_costs(server, rows))
+    each = sum(cost.seconds for cost in product_costs(server, rows))
     return server.model.layers * each
 
 
@@ -55,10 +58,11 @@ def _product_cost(server: Server, product: Product, rows: float) -> ProductCost:
     """Experts run as one grouped kernel, which reads those that the tokens meet."""
     model, storage = server.model, server.storage
     m, n, k, copies = product.m, product.n, product.k, product.copies
-    present, read = copies, copies
+    present, read, reached = copies, copies, 1.0
     if model.experts is not None and product.name.startswith("experts"):
         present = model.moe_layers / model.layers
         read = present * touched_experts(server, rows)
+        reached = server.engine.experts_share
     rate = rates(server.setting, storage.arithmetic)
     wave = rate.wave_flops * min(k, 4096) * min(1.0, rows / TILE_ROWS)
     weights = read * k * n
@@ -67,10 +71,11 @@ def _product_cost(server: Server, product: Product, rows: float) -> ProductCost:
         flops=2.0 * m * n * k * copies + wave * present,
         flops_s=rate.gemm_flops * product.rate,
         moved_bytes=storage.weight_bytes * weights + storage.base_bytes * copies * m * (k + n),
-        bytes_s=weights_bytes_s(server),
+        bytes_s=weights_bytes_s(server) * reached,
         weights=weights,
         present=present,
         kernel_s=rate.kernel_s,
+        conversion_s=conversion_rate(server) * reached,
     )
 
 

@@ -135,6 +135,13 @@ def test_tensor_parallel_decoding_is_as_it_was_published(
     assert 1 / step.total_s == pytest.approx(measured, rel=0.08)
 
 
+@pytest.mark.parametrize(("gpus", "measured"), [(2, 78.75), (4, 118.23), (8, 203.69)])
+def test_a_mixture_decodes_about_as_fast_as_it_was_published(gpus: int, measured: float) -> None:
+    """gpt-fast's Mixtral 8x7B in bf16, on the same machine."""
+    step = decode_step(on("a100-80", gpus=gpus, model="mixtral-8x7b"), 1, 105)
+    assert 1 / step.total_s == pytest.approx(measured, rel=0.15)
+
+
 def test_all_experts_are_met_by_a_large_batch_and_few_by_one_token() -> None:
     moe = on(model="qwen3-30b-a3b")
     assert touched_experts(moe, 1) == pytest.approx(8)
