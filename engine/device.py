@@ -4,7 +4,6 @@ import gc
 import os
 import time
 from collections.abc import Callable
-from functools import cache
 
 import torch
 
@@ -54,7 +53,6 @@ def use_threads(threads: int | None) -> None:
     torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) - 1))
 
 
-@cache
 def measure_copy_bandwidth(device: torch.device) -> float:
     """Bytes per second of a large copy on the device, read plus written: the memory's ceiling."""
     bytes_per_s = _copy_bandwidth(device)
@@ -62,7 +60,6 @@ def measure_copy_bandwidth(device: torch.device) -> float:
     return bytes_per_s
 
 
-@cache
 def measure_matmul_peak(device: torch.device, dtype: torch.dtype) -> float:
     """FLOPs per second of a large square matmul at `dtype`: the arithmetic's ceiling."""
     flops_per_s = _matmul_peak(device, dtype)

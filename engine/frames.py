@@ -2,7 +2,8 @@
 
 import time
 
-from .device import device_name, measure_copy_bandwidth, measure_matmul_peak
+from .ceilings import ceilings
+from .device import device_name
 from .memory import read_memory
 from .precision.levels import compute_dtype, statuses
 from .probes.own_gpu import OwnGpu
@@ -153,11 +154,12 @@ class FrameBuilder:
 
 def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
     """MBU and MFU against the device's measured ceilings, over `span_s`."""
+    limits = ceilings(engine.device)
     dtype = compute_dtype(engine.precision, engine.device)
     return engine.metrics.roofline(
         now_s,
-        copy_bytes_per_s=measure_copy_bandwidth(engine.device),
-        matmul_flops_per_s=measure_matmul_peak(engine.device, dtype),
+        copy_bytes_per_s=limits.copy_bytes_per_s(),
+        matmul_flops_per_s=limits.matmul_flops_per_s(dtype),
         span_s=span_s,
     )
 

@@ -20,10 +20,9 @@ import torch
 
 from .allocator import keep_freed_memory
 from .bench import versions
+from .ceilings import ceilings
 from .device import (
     device_name,
-    measure_copy_bandwidth,
-    measure_matmul_peak,
     resolve_device,
     use_threads,
 )
@@ -85,8 +84,9 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
         clock=time.monotonic,
     )
     channel.send(Progress(what="measuring the device"))
-    measure_copy_bandwidth(device)
-    measure_matmul_peak(device, compute_dtype(precision, device))
+    limits = ceilings(device)
+    limits.copy_bytes_per_s()
+    limits.matmul_flops_per_s(compute_dtype(precision, device))
     loop = ServingLoop(channel, engine, options, own_gpu)
     channel.send(
         Ready(

@@ -1,0 +1,85 @@
+"""The device's ceilings, measured once and kept: what its memory and its arithmetic can reach.
+
+A ceiling does not change while device, torch and threads stay as they are, and measuring it takes
+time at every start and stops a step when a precision is switched to. It is measured anew after a
+week: what was found while something else used the device is then raised.
+"""
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import msgspec
+import torch
+
+from .device import device_name, measure_copy_bandwidth, measure_matmul_peak
+from .paths import data_dir, owned_folder
+
+LONGEST_KEPT_S = 7 * 24 * 3600.0
+_COPY = "copy"
+
+
+class Ceiling(msgspec.Struct, frozen=True):
+    """A ceiling in bytes or FLOPs per second, and when it was measured (seconds since 1970)."""
+
+    per_s: float
+    wall_s: float
+
+
+class Ceilings:
+    """The ceilings of one device, in memory and in a file that every start of prodtop shares."""
+
+    def __init__(self, device: torch.device, path: Path | None = None) -> None:
+        self._device = device
+        self._path = data_dir() / "ceilings.json" if path is None else path
+        self._owner = ", ".join(_identity(device))
+        self._known = _read(self._path).get(self._owner, {})
+
+    def copy_bytes_per_s(self) -> float:
+        """Bytes per second, read plus written, of a large copy."""
+        return self._get(_COPY, lambda: measure_copy_bandwidth(self._device))
+
+    def matmul_flops_per_s(self, dtype: torch.dtype) -> float:
+        """FLOPs per second of a large matmul at `dtype`."""
+        name = str(dtype).removeprefix("torch.")
+        return self._get(name, lambda: measure_matmul_peak(self._device, dtype))
+
+    def _get(self, name: str, measure: Callable[[], float]) -> float:
+        kept = self._known.get(name)
+        if kept is None or time.time() - kept.wall_s > LONGEST_KEPT_S:
+            highest = max(measure(), kept.per_s if kept else 0.0)
+            kept = self._known[name] = Ceiling(highest, time.time())
+            self._write()
+        return kept.per_s
+
+    def _write(self) -> None:
+        """Add what is known to the file. Where it cannot be written, the next start measures."""
+        everything = _read(self._path)
+        everything[self._owner] = self._known
+        beside = self._path.with_suffix(".part")
+        with suppress(OSError):
+            owned_folder(self._path.parent)
+            beside.write_bytes(msgspec.json.format(msgspec.json.encode(everything)))
+            beside.replace(self._path)
+
+
+@cache
+def ceilings(device: torch.device) -> Ceilings:
+    """The ceilings of `device`, for as long as this process lives."""
+    return Ceilings(device)
+
+
+def _identity(device: torch.device) -> tuple[str, ...]:
+    """What the ceilings depend on."""
+    threads = (f"{torch.get_num_threads()} threads",) if device.type == "cpu" else ()
+    return (device_name(device), f"torch {torch.__version__}", *threads)
+
+
+def _read(path: Path) -> dict[str, dict[str, Ceiling]]:
+    """The file's ceilings by device; nothing where there is no readable file."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Ceiling]])
+    except (OSError, msgspec.DecodeError):
+        return {}
