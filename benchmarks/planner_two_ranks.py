@@ -26,7 +26,7 @@ from prodtop.engine.planner.estimate import Estimate, estimate
 from prodtop.engine.planner.hardware import Cluster, Gpu, Precision
 from prodtop.engine.planner.layout import Layout
 from prodtop.engine.planner.setting import Setting
-from two_ranks_gpt import SIZES, Work
+from two_ranks_work import SIZES, Work
 
 TRAIN = Path(__file__).with_name("two_ranks_train.py")
 STRATEGIES = ("fsdp", "tp", "pp")

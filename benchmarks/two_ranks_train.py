@@ -23,7 +23,8 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.pipelining import PipelineStage, Schedule1F1B
 from torch.distributed.tensor import DTensor
 from torch.distributed.tensor.parallel import loss_parallel
-from two_ranks_gpt import SIZES, Gpt, Work, loss_of, shard, split_tensors
+from two_ranks_gpt import Gpt, loss_of, shard, split_tensors
+from two_ranks_work import SIZES, Work
 
 WARM_STEPS = 3
 """Steps before the measured ones: the first allocate, choose kernels and connect."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from ..calibration import Calibration
 from ..errors import FieldError
 from ..hardware import Gpu
+from ..memory import GIB
 from ..model import ModelShape
 from .memory import Memory, memory
 from .prices import Price, usd_per_million
@@ -195,26 +196,27 @@ def _cell(
     price: Price | None,
     calibrations: Mapping[str, Calibration] | None,
 ) -> Cell:
-    best: Capacity | None = None
+    best: Server | None = None
     reason = ""
+    # Memory alone chooses the count: speeds are worked out only for the one that is shown.
     for gpus in (count,) if count is not None else _counts(gpu):
         try:
             served = server(model, gpu, gpus, storage, calibrations=calibrations)
         except FieldError as error:
             reason = reason or error.reason
             continue
-        result = capacity(served, load, price)
-        if result.fits:
-            best = result
-        else:
-            reason = _too_small(result)
-        if result.holds_load:
+        held = memory(served, load)
+        if not held.largest_batch:
+            reason = _too_small(served, held)
+            continue
+        best = served
+        if held.largest_batch >= load.requests:
             break
     return Cell(
         gpu=gpu,
         precision=storage.precision,
-        gpus=None if best is None else best.server.gpus,
-        result=best,
+        gpus=None if best is None else best.gpus,
+        result=None if best is None else capacity(best, load, price),
         reason=reason if best is None else None,
     )
 
@@ -224,8 +226,6 @@ def _counts(gpu: Gpu) -> list[int]:
     return [n for n in (1, 2, 4, 8) if n <= gpu.node_gpus]
 
 
-def _too_small(result: Capacity) -> str:
-    held, gib = result.memory, 2**30
-    need = (held.weights + held.workspace + held.sequence + held.logits) / gib
-    gpus = result.server.gpus
-    return f"needs {need:,.1f} GiB a GPU on {gpus}, {held.usable / gib:,.1f} usable"
+def _too_small(served: Server, held: Memory) -> str:
+    need = held.used(1) / GIB
+    return f"needs {need:,.1f} GiB a GPU on {served.gpus}, {held.usable / GIB:,.1f} usable"

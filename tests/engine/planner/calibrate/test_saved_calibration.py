@@ -3,10 +3,13 @@
 import datetime
 import stat
 import tomllib
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from prodtop.engine.planner import calibration
 from prodtop.engine.planner.calibrate.constants import Measured
 from prodtop.engine.planner.calibrate.fit import Line, Products
@@ -64,6 +67,22 @@ def test_another_gpu_is_kept_beside_the_first(tmp_path: Path) -> None:
 
 def test_no_file_is_no_calibration(tmp_path: Path) -> None:
     assert load_saved(tmp_path / "none.toml").calibrations == {}
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.one_of(
+        st.text(max_size=100),
+        st.sampled_from(["gpu", "measured", "links"]).map(lambda name: f"{name} = 3"),
+        st.sampled_from(["gpu", "measured", "links"]).map(lambda name: f"[{name}]\nh200 = 3"),
+    )
+)
+def test_no_file_crashes_the_reader(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "calibration.toml"
+    path.write_text(text, encoding="utf-8")
+    with suppress(FieldError):
+        saved = load_saved(path)
+        assert saved.origin("h200")
 
 
 @pytest.mark.parametrize("text", ["[gpu", "[gpu.h200]\nhbm = 0.9\n", "[gpu.h200]\nhbm = 'x'\n"])
