@@ -10,22 +10,27 @@ from dataclasses import dataclass
 
 import torch
 import triton
-import triton.language as tl
 from torch import Tensor
 
-from .dependent_launch import launch_options, wait_for_previous
-from .paging import token_slots
-from .softmax import LOG2_E, capped
+from .decode_kernel import decode_kernel
+from .dependent_launch import launch_options
+from .rotary import PLAIN, RotaryOptions
+from .softmax import LOG2_E
 
 
 @dataclass(frozen=True, slots=True)
 class DecodeTile:
-    """How a program works: keys a tile, warps, tiles in flight, and the fewest keys of a share."""
+    """How a program works: keys a tile, warps, tiles in flight, and the fewest keys of a share.
+
+    A share is no less than a tile. `eager`: the fused kernel asks for a share's first tile by
+    itself, before the kernel before has finished; it pays while shares are of a tile or two.
+    """
 
     keys: int
     warps: int
     stages: int
     share: int
+    eager: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,15 +58,17 @@ def plan_decode(
     context_tokens: int,
     device: torch.device,
     *,
+    element_bytes: int = 2,
     splits: int | None = None,
     tile: DecodeTile | None = None,
 ) -> DecodePlan:
     """The plan for `sequences` rows of up to `context_tokens` keys.
 
-    `tile` and `splits`, a power of two, override what is chosen from the shape.
+    `element_bytes` is the size of the cache's dtype. `tile` and `splits`, a power of two, override
+    what is chosen from the shape.
     """
     if tile is None:
-        tile = decode_tile(sequences * kv_heads)
+        tile = decode_tile(sequences * kv_heads, heads // kv_heads, head_dim, element_bytes)
     if splits is None:
         splits = decode_splits(sequences * kv_heads, context_tokens, tile.share)
     shape = (sequences, kv_heads, splits, heads // kv_heads)
@@ -74,140 +81,35 @@ def plan_decode(
     )
 
 
-def decode_tile(pairs: int) -> DecodeTile:
-    """The tile for a number of (sequence, KV head) pairs: short shares while programs are few."""
+def decode_tile(pairs: int, group: int, head_dim: int, element_bytes: int) -> DecodeTile:
+    """The tile for a number of (sequence, KV head) pairs, a shape and the cache's element size.
+
+    While programs are few, shares are short and a program's own latency counts; when they are many,
+    small programs of one warp, many to a multiprocessor, keep most memory requests in flight.
+    """
+    wide = head_dim > 128 or group > 16
+    if element_bytes > 2:
+        return DecodeTile(keys=32, warps=4, stages=2, share=64 if pairs <= 64 else 1024)
     if pairs <= 64:
-        return DecodeTile(keys=32, warps=4, stages=3, share=32)
-    return DecodeTile(keys=64, warps=4, stages=3, share=256)
+        return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True)
+    if pairs <= 256:
+        return DecodeTile(keys=64, warps=4, stages=3 if wide else 4, share=256)
+    if pairs <= 512 or element_bytes == 1:
+        return DecodeTile(keys=64, warps=4, stages=3 if wide else 5, share=1024)
+    return DecodeTile(keys=32, warps=4 if wide else 1, stages=4, share=1024)
 
 
 def decode_splits(pairs: int, context_tokens: int, share: int) -> int:
-    """Shares a sequence is cut into: two programs for each multiprocessor of a large GPU."""
+    """Shares a sequence is cut into at most.
+
+    Enough for two programs on each multiprocessor of a large GPU; and with many sequences, some
+    for the few that are much longer than the others. A share that stays empty costs a program that
+    leaves at once.
+    """
     programs = 264
-    wanted = triton.next_power_of_2(max(1, programs // pairs))
-    return int(max(1, min(wanted, 128, triton.next_power_of_2(triton.cdiv(context_tokens, share)))))
-
-
-@triton.jit
-def _decode_kernel(
-    q_ptr,
-    kv_ptr,
-    table_ptr,
-    lens_ptr,
-    out_ptr,
-    partial_ptr,
-    lse_ptr,
-    arrived_ptr,
-    q_stride,
-    table_stride,
-    out_stride,
-    score_scale,
-    cap,
-    v_scale,
-    SPLITS: tl.constexpr,
-    SHARE: tl.constexpr,
-    GROUP: tl.constexpr,
-    KV_HEADS: tl.constexpr,
-    HEAD_DIM: tl.constexpr,
-    BLOCK_TOKENS: tl.constexpr,
-    WINDOW: tl.constexpr,
-    CAPPED: tl.constexpr,
-    FP8: tl.constexpr,
-    BLOCK_H: tl.constexpr,
-    BLOCK_D: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    STAGES: tl.constexpr,
-    PDL: tl.constexpr,
-):
-    kv_head = tl.program_id(0)
-    sequence = tl.program_id(1)
-    split = tl.program_id(2)
-    seq_len = tl.load(lens_ptr + sequence)
-    wait_for_previous(PDL)
-    start = 0
-    if WINDOW > 0:
-        start = tl.maximum(seq_len - WINDOW, 0)
-    share = tl.cdiv(tl.cdiv(seq_len - start, SPLITS), BLOCK_N) * BLOCK_N
-    share = tl.maximum(share, SHARE)
-    active = tl.cdiv(seq_len - start, share)
-    # A padding row has no keys; its first program writes zeros.
-    if split >= tl.maximum(active, 1):
-        return
-    start += split * share
-    end = tl.minimum(start + share, seq_len)
-
-    offs_h = tl.arange(0, BLOCK_H)
-    offs_d = tl.arange(0, BLOCK_D)
-    in_head = offs_d < HEAD_DIM
-    real = (offs_h < GROUP)[:, None] & in_head[None, :]
-    head = kv_head * GROUP + offs_h
-    q_ptrs = q_ptr + sequence.to(tl.int64) * q_stride + head[:, None] * HEAD_DIM + offs_d[None, :]
-    q = tl.load(q_ptrs, mask=real, other=0.0)
-    if FP8:
-        q = tl.clamp(q.to(tl.float32), -65504.0, 65504.0).to(tl.float16)
-    table = table_ptr + sequence.to(tl.int64) * table_stride
-    kv_ptrs = kv_ptr + kv_head * HEAD_DIM + offs_d[None, :]
-
-    top = tl.full((BLOCK_H,), float("-inf"), tl.float32)
-    total = tl.zeros((BLOCK_H,), tl.float32)
-    acc = tl.zeros((BLOCK_H, BLOCK_D), tl.float32)
-    for first in tl.range(start, end, BLOCK_N, num_stages=STAGES):
-        token = first + tl.arange(0, BLOCK_N)
-        seen = token < end
-        slot = token_slots(table, token, seen, BLOCK_TOKENS)
-        k_ptrs = kv_ptrs + slot[:, None] * (2 * KV_HEADS * HEAD_DIM)
-        # What a block holds past the sequence's end is a stranger's, and may be NaN: never loaded.
-        keep = seen[:, None] & in_head[None, :]
-        k = tl.load(k_ptrs, mask=keep, other=0.0)
-        v = tl.load(k_ptrs + KV_HEADS * HEAD_DIM, mask=keep, other=0.0)
-        if FP8:
-            k, v = k.to(tl.float16), v.to(tl.float16)
-        scores = tl.dot(q, tl.trans(k), input_precision="ieee") * score_scale
-        if CAPPED:
-            scores = capped(scores, cap)
-        scores = tl.where(seen[None, :], scores, float("-inf"))
-        new_top = tl.maximum(top, tl.max(scores, axis=1))
-        shrink = tl.exp2(top - new_top)
-        p = tl.exp2(scores - new_top[:, None])
-        total = total * shrink + tl.sum(p, axis=1)
-        acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None], input_precision="ieee")
-        top = new_top
-    acc = acc * (v_scale / tl.where(total > 0.0, total, 1.0))[:, None]
-
-    out_ptr += sequence.to(tl.int64) * out_stride + kv_head * GROUP * HEAD_DIM
-    out_offsets = offs_h[:, None] * HEAD_DIM + offs_d[None, :]
-    if active <= 1:
-        tl.store(out_ptr + out_offsets, acc.to(out_ptr.dtype.element_ty), mask=real)
-        return
-    if SPLITS > 1:
-        pair = (sequence * KV_HEADS + kv_head).to(tl.int64)
-        partial_ptr += pair * SPLITS * GROUP * HEAD_DIM
-        lse_ptr += pair * SPLITS * GROUP
-        tl.store(partial_ptr + split * GROUP * HEAD_DIM + out_offsets, acc, mask=real)
-        lse_ptrs = lse_ptr + split * GROUP + offs_h
-        tl.store(lse_ptrs, top + tl.log2(total), mask=offs_h < GROUP)
-        # All threads' stores come before the count goes up.
-        tl.debug_barrier()
-        before = tl.atomic_add(arrived_ptr + pair, 1, sem="acq_rel")
-        if before == active - 1:
-            tl.store(arrived_ptr + pair, 0)
-            shares = tl.arange(0, SPLITS)
-            filled = shares < active
-            for h in tl.static_range(GROUP):
-                weights = tl.load(
-                    lse_ptr + shares * GROUP + h,
-                    mask=filled,
-                    other=float("-inf"),
-                    cache_modifier=".cg",
-                )
-                weights = tl.exp2(weights - tl.max(weights, axis=0))
-                weights = weights / tl.sum(weights, axis=0)
-                rows = partial_ptr + (shares[:, None] * GROUP + h) * HEAD_DIM + offs_d[None, :]
-                parts = tl.load(
-                    rows, mask=filled[:, None] & in_head[None, :], other=0.0, cache_modifier=".cg"
-                )
-                merged = tl.sum(parts * weights[:, None], axis=0).to(out_ptr.dtype.element_ty)
-                tl.store(out_ptr + h * HEAD_DIM + offs_d, merged, mask=in_head)
+    wanted = max(programs // pairs, min(8, context_tokens // 2048), 1)
+    most = triton.next_power_of_2(triton.cdiv(context_tokens, share))
+    return int(min(triton.next_power_of_2(wanted), 128, most))
 
 
 def decode_attention(
@@ -234,13 +136,83 @@ def decode_attention(
     `window` limits a query to that many last keys, itself included (0: all); `softcap` bounds
     scores as Gemma 2 does (0: not). Returns `[sequences, heads · head_dim]` in `out`.
     """
-    sequences, heads, head_dim = q.shape
-    kv_heads = kv_blocks.shape[3]
     if out is None:
-        out = torch.empty((sequences, heads * head_dim), dtype=q.dtype, device=q.device)
+        out = torch.empty((q.shape[0], q.shape[1] * q.shape[2]), dtype=q.dtype, device=q.device)
+    scores = _Scores(scale, window, softcap, k_scale, v_scale)
+    _launch(q, q.shape[1], kv_blocks, block_table, seq_lens, plan, scores, None, out, pdl)
+    return out
+
+
+def decode_attention_fused(
+    qkv: Tensor,
+    kv_blocks: Tensor,
+    block_table: Tensor,
+    seq_lens: Tensor,
+    slots: Tensor,
+    cos: Tensor,
+    sin: Tensor,
+    plan: DecodePlan,
+    scale: float,
+    *,
+    options: RotaryOptions = PLAIN,
+    window: int = 0,
+    softcap: float = 0.0,
+    out: Tensor | None = None,
+    pdl: bool = False,
+) -> Tensor:
+    """`rotate_and_store`, then `decode_attention`, in one kernel.
+
+    `qkv` `[sequences, (heads + 2 kv_heads) · head_dim]`, `slots`, `cos`, `sin` and `options` are
+    those of `rotate_and_store`, the rest those of `decode_attention`. A row is its sequence's last
+    token, whose position is `seq_lens - 1`; no two rows may be of one sequence. `qkv` is left as
+    it is.
+    """
+    kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
+    heads = qkv.shape[1] // head_dim - 2 * kv_heads
+    if out is None:
+        out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
+    scores = _Scores(scale, window, softcap, options.k_scale, options.v_scale)
+    new = _NewTokens(slots, cos, sin, options)
+    _launch(qkv, heads, kv_blocks, block_table, seq_lens, plan, scores, new, out, pdl)
+    return out
+
+
+@dataclass(frozen=True, slots=True)
+class _Scores:
+    scale: float
+    window: int
+    softcap: float
+    k_scale: float
+    v_scale: float
+
+
+@dataclass(frozen=True, slots=True)
+class _NewTokens:
+    slots: Tensor
+    cos: Tensor
+    sin: Tensor
+    options: RotaryOptions
+
+
+def _launch(
+    q: Tensor,
+    heads: int,
+    kv_blocks: Tensor,
+    block_table: Tensor,
+    seq_lens: Tensor,
+    plan: DecodePlan,
+    scores: _Scores,
+    new: _NewTokens | None,
+    out: Tensor,
+    pdl: bool,
+) -> None:
+    """`q` holds queries, or with `new` rows of the projection."""
+    kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
     group = heads // kv_heads
     tile = plan.tile
-    _decode_kernel[(kv_heads, sequences, plan.splits)](
+    block_g, block_d = triton.next_power_of_2(group), triton.next_power_of_2(head_dim)
+    options = PLAIN if new is None else new.options
+    decode_kernel[(kv_heads, q.shape[0], plan.splits)](
         q,
         kv_blocks,
         block_table,
@@ -249,27 +221,46 @@ def decode_attention(
         plan.partials,
         plan.lse,
         plan.arrived,
+        seq_lens if new is None else new.slots,
+        seq_lens if new is None else new.cos,
+        seq_lens if new is None else new.sin,
+        seq_lens if options.q_norm is None else options.q_norm,
+        seq_lens if options.k_norm is None else options.k_norm,
         q.stride(0),
         block_table.stride(0),
         out.stride(0),
-        scale * k_scale * LOG2_E,
-        softcap * LOG2_E,
-        v_scale,
+        block_table.shape[1],
+        options.eps,
+        scores.scale * scores.k_scale * LOG2_E,
+        scores.softcap * LOG2_E,
+        scores.k_scale,
+        scores.v_scale,
         SPLITS=plan.splits,
         SHARE=tile.share,
         GROUP=group,
         KV_HEADS=kv_heads,
         HEAD_DIM=head_dim,
         BLOCK_TOKENS=kv_blocks.shape[1],
-        WINDOW=window,
-        CAPPED=softcap > 0,
+        WINDOW=scores.window,
+        CAPPED=scores.softcap > 0,
         FP8=kv_blocks.dtype is torch.float8_e4m3fn,
-        BLOCK_H=max(16, triton.next_power_of_2(group)),
-        BLOCK_D=triton.next_power_of_2(head_dim),
+        CLEAN=kv_blocks.dtype is torch.float16,
+        TURN=new is not None,
+        HALF=0 if new is None else new.cos.shape[1],
+        NORM=options.q_norm is not None,
+        EAGER=new is not None and tile.eager,
+        BLOCK_H=max(16, block_g),
+        BLOCK_G=block_g,
+        BLOCK_D=block_d,
         BLOCK_N=tile.keys,
         STAGES=tile.stages,
+        AT_ONCE=_combined_at_once(plan.splits, block_g * block_d, tile.warps),
         PDL=pdl,
         num_warps=tile.warps,
         **launch_options(pdl),
     )
-    return out
+
+
+def _combined_at_once(splits: int, elements: int, warps: int) -> int:
+    """Shares that a program combines at a time: 64 registers a thread."""
+    return min(splits, max(1, 64 * 32 * warps // elements))

@@ -12,6 +12,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .dependent_launch import launch_options, wait_for_previous
+from .paging import as_stored
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +35,8 @@ PLAIN = RotaryOptions()
 
 @triton.jit
 def _store_kv(ptrs, x, scale, inside, CLEAN: tl.constexpr, FP8: tl.constexpr):
-    """Store a key or value; what overflowed or is NaN must not outlive its sequence in a block."""
-    if FP8:
-        x = x / scale
-        x = tl.where(x == x, tl.minimum(tl.maximum(x, -448.0), 448.0), 0.0)
-    elif CLEAN:
-        x = tl.where(x == x, tl.minimum(tl.maximum(x, -65504.0), 65504.0), 0.0)
+    """Store a key or value."""
+    x = as_stored(x, scale, CLEAN, FP8)
     tl.store(ptrs, x.to(ptrs.dtype.element_ty), mask=inside)
 
 

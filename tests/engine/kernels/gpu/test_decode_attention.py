@@ -136,21 +136,34 @@ def test_splits_are_a_power_of_two_and_fewer_with_more_rows(
     assert splits == 1 or (splits - 1) * 32 < 2 * context_tokens
 
 
-def test_many_rows_are_not_split() -> None:
-    assert decode_splits(256 * 8, 131072, 256) == 1
+def test_many_rows_are_split_for_the_sake_of_long_ones_only() -> None:
+    assert decode_splits(256 * 8, 2048, 1024) == 1
+    assert 1 < decode_splits(256 * 8, 8192, 1024) <= 4
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, FP8])
-@pytest.mark.parametrize(("kv_heads", "group", "head_dim"), [(8, 4, 128), (8, 2, 128), (4, 7, 64)])
-@pytest.mark.parametrize(("rows", "longest"), [(1, 400), (64, 1500), (256, 900)])
-def test_shapes_that_are_served(
-    dtype: torch.dtype, kv_heads: int, group: int, head_dim: int, rows: int, longest: int
-) -> None:
-    shape = Shape(kv_heads, group, head_dim, dtype=dtype)
+@pytest.mark.parametrize(
+    ("shape", "rows", "longest"),
+    [
+        (Shape(8, 4, 128, dtype=torch.bfloat16), 1, 400),
+        (Shape(8, 4, 128, dtype=torch.bfloat16), 64, 1500),
+        (Shape(8, 4, 128, dtype=torch.bfloat16), 256, 1900),
+        (Shape(8, 2, 128, dtype=torch.float16), 256, 900),
+        (Shape(4, 7, 64, dtype=torch.bfloat16), 64, 1500),
+        (Shape(2, 4, 256, window=512, dtype=torch.bfloat16), 8, 1500),
+        (Shape(8, 4, 128, dtype=FP8), 256, 900),
+    ],
+    ids=str,
+)
+def test_shapes_that_are_served(shape: Shape, rows: int, longest: int) -> None:
     seq_lens = [longest - 3 * row for row in range(rows)]
-    check(
-        shape,
-        seq_lens,
-        plan_decode(rows, shape.heads, kv_heads, head_dim, 2048, DEVICE),
+    served = plan_decode(
+        rows,
+        shape.heads,
+        shape.kv_heads,
+        shape.head_dim,
+        4096,
+        DEVICE,
+        element_bytes=shape.dtype.itemsize,
     )
+    check(shape, seq_lens, served)
