@@ -15,7 +15,7 @@ from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
-FEATURES, INPUTS = 24, 192
+FEATURES, INPUTS = 32, 192
 
 
 def random(*shape: int, seed: int) -> Tensor:
@@ -96,6 +96,25 @@ def test_a_large_dense_weight_is_multiplied_either_way(rows: int) -> None:
     x = random(rows, 4096, seed=2)
     expected = x.double() @ layer.weight.double().T
     assert float((linear(x, layer).double() - expected).norm() / expected.norm()) < 0.004
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rows", [3, 24, 64, 200])
+@pytest.mark.parametrize("level", ["dense", "int8", "int4", "fp8"])
+def test_products_that_start_early_read_what_the_one_before_wrote(level: str, rows: int) -> None:
+    weight = random(2048, 2048, seed=1) / 32
+    layers: dict[str, Linear] = {
+        "dense": DenseLinear(weight, None),
+        "int8": int8_layer(weight, None, DTYPE),
+        "int4": int4_layer(weight, 64, None, DTYPE),
+        "fp8": fp8_layer(weight, None),
+    }
+    layer, start = layers[level], random(rows, 2048, seed=2)
+    plain = early = start
+    for _ in range(6):
+        plain = linear(plain, layer)
+        early = linear(early, layer, pdl=True)
+    assert torch.equal(plain, early)
 
 
 def test_a_residual_is_worth_a_slower_product_up_to_some_rows() -> None:

@@ -1,0 +1,49 @@
+"""How products are cut: every input once, within the room that there is, for any shape."""
+
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.kernels.gpu.gemm_plan import (
+    BLOCK_K,
+    LARGEST_TILE_COUNT,
+    PARTIAL_ELEMENTS,
+    WeightFormat,
+    plan_gemm,
+)
+
+FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    weight_format=st.sampled_from(FORMATS),
+    rows=st.integers(1, 9000),
+    features=st.integers(1, 200_000),
+    inputs=st.integers(1, 40_000),
+)
+def test_the_parts_cover_the_inputs_once_and_fit_the_workspace(
+    weight_format: WeightFormat, rows: int, features: int, inputs: int
+) -> None:
+    plan = plan_gemm(weight_format, rows, features, inputs)
+    blocks = -(-inputs // BLOCK_K)
+    assert plan.splits * plan.blocks_per_split >= blocks
+    assert (plan.splits - 1) * plan.blocks_per_split < blocks, "no part is empty"
+    tiles = plan.tiles(rows, features)
+    assert tiles * plan.block_m * plan.block_n >= rows * features
+    if plan.splits > 1:
+        assert tiles <= LARGEST_TILE_COUNT
+        assert plan.splits * tiles * plan.block_m * plan.block_n <= PARTIAL_ELEMENTS
+    if plan.prefetch:
+        assert plan.prefetch.bit_count() == 1
+        assert plan.prefetch <= plan.blocks_per_split
+        assert inputs % BLOCK_K == 0, "bulk prefetches are of whole 16 bytes"
+        assert features >= plan.block_n
+
+
+@pytest.mark.parametrize("weight_format", FORMATS)
+def test_a_serving_session_builds_few_kernels(weight_format: WeightFormat) -> None:
+    shapes = [(6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336), (128256, 4096)]
+    plans = [plan_gemm(weight_format, rows, *shape) for rows in range(17, 2049) for shape in shapes]
+    assert len({(p.block_n, p.block_m, p.stages, p.warps) for p in plans}) <= 4
