@@ -6,9 +6,10 @@ import torch
 from .errors import BadInputError
 from .model.config import ModelConfig
 from .options import WorkerOptions
-from .precision.levels import base_dtype
+from .precision.levels import base_dtype, unavailable_reason
 from .protocol import PrecisionName
 from .serving.kv_cache import BLOCK_TOKENS, block_bytes
+from .serving.runners import runs_kernels
 from .serving.settings import EngineSettings
 
 DEFAULT_CONTEXT_TOKENS = 8192
@@ -42,7 +43,8 @@ def engine_settings(
         raise BadInputError(
             f"a context of {context} tokens is more than the model's {config.context_tokens}"
         )
-    one_block = block_bytes(config, base_dtype(precision))
+    kv_dtype = _kv_dtype(options, device)
+    one_block = block_bytes(config, kv_dtype or base_dtype(precision))
     one_sequence = -(-context // BLOCK_TOKENS)
     affordable = _kv_budget_bytes(options, config, precision, device, loaded_dtype) // one_block
     if options.kv_gib is None and device.type == "cpu":
@@ -60,7 +62,20 @@ def engine_settings(
         token_budget=max(budget, options.max_seqs),
         kv_blocks=int(affordable if options.kv_gib else min(wanted, affordable)),
         context_tokens=context,
+        kv_dtype=kv_dtype,
     )
+
+
+def _kv_dtype(options: WorkerOptions, device: torch.device) -> torch.dtype | None:
+    """The dtype asked for cached keys and values; `None` for the one they are computed in."""
+    if options.kv_format == "auto":
+        return None
+    if not runs_kernels(device) or unavailable_reason(PrecisionName.FP8, device) is not None:
+        raise BadInputError(
+            "an fp8 KV cache needs a GPU with fp8 (compute capability 8.9) and Triton: "
+            "leave out --kv-format"
+        )
+    return torch.float8_e4m3fn
 
 
 def _kv_budget_bytes(

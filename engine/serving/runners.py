@@ -18,14 +18,15 @@ _OLDEST_CAPABILITY = (8, 0)
 
 def runner_for(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> Runner:
     """Kernels and graphs on a CUDA device that has them, plain PyTorch everywhere else."""
-    if not _runs_kernels(decoder.device):
+    if not runs_kernels(decoder.device):
         return TorchRunner(decoder, kv_cache)
     from .paged_runner import PagedRunner
 
     return PagedRunner(decoder, kv_cache, settings)
 
 
-def _runs_kernels(device: torch.device) -> bool:
+def runs_kernels(device: torch.device) -> bool:
+    """Whether `device` is one that the Triton kernels are for, and Triton is there."""
     if device.type != "cuda" or find_spec("triton") is None:
         return False
     return torch.cuda.get_device_capability(device) >= _OLDEST_CAPABILITY

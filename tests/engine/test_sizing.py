@@ -168,3 +168,9 @@ def test_there_is_always_room_for_one_sequence_and_never_more_than_asked(
         assert settings.kv_blocks <= max_seqs * sequence
     else:
         assert settings.kv_blocks * block_bytes(config, torch.bfloat16) <= kv_gib * GIB
+
+
+def test_an_fp8_cache_is_refused_where_no_kernel_reads_it() -> None:
+    options = WorkerOptions(kv_format="fp8")
+    with pytest.raises(BadInputError, match="leave out --kv-format"):
+        engine_settings(options, PRESETS["tinyllama-1.1b"], PrecisionName.BF16, CPU)

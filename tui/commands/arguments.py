@@ -44,6 +44,7 @@ MAX_SEQS = typer.Option(
 CONTEXT_TOKENS = typer.Option(
     "--context-tokens", metavar="N", min=1, help="Prompt and output at most; else the model's."
 )
+KV_FORMAT = typer.Option("--kv-format", help="Keys and values: as computed, or in fp8 (on a GPU).")
 KV_GIB = typer.Option("--kv-gib", metavar="G", help="Memory for the KV cache; else what fits.")
 THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores but one.")
 JSON = typer.Option("--json", help="JSON instead of a table.")

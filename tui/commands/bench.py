@@ -7,13 +7,14 @@ import typer
 
 from ...engine.client import LocalEngine
 from ...engine.errors import BadInputError, ProdtopError
-from ...engine.options import BUNDLED_MODEL, LoadFormat, WorkerOptions
+from ...engine.options import BUNDLED_MODEL, KvFormat, LoadFormat, WorkerOptions
 from ...engine.protocol import BenchSpec, LoadSpec
 from .arguments import (
     BURSTINESS,
     CHAT,
     CONTEXT_TOKENS,
     DEVICE,
+    KV_FORMAT,
     KV_GIB,
     LOAD_FORMAT,
     MAX_SEQS,
@@ -72,6 +73,7 @@ def bench(
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
+    kv_format: Annotated[KvFormat, KV_FORMAT] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     warmup: Annotated[
         int, typer.Option(metavar="N", min=0, help="Requests before each cell, not measured.")
@@ -125,6 +127,7 @@ def bench(
         max_seqs=max_seqs,
         context_tokens=context_tokens,
         kv_gib=kv_gib,
+        kv_format=kv_format,
         threads=threads,
         idle=True,
     )

@@ -7,12 +7,13 @@ import msgspec
 import typer
 
 from ...engine.errors import BadInputError
-from ...engine.options import LoadFormat, WorkerOptions
+from ...engine.options import KvFormat, LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
     CHAT,
     CONTEXT_TOKENS,
     DEVICE,
+    KV_FORMAT,
     KV_GIB,
     LOAD_FORMAT,
     MAX_SEQS,
@@ -74,6 +75,7 @@ def live(
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
+    kv_format: Annotated[KvFormat, KV_FORMAT] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
@@ -137,6 +139,7 @@ def live(
             max_seqs=max_seqs,
             context_tokens=context_tokens,
             kv_gib=kv_gib,
+            kv_format=kv_format,
             threads=threads,
         ),
         theme,
