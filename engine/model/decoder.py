@@ -190,4 +190,4 @@ def _add(
     """`residual` plus what the block makes of `x`, normalized first where the model says so."""
     if output_norm is None:
         return ops.linear_add(x, linear, residual)
-    return residual + ops.norm(linear(x), output_norm)
+    return residual + ops.norm(ops.linear(x, linear), output_norm)

@@ -1,4 +1,4 @@
-"""What the decoder asks of a device: six operations over one step's rows.
+"""What the decoder asks of a device: the operations over one step's rows.
 
 The decoder is written against these. `TorchOps` does them in plain PyTorch (the CPU's path, and the
 reference); on CUDA Triton kernels do, fused as the number of rows makes worth while.
@@ -82,6 +82,10 @@ class StepOps(Protocol):
         The keys and values of these rows are in `kv_blocks` already. Returns
         `[rows, heads · head_dim]`.
         """
+        ...
+
+    def linear(self, x: Tensor, linear: Linear) -> Tensor:
+        """`linear(x)`: `[rows, in]` to `[rows, out]`."""
         ...
 
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:

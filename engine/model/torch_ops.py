@@ -81,6 +81,9 @@ class TorchOps:
             softcap=spec.softcap,
         )
 
+    def linear(self, x: Tensor, linear: Linear) -> Tensor:
+        return linear(x)
+
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
         return residual + linear(x)
 

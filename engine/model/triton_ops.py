@@ -144,6 +144,9 @@ class TritonOps:
             )
         return out
 
+    def linear(self, x: Tensor, linear: Linear) -> Tensor:
+        return self._linear(x, linear)
+
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
         return self._linear(x, linear, residual)
 
