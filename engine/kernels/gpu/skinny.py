@@ -157,7 +157,7 @@ def _launch_row(
         EVEN=even,
         BLOCK_N=plan.block_n,
         BLOCK_K=block_k,
-        PREFETCH=plan.prefetch if x.is_cuda and even else 0,
+        PREFETCH=plan.prefetch if even and x.device.type != "cpu" else 0,
         THREADS=plan.warps * 32,
         STAGES=plan.stages,
         PDL=pdl,
@@ -181,6 +181,9 @@ def _launch_dot(
     rows, _ = columns(x.shape[0])
     features, inputs = weight.features, weight.inputs
     even = inputs % (plan.block_k * plan.splits) == 0 and features % plan.block_n == 0
+    # Not past a row's end, and for int4 a power of two.
+    steps = inputs // (plan.block_k * plan.splits)
+    ahead = min(plan.prefetch, 1 << max(0, steps.bit_length() - 1)) if even else 0
     skinny_dot_kernel[(triton.cdiv(features, plan.block_n),)](
         x,
         x if norm is None else norm[0],
@@ -203,13 +206,13 @@ def _launch_dot(
         HAS_BIAS=bias is not None,
         HAS_RESIDUAL=residual is not None,
         EVEN=even,
-        FAST=x.is_cuda,
+        FAST=x.device.type != "cpu",
         ROWS=rows,
         BLOCK_N=plan.block_n,
         BLOCK_K=plan.block_k,
         SPLITS=plan.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        PREFETCH=plan.prefetch if x.is_cuda and even else 0,
+        PREFETCH=ahead if x.device.type != "cpu" else 0,
         STAGES=plan.stages,
         PDL=pdl,
         num_warps=plan.warps,

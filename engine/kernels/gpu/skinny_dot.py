@@ -105,18 +105,16 @@ def skinny_dot_kernel(
         # What the first steps will load, a run of bytes a pointer.
         if FORMAT == "int4":
             BLOCKS: tl.constexpr = PREFETCH * BLOCK_K // 128
-            HALF: tl.constexpr = BLOCK_N // 2
             begin = split[:, None] * (steps * (BLOCK_K // 128)) + tl.arange(0, BLOCKS)[None, :]
             half = tl.arange(0, 2)[None, None, :]
             begin = begin[:, :, None] * features * RUN
             if ACTIVATION == "":
-                begin += (first + half * HALF) * RUN
+                begin += (first + half * (BLOCK_N // 2)) * RUN
             else:
                 begin += (first // 2 + half * (features // 2)) * RUN
-            LENGTH: tl.constexpr = HALF * RUN
         else:
             begin = feature.to(tl.int64)[None, :] * row_words + split[:, None] * (steps * WORDS)
-            LENGTH: tl.constexpr = PREFETCH * WORDS
+        LENGTH: tl.constexpr = BLOCK_N // 2 * RUN if FORMAT == "int4" else PREFETCH * WORDS
         prefetch(weight + begin, LENGTH * weight.dtype.element_ty.primitive_bitwidth // 8)
     wait_for_previous(PDL)
 

@@ -1,4 +1,4 @@
-"""How the skinny kernels are launched: a plain function of the shapes, nothing tuned at run time."""
+"""How the skinny kernels are launched: a plain function of the shapes, never tuned at run time."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -8,7 +8,7 @@ WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 PROCESSORS = 132
 """Multiprocessors of the device that the plans are made for (H100, H200)."""
 FUSED_NORM_ROWS = 4
-"""Up to here each program normalizes the rows for itself; beyond, that is more work than it saves."""
+"""Up to here each program normalizes the rows for itself; beyond, that costs more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the skinny kernels do before their sums: weights on their way, then each row's statistics."""
+"""What the skinny kernels do before their sums: weights on their way, each row's statistics."""
 
 import triton
 import triton.language as tl

@@ -15,7 +15,6 @@ from prodtop.engine.kernels.gpu.skinny_plan import (
     Plan,
     RowPlan,
     WeightFormat,
-    int4_block_k,
 )
 from prodtop.engine.model.config import Activation
 from prodtop.engine.precision.linear import Int4Linear
@@ -164,3 +163,32 @@ def test_the_norm_and_what_follows_are_fused_for_every_format(
 ) -> None:
     check(weight_format, rows, 24, 512, with_norm=True, with_residual=True)
     check(weight_format, rows, 20, 320, with_norm=True, activation=Activation.SILU)
+
+
+@pytest.mark.parametrize(
+    "plan",
+    [RowPlan(block_n=4, warps=4, waves=1, stages=3), DotPlan(16, 64, splits=2, warps=2, stages=3)],
+)
+def test_a_plan_changes_the_launch_and_not_the_product(plan: Plan) -> None:
+    check("dense", 1, 40, 256, with_norm=True, activation=Activation.GELU, plan=plan)
+
+
+def test_a_row_plan_is_for_one_row() -> None:
+    with pytest.raises(ValueError, match="one row"):
+        check("dense", 2, 16, 64, plan=RowPlan(block_n=4, warps=4, waves=1))
+
+
+def test_more_rows_than_sixteen_are_refused() -> None:
+    with pytest.raises(ValueError, match="activations"):
+        check("dense", 17, 16, 64)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("rows", [1, 4, 16])
+@pytest.mark.parametrize("weight_format", FORMATS)
+def test_a_large_model_s_layers_on_a_gpu(weight_format: WeightFormat, rows: int) -> None:
+    for pdl in (False, True):
+        check(weight_format, rows, 6144, 4096, with_norm=True, with_bias=True, pdl=pdl)
+        check(weight_format, rows, 4096, 4096, with_residual=True, pdl=pdl)
+        check(weight_format, rows, 28672, 4096, with_norm=True, activation=Activation.SILU, pdl=pdl)
+        check(weight_format, rows, 4096, 14336, with_residual=True, pdl=pdl)
