@@ -98,6 +98,22 @@ class LoadSpec(Part, frozen=True, kw_only=True):
     paused: bool = False
 
 
+# Speculative decoding
+
+
+class SpeculationSpec(Part, frozen=True, kw_only=True):
+    """Drafts of up to `drafts` tokens a step of each request, which change no output.
+
+    They are what followed the last `ngram_longest` … `ngram_shortest` tokens when those came up
+    before. `adaptive`: rest while they lose, and measure by turns whether they do.
+    """
+
+    drafts: int = 4
+    ngram_shortest: int = 2
+    ngram_longest: int = 4
+    adaptive: bool = True
+
+
 # Worker to screen: the frame
 
 
@@ -286,6 +302,29 @@ class Roofline(Part, frozen=True, kw_only=True):
     verdict: Verdict | None = None
 
 
+class Speculation(Part, frozen=True, kw_only=True):
+    """What speculative decoding does, and whether it pays.
+
+    `acceptance`: drafts that were right over drafts, in the last ten seconds. The other two are of
+    the decode steps of the last trial: tokens that a sequence got in a step, 1 without drafts, and
+    the time of a step over that of one of as many sequences without drafts.
+    """
+
+    spec: SpeculationSpec
+    drafting: bool
+    """Drafts are made now; else they rest, to compare or because they lose."""
+    acceptance: float | None = None
+    tokens_per_step: float | None = None
+    step_ratio: float | None = None
+
+    @property
+    def speedup(self) -> float | None:
+        """Tokens per second over those without drafts."""
+        if self.tokens_per_step is None or not self.step_ratio:
+            return None
+        return self.tokens_per_step / self.step_ratio
+
+
 class StreamView(Part, frozen=True, kw_only=True):
     """One request, followed on the screen. `text` is what its client has received so far."""
 
@@ -352,6 +391,7 @@ class Frame(Message, frozen=True, kw_only=True):
     last_switch: SwitchEffect | None = None
     stream: StreamView | None = None
     generated_tokens_total: int = 0
+    speculation: Speculation | None = None
 
 
 # Worker to screen: events
@@ -484,6 +524,8 @@ class CellResult(Message, frozen=True, kw_only=True):
     output_sha256: str
     """Over the output token ids of all requests in order of submission: equal means identical."""
     versions: dict[str, str]
+    draft_acceptance_rate: float | None = None
+    """Of speculative decoding: drafts that were right over drafts."""
 
 
 class CellSkipped(Message, frozen=True, kw_only=True):
@@ -517,6 +559,12 @@ class SetLoad(Message, frozen=True, kw_only=True):
     """Replace the load from now on; requests in the system stay."""
 
     load: LoadSpec
+
+
+class SetSpeculation(Message, frozen=True, kw_only=True):
+    """Draft tokens from the next step on, or not at all."""
+
+    spec: SpeculationSpec | None
 
 
 class RunBench(Message, frozen=True, kw_only=True):
@@ -606,7 +654,7 @@ class ChildStarted(Message, frozen=True, kw_only=True):
     attempt: int
 
 
-Command = SetStrategy | SetPrecision | SetLoad | RunBench | Shutdown | WatchProcess
+Command = SetStrategy | SetPrecision | SetLoad | SetSpeculation | RunBench | Shutdown | WatchProcess
 Event = (
     Ready
     | Progress

@@ -20,6 +20,9 @@ from .throughput import ThroughputMeter, Totals
 from .verdict import verdict
 from .windows import WindowedCounter, WindowedIntegral
 
+DRAFTS_SPAN_S = 10.0
+"""Over which the acceptance of drafts is taken."""
+
 
 class Metrics:
     """The measurements of one session, or of one cell of a bench, since `start_s`.
@@ -37,6 +40,8 @@ class Metrics:
         self._latency = LatencyWindows()
         self._little = LittleMeter(start_s)
         self._hits = HitMeter(start_s)
+        self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
+        self._right_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self._switches = SwitchTracker(start_s)
         self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
         self._flops = WindowedCounter(start_s, capacity_s=10.0)
@@ -83,6 +88,11 @@ class Metrics:
         self._bytes_read.add(bytes_read, now_s)
         self._flops.add(flops, now_s)
         self._device_s.add(device_s, now_s)
+
+    def on_drafts(self, drafted: int, right: int, now_s: float) -> None:
+        """A step checked `drafted` guesses of tokens, of which so many were `right`."""
+        self._drafted.add(drafted, now_s)
+        self._right_drafts.add(right, now_s)
 
     def on_active(self, active: bool, now_s: float) -> None:
         """From now on there are requests to compute, or none."""
@@ -159,6 +169,12 @@ class Metrics:
     def session_hit_rates(self, now_s: float) -> HitRates:
         """Hit rates of both caches since the start."""
         return self._hits.session(now_s)
+
+    def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:
+        """Right drafts over drafts in the last `span_s`; `None` where there were none."""
+        drafted, _ = self._drafted.over(span_s, now_s)
+        right, _ = self._right_drafts.over(span_s, now_s)
+        return right / drafted if drafted else None
 
     def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
         """The scheduler's counts beside Little's law over the last ten seconds."""

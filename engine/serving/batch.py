@@ -22,14 +22,16 @@ _LARGEST_PADDING = 2.0
 class Batch:
     """A step ready to run. `chunks` are in the order of its rows.
 
-    `sampled` are the chunks that reach their request's newest token, and `sampled_rows` the row
-    of each whose hidden state gives the next one.
+    `sampled_rows` are the rows whose hidden state gives a next token, and `sampled` their chunks:
+    those that reach their request's newest token, once more for each draft after it. `offsets` are
+    how many drafts stand before the token that a row gives, where there are any.
     """
 
     step: StepInput
     chunks: list[Chunk]
     sampled: list[Chunk]
     sampled_rows: torch.Tensor
+    offsets: list[int] | None
 
 
 class BatchBuilder:
@@ -66,11 +68,21 @@ class BatchBuilder:
         tokens, positions, slots = _rows(decode, prefill)
         lasts = np.cumsum([chunk.num_tokens for chunk in ordered]) - 1
         sampled = [
-            (chunk, int(last)) for chunk, last in zip(ordered, lasts, strict=True) if chunk.samples
+            (chunk, int(last) - len(chunk.drafts) + offset, offset)
+            for chunk, last in zip(ordered, lasts, strict=True)
+            if chunk.samples
+            for offset in range(1 + len(chunk.drafts))
         ]
+        offsets = [offset for _, _, offset in sampled]
         step = StepInput(self._tensor(tokens), self._tensor(positions), self._tensor(slots), groups)
-        rows = np.array([row for _, row in sampled], dtype=np.int64)
-        return Batch(step, ordered, [chunk for chunk, _ in sampled], self._tensor(rows))
+        rows = np.array([row for _, row, _ in sampled], dtype=np.int64)
+        return Batch(
+            step,
+            ordered,
+            [chunk for chunk, _, _ in sampled],
+            self._tensor(rows),
+            offsets if any(offsets) else None,
+        )
 
     def _decode_group(self, chunks: list[Chunk]) -> AttentionGroup:
         seen = np.array([chunk.start + 1 for chunk in chunks], dtype=np.int64)
@@ -147,7 +159,7 @@ def _rows(decode: list[Chunk], prefill: list[Chunk]) -> tuple[Indices, Indices, 
         end = chunk.start + chunk.num_tokens
         positions = np.arange(chunk.start, end)
         blocks = np.array(chunk.request.block_ids, dtype=np.int64)
-        token_parts.append(np.array(chunk.request.tokens[chunk.start : end], dtype=np.int64))
+        token_parts.append(np.array(chunk.token_ids(), dtype=np.int64))
         position_parts.append(positions)
         slot_parts.append(
             blocks[positions // BLOCK_TOKENS] * BLOCK_TOKENS + positions % BLOCK_TOKENS

@@ -15,13 +15,11 @@ from ..device import release_unused
 from ..errors import BadInputError, PrecisionUnavailableError, PromptTooLongError
 from ..metrics.collector import Metrics
 from ..metrics.latency import RequestLatency
-from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
-from ..model.config import ModelConfig
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
 from ..precision.linear import storage_bytes
-from ..protocol import PrecisionName, StrategyName
+from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from .blocks import BlockManager
 from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
@@ -29,8 +27,10 @@ from .request import Request, Sampling, Status
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
 from .runner import Runner, StepResult
 from .runners import RunnerFactory, runner_for
-from .scheduler import Scheduler, StepPlan
+from .scheduler import Chunk, Scheduler, StepPlan
 from .settings import EngineSettings
+from .speculation import Speculation
+from .step_counter import StepCounter, decoder_shape
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 
@@ -49,11 +49,15 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
-    """A step under way. `cached_tokens` its requests took from the prefix cache."""
+    """A step under way. `cached_tokens` its requests took from the prefix cache.
+
+    `drafting`: it was planned while drafts were asked for, whether there were any or not.
+    """
 
     plan: StepPlan
     result: StepResult
     cached_tokens: int
+    drafting: bool
 
 
 class Engine:
@@ -93,7 +97,6 @@ class Engine:
         self._completions: list[Completion] = []
         self._in_flight: deque[_Launched] = deque()
         self._runner_for = runner_for
-        self._shape = decoder_shape(model.config)
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
             STRATEGIES[strategy],
@@ -102,6 +105,8 @@ class Engine:
             token_budget=settings.token_budget,
             context_tokens=settings.context_tokens,
         )
+        self.speculation: Speculation | None = None
+        self.set_speculation(settings.speculation)
         self.runner = self._make_runner(precision)
 
     @property
@@ -165,8 +170,11 @@ class Engine:
         active = launched or bool(self._in_flight)
         if active is not self.computed:
             self.metrics.on_active(active, self.clock())
+            if self.speculation is not None:
+                self.speculation.on_pause()
         self.computed = active
-        self._settle(leave=self.runner.ahead if launched else 0)
+        drafting = self.scheduler.plan_drafts is not None
+        self._settle(leave=self.runner.ahead if launched and not drafting else 0)
         done, self._completions = self._completions, []
         return done
 
@@ -190,6 +198,8 @@ class Engine:
         self.scheduler.set_strategy(STRATEGIES[name], began_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
+        if self.speculation is not None:
+            self.speculation.on_switch()
         now_s = self.clock()
         for delivery in self.deliveries.values():
             delivery.set_streaming(self.strategy.stream, now_s)
@@ -211,7 +221,15 @@ class Engine:
         self._cacheable.clear()
         self.blocks.drop_cached()
         self._replace_runner(name)
+        if self.speculation is not None:
+            self.speculation.on_switch()
         self.metrics.on_switch("precision", old, name, self.clock(), began_s)
+
+    def set_speculation(self, spec: SpeculationSpec | None) -> None:
+        """Draft as `spec` says from the next step on, or not at all. No output changes."""
+        self._settle()
+        self.speculation = None if spec is None else Speculation(spec)
+        self.scheduler.plan_drafts = None
 
     def reset_caches(self) -> None:
         """Forget all cached responses and prefixes. Only between requests."""
@@ -222,8 +240,12 @@ class Engine:
         dtype = self.settings.kv_dtype or base_dtype(precision)
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
-        self._matmul_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
-        self._kv_token_bytes = self._shape.kv_bytes_per_token(dtype.itemsize)
+        shape = decoder_shape(self.model.config)
+        self._counter = StepCounter(
+            shape,
+            matmul_bytes=decoder.quantized_bytes + storage_bytes(decoder.head.tensors()),
+            kv_token_bytes=shape.kv_bytes_per_token(dtype.itemsize),
+        )
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -277,6 +299,7 @@ class Engine:
 
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
+        drafting = self.speculation is not None and self._plan_drafts(self.speculation)
         stats = self.blocks.prefix_stats
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
         now_s = self.clock()
@@ -296,7 +319,15 @@ class Engine:
         except torch.OutOfMemoryError:
             self._give_up(plan)
         else:
-            self._in_flight.append(_Launched(plan, result, cached_tokens))
+            self._in_flight.append(_Launched(plan, result, cached_tokens, drafting))
+        return True
+
+    def _plan_drafts(self, speculation: Speculation) -> bool:
+        """Whether the next step has drafts. They follow tokens that are known: no step ahead."""
+        self.scheduler.plan_drafts = speculation.planner
+        if speculation.planner is None:
+            return False
+        self._settle()
         return True
 
     def _give_up(self, plan: StepPlan) -> None:
@@ -322,13 +353,46 @@ class Engine:
         tokens = launched.result.tokens()
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
-        device_s = launched.result.device_s()
-        self._count_step(plan, len(got_token), launched.cached_tokens, device_s, now_s)
+        self._pass_on(got_token, now_s)
+        chunks, right = plan.chunks, 0
+        if plan.num_drafts:
+            chunks = self._accept(plan, launched.result.after_drafts(), now_s)
+            right = sum(len(chunk.drafts) for chunk in chunks)
+            self.metrics.on_drafts(plan.num_drafts, right, now_s)
+        generated = len(got_token) + right
+        self._counter.report(
+            self.metrics,
+            chunks,
+            generated=generated,
+            cached_tokens=launched.cached_tokens,
+            device_s=launched.result.device_s(),
+            now_s=now_s,
+        )
+        if self.speculation is not None:
+            self.speculation.on_step(launched.drafting, chunks, generated, now_s)
+
+    def _pass_on(self, got_token: list[Request], now_s: float) -> None:
+        """Give each request's newest token to its client, and end those that it ends."""
         for request in got_token:
             stopped = self.deliveries[request.request_id].push(now_s)
             reason = stop_reason(request, self.settings.context_tokens)
             if stopped or reason is not None:
                 self._finish(request, "stop" if stopped else reason or "stop", now_s)
+
+    def _accept(
+        self, plan: StepPlan, after_drafts: list[list[int]], now_s: float
+    ) -> tuple[Chunk, ...]:
+        """Take in the drafts that were right; returns the chunks without the others."""
+        kept: list[Chunk] = []
+        for chunk, tokens in zip(plan.chunks, after_drafts, strict=True):
+            right = 0
+            for draft, token in zip(chunk.drafts, tokens, strict=True):
+                if not self.scheduler.accept(chunk.request, draft, token, now_s):
+                    break
+                right += 1
+                self._pass_on([chunk.request], now_s)
+            kept.append(chunk.keeping(right))
+        return tuple(kept)
 
     def _finish(self, request: Request, reason: str, now_s: float) -> None:
         self.scheduler.finish(request, reason)
@@ -345,48 +409,6 @@ class Engine:
     def _end(self, completion: Completion) -> None:
         self.deliveries.pop(completion.request.request_id, None)
         self._cacheable.discard(completion.request.request_id)
+        if self.speculation is not None:
+            self.speculation.forget(completion.request.request_id)
         self._completions.append(completion)
-
-    def _count_step(
-        self, plan: StepPlan, generated: int, cached_tokens: int, device_s: float, now_s: float
-    ) -> None:
-        """Report a step to the measurements: its tokens, rows, and the work it needed at least."""
-        ghosts = sum(chunk.ghost for chunk in plan.chunks)
-        tokens = sum(chunk.num_tokens for chunk in plan.chunks)
-        decoded = sum(
-            chunk.num_tokens == 1 and not chunk.ghost and chunk.request.num_output_tokens > 1
-            for chunk in plan.chunks
-        )
-        context = sum(chunk.start + chunk.num_tokens for chunk in plan.chunks)
-        # Only what the model needs counts as its FLOPs: a ghost's row is waste.
-        attended = sum(
-            attended_positions(chunk.start, chunk.num_tokens)
-            for chunk in plan.chunks
-            if not chunk.ghost
-        )
-        self.metrics.on_step(
-            now_s,
-            prefill_tokens=tokens - ghosts - decoded,
-            decode_tokens=generated,
-            cached_tokens=cached_tokens,
-            rows=len(plan.chunks),
-            ghost_rows=ghosts,
-            bytes_read=step_bytes(self._matmul_bytes, self._kv_token_bytes, context),
-            flops=step_flops(
-                self._shape, tokens=tokens - ghosts, attended=attended, logit_rows=generated
-            ),
-            device_s=device_s,
-        )
-
-
-def decoder_shape(config: ModelConfig) -> DecoderShape:
-    """The part of a model's shape that its work depends on."""
-    return DecoderShape(
-        layers=config.layers,
-        hidden=config.hidden,
-        intermediate=config.intermediate,
-        heads=config.heads,
-        kv_heads=config.kv_heads,
-        head_dim=config.head_dim,
-        vocabulary=config.vocabulary,
-    )

@@ -26,9 +26,12 @@ _RING = 3
 
 @dataclass(frozen=True, slots=True)
 class LaunchedStep:
-    """A step on its way: `StepResult`. `order` is each chunk's place among the tokens, or -1."""
+    """A step on its way: `StepResult`. `order` is each chunk's place among the tokens, or -1; those
+    after its `drafts` stand right behind it.
+    """
 
     order: list[int]
+    drafts: list[int] | None
     host_tokens: Tensor
     began: torch.cuda.Event | None
     arrived: torch.cuda.Event | None
@@ -38,6 +41,15 @@ class LaunchedStep:
             self.arrived.synchronize()
         values: list[int] = self.host_tokens.tolist()
         return [values[place] if place >= 0 else None for place in self.order]
+
+    def after_drafts(self) -> list[list[int]]:
+        if self.drafts is None:
+            return [[] for _ in self.order]
+        values: list[int] = self.host_tokens.tolist()
+        return [
+            values[place + 1 : place + 1 + count]
+            for place, count in zip(self.order, self.drafts, strict=True)
+        ]
 
     def device_s(self) -> float:
         if self.began is None or self.arrived is None:
@@ -80,17 +92,17 @@ class PagedRunner:
             rows=settings.token_budget,
             sequences=max_seqs,
             decode=0,
-            sampled=max_seqs,
+            sampled=settings.sampled_rows,
             width=width,
             tiles=settings.token_budget,
         )
         self._pinned = device.type == "cuda"
         self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
-        self._outputs = [self._host(max_seqs, torch.int64) for _ in range(_RING)]
+        self._outputs = [self._host(settings.sampled_rows, torch.int64) for _ in range(_RING)]
         self._turn = 0
-        self._sampled = torch.zeros(max_seqs, dtype=torch.int64, device=device)
+        self._sampled = torch.zeros(settings.sampled_rows, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
-        self._scratch = SamplerScratch.of(max_seqs, device)
+        self._scratch = SamplerScratch.of(settings.sampled_rows, device)
         self._graphs = (
             DecodeGraphs(max_seqs, width, self._compute, self._sampled) if graphs else None
         )
@@ -160,7 +172,11 @@ class PagedRunner:
         host_tokens = self._outputs[self._turn][:count]
         host_tokens.copy_(self._sampled[:count], non_blocking=True)
         order = [places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks]
-        return LaunchedStep(order, host_tokens, began, self._event())
+        drafts = None
+        if count > len(places):
+            drafts = [len(chunk.drafts) for chunk in chunks]
+            order = [place - after for place, after in zip(order, drafts, strict=True)]
+        return LaunchedStep(order, drafts, host_tokens, began, self._event())
 
     def _event(self) -> torch.cuda.Event | None:
         """A moment of the device's, once it gets here."""

@@ -18,10 +18,14 @@ class StepResult(Protocol):
     """What a step that was launched will bring."""
 
     def tokens(self) -> list[int | None]:
-        """The sampled token of each chunk, `None` where it ends no request's tokens.
+        """The token that follows each chunk's newest one; `None` where it ends no request's tokens.
 
         In the order of the chunks. Waits for the device where it has not come so far.
         """
+        ...
+
+    def after_drafts(self) -> list[list[int]]:
+        """The tokens sampled after each chunk's drafts; asked for after the tokens."""
         ...
 
     def device_s(self) -> float:
@@ -47,12 +51,18 @@ class Runner(Protocol):
 class DoneStep:
     """A step that is over already."""
 
-    def __init__(self, tokens: list[int | None], device_s: float) -> None:
+    def __init__(
+        self, tokens: list[int | None], after_drafts: list[list[int]], device_s: float
+    ) -> None:
         self._tokens = tokens
+        self._after_drafts = after_drafts
         self._device_s = device_s
 
     def tokens(self) -> list[int | None]:
         return self._tokens
+
+    def after_drafts(self) -> list[list[int]]:
+        return self._after_drafts
 
     def device_s(self) -> float:
         return self._device_s
@@ -73,20 +83,21 @@ class TorchRunner:
 
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
         began_s = time.perf_counter()
-        tokens = self._run(chunks)
-        return DoneStep(tokens, time.perf_counter() - began_s)
+        sampled = self._run(chunks)
+        tokens = [each[0] if each else None for each in sampled]
+        return DoneStep(tokens, [each[1:] for each in sampled], time.perf_counter() - began_s)
 
     @torch.inference_mode()
-    def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:
+    def _run(self, chunks: Sequence[Chunk]) -> list[list[int]]:
+        """The tokens sampled of each chunk."""
         batch = self._builder.build(chunks)
         ops = TorchOps(batch.step, self.decoder.rope, self.decoder.local_rope)
         hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)
         if not batch.sampled:
-            return [None] * len(chunks)
+            return [[] for _ in chunks]
         logits = self.decoder.logits(hidden.index_select(0, batch.sampled_rows), ops)
-        tokens = sample(logits, [chunk.request for chunk in batch.sampled])
-        by_request = {
-            chunk.request.request_id: token
-            for chunk, token in zip(batch.sampled, tokens, strict=True)
-        }
-        return [by_request.get(chunk.request.request_id) for chunk in chunks]
+        tokens = sample(logits, [chunk.request for chunk in batch.sampled], batch.offsets)
+        by_request: dict[int, list[int]] = {chunk.request.request_id: [] for chunk in chunks}
+        for chunk, token in zip(batch.sampled, tokens, strict=True):
+            by_request[chunk.request.request_id].append(token)
+        return [by_request[chunk.request.request_id] for chunk in chunks]

@@ -7,6 +7,7 @@ the position and the token id: it depends on neither the batch nor the order of 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -35,9 +36,15 @@ class SamplingBatch:
     keys: Tensor
 
     @classmethod
-    def of(cls, requests: Sequence[Request], device: torch.device) -> "SamplingBatch":
+    def of(
+        cls, requests: Sequence[Request], device: torch.device, offsets: Sequence[int] | None = None
+    ) -> "SamplingBatch":
+        """`offsets`: how many tokens after its newest one a row stands, where any stands there."""
         settings = [request.sampling for request in requests]
-        keys = [_noise_key(request.noise_seed, request.num_output_tokens) for request in requests]
+        keys = [
+            _noise_key(request.noise_seed, request.num_output_tokens + offset)
+            for request, offset in zip(requests, offsets or repeat(0, len(requests)), strict=True)
+        ]
         return cls(
             temperature=torch.tensor([each.temperature for each in settings], device=device),
             top_p=torch.tensor([each.top_p for each in settings], device=device),
@@ -47,12 +54,21 @@ class SamplingBatch:
 
 
 @torch.inference_mode()
-def sample(logits: Tensor, requests: Sequence[Request]) -> list[int]:
-    """The next token of each request, from its row of `logits [requests, vocabulary]`."""
+def sample(
+    logits: Tensor, requests: Sequence[Request], offsets: Sequence[int] | None = None
+) -> list[int]:
+    """The next token of each request, from its row of `logits [requests, vocabulary]`.
+
+    `offsets`: how many drafts after its newest token a row stands, where any does.
+    """
     tokens = logits.argmax(dim=-1)
     drawn = [row for row, request in enumerate(requests) if request.sampling.temperature > 0]
     if drawn:
-        batch = SamplingBatch.of([requests[row] for row in drawn], logits.device)
+        batch = SamplingBatch.of(
+            [requests[row] for row in drawn],
+            logits.device,
+            offsets and [offsets[row] for row in drawn],
+        )
         if len(drawn) == len(requests):
             tokens = _sample_rows(logits, batch)
         else:

@@ -6,7 +6,7 @@ of vLLM V1). The running and then the waiting requests are always in the order o
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -21,7 +21,9 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
     `samples`: it ends at the request's newest token, so that its output is a token. A ghost is the
     row of a finished sequence in a gang: it computes the newest token that the sequence had
-    computed once more, at its old place, and its output is dropped.
+    computed once more, at its old place, and its output is dropped. `drafts` are guesses of the
+    tokens that follow the newest: they are the last of its `num_tokens`, and what follows each of
+    them is sampled too.
     """
 
     request: Request
@@ -29,16 +31,36 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
     start: int
     ghost: bool = False
     samples: bool = True
+    drafts: tuple[int, ...] = ()
+
+    def token_ids(self) -> list[int]:
+        """The tokens to compute, the drafts last."""
+        known = self.start + self.num_tokens - len(self.drafts)
+        return [*self.request.tokens[self.start : known], *self.drafts]
+
+    def keeping(self, drafts: int) -> "Chunk":
+        """The chunk with so many of its drafts."""
+        if len(self.drafts) == drafts:
+            return self
+        num_tokens = self.num_tokens - len(self.drafts) + drafts
+        return Chunk(self.request, num_tokens, self.start, drafts=self.drafts[:drafts])
 
 
 class StepPlan(msgspec.Struct, frozen=True):
     """One step: rows of one token first (decode, then ghosts), then the longer chunks.
 
     `preempted` lost their blocks to older requests and wait again, at the head of the queue.
+    `num_drafts` are those of all chunks together.
     """
 
     chunks: tuple[Chunk, ...]
     preempted: tuple[Request, ...] = ()
+    num_drafts: int = 0
+
+
+DraftPlanner = Callable[[list[Chunk], BlockManager, int], list[Chunk]]
+"""From a step's chunks, the blocks and what is left of the token budget to the same chunks, some of
+them with drafts (`Drafting.extend`)."""
 
 
 class Scheduler:
@@ -52,6 +74,9 @@ class Scheduler:
     a time as it grows. When none is left, ghosts give theirs up, then the newest request is
     preempted: it keeps its generated tokens and computes them again later. The oldest is never
     preempted for another, so that there is always progress.
+
+    Where there are `plan_drafts`, they get what the step has left. A plan with drafts must be taken
+    in before the next one is made: until then it is open how many tokens it brings.
     """
 
     def __init__(
@@ -70,6 +95,7 @@ class Scheduler:
         self._max_seqs = max_seqs
         self._token_budget = token_budget
         self._context_tokens = context_tokens
+        self.plan_drafts: DraftPlanner | None = None
         self._waiting: OrderedDict[int, Request] = OrderedDict()
         self._running: dict[int, Request] = {}
         self._ghosts: list[Request] = []
@@ -161,16 +187,25 @@ class Scheduler:
             budget -= self._plan_prefill(request, budget, chunks)
         if self._waiting and not preempted:
             self._admit(now_s, budget, chunks)
-        return StepPlan(tuple(chunks), tuple(preempted))
+        if self.plan_drafts is None:
+            return StepPlan(tuple(chunks), tuple(preempted))
+        left = self._token_budget - sum(chunk.num_tokens for chunk in chunks)
+        chunks = self.plan_drafts(chunks, self._blocks, left)
+        num_drafts = sum(len(chunk.drafts) for chunk in chunks)
+        return StepPlan(tuple(chunks), tuple(preempted), num_drafts)
 
     def advance(self, plan: StepPlan, tokens: Sequence[int | None], now_s: float) -> list[Request]:
         """Take in what the step computed; returns the requests that got a token.
 
         `tokens` has an entry for each chunk; only those of chunks that sample are looked at.
-        Requests that were aborted or preempted since the plan was made are passed over.
+        Requests that were aborted or preempted since the plan was made are passed over. Of drafts
+        it knows nothing yet: see `accept`.
         """
+        chunks = plan.chunks
+        if plan.num_drafts:
+            chunks = tuple(chunk.keeping(0) for chunk in chunks)
         got_token: list[Request] = []
-        for chunk, token in zip(plan.chunks, tokens, strict=True):
+        for chunk, token in zip(chunks, tokens, strict=True):
             request = chunk.request
             if chunk.ghost or request.status is not Status.RUNNING:
                 continue
@@ -187,6 +222,23 @@ class Scheduler:
                 request.first_token_at_s = now_s
             got_token.append(request)
         return got_token
+
+    def accept(self, request: Request, draft: int, token: int, now_s: float) -> bool:
+        """Take in the token that a step sampled after a draft, where the draft was right.
+
+        It was if the request goes on and its newest token is the draft: its keys and values are
+        there then. A chunk's drafts come after `advance`, in order, up to the first wrong one; what
+        was written for the others is overwritten later.
+        """
+        if request.status is not Status.RUNNING or request.tokens[-1] != draft:
+            return False
+        computed = request.num_computed
+        request.num_computed = computed + 1
+        self._blocks.register(request, computed, computed + 1)
+        request.tokens.append(token)
+        request.token_times_s.append(now_s)
+        request.last_token_at_s = now_s
+        return True
 
     def set_strategy(self, strategy: Strategy, now_s: float) -> list[Request]:
         """Go on under another strategy, at once; returns the requests that had to be preempted.

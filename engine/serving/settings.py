@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 import torch
 
+from ..protocol import SpeculationSpec
+from .drafting import MOST_DRAFTS
+
 
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
@@ -19,3 +22,9 @@ class EngineSettings:
     kv_dtype: torch.dtype | None = None
     response_cache_bytes: int = 64 * 2**20
     response_ttl_s: float = 600.0
+    speculation: SpeculationSpec | None = None
+
+    @property
+    def sampled_rows(self) -> int:
+        """The most rows of a step that a token is sampled from: those of drafts come on top."""
+        return min(self.token_budget, self.max_seqs + MOST_DRAFTS)

@@ -23,7 +23,8 @@ _TABLE_STEP = 16
 class PlannedStep:
     """A step's chunks in the order of its rows: decode rows, then prefill chunks.
 
-    `sampled` are those that a new token follows, in the order of the tokens.
+    `sampled` are those that a new token follows, in the order of the tokens: one after another for
+    each draft of a chunk.
     """
 
     chunks: list[Chunk]
@@ -54,7 +55,7 @@ class StepBuilder:
             step.slots[count:] = -1
             step.top_p[count:] = 1.0
             self._fill_decode(step, chunks, slots, carried)
-            self._fill_sampling(step, chunks, slots)
+            self._fill_sampling(step, slots, step.positions[:count].astype(np.int64) + 1)
             step.seq_lens[:count] = step.positions[:count] + 1
             np.take(self._slots.blocks, slots, axis=0, out=step.block_table[:count], mode="clip")
             step.sampled_rows[:] = np.arange(bucket)
@@ -69,9 +70,13 @@ class StepBuilder:
         lengths = np.array([chunk.num_tokens for chunk in ordered], dtype=np.int64)
         ends = np.array([chunk.start for chunk in ordered], dtype=np.int64) + lengths
         tiles = self._list_tiles(lengths[len(decode) :].tolist(), ends[len(decode) :].tolist())
-        last_rows = np.cumsum(lengths) - 1
-        samples = np.array([chunk.samples for chunk in ordered], dtype=bool)
-        sampled = [chunk for chunk in ordered if chunk.samples]
+        counts = np.array(
+            [1 + len(chunk.drafts) if chunk.samples else 0 for chunk in ordered], dtype=np.int64
+        )
+        places = np.repeat(np.arange(len(ordered)), counts)
+        # How many drafts of its chunk come after a sampled row.
+        remaining = np.repeat(np.cumsum(counts), counts) - np.arange(len(places)) - 1
+        sampled = [ordered[place] for place in places.tolist()]
         widest = -(-int(ends.max()) // BLOCK_TOKENS)
         layout = StepLayout(
             rows=int(lengths.sum()),
@@ -87,8 +92,8 @@ class StepBuilder:
             slots = self._slots.place(ordered)
             self._fill_decode(step, decode, slots[: len(decode)], carried)
             self._fill_prefill(step, prefill, slots[len(decode) :], len(decode))
-            self._fill_sampling(step, sampled, slots[samples])
-            step.sampled_rows[:] = last_rows[samples]
+            self._fill_sampling(step, slots[places], ends[places] - remaining)
+            step.sampled_rows[:] = (np.cumsum(lengths) - 1)[places] - remaining
             step.seq_lens[:] = ends
             step.query_starts[0] = 0
             step.query_starts[1:] = np.cumsum(lengths[len(decode) :])
@@ -128,17 +133,17 @@ class StepBuilder:
             end = chunk.start + chunk.num_tokens
             rows = slice(first, first + chunk.num_tokens)
             positions = np.arange(chunk.start, end)
-            step.tokens[rows] = chunk.request.tokens[chunk.start : end]
+            step.tokens[rows] = chunk.token_ids()
             step.carried[rows] = -1
             step.positions[rows] = positions
             step.slots[rows] = self._kv_slots(slot, positions)
             first = rows.stop
 
     def _fill_sampling(
-        self, step: HostStep, chunks: Sequence[Chunk], slots: NDArray[np.int64]
+        self, step: HostStep, slots: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> None:
-        table, count = self._slots, len(chunks)
-        ends = np.array([chunk.start + chunk.num_tokens for chunk in chunks], dtype=np.int64)
+        """The settings of the rows that sample; `ends` are the places of the tokens they give."""
+        table, count = self._slots, len(slots)
         step.keys[:count] = noise_keys(table.noise_seed[slots], ends - table.prompt_tokens[slots])
         step.temperature[:count] = table.temperature[slots]
         step.top_p[:count] = table.top_p[slots]

@@ -1,0 +1,52 @@
+"""Speculative decoding as a setting of the engine: what guesses, when, and what came of it."""
+
+from collections.abc import Sequence
+
+from ..metrics.drafting_pace import DraftingPace
+from ..protocol import SpeculationSpec
+from .drafting import Drafter, Drafting
+from .ngram_drafter import NgramDrafter
+from .scheduler import Chunk, DraftPlanner
+
+
+class Speculation:
+    """One spec at work. Without a `drafter` n-grams are looked up."""
+
+    def __init__(self, spec: SpeculationSpec, drafter: Drafter | None = None) -> None:
+        self.spec = spec
+        self._drafter = drafter or NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
+        self._plan = Drafting(self._drafter, spec.drafts).extend
+        self.pace = DraftingPace(adaptive=spec.adaptive)
+        self._last_end_s: float | None = None
+
+    @property
+    def planner(self) -> DraftPlanner | None:
+        """What plans the drafts of the next step; `None` where it has none."""
+        return self._plan if self.pace.drafting else None
+
+    def forget(self, request_id: int) -> None:
+        """A request has ended."""
+        self._drafter.forget(request_id)
+
+    def on_switch(self) -> None:
+        """Steps are not what they were: what was measured of them holds no more."""
+        self.pace.reset()
+
+    def on_pause(self) -> None:
+        """There was nothing to compute."""
+        self._last_end_s = None
+
+    def on_step(
+        self, drafting: bool, chunks: Sequence[Chunk], generated: int, now_s: float
+    ) -> None:
+        """A step ended that was planned with or without `drafting`, and gave so many tokens.
+
+        Its time is that since the step before. Only steps of nothing but decodes are compared.
+        """
+        duration_s = None if self._last_end_s is None else now_s - self._last_end_s
+        self._last_end_s = now_s
+        if any(chunk.ghost or chunk.num_tokens > 1 + len(chunk.drafts) for chunk in chunks):
+            duration_s = None
+        self.pace.on_step(
+            drafting=drafting, rows=len(chunks), tokens=generated, duration_s=duration_s
+        )

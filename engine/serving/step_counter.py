@@ -1,0 +1,74 @@
+"""What a step did, for the measurements: its tokens, its rows, and the work it needed at least."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..metrics.collector import Metrics
+from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
+from ..model.config import ModelConfig
+from .scheduler import Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class StepCounter:
+    """Counts the steps of a model of this shape at one precision.
+
+    A step reads `matmul_bytes` of weights, and `kv_token_bytes` for each token of context.
+    """
+
+    shape: DecoderShape
+    matmul_bytes: int
+    kv_token_bytes: float
+
+    def report(
+        self,
+        metrics: Metrics,
+        chunks: Sequence[Chunk],
+        *,
+        generated: int,
+        cached_tokens: int,
+        device_s: float,
+        now_s: float,
+    ) -> None:
+        """A step of `chunks` gave `generated` tokens.
+
+        Of drafts only those that were right are in the chunks: the rows of the others were no work
+        that the model needs, as a ghost's is none.
+        """
+        ghosts = sum(chunk.ghost for chunk in chunks)
+        tokens = sum(chunk.num_tokens for chunk in chunks)
+        decoded = sum(
+            chunk.num_tokens == 1 and not chunk.ghost and chunk.request.num_output_tokens > 1
+            for chunk in chunks
+        )
+        decoded += sum(chunk.num_tokens for chunk in chunks if chunk.drafts)
+        context = sum(chunk.start + chunk.num_tokens for chunk in chunks)
+        attended = sum(
+            attended_positions(chunk.start, chunk.num_tokens) for chunk in chunks if not chunk.ghost
+        )
+        metrics.on_step(
+            now_s,
+            prefill_tokens=tokens - ghosts - decoded,
+            decode_tokens=generated,
+            cached_tokens=cached_tokens,
+            rows=len(chunks),
+            ghost_rows=ghosts,
+            bytes_read=step_bytes(self.matmul_bytes, self.kv_token_bytes, context),
+            flops=step_flops(
+                self.shape, tokens=tokens - ghosts, attended=attended, logit_rows=generated
+            ),
+            device_s=device_s,
+        )
+
+
+def decoder_shape(config: ModelConfig) -> DecoderShape:
+    """The part of a model's shape that its work depends on."""
+    return DecoderShape(
+        layers=config.layers,
+        hidden=config.hidden,
+        intermediate=config.intermediate,
+        heads=config.heads,
+        kv_heads=config.kv_heads,
+        head_dim=config.head_dim,
+        vocabulary=config.vocabulary,
+    )
