@@ -1,16 +1,14 @@
 """The gated MLP's middle: act(gate) · up from the fused projection, and its fp8 rounding."""
 
-from typing import Literal
-
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
+from ...model.config import Activation
 from .dependent_launch import launch_options, wait_for_previous
 from .fp8_rows import empty_fp8_rows, quantize_row
 
-Activation = Literal["silu", "gelu_tanh"]
 _COLUMNS = 1024
 
 
@@ -58,7 +56,7 @@ def gated(
 ) -> Tensor:
     """`act(gate) * up` `[rows, intermediate]` from `gate_up [rows, 2 · intermediate]`.
 
-    The gate is the first half of a row. `gelu_tanh` is the GELU of Gemma and GPT-2.
+    The gate is the first half of a row. Raises ValueError for the exact GELU, which has no kernel.
     """
     rows, width = gate_up.shape[0], gate_up.shape[1] // 2
     if out is None:
@@ -71,7 +69,7 @@ def gated(
         gate_up.stride(0),
         out.stride(0),
         width,
-        GELU=activation == "gelu_tanh",
+        GELU=_is_gelu(activation),
         QUANTIZE=False,
         BLOCK=block,
         PDL=pdl,
@@ -103,7 +101,7 @@ def gated_fp8(
         gate_up.stride(0),
         q.stride(0),
         width,
-        GELU=activation == "gelu_tanh",
+        GELU=_is_gelu(activation),
         QUANTIZE=True,
         BLOCK=block,
         PDL=pdl,
@@ -111,3 +109,9 @@ def gated_fp8(
         **launch_options(pdl),
     )
     return q, scale
+
+
+def _is_gelu(activation: Activation) -> bool:
+    if activation is Activation.GELU:
+        raise ValueError("the exact GELU has no kernel")
+    return activation is Activation.GELU_TANH
