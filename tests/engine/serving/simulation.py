@@ -2,13 +2,15 @@
 
 from collections import defaultdict, deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 
 from prodtop.engine.protocol import StrategyName
 from prodtop.engine.serving.blocks import BlockManager
+from prodtop.engine.serving.drafting import Drafting
 from prodtop.engine.serving.request import Request, Sampling, Status
-from prodtop.engine.serving.scheduler import Scheduler, StepPlan
+from prodtop.engine.serving.scheduler import Chunk, Scheduler, StepPlan
 from prodtop.engine.serving.stopping import stop_reason
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
 
@@ -49,6 +51,41 @@ def prompt(length: int) -> list[int]:
     return list(range(1, length + 1))
 
 
+class FakeDrafter:
+    """Knows how the fake model goes on, and is wrong now and then: from a draft on, or not at all.
+
+    Sometimes it has nothing to say.
+    """
+
+    def __init__(self) -> None:
+        self.forgotten: list[int] = []
+
+    def propose(self, requests: Sequence[Request], most: Sequence[int]) -> list[Sequence[int]]:
+        return [self._guess(request, room) for request, room in zip(requests, most, strict=True)]
+
+    def forget(self, request_id: int) -> None:
+        self.forgotten.append(request_id)
+
+    def _guess(self, request: Request, room: int) -> list[int]:
+        tokens = list(request.tokens)
+        chance = next_token([*tokens, 0])
+        count = min(room, chance % 7)
+        for _ in range(count):
+            tokens.append(next_token(tokens))
+        guess = tokens[len(request.tokens) :]
+        if chance % 3 and guess:
+            guess[chance // 7 % len(guess)] += 1
+        return guess
+
+
+@dataclass(frozen=True)
+class Sampled:
+    """What a step brings: a token for each chunk that samples, and those after its drafts."""
+
+    tokens: list[int | None]
+    after_drafts: list[list[int]]
+
+
 class FakeModel:
     """Keeps tokens where a model keeps keys and values, and reads them back to go on.
 
@@ -62,30 +99,39 @@ class FakeModel:
         self._slots: dict[tuple[int, int], tuple[int, int]] = {}
         self._newest: dict[int, int] = {}
 
-    def run(self, plan: StepPlan) -> list[int | None]:
-        """One token for each chunk that reaches its request's newest token."""
+    def run(self, plan: StepPlan) -> "Sampled":
+        """A token for each chunk that reaches its request's newest one, one more for each draft."""
         for chunk in plan.chunks:
             for position in range(chunk.start, chunk.start + chunk.num_tokens):
                 slot = self._slot(chunk.request, position)
-                entry = (self.weights, self._token(chunk.request, position))
+                entry = (self.weights, self._token(chunk, position))
                 if chunk.ghost:
                     assert self._slots[slot] == entry, "a ghost changed the KV cache"
                 self._slots[slot] = entry
-        tokens = [
-            self._read_on(chunk.request, chunk.start + chunk.num_tokens) if chunk.samples else None
-            for chunk in plan.chunks
-        ]
-        for chunk, token in zip(plan.chunks, tokens, strict=True):
-            if token is not None:
-                self._newest[chunk.request.request_id] = token
-        return tokens
+        tokens: list[int | None] = []
+        after_drafts: list[list[int]] = []
+        for chunk in plan.chunks:
+            end = chunk.start + chunk.num_tokens
+            ends = range(end - len(chunk.drafts), end + 1) if chunk.samples else ()
+            read = [self._read_on(chunk.request, each) for each in ends]
+            tokens.append(read[0] if read else None)
+            after_drafts.append(read[1:])
+            if read:
+                self._newest[chunk.request.request_id] = read[0]
+        return Sampled(tokens, after_drafts)
 
-    def _token(self, request: Request, position: int) -> int:
-        """A token that the request does not know yet is the one that the step before brought."""
-        if position < len(request.tokens):
-            return request.tokens[position]
-        assert position == len(request.tokens), "a step runs further ahead than one"
-        return self._newest[request.request_id]
+    def _token(self, chunk: Chunk, position: int) -> int:
+        """A token that the request does not know yet is a draft of the chunk's, or the one that the
+        step before brought."""
+        known = chunk.request.tokens
+        if chunk.drafts:
+            first = chunk.start + chunk.num_tokens - len(chunk.drafts)
+            assert first == len(known), "drafts do not follow the newest token"
+            return known[position] if position < first else chunk.drafts[position - first]
+        if position < len(known):
+            return known[position]
+        assert position == len(known), "a step runs further ahead than one"
+        return self._newest[chunk.request.request_id]
 
     def _slot(self, request: Request, position: int) -> tuple[int, int]:
         index, offset = divmod(position, self._block_tokens)
@@ -100,7 +146,8 @@ class FakeModel:
 class Simulation:
     """An engine in small: queue, schedule, compute, stop. `check` is called after every change.
 
-    `ahead` steps are planned and computed before the tokens of the first are taken in.
+    `ahead` steps are planned and computed before the tokens of the first are taken in; with
+    `drafts`, none is.
     """
 
     def __init__(
@@ -112,10 +159,11 @@ class Simulation:
         max_seqs: int = 4,
         token_budget: int = 16,
         ahead: int = 0,
+        drafts: int = 0,
     ) -> None:
         self.now_s = 0.0
-        self._ahead = ahead
-        self._in_flight: deque[tuple[StepPlan, list[int | None]]] = deque()
+        self._ahead = 0 if drafts else ahead
+        self._in_flight: deque[tuple[StepPlan, Sampled]] = deque()
         self.blocks = BlockManager(num_blocks, block_tokens, prefix_caching=False)
         self.token_budget = token_budget
         self.scheduler = Scheduler(
@@ -125,10 +173,14 @@ class Simulation:
             token_budget=token_budget,
             context_tokens=CONTEXT_TOKENS,
         )
+        if drafts:
+            self.scheduler.plan_drafts = Drafting(FakeDrafter(), drafts).extend
         self.model = FakeModel(num_blocks, block_tokens)
         self.accepted: list[Request] = []
         self.preemptions = 0
         self.ghost_rows = 0
+        self.drafted = 0
+        self.right_drafts = 0
         self._ids = count()
 
     def make(self, prompt: Sequence[int], max_tokens: int, *, ignore_eos: bool = True) -> Request:
@@ -187,19 +239,29 @@ class Simulation:
         self._check_plan(plan, before, due)
         self.preemptions += len(plan.preempted)
         self.ghost_rows += sum(chunk.ghost for chunk in plan.chunks)
+        self.drafted += plan.num_drafts
         self._in_flight.append((plan, self.model.run(plan)))
         self.check()
         return plan
 
-    def _end_step(self, plan: StepPlan, tokens: list[int | None]) -> None:
+    def _end_step(self, plan: StepPlan, sampled: Sampled) -> None:
         """Take in what was computed, and end the requests that a stop rule ends."""
         self.now_s += 0.01
-        for request in self.scheduler.advance(plan, tokens, self.now_s):
-            assert request.status is Status.RUNNING
-            reason = stop_reason(request, CONTEXT_TOKENS)
-            if reason is not None:
-                self.scheduler.finish(request, reason)
+        for request in self.scheduler.advance(plan, sampled.tokens, self.now_s):
+            self._end_if_it_stops(request)
+        for chunk, tokens in zip(plan.chunks, sampled.after_drafts, strict=True):
+            for draft, token in zip(chunk.drafts, tokens, strict=True):
+                if not self.scheduler.accept(chunk.request, draft, token, self.now_s):
+                    break
+                self.right_drafts += 1
+                self._end_if_it_stops(chunk.request)
         self.check()
+
+    def _end_if_it_stops(self, request: Request) -> None:
+        assert request.status is Status.RUNNING
+        reason = stop_reason(request, CONTEXT_TOKENS)
+        if reason is not None:
+            self.scheduler.finish(request, reason)
 
     def drain(self) -> None:
         """Serve until nothing is left.
@@ -275,11 +337,14 @@ class Simulation:
             assert chunk.num_tokens >= 1
             assert chunk.ghost == (chunk.request.status is Status.FINISHED)
             if not chunk.ghost:
-                request, end = chunk.request, chunk.start + chunk.num_tokens
+                request, end = chunk.request, chunk.start + chunk.num_tokens - len(chunk.drafts)
                 assert request.num_computed == end
                 assert end <= request.num_tokens + request.num_pending
                 newest = end == request.num_tokens + request.num_pending - chunk.samples
                 assert chunk.samples == newest
+                assert chunk.samples or not chunk.drafts
+                assert end + len(chunk.drafts) < max(request.longest, end + 1)
+        assert plan.num_drafts == sum(len(chunk.drafts) for chunk in plan.chunks)
         assert all(request in scheduler.waiting for request in plan.preempted)
         for request in due:
             assert request in rows or request in plan.preempted, "starved decode"

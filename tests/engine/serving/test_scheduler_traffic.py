@@ -13,12 +13,22 @@ from prodtop.engine.serving.strategy import STRATEGIES
 from simulation import Simulation
 
 
-@pytest.mark.parametrize("ahead", [0, 1])
+@pytest.mark.parametrize(("ahead", "drafts"), [(0, 0), (1, 0), (0, 5)])
 @pytest.mark.parametrize("name", StrategyName)
-def test_every_strategy_serves_a_crowd_from_few_blocks(name: StrategyName, ahead: int) -> None:
+def test_every_strategy_serves_a_crowd_from_few_blocks(
+    name: StrategyName, ahead: int, drafts: int
+) -> None:
     """Long enough for many preemptions and evictions; `drain` compares every output."""
     rng = random.Random(7)
-    sim = Simulation(name, num_blocks=14, block_tokens=4, max_seqs=6, token_budget=12, ahead=ahead)
+    sim = Simulation(
+        name,
+        num_blocks=14,
+        block_tokens=4,
+        max_seqs=6,
+        token_budget=12,
+        ahead=ahead,
+        drafts=drafts,
+    )
     system_prompts = [[rng.randrange(99) for _ in range(9)] for _ in range(3)]
     for _ in range(80):
         tail = [rng.randrange(99) for _ in range(rng.randrange(1, 12))]
@@ -30,6 +40,7 @@ def test_every_strategy_serves_a_crowd_from_few_blocks(name: StrategyName, ahead
     assert (sim.blocks.prefix_stats.hit_tokens > 0) == strategy.prefix_cache
     assert (sim.ghost_rows > 0) == (name is StrategyName.BATCHED)
     assert (sim.preemptions > 0) == (name is not StrategyName.SINGLE)
+    assert (0 < sim.right_drafts < sim.drafted) == (drafts > 0)
 
 
 # Prompt, max_tokens, ignore_eos. With few different tokens, common prefixes are common.
@@ -50,6 +61,7 @@ class Traffic(RuleBasedStateMachine):
         max_seqs=st.integers(1, 5),
         spare_budget=st.integers(0, 12),
         ahead=st.integers(0, 1),
+        drafts=st.integers(0, 6),
     )
     def start(
         self,
@@ -59,6 +71,7 @@ class Traffic(RuleBasedStateMachine):
         max_seqs: int,
         spare_budget: int,
         ahead: int,
+        drafts: int,
     ) -> None:
         self.sim = Simulation(
             name,
@@ -67,6 +80,7 @@ class Traffic(RuleBasedStateMachine):
             max_seqs=max_seqs,
             token_budget=max_seqs + spare_budget,
             ahead=ahead,
+            drafts=drafts,
         )
 
     @rule(arrivals=st.lists(ARRIVAL, min_size=1, max_size=5))
