@@ -12,16 +12,15 @@ from torch import Tensor
 from ..errors import CheckpointError
 from ..precision.quantize import Int4Weight
 
-_NIBBLES = torch.arange(0, 32, 4, dtype=torch.int32)
-_AWQ_ORDER = torch.tensor([0, 4, 1, 5, 2, 6, 3, 7])
-"""The nibble of an AWQ int32 in which each of its eight outputs lies."""
+_AWQ_OUTPUTS = (0, 2, 4, 6, 1, 3, 5, 7)
+"""Which of eight outputs each nibble of an AWQ int32 belongs to, from the lowest one on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Int4Projection:
     """`W = (q − zero) · scale` for each group of `group` inputs.
 
-    `q` is uint8 `[out, in/2]`, two values 0 … 15 a byte, the even input in the high nibble; `scale`
+    `q` is uint8 `[out, in/2]`, two values 0 … 15 a byte, the even input in the low nibble; `scale`
     fp32 and `zero` uint8 (0 … 15) are `[out, in/group]`.
     """
 
@@ -47,7 +46,7 @@ class Int4Projection:
 
     def values(self) -> Tensor:
         """The stored values 0 … 15, uint8 `[out, in]`."""
-        return torch.stack((self.q >> 4, self.q & 15), dim=-1).flatten(1)
+        return torch.stack((self.q & 15, self.q >> 4), dim=-1).flatten(1)
 
     def dequantize(self) -> Tensor:
         """The fp32 weight `[out, in]` that the stored values stand for."""
@@ -76,13 +75,24 @@ def allocate_int4(rows: int, columns: int, group: int, bias: Tensor | None) -> I
     )
 
 
-def unpack_gptq_weight(qweight: Tensor) -> Tensor:
-    """`[in/8, out]` int32 to values uint8 `[out, in]`."""
-    values = _nibbles(qweight)  # [in/8, out, 8]
-    return values.permute(1, 0, 2).reshape(qweight.shape[1], -1)
+def gptq_weight(qweight: Tensor) -> Tensor:
+    """`[in/8, out]` int32 to `Int4Projection.q`: the bytes of a word are in its order already."""
+    return qweight.t().contiguous().view(torch.uint8)
 
 
-def unpack_gptq_zeros(qzeros: Tensor, offset: int) -> Tensor:
+def awq_weight(qweight: Tensor) -> Tensor:
+    """`[in, out/8]` int32 to `Int4Projection.q`."""
+    inputs, words = qweight.shape
+    bytes_of_words = qweight.contiguous().view(torch.uint8).view(inputs, words, 4)
+    q = torch.empty(words, 8, inputs // 2, dtype=torch.uint8)
+    for nibble, output in enumerate(_AWQ_OUTPUTS):
+        part = bytes_of_words[..., nibble // 2]
+        values = part >> 4 if nibble % 2 else part & 15
+        q[:, output] = (values[::2] | values[1::2] << 4).t()
+    return q.view(8 * words, inputs // 2)
+
+
+def gptq_zeros(qzeros: Tensor, offset: int) -> Tensor:
     """`[groups, out/8]` int32 to zero points uint8 `[out, groups]`, `offset` added to each.
 
     In four bits: a zero point of 0 less 1 was stored as 15.
@@ -90,16 +100,13 @@ def unpack_gptq_zeros(qzeros: Tensor, offset: int) -> Tensor:
     return ((_nibbles(qzeros).flatten(1) + offset) & 15).t()
 
 
-def unpack_awq(packed: Tensor) -> Tensor:
-    """`[n, out/8]` int32 to values uint8 `[out, n]`: inputs' weights or groups' zero points."""
-    return _nibbles(packed)[..., _AWQ_ORDER].flatten(1).t()
-
-
-def pack_pairs(values: Tensor) -> Tensor:
-    """Values 0 … 15 uint8 `[out, in]` two a byte, the even input in the high nibble."""
-    return (values[:, ::2] << 4) | values[:, 1::2]
+def awq_zeros(qzeros: Tensor) -> Tensor:
+    """`[groups, out/8]` int32 to zero points uint8 `[out, groups]`."""
+    places = torch.tensor(_AWQ_OUTPUTS).argsort()
+    return _nibbles(qzeros)[..., places].flatten(1).t()
 
 
 def _nibbles(packed: Tensor) -> Tensor:
     """The eight values of every int32, lowest bits first, as a last dimension of uint8."""
-    return ((packed.unsqueeze(-1) >> _NIBBLES) & 15).to(torch.uint8)
+    shifts = torch.arange(0, 32, 4, dtype=torch.int32)
+    return ((packed.unsqueeze(-1) >> shifts) & 15).to(torch.uint8)

@@ -10,10 +10,10 @@ from torch import Tensor
 from .config import Int4Method, ModelConfig, TensorNames
 from .int4_projection import (
     Int4Projection,
-    pack_pairs,
-    unpack_awq,
-    unpack_gptq_weight,
-    unpack_gptq_zeros,
+    awq_weight,
+    awq_zeros,
+    gptq_weight,
+    gptq_zeros,
 )
 from .weights import AnyProjection, LayerWeights, MasterWeights, NormWeights
 
@@ -195,14 +195,14 @@ def _int4_part(
     outputs, columns = q.shape[0], 2 * q.shape[1]
     groups = scale.shape[1]
     weight_shape = (columns, outputs // 8) if awq else (columns // 8, outputs)
-    unpack = unpack_awq if awq else unpack_gptq_weight
-    unpack_zeros = unpack_awq if awq else partial(unpack_gptq_zeros, offset=int(old))
+    weight = awq_weight if awq else gptq_weight
+    zeros = awq_zeros if awq else partial(gptq_zeros, offset=int(old))
 
     def slot(target: Tensor, shape: tuple[int, ...], *steps: Convert, packed: bool) -> Slot:
         return Slot(target, shape, _chain(*steps, *([reorder] if reorder else [])), packed)
 
-    yield f"{name}.qweight", slot(q, weight_shape, unpack, pack_pairs, packed=True)
-    yield f"{name}.qzeros", slot(zero, (groups, outputs // 8), unpack_zeros, packed=True)
+    yield f"{name}.qweight", slot(q, weight_shape, weight, packed=True)
+    yield f"{name}.qzeros", slot(zero, (groups, outputs // 8), zeros, packed=True)
     yield f"{name}.scales", slot(scale, (groups, outputs), torch.t, packed=False)
     if not awq:
         check = partial(_groups_in_order, group=fused.group)
