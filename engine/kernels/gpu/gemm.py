@@ -115,6 +115,8 @@ def _launch(
         raise ValueError("a residual must lie in memory as the output does")
     if plan is None:
         plan = plan_gemm(weight_format, rows, features, inputs)
+    if not plan.fits(rows, features):
+        raise ValueError(f"the sums of {plan} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)
     # What a launch does not use must still be a pointer of the right type: fewer kernels to build.
     gemm_kernel[(plan.tiles(rows, features), plan.splits)](

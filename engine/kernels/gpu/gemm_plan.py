@@ -33,6 +33,12 @@ class GemmPlan:
     def tiles(self, rows: int, features: int) -> int:
         return _ceil(rows, self.block_m) * _ceil(features, self.block_n)
 
+    def fits(self, rows: int, features: int) -> bool:
+        """Whether the sums of a split product have room in the workspace."""
+        tiles = self.tiles(rows, features)
+        sums = self.splits * tiles * self.block_m * self.block_n
+        return self.splits == 1 or (tiles <= LARGEST_TILE_COUNT and sums <= PARTIAL_ELEMENTS)
+
 
 @dataclass(frozen=True, slots=True)
 class Tile:

@@ -7,8 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.kernels.gpu.gemm_plan import (
     BLOCK_K,
-    LARGEST_TILE_COUNT,
-    PARTIAL_ELEMENTS,
     WeightFormat,
     plan_gemm,
 )
@@ -32,9 +30,7 @@ def test_the_parts_cover_the_inputs_once_and_fit_the_workspace(
     assert (plan.splits - 1) * plan.blocks_per_split < blocks, "no part is empty"
     tiles = plan.tiles(rows, features)
     assert tiles * plan.block_m * plan.block_n >= rows * features
-    if plan.splits > 1:
-        assert tiles <= LARGEST_TILE_COUNT
-        assert plan.splits * tiles * plan.block_m * plan.block_n <= PARTIAL_ELEMENTS
+    assert plan.fits(rows, features)
     if plan.prefetch:
         assert plan.prefetch.bit_count() == 1
         assert plan.prefetch <= plan.blocks_per_split
