@@ -99,11 +99,11 @@ def explain_training(estimate: Estimate, tokens: float) -> Term:
 
 
 def explain_cost(estimate: Estimate, tokens: float, price: float) -> Term:
-    """What training on `tokens` tokens costs at `price` per GPU and hour."""
+    """What training on `tokens` tokens costs at `price` US dollars per GPU and hour."""
     return Term(
         name="cost",
         value=estimate.training_cost(tokens, price),
-        unit="in the price's currency",
+        unit="US dollars",
         formula="training / 3600 * gpus * price",
         inputs={
             "training": estimate.training_s(tokens),

@@ -10,7 +10,7 @@ from ..keymap import Keymap
 from ..moment import Moment
 from ..planner.session import Session
 from ..theme import look_of
-from ..views.line import EMPTY, Line, centred, line, strong
+from ..views.line import EMPTY, Line, centred, in_glyphs, line, strong
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
 from ..views.planner.frame import Focus, footer_lines, hint_line, planner_header, views_line
@@ -84,14 +84,15 @@ class PlannerBoard(TabScreen):
 
     def _say(self, text: str) -> None:
         """Say something in the bottom line until the form changes."""
-        self._note = line(text)
+        self._note = line(in_glyphs(text, look_of(self.app).glyphs))
         self._draw_frame()
 
     # Panels that ask to be drawn
 
     def on_rows_panel_resized(self, message: RowsPanel.Resized) -> None:
-        if message.panel.id is not None:
-            self._draw_rows(message.panel.id)
+        name = message.panel.id
+        if name is not None:
+            self._draw_rows(name, *([BESIDE[name]] if name in BESIDE else []))
 
     def on_curve_panel_resized(self, message: CurvePanel.Resized) -> None:
         show_curves([message.panel], self._session)
@@ -124,15 +125,15 @@ class PlannerBoard(TabScreen):
         session = self._session
         if session.answer is None:
             return
-        targets = {name: self.query_one(f"#{name}", RowsPanel).target for name in BESIDE}
-        save_key = self._keymap.shown("planner_save")
-        shown = Shown(session, session.answer, targets, save_key)
         for name in names:
             panel = self.query_one(f"#{name}", RowsPanel)
             if not panel.display or not panel.size.width:
                 continue
             room = Room(panel.size.width, panel.size.height, look_of(self.app).glyphs)
-            panel.show(row_view(name, shown, room))
+            # Only now: what lies beside a table follows its cursor, which may just have moved.
+            targets = {table: self.query_one(f"#{table}", RowsPanel).target for table in BESIDE}
+            save_key = self._keymap.shown("planner_save")
+            panel.show(row_view(name, Shown(session, session.answer, targets, save_key), room))
 
     def _draw_curves(self) -> None:
         charts = [chart for chart in self.query(CurvePanel) if chart.display]

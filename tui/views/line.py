@@ -75,8 +75,8 @@ def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
 
 
 def in_glyphs(text: str, glyphs: Glyphs) -> str:
-    """Our own messages in the terminal's characters: their arrows become plain ASCII."""
-    return text if glyphs.unicode else text.replace("→", "->")
+    """Our own messages in the terminal's characters: arrows and crosses become plain ASCII."""
+    return text if glyphs.unicode else text.replace("→", "->").replace("×", "x")
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -4,10 +4,13 @@ from ....engine.planner.strategies import STRATEGIES
 from ...look import Ink
 from ...planner.answer import Answer
 from ...planner.decision import decide
-from ..line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ..line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView
 from .common import panel_title
+
+INDENT = " " * 7
+"""Before what belongs to a question: under its first word."""
 
 
 def decision_view(shown: Answer, room: Room, note: str = "") -> RowsView:
@@ -15,15 +18,19 @@ def decision_view(shown: Answer, room: Room, note: str = "") -> RowsView:
     decision = decide(shown)
     lines: list[Line] = []
     for number, step in enumerate(decision.steps, start=1):
-        answer = Piece("yes", Ink.OK) if step.yes else Piece("no", Ink.WARN)
-        lines.append(line(muted(f" {number} "), strong(step.question), "  ", answer))
-        lines += [line("   ", row) for row in wrapped(step.numbers, room.width - 3)]
+        answer = Piece("yes ", Ink.OK) if step.yes else Piece("no  ", Ink.WARN)
+        question, *more = wrapped(step.question, room.width - 7)
+        lines.append(line(muted(f" {number} "), answer, strong(question)))
+        lines += [line(" " * 7, strong(row)) for row in more]
+        numbers = in_glyphs(step.numbers, room.glyphs)
+        lines += [line(INDENT, row) for row in wrapped(numbers, room.width - len(INDENT))]
         leads_to = f"{room.glyphs.arrow_right} {step.leads_to}"
-        lines += [line("   ", muted(row)) for row in wrapped(leads_to, room.width - 3)]
+        lines += [line(INDENT, muted(row)) for row in wrapped(leads_to, room.width - len(INDENT))]
         if room.height >= 4 * len(decision.steps) + 2:
             lines.append(EMPTY)
-    lines.append(line(muted(f" {room.glyphs.arrow_right} "), Piece(decision.strategy, Ink.ACCENT)))
-    lines += [line("   ", row) for row in wrapped(decision.reason, room.width - 3)]
+    arrow = f" {room.glyphs.arrow_right}".ljust(len(INDENT))
+    lines.append(line(muted(arrow), Piece(decision.strategy, Ink.ACCENT)))
+    lines += [line(INDENT, row) for row in wrapped(decision.reason, room.width - len(INDENT))]
     figures = line(Piece(decision.strategy, Ink.ACCENT))
     rows = tuple(Row(one) for one in lines)
     return RowsView(panel_title("Decision path", note), figures, rows=rows)

@@ -7,7 +7,7 @@ from ...glyphs import Glyphs
 from ...look import Ink
 from ...planner.fields import Field, fields
 from ...planner.form import Form
-from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
+from ..line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 
 LABEL = 11
@@ -40,7 +40,7 @@ def form_view(
             first = len(lines)
         lines.append(_field(form, field, errors, room, chosen=chosen, focused=focused))
         if field.name in errors:
-            reason = wrapped(errors[field.name], room.width - 2)
+            reason = wrapped(in_glyphs(errors[field.name], room.glyphs), room.width - 2)
             lines += [line("  ", Piece(row, Ink.BAD)) for row in reason]
         elif derived.get(field.name):
             lines += [

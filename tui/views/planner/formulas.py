@@ -32,6 +32,8 @@ def value_text(term: Term) -> str:
             return f"{si(value)} tok/s"
         case "sequences/s":
             return f"{si(value)} seq/s"
+        case "US dollars":
+            return f"${si(value)}"
         case "times as fast":
             return f"{si(value)}"
         case unit:

@@ -10,7 +10,7 @@ from ...look import Ink
 from ...planner.answer import Answer
 from ...planner.search_state import Layouts, Searched
 from ...planner.units import gib, seconds
-from ..line import Line, Piece, clipped, faint, line, muted, strong
+from ..line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView
 from ..table import Column, table
@@ -113,9 +113,10 @@ def _rows(
         return Column(title, cells, rank=rank)
 
     shown = [entry.result for entry in entries]
+    layouts = [_layout(entry, room) for entry in entries]
     columns = [
         Column(name, [entry.name for entry in entries], right=False),
-        Column("layout", [_layout(entry) for entry in entries], right=False, rank=layout_rank),
+        Column("layout", layouts, right=False, rank=layout_rank),
         column("GiB", [_memory(each, limit, room) for each in shown], 0),
         column("step", [_cell(each, lambda e: seconds(e.step_s)) for each in shown], 0),
         column("vs best", [_versus(each, best_s, limit) for each in shown], 5),
@@ -148,8 +149,10 @@ def _line(cells: Line, entry: Entry, room: Room) -> Line:
     return line(" ", cells)
 
 
-def _layout(entry: Entry) -> Line:
-    return line(faint(MISSING)) if entry.result is None else line(entry.result.layout.shorthand)
+def _layout(entry: Entry, room: Room) -> Line:
+    if entry.result is None:
+        return line(faint(MISSING))
+    return line(in_glyphs(entry.result.layout.shorthand, room.glyphs))
 
 
 def _cell(result: Estimate | None, text: Callable[[Estimate], str]) -> Line:

@@ -7,7 +7,7 @@ from ...look import Ink
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP, scaling_base
 from ...planner.units import amount, energy, gib, long_time, money, seconds
-from ..line import Line, Piece, facts, line, muted, strong
+from ..line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView
 from .common import fit_text, panel_title
@@ -29,7 +29,7 @@ def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
         )
         for name, target, parts in entries
     )
-    figures = line(strong(shown.estimate.layout.shorthand))
+    figures = line(strong(in_glyphs(shown.estimate.layout.shorthand, room.glyphs)))
     return RowsView(panel_title("Your layout", note), figures, rows=rows)
 
 

@@ -6,7 +6,7 @@ from ...formatting import si
 from ...look import Ink
 from ...planner.search_state import Layouts
 from ...planner.units import gib, seconds
-from ..line import Line, Piece, line, muted, strong, wrapped
+from ..line import Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView
 from .common import panel_title
@@ -29,22 +29,29 @@ def why_view(layouts: Layouts | None, room: Room) -> RowsView:
         *(_part(each, f"{gib(abs(each.difference))} GiB") for each in found.memory[:2]),
         *_turns(found, room),
     ]
-    return RowsView(title, rows=tuple(Row(one) for one in lines))
+    shown = (clipped(one, room.width, room.glyphs) for one in lines)
+    return RowsView(title, rows=tuple(Row(one) for one in shown))
 
 
 def _against(found: Verdict, room: Room) -> list[Line]:
     winner, other = found.winner, found.runner_up
+    first_layout = in_glyphs(winner.layout.shorthand, room.glyphs)
+    other_layout = in_glyphs(other.layout.shorthand, room.glyphs)
     saved = other.step_s - winner.step_s
     share = saved / other.step_s
     first = line(
         " ",
-        strong(winner.layout.shorthand),
+        strong(first_layout),
         muted(" takes "),
         strong(seconds(winner.step_s)),
         muted(f", {share * 100:.1f} % less than"),
     )
     second = line(
-        " ", other.layout.shorthand, muted(" with "), seconds(other.step_s), muted(" a step:")
+        " ",
+        other_layout,
+        muted(" with "),
+        seconds(other.step_s),
+        muted(" a step:"),
     )
     both = line(first, " ", second)
     return [both] if both.width <= room.width else [first, second]

@@ -1,0 +1,64 @@
+"""The form as a value: choosing, turning, typing, taking back."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prodtop.tui.planner.fields import by_name, fields
+from prodtop.tui.planner.form import LONGEST, Editing, Form, stepped
+
+FIRST = Form.initial()
+
+
+def test_a_form_begins_with_its_first_values() -> None:
+    assert dict(FIRST.texts) == {field.name: field.initial for field in fields()}
+    assert FIRST.field is fields()[0]
+
+
+def test_the_choice_stops_at_both_ends() -> None:
+    assert FIRST.moved(-1).selected == 0
+    assert FIRST.moved(10_000).selected == len(fields()) - 1
+
+
+@pytest.mark.parametrize("field", fields(), ids=lambda field: field.name)
+def test_a_first_value_is_one_of_the_steps(field: object) -> None:
+    assert by_name()[field.name].initial in field.steps  # type: ignore[attr-defined]  # a Field
+
+
+@pytest.mark.parametrize(
+    ("text", "up", "down"),
+    [("32", "64", "16"), ("33", "64", "32"), ("1", "2", "1"), ("99999999", "16384", "16384")],
+)
+def test_numbers_turn_to_the_next_step(text: str, up: str, down: str) -> None:
+    field = by_name()["gpus"]
+    assert stepped(field, text, 1) == up
+    assert stepped(field, text, -1) == down
+
+
+def test_a_word_between_steps_turns_to_the_first_value() -> None:
+    assert stepped(by_name()["model"], "no-such-model", 1) == "generic-7b"
+    assert stepped(by_name()["gpus"], "many", -1) == "32"
+
+
+def test_what_is_typed_counts_at_once_and_can_be_taken_back() -> None:
+    typing = FIRST.choosing("gpus").begun("6")
+    typing = typing.edited(Editing("6", 1).typed("4"))
+    assert typing.current["gpus"] == "64"
+    assert typing.texts["gpus"] == "32"
+    assert typing.cancelled().current["gpus"] == "32"
+    assert typing.committed().texts["gpus"] == "64"
+    assert typing.moved(1).texts["gpus"] == "64"
+
+
+def test_nothing_typed_leaves_the_value() -> None:
+    assert FIRST.choosing("gpus").begun("").committed().texts["gpus"] == "32"
+
+
+@given(st.text(max_size=300), st.integers(-5, 310))
+def test_typing_keeps_the_caret_inside_one_line(text: str, caret: int) -> None:
+    editing = Editing("", 0).typed(text).moved(caret)
+    assert 0 <= editing.caret <= len(editing.text) <= LONGEST
+    assert editing.text.isprintable()
+    for before in (True, False):
+        erased = editing.erased(before=before)
+        assert len(editing.text) - len(erased.text) in (0, 1)
+        assert 0 <= erased.caret <= len(erased.text)
