@@ -130,6 +130,7 @@ class Bench:
             else energy_after - energy_before,
             output_sha256=output_digest(_outputs(ended)),
             versions=self._versions,
+            draft_acceptance_rate=metrics.draft_acceptance(now_s, math.inf),
         )
 
     def _energy(self) -> float | None:

@@ -18,6 +18,7 @@ from .protocol import (
     Report,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
     WatchProcess,
 )
@@ -108,6 +109,8 @@ class LocalEngine:
                 self._options = msgspec.structs.replace(self._options, strategy=strategy)
             case SetLoad(load=load):
                 self._options = msgspec.structs.replace(self._options, load=load)
+            case SetSpeculation(spec=spec):
+                self._options = msgspec.structs.replace(self._options, speculation=spec)
             case SetPrecision(name=precision):
                 self._wanted_precision = precision
             case _:

@@ -18,6 +18,7 @@ from .protocol import (
     ModelInfo,
     Roofline,
     ShapeInfo,
+    Speculation,
     StreamView,
     Window,
 )
@@ -111,6 +112,7 @@ class FrameBuilder:
             last_switch=metrics.switch_effect(now_s),
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,
+            speculation=speculation(engine, now_s),
         )
 
     def _refresh_slow(self, now_s: float) -> None:
@@ -161,6 +163,21 @@ def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofl
         copy_bytes_per_s=limits.copy_bytes_per_s(),
         matmul_flops_per_s=limits.matmul_flops_per_s(dtype),
         span_s=span_s,
+    )
+
+
+def speculation(engine: Engine, now_s: float) -> Speculation | None:
+    """What drafts do and whether they pay; `None` where none are asked for."""
+    at_work = engine.speculation
+    if at_work is None:
+        return None
+    gain = at_work.pace.gain
+    return Speculation(
+        spec=at_work.spec,
+        drafting=at_work.pace.drafting,
+        acceptance=engine.metrics.draft_acceptance(now_s),
+        tokens_per_step=None if gain is None else gain.tokens_per_step,
+        step_ratio=None if gain is None else gain.step_ratio,
     )
 
 

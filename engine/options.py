@@ -5,7 +5,7 @@ from typing import Literal
 import msgspec
 
 from .errors import BadInputError
-from .protocol import LoadSpec, PrecisionName, StrategyName
+from .protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
 
 BUNDLED_MODEL = "bundled"
 
@@ -32,6 +32,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     context_tokens: int | None = None
     kv_gib: float | None = None
     kv_format: KvFormat = "auto"
+    speculation: SpeculationSpec | None = None
     threads: int | None = None
     idle: bool = False
 

@@ -356,7 +356,7 @@ class SwitchEffect(Part, frozen=True, kw_only=True):
     """
 
     kind: str
-    """`strategy`, `precision` or `load`."""
+    """`strategy`, `precision`, `speculation` or `load`."""
     old: str
     new: str
     at_s: float
@@ -418,7 +418,7 @@ class Switched(Message, frozen=True, kw_only=True):
     """A switch took effect: the charts mark this moment."""
 
     kind: str
-    """`strategy`, `precision` or `load`."""
+    """`strategy`, `precision`, `speculation` or `load`."""
     old: str
     new: str
     at_s: float

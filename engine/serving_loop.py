@@ -27,8 +27,10 @@ from .protocol import (
     RunBench,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
     Shutdown,
+    SpeculationSpec,
     StrategyName,
     Switched,
 )
@@ -115,6 +117,8 @@ class ServingLoop:
                     self._set_precision(precision)
                 case SetLoad(load=load):
                     self._set_load(load)
+                case SetSpeculation(spec=drafts):
+                    self._set_speculation(drafts)
                 case RunBench(spec=spec):
                     self._bench(spec)
                 case Shutdown():
@@ -155,6 +159,17 @@ class ServingLoop:
             now_s = self._engine.clock()
             self._engine.metrics.on_switch("load", before, after, now_s)
             self._switched("load", before, after, now_s)
+
+    def _set_speculation(self, spec: SpeculationSpec | None) -> None:
+        engine = self._engine
+        old = None if engine.speculation is None else engine.speculation.spec
+        if spec == old:
+            return
+        began_s = engine.clock()
+        engine.set_speculation(spec)
+        before, after = describe_speculation(old), describe_speculation(spec)
+        engine.metrics.on_switch("speculation", before, after, engine.clock(), began_s)
+        self._switched("speculation", before, after, began_s)
 
     def _switched(self, kind: str, old: str, new: str, began_s: float) -> None:
         now_s = self._engine.clock()
@@ -213,6 +228,13 @@ def describe_load(load: LoadSpec) -> str:
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
     return f"{load.users} user{'' if load.users == 1 else 's'}"
+
+
+def describe_speculation(spec: SpeculationSpec | None) -> str:
+    """A speculation in a few characters, for marks and messages."""
+    if spec is None:
+        return "no drafts"
+    return f"{spec.drafts} draft{'' if spec.drafts == 1 else 's'}"
 
 
 def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:

@@ -63,6 +63,7 @@ def engine_settings(
         kv_blocks=int(affordable if options.kv_gib else min(wanted, affordable)),
         context_tokens=context,
         kv_dtype=kv_dtype,
+        speculation=options.speculation,
     )
 
 

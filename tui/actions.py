@@ -15,7 +15,9 @@ from ..engine.protocol import (
     PrecisionName,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
+    SpeculationSpec,
     StrategyName,
     Window,
 )
@@ -72,6 +74,14 @@ def step_precision(frame: Frame | None, pending: Pending, direction: int) -> Out
     outcome = choose_precision(frame, pending, names[index])
     # Walking back onto the one in use needs no words.
     return outcome if outcome.command or outcome.pending.tried else replace(outcome, say=None)
+
+
+def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) -> Outcome:
+    """Speculative decoding off where there is some, else on as `spec` says."""
+    if frame is None:
+        return Outcome(pending, say=NOT_READY)
+    wanted = spec if frame.speculation is None else None
+    return Outcome(pending, SetSpeculation(spec=wanted))
 
 
 def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:

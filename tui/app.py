@@ -180,6 +180,10 @@ class ProdtopApp(App[None]):
         self.monitor.choose_precision(PrecisionName(name))
         self.draw()
 
+    def action_drafts(self) -> None:
+        self.monitor.toggle_drafts()
+        self.draw()
+
     def action_load(self, direction: int) -> None:
         self.monitor.step_load(direction)
         self.draw()

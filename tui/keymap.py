@@ -93,6 +93,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, "precision", LIVE
     ),
+    Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, tab=LIVE),
     Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, "load", LIVE),
     Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, "load", LIVE),
     Action(

@@ -22,6 +22,7 @@ from ..engine.protocol import (
     PrecisionName,
     Ready,
     Report,
+    SpeculationSpec,
     StrategyName,
     Switched,
     Window,
@@ -34,6 +35,7 @@ from .actions import (
     settled,
     step_load,
     step_precision,
+    toggle_drafts,
 )
 from .config import Config
 from .history import History, Mark
@@ -74,6 +76,7 @@ class Monitor:
         self._clock = clock
         self._window = self.config.window
         self._frame: Frame | None = None
+        self._speculation = SpeculationSpec()
         self._frame_at_s: float | None = None
         self._host: HostSample | None = None
         self._host_at_s: float | None = None
@@ -95,6 +98,8 @@ class Monitor:
         frame, host = self._newest(reports)
         if frame is not None:
             self._frame, self._frame_at_s = frame, now_s
+            if frame.speculation is not None:
+                self._speculation = frame.speculation.spec
             self._wall_offset_s = frame.wall_s - now_s
             self._settle(frame, now_s)
             if self._worker.phase is Phase.STARTING:
@@ -246,6 +251,10 @@ class Monitor:
 
     def step_precision(self, direction: int) -> None:
         self._carry_out(step_precision(self._serving, self._pending, direction))
+
+    def toggle_drafts(self) -> None:
+        """Speculative decoding on, as it last was, or off."""
+        self._carry_out(toggle_drafts(self._serving, self._pending, self._speculation))
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))

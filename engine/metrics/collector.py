@@ -143,7 +143,7 @@ class Metrics:
     def on_switch(
         self, kind: str, old: str, new: str, now_s: float, began_at_s: float | None = None
     ) -> None:
-        """A switch of `strategy`, `precision` or `load` took effect, begun at `began_at_s`."""
+        """A switch of a `kind` of `SwitchEffect` took effect, begun at `began_at_s`."""
         self._switches.on_switch(kind, old, new, now_s, began_at_s)
 
     def throughput(self, now_s: float) -> Throughput:

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from ...engine.errors import BadInputError
-from ...engine.protocol import PrecisionName, StrategyName
+from ...engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from ...engine.text import clean
 
 MODEL = typer.Option(
@@ -46,6 +46,13 @@ CONTEXT_TOKENS = typer.Option(
 )
 KV_FORMAT = typer.Option("--kv-format", help="Keys and values: as computed, or in fp8 (on a GPU).")
 KV_GIB = typer.Option("--kv-gib", metavar="G", help="Memory for the KV cache; else what fits.")
+SPECULATE = typer.Option(
+    "--speculate",
+    metavar="N",
+    min=1,
+    max=16,
+    help="Speculative decoding: guess up to N tokens a step from what was said before.",
+)
 THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores but one.")
 JSON = typer.Option("--json", help="JSON instead of a table.")
 DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
@@ -112,6 +119,11 @@ def check_not_negative(option: str, value: float | None) -> None:
     """Raise `BadInputError` unless the value is absent, or finite and not below zero."""
     if value is not None and not (math.isfinite(value) and value >= 0):
         raise BadInputError(f"{option} must be a number from 0, not {value:g}")
+
+
+def speculation(drafts: int | None) -> SpeculationSpec | None:
+    """What `--speculate` asks for."""
+    return None if drafts is None else SpeculationSpec(drafts=drafts)
 
 
 def check_model(model: str) -> str:

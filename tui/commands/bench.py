@@ -23,6 +23,7 @@ from .arguments import (
     PROMPT_TOKENS,
     RATE,
     SEED,
+    SPECULATE,
     TEMPERATURE,
     THREADS,
     ZIPF,
@@ -34,6 +35,7 @@ from .arguments import (
     parse_precisions,
     parse_range,
     parse_strategies,
+    speculation,
 )
 from .bench_output import BenchOutput
 from .bench_run import Plan, measure
@@ -73,6 +75,7 @@ def bench(
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
+    speculate: Annotated[int | None, SPECULATE] = None,
     kv_format: Annotated[KvFormat, KV_FORMAT] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     warmup: Annotated[
@@ -129,6 +132,7 @@ def bench(
         kv_gib=kv_gib,
         kv_format=kv_format,
         threads=threads,
+        speculation=speculation(speculate),
         idle=True,
     )
     output = BenchOutput(json=json, out=out)

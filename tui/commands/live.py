@@ -22,6 +22,7 @@ from .arguments import (
     PROMPT_TOKENS,
     RATE,
     SEED,
+    SPECULATE,
     TEMPERATURE,
     THREADS,
     ZIPF,
@@ -33,6 +34,7 @@ from .arguments import (
     parse_range,
     parse_strategy,
     refuse_options_before,
+    speculation,
 )
 
 
@@ -75,6 +77,7 @@ def live(
     max_seqs: Annotated[int, MAX_SEQS] = WorkerOptions().max_seqs,
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
+    speculate: Annotated[int | None, SPECULATE] = None,
     kv_format: Annotated[KvFormat, KV_FORMAT] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     theme: Annotated[
@@ -141,6 +144,7 @@ def live(
             kv_gib=kv_gib,
             kv_format=kv_format,
             threads=threads,
+            speculation=speculation(speculate),
         ),
         theme,
     )
