@@ -102,21 +102,21 @@ def _combine(
     total = tl.sum(tl.exp2(lse - top[None, :]), axis=0)
     merged = tl.zeros_like(offsets).to(tl.float32)
     for first in range(0, active, AT_ONCE):
-        share = first + tl.arange(0, AT_ONCE)
-        filled = share < active
-        lse = tl.load(
-            lse_ptr + share[:, None] * GROUP + group[None, :],
+        some = first + tl.arange(0, AT_ONCE)
+        filled = some < active
+        sums = tl.load(
+            lse_ptr + some[:, None] * GROUP + group[None, :],
             mask=filled[:, None] & in_group[None, :],
             other=float("-inf"),
             cache_modifier=".cg",
         )
         parts = tl.load(
-            partial_ptr + share[:, None, None] * (GROUP * HEAD_DIM) + offsets[None, :, :],
+            partial_ptr + some[:, None, None] * (GROUP * HEAD_DIM) + offsets[None, :, :],
             mask=filled[:, None, None] & keep[None, :, :],
             other=0.0,
             cache_modifier=".cg",
         )
-        weights = tl.exp2(lse - top[None, :])
+        weights = tl.exp2(sums - top[None, :])
         merged += tl.sum(parts * weights[:, :, None], axis=0)
     merged /= tl.where(total > 0.0, total, 1.0)[:, None]
     tl.store(out_ptr + offsets, merged.to(out_ptr.dtype.element_ty), mask=keep)
