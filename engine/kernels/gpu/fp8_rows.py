@@ -12,8 +12,13 @@ LARGEST_E4M3 = 448.0
 def quantize_row(x):
     """e4m3 of a whole row `x` (fp32, padded with zeros), and the scale that restores it."""
     scale = tl.maximum(tl.max(tl.abs(x), axis=0) / 448.0, 1e-12)
+    # The rounded quotient from the reciprocal, put right by its remainder (Markstein 1990): a
+    # division proper takes a dozen instructions more for each element.
+    inverse = tl.div_rn(1.0, scale)
+    q = x * inverse
+    q = tl.fma(tl.fma(-q, scale, x), inverse, q)
     # Rounding may carry the quotient past the largest number, which converts to NaN.
-    q = tl.minimum(tl.maximum(tl.div_rn(x, scale), -448.0), 448.0)
+    q = tl.minimum(tl.maximum(q, -448.0), 448.0)
     return q.to(tl.float8e4nv), scale
 
 

@@ -105,7 +105,7 @@ def gated_fp8(
         QUANTIZE=True,
         BLOCK=block,
         PDL=pdl,
-        num_warps=max(1, min(16, block // 512)),
+        num_warps=max(1, min(32, block // 512)),
         **launch_options(pdl),
     )
     return q, scale

@@ -36,12 +36,14 @@ class PrefillTile:
 
 def prefill_tile(head_dim: int, group: int, element_bytes: int) -> PrefillTile:
     """The tile for a head size, a number of heads per KV head and the cache's dtype."""
-    rows = max(128, triton.next_power_of_2(group))
+    widest = triton.next_power_of_2(group)
     if element_bytes > 2:
-        return PrefillTile(rows=max(32, triton.next_power_of_2(group)), keys=32, warps=4, stages=1)
+        return PrefillTile(rows=max(32, widest), keys=32, warps=4, stages=1)
     if head_dim > 128:
-        return PrefillTile(rows=rows, keys=64, warps=8, stages=2)
-    return PrefillTile(rows=rows, keys=64, warps=8, stages=3)
+        return PrefillTile(rows=max(128, widest), keys=64, warps=8, stages=2)
+    if element_bytes == 1:
+        return PrefillTile(rows=max(128, widest), keys=128, warps=8, stages=2)
+    return PrefillTile(rows=max(64, widest), keys=64, warps=4, stages=2)
 
 
 def list_tiles(

@@ -15,7 +15,15 @@ from torch import Tensor
 from .dependent_launch import launch_options, wait_for_previous
 from .noise import gumbel_noise
 from .order import ordered_bits
-from .thresholds import find_thresholds, image_bits
+from .thresholds import (
+    DIGITS,
+    MOST_PASSES,
+    NO_TOP,
+    image_bits,
+    measure_rows,
+    passes,
+    row_threshold,
+)
 
 _NO_OFFER = -(1 << 63)
 
@@ -36,18 +44,22 @@ class SamplerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SamplerScratch:
-    """Memory between programs, each `[rows]`; a launch leaves `offers` and `arrived` as found."""
+    """Memory between programs, a row for each of a batch's; `sample_tokens` leaves it as found."""
 
     offers: Tensor
     arrived: Tensor
-    thresholds: Tensor
+    tops: Tensor
+    measures: Tensor
 
     @classmethod
     def of(cls, rows: int, device: torch.device) -> "SamplerScratch":
         return cls(
             offers=torch.full((rows,), _NO_OFFER, dtype=torch.int64, device=device),
             arrived=torch.zeros(rows, dtype=torch.int32, device=device),
-            thresholds=torch.empty(rows, dtype=torch.int32, device=device),
+            tops=torch.full((rows,), NO_TOP, dtype=torch.int32, device=device),
+            measures=torch.zeros(
+                (rows, 2 * MOST_PASSES * DIGITS.value), dtype=torch.int64, device=device
+            ),
         )
 
 
@@ -56,16 +68,21 @@ def _sample_kernel(
     logits_ptr,
     temperature_ptr,
     keys_ptr,
-    thresholds_ptr,
+    top_p_ptr,
+    top_k_ptr,
+    tops_ptr,
+    measures_ptr,
     offers_ptr,
     arrived_ptr,
     tokens_ptr,
+    measures_stride,
     stride,
     vocabulary,
     chunk,
     FILTERED: tl.constexpr,
     QUICK: tl.constexpr,
     BITS: tl.constexpr,
+    PASSES: tl.constexpr,
     BLOCK: tl.constexpr,
     PDL: tl.constexpr,
 ):
@@ -77,7 +94,10 @@ def _sample_kernel(
     wait_for_previous(PDL)
     least = 0
     if FILTERED:
-        least = tl.load(thresholds_ptr + row)
+        measures_ptr += row.to(tl.int64) * measures_stride
+        top_p = tl.load(top_p_ptr + row)
+        top_k = tl.load(top_k_ptr + row)
+        least = row_threshold(measures_ptr, tops_ptr + row, top_p, top_k, vocabulary, BITS, PASSES)
     drawn = temperature > 0.0
     inverse_temperature = 1.0 / tl.where(drawn, temperature, 1.0)
     row_ptr = logits_ptr + row.to(tl.int64) * stride
@@ -102,6 +122,12 @@ def _sample_kernel(
     if before == tl.num_programs(1) - 1:
         winner = tl.atomic_xchg(offers_ptr + row, -(1 << 63), sem="relaxed")
         tl.store(arrived_ptr + row, 0)
+        if FILTERED:
+            tl.store(tops_ptr + row, -(1 << 31))
+            place = tl.arange(0, 512)
+            tl.store(
+                measures_ptr + place, tl.zeros((512,), tl.int64), mask=place < 2 * PASSES * DIGITS
+            )
         token = 0x7FFFFFFF - (winner & 0x7FFFFFFF)
         tl.store(tokens_ptr + row, token.to(tokens_ptr.dtype.element_ty))
 
@@ -125,12 +151,13 @@ def sample_tokens(
     """
     rows, vocabulary = logits.shape
     if filtered:
-        find_thresholds(
+        measure_rows(
             logits,
             settings.temperature,
             settings.top_p,
             settings.top_k,
-            scratch.thresholds,
+            scratch.tops,
+            scratch.measures,
             pdl=pdl,
         )
     block = min(1024, triton.next_power_of_2(vocabulary))
@@ -141,16 +168,21 @@ def sample_tokens(
         logits,
         settings.temperature,
         settings.keys,
-        scratch.thresholds,
+        settings.top_p,
+        settings.top_k,
+        scratch.tops,
+        scratch.measures,
         scratch.offers,
         scratch.arrived,
         out,
+        scratch.measures.stride(0),
         logits.stride(0),
         vocabulary,
         chunk,
         FILTERED=filtered,
         QUICK=logits.is_cuda if quick is None else quick,
         BITS=image_bits(logits.dtype),
+        PASSES=passes(logits.dtype),
         BLOCK=block,
         PDL=pdl,
         num_warps=4,

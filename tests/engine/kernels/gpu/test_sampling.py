@@ -34,7 +34,9 @@ class Draw:
         sample_tokens(
             self.logits, self.settings, self.scratch, out, filtered=filtered, splits=splits
         )
-        assert not self.scratch.arrived.any(), "the next launch counts from zero"
+        found = SamplerScratch.of(len(self.logits), DEVICE)
+        for name in ("offers", "arrived", "tops", "measures"):
+            assert torch.equal(getattr(self.scratch, name), getattr(found, name)), name
         chosen: list[int] = out.tolist()
         return chosen
 
@@ -125,8 +127,9 @@ def test_a_scratch_serves_step_after_step() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
-@pytest.mark.parametrize("count", [1, 64, 256])
+@pytest.mark.parametrize(
+    ("dtype", "count"), [(torch.bfloat16, 1), (torch.bfloat16, 256), (torch.float32, 8)]
+)
 def test_shapes_that_are_served(dtype: torch.dtype, count: int) -> None:
     kinds = [(0.0, 1.0, 0), (1.0, 1.0, 0), (0.6, 0.95, 20), (1.0, 0.9, 0), (0.8, 1.0, 50)]
     rows = [kinds[(row + 2) % len(kinds)] for row in range(count)]
