@@ -145,8 +145,7 @@ class Decoder:
             hidden = hidden + F.embedding(ops.positions, self.learned_positions)
         for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
             qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
-            q = ops.rotate_and_store(qkv, layer.attention, kv_blocks)
-            attended = ops.attention(q, layer.attention, kv_blocks)
+            attended = ops.attend(qkv, layer.attention, kv_blocks)
             hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
             inner = self._inner(ops, hidden, layer)
             hidden = _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)

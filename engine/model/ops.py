@@ -65,22 +65,13 @@ class StepOps(Protocol):
         """`linear(norm(hidden))`: `[rows, hidden]` to `[rows, out]`."""
         ...
 
-    def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        """Turn queries and keys by their positions and write keys and values to their slots.
-
-        Before it each head is normalized, where `spec` says so. A model without rotary positions
-        turns nothing.
+    def attend(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        """Causal attention of each row over its own sequence.
 
         `qkv` is `[rows, (heads + 2 kv_heads) · head_dim]`, `kv_blocks` one layer of the cache
-        `[blocks, block_tokens, 2, kv_heads, head_dim]`. Returns queries `[rows, heads, head_dim]`.
-        """
-        ...
-
-    def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        """Causal attention of queries `[rows, heads, head_dim]` over each row's own sequence.
-
-        The keys and values of these rows are in `kv_blocks` already. Returns
-        `[rows, heads · head_dim]`.
+        `[blocks, block_tokens, 2, kv_heads, head_dim]`. Query and key heads are normalized, where
+        `spec` says so, and turned by their positions, where the model has rotary ones; keys and
+        values are written to their slots. Returns `[rows, heads · head_dim]`.
         """
         ...
 

@@ -52,7 +52,18 @@ class TorchOps:
     def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
         return linear(self.norm(hidden, norm))
 
-    def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+    def attend(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        return paged_attention(
+            self._rotate_and_store(qkv, spec, kv_blocks),
+            kv_blocks,
+            self._step.groups,
+            scale=spec.scale,
+            window=spec.window,
+            softcap=spec.softcap,
+        )
+
+    def _rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        """Queries `[rows, heads, head_dim]`; keys and values go into the cache."""
         qkv = qkv.view(-1, spec.heads + 2 * spec.kv_heads, spec.head_dim)
         if spec.query_norm is not None and spec.key_norm is not None:
             heads, turned = spec.heads, spec.heads + spec.kv_heads
@@ -70,16 +81,6 @@ class TorchOps:
         cache_rows = kv_blocks.view(-1, 2 * spec.kv_heads, spec.head_dim)
         cache_rows.index_copy_(0, self._step.slots, kept)
         return qkv[:, : spec.heads]
-
-    def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        return paged_attention(
-            q,
-            kv_blocks,
-            self._step.groups,
-            scale=spec.scale,
-            window=spec.window,
-            softcap=spec.softcap,
-        )
 
     def linear(self, x: Tensor, linear: Linear) -> Tensor:
         return linear(x)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..kernels.gpu.decode_attention import DecodePlan, decode_attention, plan_decode
+from ..kernels.gpu.decode_attention import DecodePlan, decode_attention_fused, plan_decode
 from ..kernels.gpu.gated import gated
 from ..kernels.gpu.layer_weight import skinny_weight
 from ..kernels.gpu.linear import layer_bias
@@ -27,11 +27,16 @@ class OpsContext:
     """What the operations of every step share: rotations, plans of the attention kernels."""
 
     def __init__(
-        self, config: ModelConfig, context_tokens: int, device: torch.device, dtype: torch.dtype
+        self,
+        config: ModelConfig,
+        context_tokens: int,
+        device: torch.device,
+        kv_dtype: torch.dtype,
     ) -> None:
         self._config = config
         self._context_tokens = context_tokens
         self._device = device
+        self._kv_bytes = kv_dtype.itemsize
         self.rotation = _rotation(config, context_tokens, device)
         self.local_rotation = (
             self.rotation
@@ -39,7 +44,7 @@ class OpsContext:
             else _rotation(local_rope_config(config), context_tokens, device)
         )
         self.group = config.heads // config.kv_heads
-        self.tile: PrefillTile = prefill_tile(config.head_dim, self.group, dtype.itemsize)
+        self.tile: PrefillTile = prefill_tile(config.head_dim, self.group, self._kv_bytes)
         self._plans: dict[int, DecodePlan] = {}
 
     @property
@@ -59,6 +64,7 @@ class OpsContext:
                 config.head_dim,
                 self._context_tokens,
                 self._device,
+                element_bytes=self._kv_bytes,
             )
         return plan
 
@@ -90,57 +96,46 @@ class TritonOps:
     def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
         return self._norm_linear(hidden, norm, linear, None)
 
-    def rotate_and_store(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        context, step = self._context, self._step
+    def attend(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        context, step, layout = self._context, self._step, self._step.layout
         cos, sin = context.local_rotation if spec.local_rope else context.rotation
-        options = PLAIN
-        if spec.query_norm is not None and spec.key_norm is not None:
-            options = RotaryOptions(
-                spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps
-            )
-        return rotate_and_store(
-            qkv,
-            kv_blocks,
-            step.positions,
-            step.slots,
-            cos,
-            sin,
-            options=options,
-            pdl=self._pdl,
-        )
-
-    def attention(self, q: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
-        layout, step = self._step.layout, self._step
         scale = spec.head_dim**-0.5 if spec.scale is None else spec.scale
-        window, softcap = spec.window or 0, spec.softcap or 0.0
-        out = torch.empty((q.shape[0], q.shape[1] * q.shape[2]), dtype=q.dtype, device=q.device)
+        window, softcap, options = spec.window or 0, spec.softcap or 0.0, _rotary_options(spec)
+        out = qkv.new_empty(qkv.shape[0], spec.heads * spec.head_dim)
         decode = layout.decode
         if self._plan is not None:
-            decode_attention(
-                q[:decode],
+            decode_attention_fused(
+                qkv[:decode],
                 kv_blocks,
                 step.block_table[:decode],
                 step.seq_lens[:decode],
+                step.slots[:decode],
+                cos,
+                sin,
                 self._plan,
                 scale,
+                options=options,
                 window=window,
                 softcap=softcap,
                 out=out[:decode],
                 pdl=self._pdl,
             )
         if layout.tiles:
+            rows = slice(decode, None)
+            positions, slots = step.positions[rows], step.slots[rows]
+            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, options=options)
             prefill_attention(
-                q[decode:],
+                q,
                 kv_blocks,
-                step.block_table[decode:],
-                step.seq_lens[decode:],
+                step.block_table[rows],
+                step.seq_lens[rows],
                 step.query_starts,
                 step.tiles,
                 scale,
-                tile=self._context.tile,
+                tile=context.tile,
                 window=window,
                 softcap=softcap,
-                out=out[decode:],
+                out=out[rows],
             )
         return out
 
@@ -190,6 +185,12 @@ class TritonOps:
             # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
             return linear(x) if residual is None else residual.add_(linear(x))
         return linear_on_gpu(x, linear, residual, pdl=self._pdl)
+
+
+def _rotary_options(spec: AttentionSpec) -> RotaryOptions:
+    if spec.query_norm is None or spec.key_norm is None:
+        return PLAIN
+    return RotaryOptions(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
 
 
 def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rotation:

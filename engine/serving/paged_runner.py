@@ -81,7 +81,7 @@ class PagedRunner:
         self.decoder = decoder
         self.kv_cache = kv_cache
         device = decoder.device
-        self._context = OpsContext(decoder.config, context_tokens, device, decoder.dtype)
+        self._context = OpsContext(decoder.config, context_tokens, device, kv_cache.layers[0].dtype)
         width = -(-context_tokens // BLOCK_TOKENS)
         self._builder = StepBuilder(
             max_seqs,
@@ -96,7 +96,7 @@ class PagedRunner:
             width=width,
             tiles=settings.token_budget,
         )
-        self._pinned = device.type == "cuda"
+        self._on_gpu = device.type == "cuda"
         self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
         self._outputs = [self._host(settings.sampled_rows, torch.int64) for _ in range(_RING)]
         self._turn = 0
@@ -143,7 +143,7 @@ class PagedRunner:
         layout, decoder = step.layout, self.decoder
         carry_tokens(step.tokens, step.carried, self._sampled)
         plan = self._context.decode_plan(layout.decode) if layout.decode else None
-        ops = TritonOps(self._context, step, plan, pdl=self.overlap)
+        ops = TritonOps(self._context, step, plan, pdl=self.overlap and self._on_gpu)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:
             return
@@ -180,14 +180,14 @@ class PagedRunner:
 
     def _event(self) -> torch.cuda.Event | None:
         """A moment of the device's, once it gets here."""
-        if not self._pinned:
+        if not self._on_gpu:
             return None
         event = torch.cuda.Event(enable_timing=True)
         event.record()
         return event
 
     def _host(self, count: int, dtype: torch.dtype) -> Tensor:
-        return torch.empty(count, dtype=dtype, pin_memory=self._pinned)
+        return torch.empty(count, dtype=dtype, pin_memory=self._on_gpu)
 
 
 def _filtered(planned: PlannedStep) -> bool:
