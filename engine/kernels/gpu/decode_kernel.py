@@ -1,4 +1,4 @@
-"""The kernel of `decode_attention`: one share of a sequence's keys, for the heads of one KV head."""
+"""The kernel of decode attention: one share of a sequence's keys, for the heads of one KV head."""
 
 import triton
 import triton.language as tl
