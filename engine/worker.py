@@ -8,7 +8,6 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable
 
 # torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
 # cores are shared, a spinning thread keeps its partner from running; sleeping at once costs too
@@ -116,11 +115,12 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
 
 
 def _load(channel: Channel[Command], options: WorkerOptions, device: torch.device) -> LoadedModel:
-    def report(what: str) -> Callable[[float], None]:
-        return lambda fraction: channel.send(Progress(what=what, fraction=fraction))
+    def loading(fraction: float) -> None:
+        channel.send(Progress(what=f"loading {options.model}", fraction=fraction))
 
-    loading = report(f"loading {options.model}")
-    downloading = report(f"downloading {options.model}")
+    def downloading(fraction: float) -> None:
+        channel.send(Progress(what=f"downloading {options.model}", fraction=fraction))
+
     loading(0.0)
     return load_model(options.model, options.load_format, loading, device, downloading)
 

@@ -185,14 +185,14 @@ def _randomize(
     config: PreTrainedConfig,
     generator: torch.Generator,
 ) -> None:
-    """Matrices of twice the customary scale: attention that prefers some keys to others."""
+    """Matrices of more than the customary scale: attention that prefers some keys to others."""
     if parameter.ndim == 1:
         norm = name.endswith("weight") and not str(config.model_type).startswith("gemma")
         parameter.normal_(1.0 if norm else 0.0, 0.3, generator=generator)
         return
     # GPT-2's projections are stored transposed.
     inputs = parameter.shape[0] if ".c_" in name else parameter.shape[1]
-    parameter.normal_(0.0, 2 * inputs**-0.5, generator=generator)
+    parameter.normal_(0.0, 1.5 * inputs**-0.5, generator=generator)
 
 
 def write_model(folder: Path, name: str, seed: int = 0) -> PreTrainedModel:

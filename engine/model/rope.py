@@ -88,8 +88,8 @@ def _yarn(powers: Tensor, scaling: YarnScaling, theta: float) -> Tensor:
         first, last = math.floor(first), math.ceil(last)
     first, last = max(first, 0), min(last, width - 1)
     span = last - first if last != first else 0.001
-    stretched = ((torch.arange(width // 2).float() - first) / span).clamp(0, 1)
-    return (1 / (scaling.factor * powers)) * stretched + (1 / powers) * (1 - stretched)
+    kept = 1 - ((torch.arange(width // 2).float() - first) / span).clamp(0, 1)
+    return (1 / (scaling.factor * powers)) * (1 - kept) + (1 / powers) * kept
 
 
 class RotaryTable:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from architectures import ARCHITECTURES, CONTEXT_TOKENS, write_model
 from checkpoints import peer_logits
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from paged_logits import assert_close, paged_logits, random_sequences, relative_error
 from prodtop.engine.model.checkpoint import load_weights
@@ -65,7 +65,11 @@ def test_every_supported_architecture_is_tried() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @settings(
-    deadline=None, max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=4,
+    # A smaller example of a rounding error says no more, and takes minutes to find.
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(rng=st.randoms(use_true_random=False))
 def test_every_position_has_the_logits_of_transformers(
