@@ -32,8 +32,8 @@ from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.scheduler import Chunk
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_plan import Chunk
 
 CONTEXT_TOKENS = 4096
 MAX_SEQS = 256

@@ -169,7 +169,7 @@ def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofl
 def speculation(engine: Engine, now_s: float) -> Speculation | None:
     """What drafts do and whether they pay; `None` where none are asked for."""
     at_work = engine.speculation
-    if at_work is None:
+    if at_work.spec is None:
         return None
     gain = at_work.pace.gain
     return Speculation(

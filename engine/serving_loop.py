@@ -162,7 +162,7 @@ class ServingLoop:
 
     def _set_speculation(self, spec: SpeculationSpec | None) -> None:
         engine = self._engine
-        old = None if engine.speculation is None else engine.speculation.spec
+        old = engine.speculation.spec
         if spec == old:
             return
         began_s = engine.clock()

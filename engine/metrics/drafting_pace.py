@@ -8,13 +8,17 @@ while they lose.
 from dataclasses import dataclass
 
 REST = 16
-"""Steps without drafts: what those with drafts are compared with. Twice as many after each loss."""
+"""Steps without drafts: what those with drafts are compared with."""
 
-LONGEST_REST = 2048
-TRIAL = 48
+TRIAL = 32
 """Steps with drafts until they are judged."""
 
-WINS_IN_A_ROW = 10
+REST_AFTER_LOSS = 128
+"""Twice as many after each further one."""
+
+LONGEST_REST = 2048
+
+WINS_IN_A_ROW = 15
 """Trials that follow each other while drafts win, before the next rest."""
 
 _NEWEST_WEIGHT = 0.2
@@ -57,7 +61,7 @@ class DraftingPace:
         self.gain = None
         self.drafting = not self._adaptive
         self._left = REST
-        self._rest = REST
+        self._rest = REST_AFTER_LOSS
         self._wins = 0
         self._plain_s: dict[tuple[int, int], float] = {}
         self._clear_span()
@@ -105,7 +109,7 @@ class DraftingPace:
             self._wins = 0
             rest, self._rest = self._rest, min(2 * self._rest, LONGEST_REST)
             return rest
-        self._rest = REST
+        self._rest = REST_AFTER_LOSS
         self._wins += 1
         return None if self._wins % WINS_IN_A_ROW else REST
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..kernels.attention import AttentionGroup
 from ..model.torch_ops import StepInput
 from .kv_cache import BLOCK_TOKENS
-from .scheduler import Chunk
+from .step_plan import Chunk
 
 Indices = NDArray[np.int64]
 

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from .blocks import BlockManager
 from .request import Request
-from .scheduler import Chunk
+from .step_plan import Chunk
 
 MOST_DRAFTS = 256
 """Of all requests in one step: with more rows than this, a step no longer costs the same."""

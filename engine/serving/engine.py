@@ -27,10 +27,11 @@ from .request import Request, Sampling, Status
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
 from .runner import Runner, StepResult
 from .runners import RunnerFactory, runner_for
-from .scheduler import Chunk, Scheduler, StepPlan
+from .scheduler import Scheduler
 from .settings import EngineSettings
 from .speculation import Speculation
 from .step_counter import StepCounter, decoder_shape
+from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 
@@ -105,8 +106,7 @@ class Engine:
             token_budget=settings.token_budget,
             context_tokens=settings.context_tokens,
         )
-        self.speculation: Speculation | None = None
-        self.set_speculation(settings.speculation)
+        self.speculation = Speculation(settings.speculation)
         self.runner = self._make_runner(precision)
 
     @property
@@ -170,8 +170,7 @@ class Engine:
         active = launched or bool(self._in_flight)
         if active is not self.computed:
             self.metrics.on_active(active, self.clock())
-            if self.speculation is not None:
-                self.speculation.on_pause()
+            self.speculation.on_pause()
         self.computed = active
         drafting = self.scheduler.plan_drafts is not None
         self._settle(leave=self.runner.ahead if launched and not drafting else 0)
@@ -198,8 +197,7 @@ class Engine:
         self.scheduler.set_strategy(STRATEGIES[name], began_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
-        if self.speculation is not None:
-            self.speculation.on_switch()
+        self.speculation.on_switch()
         now_s = self.clock()
         for delivery in self.deliveries.values():
             delivery.set_streaming(self.strategy.stream, now_s)
@@ -221,15 +219,13 @@ class Engine:
         self._cacheable.clear()
         self.blocks.drop_cached()
         self._replace_runner(name)
-        if self.speculation is not None:
-            self.speculation.on_switch()
+        self.speculation.on_switch()
         self.metrics.on_switch("precision", old, name, self.clock(), began_s)
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:
         """Draft as `spec` says from the next step on, or not at all. No output changes."""
         self._settle()
-        self.speculation = None if spec is None else Speculation(spec)
-        self.scheduler.plan_drafts = None
+        self.speculation = Speculation(spec)
 
     def reset_caches(self) -> None:
         """Forget all cached responses and prefixes. Only between requests."""
@@ -299,7 +295,10 @@ class Engine:
 
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
-        drafting = self.speculation is not None and self._plan_drafts(self.speculation)
+        self.scheduler.plan_drafts = planner = self.speculation.planner
+        if planner is not None:
+            # Drafts follow tokens that are known: no step ahead.
+            self._settle()
         stats = self.blocks.prefix_stats
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
         now_s = self.clock()
@@ -319,15 +318,7 @@ class Engine:
         except torch.OutOfMemoryError:
             self._give_up(plan)
         else:
-            self._in_flight.append(_Launched(plan, result, cached_tokens, drafting))
-        return True
-
-    def _plan_drafts(self, speculation: Speculation) -> bool:
-        """Whether the next step has drafts. They follow tokens that are known: no step ahead."""
-        self.scheduler.plan_drafts = speculation.planner
-        if speculation.planner is None:
-            return False
-        self._settle()
+            self._in_flight.append(_Launched(plan, result, cached_tokens, planner is not None))
         return True
 
     def _give_up(self, plan: StepPlan) -> None:
@@ -356,7 +347,11 @@ class Engine:
         self._pass_on(got_token, now_s)
         chunks, right = plan.chunks, 0
         if plan.num_drafts:
-            chunks = self._accept(plan, launched.result.after_drafts(), now_s)
+            after_drafts = launched.result.after_drafts()
+            chunks = tuple(
+                chunk.keeping(self._take_run(chunk, tokens, now_s))
+                for chunk, tokens in zip(plan.chunks, after_drafts, strict=True)
+            )
             right = sum(len(chunk.drafts) for chunk in chunks)
             self.metrics.on_drafts(plan.num_drafts, right, now_s)
         generated = len(got_token) + right
@@ -368,8 +363,7 @@ class Engine:
             device_s=launched.result.device_s(),
             now_s=now_s,
         )
-        if self.speculation is not None:
-            self.speculation.on_step(launched.drafting, chunks, generated, now_s)
+        self.speculation.on_step(launched.drafting, chunks, generated, now_s)
 
     def _pass_on(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""
@@ -379,20 +373,13 @@ class Engine:
             if stopped or reason is not None:
                 self._finish(request, "stop" if stopped else reason or "stop", now_s)
 
-    def _accept(
-        self, plan: StepPlan, after_drafts: list[list[int]], now_s: float
-    ) -> tuple[Chunk, ...]:
-        """Take in the drafts that were right; returns the chunks without the others."""
-        kept: list[Chunk] = []
-        for chunk, tokens in zip(plan.chunks, after_drafts, strict=True):
-            right = 0
-            for draft, token in zip(chunk.drafts, tokens, strict=True):
-                if not self.scheduler.accept(chunk.request, draft, token, now_s):
-                    break
-                right += 1
-                self._pass_on([chunk.request], now_s)
-            kept.append(chunk.keeping(right))
-        return tuple(kept)
+    def _take_run(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
+        """Take in what follows a chunk's drafts; returns how many of them were right."""
+        for right, (draft, token) in enumerate(zip(chunk.drafts, after_drafts, strict=True)):
+            if not self.scheduler.accept(chunk.request, draft, token, now_s):
+                return right
+            self._pass_on([chunk.request], now_s)
+        return len(chunk.drafts)
 
     def _finish(self, request: Request, reason: str, now_s: float) -> None:
         self.scheduler.finish(request, reason)
@@ -409,6 +396,5 @@ class Engine:
     def _end(self, completion: Completion) -> None:
         self.deliveries.pop(completion.request.request_id, None)
         self._cacheable.discard(completion.request.request_id)
-        if self.speculation is not None:
-            self.speculation.forget(completion.request.request_id)
+        self.speculation.forget(completion.request.request_id)
         self._completions.append(completion)

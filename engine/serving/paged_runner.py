@@ -16,9 +16,9 @@ from ..model.step_layout import DeviceStep, StepLayout
 from ..model.triton_ops import OpsContext, TritonOps
 from .decode_graphs import DecodeGraphs
 from .kv_cache import BLOCK_TOKENS, KVCache
-from .scheduler import Chunk
 from .settings import EngineSettings
 from .step_builder import PlannedStep, StepBuilder
+from .step_plan import Chunk
 
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""

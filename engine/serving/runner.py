@@ -11,7 +11,7 @@ from ..model.torch_ops import TorchOps
 from .batch import BatchBuilder
 from .kv_cache import KVCache
 from .sampler import sample
-from .scheduler import Chunk
+from .step_plan import Chunk
 
 
 class StepResult(Protocol):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .request import Request, Status
-from .scheduler import Chunk
+from .step_plan import Chunk
 
 Ints = NDArray[np.int64]
 

@@ -6,17 +6,20 @@ from ..metrics.drafting_pace import DraftingPace
 from ..protocol import SpeculationSpec
 from .drafting import Drafter, Drafting
 from .ngram_drafter import NgramDrafter
-from .scheduler import Chunk, DraftPlanner
+from .step_plan import Chunk, DraftPlanner
 
 
 class Speculation:
-    """One spec at work. Without a `drafter` n-grams are looked up."""
+    """One spec at work; `None` for no drafts. Without a `drafter` n-grams are looked up."""
 
-    def __init__(self, spec: SpeculationSpec, drafter: Drafter | None = None) -> None:
+    def __init__(self, spec: SpeculationSpec | None, drafter: Drafter | None = None) -> None:
         self.spec = spec
-        self._drafter = drafter or NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
-        self._plan = Drafting(self._drafter, spec.drafts).extend
-        self.pace = DraftingPace(adaptive=spec.adaptive)
+        self._drafter = drafter
+        self._plan: DraftPlanner | None = None
+        if spec is not None:
+            self._drafter = drafter or NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
+            self._plan = Drafting(self._drafter, spec.drafts).extend
+        self.pace = DraftingPace(adaptive=spec is not None and spec.adaptive)
         self._last_end_s: float | None = None
 
     @property
@@ -26,7 +29,8 @@ class Speculation:
 
     def forget(self, request_id: int) -> None:
         """A request has ended."""
-        self._drafter.forget(request_id)
+        if self._drafter is not None:
+            self._drafter.forget(request_id)
 
     def on_switch(self) -> None:
         """Steps are not what they were: what was measured of them holds no more."""
@@ -43,6 +47,8 @@ class Speculation:
 
         Its time is that since the step before. Only steps of nothing but decodes are compared.
         """
+        if self.spec is None:
+            return
         duration_s = None if self._last_end_s is None else now_s - self._last_end_s
         self._last_end_s = now_s
         if any(chunk.ghost or chunk.num_tokens > 1 + len(chunk.drafts) for chunk in chunks):

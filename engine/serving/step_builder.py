@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ..model.step_layout import HostStep, StepLayout
 from .kv_cache import BLOCK_TOKENS
 from .sampler import noise_keys
-from .scheduler import Chunk
 from .slot_table import SlotTable
+from .step_plan import Chunk
 
 TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
 """From the query and sequence lengths of prefill chunks to their tiles `[tiles, 2]`."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ..metrics.collector import Metrics
 from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
 from ..model.config import ModelConfig
-from .scheduler import Chunk
+from .step_plan import Chunk
 
 
 @dataclass(frozen=True, slots=True)

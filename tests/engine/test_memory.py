@@ -16,7 +16,7 @@ from prodtop.engine.protocol import Memory, PrecisionName
 from prodtop.engine.serving.kv_cache import KVCache, block_bytes
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runner import TorchRunner
-from prodtop.engine.serving.scheduler import Chunk
+from prodtop.engine.serving.step_plan import Chunk
 
 CPU = torch.device("cpu")
 BLOCKS = 6

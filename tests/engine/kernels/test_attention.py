@@ -11,7 +11,7 @@ from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.serving.batch import Batch, BatchBuilder
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.scheduler import Chunk
+from prodtop.engine.serving.step_plan import Chunk
 from torch import Tensor
 
 CPU = torch.device("cpu")

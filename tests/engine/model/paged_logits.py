@@ -12,8 +12,8 @@ from prodtop.engine.model.torch_ops import TorchOps
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.scheduler import Chunk
 from prodtop.engine.serving.step_builder import StepBuilder
+from prodtop.engine.serving.step_plan import Chunk
 from torch import Tensor
 
 LENGTHS = (1, 2, 15, 16, 17, 31, 40, 70)

@@ -22,7 +22,7 @@ from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.scheduler import Chunk
+from prodtop.engine.serving.step_plan import Chunk
 from torch import Tensor
 from transformers import LlamaForCausalLM
 

@@ -10,7 +10,8 @@ from prodtop.engine.protocol import StrategyName
 from prodtop.engine.serving.blocks import BlockManager
 from prodtop.engine.serving.drafting import Drafting
 from prodtop.engine.serving.request import Request, Sampling, Status
-from prodtop.engine.serving.scheduler import Chunk, Scheduler, StepPlan
+from prodtop.engine.serving.scheduler import Scheduler
+from prodtop.engine.serving.step_plan import Chunk, StepPlan
 from prodtop.engine.serving.stopping import stop_reason
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
 

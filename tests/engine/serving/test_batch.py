@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from prodtop.engine.serving.batch import Batch, BatchBuilder
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.scheduler import Chunk
+from prodtop.engine.serving.step_plan import Chunk
 
 CPU = torch.device("cpu")
 

@@ -12,8 +12,8 @@ from prodtop.engine.protocol import StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.request import Status
 from prodtop.engine.serving.runner import DoneStep, TorchRunner
-from prodtop.engine.serving.scheduler import Chunk
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_plan import Chunk
 
 PROMPT = tuple(range(5, 45))
 
