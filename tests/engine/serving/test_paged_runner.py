@@ -1,17 +1,20 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
+from known_outputs import ALWAYS, KnownOutputs
 from mended_triton import loop_bounds_of_one_element, rounding_that_carries
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.protocol import StrategyName
+from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.speculation import Speculation
 
 __all__ = ["loop_bounds_of_one_element", "rounding_that_carries"]
 
@@ -49,12 +52,41 @@ def test_a_step_ahead_says_what_transformers_says(
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
 
 
+def test_drafts_change_nothing_that_is_said(tiny_folder: Path, cases: list[Case]) -> None:
+    """Texts that were said once are drafted when they are asked for again, in one batch with others
+    that have no drafts."""
+    settings = replace(ROOMY, speculation=ALWAYS)
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        settings=settings,
+        runner_for=launched_one_by_one,
+    )
+    known = KnownOutputs([])
+    served.engine.speculation = Speculation(ALWAYS, known)
+    for drafted in (cases[:0], cases[1:]):
+        requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
+        known.learn(
+            (request, case.output)
+            for request, case in zip(requests, cases, strict=True)
+            if case in drafted
+        )
+        served.drain()
+        assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
+    assert served.engine.metrics.draft_acceptance(served.clock.now_s) is not None
+
+
 @pytest.mark.gpu
+@pytest.mark.parametrize("drafts", [None, ALWAYS], ids=["plain", "drafts"])
 @pytest.mark.parametrize("name", StrategyName)
 @pytest.mark.parametrize("settings", [ROOMY, CHUNKED, SCARCE], ids=["roomy", "chunked", "scarce"])
 def test_graphs_say_what_transformers_says(
-    settings: EngineSettings, name: StrategyName, tiny_folder: Path
+    settings: EngineSettings,
+    name: StrategyName,
+    drafts: SpeculationSpec | None,
+    tiny_folder: Path,
 ) -> None:
+    settings = replace(settings, speculation=drafts)
     oracle = GreedyOracle(tiny_folder)
     cases = oracle.cases(
         [(1, 20), (15, 30), (17, 1), (50, 24), (100, 30)], shared_prefix=40, seed=5

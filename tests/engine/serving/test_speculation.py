@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of, with_eos
+from known_outputs import ALWAYS, KnownOutputs
 from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
-
-ALWAYS = SpeculationSpec(drafts=4, adaptive=False)
 
 GREEDY = Sampling()
 SEEDED = Sampling(temperature=0.7, top_p=0.9, seed=11)
@@ -56,26 +55,6 @@ def said(served: CheckedEngine, requests: Sequence[Request]) -> list[tuple[objec
     ]
 
 
-class KnownOutputs:
-    """A drafter that knows the outputs, and gets every seventh token of a text wrong: `Drafter`."""
-
-    def __init__(self, requests: Sequence[Request]) -> None:
-        self._texts = {request.request_id: list(request.tokens) for request in requests}
-        self.forgotten: set[int] = set()
-
-    def propose(self, requests: Sequence[Request], most: Sequence[int]) -> list[Sequence[int]]:
-        return [
-            [
-                token if place % 7 else token + 1
-                for place, token in enumerate(self._texts[request.request_id])
-            ][request.num_tokens : request.num_tokens + room]
-            for request, room in zip(requests, most, strict=True)
-        ]
-
-    def forget(self, request_id: int) -> None:
-        self.forgotten.add(request_id)
-
-
 def steps_needed(first: int, tokens: int) -> int:
     """Steps for so many tokens from place `first` on, where those at a seventh place are guessed
     wrongly: each step goes up to and including the first that was not guessed."""
@@ -115,7 +94,7 @@ def test_a_text_ends_in_the_midst_of_right_drafts(name: StrategyName, tiny_folde
     plain, requests = serve(ending, name, ROOMY, stop_strings=stops, ignore_eos=False)
 
     drafted = CheckedEngine(ending, name, settings=replace(ROOMY, speculation=ALWAYS))
-    drafter = KnownOutputs(free)
+    drafter = KnownOutputs((each, each.output_tokens) for each in free)
     drafted.engine.speculation = Speculation(ALWAYS, drafter)
     again = [
         drafted.ask(tuple(r.prompt_tokens), MAX_TOKENS, sampling=r.sampling, stop_strings=stops)
@@ -131,7 +110,7 @@ def test_tokens_of_a_step_arrive_together_and_are_counted_once(tiny_folder: Path
     model = model_of(tiny_folder)
     _, (known, *_) = serve(model, StrategyName.CONTINUOUS, ROOMY)
     served = CheckedEngine(model, StrategyName.CONTINUOUS)
-    served.engine.speculation = Speculation(ALWAYS, KnownOutputs([known]))
+    served.engine.speculation = Speculation(ALWAYS, KnownOutputs([(known, known.output_tokens)]))
     request = served.ask(REPEATING, MAX_TOKENS, ignore_eos=True)
     served.drain()
     assert request.output_tokens == known.output_tokens
