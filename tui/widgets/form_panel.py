@@ -112,7 +112,7 @@ class FormPanel(Panel, can_focus=True):
         self.query_one(LinesView).set_lines(shown + [EMPTY] * (height - len(shown)))
         below = len(view.lines) - self._top - height
         more = f"{room.glyphs.arrow_down} {below} more" if below > 0 else ""
-        self.set_headline(Line.of(Piece(more, Ink.MUTED)))
+        self.set_footnote(Line.of(Piece(more, Ink.MUTED)))
 
 
 def _typing(form: Form, editing: Editing, key: str, character: str | None) -> Form | None:

@@ -35,6 +35,16 @@ def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) 
     )
 
 
+def frame_bottom(footnote: Line, width: int, look: Look, border: Ink) -> Line:
+    """The lower edge of a frame: `╰──────── footnote ─╯`; the footnote only where it fits."""
+    box = look.glyphs.box
+    note = Line.of(Piece(" "), footnote, Piece(" ")) if footnote.pieces else Line()
+    if note.width > width - 4:
+        note = Line()
+    left = Piece(box.bottom_left + box.horizontal * (width - 3 - note.width), border)
+    return Line.of(left, note, Piece(box.horizontal + box.bottom_right, border))
+
+
 class Panel(Vertical):
     """A container with a frame in the theme's glyphs. Its style sheet must keep `padding` ≥ 1.
 
@@ -55,6 +65,7 @@ class Panel(Vertical):
         super().__init__(id=id, classes=classes)
         self._title = Line.of(Piece(title, Ink.TITLE))
         self._headline = Line()
+        self._footnote = Line()
         self._kept: dict[int, tuple[tuple[object, ...], Strip]] = {}
 
     def set_title(self, title: str | Line) -> None:
@@ -68,6 +79,12 @@ class Panel(Vertical):
         line = headline if isinstance(headline, Line) else Line.of(Piece(headline, Ink.STRONG))
         if line != self._headline:
             self._change_edge(self._title, line)
+
+    def set_footnote(self, footnote: Line) -> None:
+        """Say something short on the right of the lower edge, such as how much lies below."""
+        if footnote != self._footnote:
+            self._footnote = footnote
+            self.refresh()
 
     def on_mount(self) -> None:
         self.app.theme_changed_signal.subscribe(self, self._follow_theme)
@@ -108,11 +125,10 @@ class Panel(Vertical):
         width = self.outer_size.width
         box, border = look_of(self.app).glyphs.box, self._border()
         side = Piece(box.vertical, border)
-        lower = box.bottom_left + box.horizontal * (width - 2) + box.bottom_right
         return (
             self._upper_edge(width),
             Line.of(side, " " * (width - 2), side),
-            Line.of(Piece(lower, border)),
+            frame_bottom(self._footnote, width, look_of(self.app), border),
         )
 
     def _kept_strip(self, edge: int, line: Line) -> Strip:

@@ -15,7 +15,8 @@ from .segments import Piece
 
 
 class RowsPanel(Panel, can_focus=True):
-    """Shows a `RowsView`. ↑ ↓ move the cursor over rows with a target; enter opens one."""
+    """Shows a `RowsView`. ↑ ↓ move the cursor over rows with a target, and enter opens one; where
+    no row has any, they scroll."""
 
     DEFAULT_CSS = """
     RowsPanel LinesView { height: 1fr; }
@@ -102,9 +103,12 @@ class RowsPanel(Panel, can_focus=True):
         self.post_message(self.Resized(self))
 
     def action_move(self, steps: int) -> None:
-        """The cursor to the next row with a target, or that many rows on."""
+        """The cursor to the next row with a target, or that many rows on; without targets the rows
+        themselves move."""
         rows = self._rows()
-        if not rows:
+        if not any(row.target is not None for row in rows):
+            self._top = max(0, self._top + steps)
+            self._draw()
             return
         wanted = min(max(0, self._cursor + steps), len(rows) - 1)
         self._cursor = self._nearest(wanted, 1 if steps > 0 else -1)
@@ -138,11 +142,15 @@ class RowsPanel(Panel, can_focus=True):
         if room - len(foot) < min(3, len(view.rows)):
             foot = foot[: max(0, room - min(3, len(view.rows)))]
         room -= len(foot)
-        self._top = _scrolled(self._top, self._cursor, len(view.rows), room)
+        cursor = self._cursor if self.target is not None else None
+        self._top = _scrolled(self._top, cursor, len(view.rows), room)
         shown = list(enumerate(view.rows))[self._top : self._top + room]
         body = [self._row(index, row) for index, row in shown]
         body += [EMPTY] * (room - len(body))
         self.query_one(LinesView).set_lines([*head, *body, *foot])
+        below = len(view.rows) - self._top - room
+        arrow = look_of(self.app).glyphs.arrow_down
+        self.set_footnote(line(Piece(f"{arrow} {below} more" if below > 0 else "", Ink.MUTED)))
 
     def _row(self, index: int, row: Row) -> Line:
         if index != self._cursor or row.target is None or not self.has_focus:
@@ -158,9 +166,11 @@ def _brighter(piece: Piece) -> Piece:
     return Piece(piece.text, Ink.STRONG) if piece.ink in (Ink.MUTED, Ink.TEXT) else piece
 
 
-def _scrolled(top: int, cursor: int, rows: int, room: int) -> int:
+def _scrolled(top: int, cursor: int | None, rows: int, room: int) -> int:
     """The first row to show so that the cursor is in sight and no room is left unused."""
     top = min(top, max(0, rows - room))
+    if cursor is None:
+        return top
     if cursor < top:
         return cursor if cursor > 1 else 0
     lowest = cursor - room + 1

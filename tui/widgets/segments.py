@@ -118,7 +118,7 @@ def _head(text: str, width: int) -> str:
     """As much of `text` as fits into `width` cells."""
     if cell_len(text) <= width:
         return text
-    end = min(len(text), width)
+    end = min(len(text), max(0, width))
     while end and cell_len(text[:end]) > width:
         end -= 1
     return text[:end]

@@ -17,13 +17,6 @@ def panel_title(name: str, note: str = "") -> Line:
     return line(Piece(name, Ink.TITLE), Piece(f"  {note}" if note else "", Ink.WARN))
 
 
-def fit_text(used: float, limit: float, glyphs: Glyphs) -> Line:
-    """Whether it fits, with the share that says how well: `77 % ✓ fits`."""
-    share = used / limit
-    word, ink, sign = verdict(share, glyphs)
-    return line(f"{percent(share)} ", Piece(f"{sign} {word}", ink))
-
-
 def verdict(share: float, glyphs: Glyphs) -> tuple[str, Ink, str]:
     """A word, an ink and a sign for a share of the memory limit."""
     if share > 1:

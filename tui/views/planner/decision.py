@@ -9,6 +9,8 @@ from ..panel import Room
 from ..rows import Row, RowsView
 from .common import panel_title
 
+NARROWEST_TABLE = 50
+"""Cells for the wordy columns of the guide below which each strategy is a block of its own."""
 INDENT = " " * 7
 """Before what belongs to a question: under its first word."""
 
@@ -52,9 +54,9 @@ def guide_view(room: Room) -> RowsView:
     name_width = max(len(entry[0]) for entry in entries) + 2
     complexity_width = max(len("complexity"), *(len(entry[3]) for entry in entries)) + 2
     rest = room.width - 1 - name_width - complexity_width
-    if rest < 60:
+    if rest < NARROWEST_TABLE:
         return RowsView(panel_title("Strategy guide"), rows=tuple(_blocks(entries, titles, room)))
-    memory, talk = rest * 3 // 10, rest * 3 // 10
+    memory, talk = rest * 25 // 100, rest * 37 // 100
     widths = (name_width, memory, talk, complexity_width, rest - memory - talk)
     head = line(
         " ", *(muted(title.ljust(width)) for title, width in zip(titles, widths, strict=True))

@@ -17,6 +17,9 @@ from ..table import Column, table
 from .common import panel_title, verdict
 
 YOURS = "yours"
+NARROW = 60
+FIGURES_WIDTH = 22
+"""What a narrow table's other columns take: the name, memory, step, and the gaps."""
 WAITING = Piece("searching", Ink.FAINT)
 
 
@@ -113,7 +116,8 @@ def _rows(
         return Column(title, cells, rank=rank)
 
     shown = [entry.result for entry in entries]
-    layouts = [_layout(entry, room) for entry in entries]
+    short = layout_rank == 0 and room.width < NARROW
+    layouts = [_layout(entry, room, short=short) for entry in entries]
     columns = [
         Column(name, [entry.name for entry in entries], right=False),
         Column("layout", layouts, right=False, rank=layout_rank),
@@ -149,10 +153,16 @@ def _line(cells: Line, entry: Entry, room: Room) -> Line:
     return line(" ", cells)
 
 
-def _layout(entry: Entry, room: Room) -> Line:
+def _layout(entry: Entry, room: Room, *, short: bool) -> Line:
+    """The layout's shorthand; in a narrow table the degrees alone, cut to the room that is left."""
     if entry.result is None:
         return line(faint(MISSING))
-    return line(in_glyphs(entry.result.layout.shorthand, room.glyphs))
+    layout = entry.result.layout
+    if not short:
+        return line(in_glyphs(layout.shorthand, room.glyphs))
+    degrees, _, _ = f" {layout.shorthand}".partition(" mb")
+    plain = degrees.strip() or "1 GPU"
+    return clipped(line(plain), max(8, room.width - FIGURES_WIDTH), room.glyphs)
 
 
 def _cell(result: Estimate | None, text: Callable[[Estimate], str]) -> Line:

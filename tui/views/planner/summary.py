@@ -10,7 +10,7 @@ from ...planner.units import amount, energy, gib, long_time, money, seconds
 from ..line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView
-from .common import fit_text, panel_title
+from .common import panel_title, verdict
 
 LABEL = 15
 
@@ -36,10 +36,13 @@ def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
 def _step(shown: Answer, room: Room) -> list[Entry]:
     result, limit = shown.estimate, shown.plan.limit_bytes
     memory = result.memory.total
-    limit_gib = line(strong(f"{gib(memory)} / {gib(limit)}"), muted(" GiB"))
+    share = memory / limit
+    word, ink, sign = verdict(share, room.glyphs)
+    verdicts = [line(Piece(f"{sign} {word}", ink)), line(percent(share))]
+    limit_gib = line(strong(f"{gib(memory)}/{gib(limit)}"), muted(" GiB"))
     speed = line(strong(si(result.tokens_s)), muted(" tok/s"))
     return [
-        ("memory", MEMORY, [limit_gib, fit_text(memory, limit, room.glyphs)]),
+        ("memory", MEMORY, [limit_gib, *verdicts]),
         ("step", STEP, [line(strong(seconds(result.step_s)))]),
         ("throughput", "throughput", [speed, line(si(result.tokens_s_gpu), muted("/GPU"))]),
         ("MFU", "MFU", [line(strong(percent(result.mfu()))), _hfu(result)]),

@@ -34,27 +34,26 @@ def why_view(layouts: Layouts | None, room: Room) -> RowsView:
 
 
 def _against(found: Verdict, room: Room) -> list[Line]:
+    """Both layouts with their steps, on as few lines as they fit."""
     winner, other = found.winner, found.runner_up
-    first_layout = in_glyphs(winner.layout.shorthand, room.glyphs)
-    other_layout = in_glyphs(other.layout.shorthand, room.glyphs)
-    saved = other.step_s - winner.step_s
-    share = saved / other.step_s
-    first = line(
-        " ",
-        strong(first_layout),
-        muted(" takes "),
-        strong(seconds(winner.step_s)),
-        muted(f", {share * 100:.1f} % less than"),
-    )
-    second = line(
-        " ",
-        other_layout,
-        muted(" with "),
-        seconds(other.step_s),
-        muted(" a step:"),
-    )
-    both = line(first, " ", second)
-    return [both] if both.width <= room.width else [first, second]
+    share = (other.step_s - winner.step_s) / other.step_s
+    parts = [
+        line(" ", strong(in_glyphs(winner.layout.shorthand, room.glyphs))),
+        line(
+            muted(" takes "),
+            strong(seconds(winner.step_s)),
+            muted(f", {share * 100:.1f} % less than"),
+        ),
+        line(" ", in_glyphs(other.layout.shorthand, room.glyphs)),
+        line(muted(" with "), seconds(other.step_s), muted(" a step:")),
+    ]
+    rows: list[Line] = []
+    for part in parts:
+        if rows and rows[-1].width + part.width <= room.width:
+            rows[-1] = line(rows[-1], part)
+        else:
+            rows.append(part)
+    return rows
 
 
 def _part(each: Difference, text: str) -> Line:
