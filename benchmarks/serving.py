@@ -38,8 +38,14 @@ from prodtop.engine.serving.step_plan import Chunk
 CONTEXT_TOKENS = 4096
 MAX_SEQS = 256
 TOKEN_BUDGET = 8192
+LARGEST_REGRETS = {PrecisionName.FP8: 2.0}
 LARGEST_REGRET = 0.25
-"""In standard deviations of a position's logits: several times what bf16 rounding makes of them."""
+"""In standard deviations of a position's logits: several times what bf16 rounding makes of them.
+
+At fp8 the activations are rounded to 3 bits of fraction as well. A last bit of bf16 before it moves
+one by an eighth, and random weights pass that on from layer to layer; a wrong token would still lie
+four deviations below the best.
+"""
 CHECKED_REQUESTS = 4
 CHECKED_TOKENS = 24
 MARK = "<!-- serving table: {model} -->"
@@ -273,7 +279,11 @@ def main() -> int:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
     if arguments.update:
         update(arguments.update, arguments.model, text)
-    return 0 if max(regrets.values()) <= LARGEST_REGRET else 1
+    right = all(
+        regret <= LARGEST_REGRETS.get(PrecisionName(name), LARGEST_REGRET)
+        for name, regret in regrets.items()
+    )
+    return 0 if right else 1
 
 
 if __name__ == "__main__":
