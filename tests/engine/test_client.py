@@ -26,7 +26,9 @@ from prodtop.engine.protocol import (
     Report,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
+    SpeculationSpec,
     StrategyName,
 )
 
@@ -172,12 +174,14 @@ def test_a_restarted_worker_begins_where_the_user_left_the_settings(
     engine = make_engine(options=WorkerOptions(max_seqs=7))
     poll_until(engine, has(Frame))
     engine.send(SetStrategy(name=StrategyName.SINGLE))
+    engine.send(SetSpeculation(spec=SpeculationSpec(drafts=2)))
     engine.send(SetLoad(load=LoadSpec(users=3)))
     kill_worker(engine)
     engine.send(SetLoad(load=LoadSpec(users=5)))
     assert options_of(restart(engine, clock)) == WorkerOptions(
         max_seqs=7,
         strategy=StrategyName.SINGLE,
+        speculation=SpeculationSpec(drafts=2),
         load=LoadSpec(users=5),
         precision=PrecisionName.BF16,
     )

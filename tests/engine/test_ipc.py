@@ -17,14 +17,20 @@ from prodtop.engine.protocol import (
     Note,
     Progress,
     Report,
+    SetSpeculation,
     SetStrategy,
     Shutdown,
+    SpeculationSpec,
     StrategyName,
     WatchProcess,
 )
 
 commands = st.one_of(
     st.builds(SetStrategy, name=st.sampled_from(StrategyName)),
+    st.builds(
+        SetSpeculation,
+        spec=st.none() | st.builds(SpeculationSpec, drafts=st.integers(1, 16)),
+    ),
     st.builds(WatchProcess, pid=st.integers(1, 2**31)),
     st.just(Shutdown()),
 )

@@ -27,8 +27,10 @@ from prodtop.engine.protocol import (
     RunBench,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
     Shutdown,
+    SpeculationSpec,
     StrategyName,
     Switched,
 )
@@ -94,6 +96,8 @@ def test_commands_are_obeyed_in_their_order(
         SetPrecision(name=PrecisionName.INT8),
         SetLoad(load=LoadSpec(users=5)),
         SetStrategy(name=StrategyName.SINGLE),
+        SetSpeculation(spec=SpeculationSpec(drafts=3)),
+        SetSpeculation(spec=SpeculationSpec(drafts=3)),
     )
     switches = [(r.kind, r.old, r.new) for r in reports if isinstance(r, Switched)]
     assert switches == [
@@ -101,12 +105,15 @@ def test_commands_are_obeyed_in_their_order(
         ("precision", "fp32", "int8"),
         ("load", "2 users", "5 users"),
         ("strategy", "cached", "single"),
+        ("speculation", "no drafts", "3 drafts"),
     ]
     assert Progress(what="fp32 → int8: packing weights") in reports
     (frame,) = [report for report in reports if isinstance(report, Frame)]
     assert (frame.strategy, frame.precision) == (StrategyName.SINGLE, PrecisionName.INT8)
     assert frame.last_switch is not None
-    assert (frame.last_switch.old, frame.last_switch.new) == ("cached", "single")
+    assert (frame.last_switch.old, frame.last_switch.new) == ("no drafts", "3 drafts")
+    assert frame.speculation is not None
+    assert frame.speculation.spec == SpeculationSpec(drafts=3)
 
 
 def test_a_precision_that_does_not_fit_is_refused_and_serving_goes_on(

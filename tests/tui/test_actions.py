@@ -11,7 +11,10 @@ from prodtop.engine.protocol import (
     PrecisionStatus,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
+    Speculation,
+    SpeculationSpec,
     StrategyName,
     Window,
 )
@@ -23,6 +26,7 @@ from prodtop.tui.actions import (
     settled,
     step_load,
     step_precision,
+    toggle_drafts,
 )
 from prodtop.tui.moment import Pending
 
@@ -49,8 +53,18 @@ def test_nothing_is_asked_of_an_engine_that_is_starting() -> None:
         choose_strategy(None, Pending(), StrategyName.SINGLE),
         step_precision(None, Pending(), 1),
         step_load(None, Pending(), 1),
+        toggle_drafts(None, Pending(), SpeculationSpec()),
     ):
         assert (outcome.command, outcome.say) == (None, NOT_READY)
+
+
+def test_drafts_are_switched_off_and_on_again_as_they_were() -> None:
+    spec = SpeculationSpec(drafts=7)
+    with_drafts = msgspec.structs.replace(
+        frame(), speculation=Speculation(spec=spec, drafting=True)
+    )
+    assert toggle_drafts(with_drafts, Pending(), spec).command == SetSpeculation(spec=None)
+    assert toggle_drafts(frame(), Pending(), spec).command == SetSpeculation(spec=spec)
 
 
 def test_an_unavailable_precision_is_stood_on_and_says_why() -> None:

@@ -12,6 +12,8 @@ from prodtop.engine.protocol import (
     LoadSpec,
     PrecisionName,
     Roofline,
+    Speculation,
+    SpeculationSpec,
     StrategyName,
     Window,
 )
@@ -122,6 +124,40 @@ def test_what_is_missing_is_never_zero() -> None:
     )
     for wanted in ("MBU --", "-- / --", "-- °C", "-- J/token", "-- MHz"):
         assert wanted in device
+
+
+def with_drafts(tokens: float | None, ratio: float | None, *, drafting: bool) -> PanelView:
+    speculation = Speculation(
+        spec=SpeculationSpec(),
+        drafting=drafting,
+        acceptance=None if tokens is None else 0.62,
+        tokens_per_step=tokens,
+        step_ratio=ratio,
+    )
+    return throughput_view(at(msgspec.structs.replace(frame(), speculation=speculation)), ROOM)
+
+
+def test_drafts_say_what_they_gain() -> None:
+    text = with_drafts(2.4, 1.5, drafting=True).lines[-1].plain
+    assert text == "drafts ×1.60 · 2.40 tokens a step · step 1.50× as long ·  62 % right"
+
+
+def test_drafts_that_lose_say_so() -> None:
+    view = with_drafts(1.05, 1.3, drafting=False)
+    assert view.lines[-1].plain.startswith(
+        "drafts lose ×0.81 resting · 1.05 tokens a step · step 1.30× as long"
+    )
+    assert Ink.WARN in {ink for _, ink in view.lines[-1].pieces}
+
+
+def test_drafts_that_were_not_judged_yet_show_no_figure() -> None:
+    text = with_drafts(None, None, drafting=False).lines[-1].plain
+    assert text.startswith("drafts -- comparing · -- tokens a step")
+    assert "0" not in text
+
+
+def test_without_speculation_nothing_is_said_of_it() -> None:
+    assert "draft" not in text_of(throughput_view(at(), ROOM))
 
 
 def test_a_broken_slo_is_bad_and_a_kept_one_is_not() -> None:
