@@ -5,7 +5,7 @@
 
 Random weights in the shape of a preset. Loads are those of the peers' script, prompt for prompt:
 requests of 128 tokens in and 256 out, all at once; `mixed` is 256 requests of 100 to 1,024 tokens
-in and out, drawn evenly. Sampled at temperature 0.6, no stop. One request alone is the best of three.
+in and out, drawn evenly. Sampled at temperature 0.6, no stop. One alone is the best of three.
 
 A sample of greedy outputs is checked against plain PyTorch: the reference computes each of their
 positions anew, and no chosen token may score noticeably below the reference's best.
@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
@@ -214,7 +214,7 @@ def _regret(engine: Engine, request: Request) -> float:
 def table(rows: Sequence[Row], device: str, command: str, regrets: dict[str, float]) -> str:
     """The rows in Markdown, with what is needed to repeat them."""
     lines = [
-        f"{device}, {date.today().isoformat()}, "
+        f"{device}, {datetime.now(UTC).date().isoformat()}, "
         + ", ".join(f"{name} {value}" for name, value in versions().items())
         + f": `{command}`",
         "",

@@ -28,6 +28,15 @@ def one_thread() -> None:
         torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True)
+def mended_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where kernels run under Triton's interpreter, they run under one that is mended."""
+    if "triton" in sys.modules and os.environ.get("TRITON_INTERPRET") == "1":
+        from mended_triton import mend
+
+        mend(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole checkpoint folder of a tiny random Llama, with a tokenizer. Not to be written to."""

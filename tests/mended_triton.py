@@ -10,8 +10,13 @@ from triton.runtime import interpreter
 NARROW = {tl.bfloat16: (torch.bfloat16, np.uint16), tl.float8e4nv: (torch.float8_e4m3fn, np.uint8)}
 
 
-@pytest.fixture(autouse=True)
-def loop_bounds_of_one_element(monkeypatch: pytest.MonkeyPatch) -> None:
+def mend(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mend it for one test."""
+    _loop_bounds_of_one_element(monkeypatch)
+    _rounding_that_carries(monkeypatch)
+
+
+def _loop_bounds_of_one_element(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton 3.6 makes an int of an array of one element, which numpy 2.4 refuses."""
     original = interpreter._patch_lang_tensor
 
@@ -22,8 +27,7 @@ def loop_bounds_of_one_element(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(interpreter, "_patch_lang_tensor", patch)
 
 
-@pytest.fixture(autouse=True)
-def rounding_that_carries(monkeypatch: pytest.MonkeyPatch) -> None:
+def _rounding_that_carries(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton 3.6 rounds up to a power of two without the carry: 7.9 becomes 4 in e4m3."""
     original = interpreter._convert_float
 

@@ -54,7 +54,8 @@ class StepLayout:
 
     @property
     def words(self) -> int:
-        return self.spans()["block_table"].stop
+        end: int = self.spans()["block_table"].stop
+        return end
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,7 @@ class DecodeGraphs:
         self._device = sampled.device
         self._buckets = buckets(max_rows)
         self._graphs: dict[tuple[int, bool], DecodeGraph] = {}
-        self._pool: tuple[int, int] | None = None
+        self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
 
     def bucket(self, rows: int) -> int:
@@ -80,7 +80,6 @@ class DecodeGraphs:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             self._compute(step, filtered)
-        self._pool = self._pool or graph.pool()
         self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
         captured = self._graphs[rows, filtered] = DecodeGraph(words, graph)
         return captured

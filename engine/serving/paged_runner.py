@@ -54,7 +54,8 @@ class LaunchedStep:
     def device_s(self) -> float:
         if self.began is None or self.arrived is None:
             return 0.0
-        return self.began.elapsed_time(self.arrived) / 1e3
+        elapsed_ms: float = self.began.elapsed_time(self.arrived)
+        return elapsed_ms / 1e3
 
 
 class PagedRunner:
@@ -182,7 +183,7 @@ class PagedRunner:
         """A moment of the device's, once it gets here."""
         if not self._on_gpu:
             return None
-        event = torch.cuda.Event(enable_timing=True)
+        event = torch.cuda.Event(enable_timing=True)  # type: ignore[no-untyped-call]  # torch's
         event.record()
         return event
 

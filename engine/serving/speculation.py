@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from ..errors import BadInputError
 from ..metrics.drafting_pace import DraftingPace
 from ..protocol import SpeculationSpec
 from .drafting import Drafter, Drafting
@@ -10,13 +11,18 @@ from .step_plan import Chunk, DraftPlanner
 
 
 class Speculation:
-    """One spec at work; `None` for no drafts. Without a `drafter` n-grams are looked up."""
+    """One spec at work; `None` for no drafts. Without a `drafter` n-grams are looked up.
+
+    Raises `BadInputError` where the spec wants a draft model and there is no drafter.
+    """
 
     def __init__(self, spec: SpeculationSpec | None, drafter: Drafter | None = None) -> None:
         self.spec = spec
         self._drafter = drafter
         self._plan: DraftPlanner | None = None
         if spec is not None:
+            if spec.draft_model is not None and drafter is None:
+                raise BadInputError("no draft model is loaded: start with --draft-model")
             self._drafter = drafter or NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
             self._plan = Drafting(self._drafter, spec.drafts).extend
         self.pace = DraftingPace(adaptive=spec is not None and spec.adaptive)

@@ -153,4 +153,5 @@ class StepBuilder:
         self, slots: NDArray[np.int64] | np.int64, positions: NDArray[np.int64]
     ) -> NDArray[np.int64]:
         blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
-        return blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
+        kv_slots: NDArray[np.int64] = blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
+        return kv_slots

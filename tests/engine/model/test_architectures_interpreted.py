@@ -7,14 +7,11 @@ import pytest
 import torch
 from architectures import ARCHITECTURES, write_model
 from checkpoints import VOCABULARY, peer_logits
-from mended_triton import loop_bounds_of_one_element, rounding_that_carries
 from paged_logits import assert_close, paged_logits
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.protocol import PrecisionName
-
-__all__ = ["loop_bounds_of_one_element", "rounding_that_carries"]
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels run for themselves")
 

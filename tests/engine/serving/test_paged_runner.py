@@ -8,15 +8,12 @@ import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
 from known_outputs import ALWAYS, KnownOutputs
-from mended_triton import loop_bounds_of_one_element, rounding_that_carries
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
-
-__all__ = ["loop_bounds_of_one_element", "rounding_that_carries"]
 
 LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
 
