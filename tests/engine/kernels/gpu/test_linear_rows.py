@@ -7,7 +7,7 @@ import torch
 from prodtop.engine.kernels.gpu import linear as rows_linear
 from prodtop.engine.kernels.gpu.fp8 import quantize_rows
 from prodtop.engine.kernels.gpu.linear import linear, reserve_for
-from prodtop.engine.kernels.gpu.ways import dense_pays, scaled_product_pays
+from prodtop.engine.kernels.gpu.ways import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
 from prodtop.engine.kernels.gpu.workspace import workspace
 from prodtop.engine.precision.chunks import fp8_layer, int4_layer, int8_layer
 from prodtop.engine.precision.linear import CpuInt8Linear, DenseLinear, Linear
@@ -125,7 +125,7 @@ def test_a_residual_is_worth_a_slower_product_up_to_some_rows() -> None:
 
 def test_room_for_the_largest_layer_is_kept() -> None:
     layers = [layer_of("int8", None), layer_of("dense", None)]
-    most_rows = rows_linear.UNPACK_FROM_ROWS["int8"]
+    most_rows = UNPACK_FROM_ROWS["int8"]
     reserve_for(layers, DTYPE, most_rows)
     first = workspace(DEVICE).dense(FEATURES, INPUTS, DTYPE)
     assert workspace(DEVICE).dense(FEATURES, INPUTS, DTYPE).data_ptr() == first.data_ptr()
@@ -137,4 +137,4 @@ def test_no_room_is_kept_where_no_step_unpacks() -> None:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(rows_linear, "workspace", refuse)
-        reserve_for([layer_of("int8", None)], DTYPE, rows_linear.UNPACK_FROM_ROWS["int8"] - 1)
+        reserve_for([layer_of("int8", None)], DTYPE, UNPACK_FROM_ROWS["int8"] - 1)

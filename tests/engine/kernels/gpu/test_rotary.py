@@ -60,7 +60,8 @@ class Rows:
         """Float64 queries, keys and values `[rows, heads, head_dim]`."""
         shape = self.shape
         qkv = self.qkv.double().view(len(self.qkv), -1, shape.head_dim)
-        q, k, v = qkv.split((shape.heads, shape.kv_heads, shape.kv_heads), dim=1)
+        first, last = shape.heads, shape.heads + shape.kv_heads
+        q, k, v = qkv[:, :first], qkv[:, first:last], qkv[:, last:]
         if options.q_norm is not None and options.k_norm is not None:
             size = (shape.head_dim,)
             q = F.rms_norm(q, size, options.q_norm.double(), options.eps)
