@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.carry import carry_tokens
+from ..kernels.gpu.linear import reserve_for
 from ..kernels.gpu.prefill_attention import list_tiles
 from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
@@ -104,6 +105,9 @@ class PagedRunner:
         self._sampled = torch.zeros(settings.sampled_rows, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(settings.sampled_rows, device)
+        if self._on_gpu:
+            layers = [linear for layer in decoder.layers for linear in layer.projections()]
+            reserve_for(layers, decoder.dtype, settings.token_budget)
         self._graphs = (
             DecodeGraphs(max_seqs, width, self._compute, self._sampled) if graphs else None
         )
