@@ -1,6 +1,7 @@
 """The Planner tab under Textual's pilot: typing, turning, views, findings, saving, calibrating."""
 
 import asyncio
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -81,6 +82,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> Open:
             yield tab
 
     return run
+
+
+def test_the_planner_needs_no_torch_and_the_first_frame_no_planner() -> None:
+    script = (
+        "import sys, prodtop.tui.app; early = set(sys.modules);"
+        "import prodtop.tui.screens.planner;"
+        "print('torch' in sys.modules, 'prodtop.engine.planner.search' in early)"
+    )
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert run.stdout.split() == ["False", "False"]
 
 
 async def test_the_tab_opens_with_results_at_once(opened: Open) -> None:

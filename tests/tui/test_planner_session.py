@@ -28,6 +28,15 @@ def test_an_error_keeps_the_answer_as_it_was() -> None:
     assert made.doing == ""
 
 
+def test_the_search_is_for_the_plan_that_is_shown() -> None:
+    made = Session()
+    made.take(made.form)
+    made.take(made.form.choosing("gpus").begun("x"))
+    ask = made.ask()
+    assert ask is not None
+    assert ask.texts["gpus"] == "32"
+
+
 def test_all_strategies_and_layouts_are_found() -> None:
     made = session()
     assert made.searched is not None

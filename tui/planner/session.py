@@ -45,6 +45,7 @@ class Session:
     own_prices: Mapping[str, Price] = field(default_factory=dict)
     known: Knowledge = field(default_factory=Knowledge)
     _asked: int = 0
+    _texts: dict[str, str] = field(default_factory=dict)
     _served_by: tuple[Plan, Knowledge, Cells] | None = None
 
     def look_up(self) -> None:
@@ -67,7 +68,7 @@ class Session:
         before, self.reading = self.reading.plan, reading
         if reading.plan is None:
             return False
-        self.answer = answer(reading.plan)
+        self.answer, self._texts = answer(reading.plan), dict(form.current)
         if self.subject == YOURS or before is None:
             self.subject = YOURS
         return True
@@ -76,16 +77,15 @@ class Session:
         return self.form.committed().with_texts(SCENARIOS[name])
 
     def ask(self) -> Ask | None:
-        """The question to the search for the plan that is in the form; earlier findings are
-        dropped. `None` while there is no plan."""
-        plan = self.reading.plan
-        if plan is None:
+        """The question to the search for the plan that is shown, which the form may have left
+        since; earlier findings are dropped. `None` before the first plan."""
+        if self.answer is None:
             return None
         self._asked += 1
-        self.searched = Searched(plan)
+        self.searched = Searched(self.answer.plan)
         return Ask(
             number=self._asked,
-            texts=dict(self.form.current),
+            texts=self._texts,
             served=self.served,
             growing=self.growing,
         )
@@ -132,7 +132,7 @@ class Session:
     @property
     def doing(self) -> str:
         """What is being worked on, in a word or two; empty when all is found."""
-        if self.reading.plan is None:
+        if self.answer is None:
             return ""
         if self.searched is None or self.searched.layouts is None:
             return "searching"

@@ -12,7 +12,7 @@ from ..panel import Room
 from ..rows import Row, RowsView
 from .common import panel_title, verdict
 
-LABEL = 15
+LABEL = 14
 
 Entry = tuple[str, str | None, list[Line]]
 """A row's label, the figure whose formula it opens, and its facts, the most needed first."""
@@ -38,8 +38,8 @@ def _step(shown: Answer, room: Room) -> list[Entry]:
     memory = result.memory.total
     share = memory / limit
     word, ink, sign = verdict(share, room.glyphs)
-    verdicts = [line(Piece(f"{sign} {word}", ink)), line(percent(share))]
-    limit_gib = line(strong(f"{gib(memory)}/{gib(limit)}"), muted(" GiB"))
+    verdicts = [line(Piece(word, ink)), line(percent(share))]
+    limit_gib = line(strong(f"{gib(memory)}/{gib(limit)}"), muted(" GiB "), Piece(sign, ink))
     speed = line(strong(si(result.tokens_s)), muted(" tok/s"))
     return [
         ("memory", MEMORY, [limit_gib, *verdicts]),
