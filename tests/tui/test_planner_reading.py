@@ -22,12 +22,12 @@ from prodtop.tui.planner.served import served_shape
 FIRST = Form.initial().texts
 
 
-def reading(touched: str = "", known: Knowledge | None = None, **texts: str) -> Reading:
+def reading(texts: dict[str, str], touched: str = "", known: Knowledge | None = None) -> Reading:
     return read({**FIRST, **texts}, known, touched)
 
 
 def plan(**texts: str) -> Plan:
-    found = reading(**texts)
+    found = reading(texts)
     assert found.plan is not None, found.errors
     return found.plan
 
@@ -77,20 +77,24 @@ def test_scenarios_fit_32_gpus(name: str) -> None:
 def test_a_wrong_field_is_marked_with_its_reason(
     texts: dict[str, str], field: str, words: str
 ) -> None:
-    found = reading(**texts)
+    found = reading(texts)
     assert found.plan is None
     assert list(found.errors) == [field]
     assert words in found.errors[field]
 
 
 def test_every_wrong_field_is_marked() -> None:
-    assert set(reading(gpus="x", batch="y", zero="z").errors) == {"gpus", "batch", "zero"}
+    assert set(reading({"gpus": "x", "batch": "y", "zero": "z"}).errors) == {
+        "gpus",
+        "batch",
+        "zero",
+    }
 
 
 def test_the_field_changed_last_gets_the_blame() -> None:
-    assert list(reading("tp", tp="3").errors) == ["tp"]
-    assert list(reading("micro_batch", micro_batch="3").errors) == ["micro_batch"]
-    assert list(reading("tokens", tp="3").errors) == ["gpus"]
+    assert list(reading({"tp": "3"}, "tp").errors) == ["tp"]
+    assert list(reading({"micro_batch": "3"}, "micro_batch").errors) == ["micro_batch"]
+    assert list(reading({"tp": "3"}, "tokens").errors) == ["gpus"]
 
 
 def test_a_count_becomes_a_plausible_shape() -> None:
@@ -111,7 +115,7 @@ def test_a_config_file_and_its_folder_are_read(tmp_path: Path) -> None:
     assert plan(model=str(file)).model.layers == 16
     assert plan(model=f"{tmp_path}/").model.hidden == 2048
     file.write_text("{ broken")
-    assert "cannot be read" in reading(model=str(file)).errors["model"]
+    assert "cannot be read" in reading({"model": str(file)}).errors["model"]
 
 
 def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
@@ -123,9 +127,9 @@ def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
     )
     assert plan(gpu=str(file)).cluster.gpu.name == "X1"
     assert plan(gpu=f"{file}:x1").cluster.node_gpus == 4
-    assert "unknown GPU" in reading(gpu=f"{file}:x2").errors["gpu"]
+    assert "unknown GPU" in reading({"gpu": f"{file}:x2"}).errors["gpu"]
     file.write_text("broken")
-    assert "TOML" in reading(gpu=str(file)).errors["gpu"]
+    assert "TOML" in reading({"gpu": str(file)}).errors["gpu"]
 
 
 def test_the_served_model_is_the_one_that_the_engine_says() -> None:
@@ -134,7 +138,7 @@ def test_the_served_model_is_the_one_that_the_engine_says() -> None:
         name="tiny", parameters=1, layers=2, context_tokens=64, vocabulary=100, shape=shape
     )
     known = Knowledge(served=served_shape(info))
-    found = reading(known=known, model="served").plan
+    found = reading({"model": "served"}, known=known).plan
     assert found is not None
     assert (found.model.hidden, found.model.layers, found.model.kv_heads) == (64, 2, 2)
 
@@ -158,13 +162,15 @@ def test_prices_are_the_users_or_listed_or_typed() -> None:
     assert plan(price="2.5").price == 2.5
     prices = gather(None, {}).prices
     assert prices["h100-sxm"].usd_per_hour == listed
-    assert reading(known=Knowledge(prices={})).plan.price is None  # type: ignore[union-attr]  # a plan
+    unpriced = reading({}, known=Knowledge(prices={}))
+    assert unpriced.plan is not None
+    assert unpriced.plan.price is None
 
 
 def test_a_calibration_is_used() -> None:
     measured = default_constants().gpu("a100-80")
     known = Knowledge(saved=Saved(path=Path("x"), calibrations={"h100-sxm": measured}))
-    found = reading(known=known).plan
+    found = reading({}, known=known).plan
     assert found is not None
     assert found.setting.calibration is measured
     assert known.origin("h100-sxm").startswith("calibrated")
@@ -192,7 +198,7 @@ steps = st.sampled_from([field.name for field in fields()]).flatmap(
 @settings(deadline=None, max_examples=300)
 @given(st.lists(steps, max_size=8).map(dict), st.sampled_from([*by_name(), ""]))
 def test_no_form_breaks_it(texts: dict[str, str], touched: str) -> None:
-    found = reading(touched, **texts)
+    found = reading(texts, touched)
     assert (found.plan is None) == bool(found.errors)
     assert set(found.errors) <= set(by_name())
     for reason in found.errors.values():
