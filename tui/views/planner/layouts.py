@@ -17,7 +17,7 @@ from ..table import Column, table
 from .common import panel_title, verdict
 
 YOURS = "yours"
-NARROW = 60
+NARROW = 50
 FIGURES_WIDTH = 22
 """What a narrow table's other columns take: the name, memory, step, and the gaps."""
 WAITING = Piece("searching", Ink.FAINT)

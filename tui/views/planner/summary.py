@@ -38,11 +38,12 @@ def _step(shown: Answer, room: Room) -> list[Entry]:
     memory = result.memory.total
     share = memory / limit
     word, ink, sign = verdict(share, room.glyphs)
-    verdicts = [line(Piece(word, ink)), line(percent(share))]
-    limit_gib = line(strong(f"{gib(memory)}/{gib(limit)}"), muted(" GiB "), Piece(sign, ink))
+    used = line(strong(f"{gib(memory)}/{gib(limit)}"), muted(" GiB "), Piece(sign, ink))
+    said = line(used, Piece(f" {word}", ink))
+    fitting = [said, line(percent(share))] if said.width <= room.width - LABEL - 1 else [used]
     speed = line(strong(si(result.tokens_s)), muted(" tok/s"))
     return [
-        ("memory", MEMORY, [limit_gib, *verdicts]),
+        ("memory", MEMORY, fitting),
         ("step", STEP, [line(strong(seconds(result.step_s)))]),
         ("throughput", "throughput", [speed, line(si(result.tokens_s_gpu), muted("/GPU"))]),
         ("MFU", "MFU", [line(strong(percent(result.mfu()))), _hfu(result)]),
