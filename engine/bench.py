@@ -12,7 +12,7 @@ import torch
 from .errors import PrecisionUnavailableError, ProdtopError
 from .frames import roofline
 from .load.prompts import Prompt
-from .memory import read_memory
+from .memory import engine_memory
 from .metrics.collector import Metrics
 from .metrics.latency import distribution
 from .precision.levels import unavailable_reason
@@ -97,7 +97,7 @@ class Bench:
         latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
         duration_s = now_s - begun_s
         limits = roofline(engine, now_s, math.inf)
-        memory = read_memory(engine.runner, engine.model.master, self._own_gpu)
+        memory = engine_memory(engine, self._own_gpu)
         output_tokens = sum(e.completion.request.num_output_tokens for e in ended)
         prompt_tokens = sum(len(e.completion.request.prompt_tokens) for e in ended)
         return CellResult(
@@ -151,7 +151,7 @@ class Bench:
                 looked_s = now_s
                 if not self._goes_on():
                     raise BenchStoppedError("the measurement was stopped")
-                used = read_memory(engine.runner, engine.model.master, self._own_gpu).used_bytes
+                used = engine_memory(engine, self._own_gpu).used_bytes
                 peak_bytes = max(peak_bytes, used)
             if not completions and not engine.computed:
                 due = [t for t in (traffic.next_due_s(), engine.next_deadline_s()) if t is not None]

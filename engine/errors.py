@@ -25,6 +25,10 @@ class CheckpointError(BadInputError):
     """A model folder that cannot be loaded: a missing tensor, a wrong shape, an unknown type."""
 
 
+class DraftModelError(BadInputError):
+    """A draft model that cannot guess for the model served: another vocabulary, a short context."""
+
+
 class PromptTooLongError(BadInputError):
     """A prompt that leaves no room for a single output token in the model's context."""
 

@@ -4,7 +4,7 @@ import time
 
 from .ceilings import ceilings
 from .device import device_name
-from .memory import read_memory
+from .memory import engine_memory
 from .precision.levels import compute_dtype, statuses
 from .probes.own_gpu import OwnGpu
 from .protocol import (
@@ -123,7 +123,7 @@ class FrameBuilder:
         self._slow_at_s = now_s
         self._latency = metrics.latency(now_s)
         self._rates = metrics.hit_rates(now_s)
-        self._memory = read_memory(self._engine.runner, self._engine.model.master, self._own_gpu)
+        self._memory = engine_memory(self._engine, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)
 
     def _cache(self) -> Cache:

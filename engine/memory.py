@@ -9,17 +9,28 @@ from .model.weights import MasterWeights
 from .precision.linear import storage_bytes
 from .probes.own_gpu import OwnGpu
 from .protocol import Memory
+from .serving.engine import Engine
 from .serving.runner import Runner
 
 
-def read_memory(runner: Runner, master: MasterWeights, own_gpu: OwnGpu | None) -> Memory:
+def engine_memory(engine: Engine, own_gpu: OwnGpu | None) -> Memory:
+    """What an engine's process holds, with its draft model if it has one."""
+    draft = None if engine.drafter is None else engine.drafter.runner
+    return read_memory(engine.runner, engine.model.master, own_gpu, draft)
+
+
+def read_memory(
+    runner: Runner, master: MasterWeights, own_gpu: OwnGpu | None, draft: Runner | None = None
+) -> Memory:
     """Weights, master copy and KV cache from storage, the rest of torch and of the process.
 
+    Those of a `draft` model count too, but for its master copy, which is among the rest.
     On a CPU the whole is the process's resident set, of which torch does not know its share: all
     but these is `other`. On CUDA the whole is what the driver says of the process.
     """
-    weights = runner.decoder.weights_bytes
-    kv = runner.kv_cache.storage_bytes
+    runners = [runner] if draft is None else [runner, draft]
+    weights = sum(each.decoder.weights_bytes for each in runners)
+    kv = sum(each.kv_cache.storage_bytes for each in runners)
     device = runner.decoder.device
     copy = master_bytes(master, runner.decoder)
     held = weights + kv + (copy or 0)

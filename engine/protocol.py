@@ -105,10 +105,12 @@ class SpeculationSpec(Part, frozen=True, kw_only=True):
     """Drafts of up to `drafts` tokens a step of each request, which change no output.
 
     They are what followed the last `ngram_longest` … `ngram_shortest` tokens when those came up
-    before. `adaptive`: rest while they lose, and measure by turns whether they do.
+    before, or what `draft_model` says: the name of one that the engine was started with.
+    `adaptive`: rest while they lose, and measure by turns whether they do.
     """
 
     drafts: int = 4
+    draft_model: str | None = None
     ngram_shortest: int = 2
     ngram_longest: int = 4
     adaptive: bool = True

@@ -6,7 +6,7 @@ import torch
 from .errors import BadInputError
 from .model.config import ModelConfig
 from .options import WorkerOptions
-from .precision.levels import base_dtype, unavailable_reason
+from .precision.levels import base_dtype, default_precision, unavailable_reason
 from .protocol import PrecisionName
 from .serving.kv_cache import BLOCK_TOKENS, block_bytes
 from .serving.runners import runs_kernels
@@ -32,10 +32,12 @@ def engine_settings(
     precision: PrecisionName,
     device: torch.device,
     loaded_dtype: torch.dtype | None = None,
+    draft: ModelConfig | None = None,
 ) -> EngineSettings:
     """Limits for `config` on `device`, where a master copy in `loaded_dtype` already is, if any.
 
-    The KV cache holds every sequence at full length where memory allows, and at least one. Raises
+    The KV cache holds every sequence at full length where memory allows, and at least one. That of
+    a `draft` model has as many blocks, and its weights are still to come. Raises
     `BadInputError` for a context the model does not have or a KV budget too small for one sequence.
     """
     context = options.context_tokens or min(config.context_tokens, DEFAULT_CONTEXT_TOKENS)
@@ -45,8 +47,11 @@ def engine_settings(
         )
     kv_dtype = _kv_dtype(options, device)
     one_block = block_bytes(config, kv_dtype or base_dtype(precision))
+    if draft is not None:
+        one_block += block_bytes(draft, base_dtype(default_precision(device)))
     one_sequence = -(-context // BLOCK_TOKENS)
-    affordable = _kv_budget_bytes(options, config, precision, device, loaded_dtype) // one_block
+    budget_bytes = _kv_budget_bytes(options, config, precision, device, loaded_dtype, draft)
+    affordable = budget_bytes // one_block
     if options.kv_gib is None and device.type == "cpu":
         affordable = max(affordable, one_sequence)
     if affordable < one_sequence:
@@ -85,6 +90,7 @@ def _kv_budget_bytes(
     precision: PrecisionName,
     device: torch.device,
     loaded_dtype: torch.dtype | None,
+    draft: ModelConfig | None,
 ) -> int:
     if options.kv_gib is not None:
         return int(options.kv_gib * 2**30)
@@ -92,6 +98,8 @@ def _kv_budget_bytes(
         return min(_CPU_KV_BYTES, psutil.virtual_memory().available // 4)
     free, _ = torch.cuda.mem_get_info(device)
     weights = _largest_set_bytes(config, precision, loaded_dtype)
+    if draft is not None:
+        weights += draft.parameters * base_dtype(default_precision(device)).itemsize
     return max(0, int((free - weights - _WORKSPACE_BYTES) * _SHARE_OF_FREE))
 
 

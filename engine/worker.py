@@ -35,6 +35,7 @@ from .probes.own_gpu import OwnGpu
 from .probes.process import load_pynvml
 from .protocol import COMMAND_DECODER, Command, Fault, Progress, Ready
 from .serving.engine import Engine
+from .serving.model_drafter import model_drafter
 from .serving_loop import ServingLoop
 from .sizing import engine_settings
 
@@ -69,18 +70,29 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     own_gpu = _use_device(device, options.threads)
     precision = options.precision or default_precision(device)
     require(precision, device)
-    model = _load(channel, options, device)
+    model = _load(channel, options, options.model, device)
+    speculation = options.speculation
+    draft = None
+    if speculation is not None and speculation.draft_model is not None:
+        draft = _load(channel, options, speculation.draft_model, device)
     loaded = model.master.embedding.device.type == device.type
     channel.send(Progress(what=f"packing {precision} weights"))
+    settings = engine_settings(
+        options,
+        model.config,
+        precision,
+        device,
+        model.master.dtype if loaded else None,
+        None if draft is None else draft.config,
+    )
     engine = Engine(
         model,
-        engine_settings(
-            options, model.config, precision, device, model.master.dtype if loaded else None
-        ),
+        settings,
         strategy=options.strategy,
         precision=precision,
         device=device,
         clock=time.monotonic,
+        drafter=None if draft is None else model_drafter(draft, model, settings, device),
     )
     channel.send(Progress(what="measuring the device"))
     limits = ceilings(device)
@@ -114,15 +126,17 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     return own_gpu
 
 
-def _load(channel: Channel[Command], options: WorkerOptions, device: torch.device) -> LoadedModel:
+def _load(
+    channel: Channel[Command], options: WorkerOptions, name: str, device: torch.device
+) -> LoadedModel:
     def loading(fraction: float) -> None:
-        channel.send(Progress(what=f"loading {options.model}", fraction=fraction))
+        channel.send(Progress(what=f"loading {name}", fraction=fraction))
 
     def downloading(fraction: float) -> None:
-        channel.send(Progress(what=f"downloading {options.model}", fraction=fraction))
+        channel.send(Progress(what=f"downloading {name}", fraction=fraction))
 
     loading(0.0)
-    return load_model(options.model, options.load_format, loading, device, downloading)
+    return load_model(name, options.load_format, loading, device, downloading)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 
 from ..device import release_unused
-from ..errors import BadInputError, PrecisionUnavailableError, PromptTooLongError
+from ..errors import PrecisionUnavailableError
 from ..metrics.collector import Metrics
 from ..metrics.latency import RequestLatency
 from ..model.decoder import Decoder
@@ -23,7 +23,8 @@ from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from .blocks import BlockManager
 from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
-from .request import Request, Sampling, Status
+from .model_drafter import ModelDrafter
+from .request import Request, Sampling, Status, check_prompt
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
 from .runner import Runner, StepResult
 from .runners import RunnerFactory, runner_for
@@ -65,7 +66,8 @@ class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
 
     `metrics` may be replaced between requests (a bench measures each cell on its own). All times
-    come from `clock`, which is monotonic. `runner_for` makes what computes the steps.
+    come from `clock`, which is monotonic. `runner_for` makes what computes the steps,
+    and `drafter` guesses ahead of them where a speculation asks for it.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Engine:
         device: torch.device,
         clock: Clock,
         runner_for: RunnerFactory = runner_for,
+        drafter: ModelDrafter | None = None,
     ) -> None:
         require(precision, device)
         self.model = model
@@ -106,7 +109,8 @@ class Engine:
             token_budget=settings.token_budget,
             context_tokens=settings.context_tokens,
         )
-        self.speculation = Speculation(settings.speculation)
+        self.drafter = drafter
+        self.speculation = Speculation(settings.speculation, drafter)
         self.runner = self._make_runner(precision)
 
     @property
@@ -148,7 +152,8 @@ class Engine:
             ignore_eos=ignore_eos,
             noise_seed=secrets.randbits(62) if sampling.seed is None else sampling.seed,
         )
-        self._check(request)
+        check_prompt(request, self.settings.context_tokens, self.model.config.vocabulary)
+        self.scheduler.check(request)
         delivery = Delivery(request, self.model.tokenizer, stream=self.strategy.stream)
         cached = self._look_up(request, now_s)
         if cached is None:
@@ -223,9 +228,12 @@ class Engine:
         self.metrics.on_switch("precision", old, name, self.clock(), began_s)
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:
-        """Draft as `spec` says from the next step on, or not at all. No output changes."""
+        """Draft as `spec` says from the next step on, or not at all. No output changes.
+
+        Raises `BadInputError` for a draft model that is not there.
+        """
         self._settle()
-        self.speculation = Speculation(spec)
+        self.speculation = Speculation(spec, self.drafter)
 
     def reset_caches(self) -> None:
         """Forget all cached responses and prefixes. Only between requests."""
@@ -258,19 +266,6 @@ class Engine:
             return
         self.runner = self._make_runner(old)
         raise failure
-
-    def _check(self, request: Request) -> None:
-        length, context = len(request.prompt_tokens), self.settings.context_tokens
-        if length >= context:
-            raise PromptTooLongError(
-                f"the prompt has {length} tokens, the context holds {context} with at least one "
-                "of output: shorten the prompt"
-            )
-        vocabulary = self.model.config.vocabulary
-        ids = request.prompt_tokens
-        if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
-            raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")
-        self.scheduler.check(request)
 
     def _look_up(self, request: Request, now_s: float) -> CachedResponse | None:
         if not self.strategy.response_cache:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..errors import BadInputError, PromptTooLongError
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -92,3 +94,16 @@ class Request:
     @property
     def done(self) -> bool:
         return self.status in (Status.FINISHED, Status.ABORTED)
+
+
+def check_prompt(request: Request, context_tokens: int, vocabulary: int) -> None:
+    """Raise `PromptTooLongError` for a prompt that fills the context, `BadInputError` for one with
+    an id outside the vocabulary."""
+    ids = request.prompt_tokens
+    if len(ids) >= context_tokens:
+        raise PromptTooLongError(
+            f"the prompt has {len(ids)} tokens, the context holds {context_tokens} with at least "
+            "one of output: shorten the prompt"
+        )
+    if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
+        raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")

@@ -11,20 +11,22 @@ from .step_plan import Chunk, DraftPlanner
 
 
 class Speculation:
-    """One spec at work; `None` for no drafts. Without a `drafter` n-grams are looked up.
+    """One spec at work; `None` for no drafts. `drafter` is the draft model, if there is one.
 
-    Raises `BadInputError` where the spec wants a draft model and there is no drafter.
+    Raises `BadInputError` where the spec wants it and there is none.
     """
 
     def __init__(self, spec: SpeculationSpec | None, drafter: Drafter | None = None) -> None:
         self.spec = spec
-        self._drafter = drafter
+        self._drafter: Drafter | None = None
         self._plan: DraftPlanner | None = None
         if spec is not None:
-            if spec.draft_model is not None and drafter is None:
+            if spec.draft_model is None:
+                drafter = NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
+            if drafter is None:
                 raise BadInputError("no draft model is loaded: start with --draft-model")
-            self._drafter = drafter or NgramDrafter(spec.ngram_shortest, spec.ngram_longest)
-            self._plan = Drafting(self._drafter, spec.drafts).extend
+            self._drafter = drafter
+            self._plan = Drafting(drafter, spec.drafts).extend
         self.pace = DraftingPace(adaptive=spec is not None and spec.adaptive)
         self._last_end_s: float | None = None
 

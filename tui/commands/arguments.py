@@ -53,6 +53,11 @@ SPECULATE = typer.Option(
     max=16,
     help="Speculative decoding: guess up to N tokens a step from what was said before.",
 )
+DRAFT_MODEL = typer.Option(
+    "--draft-model",
+    metavar="M",
+    help="Speculative decoding: let a smaller model of the same vocabulary guess.",
+)
 THREADS = typer.Option("--threads", metavar="N", min=1, help="CPU threads; else all cores but one.")
 JSON = typer.Option("--json", help="JSON instead of a table.")
 DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
@@ -121,9 +126,14 @@ def check_not_negative(option: str, value: float | None) -> None:
         raise BadInputError(f"{option} must be a number from 0, not {value:g}")
 
 
-def speculation(drafts: int | None) -> SpeculationSpec | None:
-    """What `--speculate` asks for."""
-    return None if drafts is None else SpeculationSpec(drafts=drafts)
+def speculation(drafts: int | None, draft_model: str | None) -> SpeculationSpec | None:
+    """What `--speculate` and `--draft-model` ask for; either alone is enough."""
+    if drafts is None and draft_model is None:
+        return None
+    return SpeculationSpec(
+        drafts=SpeculationSpec().drafts if drafts is None else drafts,
+        draft_model=None if draft_model is None else check_model(draft_model),
+    )
 
 
 def check_model(model: str) -> str:

@@ -13,6 +13,7 @@ from .arguments import (
     CHAT,
     CONTEXT_TOKENS,
     DEVICE,
+    DRAFT_MODEL,
     KV_FORMAT,
     KV_GIB,
     LOAD_FORMAT,
@@ -78,6 +79,7 @@ def live(
     context_tokens: Annotated[int | None, CONTEXT_TOKENS] = None,
     kv_gib: Annotated[float | None, KV_GIB] = None,
     speculate: Annotated[int | None, SPECULATE] = None,
+    draft_model: Annotated[str | None, DRAFT_MODEL] = None,
     kv_format: Annotated[KvFormat, KV_FORMAT] = "auto",
     threads: Annotated[int | None, THREADS] = None,
     theme: Annotated[
@@ -144,7 +146,7 @@ def live(
             kv_gib=kv_gib,
             kv_format=kv_format,
             threads=threads,
-            speculation=speculation(speculate),
+            speculation=speculation(speculate, draft_model),
         ),
         theme,
     )

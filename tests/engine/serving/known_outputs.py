@@ -6,6 +6,7 @@ from prodtop.engine.protocol import SpeculationSpec
 from prodtop.engine.serving.request import Request
 
 ALWAYS = SpeculationSpec(drafts=4, adaptive=False)
+KNOWN = SpeculationSpec(drafts=4, adaptive=False, draft_model="known outputs")
 
 
 class KnownOutputs:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
-from known_outputs import ALWAYS, KnownOutputs
+from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
@@ -60,7 +60,7 @@ def test_drafts_change_nothing_that_is_said(tiny_folder: Path, cases: list[Case]
         runner_for=launched_one_by_one,
     )
     known = KnownOutputs([])
-    served.engine.speculation = Speculation(ALWAYS, known)
+    served.engine.speculation = Speculation(KNOWN, known)
     for drafted in (cases[:0], cases[1:]):
         requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
         known.learn(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of, with_eos
-from known_outputs import ALWAYS, KnownOutputs
+from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.request import Request, Sampling
@@ -95,7 +95,7 @@ def test_a_text_ends_in_the_midst_of_right_drafts(name: StrategyName, tiny_folde
 
     drafted = CheckedEngine(ending, name, settings=replace(ROOMY, speculation=ALWAYS))
     drafter = KnownOutputs((each, each.output_tokens) for each in free)
-    drafted.engine.speculation = Speculation(ALWAYS, drafter)
+    drafted.engine.speculation = Speculation(KNOWN, drafter)
     again = [
         drafted.ask(tuple(r.prompt_tokens), MAX_TOKENS, sampling=r.sampling, stop_strings=stops)
         for r in requests
@@ -110,7 +110,7 @@ def test_tokens_of_a_step_arrive_together_and_are_counted_once(tiny_folder: Path
     model = model_of(tiny_folder)
     _, (known, *_) = serve(model, StrategyName.CONTINUOUS, ROOMY)
     served = CheckedEngine(model, StrategyName.CONTINUOUS)
-    served.engine.speculation = Speculation(ALWAYS, KnownOutputs([(known, known.output_tokens)]))
+    served.engine.speculation = Speculation(KNOWN, KnownOutputs([(known, known.output_tokens)]))
     request = served.ask(REPEATING, MAX_TOKENS, ignore_eos=True)
     served.drain()
     assert request.output_tokens == known.output_tokens

@@ -160,8 +160,8 @@ def test_the_options_reach_the_worker(fake: FakeBench) -> None:
     arguments = (
         "--strategy single,hybrid --precision bf16 --requests 7 --concurrency 3 --seed 5"
         " --prompt-tokens 10:20 --output-tokens 30 --zipf 0.5 --temperature 0.7 --ignore-eos"
-        " --max-seqs 9 --context-tokens 99 --kv-gib 0.5 --speculate 6 --threads 1"
-        " --warmup 0 --model tiny --device cpu --load-format dummy"
+        " --max-seqs 9 --context-tokens 99 --kv-gib 0.5 --speculate 6 --draft-model smaller"
+        " --threads 1 --warmup 0 --model tiny --device cpu --load-format dummy"
     )
     assert fake.run(*arguments.split()) == 0
     (options,) = fake.options
@@ -175,7 +175,7 @@ def test_the_options_reach_the_worker(fake: FakeBench) -> None:
         max_seqs=9,
         context_tokens=99,
         kv_gib=0.5,
-        speculation=SpeculationSpec(drafts=6),
+        speculation=SpeculationSpec(drafts=6, draft_model="smaller"),
         threads=1,
         idle=True,
     )

@@ -1,0 +1,127 @@
+"""A draft model: what it guesses changes no answer, and a good one is mostly right."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from checkpoints import TinyShape, write_checkpoint, write_tokenizer
+from engine_harness import CHUNKED, CPU, ROOMY, SCARCE, CheckedEngine, model_of
+from prodtop.engine.errors import BadInputError, DraftModelError
+from prodtop.engine.model.loading import LoadedModel
+from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
+from prodtop.engine.serving.model_drafter import check_draft, model_drafter
+from prodtop.engine.serving.request import Request, Sampling
+from prodtop.engine.serving.settings import EngineSettings
+
+WITH_DRAFT_MODEL = SpeculationSpec(drafts=4, adaptive=False, draft_model="draft")
+SAMPLINGS = (Sampling(), Sampling(temperature=0.7, top_p=0.9, seed=11))
+PROMPTS = ((5,), tuple(range(40, 57)), tuple(range(60)), tuple(range(9, 50)))
+MAX_TOKENS = 24
+
+
+@pytest.fixture(scope="module")
+def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A smaller random model of the same vocabulary, which agrees with the other by chance."""
+    folder = tmp_path_factory.mktemp("draft")
+    write_checkpoint(folder, TinyShape(layers=1, heads=2), seed=3)
+    write_tokenizer(folder)
+    return folder
+
+
+def engine_with(
+    draft: LoadedModel | None, model: LoadedModel, name: StrategyName, settings: EngineSettings
+) -> CheckedEngine:
+    served = CheckedEngine(model, name, settings=settings)
+    if draft is not None:
+        served.engine.drafter = model_drafter(draft, model, settings, CPU)
+        served.engine.set_speculation(WITH_DRAFT_MODEL)
+    return served
+
+
+def ask(served: CheckedEngine) -> list[Request]:
+    return [
+        served.ask(prompt, MAX_TOKENS, sampling=sampling, ignore_eos=True)
+        for prompt in PROMPTS
+        for sampling in SAMPLINGS
+    ]
+
+
+def acceptance(served: CheckedEngine) -> float:
+    found = served.engine.metrics.draft_acceptance(served.clock.now_s, float("inf"))
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("settings", [ROOMY, CHUNKED, SCARCE], ids=["roomy", "chunked", "scarce"])
+@pytest.mark.parametrize("name", StrategyName)
+def test_a_draft_model_changes_no_answer(
+    name: StrategyName, settings: EngineSettings, tiny_folder: Path, other_folder: Path
+) -> None:
+    model = model_of(tiny_folder)
+    outputs = []
+    for draft in (None, model_of(other_folder)):
+        served = engine_with(draft, model, name, settings)
+        requests = ask(served)
+        served.drain()
+        outputs.append([request.output_tokens for request in requests])
+    assert outputs[0] == outputs[1]
+    assert acceptance(served) < 0.5
+
+
+@pytest.mark.parametrize("settings", [ROOMY, CHUNKED, SCARCE], ids=["roomy", "chunked", "scarce"])
+def test_a_model_guesses_itself_rightly(settings: EngineSettings, tiny_folder: Path) -> None:
+    """Sampled tokens too, for the noise is the same; after preemptions and in shared blocks too."""
+    model = model_of(tiny_folder)
+    settings = replace(settings, speculation=None)
+    served = engine_with(model, model, StrategyName.CACHED, settings)
+    ask(served)
+    served.drain()
+    # The draft is at the device's own precision, and may differ by what that rounds.
+    assert acceptance(served) > 0.8
+
+
+def test_a_draft_model_that_pauses_goes_on_from_what_was_said(
+    tiny_folder: Path, other_folder: Path
+) -> None:
+    model = model_of(tiny_folder)
+    plain = engine_with(None, model, StrategyName.STREAMING, ROOMY)
+    wanted = ask(plain)
+    plain.drain()
+    served = engine_with(model_of(other_folder), model, StrategyName.STREAMING, ROOMY)
+    requests = ask(served)
+    while served.engine.has_work:
+        served.engine.set_speculation(None if served.engine.speculation.spec else WITH_DRAFT_MODEL)
+        for _ in range(4):
+            served.step()
+    assert [r.output_tokens for r in requests] == [r.output_tokens for r in wanted]
+
+
+def test_precision_switches_leave_the_draft_model_as_it_is(tiny_folder: Path) -> None:
+    model = model_of(tiny_folder)
+    served = engine_with(model, model, StrategyName.HYBRID, ROOMY)
+    requests = ask(served)
+    for name in (PrecisionName.INT8, PrecisionName.FP32):
+        for _ in range(3):
+            served.step()
+        served.engine.set_precision(name)
+    served.drain()
+    assert all(request.num_output_tokens == MAX_TOKENS for request in requests)
+
+
+def test_another_vocabulary_or_a_shorter_context_is_a_named_error(
+    tiny_folder: Path, tmp_path: Path
+) -> None:
+    model = model_of(tiny_folder)
+    larger = replace(model.config, vocabulary=model.config.vocabulary + 1)
+    other = replace(model, name="other", master=replace(model.master, config=larger))
+    with pytest.raises(DraftModelError, match="the draft model other has 321 tokens"):
+        check_draft(other, model, 64)
+    with pytest.raises(DraftModelError, match="a context of 256 tokens, less than 257"):
+        check_draft(model, model, 257)
+
+
+def test_a_draft_model_that_is_not_loaded_is_refused(tiny_folder: Path) -> None:
+    served = CheckedEngine(model_of(tiny_folder), StrategyName.SINGLE)
+    with pytest.raises(BadInputError, match="start with --draft-model"):
+        served.engine.set_speculation(WITH_DRAFT_MODEL)
+    assert served.engine.speculation.spec is None
