@@ -14,8 +14,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from known_outputs import ALWAYS
 from prodtop.engine.model.loading import LoadedModel
-from prodtop.engine.protocol import PrecisionName, StrategyName
+from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.settings import EngineSettings
 
@@ -35,15 +36,22 @@ class EngineTraffic(RuleBasedStateMachine):
         max_seqs=st.integers(1, 5),
         spare_budget=st.integers(0, 40),
         spare_blocks=st.integers(0, 20),
+        speculation=st.sampled_from([None, ALWAYS, SpeculationSpec(drafts=2)]),
     )
     def start(
-        self, name: StrategyName, max_seqs: int, spare_budget: int, spare_blocks: int
+        self,
+        name: StrategyName,
+        max_seqs: int,
+        spare_budget: int,
+        spare_blocks: int,
+        speculation: SpeculationSpec | None,
     ) -> None:
         limits = EngineSettings(
             max_seqs=max_seqs,
             token_budget=max_seqs + spare_budget,
             kv_blocks=LONGEST_BLOCKS + spare_blocks,
             context_tokens=256,
+            speculation=speculation,
         )
         self.served = CheckedEngine(self.model, name, settings=limits)
         self.greedy: list[tuple[Request, Case]] = []
@@ -88,6 +96,11 @@ class EngineTraffic(RuleBasedStateMachine):
     @rule(name=st.sampled_from(StrategyName))
     def switch_strategy(self, name: StrategyName) -> None:
         self.served.engine.set_strategy(name)
+        self.served.check()
+
+    @rule(spec=st.sampled_from([None, ALWAYS]))
+    def switch_speculation(self, spec: SpeculationSpec | None) -> None:
+        self.served.engine.set_speculation(spec)
         self.served.check()
 
     @rule(name=st.sampled_from([PrecisionName.FP32, *CPU_PRECISIONS]))
