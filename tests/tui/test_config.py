@@ -43,7 +43,7 @@ ttft_ms = 200
 tpot_ms = 40.5
 
 [keys]
-quit = ["x", "ctrl+q"]
+quit = ["z", "ctrl+q"]
 theme = "y"
 """
 
@@ -82,7 +82,7 @@ def test_every_field_is_read() -> None:
         seed=7,
     )
     assert (config.slo.ttft_ms, config.slo.tpot_ms, config.slo.e2e_ms) == (200.0, 40.5, None)
-    assert config.keymap("config.toml").keys["quit"] == ("x", "ctrl+q")
+    assert config.keymap("config.toml").keys["quit"] == ("z", "ctrl+q")
 
 
 @pytest.mark.parametrize(

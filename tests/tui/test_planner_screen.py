@@ -189,7 +189,7 @@ async def test_every_view_opens_at_every_size(
     async with opened(size) as tab:
         await tab.found()
         await tab.press(key)
-        assert words in tab.text()
+        await tab.until(lambda: words in tab.text())
         await tab.press(key, "tab", "down", "up", "shift+tab")
         assert tab.app.is_running
 
@@ -218,8 +218,7 @@ async def test_enter_opens_a_figures_formula(opened: Open) -> None:
         assert "[f Formulas]" in tab.text()
         tree = tab.screen.query_one("#tree", RowsPanel)
         assert tree.has_focus
-        assert "throughput" in tab.text()
-        assert "dp * micro_batch" in tab.text()
+        await tab.until(lambda: "dp * micro_batch" in tab.text())
 
 
 async def test_the_best_layout_is_taken_over(opened: Open) -> None:
@@ -238,9 +237,9 @@ async def test_charts_are_read_place_by_place(opened: Open) -> None:
     async with opened((160, 48)) as tab:
         await tab.press("g", "tab")
         await tab.press(*["right"] * 6)
-        assert "32 GPUs" in tab.text()
+        await tab.until(lambda: "32 GPUs" in tab.text())
         await tab.press("k")
-        assert "batch 8 a GPU" in tab.text()
+        await tab.until(lambda: "batch 8 a GPU" in tab.text())
 
 
 async def test_an_export_is_saved_where_the_line_says(opened: Open, tmp_path: Path) -> None:
@@ -295,9 +294,9 @@ async def test_the_served_model_can_be_planned_for(opened: Open) -> None:
 async def test_a_panel_can_have_all_the_room(opened: Open) -> None:
     async with opened() as tab:
         await tab.press("tab", "m")
-        assert "Strategies" not in tab.text()
+        await tab.until(lambda: "Strategies" not in tab.text())
         await tab.press("m")
-        assert "Strategies" in tab.text()
+        await tab.until(lambda: "Strategies" in tab.text())
 
 
 async def test_the_help_lists_the_keys(opened: Open) -> None:
