@@ -3,8 +3,9 @@
 On Hopper a kernel launched with `launch_pdl=True` may be scheduled once every program of the kernel
 before has called `gdc_launch_dependents` or left; `gdc_wait` then holds it until that kernel has
 finished and what it wrote can be seen (PTX ISA, `griddepcontrol`). Every program of every kernel
-here waits before it lets the next one start, so whatever was written two kernels ago is there
-without waiting.
+here waits before it ends, so after its own wait a kernel sees what all before it wrote. Ahead of
+that it reads only weights and what earlier steps left: products of one row (`skinny_row`) let the
+next kernel in before they have waited themselves.
 """
 
 import triton

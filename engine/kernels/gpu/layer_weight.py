@@ -3,16 +3,16 @@
 import torch
 
 from ...precision.linear import DenseLinear, Fp8Linear, Int4Linear, Int8PlanesLinear, Linear
-from .skinny import SkinnyWeight
+from .skinny import MOST_ROWS, SkinnyWeight
 
 
-def skinny_weight(layer: Linear, dtype: torch.dtype) -> SkinnyWeight | None:
-    """The weight of `layer` for activations in `dtype`.
+def skinny_weight(layer: Linear, dtype: torch.dtype, rows: int = 1) -> SkinnyWeight | None:
+    """The weight of `layer` for `rows` of activations in `dtype`, where the skinny kernels are best.
 
-    `None` for fp32, which cuBLAS multiplies exactly. Raises TypeError for a layer that only a CPU
-    runs.
+    `None` for fp32, which cuBLAS multiplies exactly, and where the kernels for more rows are
+    faster. Raises TypeError for a layer that only a CPU runs.
     """
-    if dtype is torch.float32:
+    if dtype is torch.float32 or not _pays(layer, rows):
         return None
     if isinstance(layer, DenseLinear):
         return SkinnyWeight.dense(layer.weight)
@@ -23,3 +23,14 @@ def skinny_weight(layer: Linear, dtype: torch.dtype) -> SkinnyWeight | None:
     if isinstance(layer, Fp8Linear):
         return SkinnyWeight.fp8(layer.q, layer.scale)
     raise TypeError(f"{type(layer).__name__} has no GPU kernel")
+
+
+def _pays(layer: Linear, rows: int) -> bool:
+    """Whether the skinny kernels multiply so many rows faster than those for more.
+
+    Measured on an H200 for [6144, 4096] and 4 rows, in microseconds: int4 25 against 13 of the
+    other kernel, fp8 21 against 10.
+    """
+    if isinstance(layer, (Int4Linear, Fp8Linear)):
+        return rows == 1
+    return rows <= MOST_ROWS

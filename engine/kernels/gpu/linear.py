@@ -44,7 +44,7 @@ def linear(
             raise TypeError(f"{type(layer).__name__} does not take fp8 rows")
         return linear_fp8(x, layer, residual, torch.bfloat16, pdl)
     if x.shape[0] <= MOST_ROWS:
-        weight = skinny_weight(layer, x.dtype)
+        weight = skinny_weight(layer, x.dtype, x.shape[0])
         if weight is not None:
             bias = layer_bias(layer)
             return skinny_linear(x, weight, bias=bias, residual=residual, out=residual, pdl=pdl)

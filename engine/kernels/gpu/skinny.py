@@ -23,6 +23,7 @@ from .skinny_plan import (
     RowPlan,
     WeightFormat,
     columns,
+    pieces_of_a_chunk,
     plan_skinny,
 )
 from .skinny_row import skinny_row_kernel
@@ -130,13 +131,21 @@ def _launch_row(
     pdl: bool,
 ) -> None:
     assert isinstance(plan, RowPlan)
-    if x.shape[0] != 1 or weight.format == "int4":
-        raise ValueError("the row kernel takes one row, and no int4")
+    if x.shape[0] != 1:
+        raise ValueError("the row kernel takes one row")
+    on_gpu = x.device.type != "cpu"
     blocks = triton.cdiv(weight.features, plan.block_n)
     blocks_per_program = triton.cdiv(blocks, plan.waves * PROCESSORS)
-    block_k = triton.next_power_of_2(weight.inputs)
-    even = block_k == weight.inputs
-    data = weight.data.view(torch.int8) if weight.format == "int8" else weight.data
+    # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
+    piece = {"dense": 16 // x.element_size(), "int8": 16, "fp8": 16, "int4": 32}[weight.format]
+    stored = weight.inputs
+    if weight.format in ("int8", "int4"):
+        stored = padded_inputs(weight.inputs)
+    pieces = triton.cdiv(stored, piece)
+    chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
+    even = weight.inputs % (chunk * piece) == 0
+    whole = even and on_gpu and weight.features % plan.block_n == 0
+    data = weight.data if weight.format == "dense" else weight.data.view(torch.int32)
     skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
         x if norm is None else norm[0],
@@ -150,20 +159,31 @@ def _launch_row(
         0.0 if norm is None else norm[1],
         blocks_per_program,
         FORMAT=weight.format,
+        GROUP=weight.group,
         NORM=norm is not None,
         ACTIVATION="" if activation is None else activation.value,
         HAS_BIAS=bias is not None,
         HAS_RESIDUAL=residual is not None,
         EVEN=even,
+        FAST=on_gpu,
         BLOCK_N=plan.block_n,
-        BLOCK_K=block_k,
-        PREFETCH=plan.prefetch if even and x.device.type != "cpu" else 0,
+        PIECES=chunk,
+        CHUNKS=triton.cdiv(pieces, chunk),
+        DEPTH=plan.depth,
+        PREFETCH=_power_of_two_in(plan.prefetch, blocks_per_program - plan.depth) if whole else 0,
         THREADS=plan.warps * 32,
-        STAGES=plan.stages,
+        EARLY=plan.early,
         PDL=pdl,
         num_warps=plan.warps,
+        # As many registers as leave room for all programs.
+        maxnreg=min(255, 65536 // (plan.waves * plan.warps * 32)),
         **launch_options(pdl),
     )
+
+
+def _power_of_two_in(*numbers: int) -> int:
+    """The largest power of two up to all of `numbers`, or 0."""
+    return 1 << least.bit_length() - 1 if (least := min(numbers)) > 0 else 0
 
 
 def _launch_dot(

@@ -13,13 +13,18 @@ FUSED_NORM_ROWS = 4
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """A launch of `skinny_row_kernel`: `waves` programs a multiprocessor, `block_n` rows a step."""
+    """A launch of `skinny_row_kernel`: `waves` programs a multiprocessor, `block_n` rows a step.
+
+    `depth` blocks of rows are on their way to registers, `prefetch` more to the L2 cache at first.
+    `early` lets the next kernel's programs in from the start, not from the end of the one before.
+    """
 
     block_n: int
     warps: int
     waves: int
-    stages: int = 1
+    depth: int = 2
     prefetch: int = 0
+    early: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +58,38 @@ def plan_skinny(
     weight_format: WeightFormat, rows: int, features: int, inputs: int, group: int, gated: bool
 ) -> Plan:
     """The launch for `rows` of `inputs` by a weight of `features` rows."""
-    if rows == 1 and weight_format != "int4":
-        width = 1 if weight_format in ("int8", "fp8") else 2
-        # About 32 KB of weights a step, spread over all threads.
-        block_n = max(2 if gated else 1, min(16, _power_of_two(32768 // (inputs * width))))
-        return RowPlan(block_n=block_n, warps=8, waves=2)
+    # The row kernel reads fp8 weights four at a time.
+    if rows == 1 and (weight_format != "fp8" or inputs % 4 == 0):
+        return _plan_row(weight_format, features, inputs, gated)
     block_n = 16 if features <= 16384 else 32
     if weight_format == "int4":
         block_k = int4_block_k(rows, group)
         splits = 4 if inputs >= 4 * block_k else 2
         return DotPlan(block_n, block_k, splits, warps=splits, stages=3)
     return DotPlan(block_n, 256 if weight_format != "dense" else 128, 4, warps=4, stages=4)
+
+
+def _plan_row(weight_format: WeightFormat, features: int, inputs: int, gated: bool) -> RowPlan:
+    """Programs that fill the registers, with about 64 KB of a multiprocessor on their way."""
+    bits = {"dense": 16, "int8": 8, "fp8": 8, "int4": 4}[weight_format]
+    warps = 4
+    if inputs > 8192:
+        warps = 16
+    elif weight_format == "dense" and inputs > 3072:
+        warps = 8
+    rows = _power_of_two(warps * 4096 * 8 // (inputs * bits))
+    block_n = max(2 if gated else 1, min(4 if inputs <= 1024 else 2, rows))
+    depth = 3 if weight_format == "int4" else 2
+    return RowPlan(block_n, warps, waves=16 // warps, depth=depth, prefetch=2, early=True)
+
+
+def pieces_of_a_chunk(pieces: int, threads: int) -> int:
+    """How many pieces of a row go together: a power of two that divides them, if that is enough.
+
+    Fewer than the threads would leave some without work, so the last chunk may not be full.
+    """
+    least = min(threads, 1 << (pieces - 1).bit_length())
+    return max(least, pieces & -pieces)
 
 
 def _power_of_two(n: int) -> int:

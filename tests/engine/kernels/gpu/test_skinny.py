@@ -167,7 +167,10 @@ def test_the_norm_and_what_follows_are_fused_for_every_format(
 
 @pytest.mark.parametrize(
     "plan",
-    [RowPlan(block_n=4, warps=4, waves=1, stages=3), DotPlan(16, 64, splits=2, warps=2, stages=3)],
+    [
+        RowPlan(block_n=4, warps=4, waves=1, depth=3, prefetch=2, early=True),
+        DotPlan(16, 64, splits=2, warps=2, stages=3),
+    ],
 )
 def test_a_plan_changes_the_launch_and_not_the_product(plan: Plan) -> None:
     check("dense", 1, 40, 256, with_norm=True, activation=Activation.GELU, plan=plan)
