@@ -54,6 +54,15 @@ def test_on_a_cpu_the_parts_add_up_to_what_the_process_holds(tiny_folder: Path) 
     assert memory.kv_bytes == BLOCKS * block_bytes(runner.decoder.config, torch.bfloat16)
 
 
+def test_a_draft_models_weights_and_cache_are_named_too(tiny_folder: Path) -> None:
+    master = load_model(str(tiny_folder)).master
+    runner, draft = make_runner(master, CPU), make_runner(master, CPU)
+    alone, both = read_memory(runner, master, None), read_memory(runner, master, None, draft)
+    assert both.weights_bytes == 2 * alone.weights_bytes
+    assert both.kv_bytes == 2 * alone.kv_bytes
+    assert parts(both) == both.used_bytes
+
+
 def test_a_cpu_does_not_pretend_to_know_torchs_share(tiny_folder: Path) -> None:
     master = load_model(str(tiny_folder)).master
     memory = read_memory(make_runner(master, CPU), master, None)

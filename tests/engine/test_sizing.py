@@ -12,6 +12,7 @@ from prodtop.engine.errors import BadInputError
 from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.presets import PRESETS
 from prodtop.engine.options import WorkerOptions
+from prodtop.engine.precision.levels import base_dtype, default_precision
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache, block_bytes
 from prodtop.engine.serving.settings import EngineSettings
@@ -49,6 +50,16 @@ def test_block_bytes_are_those_of_the_cache() -> None:
     cache = KVCache(SMALL, 7, CPU, torch.bfloat16)
     assert cache.storage_bytes == 7 * block_bytes(SMALL, torch.bfloat16)
     assert block_bytes(SMALL, torch.float32) == 2 * block_bytes(SMALL, torch.bfloat16)
+
+
+def test_a_draft_model_shares_what_there_is() -> None:
+    options = WorkerOptions(max_seqs=8, kv_gib=0.01)
+    alone = engine_settings(options, SMALL, PrecisionName.FP32, CPU)
+    with_draft = engine_settings(options, SMALL, PrecisionName.FP32, CPU, draft=SMALL)
+    own = block_bytes(SMALL, torch.float32)
+    draft = block_bytes(SMALL, base_dtype(default_precision(CPU)))
+    assert alone.kv_blocks == int(0.01 * GIB) // own
+    assert with_draft.kv_blocks == int(0.01 * GIB) // (own + draft)
 
 
 def test_a_small_model_holds_every_sequence_at_full_length() -> None:
