@@ -7,7 +7,7 @@ from .skinny import MOST_ROWS, SkinnyWeight
 
 
 def skinny_weight(layer: Linear, dtype: torch.dtype, rows: int = 1) -> SkinnyWeight | None:
-    """The weight of `layer` for `rows` of activations in `dtype`, where the skinny kernels are best.
+    """The weight of `layer` for `rows` of activations in `dtype`, where the skinny kernels pay.
 
     `None` for fp32, which cuBLAS multiplies exactly, and where the kernels for more rows are
     faster. Raises TypeError for a layer that only a CPU runs.

@@ -83,7 +83,7 @@ def _load_block(
     """`_load_rows` of every chunk."""
     block = ()
     for chunk in tl.static_range(CHUNKS):
-        block += (
+        block += (  # type: ignore[assignment]  # it grows
             _load_rows(
                 weight, first, end, features, inputs, chunk, FORMAT, ACTIVATION, EVEN, BLOCK_N,
                 PIECES, PIECE,
@@ -264,7 +264,7 @@ def skinny_row_kernel(
         tl.extra.cuda.gdc_launch_dependents()
     blocks = ()
     for index in tl.static_range(DEPTH):
-        blocks += (
+        blocks += (  # type: ignore[assignment]  # it grows
             _load_block(
                 weight, start + index * BLOCK_N, end, features, inputs, FORMAT, ACTIVATION, EVEN,
                 BLOCK_N, PIECES, PIECE, CHUNKS,
@@ -273,8 +273,8 @@ def skinny_row_kernel(
     if PREFETCH > 0:
         WORDS: tl.constexpr = CHUNKS * PIECES * PIECE
         prefetch_rows(
-            weight, start + DEPTH * BLOCK_N, features, FORMAT, ACTIVATION, PREFETCH * BLOCK_N, WORDS,
-            THREADS,
+            weight, start + DEPTH * BLOCK_N, features, FORMAT, ACTIVATION, PREFETCH * BLOCK_N,
+            WORDS, THREADS,
         )  # fmt: skip
     wait_for_previous(PDL)
 
@@ -292,7 +292,7 @@ def skinny_row_kernel(
                 value *= tl.load(gain + position, mask=inside, other=0.0).to(tl.float32)
             if FORMAT == "fp8":
                 largest = tl.maximum(largest, tl.max(tl.max(tl.abs(value), 1), 0))
-            values += (value,)
+            values += (value,)  # type: ignore[assignment]  # it grows
     factor = 1.0
     if NORM:
         factor = tl.rsqrt(squares / inputs + eps)
@@ -313,7 +313,7 @@ def skinny_row_kernel(
                 value *= int4_lift(plane)
             if FORMAT == "int8" and FAST:
                 value *= INT8_LIFT
-            held += (value,)
+            held += (value,)  # type: ignore[assignment]  # it grows
         if FORMAT == "int4":
             for part in tl.static_range(PARTS):
                 base = tl.zeros((PIECES,), tl.float32)
@@ -322,8 +322,8 @@ def skinny_row_kernel(
                     own += tl.sum(values[chunk * PLANES + plane_of_part(part, index, SHARED)], 1)
                     if FAST:
                         base += tl.sum(held[chunk * PLANES + plane_of_part(part, index, SHARED)], 1)
-                bases += (base + 8.0 * own,)
-                sums += (own,)
+                bases += (base + 8.0 * own,)  # type: ignore[assignment]  # it grows
+                sums += (own,)  # type: ignore[assignment]  # it grows
     if FORMAT == "int8" and FAST:
         offset = tl.zeros((PIECES,), tl.float32)
         for index in tl.static_range(CHUNKS * PLANES):
@@ -350,7 +350,7 @@ def skinny_row_kernel(
                 y[:, None], first, features, (first < end).to(tl.int32), bias, residual, out, 0, 0,
                 ACTIVATION, HAS_BIAS, HAS_RESIDUAL, BLOCK_N, 1,
             )  # fmt: skip
-            following += (
+            following += (  # type: ignore[assignment]  # it grows
                 _load_block(
                     weight, first + DEPTH * BLOCK_N, end, features, inputs, FORMAT, ACTIVATION,
                     EVEN, BLOCK_N, PIECES, PIECE, CHUNKS,
