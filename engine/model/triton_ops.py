@@ -163,7 +163,7 @@ class TritonOps:
         """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
         weight = None
         if hidden.shape[0] <= MOST_ROWS and norm.bias is None:
-            weight = skinny_weight(linear, hidden.dtype)
+            weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
         if weight is not None:
             return skinny_linear(
                 hidden,
