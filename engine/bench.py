@@ -120,6 +120,7 @@ class Bench:
             batch_waste=totals.batch_waste,
             response_hit_rate=rates.response,
             prefix_hit_rate=rates.prefix,
+            draft_acceptance_rate=metrics.draft_acceptance(now_s, math.inf),
             memory=CellMemory(
                 weights_bytes=memory.weights_bytes, kv_bytes=memory.kv_bytes, peak_bytes=peak_bytes
             ),
@@ -130,7 +131,6 @@ class Bench:
             else energy_after - energy_before,
             output_sha256=output_digest(_outputs(ended)),
             versions=self._versions,
-            draft_acceptance_rate=metrics.draft_acceptance(now_s, math.inf),
         )
 
     def _energy(self) -> float | None:

@@ -519,6 +519,8 @@ class CellResult(Message, frozen=True, kw_only=True):
     batch_waste: float | None
     response_hit_rate: float | None
     prefix_hit_rate: float | None
+    draft_acceptance_rate: float | None
+    """Of speculative decoding: drafts that were right over drafts."""
     memory: CellMemory
     mbu: float | None
     mfu: float | None
@@ -526,8 +528,6 @@ class CellResult(Message, frozen=True, kw_only=True):
     output_sha256: str
     """Over the output token ids of all requests in order of submission: equal means identical."""
     versions: dict[str, str]
-    draft_acceptance_rate: float | None = None
-    """Of speculative decoding: drafts that were right over drafts."""
 
 
 class CellSkipped(Message, frozen=True, kw_only=True):

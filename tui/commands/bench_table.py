@@ -29,6 +29,7 @@ def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
         "waste",
         "response",
         "prefix",
+        "drafts",
         "weights",
         "failed",
     ):
@@ -62,6 +63,7 @@ def _result(cell: CellResult) -> list[str]:
         _percent(cell.batch_waste),
         _percent(cell.response_hit_rate),
         _percent(cell.prefix_hit_rate),
+        _percent(cell.draft_acceptance_rate),
         f"{cell.memory.weights_bytes / MIB:,.1f}",
         f"{cell.failed}",
     ]

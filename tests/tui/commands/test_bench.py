@@ -46,6 +46,7 @@ CELL = CellResult(
     batch_waste=None,
     response_hit_rate=0.25,
     prefix_hit_rate=None,
+    draft_acceptance_rate=0.5,
     memory=CellMemory(weights_bytes=2**20, kv_bytes=2**21),
     mbu=None,
     mfu=None,
@@ -151,7 +152,7 @@ def test_json_is_one_object_a_line_with_every_field(
     assert [(each["strategy"], each["precision"]) for each in objects] == [
         (strategy, precision) for strategy in StrategyName for precision in ("fp32", "bf16")
     ]
-    assert set(DESIGNED_FIELDS) | {"output_sha256"} == set(objects[0])
+    assert set(DESIGNED_FIELDS) | {"output_sha256", "draft_acceptance_rate"} == set(objects[0])
     assert objects[0]["ttft_ms"] == {"mean": 5.0, "p50": 4.0, "p95": 9.0, "p99": 9.9}
     assert objects[0]["itl_ms"] is None
 
@@ -240,6 +241,7 @@ def test_the_table_shows_missing_figures_as_missing(
         "--",
         "25%",
         "--",
+        "50%",
         "1.0",
         "0",
     ]
