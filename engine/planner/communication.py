@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from .layout import Layout
+from .recomputation import recomputed_layers
 from .setting import Setting
 
 
@@ -138,7 +139,7 @@ def layer_traffic(setting: Setting, layout: Layout) -> LayerTraffic:
         layout.cp,
         layout.ep,
         layout.expert_tp,
-        layout.recompute == "full",
+        recomputed_layers(setting, layout) if layout.recompute == "full" else 0.0,
         layout.sequence_parallel,
     )
 
@@ -151,7 +152,7 @@ def _layer_traffic(
     cp: int,
     ep: int,
     expert_tp: int,
-    full: bool,
+    repeated: float,
     sequence_parallel: bool,
 ) -> LayerTraffic:
     model, node = setting.model, setting.cluster.node_gpus
@@ -179,10 +180,10 @@ def _layer_traffic(
     return LayerTraffic(
         tensor_forward_s=tensor,
         tensor_backward_s=tensor + again,
-        tensor_again_s=tensor if full else 0.0,
+        tensor_again_s=repeated * tensor,
         context_forward_s=context_forward,
         context_backward_s=context_backward,
         expert_forward_s=expert,
         expert_backward_s=expert,
-        expert_again_s=expert if full else 0.0,
+        expert_again_s=repeated * expert,
     )

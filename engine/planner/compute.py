@@ -11,6 +11,7 @@ from functools import lru_cache
 from .hardware import Precision
 from .layout import Layout
 from .products import Product, Work, layer_products, rates, total, work_of
+from .recomputation import recomputed, recomputed_layers
 from .setting import Setting
 
 
@@ -28,9 +29,7 @@ class LayerWork:
     dispatch_forward_s: float
     dispatch_backward_s: float
     again_s: float
-    again_flops: float
     again_dispatch_s: float
-    again_full: bool
 
     @property
     def forward_s(self) -> float:
@@ -43,12 +42,6 @@ class LayerWork:
         """Backward pass with what it computes again."""
         busy = self.gemm.backward_s + self.attention.backward_s + self.elementwise.backward_s
         return max(busy + self.again_s, self.dispatch_backward_s + self.again_dispatch_s)
-
-    @property
-    def flops(self) -> float:
-        """FLOPs that the GPU runs for this layer, recomputation with it."""
-        parts = (self.gemm, self.attention)
-        return sum(w.forward_flops + w.backward_flops for w in parts) + self.again_flops
 
 
 def layer_work(setting: Setting, layout: Layout) -> LayerWork:
@@ -63,6 +56,7 @@ def layer_work(setting: Setting, layout: Layout) -> LayerWork:
         layout.sequence_parallel,
         layout.recompute,
         layout.recompute_modules,
+        recomputed_layers(setting, layout),
         layout.precision,
     )
 
@@ -78,6 +72,7 @@ def _layer_work(
     sequence_parallel: bool,
     recompute: str,
     modules: tuple[str, ...],
+    share: float,
     precision: Precision,
 ) -> LayerWork:
     software = setting.software
@@ -92,24 +87,17 @@ def _layer_work(
     gemm = total((attention_gemm, mlp))
     elementwise = Work(forward_s=passes, backward_s=2 * passes)
     dispatch = _kernels(setting, ep) * software.dispatch_s
-    again_s, again_flops, again_dispatch = 0.0, 0.0, 0.0
-    if recompute == "full":
-        again_s = gemm.forward_s + core.forward_s + elementwise.forward_s
-        again_flops = gemm.forward_flops + core.forward_flops
-        again_dispatch = dispatch
-    elif recompute == "selective":
-        again_s, again_flops = _selective(setting, modules, attention_gemm, mlp, core, elementwise)
-        again_dispatch = 0.3 * dispatch
+    again = recomputed(setting, recompute, modules)
+    again_s = again.attention * attention_gemm.forward_s + again.mlp * mlp.forward_s
+    again_s += again.core * core.forward_s + again.elementwise * elementwise.forward_s
     return LayerWork(
         gemm=gemm,
         attention=core,
         elementwise=elementwise,
         dispatch_forward_s=dispatch,
         dispatch_backward_s=2 * dispatch,
-        again_s=again_s,
-        again_flops=again_flops,
-        again_dispatch_s=again_dispatch,
-        again_full=recompute == "full",
+        again_s=share * again_s,
+        again_dispatch_s=share * again.dispatch * dispatch,
     )
 
 
@@ -192,51 +180,6 @@ def elementwise_bytes(
         cast = 2 * model.hidden + model.value_width / tp + model.ffn / tp
         moved += software.fp8_cast * tokens * cast
     return moved
-
-
-def _selective(
-    setting: Setting,
-    modules: tuple[str, ...],
-    attention_gemm: Work,
-    mlp: Work,
-    core: Work,
-    elementwise: Work,
-) -> tuple[float, float]:
-    """Seconds and FLOPs of what selective recomputation does again in one layer."""
-    model = setting.model
-    op_level = "op" in modules or (not modules and setting.software.op_recompute)
-    seconds, flops = 0.0, 0.0
-    if op_level:
-        # torchtitan keeps every second product's output and the attention's.
-        share = op_recomputed_share(setting)
-        seconds += share * (attention_gemm.forward_s + mlp.forward_s) + elementwise.forward_s
-        flops += share * (attention_gemm.forward_flops + mlp.forward_flops)
-        return seconds, flops
-    if not modules or "core_attn" in modules:
-        seconds += core.forward_s
-        flops += core.forward_flops
-    if "mlp" in modules or "moe" in modules:
-        seconds += mlp.forward_s + 0.5 * elementwise.forward_s
-        flops += mlp.forward_flops
-    if "mla_up_proj" in modules and model.latent is not None:
-        up = model.heads * (model.latent.nope_dim + model.latent.value_dim) * model.latent.kv_rank
-        part = up / model.attention_weights
-        seconds += part * attention_gemm.forward_s
-        flops += part * attention_gemm.forward_flops
-    seconds += 0.3 * elementwise.forward_s * sum(m in modules for m in ("moe_act", "layernorm"))
-    return seconds, flops
-
-
-def op_recomputed_share(setting: Setting) -> float:
-    """Share of the layer's product FLOPs that torchtitan's op-level checkpointing does again.
-
-    Of the products q, k, v, o, gate, up, down in order, every second one: k, o and up.
-    """
-    model = setting.model
-    if not model.gated or model.latent is not None or model.experts is not None:
-        return 0.5
-    again = model.hidden * (model.kv_width + model.value_width + model.ffn)
-    return again / (model.attention_weights + model.mlp_weights)
 
 
 @lru_cache(maxsize=65_536)

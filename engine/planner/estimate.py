@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from .layout import Layout, check_layout
 from .memory import Memory, memory
+from .recomputation import recomputed_flops_per_token
 from .schedule import StepTime, step_time
 from .setting import Setting
 
@@ -13,7 +14,8 @@ class Estimate:
     """What `layout` costs and gives on `setting`; every figure is an estimate.
 
     MFU is model FLOPs (6 per weight and token, full attention unless causal) per second over the
-    cluster's dense peak at the layout's precision; HFU counts the FLOPs that were run.
+    cluster's dense peak at the layout's precision. HFU counts in the same way and adds what is
+    recomputed (PaLM, Chowdhery et al. 2022, appendix B), so that it is never below MFU.
     """
 
     setting: Setting
@@ -56,10 +58,10 @@ class Estimate:
         flops = self.setting.model.flops_per_token(self.setting.sequence, causal=causal)
         return self.tokens_s_gpu * flops / self.peak_flops
 
-    @property
-    def hfu(self) -> float:
-        """Hardware FLOPs utilisation, 0 to 1: FLOPs that were run, recomputation with them."""
-        return self.time.flops_per_gpu / (self.step_s * self.peak_flops)
+    def hfu(self, *, causal: bool = False) -> float:
+        """Hardware FLOPs utilisation, 0 to 1: as `mfu`, with what recomputation runs again."""
+        again = recomputed_flops_per_token(self.setting, self.layout, causal=causal)
+        return self.mfu(causal=causal) + self.tokens_s_gpu * again / self.peak_flops
 
     @property
     def peak_flops(self) -> float:

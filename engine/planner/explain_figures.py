@@ -1,7 +1,8 @@
 """Figures that follow from an estimate, as terms: shares, scaling, training time, cost, energy."""
 
 from .estimate import Estimate
-from .explain import explain_step, explain_throughput
+from .explain import explain_mfu, explain_step, explain_throughput
+from .recomputation import recomputed_flops_per_token
 from .terms import Term
 
 BUSY_POWER = 0.9
@@ -21,18 +22,20 @@ def explain_samples(estimate: Estimate) -> Term:
 
 
 def explain_hfu(estimate: Estimate) -> Term:
-    """Hardware FLOPs utilisation: what was run, recomputation with it, over the peak."""
+    """Hardware FLOPs utilisation: model FLOPs and what recomputation runs again, over the peak."""
     return Term(
         name="HFU",
-        value=estimate.hfu,
+        value=estimate.hfu(),
         unit="of peak",
-        formula="flops / (step * peak)",
+        formula="mfu + speed * again / peak",
         inputs={
-            "flops": estimate.time.flops_per_gpu,
-            "step": estimate.step_s,
+            "mfu": estimate.mfu(),
+            "speed": estimate.tokens_s_gpu,
+            "again": recomputed_flops_per_token(estimate.setting, estimate.layout),
             "peak": estimate.peak_flops,
         },
-        source="FLOPs that were run per GPU and step, recomputation with them",
+        source="FLOPs counted as for MFU, and those of a token that run again; PaLM appendix B",
+        parts=(explain_mfu(estimate),),
     )
 
 

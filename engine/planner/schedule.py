@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from .communication import Group, gather_s, layer_traffic, place, reduce_s, ring_latency_s, send_s
 from .compute import head_work, layer_work
 from .layout import Layout
-from .products import Work
 from .setting import Setting
 from .stages import expert_shards, parameter_tensors, rank_parameters, stage_layers
 
@@ -41,7 +40,6 @@ class StepTime:
     straggler_s: float
     bubble_share: float
     data_traffic_s: float
-    flops_per_gpu: float
 
     @property
     def total_s(self) -> float:
@@ -150,14 +148,7 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
         straggler_s=running * software.straggler * nodes,
         bubble_share=bubble / (m * micro + bubble),
         data_traffic_s=data_traffic,
-        flops_per_gpu=_flops(setting, layout, layer.flops, head),
     )
-
-
-def _flops(setting: Setting, layout: Layout, layer_flops: float, head: Work) -> float:
-    """Hardware FLOPs of an average GPU in one step."""
-    total = setting.model.layers * layer_flops + head.forward_flops + head.backward_flops
-    return layout.micro_batches * total / layout.pp
 
 
 def _hops(setting: Setting, layout: Layout) -> float:

@@ -53,7 +53,7 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "samples_s": one.samples_s,
         "mfu": one.mfu(),
         "mfu_causal": one.mfu(causal=True),
-        "hfu": one.hfu,
+        "hfu": one.hfu(),
         "communication_share": one.communication_share,
         "bubble_share": one.time.bubble_share,
         "amdahl_speedup": one.amdahl_speedup,

@@ -59,7 +59,7 @@ def test_figures_are_those_of_the_estimate() -> None:
     result = estimated()
     assert explain_cost(result, TOKENS, 2.5).value == result.training_cost(TOKENS, 2.5)
     assert explain_communication(result).value == result.communication_share
-    assert explain_hfu(result).value == result.hfu
+    assert explain_hfu(result).value == result.hfu()
 
 
 def test_scaling_by_itself_is_linear() -> None:

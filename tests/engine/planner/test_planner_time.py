@@ -122,6 +122,8 @@ _LAYOUTS = st.builds(
     micro_batch=st.integers(1, 8),
     micro_batches=st.integers(1, 64),
     recompute=st.sampled_from(["none", "selective", "full"]),
+    recompute_layers=st.integers(-1, 4),
+    recompute_modules=st.sampled_from([(), ("core_attn",), ("mlp",), ("layernorm",), ("op",)]),
     precision=st.sampled_from(["bf16", "fp8"]),
     offload=st.sampled_from(["none", "optimizer", "all"]),
 )
@@ -147,8 +149,43 @@ def test_no_part_is_negative_and_parts_are_the_whole(layout: Layout, software: s
     whole += time.offload_s + time.overhead_s + time.straggler_s
     assert time.total_s == pytest.approx(whole)
     assert 0 < found.mfu() < 1
-    assert 0 < found.hfu < 1
+    assert 0 < found.hfu() < 1
     assert layout.world == found.setting.cluster.gpus
+
+
+@settings(deadline=None)
+@given(_LAYOUTS, st.sampled_from(sorted(default_constants().software)), st.booleans())
+def test_hardware_flops_are_the_models_and_what_is_recomputed(
+    layout: Layout, software: str, causal: bool
+) -> None:
+    found = planned(layout, software)
+    model, hardware = found.mfu(causal=causal), found.hfu(causal=causal)
+    plain = planned(replace(layout, recompute="none"), software)
+    assert plain.hfu(causal=causal) == plain.mfu(causal=causal)
+    assert model <= hardware <= model * 4 / 3 + 1e-12
+    full = planned(replace(layout, recompute="full", recompute_layers=-1), software)
+    ratio = full.hfu(causal=causal) / full.mfu(causal=causal)
+    assert hardware / model <= ratio + 1e-12
+
+
+def test_full_recomputation_runs_the_layers_four_thirds_times() -> None:
+    """All but the logits, `6 V h`, which are never computed again."""
+    layout = Layout(dp=8, zero=3, recompute="full")
+    found = planned(layout)
+    whole = MODEL.flops_per_token(4096)
+    layers = whole - 6 * MODEL.vocabulary * MODEL.hidden
+    assert found.hfu() / found.mfu() == pytest.approx(1 + layers / 3 / whole)
+
+
+def test_recomputing_some_layers_lies_between_none_and_all() -> None:
+    none, some, every = (
+        planned(Layout(dp=8, zero=3, recompute=kind, recompute_layers=layers))
+        for kind, layers in (("none", -1), ("full", 8), ("full", -1))
+    )
+    again = [found.time.recompute_s for found in (none, some, every)]
+    assert again == [0, pytest.approx(again[2] / 4), again[2]]
+    assert none.step_s < some.step_s < every.step_s
+    assert none.memory.total > some.memory.total > every.memory.total
 
 
 @settings(deadline=None)

@@ -61,7 +61,7 @@ def _step(shown: Answer, room: Room) -> list[Entry]:
 
 
 def _hfu(result: Estimate) -> Line:
-    return line(muted("HFU "), percent(result.hfu))
+    return line(muted("HFU "), percent(result.hfu()))
 
 
 def _training(shown: Answer) -> list[Entry]:
