@@ -22,7 +22,10 @@ from prodtop.engine.protocol import (
     Report,
     SetLoad,
     SetPrecision,
+    SetSpeculation,
     SetStrategy,
+    Speculation,
+    SpeculationSpec,
     StrategyName,
     Window,
 )
@@ -123,6 +126,19 @@ async def test_digits_choose_strategies(opened: Open, number: int, strategy: Str
         assert f">{number} {strategy}<" in screen.text()
         await screen.advance([frame(61)])
         assert f"[{number} {strategy}]" in screen.text()
+
+
+async def test_d_switches_drafts_off_and_on_again_as_they_were(opened: Open) -> None:
+    spec = SpeculationSpec(drafts=6)
+    state = Speculation(spec=spec, drafting=True, tokens_per_step=1.05, step_ratio=1.3)
+    drafted = msgspec.structs.replace(frame(), speculation=state)
+    async with opened([[ready(), drafted]]) as screen:
+        assert "drafts lose ×0.81" in screen.text()
+        await screen.press("d")
+        await screen.advance([frame(61)])
+        assert "drafts lose" not in screen.text()
+        await screen.press("d")
+        assert screen.client.sent == [SetSpeculation(spec=None), SetSpeculation(spec=spec)]
 
 
 async def test_brackets_walk_the_precisions(opened: Open) -> None:

@@ -148,6 +148,7 @@ def test_drafts_that_lose_say_so() -> None:
         "drafts lose ×0.81 resting · 1.05 tokens a step · step 1.30× as long"
     )
     assert Ink.WARN in {ink for _, ink in view.lines[-1].pieces}
+    assert view.figures.plain.startswith("drafts lose ×0.81  decode ")
 
 
 def test_drafts_that_were_not_judged_yet_show_no_figure() -> None:

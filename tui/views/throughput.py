@@ -1,11 +1,14 @@
 """Throughput: tokens per second by kind, and the requests behind them."""
 
-from ...engine.protocol import Speculation, Throughput
+from ...engine.protocol import Frame, Speculation, Throughput
 from ..formatting import MISSING, percent, rate, si
 from ..look import Ink
 from ..moment import Moment
-from .line import Line, centred, facts, line, muted
+from .line import Line, Piece, centred, facts, first_fitting, line, muted
 from .panel import PanelView, Room, figure, starting_text, titled, value
+
+_TITLE_CELLS = 14
+"""The panel's name and what stands around it."""
 
 WASTEFUL = 0.05
 """From this share on rows computed for nothing are pointed out."""
@@ -23,10 +26,23 @@ def throughput_view(moment: Moment, room: Room) -> PanelView:
         lines.append(_drafts(frame.speculation, room))
     return PanelView(
         titled("Throughput", moment),
-        figure("decode", rate(throughput.decode_tok_s, "tok")),
+        _figures(frame, room),
         tuple(lines),
         moment.stale_s is not None,
     )
+
+
+def _figures(frame: Frame, room: Room) -> Line:
+    """The key figure, and before it that drafts lose, where they do: also where no line fits."""
+    speed = rate(frame.throughput.decode_tok_s, "tok")
+    decode = figure("decode", speed)
+    speedup = None if frame.speculation is None else frame.speculation.speedup
+    if speedup is None or speedup >= 1.0:
+        return decode
+    loss = Piece(f"drafts lose {room.glyphs.times}{speedup:.2f}", Ink.WARN)
+    shorter = line(loss, "  ", value(speed, Ink.STRONG))
+    fitting = (line(loss, "  ", decode), shorter, decode)
+    return first_fitting(fitting, max(room.width - _TITLE_CELLS, decode.width))
 
 
 def _rates(throughput: Throughput, room: Room) -> Line:
