@@ -12,7 +12,7 @@ from ..kernels.gpu.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.gpu.prefill_attention import PrefillTile, prefill_attention, prefill_tile
 from ..kernels.gpu.rotary import PLAIN, RotaryOptions, rotate_and_store
 from ..kernels.gpu.skinny import MOST_ROWS, skinny_linear
-from ..precision.linear import Fp8Linear, Linear, PackedLinear
+from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
 from .config import Activation, ModelConfig
 from .ops import AttentionSpec, Norm
 from .rope import inverse_frequencies, local_rope_config, magnitude
@@ -162,8 +162,12 @@ class TritonOps:
     ) -> Tensor:
         """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
         weight = None
-        if hidden.shape[0] <= MOST_ROWS and norm.bias is None:
-            weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
+        if hidden.shape[0] <= MOST_ROWS:
+            if self._step.layout.rows > MOST_ROWS and isinstance(linear, DenseLinear):
+                # Sampled rows of a prefill step: not worth a kernel for each number of them.
+                return linear(self.norm(hidden, norm))
+            if norm.bias is None:
+                weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
         if weight is not None:
             return skinny_linear(
                 hidden,

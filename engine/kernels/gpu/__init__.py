@@ -1,1 +1,1 @@
-"""The kernels of the CUDA path, in Triton. Nothing that a machine without CUDA runs imports them."""
+"""The kernels of the CUDA path, in Triton. Nothing that runs without CUDA imports them."""

@@ -85,7 +85,7 @@ def decode_tile(pairs: int, group: int, head_dim: int, element_bytes: int) -> De
     """The tile for a number of (sequence, KV head) pairs, a shape and the cache's element size.
 
     While programs are few, shares are short and a program's own latency counts; when they are many,
-    small programs of one warp, many to a multiprocessor, keep most memory requests in flight.
+    small programs, many to a multiprocessor, keep most memory requests in flight.
     """
     wide = head_dim > 128 or group > 16
     if element_bytes > 2:
@@ -94,9 +94,10 @@ def decode_tile(pairs: int, group: int, head_dim: int, element_bytes: int) -> De
         return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True)
     if pairs <= 256:
         return DecodeTile(keys=64, warps=4, stages=3 if wide else 4, share=256)
-    if pairs <= 512 or element_bytes == 1:
+    if pairs <= 1024 or element_bytes == 1:
         return DecodeTile(keys=64, warps=4, stages=3 if wide else 5, share=1024)
-    return DecodeTile(keys=32, warps=4 if wide else 1, stages=4, share=1024)
+    # One warp would be faster where all are of one length, and slower where they are not.
+    return DecodeTile(keys=64, warps=4 if wide else 2, stages=3 if wide else 4, share=1024)
 
 
 def decode_splits(pairs: int, context_tokens: int, share: int) -> int:

@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .skinny_measured import AT_ONE_ROW, Launch
+
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 
 PROCESSORS = 132
 """Multiprocessors of the device that the plans are made for (H100, H200)."""
+MEASURED_GROUP = 64
 FUSED_NORM_ROWS = 4
 """Up to here each program normalizes the rows for itself; beyond, that costs more than it saves."""
 
@@ -58,6 +61,9 @@ def plan_skinny(
     weight_format: WeightFormat, rows: int, features: int, inputs: int, group: int, gated: bool
 ) -> Plan:
     """The launch for `rows` of `inputs` by a weight of `features` rows."""
+    measured = AT_ONE_ROW.get((weight_format, features, inputs)) if rows == 1 else None
+    if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
+        return _measured_plan(measured)
     # The row kernel reads fp8 weights four at a time.
     if rows == 1 and (weight_format != "fp8" or inputs % 4 == 0):
         return _plan_row(weight_format, features, inputs, gated)
@@ -67,6 +73,14 @@ def plan_skinny(
         splits = 4 if inputs >= 4 * block_k else 2
         return DotPlan(block_n, block_k, splits, warps=splits, stages=3)
     return DotPlan(block_n, 256 if weight_format != "dense" else 128, 4, warps=4, stages=4)
+
+
+def _measured_plan(launch: Launch) -> Plan:
+    kind, *numbers = launch
+    if kind == "dot":
+        return DotPlan(*numbers)
+    *integers, early = numbers
+    return RowPlan(*integers, early=bool(early))
 
 
 def _plan_row(weight_format: WeightFormat, features: int, inputs: int, gated: bool) -> RowPlan:
