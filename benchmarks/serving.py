@@ -89,6 +89,7 @@ class Row:
     peer_s: float | None
     elapsed_s: float
     steps: int
+    slowest_steps_ms: list[float]
 
 
 def asks(vocabulary: int) -> Iterator[tuple[str, list[list[Ask]]]]:
@@ -122,16 +123,19 @@ def make_engine(model: LoadedModel, precision: PrecisionName, device: torch.devi
     )
 
 
-def serve(engine: Engine, wanted: Sequence[Ask], sampling: Sampling) -> tuple[list[Request], int]:
-    """Serve all at once to the end; the requests, and how many steps it took."""
+def serve(
+    engine: Engine, wanted: Sequence[Ask], sampling: Sampling
+) -> tuple[list[Request], list[float]]:
+    """Serve all at once to the end; the requests, and how long each step took, in seconds."""
     requests = [
         engine.submit(ask.prompt, sampling, ask.max_tokens, ignore_eos=True) for ask in wanted
     ]
-    steps = 0
+    steps_s = []
     while engine.has_work:
+        began_s = time.monotonic()
         engine.step()
-        steps += 1
-    return requests, steps
+        steps_s.append(time.monotonic() - began_s)
+    return requests, steps_s
 
 
 def measure(
@@ -148,7 +152,7 @@ def measure(
         best: Row | None = None
         for wanted in repeats:
             began_s = time.monotonic()
-            requests, steps = serve(engine, wanted, sampling)
+            requests, steps_s = serve(engine, wanted, sampling)
             elapsed_s = time.monotonic() - began_s
             generated = sum(request.num_output_tokens for request in requests)
             assert generated == sum(ask.max_tokens for ask in wanted)
@@ -160,7 +164,8 @@ def measure(
                 ceiling_s=ceiling_s if load == "1" else None,
                 peer_s=PEERS.get((model, precision, load)),
                 elapsed_s=elapsed_s,
-                steps=steps,
+                steps=len(steps_s),
+                slowest_steps_ms=[round(1e3 * step_s, 1) for step_s in sorted(steps_s)[-5:]],
             )
             best = row if best is None or row.tokens_s > best.tokens_s else best
         if best is not None and load != "warm":
