@@ -76,11 +76,10 @@ def plan_skinny(
 
 
 def _measured_plan(launch: Launch) -> Plan:
-    kind, *numbers = launch
+    kind, block_n, second, third, fourth, fifth, sixth = launch
     if kind == "dot":
-        return DotPlan(*numbers)
-    *integers, early = numbers
-    return RowPlan(*integers, early=bool(early))
+        return DotPlan(block_n, second, third, fourth, fifth, sixth)
+    return RowPlan(block_n, second, third, fourth, fifth, early=bool(sixth))
 
 
 def _plan_row(weight_format: WeightFormat, features: int, inputs: int, gated: bool) -> RowPlan:
