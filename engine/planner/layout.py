@@ -86,6 +86,14 @@ class Layout:
         return " ".join([*parts, f"mb{self.micro_batch}", f"×{self.micro_batches}"])
 
 
+def missing_layers(layers: int, pp: int) -> int:
+    """Layers that the first and the last of `pp` stages lack together, for all others to be alike.
+
+    Without a pipeline and where the layers divide, none.
+    """
+    return -layers % pp
+
+
 def check_layout(
     layout: Layout, model: ModelShape, cluster: Cluster, sequence: int, batch: int | None = None
 ) -> None:
@@ -142,9 +150,10 @@ def _check_pipeline(layout: Layout, model: ModelShape) -> None:
         raise FieldError("vp", "interleaving needs a pipeline")
     if layout.vp > 1 and layout.schedule not in ("interleaved", "1f1b"):
         raise FieldError("vp", f"the {layout.schedule} schedule has one chunk a stage")
-    if all((model.layers + ends) % layout.pp for ends in (0, 1, 2)):
+    each, missing = -(-model.layers // layout.pp), missing_layers(model.layers, layout.pp)
+    if missing > 2 * (each - 1):
         raise FieldError("pp", f"{model.layers} layers do not split into {layout.pp} stages")
-    if layout.vp > 1 and all((model.layers + ends) % chunks for ends in (0, 1, 2)):
+    if each % layout.vp or missing > 2 * each // layout.vp:
         split = f"{layout.pp} stages of {layout.vp} chunks"
         raise FieldError("vp", f"{model.layers} layers do not split into {split}")
     if layout.vp > 1 and layout.micro_batches % layout.pp:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from .constraints import MOST_GPUS, RECOMPUTES, Constraints, divisors
 from .errors import FieldError
-from .layout import Layout, Recompute, check_layout
+from .layout import Layout, Recompute, check_layout, missing_layers
 from .setting import Setting
 
 MOST_CHUNKS = 256
@@ -202,11 +202,10 @@ def _chunks(layers: int, pp: int, schedule: str | None) -> tuple[int, ...]:
         return (1,) if schedule != "interleaved" else ()
     if schedule in ("sequential", "gpipe", "1f1b"):
         return (1,)
-    # Embedding and head may each stand for a layer, as in `stages.StageLayers`.
-    ends = next((e for e in (0, 1, 2) if (layers + e) % pp == 0), None)
+    # Embedding and head may stand for layers, as in `stages.StageLayers`.
+    each, missing = -(-layers // pp), missing_layers(layers, pp)
     most = min(MOST_CHUNKS, layers // pp)
-    several = () if ends is None else range(2, most + 1)
-    found = [v for v in several if (layers + (ends or 0)) % (pp * v) == 0]
+    found = [v for v in range(2, most + 1) if each % v == 0 and missing <= 2 * each // v]
     return tuple(found) if schedule == "interleaved" else (1, *found)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .layout import Layout
+from .layout import Layout, missing_layers
 from .model import ModelShape
 
 
@@ -11,9 +11,9 @@ from .model import ModelShape
 class StageLayers:
     """Layers of an inner, the first and the last stage.
 
-    Where the layers do not divide, embedding and head each stand for a layer, so that the first and
-    the last stage hold one less (Llama 3, section 3.3.2; Megatron-LM's
-    `--account-for-embedding-in-pipeline-split`).
+    Where the layers do not divide, the first and the last stage hold fewer, because embedding and
+    head stand for layers there (Llama 3, section 3.3.2; Megatron-LM's
+    `--account-for-embedding-in-pipeline-split` and `--decoder-last-pipeline-num-layers`).
     """
 
     inner: int
@@ -23,16 +23,15 @@ class StageLayers:
 
 @lru_cache(maxsize=4096)
 def stage_layers(layers: int, pp: int) -> StageLayers:
-    """How `layers` are dealt out to `pp` stages."""
-    if pp == 1:
-        return StageLayers(inner=layers, first=layers, last=layers)
-    if layers % pp == 0:
-        each = layers // pp
-        return StageLayers(inner=each, first=each, last=each)
-    inner = -(-(layers + 2) // pp) if pp > 2 else -(-layers // pp)
-    rest = max(0, layers - inner * (pp - 2))
-    last = rest // 2
-    return StageLayers(inner=max(inner, rest - last), first=rest - last, last=last)
+    """How `layers` are dealt out to `pp` stages, the last stage lacking at least what the first
+    does.
+
+    With more stages than `layout.check_layout` allows, the ends may come out with none.
+    """
+    each = -(-layers // pp)
+    missing = missing_layers(layers, pp)
+    first = max(0, each - missing // 2)
+    return StageLayers(inner=each, first=first, last=max(0, each - (missing + 1) // 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -113,12 +113,3 @@ def sharding(engine: Engine, layout: Layout) -> Sharding:
         )
     shard = layout.shards // layout.cp
     return Sharding(stage=stage, shard=shard, replicate=layout.dp // shard)
-
-
-def pipeline_ends(layers: int, layout: Layout) -> int:
-    """How many of head (1) and embedding (2) count as a layer, so that all chunks hold as much.
-
-    A legal layout has such a number (`check_layout`).
-    """
-    chunks = layout.pp * layout.vp
-    return next(ends for ends in (0, 1, 2) if (layers + ends) % chunks == 0)

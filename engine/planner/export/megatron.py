@@ -2,10 +2,10 @@
 
 from math import ceil
 
-from ..layout import Layout, Optimizer
+from ..layout import Layout, Optimizer, missing_layers
 from ..setting import Setting
-from ..stages import expert_shards
-from .contract import Engine, Export, TrainingRun, pipeline_ends
+from ..stages import expert_shards, stage_layers
+from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 from .megatron_model import Flags, model_flags
 
@@ -69,15 +69,21 @@ def _parallel(setting: Setting, layout: Layout) -> Flags:
 
 
 def _pipeline(layers: int, layout: Layout) -> Flags:
-    """Chunks, and who counts as a layer where layers alone do not divide."""
+    """Chunks, and what the first and the last stage hold where the layers do not divide."""
     if layout.schedule in ("gpipe", "sequential"):
         raise ENGINE.refusal("schedule", f"runs 1F1B, plain or interleaved, not {layout.schedule}")
-    ends = pipeline_ends(layers, layout)
+    missing = missing_layers(layers, layout.pp)
     flags: Flags = {}
-    if ends >= 1:
+    if missing > 2:
+        if layout.vp > 1:
+            raise ENGINE.refusal("vp", f"cannot spread {layers} layers over chunks by a flag")
+        stage = stage_layers(layers, layout.pp)
+        flags["--decoder-first-pipeline-num-layers"] = str(stage.first)
+        flags["--decoder-last-pipeline-num-layers"] = str(stage.last)
+    elif missing:
         flags["--account-for-loss-in-pipeline-split"] = None
-    if ends == 2:
-        flags["--account-for-embedding-in-pipeline-split"] = None
+        if missing == 2:
+            flags["--account-for-embedding-in-pipeline-split"] = None
     if layout.vp > 1:
         flags["--num-virtual-stages-per-pipeline-rank"] = str(layout.vp)
     return flags

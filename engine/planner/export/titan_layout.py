@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ..layout import Layout
+from ..layout import Layout, missing_layers
 from ..setting import Setting
-from .contract import Engine, Sharding, pipeline_ends, sharding
+from .contract import Engine, Sharding, sharding
 from .titan_models import TitanModel
 
 FLOAT8_NOTE = "fp8 needs torchao; experts and the output layer stay in bf16."
@@ -42,8 +42,8 @@ def titan_layout(
     _check_model(engine, setting, layout, model)
     split = _check_sharding(engine, layout)
     schedule = _schedule(engine, layout)
-    ends = pipeline_ends(setting.model.layers, layout)
-    chunk = (setting.model.layers + ends) // (layout.pp * layout.vp)
+    missing = missing_layers(setting.model.layers, layout.pp)
+    chunk = (setting.model.layers + missing) // (layout.pp * layout.vp)
     return TitanLayout(
         sharding=split,
         # torchtitan keeps a pipeline's parameters gathered over its micro-batches, as the planner
@@ -51,8 +51,8 @@ def titan_layout(
         reshard="never" if split.stage == 2 else "default",
         schedule=schedule,
         layers_per_stage=chunk if layout.vp > 2 else None,
-        first_less=int(ends > 1),
-        last_less=int(ends > 0),
+        first_less=missing // 2,
+        last_less=(missing + 1) // 2,
         local_batch=layout.micro_batch * (layout.micro_batches if layout.pp > 1 else 1),
         recompute=_recompute(engine, setting, layout),
         param_dtype=_param_dtype(engine, layout),

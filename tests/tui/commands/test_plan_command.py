@@ -143,7 +143,7 @@ def test_your_own_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--gpus", str(10**40)], "--gpus: "),
         (["--gpus", "2000000"], "--gpus: at most 1,048,576"),
         (["--batch", "0"], "--batch: must be a positive whole number"),
-        (["--gpus", "7", "--batch", "9"], "--batch: 9 sequences do not split over dp 7"),
+        (["--gpus", "31", "--batch", "9"], "--batch: 9 sequences do not split over dp 31"),
         (["--sequence", "long"], "--sequence 'long' is no number"),
         (["--sequence", "0"], "--sequence: must be a positive whole number"),
         (["--tokens", "-5"], "--tokens '-5' is no number"),

@@ -9,6 +9,7 @@ from planned_layouts import Plan, exported, plan, plans
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import export
 from prodtop.engine.planner.layout import Layout
+from prodtop.engine.planner.stages import stage_layers
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 
@@ -38,7 +39,7 @@ def part(answer: Answer, name: str) -> Mapping[str, object]:
     )
 )
 def test_it_reads_the_layout_back(megatron: EngineReader, planned: Plan) -> None:
-    _, layout = planned
+    setting, layout = planned
     found = exported("megatron", planned, RUN)
     if found is None:
         return
@@ -58,6 +59,22 @@ def test_it_reads_the_layout_back(megatron: EngineReader, planned: Plan) -> None
     assert config["lr"] == RUN.learning_rate
     check_states(config, layout)
     check_recomputation(config, layout)
+    check_stages(config, layout, setting.model.layers)
+
+
+def check_stages(config: Mapping[str, object], layout: Layout, layers: int) -> None:
+    """Megatron's rule deals the layers out as the time was worked out for."""
+    first, last = (config.get(f"num_layers_in_{end}_pipeline_stage") for end in ("first", "last"))
+    planned = stage_layers(layers, layout.pp)
+    if first is None:
+        ends = [config.get(f"account_for_{end}_in_pipeline_split") for end in ("embedding", "loss")]
+        each, rest = divmod(layers + ends.count(True), layout.pp)
+        assert rest == 0
+        embedding, loss = (each - bool(end) for end in ends)
+        assert (embedding, loss) == (planned.first, planned.last)
+    else:
+        assert (first, last) == (planned.first, planned.last)
+        assert int(str(first)) + int(str(last)) + (layout.pp - 2) * planned.inner == layers
 
 
 def check_states(config: Mapping[str, object], layout: Layout) -> None:

@@ -11,6 +11,7 @@ from prodtop.engine.planner.export.engines import export
 from prodtop.engine.planner.export.titan_models import MODELS_0_2, MODELS_0_3, TitanModel
 from prodtop.engine.planner.layout import Layout
 from prodtop.engine.planner.presets import preset
+from prodtop.engine.planner.stages import stage_layers
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 RELEASES = {"torchtitan-0.2.2": "torchtitan-0.2.2", "torchtitan": "torchtitan-0.3.0"}
@@ -71,8 +72,11 @@ def check_meaning(answer: Answer, planned: Plan) -> None:
     assert isinstance(chunks, list)
     assert len(chunks) == layout.pp * layout.vp
     assert sum(chunks) == setting.model.layers
-    # Embedding and head stand for a layer each where layers do not divide.
-    assert max(chunks[1:-1], default=max(chunks)) - min(chunks) <= 1
+    # Its stages are those that the time was worked out for.
+    stages = [sum(chunks[rank :: layout.pp]) for rank in range(layout.pp)]
+    planned = stage_layers(setting.model.layers, layout.pp)
+    assert (stages[0], stages[-1]) == (planned.first, planned.last)
+    assert set(stages[1:-1]) <= {planned.inner}
 
 
 @settings(deadline=None, max_examples=25)

@@ -36,6 +36,8 @@ RENAMED: dict[str, tuple[str, object]] = {
     "--swiglu": ("gated_linear_unit", True),
     "--disable-bias-linear": ("add_bias_linear", False),
     "--num-virtual-stages-per-pipeline-rank": ("virtual_pipeline_model_parallel_size", None),
+    "--decoder-first-pipeline-num-layers": ("num_layers_in_first_pipeline_stage", None),
+    "--decoder-last-pipeline-num-layers": ("num_layers_in_last_pipeline_stage", None),
     "--fp8-format": ("fp8", None),
     "--num-experts": ("num_moe_experts", None),
     "--moe-token-dispatcher-type": ("moe_token_dispatcher_type", None),
