@@ -46,25 +46,26 @@ class StepBuilder:
     ) -> PlannedStep:
         """A step of rows of one token, filled up to `bucket` rows. Each row is sampled."""
         layout = StepLayout(bucket, bucket, bucket, bucket, self._width)
+        ordered = _longest_first(chunks)
 
         def fill(words: NDArray[np.int32]) -> None:
             words[:] = 0
             step = HostStep.over(words, layout)
-            slots, count = self._slots.place(chunks), len(chunks)
+            slots, count = self._slots.place(ordered), len(ordered)
             step.carried[count:] = -1
             step.slots[count:] = -1
             step.top_p[count:] = 1.0
-            self._fill_decode(step, chunks, slots, carried)
+            self._fill_decode(step, ordered, slots, carried)
             self._fill_sampling(step, slots, step.positions[:count].astype(np.int64) + 1)
             step.seq_lens[:count] = step.positions[:count] + 1
             np.take(self._slots.blocks, slots, axis=0, out=step.block_table[:count], mode="clip")
             step.sampled_rows[:] = np.arange(bucket)
 
-        return PlannedStep(list(chunks), list(chunks), layout, fill)
+        return PlannedStep(ordered, ordered, layout, fill)
 
     def mixed(self, chunks: Sequence[Chunk], carried: Mapping[int, int]) -> PlannedStep:
         """A step of decode rows and prefill chunks."""
-        decode = [chunk for chunk in chunks if chunk.num_tokens == 1]
+        decode = _longest_first([chunk for chunk in chunks if chunk.num_tokens == 1])
         prefill = [chunk for chunk in chunks if chunk.num_tokens > 1]
         ordered = decode + prefill
         lengths = np.array([chunk.num_tokens for chunk in ordered], dtype=np.int64)
@@ -155,3 +156,16 @@ class StepBuilder:
         blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
         kv_slots: NDArray[np.int64] = blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
         return kv_slots
+
+
+def _longest_first(chunks: Sequence[Chunk]) -> list[Chunk]:
+    """Decode rows in the order in which attention should start on them.
+
+    The longest sequences first (Graham 1969): started last, one of them would keep the device
+    waiting for a few programs.
+    """
+    return sorted(chunks, key=_negative_start)
+
+
+def _negative_start(chunk: Chunk) -> int:
+    return -chunk.start
