@@ -203,8 +203,8 @@ _FRAMEWORKS = (
     (r"nanotron", "nanotron"),
     (r"bridge", "megatron-bridge"),
     (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
-    (r"deepspeed|zero", "deepspeed"),
-    (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging", "torch"),
+    (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
+    (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
 )
 
 

@@ -132,9 +132,15 @@ def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
         return gpus[name]
     key = _guess_key(name.lower())
     if key is not None:
-        return gpus[key]
+        found = gpus[key]
+        if re.search(r"[ah]800", name.lower()):
+            return replace(found, name=name, link_bytes_s=EXPORT_LINK_BYTES_S)
+        return found
     raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
 
+
+EXPORT_LINK_BYTES_S = 200e9
+"""NVLink of the A800 and the H800, 400 GB/s both ways; else they are an A100 and an H100."""
 
 _PATTERNS = (
     (r"gb300", "gb300"),
@@ -142,14 +148,14 @@ _PATTERNS = (
     (r"b300", "b300"),
     (r"b200", "b200"),
     (r"h200|gh200", "h200"),
-    (r"h100.*96 ?gb|h100.*500 ?w", "h100-sxm-96"),
+    (r"h100.*96 ?g|h100.*500 ?w", "h100-sxm-96"),
     (r"h100.*pcie", "h100-pcie"),
     (r"h100|h800", "h100-sxm"),
-    (r"a100.*40 ?gb", "a100-40"),
+    (r"a100.*\b40 ?(g|$)", "a100-40"),
     (r"a100|a800", "a100-80"),
     (r"l40s?", "l40s"),
     (r"4090", "rtx4090"),
-    (r"mi300x?", "mi300x"),
+    (r"mi300x?\b|mi300$", "mi300x"),
     (r"v100", "v100"),
 )
 

@@ -12,11 +12,17 @@ from dataclasses import dataclass, replace
 from .calibration import Constants, guess_software
 from .cells import Cells, Row
 from .errors import FieldError
-from .hardware import Precision, cluster, find_gpu
+from .hardware import Cluster, Gpu, Precision, cluster, find_gpu
 from .layout import Layout, Recompute
 from .memory import memory
 from .row_model import row_model
+from .row_network import network_bytes_s
 from .setting import Setting
+
+_SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
+_SPEEDS = dict.fromkeys(("tok/s", "tok/s/gpu", "tokens/s", "tokens/s/gpu", "tps", "tgs"), 1.0)
+_SPEEDS |= {"k": 1e3, "k/s": 1e3}
+_SIZES = {"gb": 1e9, "g": 1e9, "gib": 2.0**30, "mb": 1e6, "mib": 2.0**20}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ def parse_run(row: Row, constants: Constants) -> Run:
     compiled = "compile" in text and "no compile" not in text
     precision = _precision(cells, gpu.key)
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
+    # fp16 stands for the time before flash attention only where nothing newer is in sight.
+    half = half and gpu.key.startswith(("a", "v")) and not re.search(_FLASH, text)
     software = constants.profile(
         guess_software(
             f"{cells.text('source')} {text}",
@@ -57,13 +65,13 @@ def parse_run(row: Row, constants: Constants) -> Run:
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g")):
         software = replace(software, attention="flash2")
     layout = _layout(cells, software.name, precision)
-    sequence = cells.count("seq")
-    step, speed, peak = (
-        cells.measure(name) for name in ("step_time_s", "tokens_per_s_per_gpu", "peak_mem_gb")
-    )
+    sequence = _sequence(cells)
+    step = cells.measure("step_time_s", _SECONDS)
+    speed = cells.measure("tokens_per_s_per_gpu", _SPEEDS)
+    peak = cells.measure("peak_mem_gb", _SIZES, 2.0**30 if "gib" in text else 1e9)
     if step is None and speed is None and peak is None:
         raise FieldError("measured", "no step time, tokens/s or peak memory to compare with")
-    machines = cluster(gpu, layout.world, node_gpus=_node_gpus(cells, layout.world, gpu.node_gpus))
+    machines = _cluster(cells, gpu, layout.world)
     setting = Setting(
         model=model,
         cluster=machines,
@@ -81,13 +89,30 @@ def parse_run(row: Row, constants: Constants) -> Run:
         assumed=tuple(cells.assumed),
         step_s=step,
         tokens_s_gpu=speed,
-        peak_bytes=None if peak is None else peak * (2.0**30 if "gib" in text else 1e9),
+        peak_bytes=peak,
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
     )
 
 
+_FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
 ASYNC_TP_OVERLAP = 0.5
 """What asynchronous tensor parallelism hides: a product's pieces run while others travel."""
+
+
+def _sequence(cells: Cells) -> int:
+    """Tokens per sequence: stated, or said in the notes."""
+    stated = cells.optional_count("seq")
+    noted = cells.noted(r"\bseq(?:uence)?[ _-]*(?:len(?:gth)?)?\s*(?:=|:|of|is)?\s*(\d{3,7})\b")
+    if stated is None and noted:
+        cells.assumed.append(f"seq = {noted}")
+        return noted
+    return cells.count("seq")
+
+
+def _cluster(cells: Cells, gpu: Gpu, gpus: int) -> Cluster:
+    node_gpus = _node_gpus(cells, gpus, gpu.node_gpus)
+    network = network_bytes_s(cells.text("interconnect"), node_gpus)
+    return cluster(gpu, gpus, node_gpus=node_gpus, network_bytes_s=network)
 
 
 def _node_gpus(cells: Cells, gpus: int, customary: int) -> int:
@@ -100,48 +125,66 @@ def _node_gpus(cells: Cells, gpus: int, customary: int) -> int:
 
 def _precision(cells: Cells, gpu: str) -> Precision:
     text = cells.text("precision").lower()
-    if not text:
-        guess: Precision = "fp16" if gpu.startswith(("a100", "v100")) else "bf16"
-        cells.assumed.append(f"precision = {guess}")
-        return guess
-    if re.search(r"fp8|float8|mxfp8|nvfp4|fp4", text):
+    if re.search(r"f(?:loat)?-?p?8|e4m3|nvfp4|mxfp4|fp4|hfp8", text):
         return "fp8"
-    if "fp16" in text or ("float16" in text and "bfloat16" not in text):
-        return "fp16"
-    if "bf16" in text or "bfloat16" in text:
+    if re.search(r"bf-?16|bfloat-?16", text):
         return "bf16"
-    return "tf32" if "tf32" in text else "fp32" if "fp32" in text else "bf16"
+    if re.search(r"fp-?16|float-?16|half|^amp$|\bo2\b", text):
+        return "fp16"
+    if "tf32" in text:
+        return "tf32"
+    if re.search(r"fp-?32|float-?32|single", text):
+        return "fp32"
+    old = gpu.startswith("v100") or (not text and gpu.startswith("a100"))
+    guess: Precision = "fp16" if old else "bf16"
+    cells.assumed.append(f"precision = {guess}")
+    return guess
 
 
 _MODULES = ("core_attn", "mla_up_proj", "moe_act", "layernorm")
 
 
+_WHOLE = r"full|\b(true|yes|on|1|all|always|block|uniform|every layer|each layer)\b"
+_NEVER = r"\b(no|none|false|off|0|disabled|without)\b"
+
+
 def _recompute(text: str) -> tuple[Recompute, tuple[str, ...]]:
     lower = text.lower()
-    if "full" in lower or lower in ("true", "yes", "block", "uniform"):
-        return "full", ()
-    if "selective" not in lower:
-        return "none", ()
+    core = bool(re.search(r"core[ _-]att", lower))
+    if not core and "selective" not in lower and not re.search(_NEVER, lower):
+        # A checkpoint by any name is a whole layer's, unless it is said to be selective.
+        return ("full" if re.search(_WHOLE + "|checkpoint", lower) else "none"), ()
+    if "selective" not in lower and not core:
+        return ("full" if "full" in lower else "none"), ()
     modules = [module for module in _MODULES if module in lower]
     words = re.findall(r"\w+", lower)
     modules += [module for module in ("mlp", "moe") if module in words]
-    if "core attention" in lower:
+    if core and "core_attn" not in modules:
         modules.append("core_attn")
     if "op-level" in lower or "op level" in lower:
         modules.append("op")
     return "selective", tuple(modules)
 
 
+def _replicas(cells: Cells, model_parallel: int, cp: int) -> int:
+    """dp: stated, or what the GPUs leave. Some sources count context ranks among the replicas."""
+    gpus, dp = cells.optional_count("num_gpus"), cells.optional_count("dp")
+    if gpus is None:
+        if dp is None:
+            cells.assumed.append("one replica")
+        return dp or 1
+    found, rest = divmod(gpus, model_parallel * cp)
+    if rest or not found:
+        ranks = f"tp · pp · cp = {model_parallel * cp} ranks"
+        raise FieldError("num_gpus", f"{gpus} GPUs do not split over {ranks}")
+    if dp not in (None, found, found * cp):
+        raise FieldError("dp", f"dp {dp} × tp · pp {model_parallel} × cp {cp} is not {gpus} GPUs")
+    return found
+
+
 def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
     tp, pp, cp = (cells.default(name, 1) for name in ("tp", "pp", "cp"))
-    gpus = cells.optional_count("num_gpus")
-    dp = cells.optional_count("dp")
-    if dp is None:
-        dp = max(1, gpus // (tp * pp * cp)) if gpus else 1
-        if not gpus:
-            cells.assumed.append("one replica")
-    elif gpus and dp * tp * pp * cp != gpus:
-        raise FieldError("dp", f"dp {dp} × tp {tp} × pp {pp} × cp {cp} is not {gpus} GPUs")
+    dp = _replicas(cells, tp * pp, cp)
     zero = cells.zero_stage
     if zero is None:
         old = software in ("megatron-2021", "megatron-deepspeed")
@@ -149,7 +192,11 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         cells.assumed.append(f"ZeRO stage {zero}")
     recompute, modules = _recompute(cells.text("recompute"))
     if not cells.text("recompute"):
-        cells.assumed.append("no recomputation")
+        noted = re.search(
+            r"full (activation )?(recompute|recomputation|checkpoint)", cells.everything
+        )
+        recompute = "full" if noted else "none"
+        cells.assumed.append("full recomputation" if noted else "no recomputation")
     korthikanti = "sequence parallel" in cells.everything and "without seq" not in cells.everything
     modern = software in ("megatron-core", "nanotron", "torch", "torch-compile")
     return Layout(
@@ -158,7 +205,7 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         pp=pp,
         vp=_chunks(cells, pp, dp, software),
         cp=cp,
-        ep=cells.noted(r"\bep\s*=\s*(\d+)") or 1,
+        ep=cells.optional_count("ep") or cells.noted(r"\bep\s*=\s*(\d+)") or 1,
         zero=zero,
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
@@ -177,10 +224,10 @@ def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
     if stated or pp == 1:
         return stated or 1
     layers = cells.optional_count("layers")
-    batch, micro = cells.optional_count("global_bs"), cells.optional_count("micro_bs") or 1
+    batch, micro = _global_batch(cells, _sequence(cells)), cells.optional_count("micro_bs") or 1
     long = batch is not None and (pp - 1) * dp * micro > 0.2 * batch
     open_ended = bool(re.search(r"\bvp\b[^;]*not stated", cells.everything))
-    if "interleaved" in cells.everything:
+    if re.search(r"(?<!non-)(?<!non )(?<!not )interleaved", cells.everything):
         chunks = 2
     elif layers and (open_ended or (long and software in ("megatron-core", "megatron-bridge"))):
         each = max(1, round(layers / pp))
@@ -200,7 +247,7 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
     sequence each, or torchtitan's default of as many micro-batches as stages.
     """
     micro = cells.optional_count("micro_bs")
-    batch = cells.optional_count("global_bs")
+    batch = _global_batch(cells, setting.sequence)
     local = cells.noted(r"local batch size (\d+)")
     if batch and batch % layout.dp:
         raise FieldError("global_bs", f"{batch} sequences do not split over dp {layout.dp}")
@@ -212,7 +259,17 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
         cells.assumed.append(f"micro_bs = {micro}")
     if per_rank % micro:
         micro = next(size for size in range(min(micro, per_rank), 0, -1) if per_rank % size == 0)
+        cells.assumed.append(f"micro_bs = {micro}, which divides {per_rank}")
     return replace(layout, micro_batch=micro, micro_batches=per_rank // micro)
+
+
+def _global_batch(cells: Cells, sequence: int) -> int | None:
+    """Sequences of the global batch, also where the row states it in tokens."""
+    if "tok" not in cells.text("global_bs").lower():
+        return cells.optional_count("global_bs")
+    units = {"k": 1e3, "m": 1e6, "tok": 1.0, "tokens": 1.0, "mtok": 1e6, "mtokens": 1e6}
+    tokens = cells.measure("global_bs", units)
+    return None if tokens is None else max(1, round(tokens / sequence))
 
 
 def _customary(layout: Layout, setting: Setting, per_rank: int) -> int:

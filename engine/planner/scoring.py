@@ -5,6 +5,8 @@ tokens per second, and peak memory on its own. An error is predicted over measur
 """
 
 import csv
+import io
+import re
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -86,18 +88,43 @@ class Report:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The rows of a CSV file. Raises `FieldError` where it cannot be read."""
+    """The rows of a CSV file, by their columns' names in small letters.
+
+    Columns may stand in any order, with others among them, separated by commas, semicolons or tabs.
+    Raises `FieldError` where the file cannot be read or has no rows.
+    """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows: list[Row] = [
-                {key: value or "" for key, value in row.items() if isinstance(key, str)}
-                for row in csv.DictReader(file)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        data = path.read_bytes()
+    except OSError as error:
+        raise FieldError("csv", f"{path}: cannot be read: {error}") from error
+    try:
+        rows = parse_rows(data)
+    except csv.Error as error:
         raise FieldError("csv", f"{path}: cannot be read: {error}") from error
     if not rows:
         raise FieldError("csv", f"{path}: has no rows")
     return rows
+
+
+def parse_rows(data: bytes) -> list[Row]:
+    """As `read_rows`, of a file's bytes: UTF-8 with or without a mark, else Latin-1."""
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    header = text.lstrip().split("\n", 1)[0]
+    delimiter = max(",;\t", key=header.count)
+    # Without `newline`, a quoted cell keeps its line breaks and a bare carriage return ends a line.
+    lines = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter)
+    names = [_column(name) for name in next(lines, [])]
+    return [
+        dict(zip(names, line, strict=False)) for line in lines if any(cell.strip() for cell in line)
+    ]
+
+
+def _column(name: str) -> str:
+    """`Micro BS ` as `micro_bs`."""
+    return re.sub(r"\W+", "_", name.strip().lower()).strip("_")
 
 
 def score(rows: Iterable[Row], constants: Constants | None = None) -> Report:

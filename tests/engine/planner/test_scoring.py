@@ -67,7 +67,10 @@ def test_time_comes_before_speed_and_memory_is_a_row_of_its_own() -> None:
     [
         ({"tokens_per_s_per_gpu": ""}, "no step time"),
         ({"seq": ""}, "seq"),
-        ({"hidden": "", "model": "secret-12B"}, "shape is not stated"),
+        ({"hidden": "", "model": "secret"}, "shape is not stated"),
+        ({"hidden": "", "model": "secret-30B-A3B"}, "mixture of experts is not stated"),
+        ({"tp": "3", "dp": ""}, "do not split over tp"),
+        ({"params_b": "70", "model": "other"}, "come to 8.03B"),
         ({"gpu": "TPU v4"}, "unknown GPU"),
         ({"dp": "7"}, "is not 8 GPUs"),
         ({"global_bs": "17"}, "do not split"),
@@ -95,6 +98,100 @@ def test_guesses_are_recorded() -> None:
     run = parse_run(row, default_constants())
     assert len(run.assumed) == 4
     assert run.layout.micro_batch * run.layout.micro_batches == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "params_b", "size"),
+    [
+        ("secret-12B", "", 12e9),
+        ("secret", "30", 30e9),
+        ("", "760M", 0.76e9),
+        ("Any 1.3b", "", 1.3e9),
+    ],
+)
+def test_a_parameter_count_stands_in_for_a_shape(model: str, params_b: str, size: float) -> None:
+    row = {**ROW, "model": model, "params_b": params_b}
+    row |= dict.fromkeys(("layers", "hidden", "heads", "kv_heads", "ffn", "vocab"), "")
+    run = parse_run(row, default_constants())
+    assert run.setting.model.parameters == pytest.approx(size, rel=0.05)
+    assert any(guess.startswith("shape of") for guess in run.assumed)
+
+
+def test_the_stated_count_says_whether_an_mlp_is_gated() -> None:
+    for count, gated in (("8.03", True), ("6.2", False)):
+        row = {**ROW, "model": "unheard-of", "params_b": count, "vocab": "128256"}
+        assert parse_run(row, default_constants()).setting.model.gated is gated
+
+
+def test_a_model_cut_down_keeps_its_layers() -> None:
+    row = {**ROW, "model": "DeepSeek-V3", "layers": "4", "hidden": "7168", "params_b": ""}
+    model = parse_run(row, default_constants()).setting.model
+    assert (model.layers, model.dense_layers, model.moe_layers) == (4, 3, 1)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "modules"),
+    [
+        ("full", "full", ()),
+        ("true", "full", ()),
+        ("activation checkpointing", "full", ()),
+        ("no checkpointing", "none", ()),
+        ("none", "none", ()),
+        ("selective op-level AC", "selective", ("op",)),
+        ("selective: mla_up_proj, mlp", "selective", ("mla_up_proj", "mlp")),
+        ("core attention", "selective", ("core_attn",)),
+    ],
+)
+def test_recomputation_by_any_words(text: str, kind: str, modules: tuple[str, ...]) -> None:
+    layout = parse_run({**ROW, "recompute": text}, default_constants()).layout
+    assert (layout.recompute, layout.recompute_modules) == (kind, modules)
+
+
+@pytest.mark.parametrize(
+    ("text", "precision"),
+    [
+        ("BF16-mixed", "bf16"),
+        ("bfloat16", "bf16"),
+        ("FP16 (O2)", "fp16"),
+        ("float16", "fp16"),
+        ("float8 linear + compile", "fp8"),
+        ("MXFP8", "fp8"),
+        ("FP8-CS", "fp8"),
+        ("tf32", "tf32"),
+        ("fp32", "fp32"),
+    ],
+)
+def test_precisions_by_any_spelling(text: str, precision: str) -> None:
+    assert parse_run({**ROW, "precision": text}, default_constants()).layout.precision == precision
+
+
+def test_units_that_a_cell_names_count() -> None:
+    row = {
+        **ROW,
+        "step_time_s": "2,950 ms",
+        "peak_mem_gb": "75 GB",
+        "seq": "8k",
+        "num_gpus": "8 GPUs",
+    }
+    run = parse_run(row, default_constants())
+    assert run.step_s == pytest.approx(2.95)
+    assert run.peak_bytes == pytest.approx(75e9)
+    assert run.setting.sequence == 8192
+    in_tokens = parse_run({**ROW, "global_bs": "0.524288M tokens"}, default_constants())
+    assert in_tokens.layout.batch == 64
+
+
+def test_flash_attention_in_the_notes_means_no_scores_in_memory() -> None:
+    old = {**ROW, "source": "a paper", "gpu": "A100 80GB", "precision": "fp16", "zero_stage": "1"}
+    new = {**old, "notes": "Megatron-LM with FlashAttention-2"}
+    kinds = [parse_run(row, default_constants()).setting.software.attention for row in (old, new)]
+    assert kinds == ["unfused", "flash2"]
+
+
+def test_the_network_is_the_one_that_the_row_names() -> None:
+    row = {**ROW, "num_gpus": "16", "dp": "16", "interconnect": "NVLink; EFA 400 Gbps per node"}
+    cluster = parse_run(row, default_constants()).setting.cluster
+    assert cluster.gpu.network_bytes_s == pytest.approx(400e9 / 8 / 8)
 
 
 def test_the_baseline_is_one_mfu_for_a_source() -> None:

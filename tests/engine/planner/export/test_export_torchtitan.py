@@ -74,9 +74,9 @@ def check_meaning(answer: Answer, planned: Plan) -> None:
     assert sum(chunks) == setting.model.layers
     # Its stages are those that the time was worked out for.
     stages = [sum(chunks[rank :: layout.pp]) for rank in range(layout.pp)]
-    planned = stage_layers(setting.model.layers, layout.pp)
-    assert (stages[0], stages[-1]) == (planned.first, planned.last)
-    assert set(stages[1:-1]) <= {planned.inner}
+    dealt = stage_layers(setting.model.layers, layout.pp)
+    assert (stages[0], stages[-1]) == (dealt.first, dealt.last)
+    assert set(stages[1:-1]) <= {dealt.inner}
 
 
 @settings(deadline=None, max_examples=25)

@@ -1,0 +1,34 @@
+"""Networks as sources describe them, in bytes per second and GPU of a node of eight."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prodtop.engine.planner.row_network import network_bytes_s
+
+
+@pytest.mark.parametrize(
+    ("words", "bytes_s"),
+    [
+        ("NVLink in node; RDMA 400Gb/s per GPU", 50e9),
+        ("NVLink 600GB/s; 8x HDR200 IB per node", 25e9),
+        ("NVLink 600GB/s; HDR IB", 25e9),
+        ("RoCE 1600Gbps per node", 25e9),
+        ("8x400Gb/s NDR IB per node", 50e9),
+        ("EFA 400 Gbps per node", 6.25e9),
+        ("3.2Tbps per server", 50e9),
+        ("25 GB/s per GPU", 25e9),
+        ("100 Gb/s Ethernet", 12.5e9 / 8),
+        ("NVLink (single node)", None),
+        ("xGMI 896 GB/s", None),
+        ("", None),
+    ],
+)
+def test_what_sources_write(words: str, bytes_s: float | None) -> None:
+    found = network_bytes_s(words, 8)
+    assert found == (None if bytes_s is None else pytest.approx(bytes_s))
+
+
+@given(st.text(), st.integers(1, 72))
+def test_any_words_give_a_rate_or_nothing(words: str, node_gpus: int) -> None:
+    found = network_bytes_s(words, node_gpus)
+    assert found is None or found > 0
