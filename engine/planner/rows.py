@@ -198,7 +198,7 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         recompute = "full" if noted else "none"
         cells.assumed.append("full recomputation" if noted else "no recomputation")
     korthikanti = "sequence parallel" in cells.everything and "without seq" not in cells.everything
-    modern = software in ("megatron-core", "nanotron", "torch", "torch-compile")
+    modern = software in ("megatron-core", "megatron-bridge", "nanotron", "torch", "torch-compile")
     return Layout(
         dp=dp,
         tp=tp,
