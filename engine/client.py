@@ -73,6 +73,7 @@ class LocalEngine:
         self._options = options
         self._counters = SessionCounters()
         self._wanted_precision: PrecisionName | None = None
+        self._wanted_speculation: SetSpeculation | None = None
         self._early: list[Report] = []
         self._closed = False
         self._worker = Child("worker", lambda: worker_command(self._options), REPORT_DECODER, clock)
@@ -109,8 +110,9 @@ class LocalEngine:
                 self._options = msgspec.structs.replace(self._options, strategy=strategy)
             case SetLoad(load=load):
                 self._options = msgspec.structs.replace(self._options, load=load)
-            case SetSpeculation(spec=spec):
-                self._options = msgspec.structs.replace(self._options, speculation=spec)
+            case SetSpeculation():
+                # Those of the start stay: they name the draft model that a new worker loads.
+                self._wanted_speculation = command
             case SetPrecision(name=precision):
                 self._wanted_precision = precision
             case _:
@@ -155,6 +157,8 @@ class LocalEngine:
         wanted = self._wanted_precision
         if wanted is not None and wanted != self._options.precision:
             self._worker.send(SetPrecision(name=wanted))
+        if self._wanted_speculation is not None:
+            self._worker.send(self._wanted_speculation)
 
     def _point_probe_at_worker(self) -> None:
         if self._probe is not None and self._worker.pid is not None:

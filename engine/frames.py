@@ -78,8 +78,8 @@ class FrameBuilder:
         seen to its end."""
         self._stream.ended(completions, traffic)
 
-    def build(self, traffic: Traffic) -> Frame:
-        """The engine as it is now."""
+    def build(self, traffic: Traffic, switching: str | None = None) -> Frame:
+        """The engine as it is now, about to be held up by a switch if it is `switching`."""
         engine, metrics = self._engine, self._engine.metrics
         now_s = engine.clock()
         self._refresh_slow(now_s)
@@ -109,6 +109,7 @@ class FrameBuilder:
             memory=self._memory,
             roofline=roofline(engine, now_s),
             max_seqs=engine.settings.max_seqs,
+            switching=switching,
             last_switch=metrics.switch_effect(now_s),
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,

@@ -389,7 +389,8 @@ class Frame(Message, frozen=True, kw_only=True):
     roofline: Roofline
     max_seqs: int
     switching: str | None = None
-    """The switch in progress, in words: `bf16 → int8: packing weights`."""
+    """The switch that begins now, in words: `bf16 → int8: packing weights`. No frame comes during
+    it."""
     last_switch: SwitchEffect | None = None
     stream: StreamView | None = None
     generated_tokens_total: int = 0

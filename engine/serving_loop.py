@@ -100,13 +100,16 @@ class ServingLoop:
         if now_s < self._frame_due_s:
             return
         self._frame_due_s = now_s + FRAME_INTERVAL_S
-        notes, self._engine.notes = self._engine.notes, []
-        for note in notes:
-            self._channel.send(Note(message=note))
+        self._pass_notes_on()
         if self._samples:
             self._channel.send(FinishedSample(requests=self._samples))
             self._samples = []
         self._channel.send(self._frames.build(self._traffic))
+
+    def _pass_notes_on(self) -> None:
+        notes, self._engine.notes = self._engine.notes, []
+        for note in notes:
+            self._channel.send(Note(message=note))
 
     def _obey(self, command: Command) -> None:
         try:
@@ -141,11 +144,11 @@ class ServingLoop:
             return
         require(name, self._engine.device)
         began_s = self._engine.clock()
-        self._channel.send(Progress(what=f"{old} → {name}: packing weights"))
+        under_way = f"{old} → {name}: packing weights"
+        self._channel.send(self._frames.build(self._traffic, under_way))
         try:
             self._engine.set_precision(name)
         except torch.OutOfMemoryError:
-            self._engine.set_precision(old)
             raise BadInputError(
                 f"{name} does not fit into the device's memory: staying at {old}"
             ) from None
@@ -192,7 +195,8 @@ class ServingLoop:
             return
         except BadInputError as error:
             self._channel.send(Fault(message=str(error), exit_code=error.exit_code))
-        engine.set_precision(precision)
+        if engine.precision is not precision:
+            engine.set_precision(precision)
         engine.set_strategy(strategy)
         engine.metrics = metrics
         self._traffic.set_spec(live)
@@ -208,6 +212,7 @@ class ServingLoop:
         )
         total = len(spec.strategies) * len(spec.precisions)
         for done, cell in enumerate(bench.cells(spec), start=1):
+            self._pass_notes_on()
             self._channel.send(cell)
             self._channel.send(Progress(what="measuring cells", fraction=done / total))
 

@@ -55,10 +55,10 @@ def engine_settings(
     if options.kv_gib is None and device.type == "cpu":
         affordable = max(affordable, one_sequence)
     if affordable < one_sequence:
-        need_gib = one_sequence * one_block / 2**30
+        need, room = _size(one_sequence * one_block), _size(max(budget_bytes, 0))
         raise BadInputError(
-            f"one sequence of {context} tokens needs {need_gib:.2f} GiB of KV cache, more than "
-            "there is: allow more, or a shorter context"
+            f"one sequence of {context} tokens needs {need} of KV cache, and {room} is left for it: "
+            "allow more (--kv-gib), or a shorter context (--context-tokens)"
         )
     wanted = options.max_seqs * one_sequence
     budget = CUDA_TOKEN_BUDGET if device.type == "cuda" else CPU_TOKEN_BUDGET
@@ -70,6 +70,11 @@ def engine_settings(
         kv_dtype=kv_dtype,
         speculation=options.speculation,
     )
+
+
+def _size(size_bytes: int) -> str:
+    gib = size_bytes / 2**30
+    return f"{gib:.2f} GiB" if gib >= 1 else f"{gib * 1024:.3g} MiB"
 
 
 def _kv_dtype(options: WorkerOptions, device: torch.device) -> torch.dtype | None:

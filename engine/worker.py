@@ -27,13 +27,15 @@ from .device import (
 )
 from .errors import ProdtopError
 from .frames import model_info
+from .host_memory import check_model_fits
 from .ipc import Channel
+from .model.config import ModelConfig
 from .model.loading import LoadedModel, load_model
 from .options import WorkerOptions, from_argument
 from .precision.levels import compute_dtype, default_precision, require
 from .probes.own_gpu import OwnGpu
 from .probes.process import load_pynvml
-from .protocol import COMMAND_DECODER, Command, Fault, Progress, Ready
+from .protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
 from .serving.engine import Engine
 from .serving.model_drafter import model_drafter
 from .serving_loop import ServingLoop
@@ -70,11 +72,11 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     own_gpu = _use_device(device, options.threads)
     precision = options.precision or default_precision(device)
     require(precision, device)
-    model = _load(channel, options, options.model, device)
+    model = _load(channel, options, options.model, device, precision)
     speculation = options.speculation
     draft = None
     if speculation is not None and speculation.draft_model is not None:
-        draft = _load(channel, options, speculation.draft_model, device)
+        draft = _load(channel, options, speculation.draft_model, device, default_precision(device))
     loaded = model.master.embedding.device.type == device.type
     channel.send(Progress(what=f"packing {precision} weights"))
     settings = engine_settings(
@@ -127,7 +129,11 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
 
 
 def _load(
-    channel: Channel[Command], options: WorkerOptions, name: str, device: torch.device
+    channel: Channel[Command],
+    options: WorkerOptions,
+    name: str,
+    device: torch.device,
+    precision: PrecisionName,
 ) -> LoadedModel:
     def loading(fraction: float) -> None:
         channel.send(Progress(what=f"loading {name}", fraction=fraction))
@@ -135,8 +141,11 @@ def _load(
     def downloading(fraction: float) -> None:
         channel.send(Progress(what=f"downloading {name}", fraction=fraction))
 
+    def check(shown_name: str, config: ModelConfig) -> None:
+        check_model_fits(shown_name, config, precision, device)
+
     loading(0.0)
-    return load_model(name, options.load_format, loading, device, downloading)
+    return load_model(name, options.load_format, loading, device, downloading, check)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """From the name that a user gives to a model ready to be packed: where it is, and what it needs."""
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -19,6 +20,8 @@ from .presets import PRESETS
 from .residency import HOST, master_device
 from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .weights import MasterWeights
+
+ConfigCallback = Callable[[str, ModelConfig], None]
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
@@ -44,18 +47,22 @@ def load_model(
     on_progress: ProgressCallback | None = None,
     device: torch.device = HOST,
     on_download: DownloadCallback | None = None,
+    on_config: ConfigCallback | None = None,
 ) -> LoadedModel:
     """Load `model`: `bundled`, a checkpoint folder, a `config.json`, a preset's name or a hub id.
 
     The master copy is to be served on `device`, and stays there if it takes little of its memory.
     `on_download` is told how much of a model of the hub has come, `on_progress` how many of the
-    tensors were read.
+    tensors were read. `on_config` is told the name and the shape before any weight takes memory:
+    what it raises ends the loading.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
     `CheckpointError` for a folder that cannot be loaded, or not be had.
     """
     source = _locate(model, load_format, on_download)
     name, folder, config = source.name, source.folder, source.config
+    if on_config is not None:
+        on_config(name, config)
     if load_format == "dummy":
         home = master_device(config, torch.bfloat16, device)
         return LoadedModel(

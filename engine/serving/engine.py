@@ -13,6 +13,7 @@ import torch
 
 from ..device import release_unused
 from ..errors import PrecisionUnavailableError
+from ..host_memory import check_switch_fits
 from ..metrics.collector import Metrics
 from ..metrics.latency import RequestLatency
 from ..model.decoder import Decoder
@@ -212,10 +213,14 @@ class Engine:
         """Serve at another precision, made from the master copy. Running requests are resumed.
 
         Their keys and values were computed by other weights, so they are computed again. Where the
-        device or a layer's shape does not allow the precision (`PrecisionUnavailableError`), or it
-        does not fit into memory (`torch.OutOfMemoryError`), the old one goes on serving.
+        device or a layer's shape does not allow the precision, or a CPU has no memory for it
+        (`PrecisionUnavailableError`), or a GPU has none (`torch.OutOfMemoryError`), the old one
+        goes on serving.
         """
         require(name, self.device)
+        decoder = self.runner.decoder
+        freed_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
+        check_switch_fits(decoder.config, name, self.device, freed_bytes)
         self._settle()
         began_s = self.clock()
         old = self.precision
@@ -298,6 +303,8 @@ class Engine:
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
         now_s = self.clock()
         plan = self.scheduler.schedule(now_s)
+        if self.drafter is not None and self.drafter.exhausted:
+            self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
         if stats.queried_tokens > queried_before:
@@ -328,6 +335,13 @@ class Engine:
         self.notes.append(
             f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
         )
+
+    def _stop_drafting(self, drafter: ModelDrafter) -> None:
+        """The device has no memory for the draft model's steps: no request needs them."""
+        drafter.exhausted = False
+        self.speculation = Speculation(None)
+        release_unused(self.device)
+        self.notes.append("the device ran out of memory for the draft model: drafts are off")
 
     def _settle(self, leave: int = 0) -> None:
         """Take in the tokens of launched steps, the oldest first, until so many are under way."""

@@ -26,6 +26,8 @@ class ModelDrafter:
 
     def __init__(self, runner: Runner, token_budget: int) -> None:
         self.runner = runner
+        self.exhausted = False
+        """Whether the device had no memory for a step, so that nothing was guessed."""
         self._token_budget = token_budget
         self._shadows: dict[int, Request] = {}
         self._certain: dict[int, int] = {}
@@ -33,9 +35,15 @@ class ModelDrafter:
 
     def propose(self, requests: Sequence[Request], most: Sequence[int]) -> list[Sequence[int]]:
         shadows = [self._shadow(request) for request in requests]
-        self._catch_up(shadows)
-        for count in range(max(most)):
-            self._step([s for s, room in zip(shadows, most, strict=True) if room > count])
+        try:
+            self._catch_up(shadows)
+            for count in range(max(most)):
+                self._step([s for s, room in zip(shadows, most, strict=True) if room > count])
+        except torch.OutOfMemoryError:
+            self.exhausted = True
+            for request in requests:
+                self.forget(request.request_id)
+            return [() for _ in requests]
         return [
             shadow.tokens[request.num_tokens :]
             for shadow, request in zip(shadows, requests, strict=True)

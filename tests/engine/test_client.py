@@ -174,14 +174,12 @@ def test_a_restarted_worker_begins_where_the_user_left_the_settings(
     engine = make_engine(options=WorkerOptions(max_seqs=7))
     poll_until(engine, has(Frame))
     engine.send(SetStrategy(name=StrategyName.SINGLE))
-    engine.send(SetSpeculation(spec=SpeculationSpec(drafts=2)))
     engine.send(SetLoad(load=LoadSpec(users=3)))
     kill_worker(engine)
     engine.send(SetLoad(load=LoadSpec(users=5)))
     assert options_of(restart(engine, clock)) == WorkerOptions(
         max_seqs=7,
         strategy=StrategyName.SINGLE,
-        speculation=SpeculationSpec(drafts=2),
         load=LoadSpec(users=5),
         precision=PrecisionName.BF16,
     )
@@ -197,6 +195,22 @@ def test_a_precision_not_reached_is_asked_for_again(make_engine: EngineMaker, cl
     clock.now_s += 60
     reports = poll_until(engine, said(repr(wanted)))
     assert options_of(reports).precision == PrecisionName.BF16
+
+
+def test_drafts_that_were_switched_off_stay_off_and_can_be_had_again(
+    make_engine: EngineMaker, clock: Clock
+) -> None:
+    """The draft model is loaded again: it is named by what the engine was started with."""
+    started = SpeculationSpec(drafts=4, draft_model="small")
+    engine = make_engine(options=WorkerOptions(speculation=started))
+    poll_until(engine, has(Frame))
+    off = SetSpeculation(spec=None)
+    engine.send(off)
+    poll_until(engine, said(repr(off)))
+    kill_worker(engine)
+    clock.now_s += 60
+    reports = poll_until(engine, said(repr(off)))
+    assert options_of(reports).speculation == started
 
 
 def test_a_killed_probe_comes_back_and_watches_again(

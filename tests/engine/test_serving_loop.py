@@ -1,7 +1,7 @@
 """The worker's loop in this process: commands in, reports out, between two ends of a socket."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +22,6 @@ from prodtop.engine.protocol import (
     Message,
     Note,
     PrecisionName,
-    Progress,
     Report,
     RunBench,
     SetLoad,
@@ -35,8 +34,9 @@ from prodtop.engine.protocol import (
     Switched,
 )
 from prodtop.engine.serving.engine import Engine
-from prodtop.engine.serving.runner import Runner
+from prodtop.engine.serving.runner import Runner, StepResult
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_plan import Chunk
 from prodtop.engine.serving_loop import MOST_SAMPLES, ServingLoop, describe_load
 
 LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)
@@ -107,8 +107,12 @@ def test_commands_are_obeyed_in_their_order(
         ("strategy", "cached", "single"),
         ("speculation", "no drafts", "3 drafts"),
     ]
-    assert Progress(what="fp32 → int8: packing weights") in reports
-    (frame,) = [report for report in reports if isinstance(report, Frame)]
+    before, frame = (report for report in reports if isinstance(report, Frame))
+    assert (before.switching, before.precision) == (
+        "fp32 → int8: packing weights",
+        PrecisionName.FP32,
+    )
+    assert frame.switching is None
     assert (frame.strategy, frame.precision) == (StrategyName.SINGLE, PrecisionName.INT8)
     assert frame.last_switch is not None
     assert (frame.last_switch.old, frame.last_switch.new) == ("no drafts", "3 drafts")
@@ -133,8 +137,45 @@ def test_a_precision_that_does_not_fit_is_refused_and_serving_goes_on(
     (note,) = [report for report in reports if isinstance(report, Note)]
     assert note.message == "bf16 does not fit into the device's memory: staying at fp32"
     assert not any(isinstance(report, Switched) for report in reports)
-    (frame,) = [report for report in reports if isinstance(report, Frame)]
+    *_, frame = (report for report in reports if isinstance(report, Frame))
     assert (frame.precision, frame.queue.running) == (PrecisionName.FP32, 2)
+    assert (frame.switching, frame.last_switch) == (None, None)
+
+
+def test_a_bench_tells_of_memory_that_ran_out_before_the_cell_it_failed_in(
+    engine: Engine,
+    channels: tuple[Channel[Report], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = channels
+    launch = engine.runner.launch
+    failures = [torch.OutOfMemoryError()]
+
+    def full_once(chunks: Sequence[Chunk]) -> StepResult:
+        if failures:
+            raise failures.pop()
+        return launch(chunks)
+
+    monkeypatch.setattr(engine.runner, "launch", full_once)
+    spec = BenchSpec(
+        strategies=[StrategyName.CONTINUOUS],
+        precisions=[PrecisionName.FP32],
+        requests=4,
+        load=LOAD,
+    )
+    assert ours.send(RunBench(spec=spec))
+    commands = LateCommands(
+        theirs,
+        SetStrategy(name=StrategyName.HYBRID),
+        lambda: engine.strategy.name is StrategyName.HYBRID,
+    )
+    ServingLoop(commands, engine, WorkerOptions(load=LOAD, idle=True), None).run()
+    reports = ours.receive()
+    note, cell = (report for report in reports if isinstance(report, Note | CellResult))
+    assert isinstance(note, Note)
+    assert "ran out of memory" in note.message
+    assert isinstance(cell, CellResult)
+    assert cell.failed == 2
 
 
 def test_what_is_asked_for_during_a_bench_is_done_after_it(

@@ -151,7 +151,7 @@ def test_a_copy_in_another_dtype_is_no_set_to_serve(monkeypatch: pytest.MonkeyPa
 
 def test_a_gpu_too_small_for_the_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     free_gpu_memory(monkeypatch, 12)
-    with pytest.raises(BadInputError, match="allow more, or a shorter context"):
+    with pytest.raises(BadInputError, match=r"1\.00 GiB of KV cache, and 0 MiB is left"):
         sized(WorkerOptions(), PRESETS["llama-3.1-8b"], device=CUDA)
 
 

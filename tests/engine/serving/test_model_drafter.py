@@ -1,9 +1,11 @@
 """A draft model: what it guesses changes no answer, and a good one is mostly right."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from checkpoints import TinyShape, write_checkpoint, write_tokenizer
 from engine_harness import CHUNKED, CPU, ROOMY, SCARCE, CheckedEngine, model_of
 from prodtop.engine.errors import BadInputError, DraftModelError
@@ -11,7 +13,9 @@ from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.model_drafter import check_draft, model_drafter
 from prodtop.engine.serving.request import Request, Sampling
+from prodtop.engine.serving.runner import StepResult
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_plan import Chunk
 
 WITH_DRAFT_MODEL = SpeculationSpec(drafts=4, adaptive=False, draft_model="draft")
 SAMPLINGS = (Sampling(), Sampling(temperature=0.7, top_p=0.9, seed=11))
@@ -106,6 +110,36 @@ def test_precision_switches_leave_the_draft_model_as_it_is(tiny_folder: Path) ->
         served.engine.set_precision(name)
     served.drain()
     assert all(request.num_output_tokens == MAX_TOKENS for request in requests)
+
+
+def test_a_device_too_full_for_the_draft_model_goes_on_without(
+    tiny_folder: Path, other_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = model_of(tiny_folder)
+    plain = engine_with(None, model, StrategyName.CONTINUOUS, ROOMY)
+    expected = ask(plain)
+    plain.drain()
+    served = engine_with(model_of(other_folder), model, StrategyName.CONTINUOUS, ROOMY)
+    requests = ask(served)
+    for _ in range(5):
+        served.step()
+    assert served.engine.drafter is not None
+
+    def full(chunks: Sequence[Chunk]) -> StepResult:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(served.engine.drafter.runner, "launch", full)
+    served.drain()
+    assert [r.output_tokens for r in requests] == [r.output_tokens for r in expected]
+    assert served.engine.speculation.spec is None
+    assert served.engine.notes == [
+        "the device ran out of memory for the draft model: drafts are off"
+    ]
+    monkeypatch.undo()
+    served.engine.set_speculation(WITH_DRAFT_MODEL)
+    again = ask(served)
+    served.drain()
+    assert [r.output_tokens for r in again] == [r.output_tokens for r in expected]
 
 
 def test_another_vocabulary_or_a_shorter_context_is_a_named_error(

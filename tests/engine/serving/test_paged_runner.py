@@ -1,5 +1,6 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,9 +12,11 @@ from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
-from prodtop.engine.serving.paged_runner import PagedRunner
+from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
+from prodtop.engine.serving.request import Status
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
+from prodtop.engine.serving.step_plan import Chunk
 
 LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
 
@@ -71,6 +74,65 @@ def test_drafts_change_nothing_that_is_said(tiny_folder: Path, cases: list[Case]
         served.drain()
         assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
     assert served.engine.metrics.draft_acceptance(served.clock.now_s) is not None
+
+
+@pytest.mark.parametrize("steps", [1, 2, 4])
+def test_an_abort_with_a_step_in_flight_frees_its_blocks_for_others(
+    steps: int, tiny_folder: Path, cases: list[Case]
+) -> None:
+    """Blocks are so few that what is asked next gets those of the aborted request."""
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CACHED,
+        settings=replace(SCARCE, kv_blocks=6),
+        runner_for=launched_one_by_one,
+    )
+    gone, kept = cases[3], cases[1]
+    aborted = served.ask(gone.prompt, gone.max_tokens, ignore_eos=True)
+    beside = served.ask(kept.prompt, kept.max_tokens, ignore_eos=True)
+    for _ in range(steps):
+        served.step()
+    assert aborted.num_pending
+    served.engine.abort(aborted.request_id)
+    after = served.ask(gone.prompt, gone.max_tokens, ignore_eos=True)
+    served.drain()
+    assert aborted.status is Status.ABORTED
+    assert tuple(aborted.output_tokens) == gone.output[: aborted.num_output_tokens]
+    assert tuple(beside.output_tokens) == kept.output
+    assert tuple(after.output_tokens) == gone.output
+
+
+class FullOnce(PagedRunner):
+    """A runner whose device has no memory for the launch of this number."""
+
+    launches_left = 3
+
+    def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
+        self.launches_left -= 1
+        if not self.launches_left:
+            raise torch.OutOfMemoryError
+        return super().launch(chunks)
+
+
+def test_memory_that_runs_out_with_a_step_in_flight_fails_its_batch_alone(
+    tiny_folder: Path, cases: list[Case]
+) -> None:
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        runner_for=lambda decoder, cache, settings: FullOnce(
+            decoder, cache, settings, graphs=False
+        ),
+    )
+    lost = served.ask(cases[3].prompt, cases[3].max_tokens, ignore_eos=True)
+    ended = served.ask(cases[2].prompt, cases[2].max_tokens, ignore_eos=True)
+    served.drain()
+    assert lost.status is Status.ABORTED
+    assert tuple(lost.output_tokens) == cases[3].output[:2]
+    assert tuple(ended.output_tokens) == cases[2].output
+    after = served.ask(cases[3].prompt, cases[3].max_tokens, ignore_eos=True)
+    served.drain()
+    assert tuple(after.output_tokens) == cases[3].output
 
 
 @pytest.mark.gpu
