@@ -117,7 +117,9 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work
 
     Flash rates fall for short sequences and small heads; the backward pass reaches a part of the
     forward's rate (FlashAttention-2, Dao 2023). Unfused attention also moves the scores through
-    memory, 13 bytes each forward (Korthikanti et al. 2022, section 4.1: softmax, dropout, mask).
+    memory (the kernels of Korthikanti et al. 2022, section 4.1; 2 bytes a score, 1 a mask). Forward
+    13 bytes each: written; softmax 4; dropout 5; read for the values. Backward 19: read for the
+    values' gradient, their own gradient written; dropout 5; softmax 6; read for queries and keys.
     """
     model, software = setting.model, setting.software
     shared, measured = setting.constants.universal, setting.measured
@@ -128,11 +130,11 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work
     flops = 2.0 * tokens * model.attended(setting.sequence, causal=not unfused) * width
     if unfused:
         scores = tokens * setting.sequence * model.heads / tp
-        moved = 13.0 * scores / (setting.cluster.gpu.hbm_bytes_s * measured.hbm)
+        byte_s = scores / (setting.cluster.gpu.hbm_bytes_s * measured.hbm)
         rate = peak * measured.gemm_bf16 * shared.attention_unfused
         return Work(
-            forward_s=flops / rate + moved + 5 * measured.kernel_s,
-            backward_s=2 * flops / rate + 2 * moved + 10 * measured.kernel_s,
+            forward_s=flops / rate + 13 * byte_s + 5 * measured.kernel_s,
+            backward_s=2 * flops / rate + 19 * byte_s + 10 * measured.kernel_s,
             forward_flops=flops,
             backward_flops=2 * flops,
         )

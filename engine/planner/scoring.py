@@ -117,9 +117,7 @@ def parse_rows(data: bytes) -> list[Row]:
     # Without `newline`, a quoted cell keeps its line breaks and a bare carriage return ends a line.
     lines = csv.reader(io.StringIO(text.lstrip(), newline=""), delimiter=delimiter)
     names = [_column(name) for name in next(lines, [])]
-    return [
-        dict(zip(names, line, strict=False)) for line in lines if any(cell.strip() for cell in line)
-    ]
+    return [dict(zip(names, line, strict=False)) for line in lines if line]
 
 
 def _column(name: str) -> str:

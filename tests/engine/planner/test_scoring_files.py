@@ -76,7 +76,7 @@ def test_headers_in_capitals_and_short_lines_are_read() -> None:
     rows = parse_rows(f"{header}\n{cells}\n\n,,\nonly a source\n".encode())
     report = score(rows)
     assert len(report.scored) == 1
-    assert [skipped.row for skipped in report.skipped] == [2]
+    assert [skipped.row for skipped in report.skipped] == [2, 3]
 
 
 def test_latin_letters_are_read() -> None:
