@@ -38,6 +38,7 @@ from .probes.process import load_pynvml
 from .protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
 from .serving.engine import Engine
 from .serving.model_drafter import model_drafter
+from .serving.runners import runs_kernels
 from .serving_loop import ServingLoop
 from .sizing import engine_settings
 
@@ -78,7 +79,8 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     if speculation is not None and speculation.draft_model is not None:
         draft = _load(channel, options, speculation.draft_model, device, default_precision(device))
     loaded = model.master.embedding.device.type == device.type
-    channel.send(Progress(what=f"packing {precision} weights"))
+    kernels = ", compiling kernels" if runs_kernels(device) else ""
+    channel.send(Progress(what=f"packing {precision} weights{kernels}"))
     settings = engine_settings(
         options,
         model.config,

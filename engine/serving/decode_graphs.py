@@ -37,7 +37,7 @@ class DecodeGraphs:
 
     def __init__(
         self,
-        max_rows: int,
+        sizes: list[int],
         width: int,
         compute: Compute,
         sampled: Tensor,
@@ -46,7 +46,7 @@ class DecodeGraphs:
         self._compute = compute
         self._sampled = sampled
         self._device = sampled.device
-        self._buckets = buckets(max_rows)
+        self._buckets = sizes
         self._graphs: dict[tuple[int, bool], DecodeGraph] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
@@ -69,11 +69,8 @@ class DecodeGraphs:
     def _capture(self, rows: int, filtered: bool) -> DecodeGraph:
         layout = StepLayout(rows, rows, rows, rows, self._width)
         before = torch.cuda.memory_reserved(self._device)
-        words = torch.zeros(layout.words, dtype=torch.int32, device=self._device)
+        words = empty_step(layout, self._device)
         step = DeviceStep.over(words, layout)
-        step.slots.fill_(-1)
-        step.carried.fill_(-1)
-        step.top_p.fill_(1.0)
         # Once for real: kernels are compiled and libraries make their workspaces.
         self._compute(step, filtered)
         torch.cuda.synchronize(self._device)
@@ -83,6 +80,17 @@ class DecodeGraphs:
         self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
         captured = self._graphs[rows, filtered] = DecodeGraph(words, graph)
         return captured
+
+
+def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
+    """The words of a step whose rows are of no sequence: it computes, and stores nothing."""
+    words = torch.zeros(layout.words, dtype=torch.int32, device=device)
+    step = DeviceStep.over(words, layout)
+    step.slots.fill_(-1)
+    step.carried.fill_(-1)
+    step.tiles.fill_(-1)
+    step.top_p.fill_(1.0)
+    return words
 
 
 def buckets(max_rows: int) -> list[int]:

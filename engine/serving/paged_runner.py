@@ -1,6 +1,6 @@
 """Runs steps on CUDA, one ahead of the host: graphs for decode steps, launches for the others."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,11 +15,15 @@ from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_token
 from ..model.decoder import Decoder
 from ..model.step_layout import DeviceStep, StepLayout
 from ..model.triton_ops import OpsContext, TritonOps
-from .decode_graphs import DecodeGraphs
+from .decode_graphs import DecodeGraphs, buckets, empty_step
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
-from .step_builder import PlannedStep, StepBuilder
+from .step_builder import TABLE_STEP, PlannedStep, StepBuilder
 from .step_plan import Chunk
+
+_FILTERED_ROWS = (1, 64)
+_PREFILL_ROWS = (24, 48, 96, 192, 384, 768, 1536, 3072)
+"""One of each range of rows in which products go through the same kernel."""
 
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
@@ -108,14 +112,38 @@ class PagedRunner:
         if self._on_gpu:
             layers = [linear for layer in decoder.layers for linear in layer.projections()]
             reserve_for(layers, decoder.dtype, settings.token_budget)
-        self._graphs = (
-            DecodeGraphs(max_seqs, width, self._compute, self._sampled) if graphs else None
-        )
+        self._decode_sizes = buckets(max_seqs)
+        self._token_budget = settings.token_budget
+        self._width = width
+        self._graphs: DecodeGraphs | None = None
+        if graphs:
+            self._graphs = DecodeGraphs(self._decode_sizes, width, self._compute, self._sampled)
 
     @property
     def graph_bytes(self) -> int:
         """Device memory that captured graphs hold."""
         return 0 if self._graphs is None else self._graphs.storage_bytes
+
+    @torch.inference_mode()
+    def warm_up(self) -> None:
+        """Run every kind of step on empty rows, so that no request waits for a compiler.
+
+        Neither the cache nor the tokens of the step before are touched.
+        """
+        kept = self._sampled.clone()
+        for layout in self._kinds_of_steps():
+            words = empty_step(layout, self.decoder.device)
+            for filtered in (False, True) if layout.rows in _FILTERED_ROWS else (False,):
+                self._compute(DeviceStep.over(words, layout), filtered)
+        self._sampled.copy_(kept)
+
+    def _kinds_of_steps(self) -> Iterator[StepLayout]:
+        """Decode steps of each size, and prefill steps that differ in their kernels."""
+        for rows in self._decode_sizes:
+            yield StepLayout(rows, rows, rows, rows, self._width)
+        smaller = (size for size in _PREFILL_ROWS if size < self._token_budget)
+        for rows in (*smaller, self._token_budget):
+            yield StepLayout(rows, 1, 0, 1, min(self._width, TABLE_STEP), tiles=1)
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
@@ -147,7 +175,11 @@ class PagedRunner:
         """One step from its input on the device to `_sampled`. What a graph captures."""
         layout, decoder = step.layout, self.decoder
         carry_tokens(step.tokens, step.carried, self._sampled)
-        plan = self._context.decode_plan(layout.decode) if layout.decode else None
+        plan = None
+        if layout.decode:
+            # That of the next graph's size: few plans, and no kernel but the graphs' own.
+            size = next(size for size in self._decode_sizes if size >= layout.decode)
+            plan = self._context.decode_plan(size)
         ops = TritonOps(self._context, step, plan, pdl=self.overlap and self._on_gpu)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:

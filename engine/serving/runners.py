@@ -22,7 +22,9 @@ def runner_for(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) ->
         return TorchRunner(decoder, kv_cache)
     from .paged_runner import PagedRunner
 
-    return PagedRunner(decoder, kv_cache, settings)
+    runner = PagedRunner(decoder, kv_cache, settings)
+    runner.warm_up()
+    return runner
 
 
 def runs_kernels(device: torch.device) -> bool:

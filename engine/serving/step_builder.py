@@ -15,7 +15,7 @@ from .step_plan import Chunk
 TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
 """From the query and sequence lengths of prefill chunks to their tiles `[tiles, 2]`."""
 
-_TABLE_STEP = 16
+TABLE_STEP = 16
 """Block tables of mixed steps are a multiple of this wide: few different strides."""
 
 
@@ -84,7 +84,7 @@ class StepBuilder:
             sequences=len(ordered),
             decode=len(decode),
             sampled=len(sampled),
-            width=min(-(-widest // _TABLE_STEP) * _TABLE_STEP, self._width),
+            width=min(-(-widest // TABLE_STEP) * TABLE_STEP, self._width),
             tiles=len(tiles),
         )
 

@@ -135,6 +135,23 @@ def test_memory_that_runs_out_with_a_step_in_flight_fails_its_batch_alone(
     assert tuple(after.output_tokens) == cases[3].output
 
 
+def test_warming_up_between_steps_leaves_no_trace(tiny_folder: Path, cases: list[Case]) -> None:
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        settings=CHUNKED,
+        runner_for=launched_one_by_one,
+    )
+    requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases[:2]]
+    for _ in range(4):
+        served.step()
+    runner = served.engine.runner
+    assert isinstance(runner, PagedRunner)
+    runner.warm_up()
+    served.drain()
+    assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases[:2]]
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize("drafts", [None, ALWAYS], ids=["plain", "drafts"])
 @pytest.mark.parametrize("name", StrategyName)
