@@ -10,6 +10,8 @@ WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 PROCESSORS = 132
 """Multiprocessors of the device that the plans are made for (H100, H200)."""
 MEASURED_GROUP = 64
+LONG_INPUTS = 8192
+"""Beyond, a row of activations fills so many registers that fewer weights are on their way."""
 FUSED_NORM_ROWS = 4
 """Up to here each program normalizes the rows for itself; beyond, that costs more than it saves."""
 
@@ -64,6 +66,11 @@ def plan_skinny(
     measured = AT_ONE_ROW.get((weight_format, features, inputs)) if rows == 1 else None
     if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
         return _measured_plan(measured)
+    long = inputs > LONG_INPUTS
+    if rows == 1 and long and weight_format == "dense":
+        return RowPlan(block_n=2 if gated else 1, warps=8, waves=2, depth=1, early=True)
+    if rows == 1 and long and weight_format == "int8":
+        return DotPlan(block_n=16, block_k=256, splits=4, warps=4, stages=4)
     # The row kernel reads fp8 weights four at a time.
     if rows == 1 and (weight_format != "fp8" or inputs % 4 == 0):
         return _plan_row(weight_format, features, inputs, gated)
@@ -86,7 +93,7 @@ def _plan_row(weight_format: WeightFormat, features: int, inputs: int, gated: bo
     """Programs that fill the registers, with about 64 KB of a multiprocessor on their way."""
     bits = {"dense": 16, "int8": 8, "fp8": 8, "int4": 4}[weight_format]
     warps = 4
-    if inputs > 8192:
+    if inputs > LONG_INPUTS:
         warps = 16
     elif weight_format == "dense" and inputs > 3072:
         warps = 8
