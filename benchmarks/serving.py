@@ -26,7 +26,6 @@ from prodtop.engine.bench import versions
 from prodtop.engine.device import device_name, measure_copy_bandwidth, resolve_device
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.model.torch_ops import TorchOps
-from prodtop.engine.precision.linear import storage_bytes
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.engine import Engine
@@ -181,9 +180,7 @@ def warm_buckets(engine: Engine, wanted: Sequence[Ask], sampling: Sampling) -> N
 
 def ceiling(engine: Engine, copy_bytes_per_s: float) -> float:
     """Tokens per second of one request if nothing but its weights were read, at copy bandwidth."""
-    decoder = engine.runner.decoder
-    weights = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
-    return copy_bytes_per_s / weights
+    return copy_bytes_per_s / engine.runner.decoder.matmul_bytes
 
 
 def largest_regret(engine: Engine, vocabulary: int) -> float:

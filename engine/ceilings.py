@@ -1,8 +1,8 @@
 """The device's ceilings, measured once and kept: what its memory and its arithmetic can reach.
 
 A ceiling does not change while device, torch and threads stay as they are, and measuring it takes
-time at every start and stops a step when a precision is switched to. It is measured anew after a
-week: what was found while something else used the device is then raised.
+time at every start and stops a step when a precision is switched to. What was found while something
+else used the device is too low: a later start measures anew, and keeps the highest.
 """
 
 import time
@@ -17,7 +17,8 @@ import torch
 from .device import device_name, measure_copy_bandwidth, measure_matmul_peak
 from .paths import data_dir, owned_folder
 
-LONGEST_KEPT_S = 7 * 24 * 3600.0
+LONGEST_KEPT_S = 3600.0
+"""A start takes over what is younger than this. While the process lives it stays as it is."""
 _COPY = "copy"
 
 
@@ -36,6 +37,7 @@ class Ceilings:
         self._path = data_dir() / "ceilings.json" if path is None else path
         self._owner = ", ".join(_identity(device))
         self._known = _read(self._path).get(self._owner, {})
+        self._settled: set[str] = set()
 
     def copy_bytes_per_s(self) -> float:
         """Bytes per second, read plus written, of a large copy."""
@@ -48,10 +50,12 @@ class Ceilings:
 
     def _get(self, name: str, measure: Callable[[], float]) -> float:
         kept = self._known.get(name)
-        if kept is None or time.time() - kept.wall_s > LONGEST_KEPT_S:
+        old = kept is None or time.time() - kept.wall_s > LONGEST_KEPT_S
+        if kept is None or (old and name not in self._settled):
             highest = max(measure(), kept.per_s if kept else 0.0)
             kept = self._known[name] = Ceiling(highest, time.time())
             self._write()
+        self._settled.add(name)
         return kept.per_s
 
     def _write(self) -> None:

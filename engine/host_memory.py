@@ -42,7 +42,7 @@ def check_model_fits(
     if needed > free:
         raise BadInputError(
             f"{name} at {precision} takes {_gib(needed)} of this machine's memory, and "
-            f"{_gib(free)} are free: choose a smaller model"
+            f"{_gib(free)} are free: choose a smaller model or a narrower --precision"
         )
 
 

@@ -57,8 +57,8 @@ def engine_settings(
     if affordable < one_sequence:
         need, room = _size(one_sequence * one_block), _size(max(budget_bytes, 0))
         raise BadInputError(
-            f"one sequence of {context} tokens needs {need} of KV cache, and {room} is left for it: "
-            "allow more (--kv-gib), or a shorter context (--context-tokens)"
+            f"one sequence of {context} tokens needs {need} of KV cache, and {room} is left for it:"
+            " allow more (--kv-gib), or a shorter context (--context-tokens)"
         )
     wanted = options.max_seqs * one_sequence
     budget = CUDA_TOKEN_BUDGET if device.type == "cuda" else CPU_TOKEN_BUDGET

@@ -173,6 +173,11 @@ class Decoder:
         )
 
     @property
+    def matmul_bytes(self) -> int:
+        """Bytes of the weights that every step reads: all but the embedding and the norms."""
+        return self.quantized_bytes + storage_bytes(self.head.tensors())
+
+    @property
     def weights_bytes(self) -> int:
         """Bytes of all weights, from storage."""
         norms = [norm for layer in self.layers for norm in layer.norms()]

@@ -19,7 +19,6 @@ from ..metrics.latency import RequestLatency
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
-from ..precision.linear import storage_bytes
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from .blocks import BlockManager
 from .delivery import Delivery
@@ -32,7 +31,7 @@ from .runners import RunnerFactory, runner_for
 from .scheduler import Scheduler
 from .settings import EngineSettings
 from .speculation import Speculation
-from .step_counter import StepCounter, decoder_shape
+from .step_counter import StepCounter
 from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
@@ -218,9 +217,7 @@ class Engine:
         goes on serving.
         """
         require(name, self.device)
-        decoder = self.runner.decoder
-        freed_bytes = decoder.quantized_bytes + storage_bytes(decoder.head.tensors())
-        check_switch_fits(decoder.config, name, self.device, freed_bytes)
+        check_switch_fits(self.model.config, name, self.device, self.runner.decoder.matmul_bytes)
         self._settle()
         began_s = self.clock()
         old = self.precision
@@ -249,12 +246,7 @@ class Engine:
         dtype = self.settings.kv_dtype or base_dtype(precision)
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
-        shape = decoder_shape(self.model.config)
-        self._counter = StepCounter(
-            shape,
-            matmul_bytes=decoder.quantized_bytes + storage_bytes(decoder.head.tensors()),
-            kv_token_bytes=shape.kv_bytes_per_token(dtype.itemsize),
-        )
+        self._counter = StepCounter.of(decoder, dtype)
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -317,10 +309,9 @@ class Engine:
             return False
         try:
             result = self.runner.launch(plan.chunks)
+            self._in_flight.append(_Launched(plan, result, cached_tokens, planner is not None))
         except torch.OutOfMemoryError:
             self._give_up(plan)
-        else:
-            self._in_flight.append(_Launched(plan, result, cached_tokens, planner is not None))
         return True
 
     def _give_up(self, plan: StepPlan) -> None:

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
+
+import torch
 
 from ..metrics.collector import Metrics
 from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
 from ..model.config import ModelConfig
+from ..model.decoder import Decoder
 from .step_plan import Chunk
 
 
@@ -19,6 +23,12 @@ class StepCounter:
     shape: DecoderShape
     matmul_bytes: int
     kv_token_bytes: float
+
+    @classmethod
+    def of(cls, decoder: Decoder, kv_dtype: torch.dtype) -> Self:
+        """One for steps of `decoder` over keys and values of `kv_dtype`."""
+        shape = decoder_shape(decoder.config)
+        return cls(shape, decoder.matmul_bytes, shape.kv_bytes_per_token(kv_dtype.itemsize))
 
     def report(
         self,

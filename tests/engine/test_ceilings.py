@@ -66,6 +66,18 @@ def test_an_old_ceiling_is_measured_again_and_only_raised(
     assert copy.asked == 3
 
 
+def test_while_a_process_lives_a_ceiling_stays_as_it_is(
+    path: Path, copy: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings = Ceilings(CPU, path)
+    ceilings.copy_bytes_per_s()
+    later_s = time.time() + 2 * LONGEST_KEPT_S
+    monkeypatch.setattr(time, "time", lambda: later_s)
+    copy.per_s = 60.0
+    assert ceilings.copy_bytes_per_s() == 50.0
+    assert copy.asked == 1
+
+
 def test_another_number_of_threads_is_another_device(path: Path, copy: Stopwatch) -> None:
     Ceilings(CPU, path).copy_bytes_per_s()
     threads = torch.get_num_threads()

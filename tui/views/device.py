@@ -42,14 +42,19 @@ _BOUNDS = {
     Bound.COMPUTE: "compute: at {share} of a matmul's",
     Bound.LATENCY: "short kernels: {share} below both ceilings",
 }
+_CPU_BOUNDS = _BOUNDS | {
+    Bound.HOST: "engine: no operation runs {share} of the time",
+    Bound.LATENCY: "small operations: {share} below both ceilings",
+}
 
 
 def limit(frame: Frame | None) -> Line:
     """What limits the engine now, and by how much; empty before it is known."""
     verdict = frame.roofline.verdict if frame else None
-    if verdict is None:
+    if frame is None or verdict is None:
         return EMPTY
-    return line(label("limit"), value(_BOUNDS[verdict.bound].format(share=percent(verdict.share))))
+    words = _CPU_BOUNDS if frame.device == "cpu" else _BOUNDS
+    return line(label("limit"), value(words[verdict.bound].format(share=percent(verdict.share))))
 
 
 def ceilings(frame: Frame | None) -> Line:
