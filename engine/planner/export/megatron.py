@@ -4,7 +4,7 @@ from math import ceil
 
 from ..layout import Layout, Optimizer, missing_layers
 from ..setting import Setting
-from ..stages import expert_shards, stage_layers
+from ..stages import expert_shards
 from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 from .megatron_model import Flags, model_flags
@@ -75,18 +75,27 @@ def _pipeline(layers: int, layout: Layout) -> Flags:
     missing = missing_layers(layers, layout.pp)
     flags: Flags = {}
     if missing > 2:
-        if layout.vp > 1:
-            raise ENGINE.refusal("vp", f"cannot spread {layers} layers over chunks by a flag")
-        stage = stage_layers(layers, layout.pp)
-        flags["--decoder-first-pipeline-num-layers"] = str(stage.first)
-        flags["--decoder-last-pipeline-num-layers"] = str(stage.last)
-    elif missing:
+        # The chunks follow from it; stating their number beside it is refused.
+        return {"--pipeline-model-parallel-layout": _dealt(layers, layout, missing)}
+    if missing:
         flags["--account-for-loss-in-pipeline-split"] = None
         if missing == 2:
             flags["--account-for-embedding-in-pipeline-split"] = None
     if layout.vp > 1:
         flags["--num-virtual-stages-per-pipeline-rank"] = str(layout.vp)
     return flags
+
+
+def _dealt(layers: int, layout: Layout, missing: int) -> str:
+    """Megatron's word for what each chunk holds: `Et*3|(t*4|)*14t*2L` is 61 layers on 16 stages."""
+    chunks = layout.pp * layout.vp
+    each = (layers + missing) // chunks
+    first, last = each - missing // 2, each - (missing + 1) // 2
+    return f"E{_several(first)}|({_several(each)}|)*{chunks - 2}{_several(last)}L"
+
+
+def _several(layers: int) -> str:
+    return f"t*{layers}" if layers > 1 else "t" * layers
 
 
 def _data_parallel(layout: Layout) -> Flags:

@@ -48,7 +48,6 @@ def test_it_reads_the_layout_back(megatron: EngineReader, planned: Plan) -> None
     assert config["tensor_model_parallel_size"] == layout.tp
     assert config["pipeline_model_parallel_size"] == layout.pp
     assert config["context_parallel_size"] == layout.cp
-    assert config.get("virtual_pipeline_model_parallel_size", 1) == layout.vp
     assert config.get("expert_model_parallel_size", 1) == layout.ep
     assert config.get("expert_tensor_parallel_size", 1) == layout.expert_tp
     assert config.get("sequence_parallel", False) == layout.sequence_parallel
@@ -64,17 +63,19 @@ def test_it_reads_the_layout_back(megatron: EngineReader, planned: Plan) -> None
 
 def check_stages(config: Mapping[str, object], layout: Layout, layers: int) -> None:
     """Megatron's rule deals the layers out as the time was worked out for."""
-    first, last = (config.get(f"num_layers_in_{end}_pipeline_stage") for end in ("first", "last"))
     planned = stage_layers(layers, layout.pp)
-    if first is None:
-        ends = [config.get(f"account_for_{end}_in_pipeline_split") for end in ("embedding", "loss")]
-        each, rest = divmod(layers + ends.count(True), layout.pp)
-        assert rest == 0
-        embedding, loss = (each - bool(end) for end in ends)
-        assert (embedding, loss) == (planned.first, planned.last)
-    else:
+    dealt = config.get("pipeline_model_parallel_layout")
+    if isinstance(dealt, list):
+        assert {len(rank) for rank in dealt} == {layout.vp}
+        first, *inner, last = (sum(rank) for rank in dealt)
         assert (first, last) == (planned.first, planned.last)
-        assert int(str(first)) + int(str(last)) + (layout.pp - 2) * planned.inner == layers
+        assert set(inner) == {planned.inner}
+        return
+    assert config.get("virtual_pipeline_model_parallel_size", 1) == layout.vp
+    ends = [config.get(f"account_for_{end}_in_pipeline_split") for end in ("embedding", "loss")]
+    each, rest = divmod(layers + ends.count(True), layout.pp)
+    assert rest == 0
+    assert (each - bool(ends[0]), each - bool(ends[1])) == (planned.first, planned.last)
 
 
 def check_states(config: Mapping[str, object], layout: Layout) -> None:
@@ -100,6 +101,18 @@ def check_recomputation(config: Mapping[str, object], layout: Layout) -> None:
     if layout.recompute == "selective":
         modules = list(layout.recompute_modules) or ["core_attn"]
         assert config["recompute_modules"] == modules
+
+
+@pytest.mark.parametrize(("vp", "word"), [(1, "Et*3|(t*4|)*14t*2L"), (2, "Et|(t*2|)*30L")])
+def test_layers_that_do_not_divide_are_dealt_out_in_words(
+    megatron: EngineReader, vp: int, word: str
+) -> None:
+    layout = Layout(dp=16, pp=16, vp=vp, ep=16, zero=1, micro_batches=32)
+    setting, _ = plan("deepseek-v3", layout)
+    text = export("megatron", setting, layout, RUN).text
+    assert f"--pipeline-model-parallel-layout {word}\n" in text
+    config = part(megatron.read(text, layout.world), "config")
+    check_stages(config, layout, setting.model.layers)
 
 
 @pytest.mark.parametrize("model", ["llama-3.1-70b", "qwen2.5-7b", "gpt2-xl", "deepseek-v2-lite"])

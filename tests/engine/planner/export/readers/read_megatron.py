@@ -12,6 +12,8 @@ from unittest.mock import patch
 import torch
 from megatron.core.distributed import DistributedDataParallelConfig
 from megatron.core.optimizer import OptimizerConfig
+from megatron.core.transformer.enums import LayerType
+from megatron.core.transformer.pipeline_parallel_layer_layout import PipelineParallelLayerLayout
 from megatron.core.transformer.transformer_config import MLATransformerConfig, TransformerConfig
 from reader_loop import Answer, serve
 
@@ -36,8 +38,6 @@ RENAMED: dict[str, tuple[str, object]] = {
     "--swiglu": ("gated_linear_unit", True),
     "--disable-bias-linear": ("add_bias_linear", False),
     "--num-virtual-stages-per-pipeline-rank": ("virtual_pipeline_model_parallel_size", None),
-    "--decoder-first-pipeline-num-layers": ("num_layers_in_first_pipeline_stage", None),
-    "--decoder-last-pipeline-num-layers": ("num_layers_in_last_pipeline_stage", None),
     "--fp8-format": ("fp8", None),
     "--num-experts": ("num_moe_experts", None),
     "--moe-token-dispatcher-type": ("moe_token_dispatcher_type", None),
@@ -74,13 +74,20 @@ def read(text: str, world: int) -> Answer:
         built = [each(**arguments[each]) for each in classes]
     return {
         "config": {
-            name: getattr(config, name)
+            name: plain(getattr(config, name))
             for config, each in zip(built, classes, strict=True)
             for name in arguments[each]
             if name != "pipeline_dtype"
         },
         "rest": rest,
     }
+
+
+def plain(value: object) -> object:
+    """A dealing of layers as what each rank's chunks hold, all else as it is."""
+    if not isinstance(value, PipelineParallelLayerLayout):
+        return value
+    return [[chunk.count(LayerType.decoder) for chunk in rank] for rank in value.layout]
 
 
 def parse(words: list[str]) -> dict[str, object]:
