@@ -6,13 +6,18 @@ import io
 import json
 import subprocess
 import sys
+from inspect import signature
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.memory import GIB
+from prodtop.engine.planner.setting import setting
 from prodtop.tui.commands.main import run
+from prodtop.tui.commands.plan import search_layouts
+from prodtop.tui.commands.plan_question import asked_with, read_question
+from prodtop.tui.planner.fields import by_name
 
 
 def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -48,6 +53,24 @@ def test_the_tables_show_layouts_breakdown_strategies_and_why(
         "every figure is an estimate",
     ):
         assert words in output
+
+
+def test_the_command_starts_from_what_the_tab_starts_from() -> None:
+    options = {
+        name: parameter.default for name, parameter in signature(search_layouts).parameters.items()
+    }
+    form = {name: field.initial for name, field in by_name().items()}
+    same = ("model", "gpu", "gpus", "sequence", "precision", "optimizer", "offload")
+    assert {name: str(options[name]) for name in same} == {name: form[name] for name in same}
+    assert options["framework"] == form["software"] == setting_of_the_engine()
+    question = read_question(asked_with(options))
+    assert str(question.constraints.batch) == form["batch"]
+
+
+def setting_of_the_engine() -> str:
+    default = signature(setting).parameters["software"].default
+    assert isinstance(default, str)
+    return default
 
 
 def test_json_adds_up(capsys: pytest.CaptureFixture[str]) -> None:
