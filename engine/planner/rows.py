@@ -13,10 +13,11 @@ from .calibration import Constants, guess_software
 from .cells import Cells, Row
 from .errors import FieldError
 from .hardware import Cluster, Gpu, Precision, cluster, find_gpu
-from .layout import Layout, Recompute
+from .layout import Layout
 from .memory import memory
 from .row_model import row_model
 from .row_network import network_bytes_s
+from .row_words import stated_precision, stated_recompute
 from .setting import Setting
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
@@ -47,7 +48,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
     model = row_model(cells)
     gpu = find_gpu(cells.text("gpu"))
     compiled = "compile" in text and "no compile" not in text
-    precision = _precision(cells, gpu.key)
+    precision = stated_precision(cells, gpu.key)
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
     # fp16 stands for the time before flash attention only where nothing newer is in sight.
     half = half and gpu.key.startswith(("a", "v")) and not re.search(_FLASH, text)
@@ -123,49 +124,6 @@ def _node_gpus(cells: Cells, gpus: int, customary: int) -> int:
     return min(gpus // nodes, 72)
 
 
-def _precision(cells: Cells, gpu: str) -> Precision:
-    text = cells.text("precision").lower()
-    if re.search(r"f(?:loat)?-?p?8|e4m3|nvfp4|mxfp4|fp4|hfp8", text):
-        return "fp8"
-    if re.search(r"bf-?16|bfloat-?16", text):
-        return "bf16"
-    if re.search(r"fp-?16|float-?16|half|^amp$|\bo2\b", text):
-        return "fp16"
-    if "tf32" in text:
-        return "tf32"
-    if re.search(r"fp-?32|float-?32|single", text):
-        return "fp32"
-    old = gpu.startswith("v100") or (not text and gpu.startswith("a100"))
-    guess: Precision = "fp16" if old else "bf16"
-    cells.assumed.append(f"precision = {guess}")
-    return guess
-
-
-_MODULES = ("core_attn", "mla_up_proj", "moe_act", "layernorm")
-
-
-_WHOLE = r"full|\b(true|yes|on|1|all|always|block|uniform|every layer|each layer)\b"
-_NEVER = r"\b(no|none|false|off|0|disabled|without)\b"
-
-
-def _recompute(text: str) -> tuple[Recompute, tuple[str, ...]]:
-    lower = text.lower()
-    core = bool(re.search(r"core[ _-]att", lower))
-    if not core and "selective" not in lower and not re.search(_NEVER, lower):
-        # A checkpoint by any name is a whole layer's, unless it is said to be selective.
-        return ("full" if re.search(_WHOLE + "|checkpoint", lower) else "none"), ()
-    if "selective" not in lower and not core:
-        return ("full" if "full" in lower else "none"), ()
-    modules = [module for module in _MODULES if module in lower]
-    words = re.findall(r"\w+", lower)
-    modules += [module for module in ("mlp", "moe") if module in words]
-    if core and "core_attn" not in modules:
-        modules.append("core_attn")
-    if "op-level" in lower or "op level" in lower:
-        modules.append("op")
-    return "selective", tuple(modules)
-
-
 def _replicas(cells: Cells, model_parallel: int, cp: int) -> int:
     """dp: stated, or what the GPUs leave. Some sources count context ranks among the replicas."""
     gpus, dp = cells.optional_count("num_gpus"), cells.optional_count("dp")
@@ -190,7 +148,7 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         old = software in ("megatron-2021", "megatron-deepspeed")
         zero = 0 if old else 3 if software.startswith(("torch", "fsdp")) else 1
         cells.assumed.append(f"ZeRO stage {zero}")
-    recompute, modules = _recompute(cells.text("recompute"))
+    recompute, modules = stated_recompute(cells.text("recompute"))
     if not cells.text("recompute"):
         noted = re.search(
             r"full (activation )?(recompute|recomputation|checkpoint)", cells.everything
@@ -244,15 +202,25 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
     """Micro-batch and how many of them: stated, from the notes, or what is customary.
 
     Left open without a pipeline, the largest of 1, 2, 4 that fits the memory is taken; with one, a
-    sequence each, or torchtitan's default of as many micro-batches as stages.
+    sequence each, or torchtitan's default of as many micro-batches as stages. Where even the batch
+    is open, one micro-batch is taken without a pipeline, and four a stage with one, as nobody lets
+    most of a pipeline stand still.
     """
     micro = cells.optional_count("micro_bs")
     batch = _global_batch(cells, setting.sequence)
     local = cells.noted(r"local batch size (\d+)")
     if batch and batch % layout.dp:
-        raise FieldError("global_bs", f"{batch} sequences do not split over dp {layout.dp}")
-    per_rank = batch // layout.dp if batch else local or micro or 1
-    if not batch and not local:
+        if not _in_tokens(cells):
+            raise FieldError("global_bs", f"{batch} sequences do not split over dp {layout.dp}")
+        batch = max(1, round(batch / layout.dp)) * layout.dp
+        cells.assumed.append(f"global_bs = {batch}")
+    if batch or local:
+        per_rank = batch // layout.dp if batch else local or 1
+    elif layout.pp > 1:
+        per_rank = 4 * layout.pp * (micro or 1)
+        cells.assumed.append(f"{4 * layout.pp} micro-batches")
+    else:
+        per_rank = micro or 4
         cells.assumed.append("no gradient accumulation")
     if micro is None:
         micro = _customary(layout, setting, per_rank)
@@ -264,12 +232,23 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
 
 
 def _global_batch(cells: Cells, sequence: int) -> int | None:
-    """Sequences of the global batch, also where the row states it in tokens."""
-    if "tok" not in cells.text("global_bs").lower():
+    """Sequences of the global batch, also where the row or its notes state it in tokens."""
+    if not _in_tokens(cells):
         return cells.optional_count("global_bs")
     units = {"k": 1e3, "m": 1e6, "tok": 1.0, "tokens": 1.0, "mtok": 1e6, "mtokens": 1e6}
     tokens = cells.measure("global_bs", units)
+    if tokens is None:
+        noted = re.search(_BATCH_IN_TOKENS, cells.everything)
+        tokens = float(noted[1]) * 1e6 if noted else None
     return None if tokens is None else max(1, round(tokens / sequence))
+
+
+_BATCH_IN_TOKENS = r"batch(?: size)?(?: of)?[ =:]*(\d+(?:\.\d+)?) ?m(?:illion)? ?tok"
+
+
+def _in_tokens(cells: Cells) -> bool:
+    stated = cells.text("global_bs").lower()
+    return "tok" in stated or (not stated and bool(re.search(_BATCH_IN_TOKENS, cells.everything)))
 
 
 def _customary(layout: Layout, setting: Setting, per_rank: int) -> int:

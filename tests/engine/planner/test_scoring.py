@@ -181,6 +181,15 @@ def test_units_that_a_cell_names_count() -> None:
     assert in_tokens.layout.batch == 64
 
 
+def test_a_batch_in_the_notes_counts_and_one_left_open_fills_a_pipeline() -> None:
+    noted = {**ROW, "global_bs": "", "notes": "batch size of 4M tokens"}
+    assert parse_run(noted, default_constants()).layout.batch == 488
+    row = {**ROW, "global_bs": "", "pp": "2", "dp": "4", "micro_bs": "1"}
+    run = parse_run(row, default_constants())
+    assert run.layout.micro_batches == 8
+    assert "8 micro-batches" in run.assumed
+
+
 def test_flash_attention_in_the_notes_means_no_scores_in_memory() -> None:
     old = {**ROW, "source": "a paper", "gpu": "A100 80GB", "precision": "fp16", "zero_stage": "1"}
     new = {**old, "notes": "Megatron-LM with FlashAttention-2"}
