@@ -85,9 +85,11 @@ class Metrics:
         )
         self._generated += decode_tokens
         self._switches.on_decode(decode_tokens, now_s)
-        self._bytes_read.add(bytes_read, now_s)
-        self._flops.add(flops, now_s)
-        self._device_s.add(device_s, now_s)
+        # A step of seconds is no burst at its end: the device worked on it all the while.
+        began_s = now_s - device_s
+        self._bytes_read.add_over(bytes_read, began_s, now_s)
+        self._flops.add_over(flops, began_s, now_s)
+        self._device_s.add_over(device_s, began_s, now_s)
 
     def on_drafts(self, drafted: int, right: int, now_s: float) -> None:
         """A step checked `drafted` guesses of tokens, of which so many were `right`."""
@@ -207,7 +209,7 @@ class Metrics:
         mbu = fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s)
         mfu = fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s)
         active, busy = self._active.mean(span_s, now_s), self._device_s.rate(span_s, now_s)
-        # A step counts when it ends: a long one may have begun before this span.
+        # A step under way counts when it ends, and may have begun before the slot of the last one.
         busy = min(busy, 1.0)
         return Roofline(
             mbu=mbu,

@@ -16,12 +16,12 @@ _NEAR = 0.3
 def verdict(
     *, active: float | None, busy: float | None, mbu: float | None, mfu: float | None
 ) -> Verdict | None:
-    """The bound and its share; `None` while nothing was measured.
+    """The bound and its share; `None` before anything was measured.
 
     `active` is the share of time in which a request ran, `busy` that in which the device worked;
     `mbu` and `mfu` are taken over the same time. While the device works they are higher.
     """
-    if not active or busy is None:
+    if active is None or busy is None:
         return None
     if active < _ALWAYS:
         return Verdict(bound=Bound.QUEUE, share=1.0 - active)

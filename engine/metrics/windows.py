@@ -112,6 +112,19 @@ class WindowedCounter:
             self._advance(now_s)
         self.total += amount
 
+    def add_over(self, amount: float, began_s: float, now_s: float) -> None:
+        """Add `amount`, which came evenly from `began_s` to `now_s`.
+
+        What would lie before the slot of the latest addition comes right after it.
+        """
+        last = self._number
+        self._advance(now_s)
+        if now_s > began_s:
+            for entered in range(max(last, self._number - self._size) + 1, self._number + 1):
+                share = (entered * self._slot_s - began_s) / (now_s - began_s)
+                self._at_slot_start[entered % self._size] += amount * min(max(share, 0.0), 1.0)
+        self.total += amount
+
     def over(self, span_s: float, now_s: float) -> tuple[float, float]:
         """The amount added in the last `span_s` seconds, and the seconds that it stands for."""
         return self.between(now_s - span_s, now_s, now_s)

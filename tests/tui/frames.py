@@ -11,6 +11,7 @@ import msgspec
 from prodtop.engine.protocol import (
     Accounting,
     Blocks,
+    Bound,
     Cache,
     Command,
     FinishedRequest,
@@ -39,6 +40,7 @@ from prodtop.engine.protocol import (
     Switched,
     SwitchEffect,
     Throughput,
+    Verdict,
     Window,
 )
 
@@ -181,7 +183,13 @@ def frame(
             torch_allocated_bytes=int(19.2 * GIB),
             torch_reserved_bytes=int(20.2 * GIB),
         ),
-        roofline=Roofline(mbu=0.31 + 0.01 * wave(second, 23), mfu=0.09),
+        roofline=Roofline(
+            mbu=0.71 + 0.01 * wave(second, 23),
+            mfu=0.09,
+            active=1.0,
+            busy=0.95,
+            verdict=Verdict(bound=Bound.BANDWIDTH, share=0.75),
+        ),
         max_seqs=64,
         stream=StreamView(
             request_id=1841 + int(second / 12),

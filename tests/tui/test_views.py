@@ -6,6 +6,7 @@ from frames import GIB, frame, gpu, host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import (
+    Bound,
     Frame,
     GpuSample,
     Latency,
@@ -15,6 +16,7 @@ from prodtop.engine.protocol import (
     Speculation,
     SpeculationSpec,
     StrategyName,
+    Verdict,
     Window,
 )
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
@@ -237,7 +239,22 @@ def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
 
 def test_where_rows_are_scarce_the_most_needed_stay() -> None:
     few = [row.plain for row in device_view(at(), Room(36, 3, UNICODE)).lines]
-    assert [row.split()[0] for row in few] == ["mem", "busy", "power"]
+    assert [row.split()[0] for row in few] == ["mem", "busy", "limit"]
+
+
+@pytest.mark.parametrize("width", [36, 56, 76])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("bound", Bound)
+def test_what_limits_is_said_in_the_room_there_is(bound: Bound, device: str, width: int) -> None:
+    verdict = Verdict(bound=bound, share=1.0)
+    limited = msgspec.structs.replace(
+        frame(), device=device, roofline=Roofline(mbu=0.5, mfu=0.1, verdict=verdict)
+    )
+    said = host() if device != "cpu" else msgspec.structs.replace(host(), gpus=[])
+    rows = [row.plain for row in device_view(at(limited, host=said), Room(width, 3, UNICODE)).lines]
+    (shown,) = [row for row in rows if row.startswith("limit")]
+    assert "100 %" in shown
+    assert len(shown) <= width
 
 
 def test_a_held_down_clock_is_pointed_out() -> None:

@@ -30,12 +30,12 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     legend = memory_legend(memory, room) if memory else []
     lines: list[Ranked] = [
         *zip((0, 1), _gauges(host, room), strict=True),
-        (2, _engine(host, room)),
-        (2, limit(moment.frame)),
-        *(((4, _engine_bar(memory, room)),) if memory else ()),
-        *((5, part) for part in legend),
-        (3, _no_gpu(host, room)),
-        (6, _name(host, room)),
+        (3, _engine(host, room)),
+        (2, limit(moment.frame, room)),
+        *(((5, _engine_bar(memory, room)),) if memory else ()),
+        *((6, part) for part in legend),
+        (4, _no_gpu(host, room)),
+        (7, _name(host, room)),
     ]
     return PanelView(
         aged(f"CPU {room.glyphs.dot} no GPU", age_s),

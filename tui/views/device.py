@@ -36,25 +36,31 @@ def sample_age_s(moment: Moment) -> float | None:
 
 
 _BOUNDS = {
-    Bound.QUEUE: "queue: no work {share} of the time",
-    Bound.HOST: "host: the device waits {share} of the time",
-    Bound.BANDWIDTH: "bandwidth: at {share} of a copy's",
-    Bound.COMPUTE: "compute: at {share} of a matmul's",
-    Bound.LATENCY: "short kernels: {share} below both ceilings",
+    Bound.QUEUE: ("queue: no work {} of the time", "no work {} of the time"),
+    Bound.HOST: ("host: the device waits {} of the time", "host: waits {} of the time"),
+    Bound.BANDWIDTH: ("bandwidth: at {} of a copy's", "bandwidth: {} of a copy's"),
+    Bound.COMPUTE: ("compute: at {} of a matmul's", "compute: {} of a matmul's"),
+    Bound.LATENCY: ("short kernels: {} below both ceilings", "short kernels: {} unused"),
 }
+"""What limits the engine, in words for a wide panel and for a narrow one."""
+
 _CPU_BOUNDS = _BOUNDS | {
-    Bound.HOST: "engine: no operation runs {share} of the time",
-    Bound.LATENCY: "small operations: {share} below both ceilings",
+    Bound.HOST: ("host: work between steps takes {}", "host: between steps {}"),
+    Bound.LATENCY: ("small operations: {} below both ceilings", "small ops: {} unused"),
 }
 
 
-def limit(frame: Frame | None) -> Line:
+def limit(frame: Frame | None, room: Room) -> Line:
     """What limits the engine now, and by how much; empty before it is known."""
     verdict = frame.roofline.verdict if frame else None
     if frame is None or verdict is None:
         return EMPTY
     words = _CPU_BOUNDS if frame.device == "cpu" else _BOUNDS
-    return line(label("limit"), value(words[verdict.bound].format(share=percent(verdict.share))))
+    share = percent(verdict.share)
+    wide, narrow = (
+        line(label("limit"), value(form.format(share))) for form in words[verdict.bound]
+    )
+    return wide if wide.width <= room.width else narrow
 
 
 def ceilings(frame: Frame | None) -> Line:

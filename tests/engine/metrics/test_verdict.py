@@ -14,6 +14,7 @@ SHARE = st.floats(0.0, 1.0)
     ("active", "busy", "mbu", "mfu", "bound", "share"),
     [
         (0.6, 0.5, 0.4, 0.1, Bound.QUEUE, 0.4),
+        (0.0, 0.0, 0.0, 0.0, Bound.QUEUE, 1.0),
         (1.0, 0.65, 0.5, 0.1, Bound.HOST, 0.35),
         (1.0, 0.95, 0.76, 0.1, Bound.BANDWIDTH, 0.8),
         (1.0, 1.0, 0.2, 0.7, Bound.COMPUTE, 0.7),
@@ -29,7 +30,7 @@ def test_each_bound_is_told_with_its_share(
     assert found.share == pytest.approx(share)
 
 
-@pytest.mark.parametrize(("active", "busy"), [(None, None), (0.0, 0.0), (1.0, None)])
+@pytest.mark.parametrize(("active", "busy"), [(None, None), (None, 0.0), (1.0, None)])
 def test_nothing_is_said_before_anything_was_measured(
     active: float | None, busy: float | None
 ) -> None:

@@ -143,6 +143,30 @@ def test_a_rate_falls_to_nothing_when_nothing_comes() -> None:
     assert counter.rate(math.inf, START_S + 100.0) == pytest.approx(10.0)
 
 
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.floats(0.001, 5.0), st.floats(0.0, 5.0)), min_size=1, max_size=30),
+    st.floats(0.2, 60.0),
+)
+def test_what_came_over_a_time_counts_where_it_came(
+    steps: list[tuple[float, float]], span_s: float
+) -> None:
+    """Steps of some length after idle times, each of as much a second."""
+    counter = WindowedCounter(START_S)
+    now_s, intervals = START_S, []
+    for length_s, idle_s in steps:
+        began_s = now_s + idle_s
+        now_s = began_s + length_s
+        counter.add_over(100.0 * length_s, began_s, now_s)
+        intervals.append((began_s, now_s))
+        amount, covered_s = counter.over(span_s, now_s)
+        from_s = now_s - covered_s
+        busy_s = math.fsum(max(0.0, end - max(begin, from_s)) for begin, end in intervals)
+        assert amount == pytest.approx(100.0 * busy_s, abs=1e-4)
+        assert amount <= 100.0 * covered_s + 1e-4
+    assert counter.total == pytest.approx(math.fsum(100.0 * length_s for length_s, _ in steps))
+
+
 def test_a_span_longer_than_what_is_kept_is_refused() -> None:
     counter = WindowedCounter(START_S, capacity_s=10.0)
     counter.add(1, START_S + 100.0)
