@@ -27,8 +27,6 @@ def stated_precision(cells: Cells, gpu: str) -> Precision:
 
 
 _MODULES = ("core_attn", "mla_up_proj", "moe_act", "layernorm")
-
-
 _WHOLE = r"full|\b(true|yes|on|1|all|always|block|uniform|every layer|each layer)\b"
 _NEVER = r"\b(no|none|false|off|0|disabled|without)\b"
 
@@ -41,7 +39,7 @@ def stated_recompute(text: str) -> tuple[Recompute, tuple[str, ...]]:
         # A checkpoint by any name is a whole layer's, unless it is said to be selective.
         return ("full" if re.search(_WHOLE + "|checkpoint", lower) else "none"), ()
     if "selective" not in lower and not core:
-        return ("full" if "full" in lower else "none"), ()
+        return ("full" if re.search(r"(?<!no )(?<!not )(?<!without )full", lower) else "none"), ()
     modules = [module for module in _MODULES if module in lower]
     words = re.findall(r"\w+", lower)
     modules += [module for module in ("mlp", "moe") if module in words]

@@ -136,6 +136,8 @@ def test_a_model_cut_down_keeps_its_layers() -> None:
         ("true", "full", ()),
         ("activation checkpointing", "full", ()),
         ("no checkpointing", "none", ()),
+        ("no full recompute", "none", ()),
+        ("full, no offload", "full", ()),
         ("none", "none", ()),
         ("selective op-level AC", "selective", ("op",)),
         ("selective: mla_up_proj, mlp", "selective", ("mla_up_proj", "mlp")),
