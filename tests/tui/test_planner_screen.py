@@ -12,6 +12,7 @@ from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.config import Config
+from prodtop.tui.planner import calibrating
 from prodtop.tui.planner.calibrating import Calibrator
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
@@ -256,6 +257,8 @@ async def test_an_export_is_saved_where_the_line_says(opened: Open, tmp_path: Pa
 CALIBRATES = "import sys; print('3 of 9', file=sys.stderr); print('kept in x')"
 REFUSES = "import sys; print('prodtop: no GPU here', file=sys.stderr); sys.exit(2)"
 LASTS = "import sys, time; print('begun', file=sys.stderr, flush=True); time.sleep(600)"
+DEAF = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN); {LASTS}"
+"""As a child of what a shell started in its background."""
 
 
 @pytest.mark.parametrize(
@@ -272,9 +275,13 @@ async def test_calibration_is_asked_for_twice_and_told(
         await tab.until(lambda: words in tab.note())
 
 
-async def test_a_calibration_can_be_ended(opened: Open) -> None:
+@pytest.mark.parametrize("script", [LASTS, DEAF], ids=["listens", "deaf"])
+async def test_a_calibration_can_be_ended(
+    opened: Open, script: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibrating, "GRACE_S", 0.2)
     async with opened() as tab:
-        tab.screen._calibrator = Calibrator([sys.executable, "-c", LASTS])
+        tab.screen._calibrator = Calibrator([sys.executable, "-c", script])
         await tab.press("c", "c")
         await tab.until(lambda: "begun" in tab.note())
         await tab.press("c")

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from ...engine.supervisor import module_command
 from ...engine.text import clean
 
+GRACE_S = 3.0
+"""For a measurement to end its own processes when it is interrupted."""
 COMMAND = module_command("prodtop.tui.commands.main", ["plan", "calibrate"])
 
 
@@ -54,8 +56,19 @@ class Calibrator:
         return code == 0
 
     def stop(self) -> None:
-        """End a measurement that is under way, as ctrl+c would; its figures are dropped."""
+        """End a measurement that is under way, as ctrl+c would; its figures are dropped.
+
+        A shell that put this program into its background made it and its children deaf to ctrl+c:
+        who is still there after a moment is told to terminate.
+        """
         self._stopped = True
         if self._process is not None and self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 self._process.send_signal(signal.SIGINT)
+            asyncio.get_running_loop().call_later(GRACE_S, _terminate, self._process)
+
+
+def _terminate(process: Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
