@@ -66,7 +66,10 @@ def compare(
         async with asyncio.timeout(DEADLINE_S):
             while session.searched is None or session.searched.done_s is None:
                 await asyncio.sleep(0.02)
-        await pilot.pause()
+            # A focus that moved is drawn by messages of its own: wait for a picture that stays.
+            last = ""
+            while last != (last := app.export_screenshot()):
+                await pilot.pause()
 
     return snap_compare(app, terminal_size=size, run_before=before)
 
