@@ -33,7 +33,8 @@ def read_memory(
     kv = sum(each.kv_cache.storage_bytes for each in runners)
     device = runner.decoder.device
     copy = master_bytes(master, runner.decoder)
-    held = weights + kv + (copy or 0)
+    graphs = sum(each.graph_bytes for each in runners)
+    held = weights + kv + graphs + (copy or 0)
     if device.type == "cpu":
         used = max(psutil.Process().memory_info().rss, held)
         return Memory(
@@ -51,6 +52,7 @@ def read_memory(
         weights_bytes=weights,
         kv_bytes=kv,
         master_bytes=copy,
+        graphs_bytes=graphs or None,
         workspace_bytes=max(0, reserved - held),
         other_bytes=used - max(reserved, held),
         torch_allocated_bytes=torch.cuda.memory_allocated(device),

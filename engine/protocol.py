@@ -258,9 +258,11 @@ class Memory(Part, frozen=True, kw_only=True):
     master_bytes: int | None = None
     """The master copy that every switch of precision reads, less what the weights share with it;
     `None` where it stays elsewhere."""
+    graphs_bytes: int | None = None
+    """What captured graphs of decode steps hold; `None` where none were captured."""
     workspace_bytes: int | None = None
-    """Activations, graphs and what torch keeps in reserve; `None` on a CPU, where they are not
-    told apart from the rest."""
+    """Activations and what torch keeps in reserve; `None` on a CPU, where they are not told apart
+    from the rest."""
     other_bytes: int
     """The rest of the process: context, libraries, the interpreter."""
     torch_allocated_bytes: int | None = None

@@ -43,6 +43,11 @@ class Runner(Protocol):
     decoder: Decoder
     kv_cache: KVCache
 
+    @property
+    def graph_bytes(self) -> int:
+        """Device memory that captured graphs hold."""
+        ...
+
     def launch(self, chunks: Sequence[Chunk]) -> StepResult:
         """Begin to compute the chunks. Steps run in the order of their launch."""
         ...
@@ -72,6 +77,7 @@ class TorchRunner:
     """Computes each step at once, in plain PyTorch: `Runner`."""
 
     ahead = 0
+    graph_bytes = 0
 
     def __init__(self, decoder: Decoder, kv_cache: KVCache) -> None:
         config = decoder.config

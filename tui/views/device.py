@@ -80,6 +80,7 @@ def memory_parts(memory: Memory) -> tuple[Part, ...]:
         # At the checkpoint's own precision the weights are the master copy: nothing to show.
         ("master", memory.master_bytes or None, 5),
         ("KV", memory.kv_bytes, 1),
+        ("graphs", memory.graphs_bytes, 6),
         ("workspace", memory.workspace_bytes, 2),
         ("other", memory.other_bytes, 3),
     )

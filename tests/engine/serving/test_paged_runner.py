@@ -9,6 +9,7 @@ import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
 from known_outputs import ALWAYS, KNOWN, KnownOutputs
+from prodtop.engine.memory import read_memory
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
@@ -175,3 +176,14 @@ def test_graphs_say_what_transformers_says(
         requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in order]
         served.drain()
         assert [tuple(r.output_tokens) for r in requests] == [case.output for case in order]
+
+
+@pytest.mark.gpu
+def test_captured_graphs_are_a_part_of_the_memory(tiny_folder: Path) -> None:
+    device = torch.device("cuda")
+    served = CheckedEngine(model_of(tiny_folder), StrategyName.CONTINUOUS, device=device)
+    served.ask((5, 6, 7), 4, ignore_eos=True)
+    served.drain()
+    memory = read_memory(served.engine.runner, served.engine.model.master, None)
+    assert memory.graphs_bytes
+    assert memory.graphs_bytes <= memory.used_bytes
