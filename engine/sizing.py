@@ -16,7 +16,11 @@ DEFAULT_CONTEXT_TOKENS = 8192
 """The longest sequence by default: long contexts of large models are asked for, not assumed."""
 
 CPU_TOKEN_BUDGET = 256
-"""A CPU computes prompt tokens slowly: a larger step would stall the streams beside it."""
+"""Enough rows for a CPU's products: larger steps compute prompts no faster."""
+
+CPU_PREFILL_BESIDE_STREAMS = 64
+"""A CPU computes prompt tokens slowly: more of them in a step would stall the streams beside it.
+Fewer would make a prompt wait for longer than the streams gain (docs/performance.md)."""
 
 CUDA_TOKEN_BUDGET = 2048
 _CPU_KV_BYTES = 128 * 2**20
@@ -68,6 +72,7 @@ def engine_settings(
         kv_blocks=int(affordable if options.kv_gib else min(wanted, affordable)),
         context_tokens=context,
         kv_dtype=kv_dtype,
+        prefill_beside_streams=None if device.type == "cuda" else CPU_PREFILL_BESIDE_STREAMS,
         speculation=options.speculation,
     )
 

@@ -51,10 +51,8 @@ class Completion:
 
 @dataclass(frozen=True, slots=True)
 class _Launched:
-    """A step under way. `cached_tokens` its requests took from the prefix cache.
-
-    `drafting`: it was planned while drafts were asked for, whether there were any or not.
-    """
+    """A step under way, whose requests took `cached_tokens` from the prefix cache. `drafting`: it
+    was planned while drafts were asked for, whether there were any or not."""
 
     plan: StepPlan
     result: StepResult
@@ -107,6 +105,7 @@ class Engine:
             self.blocks,
             max_seqs=settings.max_seqs,
             token_budget=settings.token_budget,
+            prefill_beside_streams=settings.prefill_beside_streams,
             context_tokens=settings.context_tokens,
         )
         self.drafter = drafter

@@ -20,7 +20,9 @@ class Scheduler:
 
     At most `max_seqs` sequences run at once, fewer if the strategy says so. A step computes at
     most `token_budget` tokens; it must cover one for every sequence, so that no decode waits for
-    a long prompt. `context_tokens` bounds how long a sequence can become, if the model does.
+    a long prompt. Where texts are streamed, `prefill_beside_streams` bounds the prompt tokens of a
+    step that some of them wait for: it is as long as the gap that their readers see.
+    `context_tokens` bounds how long a sequence can become, if the model does.
 
     A request holds blocks for all the tokens it has from its admission on, and gets one block at
     a time as it grows. When none is left, ghosts give theirs up, then the newest request is
@@ -38,6 +40,7 @@ class Scheduler:
         *,
         max_seqs: int,
         token_budget: int,
+        prefill_beside_streams: int | None = None,
         context_tokens: int | None = None,
     ) -> None:
         if not 1 <= max_seqs <= token_budget:
@@ -46,6 +49,7 @@ class Scheduler:
         self._blocks = blocks
         self._max_seqs = max_seqs
         self._token_budget = token_budget
+        self._prefill_beside_streams = prefill_beside_streams
         self._context_tokens = context_tokens
         self.plan_drafts: DraftPlanner | None = None
         self._waiting: OrderedDict[int, Request] = OrderedDict()
@@ -135,6 +139,8 @@ class Scheduler:
             Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts
         )
         budget = max(0, self._token_budget - len(chunks))
+        if chunks and self._strategy.stream and self._prefill_beside_streams is not None:
+            budget = min(budget, self._prefill_beside_streams)
         for request in prefilling:
             budget -= self._plan_prefill(request, budget, chunks)
         if self._waiting and not preempted:

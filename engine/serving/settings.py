@@ -20,6 +20,8 @@ class EngineSettings:
     kv_blocks: int
     context_tokens: int
     kv_dtype: torch.dtype | None = None
+    prefill_beside_streams: int | None = None
+    """The most prompt tokens of a step that streamed texts wait for; `None`: all of the budget."""
     response_cache_bytes: int = 64 * 2**20
     response_ttl_s: float = 600.0
     speculation: SpeculationSpec | None = None

@@ -159,6 +159,7 @@ class Simulation:
         block_tokens: int = 4,
         max_seqs: int = 4,
         token_budget: int = 16,
+        prefill_beside_streams: int | None = None,
         ahead: int = 0,
         drafts: int = 0,
     ) -> None:
@@ -172,6 +173,7 @@ class Simulation:
             self.blocks,
             max_seqs=max_seqs,
             token_budget=token_budget,
+            prefill_beside_streams=prefill_beside_streams,
             context_tokens=CONTEXT_TOKENS,
         )
         if drafts:

@@ -35,6 +35,23 @@ def test_decodes_go_on_while_a_long_prompt_is_computed() -> None:
     assert rows(sim.step()) == [(0, 4, 1), (1, 7, 5)]
 
 
+@pytest.mark.parametrize(
+    ("name", "chunks"),
+    [(StrategyName.STREAMING, [2, 2, 2, 8, 6]), (CONTINUOUS, [7, 7, 6, 0, 0])],
+)
+def test_a_prompt_beside_streams_comes_in_smaller_chunks(
+    name: StrategyName, chunks: list[int]
+) -> None:
+    """A short text ends after three more tokens; from then on nobody waits for the steps."""
+    sim = Simulation(name, token_budget=8, prefill_beside_streams=2)
+    sim.add(prompt(3), 4)
+    assert rows(sim.step()) == [(0, 0, 3)]
+    sim.add(prompt(20), 1)
+    plans = [rows(sim.step()) for _ in range(5)]
+    assert [sum(row[2] for row in plan if row[0] == 1) for plan in plans] == chunks
+    assert [row[0] for plan in plans[:3] for row in plan] == [0, 1, 0, 1, 0, 1]
+
+
 def test_a_new_request_joins_with_what_is_left_of_the_budget() -> None:
     sim = Simulation(CONTINUOUS, token_budget=8)
     sim.add(prompt(5), 3)

@@ -60,6 +60,7 @@ class Traffic(RuleBasedStateMachine):
         block_tokens=st.integers(1, 4),
         max_seqs=st.integers(1, 5),
         spare_budget=st.integers(0, 12),
+        prefill_beside_streams=st.sampled_from([None, 1, 3]),
         ahead=st.integers(0, 1),
         drafts=st.integers(0, 6),
     )
@@ -70,6 +71,7 @@ class Traffic(RuleBasedStateMachine):
         block_tokens: int,
         max_seqs: int,
         spare_budget: int,
+        prefill_beside_streams: int | None,
         ahead: int,
         drafts: int,
     ) -> None:
@@ -79,6 +81,7 @@ class Traffic(RuleBasedStateMachine):
             block_tokens=block_tokens,
             max_seqs=max_seqs,
             token_budget=max_seqs + spare_budget,
+            prefill_beside_streams=prefill_beside_streams,
             ahead=ahead,
             drafts=drafts,
         )
