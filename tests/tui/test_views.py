@@ -332,6 +332,18 @@ def test_the_header_tells_live_from_paused_from_stale_from_dead() -> None:
     assert "ENGINE DOWN, restarting in 3 s" in header_line(at(worker=dead), LINE).plain
 
 
+def test_a_download_has_a_bar_and_narrow_panels_their_share() -> None:
+    loading = WorkerState(doing="downloading an-organization/A-Long-Name-8B", fraction=0.5)
+    moment = Moment(wall_s=0.0, now_s=0.0, worker=loading)
+    wide = event_line(moment, LINE).plain
+    assert "A-Long-Name-8B 50 %" in wide
+    assert wide.count(UNICODE.gauge_full) == wide.count(UNICODE.gauge_empty) == 20
+    narrow = Room(36, 5, UNICODE)
+    assert event_line(moment, narrow).width <= 36
+    for view in (throughput_view, latency_view, cache_view, queue_view, stream_view):
+        assert [row.plain.strip() for row in view(moment, narrow).lines] == ["starting 50 %"]
+
+
 def test_a_death_stays_on_the_event_line_until_the_engine_serves() -> None:
     dead = WorkerState(Phase.DEAD, reason="killed (signal 9)", failed_requests=1, restart_at_s=1.0)
     text = event_line(at(worker=dead), LINE).plain

@@ -15,6 +15,8 @@ from .status_line import StatusLine
 SCHEMA_VERSION = 1
 """Of the lines in a file written by `--out`."""
 
+BAR_CELLS = 24
+
 
 def as_object(result: CellResult) -> dict[str, object]:
     """The fields of a result, without the tag that the protocol needs."""
@@ -96,7 +98,10 @@ class BenchOutput:
 
 def _progress(progress: Progress) -> str:
     what = clean(progress.what)
-    return what if progress.fraction is None else f"{what} {progress.fraction:.0%}"
+    if progress.fraction is None:
+        return what
+    done = round(min(max(progress.fraction, 0.0), 1.0) * BAR_CELLS)
+    return f"[{'#' * done}{'.' * (BAR_CELLS - done)}] {progress.fraction:.0%} {what}"
 
 
 def _p95(distribution: Distribution) -> str:

@@ -9,7 +9,6 @@ from .line import (
     EMPTY,
     Line,
     Piece,
-    centred,
     clipped,
     facts,
     faint,
@@ -18,7 +17,7 @@ from .line import (
     line,
     muted,
 )
-from .panel import PanelView, Room, figure, starting_text, titled, value, windowed
+from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
@@ -30,7 +29,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     """Lines in order of weight; the panel shows as many as it has rows for."""
     frame = moment.frame
     if frame is None:
-        waiting = centred(muted(starting_text(moment)), room.width)
+        waiting = waiting_line(moment, room)
         return PanelView(titled("Cache", moment), lines=(waiting,))
     cache = frame.cache
     rates = cache.rates.get(moment.window, HitRates())

@@ -8,8 +8,11 @@ from ..formatting import span
 from ..glyphs import Glyphs
 from ..look import Ink
 from ..moment import LogLine, Moment, Phase
+from ..widgets.meter import gauge
 from .line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
 from .panel import Room, starting_text
+
+SHORTEST_BAR, LONGEST_BAR = 8, 40
 
 INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
 
@@ -20,8 +23,9 @@ def event_line(moment: Moment, room: Room) -> Line:
     if worker.phase is not Phase.SERVING and worker.reason and not moment.paused:
         return clipped(line(" ", Piece(death_text(moment), Ink.BAD)), room.width, room.glyphs)
     if not moment.log:
-        quiet = starting_text(moment) if moment.frame is None else "no events yet"
-        return line(" ", muted(quiet))
+        return (
+            _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
+        )
     newest = moment.log[-1]
     age = f"{age_text(moment.wall_s - newest.wall_s)} "
     text = clipped(
@@ -30,6 +34,16 @@ def event_line(moment: Moment, room: Room) -> Line:
         room.glyphs,
     )
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
+
+
+def _starting(moment: Moment, room: Room) -> Line:
+    """What the engine does before it serves, with a bar as far as that can be known."""
+    text = line(" ", muted(starting_text(moment)))
+    fraction = moment.worker.fraction
+    width = min(room.width - text.width - 3, LONGEST_BAR)
+    if moment.worker.phase is not Phase.STARTING or fraction is None or width < SHORTEST_BAR:
+        return clipped(text, room.width, room.glyphs)
+    return line(text, "  ", gauge(fraction, width, room.glyphs))
 
 
 def age_text(age_s: float) -> str:

@@ -4,8 +4,8 @@ from ...engine.protocol import Latency, Percentiles
 from ..formatting import MISSING, count, milliseconds
 from ..look import Ink
 from ..moment import Moment
-from .line import Line, Piece, centred, line, muted
-from .panel import PanelView, Room, figure, starting_text, titled, value, windowed
+from .line import Line, Piece, line, muted
+from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
 NAMES = {"ttft": "TTFT", "ttfb": "TTFB", "tpot": "TPOT", "itl": "ITL", "e2e": "E2E"}
@@ -27,9 +27,7 @@ def latency_view(moment: Moment, room: Room) -> PanelView:
     """The table and, on the frame, the TTFT that most requests stay under."""
     frame = moment.frame
     if frame is None:
-        return PanelView(
-            titled("Latency", moment), lines=(centred(muted(starting_text(moment)), room.width),)
-        )
+        return PanelView(titled("Latency", moment), lines=(waiting_line(moment, room),))
     latency = frame.latency.get(moment.window, Latency())
     ttft = latency.ttft
     over = _over(ttft, moment.slo_ttft_ms)

@@ -7,7 +7,7 @@ from ..formatting import MISSING, percent
 from ..glyphs import Glyphs
 from ..look import Ink
 from ..moment import Moment, Phase
-from .line import EMPTY, Line, Piece, line
+from .line import EMPTY, Line, Piece, centred, line, muted
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +67,13 @@ def starting_text(moment: Moment) -> str:
     if worker.phase is Phase.DEAD:
         return f"no engine: {worker.reason}"
     return "waiting for the first figures"
+
+
+def waiting_line(moment: Moment, room: Room) -> Line:
+    """The same in the middle of a panel, short where it is narrow."""
+    text = starting_text(moment)
+    worker = moment.worker
+    if len(text) > room.width and worker.phase is Phase.STARTING:
+        fraction = "" if worker.fraction is None else f" {percent(worker.fraction)}"
+        text = f"starting{fraction}"
+    return centred(muted(text), room.width)

@@ -4,17 +4,15 @@ from ...engine.protocol import Accounting, Frame, Window
 from ..formatting import MISSING, count, milliseconds, si
 from ..look import Ink
 from ..moment import Moment
-from .line import Line, Piece, centred, facts, faint, first_fitting, joined, line, muted
-from .panel import PanelView, Room, figure, starting_text, titled, value
+from .line import Line, Piece, facts, faint, first_fitting, joined, line, muted
+from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 
 def queue_view(moment: Moment, room: Room) -> PanelView:
     """Lines in order of weight; the panel shows as many as it has rows for."""
     frame = moment.frame
     if frame is None:
-        return PanelView(
-            titled("Queue", moment), lines=(centred(muted(starting_text(moment)), room.width),)
-        )
+        return PanelView(titled("Queue", moment), lines=(waiting_line(moment, room),))
     lines = (_now(frame, room), _flow(frame, room), _account(frame.accounting, room))
     return PanelView(
         titled("Queue", moment), _little(moment, frame, room), lines, moment.stale_s is not None

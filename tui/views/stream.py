@@ -6,7 +6,7 @@ from ..formatting import count, milliseconds
 from ..look import Ink
 from ..moment import Moment
 from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
-from .panel import PanelView, Room, starting_text, titled, value
+from .panel import PanelView, Room, titled, value, waiting_line
 
 PROMPT_SHARE = 3
 """The prompt takes at most one of this many rows, so that the text beneath stays where it is."""
@@ -20,8 +20,9 @@ def stream_view(moment: Moment, room: Room) -> PanelView:
     frame = moment.frame
     stream = frame.stream if frame else None
     if stream is None:
-        text = starting_text(moment) if frame is None else "no request to follow yet"
-        return PanelView(titled("Stream", moment), lines=(centred(muted(text), room.width),))
+        idle = centred(muted("no request to follow yet"), room.width)
+        shown = waiting_line(moment, room) if frame is None else idle
+        return PanelView(titled("Stream", moment), lines=(shown,))
     listed = _finished(moment.recent, room)
     upper = Room(room.width, room.height - len(listed), room.glyphs)
     text_lines = _text_lines(stream, upper)

@@ -4,8 +4,8 @@ from ...engine.protocol import Frame, Speculation, Throughput
 from ..formatting import MISSING, percent, rate, si
 from ..look import Ink
 from ..moment import Moment
-from .line import Line, Piece, centred, facts, first_fitting, line, muted
-from .panel import PanelView, Room, figure, starting_text, titled, value
+from .line import Line, Piece, facts, first_fitting, line, muted
+from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 _TITLE_CELLS = 14
 """The panel's name and what stands around it."""
@@ -18,8 +18,7 @@ def throughput_view(moment: Moment, room: Room) -> PanelView:
     """The key figure and the line below the chart; the chart itself draws the history."""
     frame = moment.frame
     if frame is None:
-        waiting = centred(muted(starting_text(moment)), room.width)
-        return PanelView(titled("Throughput", moment), lines=(waiting,))
+        return PanelView(titled("Throughput", moment), lines=(waiting_line(moment, room),))
     throughput = frame.throughput
     lines = [_rates(throughput, room)]
     if frame.speculation is not None:
