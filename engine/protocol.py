@@ -12,7 +12,6 @@ from enum import StrEnum
 
 import msgspec
 
-PROTOCOL_VERSION = 1
 RATE_SPAN_S = 1.0
 FRAME_INTERVAL_S = 0.1
 PROBE_INTERVAL_S = 0.25

@@ -123,10 +123,6 @@ class ThroughputMeter:
         """What was counted since the start."""
         return self.over(math.inf, now_s)
 
-    def decode_between(self, from_s: float, to_s: float, now_s: float) -> tuple[float, float]:
-        """Tokens generated from one moment to another, and the seconds between them."""
-        return self._decode.between(from_s, to_s, now_s)
-
     def throughput(self, now_s: float) -> Throughput:
         """The rates over the last `RATE_SPAN_S`."""
         recent = self.over(RATE_SPAN_S, now_s)

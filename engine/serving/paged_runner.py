@@ -72,8 +72,6 @@ class PagedRunner:
     """
 
     ahead = 1
-    overlap = True
-    """Whether a kernel may take its place on the device before the one ahead of it has ended."""
 
     def __init__(
         self,
@@ -180,7 +178,7 @@ class PagedRunner:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
             size = next(size for size in self._decode_sizes if size >= layout.decode)
             plan = self._context.decode_plan(size)
-        ops = TritonOps(self._context, step, plan, pdl=self.overlap and self._on_gpu)
+        ops = TritonOps(self._context, step, plan, pdl=self._on_gpu)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:
             return

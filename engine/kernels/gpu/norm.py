@@ -122,22 +122,6 @@ def layer_norm(
     return out
 
 
-def layer_norm_fp8(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    eps: float,
-    *,
-    delta: Tensor | None = None,
-    out: tuple[Tensor, Tensor] | None = None,
-    pdl: bool = False,
-) -> tuple[Tensor, Tensor]:
-    """`layer_norm`, rounded row by row to fp8 as `rms_norm_fp8` does."""
-    q, scale = empty_fp8_rows(x.shape[0], x.shape[1], x.device) if out is None else out
-    _launch(x, delta, weight, bias, q, scale, eps, pdl)
-    return q, scale
-
-
 def _launch(
     x: Tensor,
     delta: Tensor | None,

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from fp8_oracle import fp8_rows
-from prodtop.engine.kernels.gpu.norm import layer_norm, layer_norm_fp8, rms_norm, rms_norm_fp8
+from prodtop.engine.kernels.gpu.norm import layer_norm, rms_norm, rms_norm_fp8
 from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -61,13 +61,9 @@ def test_layer_norm(dtype: torch.dtype, width: int) -> None:
 def test_fusing_the_rounding_changes_nothing(dtype: torch.dtype) -> None:
     x, delta = random(4, 72, seed=1, dtype=dtype), random(4, 72, seed=2, dtype=dtype)
     x[2], delta[2] = 0, 0
-    weight, bias = random(72, seed=3, dtype=dtype), random(72, seed=4, dtype=dtype)
+    weight = random(72, seed=3, dtype=dtype)
     q, scale = fp8_rows(rms_norm(x.clone(), weight, EPS, delta=delta))
     fused_q, fused_scale = rms_norm_fp8(x.clone(), weight, EPS, delta=delta)
-    assert torch.equal(fused_scale, scale)
-    assert torch.equal(fused_q.float(), q.float())
-    q, scale = fp8_rows(layer_norm(x, weight, bias, EPS))
-    fused_q, fused_scale = layer_norm_fp8(x, weight, bias, EPS)
     assert torch.equal(fused_scale, scale)
     assert torch.equal(fused_q.float(), q.float())
 
