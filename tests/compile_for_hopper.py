@@ -3,7 +3,7 @@
     python compile_for_hopper.py PRESET PRECISION ROWS[,ROWS…]
 
 Decode steps of so many rows, and one with prefill chunks, over tensors that have a shape and no
-memory. Prints the kernels that were compiled. A child process of tests; the interpreter must be off.
+memory. Prints the kernels that were compiled. A child process of tests: no interpreter then.
 """
 
 import sys
