@@ -96,15 +96,16 @@ class ServingLoop:
             self._samples.append(finished_request(completion, self._engine))
 
     def _publish(self) -> None:
-        now_s = self._engine.clock()
-        if now_s < self._frame_due_s:
+        if self._engine.clock() < self._frame_due_s:
             return
-        self._frame_due_s = now_s + FRAME_INTERVAL_S
         self._pass_notes_on()
         if self._samples:
             self._channel.send(FinishedSample(requests=self._samples))
             self._samples = []
-        self._channel.send(self._frames.build(self._traffic))
+        frame = self._frames.build(self._traffic)
+        # Counted from the frame's own moment: what came before it took time as well.
+        self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
+        self._channel.send(frame)
 
     def _pass_notes_on(self) -> None:
         notes, self._engine.notes = self._engine.notes, []
