@@ -6,6 +6,7 @@ that is not there is time saved at small batches.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 import torch.nn.functional as F
@@ -79,14 +80,24 @@ class Decoder:
         )
         self.final_norm = self._norm(master.final_norm)
         self.layers = [self._layer(index, layer) for index, layer in enumerate(master.layers)]
-        self.rope = (
-            None if config.learned_positions else RotaryTable(config, context_tokens, device, dtype)
-        )
-        self.local_rope = (
-            None
-            if config.local_rope_theta is None
-            else RotaryTable(local_rope_config(config), context_tokens, device, dtype)
-        )
+
+    @cached_property
+    def rope(self) -> RotaryTable | None:
+        """What plain PyTorch turns by; `None` where positions are learned.
+
+        Made when it is asked for: kernels have tables of their own.
+        """
+        return None if self.config.learned_positions else self._rotary_table(self.config)
+
+    @cached_property
+    def local_rope(self) -> RotaryTable | None:
+        """The second table, of the layers that ask for it; `None` where the model has one."""
+        if self.config.local_rope_theta is None:
+            return None
+        return self._rotary_table(local_rope_config(self.config))
+
+    def _rotary_table(self, config: ModelConfig) -> RotaryTable:
+        return RotaryTable(config, self.context_tokens, self.device, self.dtype)
 
     def _layer(self, index: int, master: LayerWeights) -> DecoderLayer:
         precision, device = self.precision, self.device

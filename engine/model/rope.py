@@ -92,6 +92,18 @@ def _yarn(powers: Tensor, scaling: YarnScaling, theta: float) -> Tensor:
     return (1 / (scaling.factor * powers)) * (1 - kept) + (1 / powers) * kept
 
 
+def rotation(config: ModelConfig, positions: int) -> tuple[Tensor, Tensor]:
+    """Cosines and sines of every position, grown where the scaling asks for it.
+
+    Each is fp32 `[positions, head_dim / 2]`.
+    """
+    frequencies = inverse_frequencies(config, positions)
+    angles = torch.outer(torch.arange(positions).float(), frequencies)
+    # Only dimensions that turn grow with the length.
+    growth = torch.where(frequencies > 0, magnitude(config.rope_scaling), 1.0)
+    return angles.cos() * growth, angles.sin() * growth
+
+
 class RotaryTable:
     """Cosines and sines for every position, laid out for the fused `[query, key, value]` rows.
 
@@ -103,17 +115,12 @@ class RotaryTable:
     def __init__(
         self, config: ModelConfig, positions: int, device: torch.device, dtype: torch.dtype
     ) -> None:
-        frequencies = inverse_frequencies(config, positions)
-        angles = torch.outer(torch.arange(positions).float(), frequencies)
-        cos = torch.cat((angles.cos(), angles.cos()), dim=-1)
-        # `roll` by half a head brings (x2, x1); the rotation wants (-x2, x1).
-        sin = torch.cat((-angles.sin(), angles.sin()), dim=-1)
-        # Only dimensions that turn grow with the length.
-        growth = torch.where(frequencies > 0, magnitude(config.rope_scaling), 1.0).repeat(2)
+        cos, sin = rotation(config, positions)
         self._turned = config.heads + config.kv_heads
         self._kept = config.kv_heads
-        self._cos = (cos * growth).to(device, dtype)
-        self._sin = (sin * growth).to(device, dtype)
+        self._cos = torch.cat((cos, cos), dim=-1).to(device, dtype)
+        # `roll` by half a head brings (x2, x1); the rotation wants (-x2, x1).
+        self._sin = torch.cat((-sin, sin), dim=-1).to(device, dtype)
 
     def at(self, positions: Tensor) -> tuple[Tensor, Tensor]:
         """Cosine and sine for a step's rows: each `[rows, heads + 2 kv_heads, head_dim]`."""

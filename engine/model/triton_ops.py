@@ -15,7 +15,7 @@ from ..kernels.gpu.skinny import MOST_ROWS, skinny_linear
 from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
 from .config import Activation, ModelConfig
 from .ops import AttentionSpec, Norm
-from .rope import inverse_frequencies, local_rope_config, magnitude
+from .rope import local_rope_config, rotation
 from .step_layout import DeviceStep
 from .torch_ops import activate
 
@@ -201,7 +201,5 @@ def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rota
     if config.learned_positions:
         shape = (positions, config.head_dim // 2)
         return torch.ones(shape, device=device), torch.zeros(shape, device=device)
-    frequencies = inverse_frequencies(config, positions)
-    angles = torch.outer(torch.arange(positions).float(), frequencies)
-    growth = torch.where(frequencies > 0, magnitude(config.rope_scaling), 1.0)
-    return (angles.cos() * growth).to(device), (angles.sin() * growth).to(device)
+    cos, sin = rotation(config, positions)
+    return cos.to(device), sin.to(device)

@@ -86,6 +86,7 @@ class TorchRunner:
         self._builder = BatchBuilder(
             config.heads // config.kv_heads, decoder.device, decoder.dtype, decoder.windows
         )
+        self._ropes = decoder.rope, decoder.local_rope
 
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
         began_s = time.perf_counter()
@@ -97,7 +98,7 @@ class TorchRunner:
     def _run(self, chunks: Sequence[Chunk]) -> list[list[int]]:
         """The tokens sampled of each chunk."""
         batch = self._builder.build(chunks)
-        ops = TorchOps(batch.step, self.decoder.rope, self.decoder.local_rope)
+        ops = TorchOps(batch.step, *self._ropes)
         hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)
         if not batch.sampled:
             return [[] for _ in chunks]
