@@ -5,7 +5,7 @@ device. A graph of them is launched at once, for as many rows as its bucket has;
 fewer is filled up with rows that are not stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -53,7 +53,7 @@ class DecodeGraphs:
 
     def bucket(self, rows: int) -> int:
         """The size of the graph that a step of `rows` rows runs in."""
-        return next(bucket for bucket in self._buckets if bucket >= rows)
+        return smallest_holding(rows, self._buckets)
 
     def get(self, layout: StepLayout, filtered: bool) -> DecodeGraph:
         """The graph of this layout; `filtered` if some row has a top-k or top-p."""
@@ -91,6 +91,11 @@ def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
     step.tiles.fill_(-1)
     step.top_p.fill_(1.0)
     return words
+
+
+def smallest_holding(rows: int, sizes: Sequence[int]) -> int:
+    """The first of the rising `sizes` that has room for `rows`."""
+    return next(size for size in sizes if size >= rows)
 
 
 def buckets(max_rows: int) -> list[int]:

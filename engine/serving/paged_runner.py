@@ -15,7 +15,7 @@ from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_token
 from ..model.decoder import Decoder
 from ..model.step_layout import DeviceStep, StepLayout
 from ..model.triton_ops import OpsContext, TritonOps
-from .decode_graphs import DecodeGraphs, buckets, empty_step
+from .decode_graphs import DecodeGraphs, buckets, empty_step, smallest_holding
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
 from .step_builder import TABLE_STEP, PlannedStep, StepBuilder
@@ -176,8 +176,7 @@ class PagedRunner:
         plan = None
         if layout.decode:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
-            size = next(size for size in self._decode_sizes if size >= layout.decode)
-            plan = self._context.decode_plan(size)
+            plan = self._context.decode_plan(smallest_holding(layout.decode, self._decode_sizes))
         ops = TritonOps(self._context, step, plan, pdl=self._on_gpu)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:
