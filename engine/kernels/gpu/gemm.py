@@ -75,8 +75,8 @@ def gemm_fp8(
     dtype: torch.dtype = torch.bfloat16,
 ) -> Tensor:
     """e4m3 `x [rows, in]` with fp32 `row_scale [rows, 1]` by e4m3 `q [out, in]`, `scale [out]`."""
-    target = torch.empty(x.shape[0], q.shape[0], dtype=dtype, device=x.device)
-    out = target if out is None else out
+    if out is None:
+        out = torch.empty(x.shape[0], q.shape[0], dtype=dtype, device=x.device)
     return _launch("fp8", x, q, None, 32, scale, row_scale, bias, residual, out, plan, pdl)
 
 
