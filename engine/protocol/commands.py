@@ -1,0 +1,41 @@
+"""What the screen tells the worker to do."""
+
+from .bench import BenchSpec
+from .load import LoadSpec
+from .message import Message
+from .names import PrecisionName, StrategyName
+from .speculation import SpeculationSpec
+
+
+class SetStrategy(Message, frozen=True, kw_only=True):
+    """Serve under another strategy from the next step on."""
+
+    name: StrategyName
+
+
+class SetPrecision(Message, frozen=True, kw_only=True):
+    """Serve at another precision: running requests are resumed under the new weights."""
+
+    name: PrecisionName
+
+
+class SetLoad(Message, frozen=True, kw_only=True):
+    """Replace the load from now on; requests in the system stay."""
+
+    load: LoadSpec
+
+
+class SetSpeculation(Message, frozen=True, kw_only=True):
+    """Draft tokens from the next step on, or not at all."""
+
+    spec: SpeculationSpec | None
+
+
+class RunBench(Message, frozen=True, kw_only=True):
+    """Measure cells; the live load stops meanwhile."""
+
+    spec: BenchSpec
+
+
+class Shutdown(Message, frozen=True, kw_only=True):
+    """End cleanly."""

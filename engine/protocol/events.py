@@ -1,0 +1,81 @@
+"""What is told once, as it happens: by the worker, and by the client about its children."""
+
+from .message import Message, Part
+from .model_info import ModelInfo
+from .names import PrecisionName, StrategyName
+
+
+class Ready(Message, frozen=True, kw_only=True):
+    """The engine serves. `load_s` is the time from process start to here."""
+
+    model: ModelInfo
+    device: str
+    device_name: str
+    load_s: float
+    versions: dict[str, str]
+
+
+class Progress(Message, frozen=True, kw_only=True):
+    """A long step under way: `fraction` is `None` where it cannot be known."""
+
+    what: str
+    fraction: float | None = None
+
+
+class FinishedRequest(Part, frozen=True, kw_only=True):
+    """One finished request, as its client saw it."""
+
+    request_id: int
+    strategy: StrategyName
+    precision: PrecisionName
+    prompt_tokens: int
+    output_tokens: int
+    finish_reason: str
+    """`stop`, `length` or `aborted`."""
+    arrival_at_s: float
+    e2e_ms: float
+    ttfb_ms: float
+    queue_ms: float | None = None
+    ttft_ms: float | None = None
+    tpot_ms: float | None = None
+    cached_prompt_tokens: int = 0
+    from_response_cache: bool = False
+
+
+class FinishedSample(Message, frozen=True, kw_only=True):
+    """Some of the requests that finished since the last frame, never all of a burst."""
+
+    requests: list[FinishedRequest]
+
+
+class Fault(Message, frozen=True, kw_only=True):
+    """Something went wrong. `fatal`: the sender is about to end, and `exit_code` says how."""
+
+    message: str
+    fatal: bool = False
+    exit_code: int = 1
+
+
+class Note(Message, frozen=True, kw_only=True):
+    """A line for the event log that is no fault: a refused switch, a full queue."""
+
+    message: str
+
+
+class ChildDied(Message, frozen=True, kw_only=True):
+    """A child process ended unasked; `failed_requests` were in the system and count as failed."""
+
+    child: str
+    """`worker` or `probe`."""
+    reason: str
+    failed_requests: int = 0
+    restart_in_s: float | None = None
+    """`None`: it will not be restarted."""
+
+
+class ChildStarted(Message, frozen=True, kw_only=True):
+    """A child process was started; `attempt` counts from 1."""
+
+    child: str
+    pid: int
+    attempt: int

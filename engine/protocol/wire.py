@@ -1,0 +1,32 @@
+"""Who may send what, and how it becomes bytes."""
+
+import msgspec
+
+from .bench import BenchDone, CellResult, CellSkipped
+from .commands import RunBench, SetLoad, SetPrecision, SetSpeculation, SetStrategy, Shutdown
+from .events import ChildDied, ChildStarted, Fault, FinishedSample, Note, Progress, Ready
+from .frame import Frame
+from .probe import HostSample, WatchProcess
+from .switches import Switched
+
+Command = SetStrategy | SetPrecision | SetLoad | SetSpeculation | RunBench | Shutdown | WatchProcess
+"""Screen to worker or probe."""
+Event = (
+    Ready
+    | Progress
+    | Switched
+    | FinishedSample
+    | Fault
+    | Note
+    | CellResult
+    | CellSkipped
+    | BenchDone
+    | ChildDied
+    | ChildStarted
+)
+Report = Frame | HostSample | Event
+"""Whatever reaches the screen."""
+
+ENCODER = msgspec.msgpack.Encoder()
+REPORT_DECODER: msgspec.msgpack.Decoder[Report] = msgspec.msgpack.Decoder(Report)
+COMMAND_DECODER: msgspec.msgpack.Decoder[Command] = msgspec.msgpack.Decoder(Command)
