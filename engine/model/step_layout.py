@@ -2,6 +2,9 @@
 
 The same layout describes the pinned buffer on the host, as numpy arrays to fill in, and the
 device's, as tensors that a captured graph can go on reading.
+
+A field lies at whatever word the ones before it leave. Kernels that take one are told not to
+specialize on its alignment (`do_not_specialize`): they would be compiled in the middle of serving.
 """
 
 from dataclasses import dataclass

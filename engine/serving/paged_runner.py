@@ -21,9 +21,10 @@ from .settings import EngineSettings
 from .step_builder import TABLE_STEP, PlannedStep, StepBuilder
 from .step_plan import Chunk
 
-_FILTERED_ROWS = (1, 64)
-_PREFILL_ROWS = (24, 48, 96, 192, 384, 768, 1536, 3072)
+_PREFILL_ROWS = (2, 4, 8, 12, 16, 24, 48, 96, 192, 384, 768, 1536, 3072)
 """One of each range of rows in which products go through the same kernel."""
+_MOST_SAMPLED = 64
+"""Logits of more rows are no kernel's of ours: there is nothing to compile."""
 
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
@@ -131,17 +132,22 @@ class PagedRunner:
         kept = self._sampled.clone()
         for layout in self._kinds_of_steps():
             words = empty_step(layout, self.decoder.device)
-            for filtered in (False, True) if layout.rows in _FILTERED_ROWS else (False,):
+            for filtered in (False, True) if layout.rows == 1 else (False,):
                 self._compute(DeviceStep.over(words, layout), filtered)
         self._sampled.copy_(kept)
 
     def _kinds_of_steps(self) -> Iterator[StepLayout]:
-        """Decode steps of each size, and prefill steps that differ in their kernels."""
+        """Decode steps of each size, and prefill steps that differ in their kernels.
+
+        Mixed steps have no others: where a step's fields lie, how many sequences there are and how
+        wide their tables changes no kernel. Drafts make all rows of a small step sampled ones.
+        """
         for rows in self._decode_sizes:
             yield StepLayout(rows, rows, rows, rows, self._width)
         smaller = (size for size in _PREFILL_ROWS if size < self._token_budget)
         for rows in (*smaller, self._token_budget):
-            yield StepLayout(rows, 1, 0, 1, min(self._width, TABLE_STEP), tiles=1)
+            sampled = min(rows, len(self._sampled)) if rows <= _MOST_SAMPLED else 1
+            yield StepLayout(rows, 1, 0, sampled, min(self._width, TABLE_STEP), tiles=1)
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:

@@ -7,7 +7,7 @@ from torch import Tensor
 _ROWS = 256
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["tokens_ptr", "carried_ptr", "rows"])
 def _carry_kernel(tokens_ptr, carried_ptr, sampled_ptr, rows, ROWS: tl.constexpr):
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     inside = row < rows

@@ -122,7 +122,7 @@ def _combine(
     tl.store(out_ptr + offsets, merged.to(out_ptr.dtype.element_ty), mask=keep)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "slots_ptr", "table_stride", "table_width"])
 def decode_kernel(
     q_ptr,
     kv_ptr,

@@ -122,7 +122,7 @@ def _attend(
     return acc, top, total
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "starts_ptr", "tiles_ptr", "table_stride"])
 def _prefill_kernel(
     q_ptr,
     kv_ptr,

@@ -48,7 +48,7 @@ def _weights(q_norm_ptr, k_norm_ptr, columns, inside, is_query):
     return tl.where(is_query, of_query[None, :], of_key[None, :])
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["positions_ptr", "slots_ptr"])
 def _rotate_kernel(
     qkv_ptr,
     q_out_ptr,

@@ -63,7 +63,7 @@ class SamplerScratch:
         )
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["temperature_ptr", "keys_ptr", "top_p_ptr", "top_k_ptr"])
 def _sample_kernel(
     logits_ptr,
     temperature_ptr,

@@ -77,7 +77,7 @@ def row_threshold(
     return threshold.to(tl.int32)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["temperature_ptr", "top_p_ptr"])
 def _top_kernel(
     logits_ptr,
     temperature_ptr,
@@ -106,7 +106,7 @@ def _top_kernel(
     tl.atomic_max(tops_ptr + row, tl.max(ordered_bits(tops), axis=0), sem="relaxed")
 
 
-@triton.jit(do_not_specialize=["place"])
+@triton.jit(do_not_specialize=["temperature_ptr", "top_p_ptr", "top_k_ptr", "place"])
 def _measure_kernel(
     logits_ptr,
     temperature_ptr,

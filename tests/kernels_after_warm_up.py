@@ -1,0 +1,145 @@
+"""Print what steps would compile after `PagedRunner.warm_up`, on a machine without a GPU.
+
+    python kernels_after_warm_up.py MODEL:PRECISION:SEQUENCES …
+
+Triton says which variant of a kernel each launch asks for, and none is compiled. Tensors have a
+shape and no memory: a whole one is at address 0, aligned as an allocation is, and a view of it at
+its offset, which is what Triton looks at. Prints a line for each model: the kernels of the warm-up,
+and those of which a later step asked for another variant, with the step. A child process of tests.
+"""
+
+import json
+import random
+import sys
+from collections.abc import Iterator
+from dataclasses import astuple, replace
+
+import torch
+from compile_for_hopper import META, Hopper
+from prodtop.engine.model import weights
+from prodtop.engine.model.config import ModelConfig
+from prodtop.engine.model.decoder import Decoder
+from prodtop.engine.model.hf_config import load_config
+from prodtop.engine.model.loading import BUNDLED_FOLDER, CONFIG_NAME
+from prodtop.engine.model.presets import PRESETS
+from prodtop.engine.model.step_layout import DeviceStep, StepLayout
+from prodtop.engine.precision.chunks import int8_layer
+from prodtop.engine.precision.linear import DenseLinear, Linear
+from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.serving.decode_graphs import empty_step
+from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
+from prodtop.engine.serving.paged_runner import PagedRunner
+from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_builder import TABLE_STEP
+from prodtop.engine.sizing import CUDA_TOKEN_BUDGET
+from triton import knobs
+from triton.runtime import driver
+from triton.runtime.jit import JitFunctionInfo
+
+CONTEXT_TOKENS = 1000
+STEPS = 80
+
+
+class OnPaper(PagedRunner):
+    """A runner whose steps go as on a GPU, and compute nothing."""
+
+    def __init__(self, decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> None:
+        super().__init__(decoder, kv_cache, settings, graphs=False)
+        self._on_gpu = True
+
+    @torch.inference_mode()
+    def step(self, layout: StepLayout, filtered: bool) -> None:
+        self._compute(DeviceStep.over(empty_step(layout, META), layout), filtered)
+
+
+class Variants:
+    """The variants of kernels that were asked for: a hook of Triton's, which stops each launch."""
+
+    def __init__(self) -> None:
+        self.asked: set[tuple[str, str]] = set()
+
+    def __call__(self, *, key: str, fn: JitFunctionInfo, **_: object) -> bool:
+        self.asked.add((fn.name, key))
+        return True
+
+
+def mixed_steps(settings: EngineSettings, source: random.Random) -> Iterator[StepLayout]:
+    """Steps with prefill chunks: short and long, alone and beside decode rows, some with drafts."""
+    width = -(-settings.context_tokens // BLOCK_TOKENS)
+    for _ in range(STEPS):
+        sequences = source.randint(1, settings.max_seqs)
+        decode = source.choice([0, source.randrange(sequences)])
+        least = decode + 2 * (sequences - decode)
+        rows = int(least * (settings.token_budget / least) ** source.random())
+        drafted = source.random() < 0.3
+        yield StepLayout(
+            rows=rows,
+            sequences=sequences,
+            decode=decode,
+            sampled=source.randint(decode, min(rows, settings.sampled_rows))
+            if drafted
+            else source.randint(decode, sequences),
+            width=min(TABLE_STEP * source.randint(1, 1 + width // TABLE_STEP), width),
+            tiles=source.randint(sequences - decode, rows),
+        )
+
+
+def config_of(model: str) -> ModelConfig:
+    config = load_config(BUNDLED_FOLDER / CONFIG_NAME) if model == "bundled" else PRESETS[model]
+    return replace(config, layers=2)
+
+
+def decoder_of(config: ModelConfig, precision: PrecisionName) -> Decoder:
+    with META:
+        master = weights.allocate(config, torch.bfloat16)
+    if precision is not PrecisionName.INT8:
+        return Decoder(master, precision, META, CONTEXT_TOKENS)
+    # Which layout of int8 weights is made depends on the device: here it is the GPU's.
+    decoder = Decoder(master, PrecisionName.BF16, META, CONTEXT_TOKENS)
+    decoder.layers = [
+        replace(
+            layer,
+            qkv=as_int8(layer.qkv),
+            output=as_int8(layer.output),
+            gate_up=as_int8(layer.gate_up),
+            down=as_int8(layer.down),
+        )
+        for layer in decoder.layers
+    ]
+    return decoder
+
+
+def as_int8(linear: Linear) -> Linear:
+    assert isinstance(linear, DenseLinear)
+    return int8_layer(linear.weight, linear.bias, linear.weight.dtype)
+
+
+def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[str, object]:
+    """One line of what is printed."""
+    config = config_of(model)
+    decoder = decoder_of(config, precision)
+    settings = EngineSettings(max_seqs, CUDA_TOKEN_BUDGET, 64, CONTEXT_TOKENS)
+    runner = OnPaper(decoder, KVCache(config, 64, META, decoder.dtype), settings)
+    knobs.runtime.jit_cache_hook = variants = Variants()
+    runner.warm_up()
+    warm = frozenset(variants.asked)
+    source = random.Random(f"{model} {precision} {max_seqs}")
+    late: dict[str, StepLayout] = {}
+    for layout in mixed_steps(settings, source):
+        runner.step(layout, filtered=source.random() < 0.5)
+        late |= {name: layout for name, _ in variants.asked - warm if name not in late}
+    return {
+        "warm": sorted({name for name, _ in warm}),
+        "late": {name: astuple(layout) for name, layout in late.items()},
+    }
+
+
+def main(cases: list[str]) -> None:
+    driver.set_active(Hopper())
+    for case in cases:
+        model, precision, max_seqs = case.split(":")
+        print(json.dumps(compiled_late(model, PrecisionName(precision), int(max_seqs))), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
