@@ -25,6 +25,10 @@ class CheckpointError(BadInputError):
     """A model folder that cannot be loaded: a missing tensor, a wrong shape, an unknown type."""
 
 
+class BrokenWeightsError(CheckpointError):
+    """A tensor of a checkpoint that holds NaN or infinity, with which a model gives no answers."""
+
+
 class DraftModelError(BadInputError):
     """A draft model that cannot guess for the model served: another vocabulary, a short context."""
 

@@ -1,12 +1,13 @@
 """Loading a Hugging Face checkpoint folder: safetensors only, every tensor accounted for."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..errors import CheckpointError
+from ..errors import BrokenWeightsError, CheckpointError
 from .config import ModelConfig
 from .json_fields import read_json
 from .residency import HOST, master_device
@@ -33,7 +34,8 @@ def load_weights(
 
     Tensors are streamed one at a time into their place in the fused master copy. Raises
     `CheckpointError` for a missing, unexpected or misshapen tensor, one that is neither fp32, bf16
-    nor fp16, and for a file that is damaged or not safetensors.
+    nor fp16, and for a file that is damaged or not safetensors; `BrokenWeightsError` for a tensor
+    with values that are no numbers.
     """
     shards = _shards(folder)
     dtype = _stored_dtype(shards, config)
@@ -137,3 +139,20 @@ def _fill(slot: Slot, tensor: torch.Tensor, what: str) -> None:
         slot.fill(tensor)
     except ValueError as error:
         raise CheckpointError(f"{what} {error}") from error
+    if slot.target is not None and not _all_finite(slot.target):
+        raise BrokenWeightsError(
+            f"{what} holds NaN or infinite values: the file is damaged, or the training that wrote "
+            "it failed; fetch it again or choose another model"
+        )
+
+
+def _all_finite(values: torch.Tensor) -> bool:
+    """Whether no value is NaN or infinite, by the least and the greatest: NaN if any value is.
+
+    One pass that stores nothing, on the device that holds the values. `isfinite` writes a tensor
+    of answers, which takes many times as long on a CPU.
+    """
+    if not values.is_floating_point():
+        return True
+    least, greatest = torch.aminmax(values)
+    return math.isfinite(least.item()) and math.isfinite(greatest.item())

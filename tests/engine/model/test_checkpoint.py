@@ -1,13 +1,14 @@
 """Checkpoint folders that load exactly, and damaged ones that are refused by name."""
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from checkpoints import INDEX_NAME, WEIGHTS_NAME, TinyShape, shard, write_checkpoint
-from prodtop.engine.errors import CheckpointError
+from prodtop.engine.errors import BrokenWeightsError, CheckpointError
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.dummy import dummy_weights
@@ -150,6 +151,39 @@ def test_a_wrong_shape_is_named_with_both_shapes(folder: Path) -> None:
 def test_a_transposed_tensor_is_a_wrong_shape(folder: Path) -> None:
     change_tensors(folder, lambda t: t.update({UP: t[UP].T.contiguous()}))
     assert UP in refusal(folder)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("place", [0, 3000, -1])
+def test_a_value_that_is_no_number_is_found_in_any_tensor(
+    folder: Path, dtype: torch.dtype, value: float, place: int
+) -> None:
+    def spoil(tensors: dict[str, Tensor]) -> None:
+        tensors |= {name: tensor.to(dtype) for name, tensor in tensors.items()}
+        tensors[UP].view(-1)[place] = value
+
+    change_tensors(folder, spoil)
+    with pytest.raises(BrokenWeightsError):
+        load(folder)
+    line = refusal(folder)
+    assert f"{WEIGHTS_NAME}: {UP!r} holds NaN or infinite values" in line
+    assert "fetch it again or choose another model" in line
+
+
+def test_no_tensor_is_passed_over(folder: Path) -> None:
+    whole = load_file(folder / WEIGHTS_NAME)
+    for name, tensor in whole.items():
+        spoiled = tensor.clone()
+        spoiled.view(-1)[-1] = math.nan
+        save_file(whole | {name: spoiled}, folder / WEIGHTS_NAME)
+        assert f"{name!r} holds NaN" in refusal(folder)
+
+
+def test_the_largest_numbers_are_numbers(folder: Path) -> None:
+    largest = torch.finfo(torch.float32).max
+    change_tensors(folder, lambda tensors: tensors[UP].fill_(largest))
+    assert bool((tensors_of(load(folder))[UP] == largest).all())
 
 
 def test_an_unexpected_tensor_is_named(folder: Path) -> None:

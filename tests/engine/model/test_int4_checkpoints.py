@@ -1,6 +1,7 @@
 """GPTQ and AWQ checkpoints: served as they are stored, beside the fp32 weights they stand for."""
 
 import json
+import math
 import random
 from pathlib import Path
 
@@ -154,6 +155,7 @@ def test_reordered_inputs_are_refused(tmp_path: Path) -> None:
         ("qweight", torch.zeros(16, 128), "is of type float32 and not int32"),
         ("qweight", torch.zeros(32, 128, dtype=torch.int32), "asks for [16, 128]"),
         ("scales", torch.zeros(4, 128, dtype=torch.int32), "is of type int32 and not"),
+        ("scales", torch.full((4, 128), math.inf, dtype=torch.float16), "holds NaN or infinite"),
         ("qzeros", None, "has no tensor"),
     ],
 )

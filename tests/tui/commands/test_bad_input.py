@@ -1,11 +1,14 @@
 """What the user gets wrong: one line that says so, exit code 2, and no traceback."""
 
+import math
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from prodtop.tui.commands.main import run
+from safetensors.torch import load_file, save_file
 
 PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
 
@@ -68,6 +71,24 @@ def test_the_command_itself_exits_with_the_code() -> None:
     done = subprocess.run([*PRODTOP, "--strategy", "fast"], capture_output=True, text=True)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
+
+
+def test_weights_that_are_no_numbers_are_one_line(
+    tiny_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the worker, which reads them, to the command."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny_folder, folder)
+    weights = folder / "model.safetensors"
+    tensors = load_file(weights)
+    tensors["model.norm.weight"][3] = math.nan
+    save_file(tensors, weights)
+    arguments = ["bench", "--model", str(folder), "--device", "cpu", "--requests", "1"]
+    assert run(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    (line,) = printed.err.splitlines()
+    assert line.startswith(f"prodtop: {weights}: 'model.norm.weight' holds NaN or infinite values")
 
 
 def test_a_malformed_config_is_found_before_anything_starts(tmp_path: Path) -> None:
