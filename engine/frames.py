@@ -22,7 +22,8 @@ from .protocol import (
     StreamView,
     Window,
 )
-from .serving.engine import Completion, Engine
+from .serving.completion import Completion
+from .serving.engine import Engine
 from .serving.kv_cache import BLOCK_TOKENS
 from .serving.request import Request
 from .text import clean

@@ -34,7 +34,8 @@ from .protocol import (
     StrategyName,
     Switched,
 )
-from .serving.engine import Completion, Engine
+from .serving.completion import Completion
+from .serving.engine import Engine
 from .traffic import Traffic
 
 MOST_SAMPLES = 32

@@ -10,7 +10,8 @@ from .load.prompts import Prompt
 from .load.sequence import Arrival
 from .model.tokenizer import Tokenizer
 from .protocol import LoadSpec
-from .serving.engine import Completion, Engine
+from .serving.completion import Completion
+from .serving.engine import Engine
 from .serving.request import Request, Sampling
 
 

@@ -7,7 +7,6 @@ owns it calls `step` as long as there is work.
 import secrets
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import torch
 
@@ -15,19 +14,21 @@ from ..device import release_unused
 from ..errors import PrecisionUnavailableError
 from ..host_memory import check_switch_fits
 from ..metrics.collector import Metrics
-from ..metrics.latency import RequestLatency
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from .blocks import BlockManager
+from .completion import Completion
 from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
+from .launched import Launched
 from .model_drafter import ModelDrafter
 from .request import Request, Sampling, Status, check_prompt
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
-from .runner import Runner, StepResult
+from .runner import Runner
 from .runners import RunnerFactory, runner_for
+from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
 from .settings import EngineSettings
 from .speculation import Speculation
@@ -37,27 +38,6 @@ from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 
 Clock = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Completion:
-    """A request that ended, with what its client got. `latency` is `None` if it was aborted."""
-
-    request: Request
-    text: str
-    latency: RequestLatency | None
-    from_response_cache: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Launched:
-    """A step under way, whose requests took `cached_tokens` from the prefix cache. `drafting`: it
-    was planned while drafts were asked for, whether there were any or not."""
-
-    plan: StepPlan
-    result: StepResult
-    cached_tokens: int
-    drafting: bool
 
 
 class Engine:
@@ -97,7 +77,7 @@ class Engine:
         self._next_id = 0
         self._cacheable: set[int] = set()
         self._completions: list[Completion] = []
-        self._in_flight: deque[_Launched] = deque()
+        self._in_flight: deque[Launched] = deque()
         self._runner_for = runner_for
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
@@ -246,6 +226,7 @@ class Engine:
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._counter = StepCounter.of(decoder, dtype)
+        self._broken_told = False
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -308,7 +289,7 @@ class Engine:
             return False
         try:
             result = self.runner.launch(plan.chunks)
-            self._in_flight.append(_Launched(plan, result, cached_tokens, planner is not None))
+            self._in_flight.append(Launched(plan, result, cached_tokens, planner is not None))
         except torch.OutOfMemoryError:
             self._give_up(plan)
         return True
@@ -338,9 +319,11 @@ class Engine:
         while len(self._in_flight) > leave:
             self._take_in(self._in_flight.popleft())
 
-    def _take_in(self, launched: _Launched) -> None:
+    def _take_in(self, launched: Launched) -> None:
         plan = launched.plan
         tokens = launched.result.tokens()
+        if BROKEN_LOGITS in tokens:
+            self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
         self._pass_on(got_token, now_s)
@@ -364,6 +347,18 @@ class Engine:
         )
         self.speculation.on_step(launched.drafting, chunks, generated, now_s)
 
+    def _end_broken(self, plan: StepPlan, tokens: list[int | None]) -> None:
+        """The model gave no numbers for some requests, which fail. Said once a precision."""
+        for chunk, token in zip(plan.chunks, tokens, strict=True):
+            if token == BROKEN_LOGITS:
+                self.abort(chunk.request.request_id)
+        if not self._broken_told:
+            self._broken_told = True
+            self.notes.append(
+                f"the model gives no numbers (NaN) at {self.precision}: requests that meet this "
+                "fail; switch the precision, or serve another model"
+            )
+
     def _pass_on(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""
         for request in got_token:
@@ -375,7 +370,9 @@ class Engine:
     def _take_run(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
         """Take in what follows a chunk's drafts; returns how many of them were right."""
         for right, (draft, token) in enumerate(zip(chunk.drafts, after_drafts, strict=True)):
-            if not self.scheduler.accept(chunk.request, draft, token, now_s):
+            # Broken logits are met again where this token is sampled without a draft.
+            wrong = token == BROKEN_LOGITS
+            if wrong or not self.scheduler.accept(chunk.request, draft, token, now_s):
                 return right
             self._pass_on([chunk.request], now_s)
         return len(chunk.drafts)

@@ -17,6 +17,7 @@ from .kv_cache import KVCache
 from .request import Request, Status
 from .runner import Runner
 from .runners import RunnerFactory, runner_for
+from .sampler import BROKEN_LOGITS
 from .settings import EngineSettings
 from .step_plan import Chunk
 
@@ -108,7 +109,8 @@ class ModelDrafter:
         for shadow, token in zip(shadows, self._run(chunks), strict=True):
             assert token is not None
             shadow.num_computed += 1
-            shadow.tokens.append(token)
+            # From broken logits any guess is as good, as long as it is a token.
+            shadow.tokens.append(0 if token == BROKEN_LOGITS else token)
 
     def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:
         return self.runner.launch(chunks).tokens()

@@ -20,7 +20,8 @@ class StepResult(Protocol):
     def tokens(self) -> list[int | None]:
         """The token that follows each chunk's newest one; `None` where it ends no request's tokens.
 
-        In the order of the chunks. Waits for the device where it has not come so far.
+        In the order of the chunks. `BROKEN_LOGITS` where the model gave no numbers and the runner
+        sees it. Waits for the device where it has not come so far.
         """
         ...
 

@@ -25,6 +25,9 @@ _UNIFORM_BITS = 23
 whose noise is infinite, and chooses a token of any probability."""
 _CANDIDATES = 256
 
+BROKEN_LOGITS = -1
+"""Stands for the token of a row whose logits are no numbers: no token follows from them."""
+
 
 @dataclass(frozen=True, slots=True)
 class SamplingBatch:
@@ -59,9 +62,12 @@ def sample(
 ) -> list[int]:
     """The next token of each request, from its row of `logits [requests, vocabulary]`.
 
-    `offsets`: how many drafts after its newest token a row stands, where any does.
+    `offsets`: how many drafts after its newest token a row stands, where any does. A row with NaN
+    or positive infinity, or with nothing but negative infinity, gets `BROKEN_LOGITS`.
     """
     tokens = logits.argmax(dim=-1)
+    # NaN counts as the largest: a look at one logit of a row tells of them all.
+    usable = logits.gather(1, tokens.unsqueeze(1)).squeeze(1).isfinite()
     drawn = [row for row, request in enumerate(requests) if request.sampling.temperature > 0]
     if drawn:
         batch = SamplingBatch.of(
@@ -74,7 +80,7 @@ def sample(
         else:
             rows = torch.tensor(drawn, device=logits.device)
             tokens = tokens.index_copy(0, rows, _sample_rows(logits[rows], batch))
-    chosen: list[int] = tokens.tolist()
+    chosen: list[int] = tokens.where(usable, BROKEN_LOGITS).tolist()
     return chosen
 
 

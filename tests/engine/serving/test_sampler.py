@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.sampler import gumbel_noise, sample
+from prodtop.engine.serving.sampler import BROKEN_LOGITS, gumbel_noise, sample
 from torch import Tensor
 from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
@@ -64,6 +64,27 @@ def test_greedy_ignores_the_other_settings() -> None:
     logits = random_logits(1, 300)
     plain, dressed = request(Sampling()), request(Sampling(0.0, top_p=0.1, top_k=2, seed=9))
     assert sample(logits, [plain]) == sample(logits, [dressed])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+@pytest.mark.parametrize("sampling", [Sampling(), PLAIN, Sampling(1.0, top_p=0.9, top_k=3)])
+def test_a_single_logit_that_is_no_number_breaks_its_row_alone(
+    dtype: torch.dtype, value: float, sampling: Sampling
+) -> None:
+    logits = random_logits(3, 300).to(dtype)
+    whole = sample(logits, [request(sampling)] * 3)
+    for place in (0, 150, 299):
+        broken = logits.clone()
+        broken[1, place] = value
+        assert sample(broken, [request(sampling)] * 3) == [whole[0], BROKEN_LOGITS, whole[2]]
+
+
+@pytest.mark.parametrize("sampling", [Sampling(), PLAIN, Sampling(1.0, top_p=0.9, top_k=3)])
+def test_tokens_may_be_ruled_out_but_not_all(sampling: Sampling) -> None:
+    logits = torch.full((2, 300), -math.inf)
+    logits[0, 17] = 1.0
+    assert sample(logits, [request(sampling)] * 2) == [17, BROKEN_LOGITS]
 
 
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
