@@ -15,10 +15,12 @@ from ...precision.planes import padded_inputs
 from .dependent_launch import launch_options
 from .norm import rms_norm
 from .skinny_dot import skinny_dot_kernel
+from .skinny_mma import skinny_mma_kernel
 from .skinny_plan import (
     FUSED_NORM_ROWS,
     PROCESSORS,
     DotPlan,
+    MmaPlan,
     Plan,
     RowPlan,
     WeightFormat,
@@ -113,9 +115,12 @@ def skinny_linear(
             weight.inputs,
             weight.group,
             activation is not None,
+            x.dtype is torch.bfloat16,
         )
-    launch = _launch_row if isinstance(plan, RowPlan) else _launch_dot
-    launch(x, weight, norm, bias, activation, residual, out, plan, pdl)
+    if isinstance(plan, MmaPlan) and norm and plan.sections(weight.format, weight.inputs) > 1:
+        x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
+    launches = {RowPlan: _launch_row, DotPlan: _launch_dot, MmaPlan: _launch_mma}
+    launches[type(plan)](x, weight, norm, bias, activation, residual, out, plan, pdl)
     return out
 
 
@@ -236,5 +241,53 @@ def _launch_dot(
         STAGES=plan.stages,
         PDL=pdl,
         num_warps=plan.warps,
+        **launch_options(pdl),
+    )
+
+
+def _launch_mma(
+    x: Tensor,
+    weight: SkinnyWeight,
+    norm: tuple[Tensor, float] | None,
+    bias: Tensor | None,
+    activation: Activation | None,
+    residual: Tensor | None,
+    out: Tensor,
+    plan: Plan,
+    pdl: bool,
+) -> None:
+    assert isinstance(plan, MmaPlan)
+    sections = plan.sections(weight.format, weight.inputs)
+    tiles = weight.features // 16
+    if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or weight.features % 16 or not sections:
+        raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
+    pairs = x.view(torch.int32)
+    skinny_mma_kernel[(min(tiles, plan.waves * PROCESSORS),)](
+        pairs,
+        pairs if norm is None else norm[0].view(torch.int32),
+        weight.data.view(torch.int32),
+        weight.scale,
+        out if bias is None else bias,
+        out if residual is None else residual,
+        out,
+        weight.features,
+        weight.inputs,
+        0.0 if norm is None else norm[1],
+        FORMAT=weight.format,
+        GROUP=weight.group,
+        NORM=norm is not None,
+        ACTIVATION="" if activation is None else activation.value,
+        HAS_BIAS=bias is not None,
+        HAS_RESIDUAL=residual is not None,
+        FAST=x.device.type != "cpu",
+        UNITS=plan.units,
+        SECTIONS=sections,
+        DEPTH=plan.depth,
+        STATISTICS=min(triton.next_power_of_2(weight.inputs), _STATISTICS_ELEMENTS),
+        THREADS=plan.warps * 32,
+        EARLY=plan.early,
+        PDL=pdl,
+        num_warps=plan.warps,
+        maxnreg=min(255, 65536 // (plan.waves * plan.warps * 32)),
         **launch_options(pdl),
     )

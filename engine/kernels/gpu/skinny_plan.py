@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .fragments import inputs_of_unit
 from .skinny_measured import AT_ONE_ROW, Launch
 
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
@@ -10,6 +11,8 @@ WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 PROCESSORS = 132
 """Multiprocessors of the device that the plans are made for (H100, H200)."""
 MEASURED_GROUP = 64
+TILE_ROWS = 16
+"""Rows of the weight that a program of `skinny_mma_kernel` takes at a time."""
 LONG_INPUTS = 8192
 """Beyond, a row of activations fills so many registers that fewer weights are on their way."""
 FUSED_NORM_ROWS = 4
@@ -44,7 +47,27 @@ class DotPlan:
     prefetch: int = 0
 
 
-Plan = RowPlan | DotPlan
+@dataclass(frozen=True, slots=True)
+class MmaPlan:
+    """A launch of `skinny_mma_kernel`: up to `waves` programs a multiprocessor, 16 rows a step.
+
+    Each of `warps` takes its inputs in sections of `units` (`inputs_of_unit`), of which `depth` are
+    on their way to registers. `early` as in `RowPlan`.
+    """
+
+    warps: int
+    units: int
+    waves: int
+    depth: int = 1
+    early: bool = False
+
+    def sections(self, weight_format: WeightFormat, inputs: int) -> int:
+        """Sections of each warp; 0 where they would not end with the inputs."""
+        together = self.warps * self.units * inputs_of_unit(weight_format)
+        return 0 if inputs % together else inputs // together
+
+
+Plan = RowPlan | DotPlan | MmaPlan
 
 
 def columns(rows: int) -> tuple[int, int]:
@@ -60,20 +83,24 @@ def int4_block_k(rows: int, group: int) -> int:
 
 
 def plan_skinny(
-    weight_format: WeightFormat, rows: int, features: int, inputs: int, group: int, gated: bool
+    weight_format: WeightFormat,
+    rows: int,
+    features: int,
+    inputs: int,
+    group: int,
+    gated: bool,
+    bf16: bool = True,
 ) -> Plan:
-    """The launch for `rows` of `inputs` by a weight of `features` rows."""
-    measured = AT_ONE_ROW.get((weight_format, features, inputs)) if rows == 1 else None
-    if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
-        return _measured_plan(measured)
-    long = inputs > LONG_INPUTS
-    if rows == 1 and long and weight_format == "dense":
-        return RowPlan(block_n=2 if gated else 1, warps=8, waves=2, depth=1, early=True)
-    if rows == 1 and long and weight_format == "int8":
-        return DotPlan(block_n=16, block_k=256, splits=4, warps=4, stages=4)
-    # The row kernel reads fp8 weights four at a time.
-    if rows == 1 and (weight_format != "fp8" or inputs % 4 == 0):
-        return _plan_row(weight_format, features, inputs, gated)
+    """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows."""
+    if rows == 1 and weight_format == "dense":
+        measured = AT_ONE_ROW.get((weight_format, features, inputs))
+        return _measured_plan(measured) if measured else _plan_row(features, inputs, gated)
+    if rows == 1 and bf16:
+        measured = AT_ONE_ROW.get((weight_format, features, inputs))
+        if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
+            return _measured_plan(measured)
+        if (mma := plan_mma(weight_format, features, inputs, group)) is not None:
+            return mma
     block_n = 16 if features <= 16384 else 32
     if weight_format == "int4":
         block_k = int4_block_k(rows, group)
@@ -82,25 +109,46 @@ def plan_skinny(
     return DotPlan(block_n, 256 if weight_format != "dense" else 128, 4, warps=4, stages=4)
 
 
+def plan_mma(weight_format: WeightFormat, features: int, inputs: int, group: int) -> MmaPlan | None:
+    """Two programs a multiprocessor, with about 64 KB on their way, if that can be made to fit.
+
+    None where the inputs cannot be cut evenly, or the weight has too few rows for all programs.
+    """
+    if features % TILE_ROWS or features < PROCESSORS * TILE_ROWS or inputs % 128:
+        return None
+    units = inputs // inputs_of_unit(weight_format)
+    most = most_units(weight_format, group)
+    for warps in (8, 4):
+        own = units // warps
+        if units % warps == 0 and own <= most:
+            return MmaPlan(warps, own, waves=2, early=True)
+    for warps in (8, 4):
+        fitting = [n for n in range(2, most // 2 + 1) if units % (warps * n) == 0]
+        if fitting:
+            return MmaPlan(warps, fitting[-1], waves=2, early=True)
+    return None
+
+
+def most_units(weight_format: WeightFormat, group: int) -> int:
+    """Units of a section: as many as have a column for each group, and 64 registers at most."""
+    return min(8, min(group, 128) // 16) if weight_format == "int4" else 8
+
+
 def _measured_plan(launch: Launch) -> Plan:
-    kind, block_n, second, third, fourth, fifth, sixth = launch
-    if kind == "dot":
-        return DotPlan(block_n, second, third, fourth, fifth, sixth)
-    return RowPlan(block_n, second, third, fourth, fifth, early=bool(sixth))
+    kind, first, second, third, fourth, fifth, sixth = launch
+    if kind == "mma":
+        return MmaPlan(first, second, third, fourth, bool(fifth))
+    return RowPlan(first, second, third, fourth, fifth, bool(sixth))
 
 
-def _plan_row(weight_format: WeightFormat, features: int, inputs: int, gated: bool) -> RowPlan:
+def _plan_row(features: int, inputs: int, gated: bool) -> RowPlan:
     """Programs that fill the registers, with about 64 KB of a multiprocessor on their way."""
-    bits = {"dense": 16, "int8": 8, "fp8": 8, "int4": 4}[weight_format]
-    warps = 4
     if inputs > LONG_INPUTS:
-        warps = 16
-    elif weight_format == "dense" and inputs > 3072:
-        warps = 8
-    rows = _power_of_two(warps * 4096 * 8 // (inputs * bits))
+        return RowPlan(block_n=2 if gated else 1, warps=8, waves=2, depth=1, early=True)
+    warps = 8 if inputs > 3072 else 4
+    rows = _power_of_two(warps * 4096 // (inputs * 2))
     block_n = max(2 if gated else 1, min(4 if inputs <= 1024 else 2, rows))
-    depth = 3 if weight_format == "int4" else 2
-    return RowPlan(block_n, warps, waves=16 // warps, depth=depth, prefetch=2, early=True)
+    return RowPlan(block_n, warps, waves=16 // warps, prefetch=2, early=True)
 
 
 def pieces_of_a_chunk(pieces: int, threads: int) -> int:

@@ -9,12 +9,16 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
+from prodtop.engine.kernels.gpu.fragments import inputs_of_unit
 from prodtop.engine.kernels.gpu.skinny import SkinnyWeight, skinny_linear
 from prodtop.engine.kernels.gpu.skinny_plan import (
     DotPlan,
+    MmaPlan,
     Plan,
     RowPlan,
     WeightFormat,
+    most_units,
+    plan_mma,
 )
 from prodtop.engine.model.config import Activation
 from prodtop.engine.precision.linear import Int4Linear
@@ -174,6 +178,66 @@ def test_the_norm_and_what_follows_are_fused_for_every_format(
 )
 def test_a_plan_changes_the_launch_and_not_the_product(plan: Plan) -> None:
     check("dense", 1, 40, 256, with_norm=True, activation=Activation.GELU, plan=plan)
+
+
+PACKED: list[tuple[WeightFormat, int]] = [("int8", 8), ("fp8", 8), ("int4", 4)]
+
+
+@pytest.mark.parametrize(("weight_format", "units"), PACKED)
+def test_one_row_by_a_packed_weight_in_one_section(weight_format: WeightFormat, units: int) -> None:
+    plan = MmaPlan(warps=2, units=units, waves=1)
+    check(weight_format, 1, 32, 1024, with_norm=True, with_residual=True, plan=plan)
+    check(weight_format, 1, 48, 1024, with_bias=True, activation=Activation.SILU, plan=plan)
+
+
+@pytest.mark.parametrize(("weight_format", "units"), PACKED)
+@pytest.mark.parametrize("depth", [1, 3])
+def test_one_row_by_a_packed_weight_in_sections(
+    weight_format: WeightFormat, units: int, depth: int
+) -> None:
+    plan = MmaPlan(warps=2, units=units // 2, waves=1, depth=depth, early=True)
+    check(weight_format, 1, 32, 1536, with_bias=True, with_residual=True, plan=plan)
+    check(weight_format, 1, 32, 1536, with_norm=True, activation=Activation.GELU, plan=plan)
+
+
+@pytest.mark.parametrize("group", [32, 128, 256])
+def test_groups_of_any_size_have_columns_of_their_own(group: int) -> None:
+    check("int4", 1, 32, 512, group=group, with_norm=True, plan=MmaPlan(2, 2, waves=1))
+
+
+def test_programs_take_turns_where_there_are_more_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("prodtop.engine.kernels.gpu.skinny.PROCESSORS", 3)
+    for depth in (1, 2):
+        check("int8", 1, 80, 256, with_bias=True, plan=MmaPlan(1, 2, waves=1, depth=depth))
+
+
+@pytest.mark.parametrize(
+    ("rows", "features", "dtype"),
+    [(2, 32, torch.bfloat16), (1, 24, torch.bfloat16), (1, 32, torch.float16)],
+)
+def test_what_a_mma_plan_is_not_for_is_refused(
+    rows: int, features: int, dtype: torch.dtype
+) -> None:
+    with pytest.raises(ValueError, match="is not for"):
+        check("int8", rows, features, 256, dtype=dtype, plan=MmaPlan(2, 2, waves=1))
+
+
+@pytest.mark.parametrize("weight_format", ["int8", "fp8", "int4"])
+@pytest.mark.parametrize("inputs", [1024, 1536, 2048, 3072, 4096, 8192, 11008, 14336, 28672])
+@pytest.mark.parametrize("group", [32, 64, 128])
+def test_a_plan_of_one_row_cuts_the_inputs_evenly(
+    weight_format: WeightFormat, inputs: int, group: int
+) -> None:
+    plan = plan_mma(weight_format, 4096, inputs, group)
+    if plan is not None:
+        assert (
+            plan.sections(weight_format, inputs)
+            * plan.warps
+            * plan.units
+            * (inputs_of_unit(weight_format))
+            == inputs
+        )
+        assert plan.units <= most_units(weight_format, group)
 
 
 def test_a_row_plan_is_for_one_row() -> None:

@@ -1,0 +1,430 @@
+"""One row by a packed weight on the tensor cores, the weight straight from memory to registers.
+
+Sixteen rows of the weight, a tile, go through at a time. The layouts in which packed weights are
+stored (`precision/planes.py`, `pack_int4`, e4m3 row by row) are such that the 16 bytes a thread
+loads are what the tensor cores want of it (`fragments`), once a few instructions have made pairs of
+bf16 or fp16 of them: nothing goes through shared memory, and no warp waits for another before a
+tile is done. The inputs are cut among the warps, and a warp's into sections, of which it has one on
+its way while it works on another.
+
+A product has eight columns, and here is one row of activations. So each column holds the inputs of
+another eighth of a section, with zeros for the rest. That is what the groups of int4 weights need,
+each with a scale of its own: a thread ends up with the sums that it scales. What the zero point and
+the constant in `int4_pairs` add is the sum of the inputs times a number. And a thread keeps no more
+than its own column's inputs, an eighth of what the products take, so that registers are left for
+weights.
+"""
+
+import triton
+import triton.language as tl
+
+from .dependent_launch import wait_for_previous
+from .fragments import (
+    fp8_pairs,
+    int4_pairs,
+    int8_pairs,
+    lane_place,
+    multiply,
+    paired,
+    quarters,
+    unpaired,
+)
+from .skinny_epilogue import activate
+from .skinny_prologue import LARGEST_E4M3, row_statistics
+
+INT4_OFFSET = tl.constexpr(136.0)
+"""What `int4_pairs` are too large by: 128, and the 8 that stands for zero."""
+INT8_OFFSET = tl.constexpr(1152.0)
+"""What `int8_pairs` are too large by."""
+
+
+@triton.constexpr_function
+def planes_of_unit(weight_format: str) -> int:
+    """Into how many runs of eight inputs a thread's part of a unit is cut."""
+    return 4 if weight_format == "int4" else 2
+
+
+@triton.constexpr_function
+def planes_of_column(weight_format: str, group: int, units: int) -> int:
+    """How many planes of a section of `units` share a column: those of a group, or an eighth."""
+    if weight_format == "int4":
+        return min(group, 128) // 32
+    return -(-units * 2 // 8)
+
+
+@triton.jit
+def _load_unit(
+    weight, tile, tiles, unit, half: tl.constexpr, features, inputs, FORMAT: tl.constexpr,
+    GATED: tl.constexpr, THREADS: tl.constexpr,
+):  # fmt: skip
+    """`[threads, 4]` words of rows `g` (`half` 0) or `g + 8` of `tile`; any, if there is none.
+
+    With a gate these are gate rows and the up rows that belong to them.
+    """
+    _, g, t = lane_place(THREADS)
+    row = tile * (8 if GATED else 16) + g
+    if half == 1:
+        row += features // 2 if GATED else 8
+    if FORMAT == "int4":
+        offset = (unit * features + row) * 16 + t * 4
+    else:
+        offset = row * (inputs // 4) + unit * 16 + t * 4
+    return tl.load(
+        weight + offset[:, None] + tl.arange(0, 4)[None, :],
+        mask=((g >= 0) & (tile < tiles))[:, None],
+        eviction_policy="evict_first",
+    )
+
+
+@triton.jit
+def _first_input(unit, plane, t, FORMAT: tl.constexpr):
+    """The first of the eight inputs in a `plane` of `unit` that thread `t` of a row holds."""
+    if FORMAT == "int4":
+        return unit * 128 + plane * 32 + t * 8
+    if FORMAT == "int8":
+        return unit // 2 * 128 + plane * 64 + unit % 2 * 32 + t * 8
+    return unit * 64 + t * 16 + plane * 8
+
+
+@triton.jit
+def _load_column(
+    x, first_unit, FORMAT: tl.constexpr, UNITS: tl.constexpr, SHARED: tl.constexpr,
+    THREADS: tl.constexpr,
+):  # fmt: skip
+    """The pairs of inputs in a thread's column: four words for each of its `SHARED` planes."""
+    PLANES: tl.constexpr = planes_of_unit(FORMAT)
+    _, g, t = lane_place(THREADS)
+    words = ()
+    for index in tl.static_range(SHARED):
+        plane = g * SHARED + index
+        first = _first_input(first_unit + plane // PLANES, plane % PLANES, t, FORMAT)
+        pointers = x + (first // 2)[:, None] + tl.arange(0, 4)[None, :]
+        mask = (plane < UNITS * PLANES)[:, None]
+        words += quarters(tl.load(pointers, mask=mask, other=0))
+    return words
+
+
+@triton.jit
+def _gained(x, gain, FAST: tl.constexpr):
+    """`x` by `gain`, rounded, and the sum of the squares of `x`."""
+    words = ()
+    squares = tl.zeros_like(x[0]).to(tl.float32)
+    for index in tl.static_range(len(x)):
+        low, high = unpaired(x[index], False)
+        low_gain, high_gain = unpaired(gain[index], False)
+        squares += low * low + high * high
+        words += (paired(low * low_gain, high * high_gain, False, FAST),)  # type: ignore[assignment]  # it grows
+    return words, squares
+
+
+@triton.jit
+def _largest(x):
+    """The largest magnitude of a thread's inputs."""
+    largest = tl.zeros_like(x[0]).to(tl.float32)
+    for index in tl.static_range(len(x)):
+        low, high = unpaired(x[index], False)
+        largest = tl.maximum(largest, tl.maximum(tl.abs(low), tl.abs(high)))
+    return largest
+
+
+@triton.jit
+def _rounded(x, factor, FORMAT: tl.constexpr, FAST: tl.constexpr):
+    """`x` by `factor` as pairs of fp16: rounded to e4m3, all of whose values fp16 has, for fp8."""
+    words = ()
+    for index in tl.static_range(len(x)):
+        low, high = unpaired(x[index], False)
+        low *= factor
+        high *= factor
+        if FORMAT == "int8":
+            word = paired(low, high, True, FAST)
+        elif FAST:
+            word = tl.inline_asm_elementwise(
+                "{ .reg .b16 pair; cvt.rn.satfinite.e4m3x2.f32 pair, $2, $1; "
+                "cvt.rn.f16x2.e4m3x2 $0, pair; }",
+                "=r,f,f",
+                [low, high],
+                dtype=tl.int32,
+                is_pure=True,
+                pack=1,
+            )
+        else:
+            low = tl.minimum(tl.maximum(low, -LARGEST_E4M3), LARGEST_E4M3).to(tl.float8e4nv)
+            high = tl.minimum(tl.maximum(high, -LARGEST_E4M3), LARGEST_E4M3).to(tl.float8e4nv)
+            word = paired(low.to(tl.float32), high.to(tl.float32), True, False)
+        words += (word,)  # type: ignore[assignment]  # it grows
+    return words
+
+
+@triton.jit
+def _scale_of_inputs(largest, FORMAT: tl.constexpr):
+    """What fp16 inputs are divided by: for int8 a power of two, so that no bit of them is lost."""
+    if FORMAT == "fp8":
+        return tl.maximum(largest / LARGEST_E4M3, 1e-12)
+    return (tl.maximum(largest, 1e-30).to(tl.int32, bitcast=True) & 0x7F800000).to(
+        tl.float32, bitcast=True
+    )
+
+
+@triton.jit
+def _column_sums(x, FP16: tl.constexpr, FAST: tl.constexpr):
+    """The sums of the inputs in columns `2t` and `2t + 1`.
+
+    A product with ones adds up what the four threads of a column have, and hands it to those that
+    need it. It takes bf16: a sum goes in as three of them, which together have all of its bits.
+    """
+    total = tl.zeros_like(x[0]).to(tl.float32)
+    for index in tl.static_range(len(x)):
+        low, high = unpaired(x[index], FP16)
+        total += low + high
+    rough = total.to(tl.bfloat16).to(tl.float32)
+    finer = (total - rough).to(tl.bfloat16).to(tl.float32)
+    b0 = paired(rough, finer, False, FAST)
+    b1 = paired(total - rough - finer, tl.zeros_like(total), False, FAST)
+    ones = tl.full(b0.shape, 0x3F803F80, tl.int32)
+    zero = tl.zeros_like(total)
+    every = tl.full(b0.shape, -1, tl.int32)
+    sums = multiply(ones, ones, ones, ones, b0, b1, every, (zero, zero, zero, zero), False, FAST)
+    return sums[0], sums[1]
+
+
+@triton.jit
+def _pairs(words, PLANE: tl.constexpr, FORMAT: tl.constexpr, FAST: tl.constexpr):
+    """Plane `PLANE` of int4 or int8 words."""
+    if FORMAT == "int4":
+        return int4_pairs(words, PLANE, FAST)
+    return int8_pairs(words, PLANE, FAST)
+
+
+@triton.jit
+def _multiply_unit(
+    low, high, x, sums, first_plane: tl.constexpr, FORMAT: tl.constexpr, SHARED: tl.constexpr,
+    THREADS: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
+    """`sums`, two results, plus the products of a unit, whose planes count from `first_plane` on.
+
+    Two, since a product waits for the one whose result it adds to.
+    """
+    _, g, _ = lane_place(THREADS)
+    low = quarters(low)
+    high = quarters(high)
+    for step in tl.static_range(2 * planes_of_unit(FORMAT)):
+        if FORMAT == "fp8":
+            # A word has the inputs of one product.
+            a0, a2 = fp8_pairs(low[step], FAST)
+            a1, a3 = fp8_pairs(high[step], FAST)
+        else:
+            # Two words have those of one, in each plane.
+            a0 = _pairs(low[step % 2 * 2], step // 2, FORMAT, FAST)
+            a1 = _pairs(high[step % 2 * 2], step // 2, FORMAT, FAST)
+            a2 = _pairs(low[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
+            a3 = _pairs(high[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
+        own = tl.where(g == (first_plane + step // 2) // SHARED, -1, 0)
+        b0 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2]
+        b1 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2 + 1]
+        sums = (sums[1], multiply(a0, a1, a2, a3, b0, b1, own, sums[0], FORMAT != "int4", FAST))
+    return sums
+
+
+@triton.jit
+def _load_scales(
+    scale, tile, tiles, first_unit, half: tl.constexpr, features, GROUP: tl.constexpr,
+    GATED: tl.constexpr, UNITS: tl.constexpr, THREADS: tl.constexpr,
+):  # fmt: skip
+    """Of columns `2t` and `2t + 1`, scale and zero in a word, for rows `g` or `g + 8`."""
+    PART: tl.constexpr = min(GROUP, 128)
+    _, g, t = lane_place(THREADS)
+    row = tile * (8 if GATED else 16) + g
+    if half == 1:
+        row += features // 2 if GATED else 8
+    words = ()
+    for index in tl.static_range(2):
+        column = 2 * t + index
+        group = (first_unit * 128 + column * PART) // GROUP
+        mask = (column < UNITS * 128 // PART) & (tile < tiles)
+        words += (tl.load(scale + group * features + row, mask=mask, other=0),)  # type: ignore[assignment]  # it grows
+    return words
+
+
+@triton.jit
+def _scaled(first, second, sums, words):
+    """Two columns' products by their scales, with what the zeros and the constant add."""
+    total = tl.zeros_like(first)
+    products = (first, second)
+    for index in tl.static_range(2):
+        factor = (words[index] << 16).to(tl.float32, bitcast=True)
+        zero = (words[index] & -65536).to(tl.float32, bitcast=True)
+        total += products[index] * factor + sums[index] * (zero - INT4_OFFSET * factor)
+    return total
+
+
+@triton.jit
+def skinny_mma_kernel(
+    x,
+    gain,
+    weight,
+    scale,
+    bias,
+    residual,
+    out,
+    features,
+    inputs,
+    eps,
+    FORMAT: tl.constexpr,
+    GROUP: tl.constexpr,
+    NORM: tl.constexpr,
+    ACTIVATION: tl.constexpr,
+    HAS_BIAS: tl.constexpr,
+    HAS_RESIDUAL: tl.constexpr,
+    FAST: tl.constexpr,
+    UNITS: tl.constexpr,
+    SECTIONS: tl.constexpr,
+    DEPTH: tl.constexpr,
+    STATISTICS: tl.constexpr,
+    THREADS: tl.constexpr,
+    EARLY: tl.constexpr,
+    PDL: tl.constexpr,
+):
+    """`out [features]` from `x [inputs]`, bf16 in pairs, as `gain` is.
+
+    A warp has `SECTIONS` sections of `UNITS` units of the inputs.
+    """
+    GATED: tl.constexpr = ACTIVATION != ""
+    WARPS: tl.constexpr = THREADS // 32
+    PLANES: tl.constexpr = planes_of_unit(FORMAT)
+    SHARED: tl.constexpr = planes_of_column(FORMAT, GROUP, UNITS)
+    FP16: tl.constexpr = FORMAT != "int4"
+    tl.static_assert(UNITS * PLANES <= 8 * SHARED)
+    tl.static_assert(SECTIONS == 1 or not NORM)
+    tiles = features // 16
+    warp, _, _ = lane_place(THREADS)
+    warp_unit = warp * (UNITS * SECTIONS)
+    apart = features // 2 if GATED else 8
+
+    if PDL and EARLY:
+        tl.extra.cuda.gdc_launch_dependents()
+    coming = ()
+    for ahead in tl.static_range(DEPTH):
+        for index in tl.static_range(2 * UNITS):
+            coming += (  # type: ignore[assignment]  # it grows
+                _load_unit(
+                    weight, tl.program_id(0) + ahead // SECTIONS * tl.num_programs(0), tiles,
+                    warp_unit + ahead % SECTIONS * UNITS + index // 2, index % 2, features, inputs,
+                    FORMAT, GATED, THREADS,
+                ),
+            )  # fmt: skip
+    if NORM:
+        gains = _load_column(gain, warp_unit, FORMAT, UNITS, SHARED, THREADS)
+    wait_for_previous(PDL)
+
+    held = _load_column(x, warp_unit, FORMAT, UNITS, SHARED, THREADS)
+    factor = 1.0
+    to_fp16 = 0.0
+    if NORM:
+        held, squares = _gained(held, gains, FAST)
+        factor = tl.rsqrt(tl.sum(squares, 0) / inputs + eps)
+    if FP16:
+        if SECTIONS == 1:
+            largest = tl.max(_largest(held), 0)
+        else:
+            values = x.to(tl.pointer_type(out.dtype.element_ty), bitcast=True)
+            _, each = row_statistics(values, values, 1, inputs, 0, False, 1, STATISTICS)
+            largest = tl.max(each, 0)
+        x_scale = _scale_of_inputs(largest, FORMAT)
+        to_fp16 = 1.0 / x_scale
+        factor *= x_scale
+        held = _rounded(held, to_fp16, FORMAT, FAST)
+    column_sums = (0.0, 0.0)
+    if FORMAT != "fp8":
+        column_sums = _column_sums(held, FP16, FAST)
+
+    low = tl.zeros((THREADS,), tl.float32)
+    high = tl.zeros((THREADS,), tl.float32)
+    mine = tl.cdiv(tiles - tl.program_id(0), tl.num_programs(0))
+    for step in tl.range(0, mine * SECTIONS):
+        tile = tl.program_id(0) + step // SECTIONS * tl.num_programs(0)
+        section = step % SECTIONS
+        next_tile = tl.program_id(0) + (step + DEPTH) // SECTIONS * tl.num_programs(0)
+        next_unit = warp_unit + (step + DEPTH) % SECTIONS * UNITS
+        unit = warp_unit + section * UNITS
+        # What is only needed at the end is asked for before the products.
+        done = section == SECTIONS - 1
+        row = tile * (8 if GATED else 16) + tl.arange(0, 8)
+        wanted = (row >= 0) & done
+        if FORMAT == "int4":
+            low_scales = _load_scales(
+                scale, tile, tiles, unit, 0, features, GROUP, GATED, UNITS, THREADS
+            )
+            high_scales = _load_scales(
+                scale, tile, tiles, unit, 1, features, GROUP, GATED, UNITS, THREADS
+            )
+        else:
+            low_scale = tl.load(scale + row, mask=wanted, other=0.0).to(tl.float32)
+            high_scale = tl.load(scale + row + apart, mask=wanted, other=0.0).to(tl.float32)
+        low_more = tl.zeros((8,), tl.float32)
+        high_more = tl.zeros((8,), tl.float32)
+        if HAS_BIAS:
+            low_more += tl.load(bias + row, mask=wanted, other=0.0).to(tl.float32)
+            high_more += tl.load(bias + row + apart, mask=wanted, other=0.0).to(tl.float32)
+        if HAS_RESIDUAL:
+            low_residual = tl.load(residual + row, mask=wanted, other=0.0).to(tl.float32)
+            if not GATED:
+                high_residual = tl.load(residual + row + 8, mask=wanted, other=0.0).to(tl.float32)
+        if SECTIONS > 1:
+            next_x = warp_unit + (step + 1) % SECTIONS * UNITS
+            following_x = _load_column(x, next_x, FORMAT, UNITS, SHARED, THREADS)
+
+        zero = tl.zeros((THREADS,), tl.float32)
+        sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
+        following = ()
+        for index in tl.static_range(2 * UNITS * (DEPTH - 1)):
+            following += (coming[2 * UNITS + index],)  # type: ignore[assignment]  # it grows
+        for index in tl.static_range(UNITS):
+            sums = _multiply_unit(
+                coming[2 * index], coming[2 * index + 1], held, sums, index * PLANES, FORMAT,
+                SHARED, THREADS, FAST,
+            )  # fmt: skip
+            for half in tl.static_range(2):
+                following += (  # type: ignore[assignment]  # it grows
+                    _load_unit(
+                        weight, next_tile, tiles, next_unit + index, half, features, inputs,
+                        FORMAT, GATED, THREADS,
+                    ),
+                )  # fmt: skip
+        coming = following
+        low_first, low_second = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
+        high_first, high_second = sums[0][2] + sums[1][2], sums[0][3] + sums[1][3]
+        if FORMAT == "int4":
+            low += _scaled(low_first, low_second, column_sums, low_scales)
+            high += _scaled(high_first, high_second, column_sums, high_scales)
+        else:
+            low += low_first + low_second
+            high += high_first + high_second
+            if FORMAT == "int8":
+                low -= (column_sums[0] + column_sums[1]) * INT8_OFFSET
+                high -= (column_sums[0] + column_sums[1]) * INT8_OFFSET
+        if SECTIONS > 1:
+            if FP16:
+                following_x = _rounded(following_x, to_fp16, FORMAT, FAST)
+            held = following_x
+            if FORMAT != "fp8":
+                column_sums = _column_sums(held, FP16, FAST)
+
+        if done:
+            both = tl.reshape(tl.join(low, high), (WARPS, 8, 4, 2))
+            y_low, y_high = tl.split(tl.sum(tl.sum(both, 2), 0) * factor)
+            if FORMAT != "int4":
+                y_low *= low_scale
+                y_high *= high_scale
+            y_low += low_more
+            y_high += high_more
+            if GATED:
+                y_low = activate(y_low, ACTIVATION) * y_high
+            if HAS_RESIDUAL:
+                y_low += low_residual
+            tl.store(out + row, y_low.to(out.dtype.element_ty))
+            if not GATED:
+                if HAS_RESIDUAL:
+                    y_high += high_residual
+                tl.store(out + row + 8, y_high.to(out.dtype.element_ty))
+            low = tl.zeros((THREADS,), tl.float32)
+            high = tl.zeros((THREADS,), tl.float32)
