@@ -1,7 +1,8 @@
 """Linear layers for one to sixteen rows, with the norm before them and what follows fused in.
 
-At so few rows a layer takes as long as its weight takes to read. The kernels may be captured in a
-CUDA graph.
+At so few rows a layer takes as long as its weight takes to read. One row by a dense weight goes to
+`skinny_row`; one bf16 row by a packed weight to `skinny_mma`, if that takes its shape; all else to
+`skinny_dot` (`plan_skinny`). The kernels may be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -136,26 +137,21 @@ def _launch_row(
     pdl: bool,
 ) -> None:
     assert isinstance(plan, RowPlan)
-    if x.shape[0] != 1:
-        raise ValueError("the row kernel takes one row")
+    if x.shape[0] != 1 or weight.format != "dense":
+        raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
     on_gpu = x.device.type != "cpu"
     blocks = triton.cdiv(weight.features, plan.block_n)
     blocks_per_program = triton.cdiv(blocks, plan.waves * PROCESSORS)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
-    piece = {"dense": 16 // x.element_size(), "int8": 16, "fp8": 16, "int4": 32}[weight.format]
-    stored = weight.inputs
-    if weight.format in ("int8", "int4"):
-        stored = padded_inputs(weight.inputs)
-    pieces = triton.cdiv(stored, piece)
+    piece = 16 // x.element_size()
+    pieces = triton.cdiv(weight.inputs, piece)
     chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
     whole = even and on_gpu and weight.features % plan.block_n == 0
-    data = weight.data if weight.format == "dense" else weight.data.view(torch.int32)
     skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
         x if norm is None else norm[0],
-        data,
-        out if weight.scale is None else weight.scale,
+        weight.data,
         out if bias is None else bias,
         out if residual is None else residual,
         out,
@@ -163,14 +159,11 @@ def _launch_row(
         weight.inputs,
         0.0 if norm is None else norm[1],
         blocks_per_program,
-        FORMAT=weight.format,
-        GROUP=weight.group,
         NORM=norm is not None,
         ACTIVATION="" if activation is None else activation.value,
         HAS_BIAS=bias is not None,
         HAS_RESIDUAL=residual is not None,
         EVEN=even,
-        FAST=on_gpu,
         BLOCK_N=plan.block_n,
         PIECES=chunk,
         CHUNKS=triton.cdiv(pieces, chunk),

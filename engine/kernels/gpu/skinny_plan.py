@@ -21,9 +21,10 @@ FUSED_NORM_ROWS = 4
 
 @dataclass(frozen=True, slots=True)
 class RowPlan:
-    """A launch of `skinny_row_kernel`: `waves` programs a multiprocessor, `block_n` rows a step.
+    """A launch of `skinny_row_kernel`, for one row by a dense weight.
 
-    `depth` blocks of rows are on their way to registers, `prefetch` more to the L2 cache at first.
+    `waves` programs a multiprocessor take `block_n` rows of the weight a step, with `depth` blocks
+    of them on their way to registers, and at first `prefetch` more to the L2 cache.
     `early` lets the next kernel's programs in from the start, not from the end of the one before.
     """
 

@@ -1,4 +1,4 @@
-"""Weights as the skinny kernels take them from registers: plane by plane, in the product's dtype.
+"""Weights as the dot kernel takes them from registers: plane by plane, in the product's dtype.
 
 A word of packed int8 or int4 holds one value of each of its planes (`engine/precision/planes.py`,
 `pack_int4`); words `i` and `i + 1` of a row are neighbours in every plane. So two 16-bit words in

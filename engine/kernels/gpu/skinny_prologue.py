@@ -27,7 +27,6 @@ def prefetch_rows(
     weight,
     first,
     features,
-    FORMAT: tl.constexpr,
     ACTIVATION: tl.constexpr,
     ROWS: tl.constexpr,
     ELEMENTS: tl.constexpr,
@@ -35,31 +34,18 @@ def prefetch_rows(
 ):
     """Have `ROWS` rows of the weight from `first` on, of `ELEMENTS` each, brought to the L2 cache.
 
-    A thread asks for one run of bytes; of int4, whose rows lie in blocks, for several. With a gate
-    half of the rows are gate rows (`weight_rows`).
+    A thread asks for one run of bytes. With a gate half of the rows are gate rows (`weight_rows`).
     """
     BYTES: tl.constexpr = weight.dtype.element_ty.primitive_bitwidth // 8
     PARTS: tl.constexpr = 1 if ACTIVATION == "" else 2
     OWN: tl.constexpr = ROWS // PARTS
     row = tl.minimum(first // PARTS, features // PARTS - OWN).to(tl.int64)
-    if FORMAT == "int4":
-        # Pieces of a block of 128 inputs, so that a thread has one.
-        RUNS: tl.constexpr = max(1, min(OWN, THREADS * PARTS // 32)) // PARTS
-        BLOCKS: tl.constexpr = 32
-        run = tl.arange(0, max(1, RUNS))[None, None, :] * (OWN // max(1, RUNS))
-        part = tl.arange(0, PARTS)[None, :, None] * (features // PARTS)
-        for begin in tl.static_range(0, ELEMENTS // 16, BLOCKS):
-            block = begin + tl.arange(0, BLOCKS)[:, None, None]
-            block = tl.minimum(block, ELEMENTS // 16 - 1).to(tl.int64)
-            pointers = weight + (block * features + part + row + run) * 16
-            prefetch(pointers, OWN // max(1, RUNS) * 64)
-    else:
-        RUN: tl.constexpr = ROWS * ELEMENTS // THREADS
-        thread = tl.arange(0, THREADS)
-        part = thread // (THREADS // PARTS)
-        pointers = weight + (row + part * (features // PARTS)) * ELEMENTS
-        pointers += thread % (THREADS // PARTS) * RUN
-        prefetch(pointers, RUN * BYTES)
+    RUN: tl.constexpr = ROWS * ELEMENTS // THREADS
+    thread = tl.arange(0, THREADS)
+    part = thread // (THREADS // PARTS)
+    pointers = weight + (row + part * (features // PARTS)) * ELEMENTS
+    pointers += thread % (THREADS // PARTS) * RUN
+    prefetch(pointers, RUN * BYTES)
 
 
 @triton.jit

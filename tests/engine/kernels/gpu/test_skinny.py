@@ -240,9 +240,14 @@ def test_a_plan_of_one_row_cuts_the_inputs_evenly(
         assert plan.units <= most_units(weight_format, group)
 
 
-def test_a_row_plan_is_for_one_row() -> None:
-    with pytest.raises(ValueError, match="one row"):
-        check("dense", 2, 16, 64, plan=RowPlan(block_n=4, warps=4, waves=1))
+@pytest.mark.parametrize(
+    ("weight_format", "rows"), [("dense", 2), ("int8", 1), ("int4", 1), ("fp8", 1)]
+)
+def test_a_row_plan_is_for_one_row_by_a_dense_weight(
+    weight_format: WeightFormat, rows: int
+) -> None:
+    with pytest.raises(ValueError, match="one row by dense"):
+        check(weight_format, rows, 16, 64, plan=RowPlan(block_n=4, warps=4, waves=1))
 
 
 def test_more_rows_than_sixteen_are_refused() -> None:
