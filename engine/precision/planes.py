@@ -32,3 +32,28 @@ def unpack_int8_planes(words: Tensor, inputs: int) -> Tensor:
     """int8 `[out, inputs]` from what `pack_int8_planes` made."""
     pairs = words.view(torch.int8).view(words.shape[0], -1, BLOCK // 2, 2)
     return pairs.transpose(2, 3).flatten(1)[:, :inputs]
+
+
+def check_int8_planes(words: Tensor, inputs: int) -> None:
+    """Raise ValueError unless `words` may be `pack_int8_planes` of a weight of so many inputs."""
+    if words.shape[1:] != (padded_inputs(inputs) // 2,) or words.dtype is not torch.int16:
+        raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {inputs} inputs")
+
+
+def check_int4_planes(words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int) -> None:
+    """Raise ValueError unless these may be `pack_int4` of a weight of so many inputs, and its grid.
+
+    That is bf16 `[padded inputs / group, out, 2]`. No plane of 32 inputs may be in two groups, and
+    of a group and a block of inputs one must be whole in the other.
+    """
+    blocks = padded_inputs(inputs) // BLOCK
+    fits = words.dim() == 3 and words.shape[::2] == (blocks, BLOCK // 4)
+    if not fits or words.dtype is not torch.int16:
+        raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {inputs} inputs")
+    if group not in (32, 64) and (group < BLOCK or group % BLOCK):
+        raise ValueError(f"int4 groups of {group}: the kernels take 32, 64, multiples of {BLOCK}")
+    groups = -(-blocks * BLOCK // group)
+    if scales_and_zeros.shape != (groups, words.shape[1], 2):
+        raise ValueError(f"scales {tuple(scales_and_zeros.shape)} for {groups} groups")
+    if scales_and_zeros.dtype is not torch.bfloat16:
+        raise ValueError(f"int4 scales and zeros must be bf16, not {scales_and_zeros.dtype}")

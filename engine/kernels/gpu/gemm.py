@@ -6,7 +6,7 @@ One entry a weight format, all through `gemm_kernel`. They may be captured in a 
 import torch
 from torch import Tensor
 
-from ...precision.planes import BLOCK, padded_inputs
+from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
 from .dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
@@ -27,8 +27,7 @@ def gemm_int8(
 
     `residual [rows, out]` is added; it may be `out`, which is then written over.
     """
-    if words.shape[1] != padded_inputs(x.shape[1]) // 2 or words.dtype is not torch.int16:
-        raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {x.shape[1]} inputs")
+    check_int8_planes(words, x.shape[1])
     return _launch("int8", x, words, None, 32, scale, None, bias, residual, out, plan, pdl)
 
 
@@ -48,16 +47,7 @@ def gemm_int4(
     `scales_and_zeros` is bf16 `[padded in / group, out, 2]`, with zeros in the padding; `group` is
     32, 64 or a multiple of 128.
     """
-    blocks = padded_inputs(x.shape[1]) // BLOCK
-    if words.shape[0] != blocks or words.shape[2] != BLOCK // 4 or words.dtype is not torch.int16:
-        raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {x.shape[1]} inputs")
-    if group not in (32, 64) and group % BLOCK:
-        raise ValueError(f"int4 groups of {group}: the kernel takes 32, 64 or multiples of 128")
-    groups = -(-blocks * BLOCK // group)
-    if scales_and_zeros.shape != (groups, words.shape[1], 2):
-        raise ValueError(f"scales {tuple(scales_and_zeros.shape)} for {groups} groups")
-    if scales_and_zeros.dtype is not torch.bfloat16:
-        raise ValueError("int4 scales and zeros must be bf16")
+    check_int4_planes(words, scales_and_zeros, group, x.shape[1])
     grid = scales_and_zeros.view(torch.int32)
     return _launch("int4", x, words, grid, group, None, None, bias, residual, out, plan, pdl)
 

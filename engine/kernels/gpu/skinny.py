@@ -12,7 +12,7 @@ import triton
 from torch import Tensor
 
 from ...model.config import Activation
-from ...precision.planes import padded_inputs
+from ...precision.planes import check_int4_planes, check_int8_planes
 from .dependent_launch import launch_options
 from .norm import rms_norm
 from .skinny_dot import skinny_dot_kernel
@@ -59,18 +59,14 @@ class SkinnyWeight:
 
     @classmethod
     def int8(cls, words: Tensor, scale: Tensor, inputs: int) -> "SkinnyWeight":
-        if words.shape[1] != padded_inputs(inputs) // 2 or words.dtype is not torch.int16:
-            raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {inputs} inputs")
+        check_int8_planes(words, inputs)
         return cls("int8", words, words.shape[0], inputs, scale)
 
     @classmethod
     def int4(
         cls, words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int
     ) -> "SkinnyWeight":
-        if group not in (32, 64) and group % 128:
-            raise ValueError(f"int4 groups of {group}: the kernel takes 32, 64, multiples of 128")
-        if scales_and_zeros.dtype is not torch.bfloat16:
-            raise ValueError("int4 scales and zeros must be bf16")
+        check_int4_planes(words, scales_and_zeros, group, inputs)
         pairs = scales_and_zeros.view(torch.int32)
         return cls("int4", words, words.shape[1], inputs, pairs, group)
 

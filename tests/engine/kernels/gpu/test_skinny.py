@@ -250,6 +250,14 @@ def test_a_row_plan_is_for_one_row_by_a_dense_weight(
         check(weight_format, rows, 16, 64, plan=RowPlan(block_n=4, warps=4, waves=1))
 
 
+def test_a_packed_weight_of_another_size_is_refused() -> None:
+    words = torch.zeros(8, 64, dtype=torch.int16)
+    with pytest.raises(ValueError, match="for 256 inputs"):
+        SkinnyWeight.int8(words, torch.ones(8), 256)
+    with pytest.raises(ValueError, match="for 4 groups"):
+        SkinnyWeight.int4(words.view(2, 8, 32), torch.ones(2, 8, 2), 64, 256)
+
+
 def test_more_rows_than_sixteen_are_refused() -> None:
     with pytest.raises(ValueError, match="activations"):
         check("dense", 17, 16, 64)
