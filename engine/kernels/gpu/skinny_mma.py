@@ -227,32 +227,43 @@ def _multiply_unit(
 
 @triton.jit
 def _load_scales(
-    scale, tile, tiles, first_unit, half: tl.constexpr, features, GROUP: tl.constexpr,
+    scale, tile, tiles, first_unit, features, FORMAT: tl.constexpr, GROUP: tl.constexpr,
     GATED: tl.constexpr, UNITS: tl.constexpr, THREADS: tl.constexpr,
 ):  # fmt: skip
-    """Of columns `2t` and `2t + 1`, scale and zero in a word, for rows `g` or `g + 8`."""
-    PART: tl.constexpr = min(GROUP, 128)
-    _, g, t = lane_place(THREADS)
-    row = tile * (8 if GATED else 16) + g
-    if half == 1:
-        row += features // 2 if GATED else 8
+    """What a section's sums are scaled by.
+
+    int4: for columns `2t` and `2t + 1` scale and zero in a word, `[threads]`, of rows `g` and then
+    of rows `g + 8`. Otherwise the scales of the tile's rows, in two halves of eight.
+    """
+    apart = features // 2 if GATED else 8
+    first_row = tile * (8 if GATED else 16)
     words = ()
-    for index in tl.static_range(2):
-        column = 2 * t + index
-        group = (first_unit * 128 + column * PART) // GROUP
-        mask = (column < UNITS * 128 // PART) & (tile < tiles)
-        words += (tl.load(scale + group * features + row, mask=mask, other=0),)  # type: ignore[assignment]  # it grows
+    if FORMAT == "int4":
+        PART: tl.constexpr = min(GROUP, 128)
+        _, g, t = lane_place(THREADS)
+        for half in tl.static_range(2):
+            for index in tl.static_range(2):
+                column = 2 * t + index
+                group = (first_unit * 128 + column * PART) // GROUP
+                pointers = scale + group * features + first_row + half * apart + g
+                mask = (column < UNITS * 128 // PART) & (tile < tiles)
+                words += (tl.load(pointers, mask=mask, other=0),)  # type: ignore[assignment]  # it grows
+    else:
+        row = first_row + tl.arange(0, 8)
+        inside = (row >= 0) & (tile < tiles)
+        for half in tl.static_range(2):
+            words += (tl.load(scale + row + half * apart, mask=inside, other=0.0),)  # type: ignore[assignment]  # it grows
     return words
 
 
 @triton.jit
-def _scaled(first, second, sums, words):
+def _scaled(first, second, sums, words, first_word: tl.constexpr):
     """Two columns' products by their scales, with what the zeros and the constant add."""
     total = tl.zeros_like(first)
     products = (first, second)
     for index in tl.static_range(2):
-        factor = (words[index] << 16).to(tl.float32, bitcast=True)
-        zero = (words[index] & -65536).to(tl.float32, bitcast=True)
+        factor = (words[first_word + index] << 16).to(tl.float32, bitcast=True)
+        zero = (words[first_word + index] & -65536).to(tl.float32, bitcast=True)
         total += products[index] * factor + sums[index] * (zero - INT4_OFFSET * factor)
     return total
 
@@ -312,6 +323,9 @@ def skinny_mma_kernel(
                     FORMAT, GATED, THREADS,
                 ),
             )  # fmt: skip
+    scales = _load_scales(
+        scale, tl.program_id(0), tiles, warp_unit, features, FORMAT, GROUP, GATED, UNITS, THREADS
+    )
     if NORM:
         gains = _load_column(gain, warp_unit, FORMAT, UNITS, SHARED, THREADS)
     wait_for_previous(PDL)
@@ -345,21 +359,16 @@ def skinny_mma_kernel(
         section = step % SECTIONS
         next_tile = tl.program_id(0) + (step + DEPTH) // SECTIONS * tl.num_programs(0)
         next_unit = warp_unit + (step + DEPTH) % SECTIONS * UNITS
-        unit = warp_unit + section * UNITS
+        # From memory, like the weights, and so as far ahead; a warp would wait for it as long.
+        coming_scales = _load_scales(
+            scale, tl.program_id(0) + (step + 1) // SECTIONS * tl.num_programs(0), tiles,
+            warp_unit + (step + 1) % SECTIONS * UNITS, features, FORMAT, GROUP, GATED, UNITS,
+            THREADS,
+        )  # fmt: skip
         # What is only needed at the end is asked for before the products.
         done = section == SECTIONS - 1
         row = tile * (8 if GATED else 16) + tl.arange(0, 8)
         wanted = (row >= 0) & done
-        if FORMAT == "int4":
-            low_scales = _load_scales(
-                scale, tile, tiles, unit, 0, features, GROUP, GATED, UNITS, THREADS
-            )
-            high_scales = _load_scales(
-                scale, tile, tiles, unit, 1, features, GROUP, GATED, UNITS, THREADS
-            )
-        else:
-            low_scale = tl.load(scale + row, mask=wanted, other=0.0).to(tl.float32)
-            high_scale = tl.load(scale + row + apart, mask=wanted, other=0.0).to(tl.float32)
         low_more = tl.zeros((8,), tl.float32)
         high_more = tl.zeros((8,), tl.float32)
         if HAS_BIAS:
@@ -394,8 +403,8 @@ def skinny_mma_kernel(
         low_first, low_second = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
         high_first, high_second = sums[0][2] + sums[1][2], sums[0][3] + sums[1][3]
         if FORMAT == "int4":
-            low += _scaled(low_first, low_second, column_sums, low_scales)
-            high += _scaled(high_first, high_second, column_sums, high_scales)
+            low += _scaled(low_first, low_second, column_sums, scales, 0)
+            high += _scaled(high_first, high_second, column_sums, scales, 2)
         else:
             low += low_first + low_second
             high += high_first + high_second
@@ -413,8 +422,8 @@ def skinny_mma_kernel(
             both = tl.reshape(tl.join(low, high), (WARPS, 8, 4, 2))
             y_low, y_high = tl.split(tl.sum(tl.sum(both, 2), 0) * factor)
             if FORMAT != "int4":
-                y_low *= low_scale
-                y_high *= high_scale
+                y_low *= scales[0].to(tl.float32)
+                y_high *= scales[1].to(tl.float32)
             y_low += low_more
             y_high += high_more
             if GATED:
@@ -428,3 +437,4 @@ def skinny_mma_kernel(
                 tl.store(out + row + 8, y_high.to(out.dtype.element_ty))
             low = tl.zeros((THREADS,), tl.float32)
             high = tl.zeros((THREADS,), tl.float32)
+        scales = coming_scales
