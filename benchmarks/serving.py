@@ -12,6 +12,7 @@ positions anew, and no chosen token may score noticeably below the reference's b
 """
 
 import argparse
+import gc
 import json
 import random
 import sys
@@ -261,6 +262,7 @@ def main() -> int:
     precisions = [PrecisionName(name) for name in arguments.precisions.split(",")]
     model = load_model(arguments.model, "dummy")
     engine = make_engine(model, precisions[0], device)
+    gc.freeze()  # As the worker does before it serves.
     copy_bytes_per_s = measure_copy_bandwidth(device)
     rows: list[Row] = []
     regrets: dict[str, float] = {}

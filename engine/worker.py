@@ -4,6 +4,7 @@ Run as `python -m prodtop.engine.worker --options JSON --channel-fd N`.
 """
 
 import argparse
+import gc
 import os
 import sys
 import time
@@ -103,6 +104,9 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     limits.copy_bytes_per_s()
     limits.matmul_flops_per_s(compute_dtype(precision, device))
     loop = ServingLoop(channel, engine, options, own_gpu)
+    # What lives until the end need not be walked through while requests wait: a full collection
+    # takes some tenths of a second with torch imported.
+    gc.freeze()
     channel.send(
         Ready(
             model=model_info(engine),

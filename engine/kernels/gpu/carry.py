@@ -13,6 +13,8 @@ def _carry_kernel(tokens_ptr, carried_ptr, sampled_ptr, rows, ROWS: tl.constexpr
     inside = row < rows
     carried = tl.load(carried_ptr + row, mask=inside, other=-1)
     sampled = tl.load(sampled_ptr + carried, mask=inside & (carried >= 0), other=0)
+    # A row that broke has no token: whatever follows is not read.
+    sampled = tl.maximum(sampled, 0)
     known = tl.load(tokens_ptr + row, mask=inside, other=0)
     tl.store(tokens_ptr + row, tl.where(carried >= 0, sampled.to(tl.int32), known), mask=inside)
 

@@ -26,6 +26,12 @@ from .thresholds import (
 )
 
 _NO_OFFER = -(1 << 63)
+BROKEN = tl.constexpr(-1)
+"""The token of a row whose logits are no numbers: `BROKEN_LOGITS` of `serving/sampler.py`."""
+BROKEN_OFFER = tl.constexpr((1 << 63) - 1)
+"""More than any score offers: a logit was NaN or positive infinity."""
+LOWEST_SCORE = tl.constexpr(-0x7F800001)
+"""What `ordered_bits` makes of negative infinity: no token had a score above."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,9 +109,11 @@ def _sample_kernel(
     row_ptr = logits_ptr + row.to(tl.int64) * stride
     best = tl.full((BLOCK,), float("-inf"), tl.float32)
     choice = tl.zeros((BLOCK,), tl.int32)
+    sound = tl.full((BLOCK,), 1, tl.int1)
     for start in range(first, end, BLOCK):
         token = start + tl.arange(0, BLOCK)
         score = tl.load(row_ptr + token, mask=token < end, other=float("-inf")).to(tl.float32)
+        sound = sound & (score < float("inf"))
         if drawn:
             kept = token < end
             if FILTERED:
@@ -117,6 +125,7 @@ def _sample_kernel(
         best = tl.where(better, score, best)
     # Of equal scores the first token wins: the lower the token, the larger the integer.
     offer = (ordered_bits(best).to(tl.int64) << 32) | (0x7FFFFFFF - choice).to(tl.int64)
+    offer = tl.where(sound, offer, BROKEN_OFFER)
     tl.atomic_max(offers_ptr + row, tl.max(offer, axis=0), sem="relaxed")
     before = tl.atomic_add(arrived_ptr + row, 1, sem="acq_rel")
     if before == tl.num_programs(1) - 1:
@@ -129,6 +138,8 @@ def _sample_kernel(
                 measures_ptr + place, tl.zeros((512,), tl.int64), mask=place < 2 * PASSES * DIGITS
             )
         token = 0x7FFFFFFF - (winner & 0x7FFFFFFF)
+        broken = (winner == BROKEN_OFFER) | ((winner >> 32) == LOWEST_SCORE)
+        token = tl.where(broken, BROKEN, token)
         tl.store(tokens_ptr + row, token.to(tokens_ptr.dtype.element_ty))
 
 

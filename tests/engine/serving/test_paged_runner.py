@@ -11,6 +11,7 @@ from greedy_oracle import Case, GreedyOracle
 from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.memory import read_memory
 from prodtop.engine.model.decoder import Decoder
+from prodtop.engine.model.ops import StepOps
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
@@ -18,6 +19,7 @@ from prodtop.engine.serving.request import Status
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
 from prodtop.engine.serving.step_plan import Chunk
+from torch import Tensor
 
 LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
 
@@ -101,6 +103,33 @@ def test_an_abort_with_a_step_in_flight_frees_its_blocks_for_others(
     assert tuple(aborted.output_tokens) == gone.output[: aborted.num_output_tokens]
     assert tuple(beside.output_tokens) == kept.output
     assert tuple(after.output_tokens) == gone.output
+
+
+def test_a_request_without_numbers_fails_a_step_late_and_its_neighbours_go_on(
+    tiny_folder: Path, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step after it is launched before anybody knows: it may not look for token -1."""
+    served = CheckedEngine(
+        model_of(tiny_folder), StrategyName.CONTINUOUS, runner_for=launched_one_by_one
+    )
+    decoder = served.engine.runner.decoder
+    # The longer sequence comes first in every step.
+    whole, kept, broken = decoder.logits, cases[3], cases[1]
+
+    def logits(hidden: Tensor, ops: StepOps) -> Tensor:
+        values = whole(hidden, ops)
+        if len(values) == 2:
+            values[1] = torch.nan
+        return values
+
+    monkeypatch.setattr(decoder, "logits", logits)
+    first = served.ask(kept.prompt, kept.max_tokens, ignore_eos=True)
+    second = served.ask(broken.prompt, broken.max_tokens, ignore_eos=True)
+    served.drain()
+    assert (first.status, second.status) == (Status.FINISHED, Status.ABORTED)
+    assert tuple(first.output_tokens) == kept.output
+    assert second.num_output_tokens == 0
+    assert len(served.engine.notes) == 1
 
 
 class FullOnce(PagedRunner):

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
-from prodtop.engine.serving.sampler import SamplingBatch, _sample_rows
+from prodtop.engine.serving.sampler import BROKEN_LOGITS, SamplingBatch, _sample_rows
 from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -30,7 +30,7 @@ class Draw:
         self.scratch = SamplerScratch.of(len(rows), DEVICE)
 
     def tokens(self, *, filtered: bool, splits: int | None = None) -> list[int]:
-        out = torch.full((len(self.logits),), -1, dtype=torch.int32, device=DEVICE)
+        out = torch.full((len(self.logits),), -2, dtype=torch.int32, device=DEVICE)
         sample_tokens(
             self.logits, self.settings, self.scratch, out, filtered=filtered, splits=splits
         )
@@ -111,10 +111,9 @@ def test_of_equal_largest_logits_the_first_is_taken() -> None:
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf"), float("inf")])
-def test_broken_logits_still_give_a_token(value: float) -> None:
-    """The step must go on: what is drawn does not matter, but it has to be in the vocabulary."""
+def test_rows_of_nothing_but_broken_logits_have_no_token(value: float) -> None:
     draw = Draw(torch.full((2, 50), value), [(0.0, 1.0, 0), (1.0, 0.9, 3)])
-    assert all(0 <= token < 50 for token in draw.tokens(filtered=True))
+    assert draw.tokens(filtered=True) == [BROKEN_LOGITS] * 2
 
 
 def test_a_scratch_serves_step_after_step() -> None:
@@ -137,3 +136,20 @@ def test_shapes_that_are_served(dtype: torch.dtype, count: int) -> None:
     ours, reference = draw.tokens(filtered=True), draw.expected()
     different = sum(a != b for a, b in zip(ours, reference, strict=True))
     assert different <= count // 100, "more than ties in the last bit"
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("temperature", [0.0, 0.8])
+def test_a_row_that_is_no_numbers_has_no_token_and_its_neighbours_keep_theirs(
+    temperature: float, filtered: bool
+) -> None:
+    logits = random_logits(5, 700, torch.float32)
+    sound = Draw(logits.clone(), [(temperature, 0.9 if filtered else 1.0, 0)] * 5)
+    broken = Draw(logits, [(temperature, 0.9 if filtered else 1.0, 0)] * 5)
+    broken.logits[0, 699] = torch.nan
+    broken.logits[1, 3] = torch.inf
+    broken.logits[3] = -torch.inf
+    expected = sound.tokens(filtered=filtered)
+    for row in (0, 1, 3):
+        expected[row] = BROKEN_LOGITS
+    assert broken.tokens(filtered=filtered, splits=2) == expected
