@@ -2,6 +2,7 @@
 
     python benchmarks/long_prompts.py [--model bundled] [--device auto] [--precision bf16]
         [--streams 8] [--prompt-tokens 1000] [--limits 16,32,64,128,256] [--repeats 5]
+        [--load-format auto] [--context-tokens N]
 
 `--streams` requests generate tokens all the while. In the middle of it a long prompt arrives, and
 is computed in chunks of so many tokens beside them. Shown for each limit: the median gap before it,
@@ -46,9 +47,13 @@ class Trial:
 
 
 def make_engine(
-    model: LoadedModel, precision: PrecisionName, device: torch.device, streams: int, limit: int
+    model: LoadedModel,
+    precision: PrecisionName,
+    device: torch.device,
+    streams: int,
+    limit: int,
+    context: int,
 ) -> Engine:
-    context = model.config.context_tokens
     settings = EngineSettings(
         max_seqs=streams + 1,
         token_budget=streams + limit,
@@ -109,12 +114,15 @@ def main() -> None:
     parser.add_argument("--prompt-tokens", type=int, default=1000)
     parser.add_argument("--limits", default="16,32,64,128,256")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--load-format", choices=["auto", "dummy"], default="auto")
+    parser.add_argument("--context-tokens", type=int, help="else what the model has")
     arguments = parser.parse_args()
     device = resolve_device(arguments.device)
     use_threads(None)
     keep_freed_memory()
-    model = load_model(arguments.model, device=device)
-    longest = model.config.context_tokens - 2
+    model = load_model(arguments.model, arguments.load_format, device=device)
+    context = arguments.context_tokens or model.config.context_tokens
+    longest = context - 2
     prompt_tokens = min(arguments.prompt_tokens, longest)
     print(
         f"{arguments.streams} streams of {model.name} at {arguments.precision}, a prompt of "
@@ -122,7 +130,7 @@ def main() -> None:
     )
     print(f"{'limit':>8}{'gap before':>12}{'p99':>8}{'longest':>9}{'TTFT':>8}")
     for limit in (int(each) for each in arguments.limits.split(",")):
-        engine = make_engine(model, arguments.precision, device, arguments.streams, limit)
+        engine = make_engine(model, arguments.precision, device, arguments.streams, limit, context)
         trial(engine, arguments.streams, prompt_tokens, 0)
         trials = [
             trial(engine, arguments.streams, prompt_tokens, seed + 1)

@@ -68,6 +68,27 @@ def _load_tile(
 
 
 @triton.jit
+def _ask_for_values(kv_ptrs, slot, HEAD_DIM: tl.constexpr, KV_STRIDE: tl.constexpr):
+    """Have the slots' values brought to the L2 cache.
+
+    The compiler puts a tile of keys where a product needs it as soon as it is loaded, and so waits
+    for it before it asks for the values.
+    """
+    LINE: tl.constexpr = 1024 // kv_ptrs.dtype.element_ty.primitive_bitwidth
+    LINES: tl.constexpr = (HEAD_DIM + LINE - 1) // LINE
+    column = tl.minimum(tl.arange(0, triton.next_power_of_2(LINES)) * LINE, HEAD_DIM - 1)
+    pointers = kv_ptrs + slot[:, None] * (2 * KV_STRIDE) + KV_STRIDE + column[None, :]
+    tl.inline_asm_elementwise(
+        "prefetch.global.L2 [$1]; mov.u32 $0, 0;",
+        "=r,l",
+        [pointers.to(tl.int64)],
+        dtype=tl.int32,
+        is_pure=False,
+        pack=1,
+    )
+
+
+@triton.jit
 def _attend(acc, top, total, q, k, v, seen, score_scale, cap, CAPPED: tl.constexpr):
     """One tile's step of the online softmax."""
     scores = tl.dot(q, tl.trans(k), input_precision="ieee") * score_scale
@@ -209,6 +230,8 @@ def decode_kernel(
     if EAGER:
         # What earlier steps stored does not depend on the kernel before.
         seen = token < cached
+        if PDL:
+            _ask_for_values(kv_ptr + kv_head * HEAD_DIM, slot, HEAD_DIM, KV_STRIDE)
         first_k, first_v = _load_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, FP8)
     wait_for_previous(PDL)
 
