@@ -261,8 +261,8 @@ def main() -> int:
     device = resolve_device(arguments.device)
     precisions = [PrecisionName(name) for name in arguments.precisions.split(",")]
     model = load_model(arguments.model, "dummy")
+    gc.freeze()  # As the worker does.
     engine = make_engine(model, precisions[0], device)
-    gc.freeze()  # As the worker does before it serves.
     copy_bytes_per_s = measure_copy_bandwidth(device)
     rows: list[Row] = []
     regrets: dict[str, float] = {}

@@ -27,6 +27,7 @@ from .protocol import (
     StrategyName,
 )
 from .serving.engine import Engine
+from .serving.request import Status
 from .traffic import Ended, Traffic
 
 LOOK_INTERVAL_S = 0.05
@@ -112,7 +113,8 @@ class Bench:
             duration_s=duration_s,
             output_tok_s=output_tokens / duration_s,
             total_tok_s=(output_tokens + prompt_tokens) / duration_s,
-            req_s=len(ended) / duration_s,
+            req_s=sum(each.completion.request.status is Status.FINISHED for each in ended)
+            / duration_s,
             ttft_ms=distribution(latency.ttft),
             ttfb_ms=distribution(latency.ttfb),
             tpot_ms=distribution(latency.tpot),

@@ -90,6 +90,10 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
         model.master.dtype if loaded else None,
         None if draft is None else draft.config,
     )
+    # What lives until the end need not be walked through while requests wait: a full collection
+    # takes some tenths of a second with torch imported. Not the engine: its runners refer to
+    # themselves, and a switch of precision has to get rid of one before it makes the next.
+    gc.freeze()
     engine = Engine(
         model,
         settings,
@@ -104,9 +108,6 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     limits.copy_bytes_per_s()
     limits.matmul_flops_per_s(compute_dtype(precision, device))
     loop = ServingLoop(channel, engine, options, own_gpu)
-    # What lives until the end need not be walked through while requests wait: a full collection
-    # takes some tenths of a second with torch imported.
-    gc.freeze()
     channel.send(
         Ready(
             model=model_info(engine),

@@ -68,12 +68,14 @@ class DecodeGraphs:
 
     def _capture(self, rows: int, filtered: bool) -> DecodeGraph:
         layout = StepLayout(rows, rows, rows, rows, self._width)
-        before = torch.cuda.memory_reserved(self._device)
         words = empty_step(layout, self._device)
         step = DeviceStep.over(words, layout)
         # Once for real: kernels are compiled and libraries make their workspaces.
         self._compute(step, filtered)
         torch.cuda.synchronize(self._device)
+        # Capturing begins by giving back what is unused, which is no part of the graph.
+        torch.cuda.empty_cache()
+        before = torch.cuda.memory_reserved(self._device)
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             self._compute(step, filtered)

@@ -12,7 +12,9 @@ import pytest
 import torch
 from prodtop.engine.bench import Bench, BenchStoppedError
 from prodtop.engine.load.prompts import bundled_prompts
+from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import load_model
+from prodtop.engine.model.ops import StepOps
 from prodtop.engine.protocol import (
     BenchSpec,
     CellResult,
@@ -23,6 +25,7 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.settings import EngineSettings
+from torch import Tensor
 
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
 LATENCIES = ("ttft_ms", "ttfb_ms", "tpot_ms", "itl_ms", "e2e_ms", "queue_ms")
@@ -152,6 +155,19 @@ def test_an_open_loop_is_measured_to_its_last_request(engine: Engine) -> None:
     for cell in measure(engine, requests=20, load=load).values():
         assert cell.failed == 0
         assert cell.req_s == pytest.approx(20 / cell.duration_s)
+
+
+def test_requests_that_fail_are_counted_as_failed_alone(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = Decoder.logits
+
+    def broken(self: Decoder, hidden: Tensor, ops: StepOps) -> Tensor:
+        return whole(self, hidden, ops).fill_(torch.nan)
+
+    monkeypatch.setattr(Decoder, "logits", broken)
+    cell = measure(engine, [StrategyName.CONTINUOUS])[StrategyName.CONTINUOUS]
+    assert (cell.failed, cell.req_s, cell.output_tok_s) == (cell.requests, 0.0, 0.0)
 
 
 def test_a_precision_that_is_not_there_is_skipped_for_every_strategy(engine: Engine) -> None:
