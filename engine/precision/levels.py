@@ -123,7 +123,7 @@ def _pack_fp16(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
 
 
 def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    if weight.device.type == "cuda":
+    if weight.device.type != "cpu":
         return int8_layer(weight, bias, dtype)
     quantized = quantize_int8(weight, dtype)
     layer = CpuInt8Linear if weight.shape[1] % _CPU_INT8_COLUMNS == 0 else Int8Linear

@@ -19,37 +19,24 @@ import triton
 import triton.language as tl
 
 from .dependent_launch import wait_for_previous
-from .fragments import (
-    fp8_pairs,
-    int4_pairs,
-    int8_pairs,
-    lane_place,
-    multiply,
-    paired,
-    quarters,
-    unpaired,
+from .fragments import fp8_pairs, int4_pairs, int8_pairs, lane_place, multiply, quarters
+from .skinny_columns import (
+    column_sums_of,
+    gained,
+    largest_of,
+    load_column,
+    planes_of_column,
+    planes_of_unit,
+    rounded,
+    scale_of_inputs,
 )
 from .skinny_epilogue import activate
-from .skinny_prologue import LARGEST_E4M3, row_statistics
+from .skinny_prologue import row_statistics
 
 INT4_OFFSET = tl.constexpr(136.0)
 """What `int4_pairs` are too large by: 128, and the 8 that stands for zero."""
 INT8_OFFSET = tl.constexpr(1152.0)
 """What `int8_pairs` are too large by."""
-
-
-@triton.constexpr_function
-def planes_of_unit(weight_format: str) -> int:
-    """Into how many runs of eight inputs a thread's part of a unit is cut."""
-    return 4 if weight_format == "int4" else 2
-
-
-@triton.constexpr_function
-def planes_of_column(weight_format: str, group: int, units: int) -> int:
-    """How many planes of a section of `units` share a column: those of a group, or an eighth."""
-    if weight_format == "int4":
-        return min(group, 128) // 32
-    return -(-units * 2 // 8)
 
 
 @triton.jit
@@ -71,120 +58,9 @@ def _load_unit(
         offset = row * (inputs // 4) + unit * 16 + t * 4
     return tl.load(
         weight + offset[:, None] + tl.arange(0, 4)[None, :],
-        mask=((g >= 0) & (tile < tiles))[:, None],
+        mask=tile < tiles,
         eviction_policy="evict_first",
     )
-
-
-@triton.jit
-def _first_input(unit, plane, t, FORMAT: tl.constexpr):
-    """The first of the eight inputs in a `plane` of `unit` that thread `t` of a row holds."""
-    if FORMAT == "int4":
-        return unit * 128 + plane * 32 + t * 8
-    if FORMAT == "int8":
-        return unit // 2 * 128 + plane * 64 + unit % 2 * 32 + t * 8
-    return unit * 64 + t * 16 + plane * 8
-
-
-@triton.jit
-def _load_column(
-    x, first_unit, FORMAT: tl.constexpr, UNITS: tl.constexpr, SHARED: tl.constexpr,
-    THREADS: tl.constexpr,
-):  # fmt: skip
-    """The pairs of inputs in a thread's column: four words for each of its `SHARED` planes."""
-    PLANES: tl.constexpr = planes_of_unit(FORMAT)
-    _, g, t = lane_place(THREADS)
-    words = ()
-    for index in tl.static_range(SHARED):
-        plane = g * SHARED + index
-        first = _first_input(first_unit + plane // PLANES, plane % PLANES, t, FORMAT)
-        pointers = x + (first // 2)[:, None] + tl.arange(0, 4)[None, :]
-        mask = (plane < UNITS * PLANES)[:, None]
-        words += quarters(tl.load(pointers, mask=mask, other=0))
-    return words
-
-
-@triton.jit
-def _gained(x, gain, FAST: tl.constexpr):
-    """`x` by `gain`, rounded, and the sum of the squares of `x`."""
-    words = ()
-    squares = tl.zeros_like(x[0]).to(tl.float32)
-    for index in tl.static_range(len(x)):
-        low, high = unpaired(x[index], False)
-        low_gain, high_gain = unpaired(gain[index], False)
-        squares += low * low + high * high
-        words += (paired(low * low_gain, high * high_gain, False, FAST),)  # type: ignore[assignment]  # it grows
-    return words, squares
-
-
-@triton.jit
-def _largest(x):
-    """The largest magnitude of a thread's inputs."""
-    largest = tl.zeros_like(x[0]).to(tl.float32)
-    for index in tl.static_range(len(x)):
-        low, high = unpaired(x[index], False)
-        largest = tl.maximum(largest, tl.maximum(tl.abs(low), tl.abs(high)))
-    return largest
-
-
-@triton.jit
-def _rounded(x, factor, FORMAT: tl.constexpr, FAST: tl.constexpr):
-    """`x` by `factor` as pairs of fp16: rounded to e4m3, all of whose values fp16 has, for fp8."""
-    words = ()
-    for index in tl.static_range(len(x)):
-        low, high = unpaired(x[index], False)
-        low *= factor
-        high *= factor
-        if FORMAT == "int8":
-            word = paired(low, high, True, FAST)
-        elif FAST:
-            word = tl.inline_asm_elementwise(
-                "{ .reg .b16 pair; cvt.rn.satfinite.e4m3x2.f32 pair, $2, $1; "
-                "cvt.rn.f16x2.e4m3x2 $0, pair; }",
-                "=r,f,f",
-                [low, high],
-                dtype=tl.int32,
-                is_pure=True,
-                pack=1,
-            )
-        else:
-            low = tl.minimum(tl.maximum(low, -LARGEST_E4M3), LARGEST_E4M3).to(tl.float8e4nv)
-            high = tl.minimum(tl.maximum(high, -LARGEST_E4M3), LARGEST_E4M3).to(tl.float8e4nv)
-            word = paired(low.to(tl.float32), high.to(tl.float32), True, False)
-        words += (word,)  # type: ignore[assignment]  # it grows
-    return words
-
-
-@triton.jit
-def _scale_of_inputs(largest, FORMAT: tl.constexpr):
-    """What fp16 inputs are divided by: for int8 a power of two, so that no bit of them is lost."""
-    if FORMAT == "fp8":
-        return tl.maximum(largest / LARGEST_E4M3, 1e-12)
-    return (tl.maximum(largest, 1e-30).to(tl.int32, bitcast=True) & 0x7F800000).to(
-        tl.float32, bitcast=True
-    )
-
-
-@triton.jit
-def _column_sums(x, FP16: tl.constexpr, FAST: tl.constexpr):
-    """The sums of the inputs in columns `2t` and `2t + 1`.
-
-    A product with ones adds up what the four threads of a column have, and hands it to those that
-    need it. It takes bf16: a sum goes in as three of them, which together have all of its bits.
-    """
-    total = tl.zeros_like(x[0]).to(tl.float32)
-    for index in tl.static_range(len(x)):
-        low, high = unpaired(x[index], FP16)
-        total += low + high
-    rough = total.to(tl.bfloat16).to(tl.float32)
-    finer = (total - rough).to(tl.bfloat16).to(tl.float32)
-    b0 = paired(rough, finer, False, FAST)
-    b1 = paired(total - rough - finer, tl.zeros_like(total), False, FAST)
-    ones = tl.full(b0.shape, 0x3F803F80, tl.int32)
-    zero = tl.zeros_like(total)
-    every = tl.full(b0.shape, -1, tl.int32)
-    sums = multiply(ones, ones, ones, ones, b0, b1, every, (zero, zero, zero, zero), False, FAST)
-    return sums[0], sums[1]
 
 
 @triton.jit
@@ -250,9 +126,8 @@ def _load_scales(
                 words += (tl.load(pointers, mask=mask, other=0),)  # type: ignore[assignment]  # it grows
     else:
         row = first_row + tl.arange(0, 8)
-        inside = (row >= 0) & (tile < tiles)
         for half in tl.static_range(2):
-            words += (tl.load(scale + row + half * apart, mask=inside, other=0.0),)  # type: ignore[assignment]  # it grows
+            words += (tl.load(scale + row + half * apart, mask=tile < tiles, other=0.0),)  # type: ignore[assignment]  # it grows
     return words
 
 
@@ -266,6 +141,106 @@ def _scaled(first, second, sums, words, first_word: tl.constexpr):
         zero = (words[first_word + index] & -65536).to(tl.float32, bitcast=True)
         total += products[index] * factor + sums[index] * (zero - INT4_OFFSET * factor)
     return total
+
+
+@triton.jit
+def _prepare(
+    x, gains, first_unit, inputs, eps, out, FORMAT: tl.constexpr, NORM: tl.constexpr,
+    UNITS: tl.constexpr, SECTIONS: tl.constexpr, SHARED: tl.constexpr, STATISTICS: tl.constexpr,
+    THREADS: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
+    """The first section's inputs, what they were multiplied by to be fp16, and what the sums are
+    to be multiplied by for that and for the norm."""
+    x_words = load_column(x, first_unit, FORMAT, UNITS, SHARED, THREADS)
+    factor = 1.0
+    to_fp16 = 0.0
+    if NORM:
+        x_words, squares = gained(x_words, gains, FAST)
+        factor = tl.rsqrt(tl.sum(squares, 0) / inputs + eps)
+    if FORMAT != "int4":
+        if SECTIONS == 1:
+            largest = tl.max(largest_of(x_words), 0)
+        else:
+            values = x.to(tl.pointer_type(out.dtype.element_ty), bitcast=True)
+            _, each = row_statistics(values, values, 1, inputs, 0, False, 1, STATISTICS)
+            largest = tl.max(each, 0)
+        x_scale = scale_of_inputs(largest, FORMAT)
+        to_fp16 = 1.0 / x_scale
+        factor *= x_scale
+        x_words = rounded(x_words, to_fp16, FORMAT, FAST)
+    return x_words, to_fp16, factor
+
+
+@triton.jit
+def _multiply_section(
+    weight, coming, x, next_tile, tiles, next_unit, features, inputs, FORMAT: tl.constexpr,
+    GATED: tl.constexpr, UNITS: tl.constexpr, SHARED: tl.constexpr, THREADS: tl.constexpr,
+    FAST: tl.constexpr,
+):  # fmt: skip
+    """The products of a section, in the four parts of a result, and `coming` without its weights.
+
+    As soon as a unit's weights are spent, those of the section to come next are asked for.
+    """
+    zero = tl.zeros((THREADS,), tl.float32)
+    sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
+    following = ()
+    for index in tl.static_range(2 * UNITS, len(coming)):
+        following += (coming[index],)  # type: ignore[assignment]  # it grows
+    for index in tl.static_range(UNITS):
+        sums = _multiply_unit(
+            coming[2 * index], coming[2 * index + 1], x, sums, index * planes_of_unit(FORMAT),
+            FORMAT, SHARED, THREADS, FAST,
+        )  # fmt: skip
+        for half in tl.static_range(2):
+            following += (  # type: ignore[assignment]  # it grows
+                _load_unit(
+                    weight, next_tile, tiles, next_unit + index, half, features, inputs, FORMAT,
+                    GATED, THREADS,
+                ),
+            )  # fmt: skip
+    parts = (
+        sums[0][0] + sums[1][0],
+        sums[0][1] + sums[1][1],
+        sums[0][2] + sums[1][2],
+        sums[0][3] + sums[1][3],
+    )
+    return parts, following
+
+
+@triton.jit
+def _finish_tile(
+    low, high, scales, factor, more, residuals, out, row, FORMAT: tl.constexpr,
+    ACTIVATION: tl.constexpr, HAS_RESIDUAL: tl.constexpr,
+):  # fmt: skip
+    """Add up what the threads have of a tile's rows, scale and activate it, and store it."""
+    WARPS: tl.constexpr = low.shape[0] // 32
+    both = tl.reshape(tl.join(low, high), (WARPS, 8, 4, 2))
+    y_low, y_high = tl.split(tl.sum(tl.sum(both, 2), 0) * factor)
+    if FORMAT != "int4":
+        y_low *= scales[0].to(tl.float32)
+        y_high *= scales[1].to(tl.float32)
+    y_low += more[0]
+    y_high += more[1]
+    if ACTIVATION != "":
+        y_low = activate(y_low, ACTIVATION) * y_high
+    if HAS_RESIDUAL:
+        y_low += residuals[0]
+    tl.store(out + row, y_low.to(out.dtype.element_ty))
+    if ACTIVATION == "":
+        if HAS_RESIDUAL:
+            y_high += residuals[1]
+        tl.store(out + row + 8, y_high.to(out.dtype.element_ty))
+
+
+@triton.jit
+def _load_rows(values, row, apart, wanted, LOADS: tl.constexpr):
+    """What is added to a tile's rows, in two halves of eight: zeros without LOADS."""
+    low = tl.zeros((8,), tl.float32)
+    high = tl.zeros((8,), tl.float32)
+    if LOADS:
+        low += tl.load(values + row, mask=wanted, other=0.0).to(tl.float32)
+        high += tl.load(values + row + apart, mask=wanted, other=0.0).to(tl.float32)
+    return low, high
 
 
 @triton.jit
@@ -297,14 +272,14 @@ def skinny_mma_kernel(
 ):
     """`out [features]` from `x [inputs]`, bf16 in pairs, as `gain` is.
 
-    A warp has `SECTIONS` sections of `UNITS` units of the inputs.
+    A program takes every so manyth tile. A warp has `SECTIONS` sections of `UNITS` units of the
+    inputs, the weights of `DEPTH` of them on their way. EARLY lets the next kernel's programs in
+    from the start.
     """
     GATED: tl.constexpr = ACTIVATION != ""
-    WARPS: tl.constexpr = THREADS // 32
-    PLANES: tl.constexpr = planes_of_unit(FORMAT)
     SHARED: tl.constexpr = planes_of_column(FORMAT, GROUP, UNITS)
     FP16: tl.constexpr = FORMAT != "int4"
-    tl.static_assert(UNITS * PLANES <= 8 * SHARED)
+    tl.static_assert(UNITS * planes_of_unit(FORMAT) <= 8 * SHARED)
     tl.static_assert(SECTIONS == 1 or not NORM)
     tiles = features // 16
     warp, _, _ = lane_place(THREADS)
@@ -326,39 +301,24 @@ def skinny_mma_kernel(
     scales = _load_scales(
         scale, tl.program_id(0), tiles, warp_unit, features, FORMAT, GROUP, GATED, UNITS, THREADS
     )
+    gains = ()
     if NORM:
-        gains = _load_column(gain, warp_unit, FORMAT, UNITS, SHARED, THREADS)
+        gains = load_column(gain, warp_unit, FORMAT, UNITS, SHARED, THREADS)
     wait_for_previous(PDL)
 
-    held = _load_column(x, warp_unit, FORMAT, UNITS, SHARED, THREADS)
-    factor = 1.0
-    to_fp16 = 0.0
-    if NORM:
-        held, squares = _gained(held, gains, FAST)
-        factor = tl.rsqrt(tl.sum(squares, 0) / inputs + eps)
-    if FP16:
-        if SECTIONS == 1:
-            largest = tl.max(_largest(held), 0)
-        else:
-            values = x.to(tl.pointer_type(out.dtype.element_ty), bitcast=True)
-            _, each = row_statistics(values, values, 1, inputs, 0, False, 1, STATISTICS)
-            largest = tl.max(each, 0)
-        x_scale = _scale_of_inputs(largest, FORMAT)
-        to_fp16 = 1.0 / x_scale
-        factor *= x_scale
-        held = _rounded(held, to_fp16, FORMAT, FAST)
+    x_words, to_fp16, factor = _prepare(
+        x, gains, warp_unit, inputs, eps, out, FORMAT, NORM, UNITS, SECTIONS, SHARED, STATISTICS,
+        THREADS, FAST,
+    )  # fmt: skip
     column_sums = (0.0, 0.0)
     if FORMAT != "fp8":
-        column_sums = _column_sums(held, FP16, FAST)
-
+        column_sums = column_sums_of(x_words, FP16, FAST)
     low = tl.zeros((THREADS,), tl.float32)
     high = tl.zeros((THREADS,), tl.float32)
     mine = tl.cdiv(tiles - tl.program_id(0), tl.num_programs(0))
     for step in tl.range(0, mine * SECTIONS):
         tile = tl.program_id(0) + step // SECTIONS * tl.num_programs(0)
-        section = step % SECTIONS
-        next_tile = tl.program_id(0) + (step + DEPTH) // SECTIONS * tl.num_programs(0)
-        next_unit = warp_unit + (step + DEPTH) % SECTIONS * UNITS
+        done = step % SECTIONS == SECTIONS - 1
         # From memory, like the weights, and so as far ahead; a warp would wait for it as long.
         coming_scales = _load_scales(
             scale, tl.program_id(0) + (step + 1) // SECTIONS * tl.num_programs(0), tiles,
@@ -366,75 +326,38 @@ def skinny_mma_kernel(
             THREADS,
         )  # fmt: skip
         # What is only needed at the end is asked for before the products.
-        done = section == SECTIONS - 1
         row = tile * (8 if GATED else 16) + tl.arange(0, 8)
-        wanted = (row >= 0) & done
-        low_more = tl.zeros((8,), tl.float32)
-        high_more = tl.zeros((8,), tl.float32)
-        if HAS_BIAS:
-            low_more += tl.load(bias + row, mask=wanted, other=0.0).to(tl.float32)
-            high_more += tl.load(bias + row + apart, mask=wanted, other=0.0).to(tl.float32)
-        if HAS_RESIDUAL:
-            low_residual = tl.load(residual + row, mask=wanted, other=0.0).to(tl.float32)
-            if not GATED:
-                high_residual = tl.load(residual + row + 8, mask=wanted, other=0.0).to(tl.float32)
+        more = _load_rows(bias, row, apart, done, HAS_BIAS)
+        residuals = _load_rows(residual, row, 0 if GATED else 8, done, HAS_RESIDUAL)
         if SECTIONS > 1:
             next_x = warp_unit + (step + 1) % SECTIONS * UNITS
-            following_x = _load_column(x, next_x, FORMAT, UNITS, SHARED, THREADS)
-
-        zero = tl.zeros((THREADS,), tl.float32)
-        sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
-        following = ()
-        for index in tl.static_range(2 * UNITS * (DEPTH - 1)):
-            following += (coming[2 * UNITS + index],)  # type: ignore[assignment]  # it grows
-        for index in tl.static_range(UNITS):
-            sums = _multiply_unit(
-                coming[2 * index], coming[2 * index + 1], held, sums, index * PLANES, FORMAT,
-                SHARED, THREADS, FAST,
-            )  # fmt: skip
-            for half in tl.static_range(2):
-                following += (  # type: ignore[assignment]  # it grows
-                    _load_unit(
-                        weight, next_tile, tiles, next_unit + index, half, features, inputs,
-                        FORMAT, GATED, THREADS,
-                    ),
-                )  # fmt: skip
-        coming = following
-        low_first, low_second = sums[0][0] + sums[1][0], sums[0][1] + sums[1][1]
-        high_first, high_second = sums[0][2] + sums[1][2], sums[0][3] + sums[1][3]
+            following_x = load_column(x, next_x, FORMAT, UNITS, SHARED, THREADS)
+        parts, coming = _multiply_section(
+            weight, coming, x_words,
+            tl.program_id(0) + (step + DEPTH) // SECTIONS * tl.num_programs(0), tiles,
+            warp_unit + (step + DEPTH) % SECTIONS * UNITS, features, inputs, FORMAT, GATED, UNITS,
+            SHARED, THREADS, FAST,
+        )  # fmt: skip
         if FORMAT == "int4":
-            low += _scaled(low_first, low_second, column_sums, scales, 0)
-            high += _scaled(high_first, high_second, column_sums, scales, 2)
+            low += _scaled(parts[0], parts[1], column_sums, scales, 0)
+            high += _scaled(parts[2], parts[3], column_sums, scales, 2)
         else:
-            low += low_first + low_second
-            high += high_first + high_second
+            low += parts[0] + parts[1]
+            high += parts[2] + parts[3]
             if FORMAT == "int8":
                 low -= (column_sums[0] + column_sums[1]) * INT8_OFFSET
                 high -= (column_sums[0] + column_sums[1]) * INT8_OFFSET
         if SECTIONS > 1:
             if FP16:
-                following_x = _rounded(following_x, to_fp16, FORMAT, FAST)
-            held = following_x
+                following_x = rounded(following_x, to_fp16, FORMAT, FAST)
+            x_words = following_x
             if FORMAT != "fp8":
-                column_sums = _column_sums(held, FP16, FAST)
-
+                column_sums = column_sums_of(x_words, FP16, FAST)
         if done:
-            both = tl.reshape(tl.join(low, high), (WARPS, 8, 4, 2))
-            y_low, y_high = tl.split(tl.sum(tl.sum(both, 2), 0) * factor)
-            if FORMAT != "int4":
-                y_low *= scales[0].to(tl.float32)
-                y_high *= scales[1].to(tl.float32)
-            y_low += low_more
-            y_high += high_more
-            if GATED:
-                y_low = activate(y_low, ACTIVATION) * y_high
-            if HAS_RESIDUAL:
-                y_low += low_residual
-            tl.store(out + row, y_low.to(out.dtype.element_ty))
-            if not GATED:
-                if HAS_RESIDUAL:
-                    y_high += high_residual
-                tl.store(out + row + 8, y_high.to(out.dtype.element_ty))
+            _finish_tile(
+                low, high, scales, factor, more, residuals, out, row, FORMAT, ACTIVATION,
+                HAS_RESIDUAL,
+            )  # fmt: skip
             low = tl.zeros((THREADS,), tl.float32)
             high = tl.zeros((THREADS,), tl.float32)
         scales = coming_scales

@@ -19,6 +19,7 @@ SCRIPT = Path(__file__).parents[3] / "compile_for_hopper.py"
         ("qwen3-0.6b", "bf16", "1", {"skinny_row_kernel", "decode_kernel", "_prefill_kernel"}),
         ("qwen3-0.6b", "int4", "1", {"skinny_mma_kernel", "skinny_dot_kernel"}),
         ("llama-3.1-8b", "int4", "1,64", {"skinny_mma_kernel", "gemm_kernel", "_sample_kernel"}),
+        ("llama-3.1-8b", "int8", "1,4", {"skinny_mma_kernel", "skinny_dot_kernel"}),
         ("llama-3.1-8b", "fp8", "64", {"gemm_kernel", "_norm_kernel", "_gated_kernel"}),
     ],
 )

@@ -138,11 +138,13 @@ def test_shapes_that_are_served(dtype: torch.dtype, count: int) -> None:
     assert different <= count // 100, "more than ties in the last bit"
 
 
+@pytest.mark.parametrize("on_gpu", [False, pytest.param(True, marks=pytest.mark.gpu)])
 @pytest.mark.parametrize("filtered", [False, True])
 @pytest.mark.parametrize("temperature", [0.0, 0.8])
 def test_a_row_that_is_no_numbers_has_no_token_and_its_neighbours_keep_theirs(
-    temperature: float, filtered: bool
+    temperature: float, filtered: bool, on_gpu: bool
 ) -> None:
+    assert torch.cuda.is_available() or not on_gpu
     logits = random_logits(5, 700, torch.float32)
     sound = Draw(logits.clone(), [(temperature, 0.9 if filtered else 1.0, 0)] * 5)
     broken = Draw(logits, [(temperature, 0.9 if filtered else 1.0, 0)] * 5)
