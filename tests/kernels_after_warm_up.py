@@ -23,8 +23,6 @@ from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.loading import BUNDLED_FOLDER, CONFIG_NAME
 from prodtop.engine.model.presets import PRESETS
 from prodtop.engine.model.step_layout import DeviceStep, StepLayout
-from prodtop.engine.precision.chunks import int8_layer
-from prodtop.engine.precision.linear import DenseLinear, Linear
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.decode_graphs import empty_step
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
@@ -92,26 +90,7 @@ def config_of(model: str) -> ModelConfig:
 def decoder_of(config: ModelConfig, precision: PrecisionName) -> Decoder:
     with META:
         master = weights.allocate(config, torch.bfloat16)
-    if precision is not PrecisionName.INT8:
-        return Decoder(master, precision, META, CONTEXT_TOKENS)
-    # Which layout of int8 weights is made depends on the device: here it is the GPU's.
-    decoder = Decoder(master, PrecisionName.BF16, META, CONTEXT_TOKENS)
-    decoder.layers = [
-        replace(
-            layer,
-            qkv=as_int8(layer.qkv),
-            output=as_int8(layer.output),
-            gate_up=as_int8(layer.gate_up),
-            down=as_int8(layer.down),
-        )
-        for layer in decoder.layers
-    ]
-    return decoder
-
-
-def as_int8(linear: Linear) -> Linear:
-    assert isinstance(linear, DenseLinear)
-    return int8_layer(linear.weight, linear.bias, linear.weight.dtype)
+    return Decoder(master, precision, META, CONTEXT_TOKENS)
 
 
 def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[str, object]:
