@@ -114,8 +114,10 @@ def skinny_linear(
             activation is not None,
             x.dtype is torch.bfloat16,
         )
-    if isinstance(plan, MmaPlan) and norm and plan.sections(weight.format, weight.inputs) > 1:
-        x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
+    if norm is not None and isinstance(plan, MmaPlan):
+        in_pairs = norm[0].dtype is torch.bfloat16
+        if not in_pairs or plan.sections(weight.format, weight.inputs) > 1:
+            x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
     launches = {RowPlan: _launch_row, DotPlan: _launch_dot, MmaPlan: _launch_mma}
     launches[type(plan)](x, weight, norm, bias, activation, residual, out, plan, pdl)
     return out

@@ -145,7 +145,7 @@ def _scaled(first, second, sums, words, first_word: tl.constexpr):
 
 @triton.jit
 def _prepare(
-    x, gains, first_unit, inputs, eps, out, FORMAT: tl.constexpr, NORM: tl.constexpr,
+    x, gains, first_unit, inputs, eps, FORMAT: tl.constexpr, NORM: tl.constexpr,
     UNITS: tl.constexpr, SECTIONS: tl.constexpr, SHARED: tl.constexpr, STATISTICS: tl.constexpr,
     THREADS: tl.constexpr, FAST: tl.constexpr,
 ):  # fmt: skip
@@ -161,7 +161,7 @@ def _prepare(
         if SECTIONS == 1:
             largest = tl.max(largest_of(x_words), 0)
         else:
-            values = x.to(tl.pointer_type(out.dtype.element_ty), bitcast=True)
+            values = x.to(tl.pointer_type(tl.bfloat16), bitcast=True)
             _, each = row_statistics(values, values, 1, inputs, 0, False, 1, STATISTICS)
             largest = tl.max(each, 0)
         x_scale = scale_of_inputs(largest, FORMAT)
@@ -307,7 +307,7 @@ def skinny_mma_kernel(
     wait_for_previous(PDL)
 
     x_words, to_fp16, factor = _prepare(
-        x, gains, warp_unit, inputs, eps, out, FORMAT, NORM, UNITS, SECTIONS, SHARED, STATISTICS,
+        x, gains, warp_unit, inputs, eps, FORMAT, NORM, UNITS, SECTIONS, SHARED, STATISTICS,
         THREADS, FAST,
     )  # fmt: skip
     column_sums = (0.0, 0.0)

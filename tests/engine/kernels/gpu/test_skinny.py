@@ -100,6 +100,7 @@ def check(
     dtype: torch.dtype = torch.bfloat16,
     group: int = 64,
     with_norm: bool = False,
+    norm_dtype: torch.dtype | None = None,
     with_bias: bool = False,
     activation: Activation | None = None,
     with_residual: bool = False,
@@ -108,7 +109,7 @@ def check(
 ) -> None:
     x = random(rows, inputs, seed=1, dtype=dtype)
     weight, values = packed(weight_format, random(features, inputs) / inputs**0.5, dtype, group)
-    norm = (random(inputs, seed=2, dtype=dtype), 1e-5) if with_norm else None
+    norm = (random(inputs, seed=2, dtype=norm_dtype or dtype), 1e-5) if with_norm else None
     bias = random(features, seed=3, dtype=dtype) if with_bias else None
     width = features if activation is None else features // 2
     residual = random(rows, width, seed=4, dtype=dtype) if with_residual else None
@@ -198,6 +199,12 @@ def test_one_row_by_a_packed_weight_in_sections(
     plan = MmaPlan(warps=2, units=units // 2, waves=1, depth=depth, early=True)
     check(weight_format, 1, 32, 1536, with_bias=True, with_residual=True, plan=plan)
     check(weight_format, 1, 32, 1536, with_norm=True, activation=Activation.GELU, plan=plan)
+
+
+@pytest.mark.parametrize("plan", [MmaPlan(2, 4, waves=1), MmaPlan(2, 2, waves=1), None])
+def test_a_norm_of_wider_weights_is_applied_whatever_the_plan(plan: MmaPlan | None) -> None:
+    """Gemma's are fp32, since 1 was added to them."""
+    check("int8", 1, 32, 512, with_norm=True, norm_dtype=torch.float32, plan=plan)
 
 
 @pytest.mark.parametrize("group", [32, 128, 256])
