@@ -36,7 +36,7 @@ from torch.profiler import ProfilerActivity, profile
 PROMPT_TOKENS = 128
 STEPS_BEFORE = 20
 STEPS = 4
-PROMPT_STEPS_BUDGET = 8192
+TOKEN_BUDGET = 8192
 
 
 class Args(msgspec.Struct, frozen=True):
@@ -96,7 +96,7 @@ def make_engine(
 ) -> Engine:
     settings = EngineSettings(
         max_seqs=requests,
-        token_budget=PROMPT_STEPS_BUDGET,
+        token_budget=TOKEN_BUDGET,
         kv_blocks=requests * -(-context_tokens // BLOCK_TOKENS),
         context_tokens=context_tokens,
     )
