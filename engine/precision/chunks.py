@@ -9,15 +9,8 @@ import torch
 from torch import Tensor
 
 from .linear import Fp8Linear, Int4Linear, Int8PlanesLinear
-from .planes import pack_int8_planes, padded_inputs
-from .quantize import (
-    INT4_BLOCK,
-    Int4Weight,
-    pack_int4,
-    quantize_fp8,
-    quantize_int4,
-    quantize_int8,
-)
+from .planes import BLOCK, pack_int4, pack_int8_planes, padded_inputs
+from .quantize import Int4Weight, quantize_fp8, quantize_int4, quantize_int8
 
 CHUNK_ELEMENTS = 1 << 24
 """Weights rounded at a time: 64 MiB in fp32, and a handful of copies of it."""
@@ -38,9 +31,9 @@ def int8_layer(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Int8P
 def int4_layer(weight: Tensor, group: int, bias: Tensor | None, dtype: torch.dtype) -> Int4Linear:
     """The int4 layer of `weight [out, in]`, on its device."""
     features, inputs = weight.shape
-    blocks = -(-inputs // INT4_BLOCK)
-    packed = weight.new_empty(blocks, features, INT4_BLOCK // 4, dtype=torch.int16)
-    groups = inputs // group + -inputs % INT4_BLOCK // group
+    blocks = -(-inputs // BLOCK)
+    packed = weight.new_empty(blocks, features, BLOCK // 4, dtype=torch.int16)
+    groups = inputs // group + -inputs % BLOCK // group
     scales_and_zeros = weight.new_zeros(groups, features, 2, dtype=dtype)
     for rows in _chunks(weight):
         quantized: Int4Weight = quantize_int4(weight[rows], group, dtype)

@@ -10,8 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .planes import unpack_int8_planes
-from .quantize import INT4_BLOCK, Int4Weight, pack_int4, unpack_int4
+from .planes import BLOCK, pack_int4, unpack_int4, unpack_int8_planes
+from .quantize import Int4Weight
 
 
 class Linear(Protocol):
@@ -179,7 +179,7 @@ class Int4Linear(_BiasedLinear):
         """Pack what rounding made, or a checkpoint holds, with scales and zeros in `dtype`."""
         inputs = weight.q.shape[1]
         group = inputs // weight.scale.shape[1]
-        missing = -inputs % INT4_BLOCK // group
+        missing = -inputs % BLOCK // group
         scales = F.pad(weight.scales_and_zeros(dtype), (0, 0, 0, 0, 0, missing))
         return cls(pack_int4(weight.q), scales, group, inputs, bias)
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 
@@ -63,31 +62,6 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
     zero = (low + 8.0 * scale).to(storage).float()
     q = ((grouped - zero.unsqueeze(-1)) / scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
     return Int4Weight(q.to(torch.int32).flatten(1), scale, zero)
-
-
-INT4_BLOCK = 128
-"""Inputs in a block of packed int4; a weight is padded to whole blocks."""
-
-
-def pack_int4(q: Tensor) -> Tensor:
-    """Values 0 … 15 `[out, in]` as int16 words `[in/128, out, 32]`, four values a word.
-
-    Nibble `j` of word `i` of a block holds input `32 j + i`: two neighbouring words masked alike
-    are two neighbouring inputs, 16 bits apart, where a GPU's matrix units want a pair of bf16; and
-    32 inputs share a nibble, so that none of these planes is in two groups. What a run of rows
-    needs of one block is one run of bytes. Inputs past the last one are 8.
-    """
-    missing = -q.shape[1] % INT4_BLOCK
-    padded = F.pad(q.to(torch.int16), (0, missing), value=8)
-    first, second, third, fourth = padded.view(q.shape[0], -1, 4, INT4_BLOCK // 4).unbind(2)
-    words = first | (second << 4) | (third << 8) | (fourth << 12)
-    return words.transpose(0, 1).contiguous()
-
-
-def unpack_int4(words: Tensor) -> Tensor:
-    """The values 0 … 15, int16 `[out, padded in]`, of what `pack_int4` packed."""
-    planes = torch.stack([(words >> shift) & 15 for shift in (0, 4, 8, 12)], dim=2)
-    return planes.transpose(0, 1).flatten(1)
 
 
 def quantize_fp8(weight: Tensor) -> Fp8Weight:

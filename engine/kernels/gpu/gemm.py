@@ -42,7 +42,7 @@ def gemm_int4(
     plan: GemmPlan | None = None,
     pdl: bool = False,
 ) -> Tensor:
-    """`x [rows, in]` by int4 words `[blocks, out, 32]` (`quantize.pack_int4`): `[rows, out]`.
+    """`x [rows, in]` by int4 words `[blocks, out, 32]` (`planes.pack_int4`): `[rows, out]`.
 
     `scales_and_zeros` is bf16 `[padded in / group, out, 2]`, with zeros in the padding; `group` is
     32, 64 or a multiple of 128.

@@ -10,8 +10,10 @@ from prodtop.engine.precision.chunks import int4_layer
 from prodtop.engine.precision.planes import (
     check_int4_planes,
     check_int8_planes,
+    pack_int4,
     pack_int8_planes,
     padded_inputs,
+    unpack_int4,
     unpack_int8_planes,
 )
 
@@ -35,6 +37,32 @@ def test_a_word_holds_inputs_64_apart_the_first_in_its_low_byte() -> None:
     words = pack_int8_planes(q).numpy().astype(np.int32) & 0xFFFF
     blocks = q.numpy().astype(np.int32).reshape(2, 2, 64) & 0xFF
     assert np.array_equal(words.reshape(2, 64), blocks[:, 0] + 256 * blocks[:, 1])
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    q=arrays(
+        np.int32,
+        st.tuples(st.integers(1, 4), st.integers(1, 300)),
+        elements=st.integers(0, 15),
+    )
+)
+def test_int4_values_come_apart_as_they_were_put_together(q: np.typing.NDArray[np.int32]) -> None:
+    rows, columns = q.shape
+    packed = pack_int4(torch.from_numpy(q))
+    assert packed.dtype is torch.int16
+    assert packed.shape == (-(-columns // 128), rows, 32)
+    values = unpack_int4(packed).numpy()
+    assert (values[:, :columns] == q).all()
+    assert (values[:, columns:] == 8).all()
+
+
+def test_a_word_of_int4_holds_four_inputs_a_plane_apart() -> None:
+    q = torch.zeros(3, 256, dtype=torch.int32)
+    q[1, 128 + 5 : 256 : 32] = torch.tensor([1, 2, 3, 4])
+    packed = pack_int4(q)
+    assert packed[1, 1, 5] == 0x4321
+    assert packed.count_nonzero() == 1
 
 
 def test_what_pads_a_row_is_zero() -> None:

@@ -9,11 +9,9 @@ from hypothesis.extra import numpy as arrays
 from prodtop.engine.precision.quantize import (
     Int4Weight,
     Int8Weight,
-    pack_int4,
     quantize_fp8,
     quantize_int4,
     quantize_int8,
-    unpack_int4,
 )
 from torch import Tensor
 
@@ -121,32 +119,6 @@ def test_the_dtype_of_the_checkpoint_changes_nothing_but_its_own_rounding() -> N
         quantize_int4(narrow, GROUP, torch.bfloat16).q,
         quantize_int4(narrow.float(), GROUP, torch.bfloat16).q,
     )
-
-
-@settings(deadline=None, max_examples=40)
-@given(
-    q=arrays.arrays(
-        np.int32,
-        st.tuples(st.integers(1, 4), st.integers(1, 300)),
-        elements=st.integers(0, 15),
-    )
-)
-def test_int4_values_come_apart_as_they_were_put_together(q: np.typing.NDArray[np.int32]) -> None:
-    rows, columns = q.shape
-    packed = pack_int4(torch.from_numpy(q))
-    assert packed.dtype is torch.int16
-    assert packed.shape == (-(-columns // 128), rows, 32)
-    values = unpack_int4(packed).numpy()
-    assert (values[:, :columns] == q).all()
-    assert (values[:, columns:] == 8).all()
-
-
-def test_a_word_of_int4_holds_four_inputs_a_plane_apart() -> None:
-    q = torch.zeros(3, 256, dtype=torch.int32)
-    q[1, 128 + 5 : 256 : 32] = torch.tensor([1, 2, 3, 4])
-    packed = pack_int4(q)
-    assert packed[1, 1, 5] == 0x4321
-    assert packed.count_nonzero() == 1
 
 
 @settings(deadline=None, max_examples=40)

@@ -6,8 +6,7 @@ from prodtop.engine.kernels.gpu.gemm import gemm_dense, gemm_int4, gemm_int8
 from prodtop.engine.kernels.gpu.gemm_plan import GemmPlan
 from prodtop.engine.kernels.gpu.workspace import workspace
 from prodtop.engine.precision.chunks import int4_layer, int8_layer
-from prodtop.engine.precision.planes import pack_int8_planes, padded_inputs
-from prodtop.engine.precision.quantize import pack_int4
+from prodtop.engine.precision.planes import pack_int4, pack_int8_planes, padded_inputs
 from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
