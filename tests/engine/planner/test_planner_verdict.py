@@ -71,7 +71,10 @@ def assert_turns(judgement: Verdict, turn: Turn, limit: float) -> None:
         assert second.step_s == pytest.approx(turn.runner_up_s)
         assert second.step_s < first.step_s or first.memory.total > limit
         return
-    back = turn.value * (turn.now / turn.value) ** 0.01
+    # As near as the bisection of a doubling in 12 steps has looked, and not past where it began.
+    nearer = 2.0 ** (1 / 4096)
+    below = turn.value < turn.now
+    back = min(turn.value * nearer, turn.now) if below else max(turn.value / nearer, turn.now)
     for value, ahead in ((turn.value, True), (back, False)):
         where = with_bandwidth(winner.setting, turn.knob, value)
         first, second = (estimate(where, one.layout) for one in (winner, runner_up))
