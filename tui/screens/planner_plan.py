@@ -65,11 +65,11 @@ def _overview(area: Region, page: int) -> dict[str, Region]:
     if area.width < 105 or area.height < TALL_FROM - 6:
         top = min(14, max(9, (area.height - 9) // 2 + 1))
         first, rest = _split_rows(area, top)
+        placed = _columns(first, ("summary", "step"))
+        if rest.height < 15:
+            return placed | {"strategies": rest}
         second, third = _split_rows(rest, 9)
-        placed = {**_columns(first, ("summary", "step")), "strategies": second}
-        if third.height >= 6:
-            placed |= _columns(third, ("memory", "curve-speed"))
-        return placed
+        return placed | {"strategies": second} | _columns(third, ("memory", "curve-speed"))
     first, rest = _split_rows(area, 14)
     second, third = _split_rows(rest, 9)
     placed = {**_columns(first, ("summary", "memory", "step")), "strategies": second}
