@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .powers import largest_power_of_two
+
 WeightFormat = Literal["int8", "int4", "fp8", "bf16"]
 
 BLOCK_K = 128
@@ -124,13 +126,8 @@ def split_inputs(tile: Tile, rows: int, features: int, inputs: int) -> GemmPlan:
         warps=tile.warps,
         splits=_ceil(blocks, blocks_per_split),
         blocks_per_split=blocks_per_split,
-        prefetch=_power_of_two(min(blocks_per_split, _MOST_PREFETCHED)) if whole else 0,
+        prefetch=largest_power_of_two(min(blocks_per_split, _MOST_PREFETCHED)) if whole else 0,
     )
-
-
-def _power_of_two(n: int) -> int:
-    """The largest power of two up to `n`."""
-    return 1 << n.bit_length() - 1
 
 
 def _ceil(value: int, unit: int) -> int:

@@ -15,11 +15,13 @@ from ...model.config import Activation
 from ...precision.planes import check_int4_planes, check_int8_planes
 from .dependent_launch import launch_options
 from .norm import rms_norm
+from .powers import largest_power_of_two
 from .skinny_dot import skinny_dot_kernel
 from .skinny_mma import skinny_mma_kernel
 from .skinny_plan import (
     FUSED_NORM_ROWS,
     PROCESSORS,
+    TILE_ROWS,
     DotPlan,
     MmaPlan,
     Plan,
@@ -118,26 +120,72 @@ def skinny_linear(
         in_pairs = norm[0].dtype is torch.bfloat16
         if not in_pairs or plan.sections(weight.format, weight.inputs) > 1:
             x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
-    launches = {RowPlan: _launch_row, DotPlan: _launch_dot, MmaPlan: _launch_mma}
-    launches[type(plan)](x, weight, norm, bias, activation, residual, out, plan, pdl)
+    call = _Call(x, weight, norm, bias, activation, residual, out, pdl)
+    if isinstance(plan, RowPlan):
+        _launch_row(call, plan)
+    elif isinstance(plan, DotPlan):
+        _launch_dot(call, plan)
+    else:
+        _launch_mma(call, plan)
     return out
 
 
-def _launch_row(
-    x: Tensor,
-    weight: SkinnyWeight,
-    norm: tuple[Tensor, float] | None,
-    bias: Tensor | None,
-    activation: Activation | None,
-    residual: Tensor | None,
-    out: Tensor,
-    plan: Plan,
-    pdl: bool,
-) -> None:
-    assert isinstance(plan, RowPlan)
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What `skinny_linear` was asked for, as all of its kernels take it."""
+
+    x: Tensor
+    weight: SkinnyWeight
+    norm: tuple[Tensor, float] | None
+    bias: Tensor | None
+    activation: Activation | None
+    residual: Tensor | None
+    out: Tensor
+    pdl: bool
+
+    @property
+    def gain(self) -> Tensor:
+        return self.x if self.norm is None else self.norm[0]
+
+    @property
+    def eps(self) -> float:
+        return 0.0 if self.norm is None else self.norm[1]
+
+    @property
+    def ends(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Bias, residual and result; the result stands for what there is not."""
+        return (
+            self.out if self.bias is None else self.bias,
+            self.out if self.residual is None else self.residual,
+            self.out,
+        )
+
+    @property
+    def on_gpu(self) -> bool:
+        return self.x.device.type != "cpu"
+
+    def options(self, warps: int) -> dict[str, bool | int | str]:
+        """The arguments by name that say what is fused, and how a launch goes."""
+        return {
+            "NORM": self.norm is not None,
+            "ACTIVATION": "" if self.activation is None else self.activation.value,
+            "HAS_BIAS": self.bias is not None,
+            "HAS_RESIDUAL": self.residual is not None,
+            "PDL": self.pdl,
+            "num_warps": warps,
+            **launch_options(self.pdl),
+        }
+
+
+def _registers(plan: RowPlan | MmaPlan) -> int:
+    """A thread's, as many as leave room for all programs."""
+    return min(255, 65536 // (plan.waves * plan.warps * 32))
+
+
+def _launch_row(call: _Call, plan: RowPlan) -> None:
+    x, weight = call.x, call.weight
     if x.shape[0] != 1 or weight.format != "dense":
         raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
-    on_gpu = x.device.type != "cpu"
     blocks = triton.cdiv(weight.features, plan.block_n)
     blocks_per_program = triton.cdiv(blocks, plan.waves * PROCESSORS)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
@@ -145,140 +193,89 @@ def _launch_row(
     pieces = triton.cdiv(weight.inputs, piece)
     chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
-    whole = even and on_gpu and weight.features % plan.block_n == 0
+    whole = even and call.on_gpu and weight.features % plan.block_n == 0
+    ahead = largest_power_of_two(min(plan.prefetch, blocks_per_program - plan.depth))
     skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
-        x if norm is None else norm[0],
+        call.gain,
         weight.data,
-        out if bias is None else bias,
-        out if residual is None else residual,
-        out,
+        *call.ends,
         weight.features,
         weight.inputs,
-        0.0 if norm is None else norm[1],
+        call.eps,
         blocks_per_program,
-        NORM=norm is not None,
-        ACTIVATION="" if activation is None else activation.value,
-        HAS_BIAS=bias is not None,
-        HAS_RESIDUAL=residual is not None,
         EVEN=even,
         BLOCK_N=plan.block_n,
         PIECES=chunk,
         CHUNKS=triton.cdiv(pieces, chunk),
         DEPTH=plan.depth,
-        PREFETCH=_power_of_two_in(plan.prefetch, blocks_per_program - plan.depth) if whole else 0,
+        PREFETCH=ahead if whole else 0,
         THREADS=plan.warps * 32,
         EARLY=plan.early,
-        PDL=pdl,
-        num_warps=plan.warps,
-        # As many registers as leave room for all programs.
-        maxnreg=min(255, 65536 // (plan.waves * plan.warps * 32)),
-        **launch_options(pdl),
+        maxnreg=_registers(plan),
+        **call.options(plan.warps),
     )
 
 
-def _power_of_two_in(*numbers: int) -> int:
-    """The largest power of two up to all of `numbers`, or 0."""
-    return 1 << least.bit_length() - 1 if (least := min(numbers)) > 0 else 0
-
-
-def _launch_dot(
-    x: Tensor,
-    weight: SkinnyWeight,
-    norm: tuple[Tensor, float] | None,
-    bias: Tensor | None,
-    activation: Activation | None,
-    residual: Tensor | None,
-    out: Tensor,
-    plan: Plan,
-    pdl: bool,
-) -> None:
-    assert isinstance(plan, DotPlan)
+def _launch_dot(call: _Call, plan: DotPlan) -> None:
+    x, weight, residual = call.x, call.weight, call.residual
     rows, _ = columns(x.shape[0])
     features, inputs = weight.features, weight.inputs
     even = inputs % (plan.block_k * plan.splits) == 0 and features % plan.block_n == 0
     # Not past a row's end, and for int4 a power of two.
-    steps = inputs // (plan.block_k * plan.splits)
-    ahead = min(plan.prefetch, 1 << max(0, steps.bit_length() - 1)) if even else 0
+    ahead = min(plan.prefetch, largest_power_of_two(inputs // (plan.block_k * plan.splits)))
     skinny_dot_kernel[(triton.cdiv(features, plan.block_n),)](
         x,
-        x if norm is None else norm[0],
+        call.gain,
         weight.data,
-        out if weight.scale is None else weight.scale,
-        out if bias is None else bias,
-        out if residual is None else residual,
-        out,
+        call.out if weight.scale is None else weight.scale,
+        *call.ends,
         x.shape[0],
         features,
         inputs,
         x.stride(0),
         0 if residual is None else residual.stride(0),
-        out.stride(0),
-        0.0 if norm is None else norm[1],
+        call.out.stride(0),
+        call.eps,
         FORMAT=weight.format,
         GROUP=weight.group,
-        NORM=norm is not None,
-        ACTIVATION="" if activation is None else activation.value,
-        HAS_BIAS=bias is not None,
-        HAS_RESIDUAL=residual is not None,
         EVEN=even,
-        FAST=x.device.type != "cpu",
+        FAST=call.on_gpu,
         ROWS=rows,
         BLOCK_N=plan.block_n,
         BLOCK_K=plan.block_k,
         SPLITS=plan.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        PREFETCH=ahead if x.device.type != "cpu" else 0,
+        PREFETCH=ahead if even and call.on_gpu else 0,
         STAGES=plan.stages,
-        PDL=pdl,
-        num_warps=plan.warps,
-        **launch_options(pdl),
+        **call.options(plan.warps),
     )
 
 
-def _launch_mma(
-    x: Tensor,
-    weight: SkinnyWeight,
-    norm: tuple[Tensor, float] | None,
-    bias: Tensor | None,
-    activation: Activation | None,
-    residual: Tensor | None,
-    out: Tensor,
-    plan: Plan,
-    pdl: bool,
-) -> None:
-    assert isinstance(plan, MmaPlan)
+def _launch_mma(call: _Call, plan: MmaPlan) -> None:
+    x, weight = call.x, call.weight
     sections = plan.sections(weight.format, weight.inputs)
-    tiles = weight.features // 16
-    if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or weight.features % 16 or not sections:
+    tiles, rest = divmod(weight.features, TILE_ROWS)
+    if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or rest or not sections:
         raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
-    pairs = x.view(torch.int32)
     skinny_mma_kernel[(min(tiles, plan.waves * PROCESSORS),)](
-        pairs,
-        pairs if norm is None else norm[0].view(torch.int32),
+        x.view(torch.int32),
+        call.gain.view(torch.int32),
         weight.data.view(torch.int32),
         weight.scale,
-        out if bias is None else bias,
-        out if residual is None else residual,
-        out,
+        *call.ends,
         weight.features,
         weight.inputs,
-        0.0 if norm is None else norm[1],
+        call.eps,
         FORMAT=weight.format,
         GROUP=weight.group,
-        NORM=norm is not None,
-        ACTIVATION="" if activation is None else activation.value,
-        HAS_BIAS=bias is not None,
-        HAS_RESIDUAL=residual is not None,
-        FAST=x.device.type != "cpu",
+        FAST=call.on_gpu,
         UNITS=plan.units,
         SECTIONS=sections,
         DEPTH=plan.depth,
         STATISTICS=min(triton.next_power_of_2(weight.inputs), _STATISTICS_ELEMENTS),
         THREADS=plan.warps * 32,
         EARLY=plan.early,
-        PDL=pdl,
-        num_warps=plan.warps,
-        maxnreg=min(255, 65536 // (plan.waves * plan.warps * 32)),
-        **launch_options(pdl),
+        maxnreg=_registers(plan),
+        **call.options(plan.warps),
     )

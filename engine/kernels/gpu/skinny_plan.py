@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from .fragments import inputs_of_unit
+from .powers import largest_power_of_two
 from .skinny_measured import AT_ONE_ROW, Launch
 
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
@@ -12,6 +13,7 @@ PROCESSORS = 132
 """Multiprocessors of the device that the plans are made for (H100, H200)."""
 MEASURED_GROUP = 64
 MANY_TILES = 8
+"""Tiles a multiprocessor from which on one program with many warps does better than two."""
 TILE_ROWS = 16
 """Rows of the weight that a program of `skinny_mma_kernel` takes at a time."""
 LONG_INPUTS = 8192
@@ -94,13 +96,13 @@ def plan_skinny(
     bf16: bool = True,
 ) -> Plan:
     """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows."""
-    if rows == 1 and weight_format == "dense":
-        measured = AT_ONE_ROW.get((weight_format, features, inputs))
-        return _measured_plan(measured) if measured else _plan_row(features, inputs, gated)
-    if rows == 1 and bf16:
+    dense = weight_format == "dense"
+    if rows == 1 and (dense or bf16):
         measured = AT_ONE_ROW.get((weight_format, features, inputs))
         if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
             return _measured_plan(measured)
+        if dense:
+            return _plan_row(features, inputs, gated)
         if (mma := plan_mma(weight_format, features, inputs, group)) is not None:
             return mma
     block_n = 16 if features <= 16384 else 32
@@ -108,7 +110,7 @@ def plan_skinny(
         block_k = int4_block_k(rows, group)
         splits = 4 if inputs >= 4 * block_k else 2
         return DotPlan(block_n, block_k, splits, warps=splits, stages=3)
-    return DotPlan(block_n, 256 if weight_format != "dense" else 128, 4, warps=4, stages=4)
+    return DotPlan(block_n, 128 if dense else 256, 4, warps=4, stages=4)
 
 
 def plan_mma(weight_format: WeightFormat, features: int, inputs: int, group: int) -> MmaPlan | None:
@@ -155,7 +157,7 @@ def _plan_row(features: int, inputs: int, gated: bool) -> RowPlan:
     if inputs > LONG_INPUTS:
         return RowPlan(block_n=2 if gated else 1, warps=8, waves=2, depth=1, early=True)
     warps = 8 if inputs > 3072 else 4
-    rows = _power_of_two(warps * 4096 // (inputs * 2))
+    rows = largest_power_of_two(warps * 4096 // (inputs * 2))
     block_n = max(2 if gated else 1, min(4 if inputs <= 1024 else 2, rows))
     return RowPlan(block_n, warps, waves=16 // warps, prefetch=2, early=True)
 
@@ -167,8 +169,3 @@ def pieces_of_a_chunk(pieces: int, threads: int) -> int:
     """
     least = min(threads, 1 << (pieces - 1).bit_length())
     return max(least, pieces & -pieces)
-
-
-def _power_of_two(n: int) -> int:
-    """The largest power of two up to `n`, at least 1."""
-    return 1 << max(0, n.bit_length() - 1)
