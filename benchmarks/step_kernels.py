@@ -44,12 +44,11 @@ class Args(msgspec.Struct, frozen=True):
 
 
 class Event(msgspec.Struct, frozen=True):
-    """What a trace of torch's profiler says of something that happened, in microseconds."""
+    """What a trace of torch's profiler says of a kernel, in microseconds."""
 
-    name: str = ""
-    cat: str = ""
-    ts: float = 0.0
-    dur: float = 0.0
+    name: str
+    ts: float
+    dur: float
     args: Args = Args()
 
     @property
@@ -72,7 +71,7 @@ class Kind:
 
 def kinds(events: Sequence[Event], steps: int) -> list[Kind]:
     """The kernels of `steps` steps, most time first."""
-    kernels = sorted((event for event in events if event.cat == "kernel"), key=lambda e: e.end)
+    kernels = sorted(events, key=lambda event: event.end)
     found: dict[tuple[str, tuple[int, ...], str], list[tuple[Event, Event]]] = defaultdict(list)
     for before, event in pairwise(kernels):
         found[event.name, event.args.grid, before.name].append((before, event))

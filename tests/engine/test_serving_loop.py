@@ -164,11 +164,7 @@ def test_a_bench_tells_of_memory_that_ran_out_before_the_cell_it_failed_in(
         load=LOAD,
     )
     assert ours.send(RunBench(spec=spec))
-    commands = LateCommands(
-        theirs,
-        SetStrategy(name=StrategyName.HYBRID),
-        lambda: engine.strategy.name is StrategyName.HYBRID,
-    )
+    commands = then_hybrid(theirs, engine)
     ServingLoop(commands, engine, WorkerOptions(load=LOAD, idle=True), None).run()
     reports = ours.receive()
     note, cell = (report for report in reports if isinstance(report, Note | CellResult))
@@ -189,11 +185,7 @@ def test_what_is_asked_for_during_a_bench_is_done_after_it(
         load=LOAD,
     )
     assert ours.send(RunBench(spec=spec))
-    commands = LateCommands(
-        theirs,
-        SetStrategy(name=StrategyName.HYBRID),
-        lambda: engine.strategy.name is StrategyName.HYBRID,
-    )
+    commands = then_hybrid(theirs, engine)
     ServingLoop(commands, engine, WorkerOptions(load=LOAD), None).run()
     kinds = [
         type(report)
@@ -216,6 +208,15 @@ class LateCommands(Channel[Command]):
             return received
         received, self._later = self._later, []
         return received or ([Shutdown()] if self._over() else [])
+
+
+def then_hybrid(sock: socket.socket, engine: Engine) -> LateCommands:
+    """What was sent, a switch to hybrid during it, and the end once that is done."""
+    return LateCommands(
+        sock,
+        SetStrategy(name=StrategyName.HYBRID),
+        lambda: engine.strategy.name is StrategyName.HYBRID,
+    )
 
 
 def test_a_burst_of_finished_requests_is_sampled(

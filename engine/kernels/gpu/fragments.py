@@ -14,6 +14,9 @@ thread `i`. A value of an operand is a word of two bf16 or two fp16, the first i
 import triton
 import triton.language as tl
 
+INT8_OFFSET = tl.constexpr(1152.0)
+"""What `int8_pairs` are too large by. For `int4_pairs` it is that of `skinny_planes`."""
+
 
 @triton.constexpr_function
 def inputs_of_unit(weight_format: str) -> int:

@@ -19,7 +19,15 @@ import triton
 import triton.language as tl
 
 from .dependent_launch import wait_for_previous
-from .fragments import fp8_pairs, int4_pairs, int8_pairs, lane_place, multiply, quarters
+from .fragments import (
+    INT8_OFFSET,
+    fp8_pairs,
+    int4_pairs,
+    int8_pairs,
+    lane_place,
+    multiply,
+    quarters,
+)
 from .skinny_columns import (
     column_sums_of,
     gained,
@@ -31,12 +39,8 @@ from .skinny_columns import (
     scale_of_inputs,
 )
 from .skinny_epilogue import activate
+from .skinny_planes import INT4_OFFSET
 from .skinny_prologue import row_statistics
-
-INT4_OFFSET = tl.constexpr(136.0)
-"""What `int4_pairs` are too large by: 128, and the 8 that stands for zero."""
-INT8_OFFSET = tl.constexpr(1152.0)
-"""What `int8_pairs` are too large by."""
 
 
 @triton.jit
