@@ -44,18 +44,32 @@ from .skinny_prologue import row_statistics
 
 
 @triton.jit
+def _place(step, warp, SECTIONS: tl.constexpr, UNITS: tl.constexpr):
+    """The tile of a program's `step`, and the first unit that the warp has in it."""
+    tile = tl.program_id(0) + step // SECTIONS * tl.num_programs(0)
+    return tile, (warp * SECTIONS + step % SECTIONS) * UNITS
+
+
+@triton.jit
+def _rows_of(tile, features, GATED: tl.constexpr):
+    """The first row of a tile, and how far behind its first eight rows the others are.
+
+    With a gate the first are gate rows, and the others the up rows that belong to them.
+    """
+    if GATED:
+        return tile * 8, features // 2
+    return tile * 16, 8
+
+
+@triton.jit
 def _load_unit(
     weight, tile, tiles, unit, half: tl.constexpr, features, inputs, FORMAT: tl.constexpr,
     GATED: tl.constexpr, THREADS: tl.constexpr,
 ):  # fmt: skip
-    """`[threads, 4]` words of rows `g` (`half` 0) or `g + 8` of `tile`; any, if there is none.
-
-    With a gate these are gate rows and the up rows that belong to them.
-    """
+    """`[threads, 4]` words of rows `g` (`half` 0) or `g + 8` of `tile`; any, if there is none."""
     _, g, t = lane_place(THREADS)
-    row = tile * (8 if GATED else 16) + g
-    if half == 1:
-        row += features // 2 if GATED else 8
+    first_row, apart = _rows_of(tile, features, GATED)
+    row = first_row + half * apart + g
     if FORMAT == "int4":
         offset = (unit * features + row) * 16 + t * 4
     else:
@@ -115,8 +129,7 @@ def _load_scales(
     int4: for columns `2t` and `2t + 1` scale and zero in a word, `[threads]`, of rows `g` and then
     of rows `g + 8`. Otherwise the scales of the tile's rows, in two halves of eight.
     """
-    apart = features // 2 if GATED else 8
-    first_row = tile * (8 if GATED else 16)
+    first_row, apart = _rows_of(tile, features, GATED)
     words = ()
     if FORMAT == "int4":
         PART: tl.constexpr = min(GROUP, 128)
@@ -287,31 +300,30 @@ def skinny_mma_kernel(
     tl.static_assert(SECTIONS == 1 or not NORM)
     tiles = features // 16
     warp, _, _ = lane_place(THREADS)
-    warp_unit = warp * (UNITS * SECTIONS)
-    apart = features // 2 if GATED else 8
 
     if PDL and EARLY:
         tl.extra.cuda.gdc_launch_dependents()
     coming = ()
     for ahead in tl.static_range(DEPTH):
+        tile, unit = _place(ahead, warp, SECTIONS, UNITS)
         for index in tl.static_range(2 * UNITS):
             coming += (  # type: ignore[assignment]  # it grows
                 _load_unit(
-                    weight, tl.program_id(0) + ahead // SECTIONS * tl.num_programs(0), tiles,
-                    warp_unit + ahead % SECTIONS * UNITS + index // 2, index % 2, features, inputs,
-                    FORMAT, GATED, THREADS,
+                    weight, tile, tiles, unit + index // 2, index % 2, features, inputs, FORMAT,
+                    GATED, THREADS,
                 ),
             )  # fmt: skip
+    first_tile, first_unit = _place(0, warp, SECTIONS, UNITS)
     scales = _load_scales(
-        scale, tl.program_id(0), tiles, warp_unit, features, FORMAT, GROUP, GATED, UNITS, THREADS
+        scale, first_tile, tiles, first_unit, features, FORMAT, GROUP, GATED, UNITS, THREADS
     )
     gains = ()
     if NORM:
-        gains = load_column(gain, warp_unit, FORMAT, UNITS, SHARED, THREADS)
+        gains = load_column(gain, first_unit, FORMAT, UNITS, SHARED, THREADS)
     wait_for_previous(PDL)
 
     x_words, to_fp16, factor = _prepare(
-        x, gains, warp_unit, inputs, eps, FORMAT, NORM, UNITS, SECTIONS, SHARED, STATISTICS,
+        x, gains, first_unit, inputs, eps, FORMAT, NORM, UNITS, SECTIONS, SHARED, STATISTICS,
         THREADS, FAST,
     )  # fmt: skip
     column_sums = (0.0, 0.0)
@@ -321,26 +333,24 @@ def skinny_mma_kernel(
     high = tl.zeros((THREADS,), tl.float32)
     mine = tl.cdiv(tiles - tl.program_id(0), tl.num_programs(0))
     for step in tl.range(0, mine * SECTIONS):
-        tile = tl.program_id(0) + step // SECTIONS * tl.num_programs(0)
+        tile, _ = _place(step, warp, SECTIONS, UNITS)
+        next_tile, next_unit = _place(step + 1, warp, SECTIONS, UNITS)
+        far_tile, far_unit = _place(step + DEPTH, warp, SECTIONS, UNITS)
         done = step % SECTIONS == SECTIONS - 1
         # From memory, like the weights, and so as far ahead; a warp would wait for it as long.
         coming_scales = _load_scales(
-            scale, tl.program_id(0) + (step + 1) // SECTIONS * tl.num_programs(0), tiles,
-            warp_unit + (step + 1) % SECTIONS * UNITS, features, FORMAT, GROUP, GATED, UNITS,
-            THREADS,
-        )  # fmt: skip
+            scale, next_tile, tiles, next_unit, features, FORMAT, GROUP, GATED, UNITS, THREADS
+        )
         # What is only needed at the end is asked for before the products.
-        row = tile * (8 if GATED else 16) + tl.arange(0, 8)
+        first_row, apart = _rows_of(tile, features, GATED)
+        row = first_row + tl.arange(0, 8)
         more = _load_rows(bias, row, apart, done, HAS_BIAS)
         residuals = _load_rows(residual, row, 0 if GATED else 8, done, HAS_RESIDUAL)
         if SECTIONS > 1:
-            next_x = warp_unit + (step + 1) % SECTIONS * UNITS
-            following_x = load_column(x, next_x, FORMAT, UNITS, SHARED, THREADS)
+            following_x = load_column(x, next_unit, FORMAT, UNITS, SHARED, THREADS)
         parts, coming = _multiply_section(
-            weight, coming, x_words,
-            tl.program_id(0) + (step + DEPTH) // SECTIONS * tl.num_programs(0), tiles,
-            warp_unit + (step + DEPTH) % SECTIONS * UNITS, features, inputs, FORMAT, GATED, UNITS,
-            SHARED, THREADS, FAST,
+            weight, coming, x_words, far_tile, tiles, far_unit, features, inputs, FORMAT, GATED,
+            UNITS, SHARED, THREADS, FAST,
         )  # fmt: skip
         if FORMAT == "int4":
             low += _scaled(parts[0], parts[1], column_sums, scales, 0)
