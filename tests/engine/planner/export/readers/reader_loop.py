@@ -18,7 +18,7 @@ def leave_out(modules: Sequence[str]) -> None:
 
 
 REFUSALS = (
-    *(AssertionError, AttributeError, KeyError, NotImplementedError, RuntimeError),
+    *(AssertionError, AttributeError, KeyError, RuntimeError),
     *(SystemExit, TypeError, ValueError),
 )
 """How engines say that they do not take a configuration."""
