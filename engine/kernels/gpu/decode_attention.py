@@ -22,8 +22,9 @@ from .softmax import LOG2_E
 class DecodeTile:
     """How a program works: keys a tile, warps, tiles in flight, and the fewest keys of a share.
 
-    A share is no less than a tile. `eager`: the fused kernel asks for a share's first tile by
-    itself, before the kernel before has finished; it pays while shares are of a tile or two.
+    A share is no less than a tile. `eager`: the fused kernel loads a share's first tile by itself,
+    before the kernel before has finished; it pays while shares are of a tile or two. `ahead` tiles,
+    a power of two or 0, are asked to the L2 cache before a program has its queries.
     """
 
     keys: int
@@ -31,6 +32,7 @@ class DecodeTile:
     stages: int
     share: int
     eager: bool = False
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ def decode_tile(pairs: int, group: int, head_dim: int, element_bytes: int) -> De
     if element_bytes > 2:
         return DecodeTile(keys=32, warps=4, stages=2, share=64 if pairs <= 64 else 1024)
     if pairs <= 64:
-        return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True)
+        return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True, ahead=1)
     if pairs <= 256:
         return DecodeTile(keys=64, warps=4, stages=3 if wide else 4, share=256)
     if pairs <= 1024 or element_bytes == 1:
@@ -252,6 +254,7 @@ def _launch(
         HALF=0 if new is None else new.cos.shape[1],
         NORM=options.q_norm is not None,
         EAGER=new is not None and tile.eager,
+        AHEAD=tile.ahead,
         BLOCK_H=max(16, block_g),
         BLOCK_G=block_g,
         BLOCK_D=block_d,

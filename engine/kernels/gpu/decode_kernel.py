@@ -19,19 +19,26 @@ def _rotation(column, cos_ptr, sin_ptr, HALF: tl.constexpr):
 
 
 @triton.jit
-def _turned(
-    ptrs, column, keep, cos, sin, norm_ptr, eps, HALF: tl.constexpr, HEAD_DIM: tl.constexpr,
-    NORM: tl.constexpr,
-):  # fmt: skip
-    """Heads `[heads, head_dim]` at `ptrs`, normed and turned, in fp32, as `rotate_and_store` does.
+def _halves(ptrs, column, keep, HALF: tl.constexpr):
+    """Heads `[heads, head_dim]` at `ptrs`, and of each element the one that it turns with.
 
     `column` `[1, head_dim]` counts a head's elements.
     """
-    turns = column < 2 * HALF
     other = tl.where(column < HALF, column + HALF, column - HALF)
-    x = tl.load(ptrs + column, mask=keep, other=0.0).to(tl.float32)
-    y = tl.load(ptrs + other, mask=keep & turns, other=0.0).to(tl.float32)
+    x = tl.load(ptrs + column, mask=keep, other=0.0)
+    return x, tl.load(ptrs + other, mask=keep & (column < 2 * HALF), other=0.0)
+
+
+@triton.jit
+def _turned(
+    x, y, column, cos, sin, norm_ptr, eps, HALF: tl.constexpr, HEAD_DIM: tl.constexpr,
+    NORM: tl.constexpr,
+):  # fmt: skip
+    """The heads of `_halves`, normed and turned, in fp32, as `rotate_and_store` does."""
+    x, y = x.to(tl.float32), y.to(tl.float32)
     if NORM:
+        turns = column < 2 * HALF
+        other = tl.where(column < HALF, column + HALF, column - HALF)
         weight = tl.load(norm_ptr + column, mask=column < HEAD_DIM, other=0.0).to(tl.float32)
         other_weight = tl.load(norm_ptr + other, mask=turns, other=0.0).to(tl.float32)
         inverse = tl.rsqrt(tl.sum(x * x, axis=1) / HEAD_DIM + eps)[:, None]
@@ -68,20 +75,22 @@ def _load_tile(
 
 
 @triton.jit
-def _ask_for_values(kv_ptrs, slot, HEAD_DIM: tl.constexpr, KV_STRIDE: tl.constexpr):
-    """Have the slots' values brought to the L2 cache.
+def _ask_for(kv_ptrs, slot, wanted, HEAD_DIM: tl.constexpr, KV_STRIDE: tl.constexpr):
+    """Have the keys and values of the slots that are `wanted` brought to the L2 cache.
 
-    The compiler puts a tile of keys where a product needs it as soon as it is loaded, and so waits
-    for it before it asks for the values.
+    A program's loads begin once its queries are there, and wait for its first products: what is
+    asked for here is on its way in the meantime.
     """
-    LINE: tl.constexpr = 1024 // kv_ptrs.dtype.element_ty.primitive_bitwidth
-    LINES: tl.constexpr = (HEAD_DIM + LINE - 1) // LINE
-    column = tl.minimum(tl.arange(0, triton.next_power_of_2(LINES)) * LINE, HEAD_DIM - 1)
-    pointers = kv_ptrs + slot[:, None] * (2 * KV_STRIDE) + KV_STRIDE + column[None, :]
+    BYTES: tl.constexpr = HEAD_DIM * kv_ptrs.dtype.element_ty.primitive_bitwidth // 8
+    keys = (kv_ptrs + slot * (2 * KV_STRIDE)).to(tl.int64)
+    APART: tl.constexpr = KV_STRIDE * kv_ptrs.dtype.element_ty.primitive_bitwidth // 8
     tl.inline_asm_elementwise(
-        "prefetch.global.L2 [$1]; mov.u32 $0, 0;",
-        "=r,l",
-        [pointers.to(tl.int64)],
+        "{ .reg .pred wanted; setp.ne.s32 wanted, $3, 0; "
+        f"@wanted cp.async.bulk.prefetch.L2.global [$1], {BYTES}; "
+        f"@wanted cp.async.bulk.prefetch.L2.global [$2], {BYTES}; "
+        "mov.u32 $0, 0; }",
+        "=r,l,l,r",
+        [keys, keys + APART, wanted.to(tl.int32)],
         dtype=tl.int32,
         is_pure=False,
         pack=1,
@@ -103,6 +112,21 @@ def _attend(acc, top, total, q, k, v, seen, score_scale, cap, CAPPED: tl.constex
     total = total * shrink + tl.sum(p, axis=1)
     acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None], input_precision="ieee")
     return acc, new_top, total
+
+
+@triton.jit
+def _attend_one(acc, top, total, q, k, v, score_scale, cap, CAPPED: tl.constexpr):
+    """`_attend` for one key `[1, head_dim]` and queries that may have fewer rows than `acc`."""
+    TIMES: tl.constexpr = acc.shape[0] // q.shape[0]
+    score = tl.sum(q.to(tl.float32) * k.to(tl.float32), axis=1, keep_dims=True) * score_scale
+    if CAPPED:
+        score = capped(score, cap)
+    score = tl.reshape(_repeated(score, TIMES), (acc.shape[0],))
+    new_top = tl.maximum(top, score)
+    shrink = tl.exp2(top - new_top)
+    p = tl.exp2(score - new_top)
+    acc = acc * shrink[:, None] + p[:, None] * v.to(tl.float32)
+    return acc, new_top, total * shrink + p
 
 
 @triton.jit
@@ -181,6 +205,7 @@ def decode_kernel(
     HALF: tl.constexpr,
     NORM: tl.constexpr,
     EAGER: tl.constexpr,
+    AHEAD: tl.constexpr,
     BLOCK_H: tl.constexpr,
     BLOCK_G: tl.constexpr,
     BLOCK_D: tl.constexpr,
@@ -193,7 +218,8 @@ def decode_kernel(
 
     With `TURN` the queries, and the key and value of the new token, come from the projection as it
     is: the first share's program takes the new token, and stores it. With `EAGER`, which asks for
-    `TURN`, the first tile is asked for before the kernel before has finished.
+    `TURN`, the first tile is loaded before the kernel before has finished; so many as `AHEAD` are
+    then on their way to the L2 cache.
     """
     kv_head = tl.program_id(0)
     sequence = tl.program_id(1)
@@ -227,30 +253,26 @@ def decode_kernel(
         position = tl.maximum(seq_len - 1, 0)
         cos, sin = _rotation(column, cos_ptr + position * HALF, sin_ptr + position * HALF, HALF)
         new_slot = tl.load(slots_ptr + sequence).to(tl.int64)
-    if EAGER:
+    if AHEAD > 0 and PDL:
         # What earlier steps stored does not depend on the kernel before.
+        index = tl.arange(0, AHEAD * BLOCK_N)
+        soon = start + (split + index // BLOCK_N * active) * BLOCK_N + index % BLOCK_N
+        wanted = soon < cached
+        soon_slot = token_slots(table, soon, wanted, BLOCK_TOKENS)
+        _ask_for(kv_ptr + kv_head * HEAD_DIM, soon_slot, wanted, HEAD_DIM, KV_STRIDE)
+    if EAGER:
         seen = token < cached
-        if PDL:
-            _ask_for_values(kv_ptr + kv_head * HEAD_DIM, slot, HEAD_DIM, KV_STRIDE)
         first_k, first_v = _load_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, FP8)
     wait_for_previous(PDL)
 
-    top = tl.full((BLOCK_H,), float("-inf"), tl.float32)
-    total = tl.zeros((BLOCK_H,), tl.float32)
-    acc = tl.zeros((BLOCK_H, BLOCK_D), tl.float32)
     if TURN:
-        new = row + (KV_HEADS * GROUP + kv_head) * HEAD_DIM
-        new_v = tl.load(new + KV_STRIDE + column, mask=in_head, other=0.0).to(tl.float32)
-        new_k = _turned(
-            new + tl.zeros((1, 1), tl.int32), column, in_head, cos, sin, k_norm_ptr, eps, HALF,
-            HEAD_DIM, NORM,
-        )  # fmt: skip
+        new = row + (KV_HEADS * GROUP + kv_head) * HEAD_DIM + tl.zeros((1, 1), tl.int32)
+        new_v = tl.load(new + KV_STRIDE + column, mask=in_head, other=0.0)
+        new_x, new_y = _halves(new, column, in_head, HALF)
         member = tl.arange(0, BLOCK_G)[:, None]
         few = row + (kv_head * GROUP + member) * HEAD_DIM
-        few_q = _turned(
-            few, column, (member < GROUP) & in_head, cos, sin, q_norm_ptr, eps, HALF, HEAD_DIM,
-            NORM,
-        )  # fmt: skip
+        few_x, few_y = _halves(few, column, (member < GROUP) & in_head, HALF)
+        few_q = _turned(few_x, few_y, column, cos, sin, q_norm_ptr, eps, HALF, HEAD_DIM, NORM)
         few_q = few_q.to(q_ptr.dtype.element_ty)
         # The rows that a product needs beyond the group's repeat them.
         q = _repeated(few_q, BLOCK_H // BLOCK_G)
@@ -259,22 +281,9 @@ def decode_kernel(
         q = tl.load(heads + column, mask=real, other=0.0)
     if FP8:
         q = tl.clamp(q.to(tl.float32), -65504.0, 65504.0).to(tl.float16)
-    if TURN:
-        new_k = as_stored(new_k, k_scale, CLEAN, FP8).to(kv_ptr.dtype.element_ty)
-        new_v = as_stored(new_v, v_scale, CLEAN, FP8).to(kv_ptr.dtype.element_ty)
-        first_share = split == 0
-        stored = in_head & first_share & (new_slot >= 0)
-        tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE), new_k, mask=stored)
-        tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE) + KV_STRIDE, new_v, mask=stored)
-        score = tl.sum(few_q.to(tl.float32) * new_k.to(tl.float32), axis=1, keep_dims=True)
-        score *= score_scale
-        if CAPPED:
-            score = capped(score, cap)
-        taken = first_share & (seq_len > 0)
-        score = tl.reshape(_repeated(score, BLOCK_H // BLOCK_G), (BLOCK_H,))
-        top = tl.where(taken, score, top)
-        total = tl.where(taken, 1.0, total)
-        acc = tl.where(taken, new_v.to(tl.float32), acc)
+    top = tl.full((BLOCK_H,), float("-inf"), tl.float32)
+    total = tl.zeros((BLOCK_H,), tl.float32)
+    acc = tl.zeros((BLOCK_H, BLOCK_D), tl.float32)
     tile = start + split * BLOCK_N
     if EAGER:
         acc, top, total = _attend(
@@ -287,6 +296,20 @@ def decode_kernel(
         slot = token_slots(table, token, seen, BLOCK_TOKENS)
         k, v = _load_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, FP8)
         acc, top, total = _attend(acc, top, total, q, k, v, seen, score_scale, cap, CAPPED)
+    if TURN:
+        # Last, so that the cached keys need not wait for it.
+        takes_new = (split == 0) & (seq_len > 0)
+        if takes_new:
+            new_k = _turned(new_x, new_y, column, cos, sin, k_norm_ptr, eps, HALF, HEAD_DIM, NORM)
+            new_k = as_stored(new_k, k_scale, CLEAN, FP8).to(kv_ptr.dtype.element_ty)
+            new_v = as_stored(new_v.to(tl.float32), v_scale, CLEAN, FP8)
+            new_v = new_v.to(kv_ptr.dtype.element_ty)
+            stored = in_head & (new_slot >= 0)
+            tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE), new_k, mask=stored)
+            tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE) + KV_STRIDE, new_v, mask=stored)
+            acc, top, total = _attend_one(
+                acc, top, total, few_q, new_k, new_v, score_scale, cap, CAPPED
+            )
     acc = acc * (v_scale / tl.where(total > 0.0, total, 1.0))[:, None]
 
     out_ptr += sequence.to(tl.int64) * out_stride + kv_head * GROUP * HEAD_DIM
