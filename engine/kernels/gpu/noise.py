@@ -15,8 +15,9 @@ def gumbel_noise(key, token, QUICK: tl.constexpr):
     word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9
     word = (word ^ (word >> 27)) * 0x94D049BB133111EB
     word = word ^ (word >> 31)
-    high = (word >> 41).to(tl.int32).to(tl.float32)
-    uniform = (high + 0.5) * (1.0 / (1 << 23))
+    # A fraction's bits, of a number from 1 on: quicker than a conversion, and as exact.
+    high = (word >> 41).to(tl.int32) | 0x3F800000
+    uniform = high.to(tl.float32, bitcast=True) - (1.0 - 1.0 / (1 << 24))
     return -_log(-_log_of_uniform(uniform, QUICK), QUICK)
 
 
