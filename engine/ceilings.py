@@ -7,7 +7,6 @@ else used the device is too low: a later start measures anew, and keeps the high
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -15,7 +14,8 @@ import msgspec
 import torch
 
 from .device import device_name, measure_copy_bandwidth, measure_matmul_peak
-from .paths import data_dir, owned_folder
+from .device_file import DeviceFile
+from .paths import data_dir
 
 LONGEST_KEPT_S = 3600.0
 """A start takes over what is younger than this. While the process lives it stays as it is."""
@@ -29,14 +29,17 @@ class Ceiling(msgspec.Struct, frozen=True):
     wall_s: float
 
 
+_DECODER = msgspec.json.Decoder(dict[str, dict[str, Ceiling]])
+
+
 class Ceilings:
     """The ceilings of one device, in memory and in a file that every start of prodtop shares."""
 
     def __init__(self, device: torch.device, path: Path | None = None) -> None:
         self._device = device
-        self._path = data_dir() / "ceilings.json" if path is None else path
+        self._file = DeviceFile(path or data_dir() / "ceilings.json", _DECODER)
         self._owner = ", ".join(_identity(device))
-        self._known = _read(self._path).get(self._owner, {})
+        self._known = self._file.read(self._owner)
         self._settled: set[str] = set()
 
     def copy_bytes_per_s(self) -> float:
@@ -54,19 +57,10 @@ class Ceilings:
         if kept is None or (old and name not in self._settled):
             highest = max(measure(), kept.per_s if kept else 0.0)
             kept = self._known[name] = Ceiling(highest, time.time())
-            self._write()
+            # Where it cannot be written, the next start measures.
+            self._file.write(self._owner, self._known)
         self._settled.add(name)
         return kept.per_s
-
-    def _write(self) -> None:
-        """Add what is known to the file. Where it cannot be written, the next start measures."""
-        everything = _read(self._path)
-        everything[self._owner] = self._known
-        beside = self._path.with_suffix(".part")
-        with suppress(OSError):
-            owned_folder(self._path.parent)
-            beside.write_bytes(msgspec.json.format(msgspec.json.encode(everything)))
-            beside.replace(self._path)
 
 
 @cache
@@ -79,11 +73,3 @@ def _identity(device: torch.device) -> tuple[str, ...]:
     """What the ceilings depend on."""
     threads = (f"{torch.get_num_threads()} threads",) if device.type == "cpu" else ()
     return (device_name(device), f"torch {torch.__version__}", *threads)
-
-
-def _read(path: Path) -> dict[str, dict[str, Ceiling]]:
-    """The file's ceilings by device; nothing where there is no readable file."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, dict[str, Ceiling]])
-    except (OSError, msgspec.DecodeError):
-        return {}

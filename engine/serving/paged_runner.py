@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.carry import carry_tokens
-from ..kernels.gpu.linear import reserve_for
+from ..kernels.gpu.linear import learn_for, reserve_for
 from ..kernels.gpu.prefill_attention import list_tiles
 from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
@@ -127,8 +127,12 @@ class PagedRunner:
     def warm_up(self) -> None:
         """Run every kind of step on empty rows, so that no request waits for a compiler.
 
-        Neither the cache nor the tokens of the step before are touched.
+        Before that, find the fastest products of decode steps, for graphs to hold on to. Neither
+        the cache nor the tokens of the step before are touched.
         """
+        decoder = self.decoder
+        projections = (linear for layer in decoder.layers for linear in layer.projections())
+        learn_for([*projections, decoder.head], self._decode_sizes)
         kept = self._sampled.clone()
         for layout in self._kinds_of_steps():
             words = empty_step(layout, self.decoder.device)

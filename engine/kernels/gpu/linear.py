@@ -5,7 +5,7 @@ more, the packed kernels win as long as bytes are the cost; where the product it
 to unpack the weight once and leave the rest to cuBLAS.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +16,7 @@ from .dequantize import dequantize_int4, dequantize_int8
 from .fp8 import quantize_rows, scaled_product
 from .gemm import gemm_dense, gemm_fp8, gemm_int4, gemm_int8
 from .layer_weight import skinny_weight
+from .product_choice import learn_products, learned_product
 from .skinny import MOST_ROWS, skinny_linear
 from .ways import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
 from .workspace import workspace
@@ -111,6 +112,14 @@ def reserve_for(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int) ->
         workspace(device).reserve_dense(max(sizes), dtype)
 
 
+def learn_for(layers: Sequence[Linear], sizes: Iterable[int]) -> None:
+    """Find the fastest products of the dense `layers` for each of `sizes` rows, before any graph.
+
+    `sizes` are those of decode steps; products of other numbers of rows are left to torch.
+    """
+    learn_products([layer.weight for layer in layers if isinstance(layer, DenseLinear)], sizes)
+
+
 def _unpacked_from(layer: Int8PlanesLinear | Int4Linear) -> int:
     return UNPACK_FROM_ROWS["int4" if isinstance(layer, Int4Linear) else "int8"]
 
@@ -128,8 +137,13 @@ def _dense(
 
 
 def _cublas(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None) -> Tensor:
-    if residual is None:
+    if residual is None and bias is not None:
         return F.linear(x, weight, bias)
-    if bias is not None:
+    if residual is not None and bias is not None:
         residual.add_(bias)
+    y = learned_product(x, weight, residual)
+    if y is not None:
+        return y
+    if residual is None:
+        return F.linear(x, weight)
     return torch.addmm(residual, x, weight.t(), out=residual)

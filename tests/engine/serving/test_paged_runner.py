@@ -12,7 +12,10 @@ from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.memory import read_memory
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.ops import StepOps
+from prodtop.engine.precision.linear import Linear
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
+from prodtop.engine.serving import paged_runner as module
+from prodtop.engine.serving.decode_graphs import buckets
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
 from prodtop.engine.serving.request import Status
@@ -180,6 +183,27 @@ def test_warming_up_between_steps_leaves_no_trace(tiny_folder: Path, cases: list
     runner.warm_up()
     served.drain()
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases[:2]]
+
+
+def test_warming_up_learns_every_product_of_the_graphs(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    learned: list[tuple[list[Linear], list[int]]] = []
+    monkeypatch.setattr(module, "learn_for", lambda *given: learned.append(given))
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        settings=CHUNKED,
+        runner_for=launched_one_by_one,
+    )
+    runner = served.engine.runner
+    assert isinstance(runner, PagedRunner)
+    runner.warm_up()
+    ((layers, sizes),) = learned
+    decoder = runner.decoder
+    assert decoder.head in layers
+    assert {layer.down for layer in decoder.layers} <= set(layers)
+    assert sizes == buckets(CHUNKED.max_seqs)
 
 
 @pytest.mark.gpu
