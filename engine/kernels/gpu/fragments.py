@@ -42,6 +42,14 @@ def quarters(words):
 
 
 @triton.jit
+def of_quarters(first, second, third, fourth):
+    """Four of `[threads]` as `[threads, 4]`, what a thread stores in 16 bytes."""
+    even = tl.join(first, third)
+    odd = tl.join(second, fourth)
+    return tl.reshape(tl.join(even, odd), (first.shape[0], 4))
+
+
+@triton.jit
 def unpaired(words, FP16: tl.constexpr):
     """The two values of each word, in fp32."""
     if FP16:
@@ -69,6 +77,43 @@ def paired(low, high, FP16: tl.constexpr, FAST: tl.constexpr):
     dtype: tl.constexpr = tl.float16 if FP16 else tl.bfloat16
     first = low.to(dtype).to(tl.int16, bitcast=True).to(tl.int32) & 0xFFFF
     return first | (high.to(dtype).to(tl.int16, bitcast=True).to(tl.int32) << 16)
+
+
+@triton.jit
+def halves(first, second, HIGH: tl.constexpr, FAST: tl.constexpr):
+    """Words of the low halves of two, or of the high ones: what two rows have of a column."""
+    if FAST:
+        SELECTED: tl.constexpr = 0x7632 if HIGH else 0x5410
+        return tl.inline_asm_elementwise(
+            f"prmt.b32 $0, $1, $2, {SELECTED};",
+            "=r,r,r",
+            [first, second],
+            dtype=tl.int32,
+            is_pure=True,
+            pack=1,
+        )
+    if HIGH:
+        return ((first >> 16) & 0xFFFF) | (second & -65536)
+    return (first & 0xFFFF) | (second << 16)
+
+
+@triton.jit
+def transposed(words, FAST: tl.constexpr):
+    """A warp's eight rows of eight values, `2t` and `2t + 1` of row `g` in a word, transposed."""
+    if FAST:
+        return tl.inline_asm_elementwise(
+            "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;",
+            "=r,r",
+            [words],
+            dtype=tl.int32,
+            is_pure=True,
+            pack=1,
+        )
+    THREADS: tl.constexpr = words.shape[0]
+    values = tl.join(words & 0xFFFF, (words >> 16) & 0xFFFF)
+    columns = tl.permute(tl.reshape(values, (THREADS // 32, 8, 8)), (0, 2, 1))
+    low, high = tl.split(tl.reshape(columns, (THREADS, 2)))
+    return low | (high << 16)
 
 
 @triton.jit
