@@ -10,87 +10,70 @@ import triton.language as tl
 
 
 @triton.constexpr_function
-def halved(rows: int, warps: int, columns: int) -> tuple[int, ...]:
-    """The shape `[rows, warps, columns]`, both halved into dimensions of two."""
-    return (rows, *[2] * ((warps * columns).bit_length() - 1))
+def halved(kept: tuple[int, ...], size: int) -> tuple[int, ...]:
+    """The shape `[*kept, size]`, its last dimension halved into dimensions of two."""
+    return (*kept, *[2] * (size.bit_length() - 1))
 
 
 @triton.jit
-def _joined(values, FIRST: tl.constexpr, STEP: tl.constexpr):
+def joined(values, FIRST: tl.constexpr, STEP: tl.constexpr):
     """Every `STEP`-th of the values from `FIRST` on, in new last dimensions of two."""
-    joined = values[FIRST]
+    together = values[FIRST]
     if len(values) > STEP:
-        joined = tl.join(_joined(values, FIRST, 2 * STEP), _joined(values, FIRST + STEP, 2 * STEP))
-    return joined
+        together = tl.join(joined(values, FIRST, 2 * STEP), joined(values, FIRST + STEP, 2 * STEP))
+    return together
 
 
 @triton.jit
-def _largest(values):
-    """Over all but the first dimension."""
-    if len(values.shape) > 1:
-        a, b = tl.split(values)
-        values = _largest(tl.maximum(a, b))
-    return values
+def leaves(values, KEPT: tl.constexpr):
+    """The parts of `values` along all dimensions but the first `KEPT`, which are of two each."""
+    parts = (values,)
+    if len(values.shape) > KEPT:
+        even, odd = tl.split(values)
+        evens = leaves(even, KEPT)
+        odds = leaves(odd, KEPT)
+        parts = ()  # type: ignore[assignment]  # it grows
+        for index in tl.static_range(len(evens)):
+            parts += (evens[index], odds[index])  # type: ignore[assignment]  # it grows
+    return parts
 
 
 @triton.jit
-def _summed(values):
-    """Over all but the first dimension."""
-    if len(values.shape) > 1:
-        a, b = tl.split(values)
-        values = _summed(a + b)
-    return values
+def _of_heads(even, odd, HEAD_DIM: tl.constexpr):
+    """Each warp's `[8, head_dim]`, of eight heads one value each, which are `[warps, 4]`."""
+    WARPS: tl.constexpr = even.shape[0]
+    heads = tl.reshape(tl.permute(tl.join(even, odd), (1, 2, 0)), (8, 1, WARPS))
+    heads = tl.broadcast_to(heads, (8, HEAD_DIM, WARPS))
+    return leaves(tl.reshape(heads, halved((8, HEAD_DIM), WARPS)), 2)
 
 
 @triton.jit
-def _weighed(tops, totals, anchor):
-    """The sum of `totals · 2^(tops - anchor)` over all but the first dimension."""
-    if len(tops.shape) > 1:
-        top, other_top = tl.split(tops)
-        total, other_total = tl.split(totals)
-        sums = _weighed(top, total, anchor) + _weighed(other_top, other_total, anchor)
-    else:
-        sums = totals * tl.exp2(tops - anchor)
-    return sums
+def merged(acc, tops, totals, new_score, new_value):
+    """The softmax of all warps' keys and of a new one: `[8, head_dim]`, and of its sum log 2.
 
-
-@triton.jit
-def of_all_warps(tops, totals):
-    """The largest of each of two `tops` over warps, and the sum of `totals` in terms of it.
-
-    All are tuples of two `[threads]`; where no top is above -inf, the sum is 0.
+    `acc` are results of `fragments.multiply`, four for each 16 dimensions: of dimension
+    `64h + 8g + 2i` the heads `2t` and `2t + 1`, and of the next dimension; `tops` and `totals`
+    `[warps, 4]` for both of these heads. `new_score` is `[8, 1]`, -inf where there is none, and
+    `new_value` `[1, head_dim]`.
     """
-    THREADS: tl.constexpr = tops[0].shape[0]
-    WARPS: tl.constexpr = THREADS // 32
-    parts = _joined((tops[0], tops[1], totals[0], totals[1]), 0, 1)
-    parts = tl.permute(tl.reshape(parts, (WARPS, 32, 2, 2)), (1, 3, 0, 2))
-    every_top, every_total = tl.split(tl.reshape(parts, halved(64, WARPS, 2)))
-    largest = _largest(every_top)
-    anchor = tl.where(largest == float("-inf"), 0.0, largest)
-    total = _weighed(every_top, every_total, anchor)
-    even, odd = tl.split(tl.reshape(anchor, (32, 2)))
-    even_total, odd_total = tl.split(tl.reshape(total, (32, 2)))
-    return (
-        (_to_all_warps(even, WARPS), _to_all_warps(odd, WARPS)),
-        (_to_all_warps(even_total, WARPS), _to_all_warps(odd_total, WARPS)),
-    )
-
-
-@triton.jit
-def _to_all_warps(x, WARPS: tl.constexpr):
-    """`[32]` to each warp."""
-    return tl.reshape(tl.broadcast_to(x[None, :], (WARPS, 32)), (WARPS * 32,))
-
-
-@triton.jit
-def summed_heads(parts):
-    """The sum over warps of results of `fragments.multiply`, `[8 · head_dim]`, eight heads.
-
-    `parts` are four for each 16 dimensions: of dimension `64h + 8g + 2i` the heads `2t` and
-    `2t + 1`, and of the next dimension.
-    """
-    WARPS: tl.constexpr = parts[0].shape[0] // 32
-    RUNS: tl.constexpr = len(parts) // 16
-    each = tl.reshape(_joined(parts, 0, 1), (WARPS, 8, 4, RUNS, 4, 2, 2))
-    each = tl.permute(each, (2, 6, 3, 1, 4, 5, 0))
-    return _summed(tl.reshape(each, halved(8 * RUNS * 64, WARPS, 1)))
+    WARPS: tl.constexpr = tops[0].shape[0]
+    HEAD_DIM: tl.constexpr = len(acc) * 4
+    every_top = _of_heads(tops[0], tops[1], HEAD_DIM)
+    every_total = _of_heads(totals[0], totals[1], HEAD_DIM)
+    values = tl.reshape(joined(acc, 0, 1), (WARPS, 8, 4, HEAD_DIM // 64, 4, 2, 2))
+    values = tl.permute(values, (2, 6, 3, 1, 4, 5, 0))
+    values = leaves(tl.reshape(values, halved((8, HEAD_DIM), WARPS)), 2)
+    top = tl.broadcast_to(new_score, (8, HEAD_DIM))
+    for warp in tl.static_range(WARPS):
+        top = tl.maximum(top, every_top[warp])
+    # A padding row sees no key: -inf less -inf would be NaN.
+    anchor = tl.where(top == float("-inf"), 0.0, top)
+    weight = tl.exp2(new_score - anchor)
+    total = weight
+    result = weight * new_value
+    for warp in tl.static_range(WARPS):
+        weight = tl.exp2(every_top[warp] - anchor)
+        total += weight * every_total[warp]
+        result += weight * values[warp]
+    total = tl.where(total > 0.0, total, 1.0)
+    return result / total, top + tl.log2(total)

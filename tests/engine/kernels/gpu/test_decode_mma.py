@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paged_scene import BLOCK_TOKENS, DEVICE, EPSILON, PagedScene, Shape
-from prodtop.engine.kernels.gpu.decode_mma import MmaTile, decode_mma, takes
+from prodtop.engine.kernels.gpu.decode_mma import MmaTile, decode_mma, has_kernel
 from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions, rotate_and_store
 from torch import Tensor
 
@@ -105,7 +105,7 @@ def check(
     step = Step(shape, seq_lens, normed=normed, seed=seed)
     expected, expected_kv = step.expected()
     kv = step.scene.kv_blocks.clone()
-    assert takes(step.qkv, kv, step.cos)
+    assert has_kernel(BF16, shape.group, shape.head_dim, shape.head_dim)
     if scratch is None:
         scratch = Scratch.of(shape, len(seq_lens), splits)
     out = step.run(scratch, tile, kv)
@@ -204,20 +204,19 @@ def test_a_share_is_never_shorter_than_the_tile_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "kv_shape", "half", "dtype"),
+    ("dtype", "group", "head_dim", "turned"),
     [
-        (6 * 64, (2, 16, 2, 1, 64), 32, torch.float16),
-        (6 * 96, (2, 16, 2, 1, 96), 48, BF16),
-        (6 * 64, (2, 16, 2, 1, 64), 16, BF16),
-        (6 * 64, (2, 8, 2, 1, 64), 32, BF16),
-        (11 * 64, (2, 16, 2, 1, 64), 32, BF16),
+        (torch.float16, 4, 128, 128),
+        (torch.float8_e4m3fn, 4, 128, 128),
+        (BF16, 9, 128, 128),
+        (BF16, 4, 96, 96),
+        (BF16, 4, 128, 64),
     ],
 )
-def test_other_shapes_are_not_taken(
-    width: int, kv_shape: tuple[int, ...], half: int, dtype: torch.dtype
+def test_other_shapes_have_no_kernel(
+    dtype: torch.dtype, group: int, head_dim: int, turned: int
 ) -> None:
-    qkv, kv = torch.empty(1, width, dtype=dtype), torch.empty(kv_shape, dtype=dtype)
-    assert not takes(qkv, kv, torch.empty(LONGEST, half))
+    assert not has_kernel(dtype, group, head_dim, turned)
 
 
 @pytest.mark.gpu
