@@ -39,12 +39,13 @@ def leaves(values, KEPT: tl.constexpr):
 
 
 @triton.jit
-def _of_heads(even, odd, HEAD_DIM: tl.constexpr):
+def _of_heads(tops, totals, HEAD_DIM: tl.constexpr):
     """Each warp's `[8, head_dim]`, of eight heads one value each, which are `[warps, 4]`."""
-    WARPS: tl.constexpr = even.shape[0]
-    heads = tl.reshape(tl.permute(tl.join(even, odd), (1, 2, 0)), (8, 1, WARPS))
-    heads = tl.broadcast_to(heads, (8, HEAD_DIM, WARPS))
-    return leaves(tl.reshape(heads, halved((8, HEAD_DIM), WARPS)), 2)
+    WARPS: tl.constexpr = tops[0].shape[0]
+    both = joined((tops[0], tops[1], totals[0], totals[1]), 0, 1)
+    heads = tl.reshape(tl.permute(both, (1, 3, 2, 0)), (8, 1, 2 * WARPS))
+    heads = tl.broadcast_to(heads, (8, HEAD_DIM, 2 * WARPS))
+    return leaves(tl.reshape(heads, halved((8, HEAD_DIM), 2 * WARPS)), 2)
 
 
 @triton.jit
@@ -58,22 +59,21 @@ def merged(acc, tops, totals, new_score, new_value):
     """
     WARPS: tl.constexpr = tops[0].shape[0]
     HEAD_DIM: tl.constexpr = len(acc) * 4
-    every_top = _of_heads(tops[0], tops[1], HEAD_DIM)
-    every_total = _of_heads(totals[0], totals[1], HEAD_DIM)
+    statistics = _of_heads(tops, totals, HEAD_DIM)
     values = tl.reshape(joined(acc, 0, 1), (WARPS, 8, 4, HEAD_DIM // 64, 4, 2, 2))
     values = tl.permute(values, (2, 6, 3, 1, 4, 5, 0))
     values = leaves(tl.reshape(values, halved((8, HEAD_DIM), WARPS)), 2)
     top = tl.broadcast_to(new_score, (8, HEAD_DIM))
     for warp in tl.static_range(WARPS):
-        top = tl.maximum(top, every_top[warp])
+        top = tl.maximum(top, statistics[warp])
     # A padding row sees no key: -inf less -inf would be NaN.
     anchor = tl.where(top == float("-inf"), 0.0, top)
     weight = tl.exp2(new_score - anchor)
     total = weight
     result = weight * new_value
     for warp in tl.static_range(WARPS):
-        weight = tl.exp2(every_top[warp] - anchor)
-        total += weight * every_total[warp]
+        weight = tl.exp2(statistics[warp] - anchor)
+        total += weight * statistics[WARPS + warp]
         result += weight * values[warp]
     total = tl.where(total > 0.0, total, 1.0)
     return result / total, top + tl.log2(total)

@@ -306,7 +306,7 @@ def decode_mma(
         WINDOW=window,
         CAPPED=softcap > 0,
         NORM=options.q_norm is not None,
-        FAST=qkv.is_cuda,
+        FAST=qkv.device.type != "cpu",
         WARPS=tile.warps,
         TILES=tile.tiles,
         BLOCK_G=block_g,

@@ -94,7 +94,7 @@ def _words_of(loaded, FIRST: tl.constexpr, COUNT: tl.constexpr):
 
 @triton.jit
 def _dot(low, high, q, FAST: tl.constexpr):
-    """Keys `g` and `g + 8` by queries: four parts of a product.
+    """Keys `g` and `g + 8` by queries, as `in_fragments` has them: four parts of a product.
 
     The first and third of four words go into one product, the second and fourth into another: half
     of them then lie, as they were loaded, where the tensor cores want them. Both have a sum of
@@ -103,11 +103,11 @@ def _dot(low, high, q, FAST: tl.constexpr):
     zero = tl.zeros((q[0].shape[0],), tl.float32)
     every = tl.full((q[0].shape[0],), -1, tl.int32)
     sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
-    for four in tl.static_range(len(q) // 4):
-        for word in tl.static_range(4 * four, 4 * four + 2):
+    for four in tl.static_range(0, len(q), 4):
+        for odd in tl.static_range(2):
             product = multiply(
-                low[word], high[word], low[word + 2], high[word + 2], q[word], q[word + 2], every,
-                sums[0], False, FAST,
+                low[four + odd], high[four + odd], low[four + odd + 2], high[four + odd + 2],
+                q[four + 2 * odd], q[four + 2 * odd + 1], every, sums[0], False, FAST,
             )  # fmt: skip
             sums = (sums[1], product)
     return (

@@ -57,11 +57,12 @@ def products(q, k):
 def in_fragments(heads, WARPS: tl.constexpr):
     """Eight heads, in halves, as columns of a product: a tuple of `[threads]`.
 
-    Of head `g` thread `t` holds in each chunk of 32 dimensions the eight from `8t` on.
+    Of head `g` thread `t` holds in each chunk of 32 dimensions the eight from `8t` on, in four
+    words of which the second and the third have changed places.
     """
     COUNT: tl.constexpr = heads[0].shape[1]
-    words = tl.reshape(tl.join(heads[0], heads[1]), (8, COUNT // 16, 4, 4, 2))
-    words = tl.permute(words, (0, 2, 4, 1, 3))
+    words = tl.reshape(tl.join(heads[0], heads[1]), (8, COUNT // 16, 4, 2, 2, 2))
+    words = tl.permute(words, (0, 2, 5, 1, 4, 3))
     each = leaves(tl.reshape(words, halved((32,), COUNT // 2)), 1)
     everywhere = ()
     for index in tl.static_range(len(each)):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 SCRIPT = Path(__file__).parents[3] / "compile_for_hopper.py"
+DECODE_SCRIPT = SCRIPT.with_name("compile_decode_mma.py")
 
 
 @pytest.mark.parametrize(
@@ -37,3 +38,31 @@ def test_a_step_compiles(
     )
     assert result.returncode == 0, result.stderr[-3000:]
     assert kernels <= set(result.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "3 128 4 1 0 0",
+        "3 128 4 4 0 0",
+        "3 128 2 4 1 0",
+        "2 128 8 4 1 512",
+        "3 64 7 4 0 0",
+        "1 256 2 4 1 512",
+    ],
+)
+def test_few_sequences_are_decoded_in_registers(
+    arguments: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of tiles, head_dim, group, splits, norms and window that are served."""
+    pytest.importorskip("triton")
+    monkeypatch.setenv("TRITON_INTERPRET", "0")
+    result = subprocess.run(
+        [sys.executable, str(DECODE_SCRIPT), *arguments.split()],
+        capture_output=True,
+        text=True,
+        timeout=250,
+        check=False,
+    )
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert result.stdout.split() == ["0"], "bytes of registers went to memory"

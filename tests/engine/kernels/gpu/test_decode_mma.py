@@ -15,7 +15,6 @@ from torch import Tensor
 BF16 = torch.bfloat16
 LONGEST = 4096
 SMALL_TILE = MmaTile(warps=2, tiles=1, share=32)
-SERVED_TILE = MmaTile(warps=8, tiles=2, share=512)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +232,9 @@ def test_other_shapes_have_no_kernel(
 )
 @pytest.mark.parametrize("splits", [1, 4])
 @pytest.mark.parametrize(
-    "tile", [SERVED_TILE, MmaTile(8, 1, 128), MmaTile(4, 2, 256), MmaTile(16, 1, 256)], ids=str
+    "tile",
+    [MmaTile(8, 3, 384), MmaTile(8, 2, 512), MmaTile(4, 2, 128), MmaTile(16, 1, 256)],
+    ids=str,
 )
 def test_shapes_that_are_served(
     shape: Shape, seq_lens: list[int], splits: int, tile: MmaTile

@@ -8,11 +8,13 @@ triton = pytest.importorskip("triton")
 import triton.language as tl  # noqa: E402  (only where Triton is)
 from prodtop.engine.kernels.gpu.fragments import (  # noqa: E402
     fp8_pairs,
+    halves,
     int4_pairs,
     int8_pairs,
     multiply,
     paired,
     quarters,
+    transposed,
     unpaired,
 )
 
@@ -81,6 +83,17 @@ def _round_trip_kernel(values, out, FP16: tl.constexpr, FAST: tl.constexpr, T: t
     low, high = unpaired(paired(third, fourth, FP16, FAST), FP16)
     tl.store(out + 4 * thread + 2, low)
     tl.store(out + 4 * thread + 3, high)
+
+
+@triton.jit
+def _rearrange_kernel(words, out, FAST: tl.constexpr, T: tl.constexpr):
+    """`[3, T]`: the low and the high halves of two words, and the first transposed."""
+    thread = tl.arange(0, T)
+    word = tl.load(words + thread)
+    other = tl.load(words + T + thread)
+    tl.store(out + thread, halves(word, other, False, FAST))
+    tl.store(out + T + thread, halves(word, other, True, FAST))
+    tl.store(out + 2 * T + thread, transposed(word, FAST))
 
 
 def pairs_of(matrix: Tensor, rows: Tensor, first: Tensor) -> Tensor:
@@ -166,3 +179,18 @@ def test_values_are_rounded_into_pairs_and_come_out_again(dtype: torch.dtype, on
         values, out, FP16=dtype is torch.float16, FAST=ON_GPU, T=THREADS, num_warps=WARPS
     )
     assert torch.equal(out, values.to(dtype).float())
+
+
+@pytest.mark.parametrize("on_gpu", [False, pytest.param(True, marks=pytest.mark.gpu)])
+def test_rows_and_columns_change_places(on_gpu: bool) -> None:
+    assert ON_GPU or not on_gpu
+    random = torch.Generator().manual_seed(2)
+    values = torch.randint(-(1 << 15), 1 << 15, (2, WARPS, 8, 8), generator=random).short()
+    words = values.view(torch.int32)
+    out = torch.zeros(3, THREADS, dtype=torch.int32, device=DEVICE)
+    _rearrange_kernel[(1,)](words.to(DEVICE), out, FAST=ON_GPU, T=THREADS, num_warps=WARPS)
+    low, high, turned = out.cpu().view(torch.int16).view(3, WARPS, 8, 4, 2)
+    first, second = values.view(2, WARPS, 8, 4, 2)
+    assert torch.equal(low, torch.stack([first[..., 0], second[..., 0]], dim=-1))
+    assert torch.equal(high, torch.stack([first[..., 1], second[..., 1]], dim=-1))
+    assert torch.equal(turned.reshape(WARPS, 8, 8), values[0].transpose(1, 2))

@@ -1,0 +1,89 @@
+"""Compile the decode kernel of few sequences for compute capability 9.0, without a GPU.
+
+    python compile_decode_mma.py TILES HEAD_DIM GROUP SPLITS NORMED WINDOW
+
+Prints how many bytes of a thread's registers went to memory: none, if it is to be fast. A child
+process of tests: no interpreter then.
+"""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from compile_for_hopper import META, Hopper
+from prodtop.engine.kernels.gpu.decode_attention import plan_decode
+from prodtop.engine.kernels.gpu.decode_mma import MmaTile, decode_mma
+from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions
+from triton import knobs
+from triton.runtime import driver
+from triton.runtime.jit import JITFunction
+
+KV_HEADS = 8
+WARPS = 8
+
+
+def compiled_binaries() -> list[bytes]:
+    """A list that grows by each kernel's binary. Launches compile and go no further."""
+    binaries: list[bytes] = []
+    launch = JITFunction.run
+
+    def run(
+        self: JITFunction, *args: object, grid: object, warmup: bool, **options: object
+    ) -> object:
+        kernel = launch(self, *args, grid=grid, warmup=True, **options)
+        binaries.append(kernel.asm["cubin"])
+        return kernel
+
+    JITFunction.run = run
+    return binaries
+
+
+def stack_bytes(binary: bytes) -> int:
+    """What a kernel keeps in memory for each thread."""
+    with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
+        Path(file.name).write_bytes(binary)
+        usage = subprocess.run(
+            [knobs.nvidia.cuobjdump.path, "-res-usage", file.name],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+    found = re.search(r"STACK:(\d+)", usage)
+    assert found, usage
+    return int(found[1])
+
+
+def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window: int) -> None:
+    driver.set_active(Hopper())
+    binaries = compiled_binaries()
+    tile = MmaTile(WARPS, tiles, WARPS * tiles * 16)
+    plan = plan_decode(
+        1, group * KV_HEADS, KV_HEADS, head_dim, 4096, META, splits=splits, tile=tile
+    )
+    weight = torch.empty(head_dim, dtype=torch.bfloat16, device=META)
+    qkv = torch.empty(1, (group + 2) * KV_HEADS * head_dim, dtype=torch.bfloat16, device=META)
+    lens = torch.empty(1, dtype=torch.int32, device=META)
+    turns = torch.empty(4096, head_dim // 2, device=META)
+    decode_mma(
+        qkv,
+        torch.empty(64, 16, 2, KV_HEADS, head_dim, dtype=torch.bfloat16, device=META),
+        torch.empty(1, 64, dtype=torch.int32, device=META),
+        lens,
+        lens,
+        turns,
+        turns,
+        plan,
+        tile,
+        head_dim**-0.5,
+        options=RotaryOptions(weight, weight) if normed else PLAIN,
+        window=window,
+        pdl=True,
+    )
+    print(*map(stack_bytes, binaries))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
