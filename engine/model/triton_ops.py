@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from ..kernels.gpu.decode_attention import DecodePlan, decode_attention_fused, plan_decode
+from ..kernels.gpu.decode_mma import has_kernel
 from ..kernels.gpu.gated import gated
 from ..kernels.gpu.layer_weight import skinny_weight
 from ..kernels.gpu.linear import layer_bias
@@ -36,7 +37,7 @@ class OpsContext:
         self._config = config
         self._context_tokens = context_tokens
         self._device = device
-        self._kv_bytes = kv_dtype.itemsize
+        self._kv_dtype = kv_dtype
         self.rotation = _rotation(config, context_tokens, device)
         self.local_rotation = (
             self.rotation
@@ -44,8 +45,13 @@ class OpsContext:
             else _rotation(local_rope_config(config), context_tokens, device)
         )
         self.group = config.heads // config.kv_heads
-        self.tile: PrefillTile = prefill_tile(config.head_dim, self.group, self._kv_bytes)
+        self.tile: PrefillTile = prefill_tile(config.head_dim, self.group, kv_dtype.itemsize)
         self._plans: dict[int, DecodePlan] = {}
+
+    @property
+    def _turned(self) -> int:
+        """Elements of a head that are turned."""
+        return 2 * self.rotation[0].shape[1]
 
     @property
     def tile_queries(self) -> int:
@@ -64,7 +70,8 @@ class OpsContext:
                 config.head_dim,
                 self._context_tokens,
                 self._device,
-                element_bytes=self._kv_bytes,
+                element_bytes=self._kv_dtype.itemsize,
+                mma=has_kernel(self._kv_dtype, self.group, config.head_dim, self._turned),
             )
         return plan
 

@@ -13,6 +13,7 @@ import triton
 from torch import Tensor
 
 from .decode_kernel import decode_kernel
+from .decode_mma import MmaTile, decode_mma
 from .dependent_launch import launch_options
 from .rotary import PLAIN, RotaryOptions
 from .softmax import LOG2_E
@@ -23,8 +24,7 @@ class DecodeTile:
     """How a program works: keys a tile, warps, tiles in flight, and the fewest keys of a share.
 
     A share is no less than a tile. `eager`: the fused kernel loads a share's first tile by itself,
-    before the kernel before has finished; it pays while shares are of a tile or two. `ahead` tiles,
-    a power of two or 0, are asked to the L2 cache before a program has its queries.
+    before the kernel before has finished; it pays while shares are of a tile or two.
     """
 
     keys: int
@@ -32,7 +32,6 @@ class DecodeTile:
     stages: int
     share: int
     eager: bool = False
-    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +41,11 @@ class DecodePlan:
     `partials` fp32 `[sequences, kv_heads, splits, group, head_dim]` are the shares' results,
     `lse` fp32 `[sequences, kv_heads, splits, group]` the base-2 logarithms of their sums, and
     `arrived` int32 `[sequences, kv_heads]` counts finished programs; each launch leaves it at 0.
-    Launches one after the other may share a plan.
+    Launches one after the other may share a plan. One with an `MmaTile` is for the fused step only.
     """
 
     splits: int
-    tile: DecodeTile
+    tile: DecodeTile | MmaTile
     partials: Tensor
     lse: Tensor
     arrived: Tensor
@@ -61,16 +60,19 @@ def plan_decode(
     device: torch.device,
     *,
     element_bytes: int = 2,
+    mma: bool = False,
     splits: int | None = None,
-    tile: DecodeTile | None = None,
+    tile: DecodeTile | MmaTile | None = None,
 ) -> DecodePlan:
     """The plan for `sequences` rows of up to `context_tokens` keys.
 
-    `element_bytes` is the size of the cache's dtype. `tile` and `splits`, a power of two, override
-    what is chosen from the shape.
+    `element_bytes` is the size of the cache's dtype; with `mma` the plan may be one for
+    `decode_mma`, which must then take the shape. `tile` and `splits`, a power of two, override what
+    is chosen from the shape.
     """
     if tile is None:
-        tile = decode_tile(sequences * kv_heads, heads // kv_heads, head_dim, element_bytes)
+        pairs = sequences * kv_heads
+        tile = decode_tile(pairs, heads // kv_heads, head_dim, element_bytes, mma)
     if splits is None:
         splits = decode_splits(sequences * kv_heads, context_tokens, tile.share)
     shape = (sequences, kv_heads, splits, heads // kv_heads)
@@ -83,20 +85,24 @@ def plan_decode(
     )
 
 
-def decode_tile(pairs: int, group: int, head_dim: int, element_bytes: int) -> DecodeTile:
+def decode_tile(
+    pairs: int, group: int, head_dim: int, element_bytes: int, mma: bool = False
+) -> DecodeTile | MmaTile:
     """The tile for a number of (sequence, KV head) pairs, a shape and the cache's element size.
 
     While programs are few, shares are short and a program's own latency counts; when they are many,
     small programs, many to a multiprocessor, keep most memory requests in flight.
     """
     wide = head_dim > 128 or group > 16
+    if mma and pairs <= 64:
+        return MmaTile(warps=8, tiles=3, share=384)
     if element_bytes > 2:
         return DecodeTile(keys=32, warps=4, stages=2, share=64 if pairs <= 64 else 1024)
     if pairs <= 64:
-        return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True, ahead=1)
+        return DecodeTile(keys=32 if wide else 64, warps=4, stages=2, share=64, eager=True)
     if pairs <= 256:
         return DecodeTile(keys=64, warps=4, stages=3 if wide else 4, share=256)
-    if pairs <= 1024 or element_bytes == 1:
+    if element_bytes == 1:
         return DecodeTile(keys=64, warps=4, stages=3 if wide else 5, share=1024)
     # One warp would be faster where all are of one length, and slower where they are not.
     return DecodeTile(keys=64, warps=4 if wide else 2, stages=3 if wide else 4, share=1024)
@@ -140,11 +146,17 @@ def decode_attention(
     `[sequences]`, where 0 marks a padding row, which gets zeros. Scores are times `scale`.
     `window` limits a query to that many last keys, itself included (0: all); `softcap` bounds
     scores as Gemma 2 does (0: not). Returns `[sequences, heads · head_dim]` in `out`.
+
+    Raises ValueError for a plan of the fused kernel alone.
     """
+    if isinstance(plan.tile, MmaTile):
+        raise ValueError("this plan is for the fused kernel alone")
     if out is None:
         out = torch.empty((q.shape[0], q.shape[1] * q.shape[2]), dtype=q.dtype, device=q.device)
     scores = _Scores(scale, window, softcap, k_scale, v_scale)
-    _launch(q, q.shape[1], kv_blocks, block_table, seq_lens, plan, scores, None, out, pdl)
+    _launch(
+        q, q.shape[1], kv_blocks, block_table, seq_lens, plan, plan.tile, scores, None, out, pdl
+    )
     return out
 
 
@@ -172,13 +184,31 @@ def decode_attention_fused(
     token, whose position is `seq_lens - 1`; no two rows may be of one sequence. `qkv` is left as
     it is.
     """
+    if isinstance(plan.tile, MmaTile):
+        return decode_mma(
+            qkv,
+            kv_blocks,
+            block_table,
+            seq_lens,
+            slots,
+            cos,
+            sin,
+            plan,
+            plan.tile,
+            scale,
+            options=options,
+            window=window,
+            softcap=softcap,
+            out=out,
+            pdl=pdl,
+        )
     kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
     heads = qkv.shape[1] // head_dim - 2 * kv_heads
     if out is None:
         out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
     scores = _Scores(scale, window, softcap, options.k_scale, options.v_scale)
     new = _NewTokens(slots, cos, sin, options)
-    _launch(qkv, heads, kv_blocks, block_table, seq_lens, plan, scores, new, out, pdl)
+    _launch(qkv, heads, kv_blocks, block_table, seq_lens, plan, plan.tile, scores, new, out, pdl)
     return out
 
 
@@ -206,6 +236,7 @@ def _launch(
     block_table: Tensor,
     seq_lens: Tensor,
     plan: DecodePlan,
+    tile: DecodeTile,
     scores: _Scores,
     new: _NewTokens | None,
     out: Tensor,
@@ -214,7 +245,6 @@ def _launch(
     """`q` holds queries, or with `new` rows of the projection."""
     kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
     group = heads // kv_heads
-    tile = plan.tile
     block_g, block_d = triton.next_power_of_2(group), triton.next_power_of_2(head_dim)
     options = PLAIN if new is None else new.options
     decode_kernel[(kv_heads, q.shape[0], plan.splits)](
@@ -254,7 +284,6 @@ def _launch(
         HALF=0 if new is None else new.cos.shape[1],
         NORM=options.q_norm is not None,
         EAGER=new is not None and tile.eager,
-        AHEAD=tile.ahead,
         BLOCK_H=max(16, block_g),
         BLOCK_G=block_g,
         BLOCK_D=block_d,

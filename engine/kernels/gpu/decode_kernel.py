@@ -75,29 +75,6 @@ def _load_tile(
 
 
 @triton.jit
-def _ask_for(kv_ptrs, slot, wanted, HEAD_DIM: tl.constexpr, KV_STRIDE: tl.constexpr):
-    """Have the keys and values of the slots that are `wanted` brought to the L2 cache.
-
-    A program's loads begin once its queries are there, and wait for its first products: what is
-    asked for here is on its way in the meantime.
-    """
-    BYTES: tl.constexpr = HEAD_DIM * kv_ptrs.dtype.element_ty.primitive_bitwidth // 8
-    keys = (kv_ptrs + slot * (2 * KV_STRIDE)).to(tl.int64)
-    APART: tl.constexpr = KV_STRIDE * kv_ptrs.dtype.element_ty.primitive_bitwidth // 8
-    tl.inline_asm_elementwise(
-        "{ .reg .pred wanted; setp.ne.s32 wanted, $3, 0; "
-        f"@wanted cp.async.bulk.prefetch.L2.global [$1], {BYTES}; "
-        f"@wanted cp.async.bulk.prefetch.L2.global [$2], {BYTES}; "
-        "mov.u32 $0, 0; }",
-        "=r,l,l,r",
-        [keys, keys + APART, wanted.to(tl.int32)],
-        dtype=tl.int32,
-        is_pure=False,
-        pack=1,
-    )
-
-
-@triton.jit
 def _attend(acc, top, total, q, k, v, seen, score_scale, cap, CAPPED: tl.constexpr):
     """One tile's step of the online softmax."""
     scores = tl.dot(q, tl.trans(k), input_precision="ieee") * score_scale
@@ -130,7 +107,7 @@ def _attend_one(acc, top, total, q, k, v, score_scale, cap, CAPPED: tl.constexpr
 
 
 @triton.jit
-def _combine(
+def combine_shares(
     partial_ptr, lse_ptr, out_ptr, active, in_group, keep, offsets, SPLITS: tl.constexpr,
     GROUP: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_G: tl.constexpr, AT_ONCE: tl.constexpr,
 ):  # fmt: skip
@@ -205,7 +182,6 @@ def decode_kernel(
     HALF: tl.constexpr,
     NORM: tl.constexpr,
     EAGER: tl.constexpr,
-    AHEAD: tl.constexpr,
     BLOCK_H: tl.constexpr,
     BLOCK_G: tl.constexpr,
     BLOCK_D: tl.constexpr,
@@ -218,8 +194,7 @@ def decode_kernel(
 
     With `TURN` the queries, and the key and value of the new token, come from the projection as it
     is: the first share's program takes the new token, and stores it. With `EAGER`, which asks for
-    `TURN`, the first tile is loaded before the kernel before has finished; so many as `AHEAD` are
-    then on their way to the L2 cache.
+    `TURN`, the first tile is loaded before the kernel before has finished.
     """
     kv_head = tl.program_id(0)
     sequence = tl.program_id(1)
@@ -253,14 +228,8 @@ def decode_kernel(
         position = tl.maximum(seq_len - 1, 0)
         cos, sin = _rotation(column, cos_ptr + position * HALF, sin_ptr + position * HALF, HALF)
         new_slot = tl.load(slots_ptr + sequence).to(tl.int64)
-    if AHEAD > 0 and PDL:
-        # What earlier steps stored does not depend on the kernel before.
-        index = tl.arange(0, AHEAD * BLOCK_N)
-        soon = start + (split + index // BLOCK_N * active) * BLOCK_N + index % BLOCK_N
-        wanted = soon < cached
-        soon_slot = token_slots(table, soon, wanted, BLOCK_TOKENS)
-        _ask_for(kv_ptr + kv_head * HEAD_DIM, soon_slot, wanted, HEAD_DIM, KV_STRIDE)
     if EAGER:
+        # What earlier steps stored does not depend on the kernel before.
         seen = token < cached
         first_k, first_v = _load_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, FP8)
     wait_for_previous(PDL)
@@ -331,7 +300,7 @@ def decode_kernel(
             tl.store(arrived_ptr + pair, 0)
             group = tl.arange(0, BLOCK_G)
             in_group = group < GROUP
-            _combine(
+            combine_shares(
                 partial_ptr, lse_ptr, out_ptr, active, in_group, in_group[:, None] & in_head,
                 group[:, None] * HEAD_DIM + offs_d[None, :], SPLITS, GROUP, HEAD_DIM, BLOCK_G,
                 AT_ONCE,

@@ -16,7 +16,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .across_warps import merged
-from .decode_kernel import _ask_for, _combine
+from .decode_kernel import combine_shares
 from .dependent_launch import launch_options, wait_for_previous
 from .fragments import lane_place
 from .key_tiles import (
@@ -31,7 +31,6 @@ from .key_tiles import (
     with_values,
     with_weights,
 )
-from .paging import token_slots
 from .rotary import PLAIN, RotaryOptions
 from .softmax import LOG2_E, capped
 from .turned_heads import in_fragments, load_pairs, products, turned
@@ -112,12 +111,6 @@ def decode_mma_kernel(
 
     keys = load_keys(words, own, start, cached, HEAD_DIM, TOKEN)
     values = load_values(words, own, start, cached, HEAD_DIM, TOKEN)
-    if FAST and PDL:
-        for run in tl.static_range((TILES + 1) // 2):
-            token = aligned + (split + active) * STEP + run * THREADS + tl.arange(0, THREADS)
-            wanted = token < cached
-            soon = token_slots(table, token, wanted, BLOCK_TOKENS)
-            _ask_for(kv, soon, wanted, WORDS, KV_HEADS * WORDS)
     # The rest is a word's in both halves of a head.
     QUARTER: tl.constexpr = HEAD_DIM // 4
     HALF: tl.constexpr = HEAD_DIM // 2
@@ -204,7 +197,7 @@ def decode_mma_kernel(
             tl.store(arrived_ptr + pair, 0)
             group = tl.arange(0, BLOCK_G)
             in_group = group < GROUP
-            _combine(
+            combine_shares(
                 partial_ptr, lse_ptr, out_ptr, active, in_group,
                 in_group[:, None] & (column < HEAD_DIM),
                 group[:, None] * HEAD_DIM + column, SPLITS, GROUP, HEAD_DIM, BLOCK_G,

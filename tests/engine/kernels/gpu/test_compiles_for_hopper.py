@@ -17,7 +17,7 @@ DECODE_SCRIPT = SCRIPT.with_name("compile_decode_mma.py")
 @pytest.mark.parametrize(
     ("model", "precision", "rows", "kernels"),
     [
-        ("qwen3-0.6b", "bf16", "1", {"skinny_row_kernel", "decode_kernel", "_prefill_kernel"}),
+        ("qwen3-0.6b", "bf16", "1", {"skinny_row_kernel", "decode_mma_kernel", "_prefill_kernel"}),
         ("qwen3-0.6b", "int4", "1", {"skinny_mma_kernel", "skinny_dot_kernel"}),
         ("llama-3.1-8b", "int4", "1,64", {"skinny_mma_kernel", "gemm_kernel", "_sample_kernel"}),
         ("llama-3.1-8b", "int8", "1,4", {"skinny_mma_kernel", "skinny_dot_kernel"}),
