@@ -15,6 +15,7 @@ from torch import Tensor
 from .decode_kernel import decode_kernel
 from .decode_mma import MmaTile, decode_mma
 from .dependent_launch import launch_options
+from .powers import largest_power_of_two
 from .rotary import PLAIN, RotaryOptions
 from .softmax import LOG2_E
 
@@ -74,7 +75,8 @@ def plan_decode(
         pairs = sequences * kv_heads
         tile = decode_tile(pairs, heads // kv_heads, head_dim, element_bytes, mma)
     if splits is None:
-        splits = decode_splits(sequences * kv_heads, context_tokens, tile.share)
+        choose = mma_splits if isinstance(tile, MmaTile) else decode_splits
+        splits = choose(sequences * kv_heads, context_tokens, tile.share)
     shape = (sequences, kv_heads, splits, heads // kv_heads)
     return DecodePlan(
         splits=splits,
@@ -121,6 +123,15 @@ def decode_splits(pairs: int, context_tokens: int, share: int) -> int:
     most = triton.next_power_of_2(triton.cdiv(context_tokens, share))
     limit = max(16, triton.next_power_of_2(context_tokens) // 1024)
     return int(min(triton.next_power_of_2(wanted), limit, 128, most))
+
+
+def mma_splits(pairs: int, context_tokens: int, share: int) -> int:
+    """Shares of a sequence for `decode_mma`: no more programs than multiprocessors, one on each.
+
+    More would wait for those that have nothing to do.
+    """
+    most = triton.next_power_of_2(triton.cdiv(context_tokens, share))
+    return min(largest_power_of_two(max(1, 132 // pairs)), int(most))
 
 
 def decode_attention(

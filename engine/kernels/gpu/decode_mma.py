@@ -35,8 +35,19 @@ from .rotary import PLAIN, RotaryOptions
 from .softmax import LOG2_E, capped
 from .turned_heads import in_fragments, load_pairs, products, turned
 
+_MOST_SPLITS = 16
 
-@triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "slots_ptr", "table_stride", "table_width"])
+
+@triton.jit(
+    do_not_specialize=[
+        "table_ptr",
+        "lens_ptr",
+        "slots_ptr",
+        "table_stride",
+        "table_width",
+        "splits",
+    ]
+)
 def decode_mma_kernel(
     qkv_ptr,
     kv_ptr,
@@ -58,7 +69,8 @@ def decode_mma_kernel(
     eps,
     score_scale,
     cap,
-    SPLITS: tl.constexpr,
+    splits,
+    MOST_SPLITS: tl.constexpr,
     SHARE: tl.constexpr,
     GROUP: tl.constexpr,
     KV_HEADS: tl.constexpr,
@@ -103,14 +115,14 @@ def decode_mma_kernel(
     words = tile_words(
         kv, table, own, table_width * BLOCK_TOKENS, TILES, BLOCK_TOKENS, TOKEN
     )  # fmt: skip
-    active = tl.minimum(tl.cdiv(cached - aligned, SHARE), SPLITS)
+    active = tl.minimum(tl.cdiv(cached - aligned, SHARE), splits)
     # A padding row has no keys; its first program writes zeros.
     active = tl.maximum(active, 1)
     if split >= active:
         return
 
-    keys = load_keys(words, own, start, cached, HEAD_DIM, TOKEN)
-    values = load_values(words, own, start, cached, HEAD_DIM, TOKEN)
+    keys = load_keys(words, own, start, cached, HEAD_DIM, TOKEN, FAST)
+    values = load_values(words, own, start, cached, HEAD_DIM, TOKEN, FAST)
     # The rest is a word's in both halves of a head.
     QUARTER: tl.constexpr = HEAD_DIM // 4
     HALF: tl.constexpr = HEAD_DIM // 2
@@ -165,8 +177,8 @@ def decode_mma_kernel(
     for _ in tl.range(1, steps):
         own += active * STEP
         words = tile_words(kv, table, own, cached, TILES, BLOCK_TOKENS, TOKEN)
-        keys = load_keys(words, own, start, cached, HEAD_DIM, TOKEN)
-        values = load_values(words, own, start, cached, HEAD_DIM, TOKEN)
+        keys = load_keys(words, own, start, cached, HEAD_DIM, TOKEN, FAST)
+        values = load_values(words, own, start, cached, HEAD_DIM, TOKEN, FAST)
         scores = key_scores(keys, q, own, start, cached, score_scale, cap, CAPPED, FAST)
         some = largest_of(scores)
         new_tops = (tl.maximum(tops[0], some[0]), tl.maximum(tops[1], some[1]))
@@ -183,26 +195,24 @@ def decode_mma_kernel(
     if active == 1:
         tl.store(out_ptr + elements, result.to(out_ptr.dtype.element_ty), mask=real)
         return
-    if SPLITS > 1:
-        pair = (sequence * KV_HEADS + kv_head).to(tl.int64)
-        partial_ptr += pair * SPLITS * GROUP * HEAD_DIM
-        lse_ptr += pair * SPLITS * GROUP
-        tl.store(partial_ptr + split * GROUP * HEAD_DIM + elements, result, mask=real)
-        lse_ptrs = lse_ptr + split * GROUP + member + column * 0
-        tl.store(lse_ptrs, lse, mask=real & (column == 0))
-        # All threads' stores come before the count goes up.
-        tl.debug_barrier()
-        before = tl.atomic_add(arrived_ptr + pair, 1, sem="acq_rel")
-        if before == active - 1:
-            tl.store(arrived_ptr + pair, 0)
-            group = tl.arange(0, BLOCK_G)
-            in_group = group < GROUP
-            combine_shares(
-                partial_ptr, lse_ptr, out_ptr, active, in_group,
-                in_group[:, None] & (column < HEAD_DIM),
-                group[:, None] * HEAD_DIM + column, SPLITS, GROUP, HEAD_DIM, BLOCK_G,
-                AT_ONCE,
-            )  # fmt: skip
+    pair = (sequence * KV_HEADS + kv_head).to(tl.int64)
+    partial_ptr += pair * splits * GROUP * HEAD_DIM
+    lse_ptr += pair * splits * GROUP
+    tl.store(partial_ptr + split * GROUP * HEAD_DIM + elements, result, mask=real)
+    lse_ptrs = lse_ptr + split * GROUP + member + column * 0
+    tl.store(lse_ptrs, lse, mask=real & (column == 0))
+    # All threads' stores come before the count goes up.
+    tl.debug_barrier()
+    before = tl.atomic_add(arrived_ptr + pair, 1, sem="acq_rel")
+    if before == active - 1:
+        tl.store(arrived_ptr + pair, 0)
+        group = tl.arange(0, BLOCK_G)
+        in_group = group < GROUP
+        combine_shares(
+            partial_ptr, lse_ptr, out_ptr, active, in_group,
+            in_group[:, None] & (column < HEAD_DIM), group[:, None] * HEAD_DIM + column,
+            MOST_SPLITS, GROUP, HEAD_DIM, BLOCK_G, AT_ONCE,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +279,8 @@ def decode_mma(
     if out is None:
         out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
     block_g = triton.next_power_of_2(group)
+    # One kernel for all plans, but those for very long contexts.
+    most_splits = max(_MOST_SPLITS, scratch.splits)
     decode_mma_kernel[(kv_heads, qkv.shape[0], scratch.splits)](
         qkv.view(torch.int32),
         kv_blocks.view(torch.int32),
@@ -290,7 +302,8 @@ def decode_mma(
         options.eps,
         scale * LOG2_E,
         softcap * LOG2_E,
-        SPLITS=scratch.splits,
+        scratch.splits,
+        MOST_SPLITS=most_splits,
         SHARE=tile.share,
         GROUP=group,
         KV_HEADS=kv_heads,
@@ -303,7 +316,7 @@ def decode_mma(
         WARPS=tile.warps,
         TILES=tile.tiles,
         BLOCK_G=block_g,
-        AT_ONCE=min(scratch.splits, max(1, 64 * 32 * tile.warps // (block_g * head_dim))),
+        AT_ONCE=min(most_splits, max(1, 64 * 32 * tile.warps // (block_g * head_dim))),
         PDL=pdl,
         num_warps=tile.warps,
         **launch_options(pdl),

@@ -42,6 +42,28 @@ def quarters(words):
 
 
 @triton.jit
+def load_quarters(pointers, wanted, FAST: tl.constexpr):
+    """The four words from each of `pointers` `[threads]` on; zeros where they are not `wanted`.
+
+    For many loads: what Triton does to choose a layout for each of its own takes time with the
+    square of the kernel's length.
+    """
+    if FAST:
+        return tl.inline_asm_elementwise(
+            "{ .reg .pred wanted; setp.ne.b32 wanted, $5, 0; "
+            "mov.b32 $0, 0; mov.b32 $1, 0; mov.b32 $2, 0; mov.b32 $3, 0; "
+            "@wanted ld.global.v4.b32 {$0, $1, $2, $3}, [$4]; }",
+            "=&r,=&r,=&r,=&r,l,r",
+            [pointers.to(tl.int64), wanted.to(tl.int32)],
+            dtype=(tl.int32, tl.int32, tl.int32, tl.int32),
+            is_pure=False,
+            pack=1,
+        )
+    words = pointers[:, None] + tl.arange(0, 4)[None, :]
+    return quarters(tl.load(words, mask=wanted[:, None], other=0))
+
+
+@triton.jit
 def of_quarters(first, second, third, fourth):
     """Four of `[threads]` as `[threads, 4]`, what a thread stores in 16 bytes."""
     even = tl.join(first, third)

@@ -10,7 +10,7 @@ the weights of the keys, transposed between threads, the columns.
 import triton
 import triton.language as tl
 
-from .fragments import halves, lane_place, multiply, paired, quarters, transposed
+from .fragments import halves, lane_place, load_quarters, multiply, paired, transposed
 from .paging import token_slots
 from .softmax import capped
 
@@ -33,8 +33,10 @@ def tile_words(
 
 
 @triton.jit
-def load_keys(words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.constexpr):
-    """Keys `g` and then `g + 8` of each tile, `[threads, 4]` for each chunk of 32 dimensions.
+def load_keys(
+    words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.constexpr, FAST: tl.constexpr
+):  # fmt: skip
+    """Keys `g` and then `g + 8` of each tile, four words for each chunk of 32 dimensions.
 
     Zeros where a token is before `start` or not before `end`: what a block holds past the end is a
     stranger's, and may be NaN.
@@ -48,21 +50,17 @@ def load_keys(words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.constexp
         seen = (token >= start) & (token < end)
         pointers = words[index // 2] + key * TOKEN + t * 4
         for chunk in tl.static_range(HEAD_DIM // 32):
-            keys += (  # type: ignore[assignment]  # it grows
-                tl.load(
-                    (pointers + chunk * 16)[:, None] + tl.arange(0, 4)[None, :],
-                    mask=seen[:, None],
-                    other=0,
-                ),
-            )
+            keys += load_quarters(pointers + chunk * 16, seen, FAST)
     return keys
 
 
 @triton.jit
-def load_values(words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.constexpr):
+def load_values(
+    words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.constexpr, FAST: tl.constexpr
+):  # fmt: skip
     """Values `2t`, `2t + 1`, `2t + 8` and `2t + 9` of each tile, dimensions `64h + 8g` on.
 
-    `[threads, 4]` for each run of 64 dimensions.
+    Four words for each run of 64 dimensions.
     """
     THREADS: tl.constexpr = own.shape[0]
     _, g, t = lane_place(THREADS)
@@ -73,23 +71,17 @@ def load_values(words, own, start, end, HEAD_DIM: tl.constexpr, TOKEN: tl.conste
         seen = (token >= start) & (token < end)
         pointers = words[index // 4] + TOKEN // 2 + key * TOKEN + g * 4
         for run in tl.static_range(HEAD_DIM // 64):
-            values += (  # type: ignore[assignment]  # it grows
-                tl.load(
-                    (pointers + run * 32)[:, None] + tl.arange(0, 4)[None, :],
-                    mask=seen[:, None],
-                    other=0,
-                ),
-            )
+            values += load_quarters(pointers + run * 32, seen, FAST)
     return values
 
 
 @triton.jit
-def _words_of(loaded, FIRST: tl.constexpr, COUNT: tl.constexpr):
-    """`COUNT` of what `load_keys` or `load_values` returned, word by word."""
-    words = ()
+def _part(words, FIRST: tl.constexpr, COUNT: tl.constexpr):
+    """`COUNT` of the words from `FIRST` on."""
+    part = ()
     for index in tl.static_range(COUNT):
-        words += quarters(loaded[FIRST + index])
-    return words
+        part += (words[FIRST + index],)  # type: ignore[assignment]  # it grows
+    return part
 
 
 @triton.jit
@@ -124,12 +116,12 @@ def key_scores(
 ):  # fmt: skip
     """The tiles' scores, four a tile; -inf of tokens not between `start` and `end`."""
     THREADS: tl.constexpr = own.shape[0]
-    CHUNKS: tl.constexpr = len(q) // 4
+    COUNT: tl.constexpr = len(q)
     _, g, _ = lane_place(THREADS)
     scores = ()
-    for tile in tl.static_range(len(keys) // (2 * CHUNKS)):
-        low = _words_of(keys, tile * 2 * CHUNKS, CHUNKS)
-        high = _words_of(keys, tile * 2 * CHUNKS + CHUNKS, CHUNKS)
+    for tile in tl.static_range(len(keys) // (2 * COUNT)):
+        low = _part(keys, tile * 2 * COUNT, COUNT)
+        high = _part(keys, tile * 2 * COUNT + COUNT, COUNT)
         parts = _dot(low, high, q, FAST)
         for index in tl.static_range(4):
             score = parts[index] * score_scale
@@ -210,7 +202,7 @@ def with_values(acc, values, weights, FAST: tl.constexpr):
     for tile in tl.static_range(len(weights) // 4):
         b0 = transposed(paired(weights[4 * tile], weights[4 * tile + 1], False, FAST), FAST)
         b1 = transposed(paired(weights[4 * tile + 2], weights[4 * tile + 3], False, FAST), FAST)
-        words = _words_of(values, tile * COUNT, COUNT)
+        words = _part(values, tile * 4 * COUNT, 4 * COUNT)
         following = ()
         for index in tl.static_range(COUNT):
             a0 = halves(words[index], words[COUNT + index], False, FAST)
