@@ -12,8 +12,10 @@ from prodtop.engine.kernels.gpu.decode_attention import (
     DecodeTile,
     decode_attention,
     decode_splits,
+    mma_splits,
     plan_decode,
 )
+from prodtop.engine.kernels.gpu.decode_mma import MmaTile
 from torch import Tensor
 
 SMALL_TILE = DecodeTile(keys=16, warps=4, stages=2, share=16)
@@ -139,6 +141,31 @@ def test_splits_are_a_power_of_two_and_fewer_with_more_rows(
 def test_many_rows_are_split_for_the_sake_of_long_ones_only() -> None:
     assert decode_splits(256 * 8, 2048, 1024) == 1
     assert 1 < decode_splits(256 * 8, 8192, 1024) <= 4
+
+
+@given(
+    pairs=st.integers(1, 4096), context_tokens=st.integers(1, 1 << 18), share=st.integers(16, 1024)
+)
+def test_few_sequences_have_no_more_programs_than_there_are_multiprocessors(
+    pairs: int, context_tokens: int, share: int
+) -> None:
+    splits = mma_splits(pairs, context_tokens, share)
+    assert splits & (splits - 1) == 0
+    assert splits == 1 or splits * pairs <= 132
+    assert splits == 1 or (splits - 1) * share < 2 * context_tokens
+
+
+@pytest.mark.parametrize(("rows", "kind"), [(1, MmaTile), (8, MmaTile), (9, DecodeTile)])
+def test_few_rows_have_a_kernel_of_their_own(rows: int, kind: type) -> None:
+    assert isinstance(plan_decode(rows, 32, 8, 128, 4096, DEVICE, mma=True).tile, kind)
+    assert isinstance(plan_decode(rows, 32, 8, 128, 4096, DEVICE).tile, DecodeTile)
+
+
+def test_a_plan_of_the_fused_step_is_for_nothing_else() -> None:
+    scene = PagedScene(Shape(8, 4, 16), [3])
+    fused = plan_decode(1, 32, 8, 16, 4096, DEVICE, mma=True)
+    with pytest.raises(ValueError, match="fused"):
+        run(scene, scene.queries(1), fused)
 
 
 @pytest.mark.gpu
