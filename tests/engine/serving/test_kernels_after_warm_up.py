@@ -27,8 +27,8 @@ IN_EVERY_STEP = {
     "_prefill_kernel",
     "_rotate_kernel",
     "_sample_kernel",
-    "decode_kernel",
 }
+DECODE = {"decode_kernel", "decode_mma_kernel"}
 CASES = [
     "bundled:bf16:5",
     "bundled:int8:1",
@@ -54,6 +54,8 @@ def test_mixed_steps_ask_for_no_kernel_that_the_warm_up_did_not_have() -> None:
     assert result.returncode == 0, result.stderr[-3000:]
     lines = [json.loads(line) for line in result.stdout.splitlines()]
     assert all(set(line["warm"]) >= IN_EVERY_STEP for line in lines)
+    assert all(DECODE & set(line["warm"]) for line in lines)
+    assert set().union(*(line["warm"] for line in lines)) >= DECODE
     late = {case: line["late"] for case, line in zip(CASES, lines, strict=True) if line["late"]}
     assert not late
 
