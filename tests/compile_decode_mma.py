@@ -13,32 +13,15 @@ import tempfile
 from pathlib import Path
 
 import torch
-from compile_for_hopper import META, Hopper
-from prodtop.engine.kernels.gpu.decode_attention import plan_decode
-from prodtop.engine.kernels.gpu.decode_mma import MmaTile, decode_mma
+from compile_for_hopper import META, Hopper, compile_only
+from prodtop.engine.kernels.gpu.decode_attention import decode_attention_fused, plan_decode
+from prodtop.engine.kernels.gpu.decode_mma import MmaTile
 from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions
 from triton import knobs
 from triton.runtime import driver
-from triton.runtime.jit import JITFunction
 
 KV_HEADS = 8
 WARPS = 8
-
-
-def compiled_binaries() -> list[bytes]:
-    """A list that grows by each kernel's binary. Launches compile and go no further."""
-    binaries: list[bytes] = []
-    launch = JITFunction.run
-
-    def run(
-        self: JITFunction, *args: object, grid: object, warmup: bool, **options: object
-    ) -> object:
-        kernel = launch(self, *args, grid=grid, warmup=True, **options)
-        binaries.append(kernel.asm["cubin"])
-        return kernel
-
-    JITFunction.run = run
-    return binaries
 
 
 def stack_bytes(binary: bytes) -> int:
@@ -58,7 +41,7 @@ def stack_bytes(binary: bytes) -> int:
 
 def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window: int) -> None:
     driver.set_active(Hopper())
-    binaries = compiled_binaries()
+    binaries = compile_only()
     tile = MmaTile(WARPS, tiles, WARPS * tiles * 16)
     plan = plan_decode(
         1, group * KV_HEADS, KV_HEADS, head_dim, 4096, META, splits=splits, tile=tile
@@ -67,7 +50,7 @@ def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window
     qkv = torch.empty(1, (group + 2) * KV_HEADS * head_dim, dtype=torch.bfloat16, device=META)
     lens = torch.empty(1, dtype=torch.int32, device=META)
     turns = torch.empty(4096, head_dim // 2, device=META)
-    decode_mma(
+    decode_attention_fused(
         qkv,
         torch.empty(64, 16, 2, KV_HEADS, head_dim, dtype=torch.bfloat16, device=META),
         torch.empty(1, 64, dtype=torch.int32, device=META),
@@ -76,13 +59,12 @@ def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window
         turns,
         turns,
         plan,
-        tile,
         head_dim**-0.5,
         options=RotaryOptions(weight, weight) if normed else PLAIN,
         window=window,
         pdl=True,
     )
-    print(*map(stack_bytes, binaries))
+    print(*map(stack_bytes, binaries["decode_mma_kernel"]))
 
 
 if __name__ == "__main__":

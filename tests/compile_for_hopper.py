@@ -7,6 +7,7 @@ memory. Prints the kernels that were compiled. A child process of tests: no inte
 """
 
 import sys
+from collections import defaultdict
 from dataclasses import replace
 
 import torch
@@ -57,17 +58,23 @@ class Hopper(DriverBase):  # type: ignore[misc]  # Triton has no types
         return None
 
 
-def compile_only(compiled: set[str]) -> None:
-    """Let launches compile and go no further; their names are added to `compiled`."""
+def compile_only() -> dict[str, list[bytes]]:
+    """Let launches compile and go no further.
+
+    Returns the binaries by kernel, to which each launch adds one.
+    """
+    binaries: dict[str, list[bytes]] = defaultdict(list)
     launch = JITFunction.run
 
     def run(
         self: JITFunction, *args: object, grid: object, warmup: bool, **options: object
     ) -> object:
-        compiled.add(self.fn.__name__)
-        return launch(self, *args, grid=grid, warmup=True, **options)
+        kernel = launch(self, *args, grid=grid, warmup=True, **options)
+        binaries[self.fn.__name__].append(kernel.asm["cubin"])
+        return kernel
 
     JITFunction.run = run
+    return binaries
 
 
 @torch.inference_mode()
@@ -91,8 +98,7 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout) -> None:
 
 def main(preset: str, precision: str, rows: str) -> None:
     driver.set_active(Hopper())
-    compiled: set[str] = set()
-    compile_only(compiled)
+    compiled = compile_only()
     config = replace(PRESETS[preset], layers=1)
     with META:
         master = weights.allocate(config, torch.bfloat16)

@@ -93,7 +93,7 @@ class CublasLt:
     """
 
     def __init__(self, library: CDLL, device: torch.device) -> None:
-        self.library = library
+        self.cdll = library
         library.cublasLtGetVersion.restype = c_size_t
         self.version = int(library.cublasLtGetVersion())
         self.workspace = torch.empty(_WORKSPACE_BYTES, dtype=torch.uint8, device=device)
@@ -112,13 +112,13 @@ class LtProduct:
         self._lt = lt
         self._dtype = shape.dtype
         sums = c_int(_COMPUTE_IN_FLOAT32), c_int(_FLOAT32)
-        self._description = _Owned(lt.library, "MatmulDesc", *sums)
+        self._description = _Owned(lt.cdll, "MatmulDesc", *sums)
         self._description.set(_DESC_TRANSPOSE_A, c_int32(_TRANSPOSED))
         kind = c_int(DATA_TYPES[shape.dtype])
 
         def layout(rows: int, columns: int) -> _Owned:
             sizes = c_uint64(rows), c_uint64(columns), c_int64(rows)
-            return _Owned(lt.library, "MatrixLayout", kind, *sizes)
+            return _Owned(lt.cdll, "MatrixLayout", kind, *sizes)
 
         self._weight = layout(shape.inputs, shape.features)
         self._x = layout(shape.inputs, shape.rows)
@@ -126,11 +126,11 @@ class LtProduct:
 
     def algorithms(self) -> list[Algorithm]:
         """What the heuristics offer, the most promising first. Raises `CublasError`."""
-        preference = _Owned(self._lt.library, "MatmulPreference")
+        preference = _Owned(self._lt.cdll, "MatmulPreference")
         preference.set(_PREFERENCE_MAX_WORKSPACE, c_uint64(_WORKSPACE_BYTES))
         offers, count = (_Offer * _MOST_ALGORITHMS)(), c_int()
         _check(
-            self._lt.library.cublasLtMatmulAlgoGetHeuristic(
+            self._lt.cdll.cublasLtMatmulAlgoGetHeuristic(
                 self._lt.handle.pointer,
                 self._description.pointer,
                 self._weight.pointer,
@@ -163,7 +163,7 @@ class LtProduct:
         """
         configuration = _Configuration.from_buffer_copy(algorithm.configuration)
         _check(
-            self._lt.library.cublasLtMatmul(
+            self._lt.cdll.cublasLtMatmul(
                 self._lt.handle.pointer,
                 self._description.pointer,
                 byref(c_float(1.0)),

@@ -17,6 +17,7 @@ from .decode_mma import MmaTile, decode_mma
 from .dependent_launch import launch_options
 from .powers import largest_power_of_two
 from .rotary import PLAIN, RotaryOptions
+from .shares import shares_at_once
 from .softmax import LOG2_E
 
 
@@ -97,7 +98,8 @@ def decode_tile(
     """
     wide = head_dim > 128 or group > 16
     if mma and pairs <= 64:
-        return MmaTile(warps=8, tiles=3, share=384)
+        # Three tiles of larger heads do not fit the registers.
+        return MmaTile(warps=8, tiles=3 if head_dim <= 128 else 1, share=384)
     if element_bytes > 2:
         return DecodeTile(keys=32, warps=4, stages=2, share=64 if pairs <= 64 else 1024)
     if pairs <= 64:
@@ -195,6 +197,10 @@ def decode_attention_fused(
     token, whose position is `seq_lens - 1`; no two rows may be of one sequence. `qkv` is left as
     it is.
     """
+    kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
+    heads = qkv.shape[1] // head_dim - 2 * kv_heads
+    if out is None:
+        out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
     if isinstance(plan.tile, MmaTile):
         return decode_mma(
             qkv,
@@ -213,10 +219,6 @@ def decode_attention_fused(
             out=out,
             pdl=pdl,
         )
-    kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
-    heads = qkv.shape[1] // head_dim - 2 * kv_heads
-    if out is None:
-        out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
     scores = _Scores(scale, window, softcap, options.k_scale, options.v_scale)
     new = _NewTokens(slots, cos, sin, options)
     _launch(qkv, heads, kv_blocks, block_table, seq_lens, plan, plan.tile, scores, new, out, pdl)
@@ -300,13 +302,8 @@ def _launch(
         BLOCK_D=block_d,
         BLOCK_N=tile.keys,
         STAGES=tile.stages,
-        AT_ONCE=_combined_at_once(plan.splits, block_g * block_d, tile.warps),
+        AT_ONCE=shares_at_once(plan.splits, block_g * block_d, tile.warps),
         PDL=pdl,
         num_warps=tile.warps,
         **launch_options(pdl),
     )
-
-
-def _combined_at_once(splits: int, elements: int, warps: int) -> int:
-    """Shares that a program combines at a time: 64 registers a thread."""
-    return min(splits, max(1, 64 * 32 * warps // elements))

@@ -5,6 +5,7 @@ import triton.language as tl
 
 from .dependent_launch import wait_for_previous
 from .paging import as_stored, token_slots
+from .shares import combine_if_last
 from .softmax import capped
 
 
@@ -104,44 +105,6 @@ def _attend_one(acc, top, total, q, k, v, score_scale, cap, CAPPED: tl.constexpr
     p = tl.exp2(score - new_top)
     acc = acc * shrink[:, None] + p[:, None] * v.to(tl.float32)
     return acc, new_top, total * shrink + p
-
-
-@triton.jit
-def combine_shares(
-    partial_ptr, lse_ptr, out_ptr, active, in_group, keep, offsets, SPLITS: tl.constexpr,
-    GROUP: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_G: tl.constexpr, AT_ONCE: tl.constexpr,
-):  # fmt: skip
-    """The softmax of all keys from that of `active` shares, to `out_ptr` `[group, head_dim]`."""
-    group = tl.arange(0, BLOCK_G)
-    share = tl.arange(0, SPLITS)
-    lse = tl.load(
-        lse_ptr + share[:, None] * GROUP + group[None, :],
-        mask=(share < active)[:, None] & in_group[None, :],
-        other=float("-inf"),
-        cache_modifier=".cg",
-    )
-    top = tl.where(in_group, tl.max(lse, axis=0), 0.0)
-    total = tl.sum(tl.exp2(lse - top[None, :]), axis=0)
-    merged = tl.zeros_like(offsets).to(tl.float32)
-    for first in range(0, active, AT_ONCE):
-        some = first + tl.arange(0, AT_ONCE)
-        filled = some < active
-        sums = tl.load(
-            lse_ptr + some[:, None] * GROUP + group[None, :],
-            mask=filled[:, None] & in_group[None, :],
-            other=float("-inf"),
-            cache_modifier=".cg",
-        )
-        parts = tl.load(
-            partial_ptr + some[:, None, None] * (GROUP * HEAD_DIM) + offsets[None, :, :],
-            mask=filled[:, None, None] & keep[None, :, :],
-            other=0.0,
-            cache_modifier=".cg",
-        )
-        weights = tl.exp2(sums - top[None, :])
-        merged += tl.sum(parts * weights[:, :, None], axis=0)
-    merged /= tl.where(total > 0.0, total, 1.0)[:, None]
-    tl.store(out_ptr + offsets, merged.to(out_ptr.dtype.element_ty), mask=keep)
 
 
 @triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "slots_ptr", "table_stride", "table_width"])
@@ -293,15 +256,7 @@ def decode_kernel(
         tl.store(partial_ptr + split * GROUP * HEAD_DIM + offsets, acc, mask=real)
         lse_ptrs = lse_ptr + split * GROUP + offs_h
         tl.store(lse_ptrs, top + tl.log2(total), mask=offs_h < GROUP)
-        # All threads' stores come before the count goes up.
-        tl.debug_barrier()
-        before = tl.atomic_add(arrived_ptr + pair, 1, sem="acq_rel")
-        if before == active - 1:
-            tl.store(arrived_ptr + pair, 0)
-            group = tl.arange(0, BLOCK_G)
-            in_group = group < GROUP
-            combine_shares(
-                partial_ptr, lse_ptr, out_ptr, active, in_group, in_group[:, None] & in_head,
-                group[:, None] * HEAD_DIM + offs_d[None, :], SPLITS, GROUP, HEAD_DIM, BLOCK_G,
-                AT_ONCE,
-            )  # fmt: skip
+        combine_if_last(
+            arrived_ptr + pair, partial_ptr, lse_ptr, out_ptr, active, SPLITS, GROUP, HEAD_DIM,
+            BLOCK_G, BLOCK_D, AT_ONCE,
+        )  # fmt: skip

@@ -16,7 +16,6 @@ import triton.language as tl
 from torch import Tensor
 
 from .across_warps import merged
-from .decode_kernel import combine_shares
 from .dependent_launch import launch_options, wait_for_previous
 from .fragments import lane_place
 from .key_tiles import (
@@ -31,7 +30,8 @@ from .key_tiles import (
     with_values,
     with_weights,
 )
-from .rotary import PLAIN, RotaryOptions
+from .rotary import RotaryOptions
+from .shares import combine_if_last, shares_at_once
 from .softmax import LOG2_E, capped
 from .turned_heads import in_fragments, load_pairs, products, turned
 
@@ -201,18 +201,10 @@ def decode_mma_kernel(
     tl.store(partial_ptr + split * GROUP * HEAD_DIM + elements, result, mask=real)
     lse_ptrs = lse_ptr + split * GROUP + member + column * 0
     tl.store(lse_ptrs, lse, mask=real & (column == 0))
-    # All threads' stores come before the count goes up.
-    tl.debug_barrier()
-    before = tl.atomic_add(arrived_ptr + pair, 1, sem="acq_rel")
-    if before == active - 1:
-        tl.store(arrived_ptr + pair, 0)
-        group = tl.arange(0, BLOCK_G)
-        in_group = group < GROUP
-        combine_shares(
-            partial_ptr, lse_ptr, out_ptr, active, in_group,
-            in_group[:, None] & (column < HEAD_DIM), group[:, None] * HEAD_DIM + column,
-            MOST_SPLITS, GROUP, HEAD_DIM, BLOCK_G, AT_ONCE,
-        )  # fmt: skip
+    combine_if_last(
+        arrived_ptr + pair, partial_ptr, lse_ptr, out_ptr, active, MOST_SPLITS, GROUP, HEAD_DIM,
+        BLOCK_G, HEAD_DIM, AT_ONCE,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,18 +258,15 @@ def decode_mma(
     tile: MmaTile,
     scale: float,
     *,
-    options: RotaryOptions = PLAIN,
-    window: int = 0,
-    softcap: float = 0.0,
-    out: Tensor | None = None,
-    pdl: bool = False,
+    options: RotaryOptions,
+    window: int,
+    softcap: float,
+    out: Tensor,
+    pdl: bool,
 ) -> Tensor:
     """What `decode_attention_fused` does, where `has_kernel` says that it may."""
     kv_heads, head_dim = kv_blocks.shape[3], kv_blocks.shape[4]
-    heads = qkv.shape[1] // head_dim - 2 * kv_heads
-    group = heads // kv_heads
-    if out is None:
-        out = torch.empty((qkv.shape[0], heads * head_dim), dtype=qkv.dtype, device=qkv.device)
+    group = qkv.shape[1] // head_dim // kv_heads - 2
     block_g = triton.next_power_of_2(group)
     # One kernel for all plans, but those for very long contexts.
     most_splits = max(_MOST_SPLITS, scratch.splits)
@@ -316,7 +305,7 @@ def decode_mma(
         WARPS=tile.warps,
         TILES=tile.tiles,
         BLOCK_G=block_g,
-        AT_ONCE=min(most_splits, max(1, 64 * 32 * tile.warps // (block_g * head_dim))),
+        AT_ONCE=shares_at_once(most_splits, block_g * head_dim, tile.warps),
         PDL=pdl,
         num_warps=tile.warps,
         **launch_options(pdl),

@@ -64,14 +64,6 @@ def load_quarters(pointers, wanted, FAST: tl.constexpr):
 
 
 @triton.jit
-def of_quarters(first, second, third, fourth):
-    """Four of `[threads]` as `[threads, 4]`, what a thread stores in 16 bytes."""
-    even = tl.join(first, third)
-    odd = tl.join(second, fourth)
-    return tl.reshape(tl.join(even, odd), (first.shape[0], 4))
-
-
-@triton.jit
 def unpaired(words, FP16: tl.constexpr):
     """The two values of each word, in fp32."""
     if FP16:

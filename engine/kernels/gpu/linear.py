@@ -137,9 +137,9 @@ def _dense(
 
 
 def _cublas(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None) -> Tensor:
-    if residual is None and bias is not None:
-        return F.linear(x, weight, bias)
-    if residual is not None and bias is not None:
+    if bias is not None:
+        if residual is None:
+            return F.linear(x, weight, bias)
         residual.add_(bias)
     y = learned_product(x, weight, residual)
     if y is not None:

@@ -1,14 +1,18 @@
 """The decode step of few sequences against `rotate_and_store` and attention in float64."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paged_scene import BLOCK_TOKENS, DEVICE, EPSILON, PagedScene, Shape
-from prodtop.engine.kernels.gpu.decode_mma import MmaTile, decode_mma, has_kernel
+from prodtop.engine.kernels.gpu.decode_attention import (
+    DecodePlan,
+    decode_attention_fused,
+    plan_decode,
+)
+from prodtop.engine.kernels.gpu.decode_mma import MmaTile, has_kernel
 from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions, rotate_and_store
 from torch import Tensor
 
@@ -17,24 +21,21 @@ LONGEST = 4096
 SMALL_TILE = MmaTile(warps=2, tiles=1, share=32)
 
 
-@dataclass(frozen=True, slots=True)
-class Scratch:
-    """Memory of `decode_mma` for a shape."""
-
-    splits: int
-    partials: Tensor
-    lse: Tensor
-    arrived: Tensor
-
-    @classmethod
-    def of(cls, shape: Shape, rows: int, splits: int) -> "Scratch":
-        size = (rows, shape.kv_heads, splits, shape.group)
-        return cls(
-            splits,
-            torch.full((*size, shape.head_dim), torch.nan, device=DEVICE),
-            torch.full(size, torch.nan, device=DEVICE),
-            torch.zeros(size[:2], dtype=torch.int32, device=DEVICE),
-        )
+def plan_of(shape: Shape, rows: int, splits: int = 1, tile: MmaTile = SMALL_TILE) -> DecodePlan:
+    """A plan whose memory shows what was written to it."""
+    plan = plan_decode(
+        rows,
+        shape.heads,
+        shape.kv_heads,
+        shape.head_dim,
+        LONGEST,
+        DEVICE,
+        splits=splits,
+        tile=tile,
+    )
+    plan.partials.fill_(torch.nan)
+    plan.lse.fill_(torch.nan)
+    return plan
 
 
 class Step:
@@ -73,8 +74,8 @@ class Step:
         self.scene.kv_blocks = before
         return torch.stack([row.flatten().double() for row in rows]), kv
 
-    def run(self, scratch: Scratch, tile: MmaTile, kv: Tensor) -> Tensor:
-        return decode_mma(
+    def run(self, plan: DecodePlan, kv: Tensor) -> Tensor:
+        return decode_attention_fused(
             self.qkv,
             kv,
             self.scene.block_table,
@@ -82,8 +83,7 @@ class Step:
             self.slots,
             self.cos,
             self.sin,
-            scratch,
-            tile,
+            plan,
             self.shape.scale,
             options=self.options,
             window=self.shape.window,
@@ -99,15 +99,15 @@ def check(
     *,
     normed: bool = False,
     seed: int = 0,
-    scratch: Scratch | None = None,
+    plan: DecodePlan | None = None,
 ) -> None:
     step = Step(shape, seq_lens, normed=normed, seed=seed)
     expected, expected_kv = step.expected()
     kv = step.scene.kv_blocks.clone()
     assert has_kernel(BF16, shape.group, shape.head_dim, shape.head_dim)
-    if scratch is None:
-        scratch = Scratch.of(shape, len(seq_lens), splits)
-    out = step.run(scratch, tile, kv)
+    if plan is None:
+        plan = plan_of(shape, len(seq_lens), splits, tile)
+    out = step.run(plan, kv)
     torch.testing.assert_close(
         kv.double(), expected_kv.double(), rtol=2 * torch.finfo(BF16).eps, atol=1e-5, equal_nan=True
     )
@@ -115,7 +115,7 @@ def check(
     assert float(error.max()) < EPSILON[BF16], f"{error.tolist()} for {seq_lens}"
     for row, length in enumerate(seq_lens):
         assert length > 0 or not out[row].any(), "a padding row gets zeros"
-    assert not scratch.arrived.any(), "the next launch counts from zero"
+    assert not plan.arrived.any(), "the next launch counts from zero"
 
 
 @settings(deadline=None, max_examples=12)
@@ -169,7 +169,7 @@ def test_a_token_without_a_slot_is_attended_to_and_not_stored() -> None:
     expected, _ = step.expected()
     step.slots.fill_(-1)
     kv = step.scene.kv_blocks.clone()
-    out = step.run(Scratch.of(step.shape, 1, 1), SMALL_TILE, kv)
+    out = step.run(plan_of(step.shape, 1), kv)
     assert float((out.double() - expected).abs().max()) < EPSILON[BF16]
     torch.testing.assert_close(kv, step.scene.kv_blocks, rtol=0, atol=0, equal_nan=True)
 
@@ -179,25 +179,25 @@ def test_what_nobody_wrote_is_not_read() -> None:
     step = Step(Shape(1, 2, 64, dtype=BF16), [5, 49], normed=False, seed=0)
     outputs = []
     for _ in range(2):
-        outputs.append(step.run(Scratch.of(step.shape, 2, 2), SMALL_TILE, step.scene.kv_blocks))
+        outputs.append(step.run(plan_of(step.shape, 2, 2), step.scene.kv_blocks))
         step.scene.block_table[0, 1:] = 1 << 30
         step.scene.block_table[1, 4:] = -1
     assert torch.equal(*outputs)
 
 
-def test_scratch_memory_serves_layer_after_layer() -> None:
+def test_a_plan_serves_layer_after_layer() -> None:
     shape = Shape(1, 2, 64, dtype=BF16)
-    shared = Scratch.of(shape, 2, 4)
+    shared = plan_of(shape, 2, 4)
     for seed in range(2):
-        check(shape, [100, 17], seed=seed, scratch=shared)
+        check(shape, [100, 17], seed=seed, plan=shared)
 
 
 def test_a_share_is_never_shorter_than_the_tile_says() -> None:
     """So that short sequences are not combined from many: theirs is one program's result."""
     shape = Shape(1, 2, 64, dtype=BF16)
-    scratch = Scratch.of(shape, 2, 4)
-    check(shape, [64, 40], tile=MmaTile(2, 1, 64), scratch=scratch)
-    assert scratch.partials.isnan().all(), "nothing was split"
+    plan = plan_of(shape, 2, 4, MmaTile(2, 1, 64))
+    check(shape, [64, 40], plan=plan)
+    assert plan.partials.isnan().all(), "nothing was split"
     with pytest.raises(ValueError, match="share"):
         MmaTile(warps=4, tiles=2, share=64)
 
