@@ -139,7 +139,7 @@ class ProdtopApp(App[None]):
     def draw(self) -> None:
         """Draw the moment on the tab in view."""
         tab = self._tab()
-        if tab is None or not tab.is_mounted:
+        if tab is None or not tab.stands:
             return
         self._drawn_at_s = self._clock()
         self._changed = False

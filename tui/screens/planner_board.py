@@ -114,7 +114,7 @@ class PlannerBoard(TabScreen):
         self.call_after_refresh(self._draw)
 
     def _draw(self) -> None:
-        if self.has_class("-too-small") or not self.is_mounted:
+        if self.has_class("-too-small") or not self.stands:
             return
         self._draw_frame()
         self._draw_form()
@@ -146,7 +146,7 @@ class PlannerBoard(TabScreen):
         self.query_one(FormPanel).show(self._session.form, reading.errors, words)
 
     def _draw_frame(self) -> None:
-        if self._moment is None or self.has_class("-too-small"):
+        if self._moment is None or self.has_class("-too-small") or not self.stands:
             return
         session = self._session
         room = Room(self.size.width, 1, look_of(self.app).glyphs)

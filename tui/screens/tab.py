@@ -18,6 +18,12 @@ class TabScreen(Screen[None]):
         super().__init__(id=id)
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(keymap.bindings(id))])
 
+    @property
+    def stands(self) -> bool:
+        """Whether its panels are there to be drawn: they come when it is mounted, and an app that
+        closes takes them away while this still takes messages."""
+        return self.is_mounted and self.app.is_running
+
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment: only what changed."""
         raise TypeError(f"{type(self).__name__} shows nothing")
