@@ -16,6 +16,7 @@ from .decode_kernel import decode_kernel
 from .decode_mma import MmaTile, decode_mma
 from .dependent_launch import launch_options
 from .powers import largest_power_of_two
+from .processors import multiprocessors
 from .rotary import PLAIN, RotaryOptions
 from .shares import shares_at_once
 from .softmax import LOG2_E
@@ -77,7 +78,7 @@ def plan_decode(
         tile = decode_tile(pairs, heads // kv_heads, head_dim, element_bytes, mma)
     if splits is None:
         choose = mma_splits if isinstance(tile, MmaTile) else decode_splits
-        splits = choose(sequences * kv_heads, context_tokens, tile.share)
+        splits = choose(sequences * kv_heads, context_tokens, tile.share, multiprocessors(device))
     shape = (sequences, kv_heads, splits, heads // kv_heads)
     return DecodePlan(
         splits=splits,
@@ -112,28 +113,27 @@ def decode_tile(
     return DecodeTile(keys=64, warps=4 if wide else 2, stages=3 if wide else 4, share=1024)
 
 
-def decode_splits(pairs: int, context_tokens: int, share: int) -> int:
+def decode_splits(pairs: int, context_tokens: int, share: int, processors: int) -> int:
     """Shares a sequence is cut into at most.
 
-    Enough for two programs on each multiprocessor of a large GPU; and with many sequences, some
-    for the few that are much longer than the others. A share that stays empty costs a program that
-    leaves at once; but the kernel after waits for all of them to have come and gone (64 instead of
-    16 shares of one short sequence: 1.6 us), so there are many only where a context may be long.
+    Enough for two programs on each multiprocessor; and with many sequences, some for the few that
+    are much longer than the others. A share that stays empty costs a program that leaves at once;
+    but the kernel after waits for all of them to have come and gone (64 instead of 16 shares of one
+    short sequence: 1.6 us), so there are many only where a context may be long.
     """
-    programs = 264
-    wanted = max(programs // pairs, min(8, context_tokens // 2048), 1)
+    wanted = max(2 * processors // pairs, min(8, context_tokens // 2048), 1)
     most = triton.next_power_of_2(triton.cdiv(context_tokens, share))
     limit = max(16, triton.next_power_of_2(context_tokens) // 1024)
     return int(min(triton.next_power_of_2(wanted), limit, 128, most))
 
 
-def mma_splits(pairs: int, context_tokens: int, share: int) -> int:
+def mma_splits(pairs: int, context_tokens: int, share: int, processors: int) -> int:
     """Shares of a sequence for `decode_mma`: no more programs than multiprocessors, one on each.
 
     More would wait for those that have nothing to do.
     """
     most = triton.next_power_of_2(triton.cdiv(context_tokens, share))
-    return min(largest_power_of_two(max(1, 132 // pairs)), int(most))
+    return min(largest_power_of_two(max(1, processors // pairs)), int(most))
 
 
 def decode_attention(

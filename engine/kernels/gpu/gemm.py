@@ -10,6 +10,7 @@ from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
 from .dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
+from .processors import multiprocessors
 from .workspace import workspace
 
 
@@ -104,7 +105,7 @@ def _launch(
     if residual is not None and residual.stride() != out.stride():
         raise ValueError("a residual must lie in memory as the output does")
     if plan is None:
-        plan = plan_gemm(weight_format, rows, features, inputs)
+        plan = plan_gemm(weight_format, rows, features, inputs, multiprocessors(x.device))
     if not plan.fits(rows, features):
         raise ValueError(f"the sums of {plan} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)

@@ -13,7 +13,6 @@ PARTIAL_ELEMENTS = 8 << 20
 """fp32 sums that the split products of one device have room for: 32 MiB."""
 LARGEST_TILE_COUNT = 1 << 14
 """Tiles that a split product may have: there is one arrival counter for each."""
-_MULTIPROCESSORS = 132
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +94,11 @@ _ENOUGH_TILES = 96
 """Fewer large tiles than this leave more processors idle than they save traffic."""
 
 
-def plan_gemm(weight_format: WeightFormat, rows: int, features: int, inputs: int) -> GemmPlan:
-    """The plan for `[rows, inputs] × [features, inputs]ᵀ`."""
-    return split_inputs(_tile(weight_format, rows, features), rows, features, inputs)
+def plan_gemm(
+    weight_format: WeightFormat, rows: int, features: int, inputs: int, processors: int
+) -> GemmPlan:
+    """The plan for `[rows, inputs] × [features, inputs]ᵀ` on so many multiprocessors."""
+    return split_inputs(_tile(weight_format, rows, features), rows, features, inputs, processors)
 
 
 def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
@@ -108,11 +109,11 @@ def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
     return tiles[number - 1][1] if few and limit > 64 else tile
 
 
-def split_inputs(tile: Tile, rows: int, features: int, inputs: int) -> GemmPlan:
+def split_inputs(tile: Tile, rows: int, features: int, inputs: int, processors: int) -> GemmPlan:
     """Split the inputs until every processor has its programs, as far as the tile allows."""
     blocks = _ceil(inputs, BLOCK_K)
     count = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n)
-    programs = _MULTIPROCESSORS * tile.programs
+    programs = processors * tile.programs
     room = PARTIAL_ELEMENTS // (count * tile.block_m * tile.block_n)
     splits = max(1, min(programs // count, blocks // tile.least_blocks, room))
     if count > LARGEST_TILE_COUNT:

@@ -15,6 +15,7 @@ from torch import Tensor
 from .dependent_launch import launch_options, wait_for_previous
 from .noise import gumbel_noise
 from .order import ordered_bits
+from .processors import multiprocessors
 from .thresholds import (
     DIGITS,
     MOST_PASSES,
@@ -173,7 +174,7 @@ def sample_tokens(
         )
     block = min(1024, triton.next_power_of_2(vocabulary))
     if splits is None:
-        splits = sample_splits(rows, vocabulary, block)
+        splits = sample_splits(rows, vocabulary, block, multiprocessors(logits.device))
     chunk = triton.cdiv(triton.cdiv(vocabulary, splits), block) * block
     _sample_kernel[(rows, triton.cdiv(vocabulary, chunk))](
         logits,
@@ -202,7 +203,7 @@ def sample_tokens(
     return out
 
 
-def sample_splits(rows: int, vocabulary: int, block: int) -> int:
-    """Programs a row: in all a dozen for each multiprocessor of a large GPU."""
-    wanted = triton.cdiv(132 * 12, rows)
+def sample_splits(rows: int, vocabulary: int, block: int, processors: int) -> int:
+    """Programs a row: in all a dozen for each multiprocessor."""
+    wanted = triton.cdiv(processors * 12, rows)
     return int(max(1, min(wanted, triton.cdiv(vocabulary, block))))

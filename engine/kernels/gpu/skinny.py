@@ -16,11 +16,11 @@ from ...precision.planes import check_int4_planes, check_int8_planes
 from .dependent_launch import launch_options
 from .norm import rms_norm
 from .powers import largest_power_of_two
+from .processors import multiprocessors
 from .skinny_dot import skinny_dot_kernel
 from .skinny_mma import skinny_mma_kernel
 from .skinny_plan import (
     FUSED_NORM_ROWS,
-    PROCESSORS,
     TILE_ROWS,
     DotPlan,
     MmaPlan,
@@ -114,6 +114,7 @@ def skinny_linear(
             weight.inputs,
             weight.group,
             activation is not None,
+            multiprocessors(x.device),
             x.dtype is torch.bfloat16,
         )
     if norm is not None and isinstance(plan, MmaPlan):
@@ -187,7 +188,7 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
     if x.shape[0] != 1 or weight.format != "dense":
         raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
     blocks = triton.cdiv(weight.features, plan.block_n)
-    blocks_per_program = triton.cdiv(blocks, plan.waves * PROCESSORS)
+    blocks_per_program = triton.cdiv(blocks, plan.waves * multiprocessors(x.device))
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
     piece = 16 // x.element_size()
     pieces = triton.cdiv(weight.inputs, piece)
@@ -258,7 +259,7 @@ def _launch_mma(call: _Call, plan: MmaPlan) -> None:
     tiles, rest = divmod(weight.features, TILE_ROWS)
     if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or rest or not sections:
         raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
-    skinny_mma_kernel[(min(tiles, plan.waves * PROCESSORS),)](
+    skinny_mma_kernel[(min(tiles, plan.waves * multiprocessors(x.device)),)](
         x.view(torch.int32),
         call.gain.view(torch.int32),
         weight.data.view(torch.int32),

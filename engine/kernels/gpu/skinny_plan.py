@@ -9,8 +9,6 @@ from .skinny_measured import AT_ONE_ROW, Launch
 
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 
-PROCESSORS = 132
-"""Multiprocessors of the device that the plans are made for (H100, H200)."""
 MEASURED_GROUP = 64
 MANY_TILES = 8
 """Tiles a multiprocessor from which on one program with many warps does better than two."""
@@ -93,9 +91,13 @@ def plan_skinny(
     inputs: int,
     group: int,
     gated: bool,
+    processors: int,
     bf16: bool = True,
 ) -> Plan:
-    """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows."""
+    """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows.
+
+    `processors` are the device's multiprocessors.
+    """
     dense = weight_format == "dense"
     if rows == 1 and (dense or bf16):
         measured = AT_ONE_ROW.get((weight_format, features, inputs))
@@ -103,7 +105,7 @@ def plan_skinny(
             return _measured_plan(measured)
         if dense:
             return _plan_row(features, inputs, gated)
-        if (mma := plan_mma(weight_format, features, inputs, group)) is not None:
+        if (mma := plan_mma(weight_format, features, inputs, group, processors)) is not None:
             return mma
     block_n = 16 if features <= 16384 else 32
     if weight_format == "int4":
@@ -113,7 +115,9 @@ def plan_skinny(
     return DotPlan(block_n, 128 if dense else 256, 4, warps=4, stages=4)
 
 
-def plan_mma(weight_format: WeightFormat, features: int, inputs: int, group: int) -> MmaPlan | None:
+def plan_mma(
+    weight_format: WeightFormat, features: int, inputs: int, group: int, processors: int
+) -> MmaPlan | None:
     """Two programs a multiprocessor, with about 64 KB on their way, if that can be made to fit.
 
     Where each would have many tiles of bytes, one with as many warps as both did better (31.9 us
@@ -121,11 +125,11 @@ def plan_mma(weight_format: WeightFormat, features: int, inputs: int, group: int
 
     None where the inputs cannot be cut evenly, or the weight has too few rows for all programs.
     """
-    if features % TILE_ROWS or features < PROCESSORS * TILE_ROWS or inputs % 128:
+    if features % TILE_ROWS or features < processors * TILE_ROWS or inputs % 128:
         return None
     units = inputs // inputs_of_unit(weight_format)
     most = most_units(weight_format, group)
-    if weight_format != "int4" and features >= MANY_TILES * TILE_ROWS * PROCESSORS:
+    if weight_format != "int4" and features >= MANY_TILES * TILE_ROWS * processors:
         own = units // 16
         if units % 16 == 0 and own <= most // 2:
             return MmaPlan(16, own, waves=1, early=True)

@@ -16,6 +16,7 @@ from prodtop.engine.kernels.gpu.decode_attention import (
     plan_decode,
 )
 from prodtop.engine.kernels.gpu.decode_mma import MmaTile
+from prodtop.engine.kernels.gpu.processors import OF_A_LARGE_GPU
 from torch import Tensor
 
 SMALL_TILE = DecodeTile(keys=16, warps=4, stages=2, share=16)
@@ -129,29 +130,33 @@ def test_what_nobody_wrote_is_not_read() -> None:
 
 @pytest.mark.parametrize("pairs", [1, 2, 8, 24, 64, 128, 512, 2048])
 @pytest.mark.parametrize("context_tokens", [1, 100, 4096, 131072])
+@pytest.mark.parametrize("processors", [20, OF_A_LARGE_GPU])
 def test_splits_are_a_power_of_two_and_fewer_with_more_rows(
-    pairs: int, context_tokens: int
+    pairs: int, context_tokens: int, processors: int
 ) -> None:
-    splits = decode_splits(pairs, context_tokens, 32)
+    splits = decode_splits(pairs, context_tokens, 32, processors)
     assert splits & (splits - 1) == 0
-    assert decode_splits(2 * pairs, context_tokens, 32) <= splits
+    assert decode_splits(2 * pairs, context_tokens, 32, processors) <= splits
     assert splits == 1 or (splits - 1) * 32 < 2 * context_tokens
 
 
 def test_many_rows_are_split_for_the_sake_of_long_ones_only() -> None:
-    assert decode_splits(256 * 8, 2048, 1024) == 1
-    assert 1 < decode_splits(256 * 8, 8192, 1024) <= 4
+    assert decode_splits(256 * 8, 2048, 1024, OF_A_LARGE_GPU) == 1
+    assert 1 < decode_splits(256 * 8, 8192, 1024, OF_A_LARGE_GPU) <= 4
 
 
 @given(
-    pairs=st.integers(1, 4096), context_tokens=st.integers(1, 1 << 18), share=st.integers(16, 1024)
+    pairs=st.integers(1, 4096),
+    context_tokens=st.integers(1, 1 << 18),
+    share=st.integers(16, 1024),
+    processors=st.integers(1, 160),
 )
 def test_few_sequences_have_no_more_programs_than_there_are_multiprocessors(
-    pairs: int, context_tokens: int, share: int
+    pairs: int, context_tokens: int, share: int, processors: int
 ) -> None:
-    splits = mma_splits(pairs, context_tokens, share)
+    splits = mma_splits(pairs, context_tokens, share, processors)
     assert splits & (splits - 1) == 0
-    assert splits == 1 or splits * pairs <= 132
+    assert splits == 1 or splits * pairs <= processors
     assert splits == 1 or (splits - 1) * share < 2 * context_tokens
 
 

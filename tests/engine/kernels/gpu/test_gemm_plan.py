@@ -10,6 +10,7 @@ from prodtop.engine.kernels.gpu.gemm_plan import (
     WeightFormat,
     plan_gemm,
 )
+from prodtop.engine.kernels.gpu.processors import OF_A_LARGE_GPU
 
 FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
 
@@ -20,11 +21,12 @@ FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
     rows=st.integers(1, 9000),
     features=st.integers(1, 200_000),
     inputs=st.integers(1, 40_000),
+    processors=st.integers(1, 160),
 )
 def test_the_parts_cover_the_inputs_once_and_fit_the_workspace(
-    weight_format: WeightFormat, rows: int, features: int, inputs: int
+    weight_format: WeightFormat, rows: int, features: int, inputs: int, processors: int
 ) -> None:
-    plan = plan_gemm(weight_format, rows, features, inputs)
+    plan = plan_gemm(weight_format, rows, features, inputs, processors)
     blocks = -(-inputs // BLOCK_K)
     assert plan.splits * plan.blocks_per_split >= blocks
     assert (plan.splits - 1) * plan.blocks_per_split < blocks, "no part is empty"
@@ -41,5 +43,9 @@ def test_the_parts_cover_the_inputs_once_and_fit_the_workspace(
 @pytest.mark.parametrize("weight_format", FORMATS)
 def test_a_serving_session_builds_few_kernels(weight_format: WeightFormat) -> None:
     shapes = [(6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336), (128256, 4096)]
-    plans = [plan_gemm(weight_format, rows, *shape) for rows in range(17, 2049) for shape in shapes]
+    plans = [
+        plan_gemm(weight_format, rows, *shape, OF_A_LARGE_GPU)
+        for rows in range(17, 2049)
+        for shape in shapes
+    ]
     assert len({(p.block_n, p.block_m, p.stages, p.warps) for p in plans}) <= 4
