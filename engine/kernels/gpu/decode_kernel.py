@@ -234,13 +234,13 @@ def decode_kernel(
         if takes_new:
             new_k = _turned(new_x, new_y, column, cos, sin, k_norm_ptr, eps, HALF, HEAD_DIM, NORM)
             new_k = as_stored(new_k, k_scale, CLEAN, FP8).to(kv_ptr.dtype.element_ty)
-            new_v = as_stored(new_v.to(tl.float32), v_scale, CLEAN, FP8)
-            new_v = new_v.to(kv_ptr.dtype.element_ty)
+            kept_v = as_stored(new_v.to(tl.float32), v_scale, CLEAN, FP8)
+            kept_v = kept_v.to(kv_ptr.dtype.element_ty)
             stored = in_head & (new_slot >= 0)
             tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE), new_k, mask=stored)
-            tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE) + KV_STRIDE, new_v, mask=stored)
+            tl.store(kv_ptrs + new_slot * (2 * KV_STRIDE) + KV_STRIDE, kept_v, mask=stored)
             acc, top, total = _attend_one(
-                acc, top, total, few_q, new_k, new_v, score_scale, cap, CAPPED
+                acc, top, total, few_q, new_k, kept_v, score_scale, cap, CAPPED
             )
     acc = acc * (v_scale / tl.where(total > 0.0, total, 1.0))[:, None]
 
