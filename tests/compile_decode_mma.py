@@ -13,12 +13,11 @@ import tempfile
 from pathlib import Path
 
 import torch
-from compile_for_hopper import META, Hopper, compile_only
+from compile_for_gpu import META, compile_only
 from prodtop.engine.kernels.gpu.decode_attention import decode_attention_fused, plan_decode
 from prodtop.engine.kernels.gpu.decode_mma import MmaTile
 from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions
 from triton import knobs
-from triton.runtime import driver
 
 KV_HEADS = 8
 WARPS = 8
@@ -40,8 +39,7 @@ def stack_bytes(binary: bytes) -> int:
 
 
 def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window: int) -> None:
-    driver.set_active(Hopper())
-    binaries = compile_only()
+    binaries = compile_only(90)
     tile = MmaTile(WARPS, tiles, WARPS * tiles * 16)
     plan = plan_decode(
         1, group * KV_HEADS, KV_HEADS, head_dim, 4096, META, splits=splits, tile=tile

@@ -1,9 +1,10 @@
-"""Compile every kernel of a step for compute capability 9.0, on a machine without a GPU.
+"""Compile every kernel of a step for some GPU, on a machine without one.
 
-    python compile_for_hopper.py PRESET PRECISION ROWS[,ROWS…]
+    python compile_for_gpu.py CAPABILITY PRESET PRECISION ROWS[,ROWS…] [fp8]
 
 Decode steps of so many rows, and one with prefill chunks, over tensors that have a shape and no
-memory. Prints the kernels that were compiled. A child process of tests: no interpreter then.
+memory, with an fp8 KV cache where that is said. Prints the kernels that were compiled; fails where
+one needs more shared memory than the GPU has. A child process of tests: no interpreter then.
 """
 
 import sys
@@ -12,6 +13,7 @@ from dataclasses import replace
 
 import torch
 from prodtop.engine.kernels.gpu.carry import carry_tokens
+from prodtop.engine.kernels.gpu.chip import chip_of
 from prodtop.engine.kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from prodtop.engine.model import weights
 from prodtop.engine.model.decoder import Decoder
@@ -29,18 +31,31 @@ CONTEXT_TOKENS = 4096
 MIXED = StepLayout(302, 3, 2, 3, 16, tiles=8)
 
 
-class Hopper(DriverBase):  # type: ignore[misc]  # Triton has no types
-    """A driver that says what the GPU would be, and does nothing."""
+MULTIPROCESSORS = {80: 108, 86: 84, 89: 142, 90: 132, 100: 148, 120: 170}
+"""Of an A100, A40, L40S, H100, B200 and RTX 5090."""
+SHARED_KIB = {80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
+"""Shared memory a program may have (CUDA C++ Programming Guide, technical specifications)."""
 
-    def __init__(self) -> None:
-        pass
+
+class Gpu(DriverBase):  # type: ignore[misc]  # Triton has no types
+    """A driver that says what the GPU of a compute capability would be, and does nothing."""
+
+    def __init__(self, capability: int) -> None:
+        self.capability = capability
+        self.utils = self
+
+    def get_device_properties(self, device: int) -> dict[str, int]:
+        return {
+            "multiprocessor_count": MULTIPROCESSORS[self.capability],
+            "max_shared_mem": SHARED_KIB[self.capability] * 1024,
+        }
 
     @classmethod
     def is_active(cls) -> bool:
         return True
 
     def get_current_target(self) -> GPUTarget:
-        return GPUTarget("cuda", 90, 32)
+        return GPUTarget("cuda", self.capability, 32)
 
     def get_active_torch_device(self) -> torch.device:
         return META
@@ -58,11 +73,12 @@ class Hopper(DriverBase):  # type: ignore[misc]  # Triton has no types
         return None
 
 
-def compile_only() -> dict[str, list[bytes]]:
-    """Let launches compile and go no further.
+def compile_only(capability: int) -> dict[str, list[bytes]]:
+    """Have launches compile for a GPU, and go no further.
 
     Returns the binaries by kernel, to which each launch adds one.
     """
+    driver.set_active(Gpu(capability))
     binaries: dict[str, list[bytes]] = defaultdict(list)
     launch = JITFunction.run
 
@@ -70,7 +86,10 @@ def compile_only() -> dict[str, list[bytes]]:
         self: JITFunction, *args: object, grid: object, warmup: bool, **options: object
     ) -> object:
         kernel = launch(self, *args, grid=grid, warmup=True, **options)
-        binaries[self.fn.__name__].append(kernel.asm["cubin"])
+        name = self.fn.__name__
+        has = SHARED_KIB[capability] * 1024
+        assert kernel.metadata.shared <= has, f"{name}: {kernel.metadata.shared} of {has} bytes"
+        binaries[name].append(kernel.asm["cubin"])
         return kernel
 
     JITFunction.run = run
@@ -78,16 +97,17 @@ def compile_only() -> dict[str, list[bytes]]:
 
 
 @torch.inference_mode()
-def step(decoder: Decoder, context: OpsContext, layout: StepLayout) -> None:
+def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: torch.dtype) -> None:
     """One step, from its input to its tokens."""
     words = torch.empty(layout.words, dtype=torch.int32, device=META)
     inputs = DeviceStep.over(words, layout)
     sampled = torch.zeros(layout.sampled, dtype=torch.int64, device=META)
     carry_tokens(inputs.tokens, inputs.carried, sampled)
-    ops = TritonOps(context, inputs, context.decode_plan(layout.decode), pdl=layout is not MIXED)
+    pdl = layout is not MIXED and chip_of(META).dependent_launch
+    ops = TritonOps(context, inputs, context.decode_plan(layout.decode), pdl=pdl)
     config = decoder.config
     shape = (64, 16, 2, config.kv_heads, config.head_dim)
-    cache = [torch.empty(shape, dtype=decoder.dtype, device=META)]
+    cache = [torch.empty(shape, dtype=kv_dtype, device=META)]
     hidden = decoder.forward(inputs.tokens, ops, cache)[: layout.sampled]
     logits = decoder.logits(hidden, ops)
     settings = SamplerSettings(inputs.temperature, inputs.top_p, inputs.top_k, inputs.keys)
@@ -96,17 +116,17 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout) -> None:
         sample_tokens(logits, settings, scratch, sampled, filtered=filtered)
 
 
-def main(preset: str, precision: str, rows: str) -> None:
-    driver.set_active(Hopper())
-    compiled = compile_only()
+def main(capability: str, preset: str, precision: str, rows: str, kv_format: str = "") -> None:
+    compiled = compile_only(int(capability))
     config = replace(PRESETS[preset], layers=1)
     with META:
         master = weights.allocate(config, torch.bfloat16)
     decoder = Decoder(master, PrecisionName(precision), META, CONTEXT_TOKENS)
-    context = OpsContext(config, CONTEXT_TOKENS, META, decoder.dtype)
+    kv_dtype = torch.float8_e4m3fn if kv_format == "fp8" else decoder.dtype
+    context = OpsContext(config, CONTEXT_TOKENS, META, kv_dtype)
     decode = [StepLayout(size, size, size, size, 256) for size in map(int, rows.split(","))]
     for layout in (*decode, MIXED):
-        step(decoder, context, layout)
+        step(decoder, context, layout, kv_dtype)
     print(*sorted(compiled))
 
 

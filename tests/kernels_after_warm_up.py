@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import astuple, replace
 
 import torch
-from compile_for_hopper import META, Hopper
+from compile_for_gpu import META, Gpu
 from prodtop.engine.model import weights
 from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.decoder import Decoder
@@ -43,7 +43,7 @@ class OnPaper(PagedRunner):
 
     def __init__(self, decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> None:
         super().__init__(decoder, kv_cache, settings, graphs=False)
-        self._on_gpu = True
+        self._on_gpu = self._pdl = True
 
     @torch.inference_mode()
     def step(self, layout: StepLayout, filtered: bool) -> None:
@@ -114,7 +114,7 @@ def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[s
 
 
 def main(cases: list[str]) -> None:
-    driver.set_active(Hopper())
+    driver.set_active(Gpu(90))
     for case in cases:
         model, precision, max_seqs = case.split(":")
         print(json.dumps(compiled_late(model, PrecisionName(precision), int(max_seqs))), flush=True)

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+from ..kernels.gpu.chip import chip_of
 from ..kernels.gpu.decode_attention import DecodePlan, decode_attention_fused, plan_decode
 from ..kernels.gpu.decode_mma import has_kernel
 from ..kernels.gpu.gated import gated
@@ -45,7 +46,9 @@ class OpsContext:
             else _rotation(local_rope_config(config), context_tokens, device)
         )
         self.group = config.heads // config.kv_heads
-        self.tile: PrefillTile = prefill_tile(config.head_dim, self.group, kv_dtype.itemsize)
+        self.tile: PrefillTile = prefill_tile(
+            config.head_dim, self.group, kv_dtype.itemsize, chip_of(device)
+        )
         self._plans: dict[int, DecodePlan] = {}
 
     @property

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.carry import carry_tokens
+from ..kernels.gpu.chip import chip_of
 from ..kernels.gpu.linear import learn_for, reserve_for
 from ..kernels.gpu.prefill_attention import list_tiles
 from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
@@ -102,6 +103,7 @@ class PagedRunner:
             tiles=settings.token_budget,
         )
         self._on_gpu = device.type == "cuda"
+        self._pdl = self._on_gpu and chip_of(device).dependent_launch
         self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
         self._outputs = [self._host(settings.sampled_rows, torch.int64) for _ in range(_RING)]
         self._turn = 0
@@ -187,7 +189,7 @@ class PagedRunner:
         if layout.decode:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
             plan = self._context.decode_plan(smallest_holding(layout.decode, self._decode_sizes))
-        ops = TritonOps(self._context, step, plan, pdl=self._on_gpu)
+        ops = TritonOps(self._context, step, plan, pdl=self._pdl)
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
         if not layout.sampled:
             return

@@ -1,16 +1,45 @@
-"""How many multiprocessors a device has, which is what work is cut into programs by."""
+"""Of a GPU, what decides how work is cut into programs, and how those are launched."""
 
+from dataclasses import dataclass
 from functools import cache
 
 import torch
+from triton.runtime import driver
 
-OF_A_LARGE_GPU = 132
-"""An H100's and an H200's, with which the kernels were measured."""
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """`shared_bytes` is the shared memory that one program may have.
+
+    `dependent_launch` says that a kernel may begin while the one before it ends, and ask the L2
+    cache for bytes in bulk: both came with compute capability 9.0.
+    """
+
+    multiprocessors: int
+    shared_bytes: int
+    dependent_launch: bool
+
+    def stages(self, wanted: int, stage_bytes: int) -> int:
+        """How many stages of a loop fit, up to `wanted`; one more than are in shared memory."""
+        return min(wanted, 1 + self.shared_bytes // stage_bytes)
+
+
+HOPPER = Chip(multiprocessors=132, shared_bytes=232_448, dependent_launch=True)
+"""An H100 or H200, with which the kernels were measured."""
+
+
+def chip_of(device: torch.device) -> Chip:
+    """The chip of a GPU; a CPU, which interprets kernels, gets the plans for a Hopper."""
+    if device.type == "cpu":
+        return HOPPER
+    return _chip(driver.active.get_current_device() if device.index is None else device.index)
 
 
 @cache
-def multiprocessors(device: torch.device) -> int:
-    """Those of a GPU; without one a large GPU's, so that a test gets the plans that serve."""
-    if device.type != "cuda":
-        return OF_A_LARGE_GPU
-    return int(torch.cuda.get_device_properties(device).multi_processor_count)
+def _chip(index: int) -> Chip:
+    found = driver.active.utils.get_device_properties(index)
+    return Chip(
+        multiprocessors=found["multiprocessor_count"],
+        shared_bytes=found["max_shared_mem"],
+        dependent_launch=driver.active.get_current_target().arch >= 90,
+    )

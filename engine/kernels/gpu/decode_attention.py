@@ -12,11 +12,11 @@ import torch
 import triton
 from torch import Tensor
 
+from .chip import chip_of
 from .decode_kernel import decode_kernel
 from .decode_mma import MmaTile, decode_mma
 from .dependent_launch import launch_options
 from .powers import largest_power_of_two
-from .processors import multiprocessors
 from .rotary import PLAIN, RotaryOptions
 from .shares import shares_at_once
 from .softmax import LOG2_E
@@ -78,7 +78,8 @@ def plan_decode(
         tile = decode_tile(pairs, heads // kv_heads, head_dim, element_bytes, mma)
     if splits is None:
         choose = mma_splits if isinstance(tile, MmaTile) else decode_splits
-        splits = choose(sequences * kv_heads, context_tokens, tile.share, multiprocessors(device))
+        processors = chip_of(device).multiprocessors
+        splits = choose(sequences * kv_heads, context_tokens, tile.share, processors)
     shape = (sequences, kv_heads, splits, heads // kv_heads)
     return DecodePlan(
         splits=splits,

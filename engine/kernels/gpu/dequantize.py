@@ -83,7 +83,7 @@ def dequantize_int8(words: Tensor, scale: Tensor, inputs: int, dtype: torch.dtyp
         features,
         inputs,
         EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and words.is_cuda,
+        FAST=dtype is torch.bfloat16 and words.device.type != "cpu",
         ROWS=_ROWS,
     )
     return out
@@ -103,7 +103,7 @@ def dequantize_int4(
         inputs,
         GROUP=group,
         EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and words.is_cuda,
+        FAST=dtype is torch.bfloat16 and words.device.type != "cpu",
         ROWS=_ROWS,
     )
     return out

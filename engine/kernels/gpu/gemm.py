@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
+from .chip import chip_of
 from .dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
-from .processors import multiprocessors
 from .workspace import workspace
 
 
@@ -105,7 +105,7 @@ def _launch(
     if residual is not None and residual.stride() != out.stride():
         raise ValueError("a residual must lie in memory as the output does")
     if plan is None:
-        plan = plan_gemm(weight_format, rows, features, inputs, multiprocessors(x.device))
+        plan = plan_gemm(weight_format, rows, features, inputs, chip_of(x.device))
     if not plan.fits(rows, features):
         raise ValueError(f"the sums of {plan} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)
@@ -133,7 +133,7 @@ def _launch(
         FORMAT=weight_format,
         GROUP=group,
         EVEN=inputs % BLOCK == 0,
-        FAST=x.dtype is torch.bfloat16 and x.is_cuda,
+        FAST=x.dtype is torch.bfloat16 and x.device.type != "cpu",
         BLOCK_N=plan.block_n,
         BLOCK_M=plan.block_m,
         STAGES=plan.stages,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from .chip import Chip
 from .powers import largest_power_of_two
 
 WeightFormat = Literal["int8", "int4", "fp8", "bf16"]
@@ -95,10 +96,12 @@ _ENOUGH_TILES = 96
 
 
 def plan_gemm(
-    weight_format: WeightFormat, rows: int, features: int, inputs: int, processors: int
+    weight_format: WeightFormat, rows: int, features: int, inputs: int, chip: Chip
 ) -> GemmPlan:
-    """The plan for `[rows, inputs] × [features, inputs]ᵀ` on so many multiprocessors."""
-    return split_inputs(_tile(weight_format, rows, features), rows, features, inputs, processors)
+    """The plan for `[rows, inputs] × [features, inputs]ᵀ`."""
+    tile = _tile(weight_format, rows, features)
+    stages = chip.stages(tile.stages, _stage_bytes(weight_format, tile))
+    return split_inputs(tile, rows, features, inputs, stages, chip.multiprocessors)
 
 
 def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
@@ -109,7 +112,18 @@ def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
     return tiles[number - 1][1] if few and limit > 64 else tile
 
 
-def split_inputs(tile: Tile, rows: int, features: int, inputs: int, processors: int) -> GemmPlan:
+def _stage_bytes(weight_format: WeightFormat, tile: Tile) -> int:
+    """What a block of inputs of the weight and of the activations takes, grids included."""
+    weight_bits = {"bf16": 16, "int8": 8, "int4": 4, "fp8": 8}[weight_format]
+    grid_bytes = 8 * tile.block_n if weight_format == "int4" else 0
+    activation_bytes = 1 if weight_format == "fp8" else 2
+    weight_bytes = tile.block_n * BLOCK_K * weight_bits // 8
+    return weight_bytes + grid_bytes + tile.block_m * BLOCK_K * activation_bytes
+
+
+def split_inputs(
+    tile: Tile, rows: int, features: int, inputs: int, stages: int, processors: int
+) -> GemmPlan:
     """Split the inputs until every processor has its programs, as far as the tile allows."""
     blocks = _ceil(inputs, BLOCK_K)
     count = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n)
@@ -123,7 +137,7 @@ def split_inputs(tile: Tile, rows: int, features: int, inputs: int, processors: 
     return GemmPlan(
         block_n=tile.block_n,
         block_m=tile.block_m,
-        stages=tile.stages,
+        stages=stages,
         warps=tile.warps,
         splits=_ceil(blocks, blocks_per_split),
         blocks_per_split=blocks_per_split,

@@ -15,9 +15,13 @@ import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .chip import Chip
 from .dependent_launch import launch_options, wait_for_previous
 from .paging import token_slots
 from .softmax import LOG2_E, capped
+
+_WIDE_HEADS_BYTES = 144 << 10
+"""Shared memory of the tile for heads of 256 elements: queries, keys, values and weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +38,14 @@ class PrefillTile:
         return self.rows // group
 
 
-def prefill_tile(head_dim: int, group: int, element_bytes: int) -> PrefillTile:
-    """The tile for a head size, a number of heads per KV head and the cache's dtype."""
+def prefill_tile(head_dim: int, group: int, element_bytes: int, chip: Chip) -> PrefillTile:
+    """The tile for a head size, a number of heads per KV head, the cache's dtype and a chip."""
     widest = triton.next_power_of_2(group)
     if element_bytes > 2:
         return PrefillTile(rows=max(32, widest), keys=32, warps=4, stages=1)
     if head_dim > 128:
+        if chip.shared_bytes < _WIDE_HEADS_BYTES:
+            return PrefillTile(rows=max(64, widest), keys=32, warps=4, stages=2)
         return PrefillTile(rows=max(128, widest), keys=64, warps=8, stages=2)
     if element_bytes == 1:
         return PrefillTile(rows=max(128, widest), keys=128, warps=8, stages=2)

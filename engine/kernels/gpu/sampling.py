@@ -12,10 +12,10 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
+from .chip import chip_of
 from .dependent_launch import launch_options, wait_for_previous
 from .noise import gumbel_noise
 from .order import ordered_bits
-from .processors import multiprocessors
 from .thresholds import (
     DIGITS,
     MOST_PASSES,
@@ -174,7 +174,8 @@ def sample_tokens(
         )
     block = min(1024, triton.next_power_of_2(vocabulary))
     if splits is None:
-        splits = sample_splits(rows, vocabulary, block, multiprocessors(logits.device))
+        processors = chip_of(logits.device).multiprocessors
+        splits = sample_splits(rows, vocabulary, block, processors)
     chunk = triton.cdiv(triton.cdiv(vocabulary, splits), block) * block
     _sample_kernel[(rows, triton.cdiv(vocabulary, chunk))](
         logits,

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from ...model.config import Activation
 from ...precision.planes import check_int4_planes, check_int8_planes
+from .chip import chip_of
 from .dependent_launch import launch_options
 from .norm import rms_norm
 from .powers import largest_power_of_two
-from .processors import multiprocessors
 from .skinny_dot import skinny_dot_kernel
 from .skinny_mma import skinny_mma_kernel
 from .skinny_plan import (
@@ -114,8 +114,9 @@ def skinny_linear(
             weight.inputs,
             weight.group,
             activation is not None,
-            multiprocessors(x.device),
+            chip_of(x.device),
             x.dtype is torch.bfloat16,
+            x.element_size(),
         )
     if norm is not None and isinstance(plan, MmaPlan):
         in_pairs = norm[0].dtype is torch.bfloat16
@@ -188,13 +189,13 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
     if x.shape[0] != 1 or weight.format != "dense":
         raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
     blocks = triton.cdiv(weight.features, plan.block_n)
-    blocks_per_program = triton.cdiv(blocks, plan.waves * multiprocessors(x.device))
+    blocks_per_program = triton.cdiv(blocks, plan.waves * chip_of(x.device).multiprocessors)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
     piece = 16 // x.element_size()
     pieces = triton.cdiv(weight.inputs, piece)
     chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
-    whole = even and call.on_gpu and weight.features % plan.block_n == 0
+    whole = even and weight.features % plan.block_n == 0
     ahead = largest_power_of_two(min(plan.prefetch, blocks_per_program - plan.depth))
     skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
@@ -210,7 +211,7 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
         PIECES=chunk,
         CHUNKS=triton.cdiv(pieces, chunk),
         DEPTH=plan.depth,
-        PREFETCH=ahead if whole else 0,
+        PREFETCH=ahead if whole and call.pdl else 0,
         THREADS=plan.warps * 32,
         EARLY=plan.early,
         maxnreg=_registers(plan),
@@ -247,7 +248,7 @@ def _launch_dot(call: _Call, plan: DotPlan) -> None:
         BLOCK_K=plan.block_k,
         SPLITS=plan.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        PREFETCH=ahead if even and call.on_gpu else 0,
+        PREFETCH=ahead if even and call.pdl else 0,
         STAGES=plan.stages,
         **call.options(plan.warps),
     )
@@ -259,7 +260,8 @@ def _launch_mma(call: _Call, plan: MmaPlan) -> None:
     tiles, rest = divmod(weight.features, TILE_ROWS)
     if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or rest or not sections:
         raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
-    skinny_mma_kernel[(min(tiles, plan.waves * multiprocessors(x.device)),)](
+    programs = min(tiles, plan.waves * chip_of(x.device).multiprocessors)
+    skinny_mma_kernel[(programs,)](
         x.view(torch.int32),
         call.gain.view(torch.int32),
         weight.data.view(torch.int32),

@@ -1,8 +1,9 @@
 """How the skinny kernels are launched: a plain function of the shapes, never tuned at run time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
+from .chip import Chip
 from .fragments import inputs_of_unit
 from .powers import largest_power_of_two
 from .skinny_measured import AT_ONE_ROW, Launch
@@ -91,12 +92,13 @@ def plan_skinny(
     inputs: int,
     group: int,
     gated: bool,
-    processors: int,
+    chip: Chip,
     bf16: bool = True,
+    element_bytes: int = 2,
 ) -> Plan:
     """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows.
 
-    `processors` are the device's multiprocessors.
+    `element_bytes` is the size of the activations' dtype.
     """
     dense = weight_format == "dense"
     if rows == 1 and (dense or bf16):
@@ -105,14 +107,33 @@ def plan_skinny(
             return _measured_plan(measured)
         if dense:
             return _plan_row(features, inputs, gated)
-        if (mma := plan_mma(weight_format, features, inputs, group, processors)) is not None:
+        mma = plan_mma(weight_format, features, inputs, group, chip.multiprocessors)
+        if mma is not None:
             return mma
     block_n = 16 if features <= 16384 else 32
     if weight_format == "int4":
         block_k = int4_block_k(rows, group)
         splits = 4 if inputs >= 4 * block_k else 2
-        return DotPlan(block_n, block_k, splits, warps=splits, stages=3)
-    return DotPlan(block_n, 128 if dense else 256, 4, warps=4, stages=4)
+        wanted = DotPlan(block_n, block_k, splits, warps=splits, stages=3)
+    else:
+        wanted = DotPlan(block_n, 128 if dense else 256, 4, warps=4, stages=4)
+    stage_bytes = _stage_bytes(wanted, weight_format, rows, group, element_bytes)
+    return replace(wanted, stages=chip.stages(wanted.stages, stage_bytes))
+
+
+def _stage_bytes(
+    plan: DotPlan, weight_format: WeightFormat, rows: int, group: int, element_bytes: int
+) -> int:
+    """What a step of the dot kernel holds: weights, columns of activations, the gain of a norm."""
+    inputs = plan.block_k * plan.splits
+    padded, wide = columns(rows)
+    held = inputs * (wide + 1) * element_bytes
+    if weight_format == "int4":
+        # Each column has the scale and zero of its group, in each of a step's turns.
+        turns = max(1, 128 // (wide // padded * min(group, 128)))
+        grid_bytes = 4 * plan.splits * plan.block_n * wide * turns
+        return held + inputs * plan.block_n // 2 + grid_bytes
+    return held + inputs * plan.block_n * (element_bytes if weight_format == "dense" else 1)
 
 
 def plan_mma(

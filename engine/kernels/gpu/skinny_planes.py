@@ -43,16 +43,17 @@ def int4_plane(words, PLANE: tl.constexpr, dtype: tl.constexpr, FAST: tl.constex
 def int8_plane(words, PLANE: tl.constexpr, dtype: tl.constexpr, FAST: tl.constexpr):
     """The signed byte `PLANE` of int16 `words`, in their shape.
 
-    128 + the low seven bits, minus 128 or, where the sign bit makes 0x4380 of it, minus 256.
+    128 + the low seven bits, minus 128 or, where the sign bit makes 0x4380 of it, minus 256; as a
+    multiply-add, since bf16 can be subtracted from Hopper on only.
     """
     if not FAST or dtype != tl.bfloat16:
         return ((words << (8 - 8 * PLANE)).to(tl.int16) >> 8).to(dtype)
     SHIFT: tl.constexpr = 8 * PLANE
     return tl.inline_asm_elementwise(
-        f"{{ .reg .b32 q, low, sign; shr.u32 q, $1, {SHIFT}; "
+        f"{{ .reg .b32 q, low, sign, minus; mov.b32 minus, 0xBF80BF80; shr.u32 q, $1, {SHIFT}; "
         "lop3.b32 low, q, 0x007F007F, 0x43004300, 0xEA; "
         "lop3.b32 sign, q, 0x00800080, 0x43004300, 0xEA; "
-        "sub.rn.bf16x2 $0, low, sign; }",
+        "fma.rn.bf16x2 $0, sign, minus, low; }",
         "=r,r",
         [words],
         dtype=tl.bfloat16,

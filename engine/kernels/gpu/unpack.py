@@ -2,28 +2,31 @@
 
 `engine/precision/planes.py` describes the words. `FAST` picks inline PTX for bf16, which makes two
 weights with a mask, an OR and a subtraction: 0x4300 is 128 in bf16, whose seven bits of mantissa
-then count in ones. Without it plain integer arithmetic does the same, for other dtypes and for
-Triton's interpreter.
+then count in ones. What subtracts is a multiply-add by one or minus one, which GPUs before Hopper
+have too. Without `FAST` plain integer arithmetic does the same, for other dtypes and for Triton's
+interpreter.
 """
 
 import triton
 import triton.language as tl
 
 _INT8_PAIRS: tl.constexpr = tl.constexpr("""{
-    .reg .b32 low, high, shifted;
+    .reg .b32 low, high, shifted, minus;
+    mov.b32 minus, 0xBF80BF80;
     lop3.b32 low, $2, 0x007F007F, 0x43004300, 0xEA;
     lop3.b32 high, $2, 0x00800080, 0x43004300, 0xEA;
-    sub.rn.bf16x2 $0, low, high;
+    fma.rn.bf16x2 $0, high, minus, low;
     shr.u32 shifted, $2, 8;
     lop3.b32 low, shifted, 0x007F007F, 0x43004300, 0xEA;
     lop3.b32 high, shifted, 0x00800080, 0x43004300, 0xEA;
-    sub.rn.bf16x2 $1, low, high;
+    fma.rn.bf16x2 $1, high, minus, low;
 }""")
 """128 + the low seven bits, minus 128 or, where the sign bit is set (0x4380), minus 256."""
 
 _INT4_PAIRS: tl.constexpr = tl.constexpr("""{
-    .reg .b32 q0, q1, q2, q3, scale, zero, offset;
-    mov.b32 offset, 0x43084308;
+    .reg .b32 q0, q1, q2, q3, scale, zero, one, offset;
+    mov.b32 one, 0x3F803F80;
+    mov.b32 offset, 0xC308C308;
     shr.u32 q1, $4, 4;
     shr.u32 q2, $4, 8;
     shr.u32 q3, $4, 12;
@@ -31,10 +34,10 @@ _INT4_PAIRS: tl.constexpr = tl.constexpr("""{
     lop3.b32 q1, q1, 0x000F000F, 0x43004300, 0xEA;
     lop3.b32 q2, q2, 0x000F000F, 0x43004300, 0xEA;
     lop3.b32 q3, q3, 0x000F000F, 0x43004300, 0xEA;
-    sub.rn.bf16x2 q0, q0, offset;
-    sub.rn.bf16x2 q1, q1, offset;
-    sub.rn.bf16x2 q2, q2, offset;
-    sub.rn.bf16x2 q3, q3, offset;
+    fma.rn.bf16x2 q0, q0, one, offset;
+    fma.rn.bf16x2 q1, q1, one, offset;
+    fma.rn.bf16x2 q2, q2, one, offset;
+    fma.rn.bf16x2 q3, q3, one, offset;
     prmt.b32 scale, $5, $6, 0x5410;
     prmt.b32 zero, $5, $6, 0x7632;
     fma.rn.bf16x2 $0, q0, scale, zero;

@@ -1,21 +1,30 @@
-"""The number that launches are cut by is the device's own."""
+"""What launches are cut by is the device's own."""
 
 import pytest
 import torch
-from prodtop.engine.kernels.gpu.processors import OF_A_LARGE_GPU, multiprocessors
+
+pytest.importorskip("triton")
+
+from prodtop.engine.kernels.gpu.chip import HOPPER, chip_of
 
 
-def test_without_a_gpu_plans_are_those_of_a_large_one() -> None:
-    assert multiprocessors(torch.device("cpu")) == OF_A_LARGE_GPU
+def test_without_a_gpu_plans_are_those_of_a_hopper() -> None:
+    assert chip_of(torch.device("cpu")) == HOPPER
+
+
+def test_a_loop_has_one_stage_more_than_lie_in_shared_memory() -> None:
+    half = HOPPER.shared_bytes // 2
+    assert HOPPER.stages(4, half) == 3
+    assert HOPPER.stages(2, half) == 2
+    assert HOPPER.stages(4, HOPPER.shared_bytes + 1) == 1
 
 
 @pytest.mark.gpu
 def test_a_gpu_is_asked() -> None:
-    pynvml = pytest.importorskip("pynvml")
-    pynvml.nvmlInit()
-    try:
-        cores = pynvml.nvmlDeviceGetNumGpuCores(pynvml.nvmlDeviceGetHandleByIndex(0))
-    finally:
-        pynvml.nvmlShutdown()
-    each, rest = divmod(cores, multiprocessors(torch.device("cuda", 0)))
-    assert (each in {64, 128}, rest) == (True, 0), "what a multiprocessor of NVIDIA's has"
+    device = torch.device("cuda", torch.cuda.current_device())
+    told = torch.cuda.get_device_properties(device)
+    chip = chip_of(device)
+    assert chip.multiprocessors == told.multi_processor_count
+    # Missing in torch's stubs.
+    assert chip.shared_bytes == told.shared_memory_per_block_optin  # type: ignore[attr-defined]
+    assert chip.dependent_launch == (told.major >= 9)

@@ -7,6 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paged_scene import DEVICE, EPSILON, FP8, PagedScene, Shape
+from prodtop.engine.kernels.gpu.chip import HOPPER
 from prodtop.engine.kernels.gpu.decode_attention import (
     DecodePlan,
     DecodeTile,
@@ -16,7 +17,6 @@ from prodtop.engine.kernels.gpu.decode_attention import (
     plan_decode,
 )
 from prodtop.engine.kernels.gpu.decode_mma import MmaTile
-from prodtop.engine.kernels.gpu.processors import OF_A_LARGE_GPU
 from torch import Tensor
 
 SMALL_TILE = DecodeTile(keys=16, warps=4, stages=2, share=16)
@@ -130,7 +130,7 @@ def test_what_nobody_wrote_is_not_read() -> None:
 
 @pytest.mark.parametrize("pairs", [1, 2, 8, 24, 64, 128, 512, 2048])
 @pytest.mark.parametrize("context_tokens", [1, 100, 4096, 131072])
-@pytest.mark.parametrize("processors", [20, OF_A_LARGE_GPU])
+@pytest.mark.parametrize("processors", [20, HOPPER.multiprocessors])
 def test_splits_are_a_power_of_two_and_fewer_with_more_rows(
     pairs: int, context_tokens: int, processors: int
 ) -> None:
@@ -141,8 +141,8 @@ def test_splits_are_a_power_of_two_and_fewer_with_more_rows(
 
 
 def test_many_rows_are_split_for_the_sake_of_long_ones_only() -> None:
-    assert decode_splits(256 * 8, 2048, 1024, OF_A_LARGE_GPU) == 1
-    assert 1 < decode_splits(256 * 8, 8192, 1024, OF_A_LARGE_GPU) <= 4
+    assert decode_splits(256 * 8, 2048, 1024, HOPPER.multiprocessors) == 1
+    assert 1 < decode_splits(256 * 8, 8192, 1024, HOPPER.multiprocessors) <= 4
 
 
 @given(

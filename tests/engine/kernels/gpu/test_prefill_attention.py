@@ -8,6 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from paged_scene import DEVICE, EPSILON, FP8, PagedScene, Shape
+from prodtop.engine.kernels.gpu.chip import chip_of
 from prodtop.engine.kernels.gpu.prefill_attention import (
     PrefillTile,
     list_tiles,
@@ -133,5 +134,5 @@ def test_tiles_hold_every_query_once_and_the_longest_come_first(
     ids=str,
 )
 def test_shapes_that_are_served(shape: Shape) -> None:
-    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize)
+    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize, chip_of(DEVICE))
     Prefill(shape, [(1024, 0), (1, 700), (300, 512), (77, 3)], tile).check()

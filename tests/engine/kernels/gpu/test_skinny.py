@@ -1,5 +1,7 @@
 """The skinny kernels against float64 products, in Triton's interpreter and on a GPU."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -9,8 +11,8 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
+from prodtop.engine.kernels.gpu.chip import HOPPER
 from prodtop.engine.kernels.gpu.fragments import inputs_of_unit
-from prodtop.engine.kernels.gpu.processors import OF_A_LARGE_GPU
 from prodtop.engine.kernels.gpu.skinny import SkinnyWeight, skinny_linear
 from prodtop.engine.kernels.gpu.skinny_plan import (
     DotPlan,
@@ -214,7 +216,8 @@ def test_groups_of_any_size_have_columns_of_their_own(group: int) -> None:
 
 
 def test_programs_take_turns_where_there_are_more_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("prodtop.engine.kernels.gpu.skinny.multiprocessors", lambda device: 3)
+    few = replace(HOPPER, multiprocessors=3)
+    monkeypatch.setattr("prodtop.engine.kernels.gpu.skinny.chip_of", lambda device: few)
     for depth in (1, 2):
         check("int8", 1, 80, 256, with_bias=True, plan=MmaPlan(1, 2, waves=1, depth=depth))
 
@@ -236,7 +239,7 @@ def test_what_a_mma_plan_is_not_for_is_refused(
 def test_a_plan_of_one_row_cuts_the_inputs_evenly(
     weight_format: WeightFormat, inputs: int, group: int
 ) -> None:
-    plan = plan_mma(weight_format, 4096, inputs, group, OF_A_LARGE_GPU)
+    plan = plan_mma(weight_format, 4096, inputs, group, HOPPER.multiprocessors)
     if plan is not None:
         assert (
             plan.sections(weight_format, inputs)
