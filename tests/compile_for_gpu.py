@@ -54,6 +54,9 @@ class Gpu(DriverBase):  # type: ignore[misc]  # Triton has no types
     def is_active(cls) -> bool:
         return True
 
+    def get_device_capability(self, device: int) -> tuple[int, int]:
+        return divmod(self.capability, 10)
+
     def get_current_target(self) -> GPUTarget:
         return GPUTarget("cuda", self.capability, 32)
 

@@ -41,5 +41,5 @@ def _chip(index: int) -> Chip:
     return Chip(
         multiprocessors=found["multiprocessor_count"],
         shared_bytes=found["max_shared_mem"],
-        dependent_launch=driver.active.get_current_target().arch >= 90,
+        dependent_launch=driver.active.get_device_capability(index) >= (9, 0),
     )
