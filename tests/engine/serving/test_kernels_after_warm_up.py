@@ -5,9 +5,6 @@ Triton compiles a kernel anew for arguments that it tells apart: pointers that l
 """
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,8 +16,8 @@ from known_outputs import ALWAYS
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.request import Sampling
+from without_interpreter import output_of
 
-SCRIPT = Path(__file__).parents[2] / "kernels_after_warm_up.py"
 IN_EVERY_STEP = {
     "_carry_kernel",
     "_measure_kernel",
@@ -42,17 +39,8 @@ CASES = [
 
 
 def test_mixed_steps_ask_for_no_kernel_that_the_warm_up_did_not_have() -> None:
-    pytest.importorskip("triton")
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), *CASES],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-        env=os.environ | {"TRITON_INTERPRET": "0"},
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    output = output_of("kernels_after_warm_up.py", *CASES)
+    lines = [json.loads(line) for line in output.splitlines()]
     assert all(set(line["warm"]) >= IN_EVERY_STEP for line in lines)
     assert all(DECODE & set(line["warm"]) for line in lines)
     assert set().union(*(line["warm"] for line in lines)) >= DECODE

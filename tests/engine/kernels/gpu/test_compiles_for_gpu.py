@@ -4,14 +4,8 @@ Triton needs no device to compile. In a process of its own, without the interpre
 a step is compiled for some compute capability, over tensors that have a shape and no memory.
 """
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-
-SCRIPT = Path(__file__).parents[3] / "compile_for_gpu.py"
-DECODE_SCRIPT = SCRIPT.with_name("compile_decode_mma.py")
+from without_interpreter import output_of
 
 
 @pytest.mark.parametrize(
@@ -28,21 +22,10 @@ DECODE_SCRIPT = SCRIPT.with_name("compile_decode_mma.py")
         ("89 gemma-3-1b int4 1,16", {"skinny_dot_kernel", "decode_mma_kernel", "_prefill_kernel"}),
     ],
 )
-def test_a_step_compiles(
-    arguments: str, kernels: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_step_compiles(arguments: str, kernels: set[str]) -> None:
     """For capability, model, precision, rows and an fp8 cache; with the shared memory it needs."""
-    pytest.importorskip("triton")
-    monkeypatch.setenv("TRITON_INTERPRET", "0")
-    result = subprocess.run(
-        [sys.executable, str(SCRIPT), *arguments.split()],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert kernels <= set(result.stdout.split())
+    output = output_of("compile_for_gpu.py", *arguments.split())
+    assert kernels <= set(output.split())
 
 
 @pytest.mark.parametrize(
@@ -56,18 +39,7 @@ def test_a_step_compiles(
         "1 256 2 4 1 512",
     ],
 )
-def test_few_sequences_are_decoded_in_registers(
-    arguments: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_few_sequences_are_decoded_in_registers(arguments: str) -> None:
     """Those of tiles, head_dim, group, splits, norms and window that are served."""
-    pytest.importorskip("triton")
-    monkeypatch.setenv("TRITON_INTERPRET", "0")
-    result = subprocess.run(
-        [sys.executable, str(DECODE_SCRIPT), *arguments.split()],
-        capture_output=True,
-        text=True,
-        timeout=250,
-        check=False,
-    )
-    assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout.split() == ["0"], "bytes of registers went to memory"
+    output = output_of("compile_decode_mma.py", *arguments.split())
+    assert output.split() == ["0"], "bytes of registers went to memory"
