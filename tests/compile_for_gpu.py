@@ -90,7 +90,7 @@ def compile_only(capability: int) -> dict[str, list[bytes]]:
     ) -> object:
         kernel = launch(self, *args, grid=grid, warmup=True, **options)
         name = self.fn.__name__
-        has = SHARED_KIB[capability] * 1024
+        has = chip_of(META).shared_bytes
         assert kernel.metadata.shared <= has, f"{name}: {kernel.metadata.shared} of {has} bytes"
         binaries[name].append(kernel.asm["cubin"])
         return kernel

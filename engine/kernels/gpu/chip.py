@@ -28,9 +28,17 @@ HOPPER = Chip(multiprocessors=132, shared_bytes=232_448, dependent_launch=True)
 """An H100 or H200, with which the kernels were measured."""
 
 
+def interpreted(device: torch.device) -> bool:
+    """Whether kernels over a device's tensors are run by Triton's interpreter: over a CPU's.
+
+    Tensors of no device (`meta`) are of a GPU for which kernels are compiled and not run.
+    """
+    return device.type == "cpu"
+
+
 def chip_of(device: torch.device) -> Chip:
-    """The chip of a GPU; a CPU, which interprets kernels, gets the plans for a Hopper."""
-    if device.type == "cpu":
+    """The chip of a GPU; the interpreter gets the plans for a Hopper."""
+    if interpreted(device):
         return HOPPER
     return _chip(driver.active.get_current_device() if device.index is None else device.index)
 

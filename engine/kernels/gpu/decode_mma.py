@@ -16,6 +16,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .across_warps import merged
+from .chip import interpreted
 from .dependent_launch import launch_options, wait_for_previous
 from .fragments import lane_place
 from .key_tiles import (
@@ -301,7 +302,7 @@ def decode_mma(
         WINDOW=window,
         CAPPED=softcap > 0,
         NORM=options.q_norm is not None,
-        FAST=qkv.device.type != "cpu",
+        FAST=not interpreted(qkv.device),
         WARPS=tile.warps,
         TILES=tile.tiles,
         BLOCK_G=block_g,

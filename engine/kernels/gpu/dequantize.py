@@ -6,6 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...precision.planes import BLOCK, padded_inputs
+from .chip import interpreted
 from .unpack import unpack_int4, unpack_int8
 from .workspace import workspace
 
@@ -83,7 +84,7 @@ def dequantize_int8(words: Tensor, scale: Tensor, inputs: int, dtype: torch.dtyp
         features,
         inputs,
         EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and words.device.type != "cpu",
+        FAST=dtype is torch.bfloat16 and not interpreted(words.device),
         ROWS=_ROWS,
     )
     return out
@@ -103,7 +104,7 @@ def dequantize_int4(
         inputs,
         GROUP=group,
         EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and words.device.type != "cpu",
+        FAST=dtype is torch.bfloat16 and not interpreted(words.device),
         ROWS=_ROWS,
     )
     return out

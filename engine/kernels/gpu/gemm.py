@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
-from .chip import chip_of
+from .chip import chip_of, interpreted
 from .dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
@@ -133,7 +133,7 @@ def _launch(
         FORMAT=weight_format,
         GROUP=group,
         EVEN=inputs % BLOCK == 0,
-        FAST=x.dtype is torch.bfloat16 and x.device.type != "cpu",
+        FAST=x.dtype is torch.bfloat16 and not interpreted(x.device),
         BLOCK_N=plan.block_n,
         BLOCK_M=plan.block_m,
         STAGES=plan.stages,

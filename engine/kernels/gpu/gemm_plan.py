@@ -1,6 +1,6 @@
 """How a product is cut into programs: a plain table by rows and shape, no search at run time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from .chip import Chip
@@ -101,7 +101,7 @@ def plan_gemm(
     """The plan for `[rows, inputs] × [features, inputs]ᵀ`."""
     tile = _tile(weight_format, rows, features)
     stages = chip.stages(tile.stages, _stage_bytes(weight_format, tile))
-    return split_inputs(tile, rows, features, inputs, stages, chip.multiprocessors)
+    return split_inputs(replace(tile, stages=stages), rows, features, inputs, chip.multiprocessors)
 
 
 def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
@@ -121,9 +121,7 @@ def _stage_bytes(weight_format: WeightFormat, tile: Tile) -> int:
     return weight_bytes + grid_bytes + tile.block_m * BLOCK_K * activation_bytes
 
 
-def split_inputs(
-    tile: Tile, rows: int, features: int, inputs: int, stages: int, processors: int
-) -> GemmPlan:
+def split_inputs(tile: Tile, rows: int, features: int, inputs: int, processors: int) -> GemmPlan:
     """Split the inputs until every processor has its programs, as far as the tile allows."""
     blocks = _ceil(inputs, BLOCK_K)
     count = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n)
@@ -137,7 +135,7 @@ def split_inputs(
     return GemmPlan(
         block_n=tile.block_n,
         block_m=tile.block_m,
-        stages=stages,
+        stages=tile.stages,
         warps=tile.warps,
         splits=_ceil(blocks, blocks_per_split),
         blocks_per_split=blocks_per_split,

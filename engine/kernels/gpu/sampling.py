@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .chip import chip_of
+from .chip import chip_of, interpreted
 from .dependent_launch import launch_options, wait_for_previous
 from .noise import gumbel_noise
 from .order import ordered_bits
@@ -193,7 +193,7 @@ def sample_tokens(
         vocabulary,
         chunk,
         FILTERED=filtered,
-        QUICK=logits.is_cuda if quick is None else quick,
+        QUICK=not interpreted(logits.device) if quick is None else quick,
         BITS=image_bits(logits.dtype),
         PASSES=passes(logits.dtype),
         BLOCK=block,

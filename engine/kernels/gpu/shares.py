@@ -11,11 +11,15 @@ def shares_at_once(splits: int, elements: int, warps: int) -> int:
 
 @triton.jit
 def _combine(
-    partial_ptr, lse_ptr, out_ptr, active, in_group, keep, offsets, SPLITS: tl.constexpr,
-    GROUP: tl.constexpr, HEAD_DIM: tl.constexpr, BLOCK_G: tl.constexpr, AT_ONCE: tl.constexpr,
+    partial_ptr, lse_ptr, out_ptr, active, SPLITS: tl.constexpr, GROUP: tl.constexpr,
+    HEAD_DIM: tl.constexpr, BLOCK_G: tl.constexpr, BLOCK_D: tl.constexpr, AT_ONCE: tl.constexpr,
 ):  # fmt: skip
     """The softmax of all keys from that of `active` shares, to `out_ptr` `[group, head_dim]`."""
     group = tl.arange(0, BLOCK_G)
+    in_group = group < GROUP
+    column = tl.arange(0, BLOCK_D)[None, :]
+    keep = in_group[:, None] & (column < HEAD_DIM)
+    offsets = group[:, None] * HEAD_DIM + column
     share = tl.arange(0, SPLITS)
     lse = tl.load(
         lse_ptr + share[:, None] * GROUP + group[None, :],
@@ -61,11 +65,7 @@ def combine_if_last(
     before = tl.atomic_add(arrived_ptr, 1, sem="acq_rel")
     if before == active - 1:
         tl.store(arrived_ptr, 0)
-        group = tl.arange(0, BLOCK_G)
-        in_group = group < GROUP
-        column = tl.arange(0, BLOCK_D)[None, :]
         _combine(
-            partial_ptr, lse_ptr, out_ptr, active, in_group,
-            in_group[:, None] & (column < HEAD_DIM), group[:, None] * HEAD_DIM + column, SPLITS,
-            GROUP, HEAD_DIM, BLOCK_G, AT_ONCE,
+            partial_ptr, lse_ptr, out_ptr, active, SPLITS, GROUP, HEAD_DIM, BLOCK_G, BLOCK_D,
+            AT_ONCE,
         )  # fmt: skip

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ...model.config import Activation
 from ...precision.planes import check_int4_planes, check_int8_planes
-from .chip import chip_of
+from .chip import chip_of, interpreted
 from .dependent_launch import launch_options
 from .norm import rms_norm
 from .powers import largest_power_of_two
@@ -114,9 +114,8 @@ def skinny_linear(
             weight.inputs,
             weight.group,
             activation is not None,
+            x.dtype,
             chip_of(x.device),
-            x.dtype is torch.bfloat16,
-            x.element_size(),
         )
     if norm is not None and isinstance(plan, MmaPlan):
         in_pairs = norm[0].dtype is torch.bfloat16
@@ -161,10 +160,6 @@ class _Call:
             self.out if self.residual is None else self.residual,
             self.out,
         )
-
-    @property
-    def on_gpu(self) -> bool:
-        return self.x.device.type != "cpu"
 
     def options(self, warps: int) -> dict[str, bool | int | str]:
         """The arguments by name that say what is fused, and how a launch goes."""
@@ -242,7 +237,7 @@ def _launch_dot(call: _Call, plan: DotPlan) -> None:
         FORMAT=weight.format,
         GROUP=weight.group,
         EVEN=even,
-        FAST=call.on_gpu,
+        FAST=not interpreted(x.device),
         ROWS=rows,
         BLOCK_N=plan.block_n,
         BLOCK_K=plan.block_k,
@@ -272,7 +267,7 @@ def _launch_mma(call: _Call, plan: MmaPlan) -> None:
         call.eps,
         FORMAT=weight.format,
         GROUP=weight.group,
-        FAST=call.on_gpu,
+        FAST=not interpreted(x.device),
         UNITS=plan.units,
         SECTIONS=sections,
         DEPTH=plan.depth,

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import torch
+
 from .chip import Chip
 from .fragments import inputs_of_unit
 from .powers import largest_power_of_two
@@ -92,16 +94,12 @@ def plan_skinny(
     inputs: int,
     group: int,
     gated: bool,
+    dtype: torch.dtype,
     chip: Chip,
-    bf16: bool = True,
-    element_bytes: int = 2,
 ) -> Plan:
-    """The launch for `rows` of `inputs`, in bf16 or not, by a weight of `features` rows.
-
-    `element_bytes` is the size of the activations' dtype.
-    """
+    """The launch for `rows` of `inputs`, of `dtype`, by a weight of `features` rows."""
     dense = weight_format == "dense"
-    if rows == 1 and (dense or bf16):
+    if rows == 1 and (dense or dtype is torch.bfloat16):
         measured = AT_ONE_ROW.get((weight_format, features, inputs))
         if measured is not None and (weight_format != "int4" or group == MEASURED_GROUP):
             return _measured_plan(measured)
@@ -117,7 +115,7 @@ def plan_skinny(
         wanted = DotPlan(block_n, block_k, splits, warps=splits, stages=3)
     else:
         wanted = DotPlan(block_n, 128 if dense else 256, 4, warps=4, stages=4)
-    stage_bytes = _stage_bytes(wanted, weight_format, rows, group, element_bytes)
+    stage_bytes = _stage_bytes(wanted, weight_format, rows, group, dtype.itemsize)
     return replace(wanted, stages=chip.stages(wanted.stages, stage_bytes))
 
 
