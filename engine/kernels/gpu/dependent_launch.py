@@ -13,10 +13,18 @@ import triton.language as tl
 
 
 @triton.jit
-def wait_for_previous(PDL: tl.constexpr):
-    """Wait for the kernel before, then let the one after take its place on the device."""
+def wait_for_previous(PDL: tl.constexpr, THEN_NEXT: tl.constexpr = True):
+    """Wait for the kernel before; then, if asked, let the one after take its place."""
     if PDL:
         tl.extra.cuda.gdc_wait()
+        if THEN_NEXT:
+            tl.extra.cuda.gdc_launch_dependents()
+
+
+@triton.jit
+def let_next_in(PDL: tl.constexpr):
+    """Let the kernel after take its place on the device."""
+    if PDL:
         tl.extra.cuda.gdc_launch_dependents()
 
 

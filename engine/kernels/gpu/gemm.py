@@ -137,7 +137,6 @@ def _launch(
         BLOCK_N=plan.block_n,
         BLOCK_M=plan.block_m,
         STAGES=plan.stages,
-        PREFETCH=plan.prefetch if pdl else 0,
         PDL=pdl,
         num_warps=plan.warps,
         **launch_options(pdl),

@@ -219,8 +219,6 @@ def _launch_dot(call: _Call, plan: DotPlan) -> None:
     rows, _ = columns(x.shape[0])
     features, inputs = weight.features, weight.inputs
     even = inputs % (plan.block_k * plan.splits) == 0 and features % plan.block_n == 0
-    # Not past a row's end, and for int4 a power of two.
-    ahead = min(plan.prefetch, largest_power_of_two(inputs // (plan.block_k * plan.splits)))
     skinny_dot_kernel[(triton.cdiv(features, plan.block_n),)](
         x,
         call.gain,
@@ -243,7 +241,6 @@ def _launch_dot(call: _Call, plan: DotPlan) -> None:
         BLOCK_K=plan.block_k,
         SPLITS=plan.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        PREFETCH=ahead if even and call.pdl else 0,
         STAGES=plan.stages,
         **call.options(plan.warps),
     )

@@ -18,7 +18,7 @@ import triton.language as tl
 from .dependent_launch import wait_for_previous
 from .skinny_epilogue import finish, weight_rows
 from .skinny_planes import INT4_OFFSET, int4_plane, plane
-from .skinny_prologue import LARGEST_E4M3, prefetch, round_e4m3, row_statistics
+from .skinny_prologue import LARGEST_E4M3, round_e4m3, row_statistics
 
 
 @triton.jit
@@ -63,7 +63,6 @@ def skinny_dot_kernel(
     BLOCK_K: tl.constexpr,
     SPLITS: tl.constexpr,
     CHUNK: tl.constexpr,
-    PREFETCH: tl.constexpr,
     STAGES: tl.constexpr,
     PDL: tl.constexpr,
 ):
@@ -101,21 +100,6 @@ def skinny_dot_kernel(
         weight_offsets += feature.to(tl.int64)[None, :, None] * row_words
         weight_step = WORDS
     weights = weight + weight_offsets
-    if PREFETCH > 0:
-        # What the first steps will load, a run of bytes a pointer.
-        if FORMAT == "int4":
-            BLOCKS: tl.constexpr = PREFETCH * BLOCK_K // 128
-            begin = split[:, None] * (steps * (BLOCK_K // 128)) + tl.arange(0, BLOCKS)[None, :]
-            half = tl.arange(0, 2)[None, None, :]
-            begin = begin[:, :, None] * features * RUN
-            if ACTIVATION == "":
-                begin += (first + half * (BLOCK_N // 2)) * RUN
-            else:
-                begin += (first // 2 + half * (features // 2)) * RUN
-        else:
-            begin = feature.to(tl.int64)[None, :] * row_words + split[:, None] * (steps * WORDS)
-        LENGTH: tl.constexpr = BLOCK_N // 2 * RUN if FORMAT == "int4" else PREFETCH * WORDS
-        prefetch(weight + begin, LENGTH * weight.dtype.element_ty.primitive_bitwidth // 8)
     wait_for_previous(PDL)
 
     if NORM or QUANTIZE:

@@ -18,7 +18,7 @@ weights.
 import triton
 import triton.language as tl
 
-from .dependent_launch import wait_for_previous
+from .dependent_launch import let_next_in, wait_for_previous
 from .fragments import (
     INT8_OFFSET,
     fp8_pairs,
@@ -301,8 +301,8 @@ def skinny_mma_kernel(
     tiles = features // 16
     warp, _, _ = lane_place(THREADS)
 
-    if PDL and EARLY:
-        tl.extra.cuda.gdc_launch_dependents()
+    if EARLY:
+        let_next_in(PDL)
     coming = ()
     for ahead in tl.static_range(DEPTH):
         tile, unit = _place(ahead, warp, SECTIONS, UNITS)

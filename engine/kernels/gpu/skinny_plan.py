@@ -49,7 +49,6 @@ class DotPlan:
     splits: int
     warps: int
     stages: int
-    prefetch: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ the inputs of. As many programs as the device holds run from start to end, each 
 import triton
 import triton.language as tl
 
-from .dependent_launch import wait_for_previous
+from .dependent_launch import let_next_in, wait_for_previous
 from .skinny_epilogue import finish, weight_rows
 from .skinny_prologue import prefetch_rows
 
@@ -96,8 +96,8 @@ def skinny_row_kernel(
     start = tl.program_id(0) * span
     end = tl.minimum(start + span, features)
 
-    if PDL and EARLY:
-        tl.extra.cuda.gdc_launch_dependents()
+    if EARLY:
+        let_next_in(PDL)
     blocks = ()
     for index in tl.static_range(DEPTH):
         blocks += (  # type: ignore[assignment]  # it grows
