@@ -131,25 +131,19 @@ def transposed(words, FAST: tl.constexpr):
 
 
 @triton.jit
-def multiply(a0, a1, a2, a3, b0, b1, mask, c, FP16: tl.constexpr, FAST: tl.constexpr):
-    """`c`, the four parts of a result in fp32, plus the products of `a` and `b & mask`.
-
-    The mask is put on here so that no compiler does it ahead, for all products of a loop, and fills
-    the registers with copies of `b`.
-    """
+def multiply(a0, a1, a2, a3, b0, b1, c, FP16: tl.constexpr, FAST: tl.constexpr):
+    """`c`, the four parts of a result in fp32, plus the products of `a` and `b`."""
     if FAST:
         KIND: tl.constexpr = "f16" if FP16 else "bf16"
         return tl.inline_asm_elementwise(
-            "{ .reg .b32 b0, b1; and.b32 b0, $8, $10; and.b32 b1, $9, $10; "
             f"mma.sync.aligned.m16n8k16.row.col.f32.{KIND}.{KIND}.f32 "
-            "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {b0, b1}, {$11, $12, $13, $14}; }",
-            "=f,=f,=f,=f,r,r,r,r,r,r,r,f,f,f,f",
-            [a0, a1, a2, a3, b0, b1, mask, c[0], c[1], c[2], c[3]],
+            "{$0, $1, $2, $3}, {$4, $5, $6, $7}, {$8, $9}, {$10, $11, $12, $13};",
+            "=f,=f,=f,=f,r,r,r,r,r,r,f,f,f,f",
+            [a0, a1, a2, a3, b0, b1, c[0], c[1], c[2], c[3]],
             dtype=(tl.float32, tl.float32, tl.float32, tl.float32),
             is_pure=True,
             pack=1,
         )
-    b0, b1 = b0 & mask, b1 & mask
     low, next_low = _products(a0, b0, FP16)
     low_more, next_low_more = _products(a2, b1, FP16)
     high, next_high = _products(a1, b0, FP16)

@@ -93,13 +93,12 @@ def _dot(low, high, q, FAST: tl.constexpr):
     their own, since a product waits for the one whose result it adds to.
     """
     zero = tl.zeros((q[0].shape[0],), tl.float32)
-    every = tl.full((q[0].shape[0],), -1, tl.int32)
     sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
     for four in tl.static_range(0, len(q), 4):
         for odd in tl.static_range(2):
             product = multiply(
                 low[four + odd], high[four + odd], low[four + odd + 2], high[four + odd + 2],
-                q[four + 2 * odd], q[four + 2 * odd + 1], every, sums[0], False, FAST,
+                q[four + 2 * odd], q[four + 2 * odd + 1], sums[0], False, FAST,
             )  # fmt: skip
             sums = (sums[1], product)
     return (
@@ -198,7 +197,6 @@ def with_weights(totals, weights):
 def with_values(acc, values, weights, FAST: tl.constexpr):
     """`acc`, four parts of each product, with the tiles' values by their keys' weights."""
     COUNT: tl.constexpr = len(acc) // 4
-    every = tl.full((acc[0].shape[0],), -1, tl.int32)
     for tile in tl.static_range(len(weights) // 4):
         b0 = transposed(paired(weights[4 * tile], weights[4 * tile + 1], False, FAST), FAST)
         b1 = transposed(paired(weights[4 * tile + 2], weights[4 * tile + 3], False, FAST), FAST)
@@ -210,6 +208,6 @@ def with_values(acc, values, weights, FAST: tl.constexpr):
             a2 = halves(words[2 * COUNT + index], words[3 * COUNT + index], False, FAST)
             a3 = halves(words[2 * COUNT + index], words[3 * COUNT + index], True, FAST)
             c = (acc[4 * index], acc[4 * index + 1], acc[4 * index + 2], acc[4 * index + 3])
-            following += multiply(a0, a1, a2, a3, b0, b1, every, c, False, FAST)
+            following += multiply(a0, a1, a2, a3, b0, b1, c, False, FAST)
         acc = following
     return acc

@@ -25,6 +25,12 @@ def planes_of_column(weight_format: str, group: int, units: int) -> int:
     return -(-units * 2 // 8)
 
 
+@triton.constexpr_function
+def columns_of(weight_format: str, units: int, shared: int) -> int:
+    """How many columns the planes of a section of `units` fill."""
+    return -(-units * planes_of_unit(weight_format) // shared)
+
+
 @triton.jit
 def _first_input(unit, plane, t, FORMAT: tl.constexpr):
     """The first of the eight inputs in a `plane` of `unit` that thread `t` of a row holds."""
@@ -131,6 +137,5 @@ def column_sums_of(x, FP16: tl.constexpr, FAST: tl.constexpr):
     b1 = paired(total - rough - finer, tl.zeros_like(total), False, FAST)
     ones = tl.full(b0.shape, 0x3F803F80, tl.int32)
     zero = tl.zeros_like(total)
-    every = tl.full(b0.shape, -1, tl.int32)
-    sums = multiply(ones, ones, ones, ones, b0, b1, every, (zero, zero, zero, zero), False, FAST)
+    sums = multiply(ones, ones, ones, ones, b0, b1, (zero, zero, zero, zero), False, FAST)
     return sums[0], sums[1]

@@ -8,7 +8,8 @@ tile is done. The inputs are cut among the warps, and a warp's into sections, of
 its way while it works on another.
 
 A product has eight columns, and here is one row of activations. So each column holds the inputs of
-another eighth of a section, with zeros for the rest. That is what the groups of int4 weights need,
+another eighth of a section, and each has a result of its own, of which the other columns mean
+nothing: products of some inputs by others' weights. That is what the groups of int4 weights need,
 each with a scale of its own: a thread ends up with the sums that it scales. What the zero point and
 the constant in `int4_pairs` add is the sum of the inputs times a number. And a thread keeps no more
 than its own column's inputs, an eighth of what the products take, so that registers are left for
@@ -30,6 +31,7 @@ from .fragments import (
 )
 from .skinny_columns import (
     column_sums_of,
+    columns_of,
     gained,
     largest_of,
     load_column,
@@ -90,33 +92,69 @@ def _pairs(words, PLANE: tl.constexpr, FORMAT: tl.constexpr, FAST: tl.constexpr)
 
 
 @triton.jit
+def _multiply_step(
+    low, high, x, sums, step: tl.constexpr, first_plane: tl.constexpr, FORMAT: tl.constexpr,
+    SHARED: tl.constexpr, FAST: tl.constexpr,
+):  # fmt: skip
+    """`sums` plus the product of a unit's `step`, half of what a thread has of its plane."""
+    if FORMAT == "fp8":
+        # A word has the inputs of one product.
+        a0, a2 = fp8_pairs(low[step], FAST)
+        a1, a3 = fp8_pairs(high[step], FAST)
+    else:
+        # Two words have those of one, in each plane.
+        a0 = _pairs(low[step % 2 * 2], step // 2, FORMAT, FAST)
+        a1 = _pairs(high[step % 2 * 2], step // 2, FORMAT, FAST)
+        a2 = _pairs(low[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
+        a3 = _pairs(high[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
+    b0 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2]
+    b1 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2 + 1]
+    added = ()
+    for column in tl.static_range(len(sums)):
+        if column == (first_plane + step // 2) // SHARED:
+            added += (multiply(a0, a1, a2, a3, b0, b1, sums[column], FORMAT != "int4", FAST),)  # type: ignore[assignment]  # it grows
+        else:
+            added += (sums[column],)  # type: ignore[assignment]  # it grows
+    return added
+
+
+@triton.jit
 def _multiply_unit(
     low, high, x, sums, first_plane: tl.constexpr, FORMAT: tl.constexpr, SHARED: tl.constexpr,
-    THREADS: tl.constexpr, FAST: tl.constexpr,
+    FAST: tl.constexpr,
 ):  # fmt: skip
-    """`sums`, two results, plus the products of a unit, whose planes count from `first_plane` on.
+    """`sums`, a result for each column, plus the products of a unit.
 
-    Two, since a product waits for the one whose result it adds to.
+    Its planes count from `first_plane` on. Those that follow one another are of two columns if they
+    can be: a product waits for the one whose result it adds to.
     """
-    _, g, _ = lane_place(THREADS)
+    PLANES: tl.constexpr = planes_of_unit(FORMAT)
     low = quarters(low)
     high = quarters(high)
-    for step in tl.static_range(2 * planes_of_unit(FORMAT)):
-        if FORMAT == "fp8":
-            # A word has the inputs of one product.
-            a0, a2 = fp8_pairs(low[step], FAST)
-            a1, a3 = fp8_pairs(high[step], FAST)
-        else:
-            # Two words have those of one, in each plane.
-            a0 = _pairs(low[step % 2 * 2], step // 2, FORMAT, FAST)
-            a1 = _pairs(high[step % 2 * 2], step // 2, FORMAT, FAST)
-            a2 = _pairs(low[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
-            a3 = _pairs(high[step % 2 * 2 + 1], step // 2, FORMAT, FAST)
-        own = tl.where(g == (first_plane + step // 2) // SHARED, -1, 0)
-        b0 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2]
-        b1 = x[(first_plane + step // 2) % SHARED * 4 + step % 2 * 2 + 1]
-        sums = (sums[1], multiply(a0, a1, a2, a3, b0, b1, own, sums[0], FORMAT != "int4", FAST))
+    for number in tl.static_range(PLANES):
+        for half in tl.static_range(2):
+            sums = _multiply_step(
+                low, high, x, sums, half * PLANES + number, first_plane, FORMAT, SHARED, FAST
+            )
     return sums
+
+
+@triton.jit
+def _own_columns(sums, THREADS: tl.constexpr):
+    """Of the results of all columns, the four parts of which a thread has each column's own."""
+    _, _, t = lane_place(THREADS)
+    zero = tl.zeros((THREADS,), tl.float32)
+    parts = (zero, zero, zero, zero)
+    for pair in tl.static_range((len(sums) + 1) // 2):
+        even = sums[2 * pair]
+        odd = sums[min(2 * pair + 1, len(sums) - 1)]
+        parts = (
+            tl.where(t == pair, even[0], parts[0]),
+            tl.where(t == pair, odd[1], parts[1]),
+            tl.where(t == pair, even[2], parts[2]),
+            tl.where(t == pair, odd[3], parts[3]),
+        )
+    return parts
 
 
 @triton.jit
@@ -199,14 +237,16 @@ def _multiply_section(
     As soon as a unit's weights are spent, those of the section to come next are asked for.
     """
     zero = tl.zeros((THREADS,), tl.float32)
-    sums = ((zero, zero, zero, zero), (zero, zero, zero, zero))
+    sums = ()
+    for _ in tl.static_range(columns_of(FORMAT, UNITS, SHARED)):
+        sums += ((zero, zero, zero, zero),)  # type: ignore[assignment]  # it grows
     following = ()
     for index in tl.static_range(2 * UNITS, len(coming)):
         following += (coming[index],)  # type: ignore[assignment]  # it grows
     for index in tl.static_range(UNITS):
         sums = _multiply_unit(
             coming[2 * index], coming[2 * index + 1], x, sums, index * planes_of_unit(FORMAT),
-            FORMAT, SHARED, THREADS, FAST,
+            FORMAT, SHARED, FAST,
         )  # fmt: skip
         for half in tl.static_range(2):
             following += (  # type: ignore[assignment]  # it grows
@@ -215,13 +255,7 @@ def _multiply_section(
                     GATED, THREADS,
                 ),
             )  # fmt: skip
-    parts = (
-        sums[0][0] + sums[1][0],
-        sums[0][1] + sums[1][1],
-        sums[0][2] + sums[1][2],
-        sums[0][3] + sums[1][3],
-    )
-    return parts, following
+    return _own_columns(sums, THREADS), following
 
 
 @triton.jit
