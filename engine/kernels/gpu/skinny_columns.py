@@ -122,20 +122,10 @@ def scale_of_inputs(largest, FORMAT: tl.constexpr):
 
 @triton.jit
 def column_sums_of(x, FP16: tl.constexpr, FAST: tl.constexpr):
-    """The sums of the inputs in columns `2t` and `2t + 1`.
-
-    A product with ones adds up what the four threads of a column have, and hands it to those that
-    need it. It takes bf16: a sum goes in as three of them, which together have all of its bits.
-    """
-    total = tl.zeros_like(x[0]).to(tl.float32)
-    for index in tl.static_range(len(x)):
-        low, high = unpaired(x[index], FP16)
-        total += low + high
-    rough = total.to(tl.bfloat16).to(tl.float32)
-    finer = (total - rough).to(tl.bfloat16).to(tl.float32)
-    b0 = paired(rough, finer, False, FAST)
-    b1 = paired(total - rough - finer, tl.zeros_like(total), False, FAST)
-    ones = tl.full(b0.shape, 0x3F803F80, tl.int32)
-    zero = tl.zeros_like(total)
-    sums = multiply(ones, ones, ones, ones, b0, b1, (zero, zero, zero, zero), False, FAST)
+    """The sums of the inputs in columns `2t` and `2t + 1`, by products with ones."""
+    ones = tl.full(x[0].shape, 0x3C003C00 if FP16 else 0x3F803F80, tl.int32)
+    zero = tl.zeros_like(x[0]).to(tl.float32)
+    sums = (zero, zero, zero, zero)
+    for index in tl.static_range(0, len(x), 2):
+        sums = multiply(ones, ones, ones, ones, x[index], x[index + 1], sums, FP16, FAST)
     return sums[0], sums[1]
