@@ -131,7 +131,7 @@ def _features(layer: Int8PlanesLinear | Int4Linear) -> int:
 def _dense(
     x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None, pdl: bool
 ) -> Tensor:
-    if x.dtype is torch.bfloat16 and dense_pays(x.shape[0], *weight.shape):
+    if x.dtype is torch.bfloat16 and dense_pays(x.shape[0]):
         return gemm_dense(x, weight, bias, residual, residual, pdl=pdl)
     return _cublas(x, weight, bias, residual)
 

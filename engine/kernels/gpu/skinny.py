@@ -16,7 +16,6 @@ from ...precision.planes import check_int4_planes, check_int8_planes
 from .chip import chip_of, interpreted
 from .dependent_launch import launch_options
 from .norm import rms_norm
-from .powers import largest_power_of_two
 from .skinny_dot import skinny_dot_kernel
 from .skinny_mma import skinny_mma_kernel
 from .skinny_plan import (
@@ -190,8 +189,6 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
     pieces = triton.cdiv(weight.inputs, piece)
     chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
-    whole = even and weight.features % plan.block_n == 0
-    ahead = largest_power_of_two(min(plan.prefetch, blocks_per_program - plan.depth))
     skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
         call.gain,
@@ -206,8 +203,6 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
         PIECES=chunk,
         CHUNKS=triton.cdiv(pieces, chunk),
         DEPTH=plan.depth,
-        PREFETCH=ahead if whole and call.pdl else 0,
-        THREADS=plan.warps * 32,
         EARLY=plan.early,
         maxnreg=_registers(plan),
         **call.options(plan.warps),

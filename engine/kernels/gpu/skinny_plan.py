@@ -28,15 +28,14 @@ class RowPlan:
     """A launch of `skinny_row_kernel`, for one row by a dense weight.
 
     `waves` programs a multiprocessor take `block_n` rows of the weight a step, with `depth` blocks
-    of them on their way to registers, and at first `prefetch` more to the L2 cache.
-    `early` lets the next kernel's programs in from the start, not from the end of the one before.
+    of them on their way to registers. `early` lets the next kernel's programs in from the start,
+    not from the end of the one before.
     """
 
     block_n: int
     warps: int
     waves: int
     depth: int = 2
-    prefetch: int = 0
     early: bool = False
 
 
@@ -168,10 +167,10 @@ def most_units(weight_format: WeightFormat, group: int) -> int:
 
 
 def _measured_plan(launch: Launch) -> Plan:
-    kind, first, second, third, fourth, fifth, sixth = launch
+    kind, first, second, waves, depth, early = launch
     if kind == "mma":
-        return MmaPlan(first, second, third, fourth, bool(fifth))
-    return RowPlan(first, second, third, fourth, fifth, bool(sixth))
+        return MmaPlan(first, second, waves, depth, bool(early))
+    return RowPlan(first, second, waves, depth, bool(early))
 
 
 def _plan_row(features: int, inputs: int, gated: bool) -> RowPlan:
@@ -181,7 +180,7 @@ def _plan_row(features: int, inputs: int, gated: bool) -> RowPlan:
     warps = 8 if inputs > 3072 else 4
     rows = largest_power_of_two(warps * 4096 // (inputs * 2))
     block_n = max(2 if gated else 1, min(4 if inputs <= 1024 else 2, rows))
-    return RowPlan(block_n, warps, waves=16 // warps, prefetch=2, early=True)
+    return RowPlan(block_n, warps, waves=16 // warps, early=True)
 
 
 def pieces_of_a_chunk(pieces: int, threads: int) -> int:

@@ -1,51 +1,9 @@
-"""What the skinny kernels do before their sums: weights on their way, each row's statistics."""
+"""What the skinny kernels do before their sums: each row's statistics, and rounding by them."""
 
 import triton
 import triton.language as tl
 
 LARGEST_E4M3 = tl.constexpr(448.0)
-
-
-@triton.jit
-def prefetch(pointers, BYTES: tl.constexpr):
-    """Have `BYTES` bytes from each pointer on, a multiple of 16, brought to the L2 cache.
-
-    Weights do not depend on the kernel before, so this may come ahead of waiting for it.
-    """
-    tl.inline_asm_elementwise(
-        f"cp.async.bulk.prefetch.L2.global [$1], {BYTES}; mov.u32 $0, 0;",
-        "=r,l",
-        [pointers.to(tl.int64)],
-        dtype=tl.int32,
-        is_pure=False,
-        pack=1,
-    )
-
-
-@triton.jit
-def prefetch_rows(
-    weight,
-    first,
-    features,
-    ACTIVATION: tl.constexpr,
-    ROWS: tl.constexpr,
-    ELEMENTS: tl.constexpr,
-    THREADS: tl.constexpr,
-):
-    """Have `ROWS` rows of the weight from `first` on, of `ELEMENTS` each, brought to the L2 cache.
-
-    A thread asks for one run of bytes. With a gate half of the rows are gate rows (`weight_rows`).
-    """
-    BYTES: tl.constexpr = weight.dtype.element_ty.primitive_bitwidth // 8
-    PARTS: tl.constexpr = 1 if ACTIVATION == "" else 2
-    OWN: tl.constexpr = ROWS // PARTS
-    row = tl.minimum(first // PARTS, features // PARTS - OWN).to(tl.int64)
-    RUN: tl.constexpr = ROWS * ELEMENTS // THREADS
-    thread = tl.arange(0, THREADS)
-    part = thread // (THREADS // PARTS)
-    pointers = weight + (row + part * (features // PARTS)) * ELEMENTS
-    pointers += thread % (THREADS // PARTS) * RUN
-    prefetch(pointers, RUN * BYTES)
 
 
 @triton.jit

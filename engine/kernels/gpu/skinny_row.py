@@ -11,7 +11,6 @@ import triton.language as tl
 
 from .dependent_launch import let_next_in, wait_for_previous
 from .skinny_epilogue import finish, weight_rows
-from .skinny_prologue import prefetch_rows
 
 
 @triton.jit
@@ -81,15 +80,12 @@ def skinny_row_kernel(
     PIECES: tl.constexpr,
     CHUNKS: tl.constexpr,
     DEPTH: tl.constexpr,
-    PREFETCH: tl.constexpr,
-    THREADS: tl.constexpr,
     EARLY: tl.constexpr,
     PDL: tl.constexpr,
 ):
     """`out [features]` from `x [inputs]`, in `CHUNKS` of `PIECES` 16-byte pieces of weights.
 
-    EVEN: the chunks end with the inputs. `PREFETCH` blocks after the first `DEPTH` come to
-    the L2 cache before the kernel before is done. EARLY lets the next kernel do so from the start.
+    EVEN: the chunks end with the inputs. EARLY lets the next kernel's programs in from the start.
     """
     PIECE: tl.constexpr = 128 // weight.dtype.element_ty.primitive_bitwidth
     span = blocks_per_program * BLOCK_N
@@ -105,12 +101,6 @@ def skinny_row_kernel(
                 weight, start + index * BLOCK_N, end, features, inputs, ACTIVATION, EVEN, BLOCK_N,
                 PIECES, PIECE, CHUNKS,
             ),
-        )  # fmt: skip
-    if PREFETCH > 0:
-        ELEMENTS: tl.constexpr = CHUNKS * PIECES * PIECE
-        prefetch_rows(
-            weight, start + DEPTH * BLOCK_N, features, ACTIVATION, PREFETCH * BLOCK_N, ELEMENTS,
-            THREADS,
         )  # fmt: skip
     wait_for_previous(PDL)
 

@@ -176,7 +176,7 @@ def test_the_norm_and_what_follows_are_fused_for_every_format(
 @pytest.mark.parametrize(
     "plan",
     [
-        RowPlan(block_n=4, warps=4, waves=1, depth=3, prefetch=2, early=True),
+        RowPlan(block_n=4, warps=4, waves=1, depth=3, early=True),
         DotPlan(16, 64, splits=2, warps=2, stages=3),
     ],
 )
