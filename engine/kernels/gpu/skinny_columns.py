@@ -25,12 +25,6 @@ def planes_of_column(weight_format: str, group: int, units: int) -> int:
     return -(-units * 2 // 8)
 
 
-@triton.constexpr_function
-def columns_of(weight_format: str, units: int, shared: int) -> int:
-    """How many columns the planes of a section of `units` fill."""
-    return -(-units * planes_of_unit(weight_format) // shared)
-
-
 @triton.jit
 def _first_input(unit, plane, t, FORMAT: tl.constexpr):
     """The first of the eight inputs in a `plane` of `unit` that thread `t` of a row holds."""
