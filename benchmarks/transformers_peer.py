@@ -66,7 +66,7 @@ def measure_transformers(work: Work) -> Side:
     peer = AutoModelForCausalLM.from_pretrained(
         folder_of(work.model), dtype=base_dtype(work.precision)
     )
-    peer.to(device)  # type: ignore[arg-type]  # their decorator hides the method's own type
+    peer.to(device)
     arrivals = RequestSequence(work.load, bundled_prompts()).fixed(work.requests, 0.0)
     tokenizer = load_model(work.model).tokenizer
     prompts = [
@@ -76,7 +76,7 @@ def measure_transformers(work: Work) -> Side:
     def generate(prompt: list[int]) -> list[int]:
         tokens = torch.tensor([prompt], device=device)
         with torch.inference_mode():
-            found = peer.generate(  # type: ignore[misc]  # its own mixin's types
+            found = peer.generate(
                 tokens,
                 attention_mask=torch.ones_like(tokens),
                 max_new_tokens=work.output_tokens,

@@ -41,7 +41,7 @@ class GreedyOracle:
         """The greedy output; `None` where a choice in it is too close to call."""
         tokens = torch.tensor([list(prompt)])
         with torch.inference_mode():
-            generated = self._model.generate(  # type: ignore[misc]  # its own mixin's types
+            generated = self._model.generate(
                 tokens,
                 attention_mask=torch.ones_like(tokens),
                 max_new_tokens=max_tokens,
