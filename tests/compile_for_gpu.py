@@ -12,7 +12,6 @@ from collections import defaultdict
 from dataclasses import replace
 
 import torch
-from prodtop.engine.kernels.gpu.carry import carry_tokens
 from prodtop.engine.kernels.gpu.chip import chip_of
 from prodtop.engine.kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from prodtop.engine.model import weights
@@ -105,13 +104,14 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: to
     words = torch.empty(layout.words, dtype=torch.int32, device=META)
     inputs = DeviceStep.over(words, layout)
     sampled = torch.zeros(layout.sampled, dtype=torch.int64, device=META)
-    carry_tokens(inputs.tokens, inputs.carried, sampled)
     pdl = layout is not MIXED and chip_of(META).dependent_launch
-    ops = TritonOps(context, inputs, context.decode_plan(layout.decode), pdl=pdl)
+    plan = context.decode_plan(layout.decode)
+    ops = TritonOps(context, inputs, plan, sampled=sampled, pdl=pdl)
     config = decoder.config
     shape = (64, 16, 2, config.kv_heads, config.head_dim)
     cache = [torch.empty(shape, dtype=kv_dtype, device=META)]
-    hidden = decoder.forward(inputs.tokens, ops, cache)[: layout.sampled]
+    wanted = inputs.sampled_rows if layout.sampled < layout.rows else None
+    hidden = decoder.forward(inputs.tokens, ops, cache, wanted)
     logits = decoder.logits(hidden, ops)
     settings = SamplerSettings(inputs.temperature, inputs.top_p, inputs.top_k, inputs.keys)
     scratch = SamplerScratch.of(layout.sampled, META)

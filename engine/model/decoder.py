@@ -143,13 +143,21 @@ class Decoder:
         return frozenset(window for window in windows if window is not None)
 
     @torch.inference_mode()
-    def forward(self, tokens: Tensor, ops: StepOps, kv_cache: list[Tensor]) -> Tensor:
+    def forward(
+        self,
+        tokens: Tensor,
+        ops: StepOps,
+        kv_cache: list[Tensor],
+        wanted: Tensor | None = None,
+    ) -> Tensor:
         """Run the layers over a step's rows and write their keys and values.
 
         `tokens` is `[rows]`; `kv_cache` has one `[blocks, block_tokens, 2, kv_heads, head_dim]` a
-        layer. Returns hidden states `[rows, hidden]`, not yet through the final norm.
+        layer. Returns hidden states `[rows, hidden]`, not yet through the final norm; or those of
+        the rows `wanted` alone, in its order: of the others the last layer needs no more than keys
+        and values, and of a prompt that is nearly all of them.
         """
-        hidden = F.embedding(tokens, self.embedding)
+        hidden = ops.embed(tokens, self.embedding)
         if self._embedding_scale is not None:
             hidden = hidden * self._embedding_scale
         if self.learned_positions is not None:
@@ -157,6 +165,10 @@ class Decoder:
         for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
             qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
             attended = ops.attend(qkv, layer.attention, kv_blocks)
+            if wanted is not None and layer is self.layers[-1]:
+                hidden, attended = (x.index_select(0, wanted) for x in (hidden, attended))
+                if not len(wanted):
+                    return hidden
             hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
             inner = self._inner(ops, hidden, layer)
             hidden = _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)

@@ -57,6 +57,13 @@ class StepOps(Protocol):
         """`[rows]`: each row's place in its own sequence."""
         ...
 
+    def embed(self, tokens: Tensor, table: Tensor) -> Tensor:
+        """The rows of `table [vocabulary, hidden]` for the step's tokens: `[rows, hidden]`.
+
+        `tokens [rows]` may leave open what the step before has sampled and only the device knows.
+        """
+        ...
+
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
         """`[rows, hidden]`, normalized."""
         ...

@@ -44,6 +44,9 @@ class TorchOps:
     def positions(self) -> Tensor:
         return self._step.positions
 
+    def embed(self, tokens: Tensor, table: Tensor) -> Tensor:
+        return F.embedding(tokens, table)
+
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
         if norm.bias is not None:
             return F.layer_norm(hidden, norm.weight.shape, norm.weight, norm.bias, norm.eps)

@@ -6,9 +6,10 @@ from torch import Tensor
 from ..kernels.gpu.chip import chip_of
 from ..kernels.gpu.decode_attention import DecodePlan, decode_attention_fused, plan_decode
 from ..kernels.gpu.decode_mma import has_kernel
+from ..kernels.gpu.embedding import embed_tokens
 from ..kernels.gpu.gated import gated
 from ..kernels.gpu.layer_weight import skinny_weight
-from ..kernels.gpu.linear import layer_bias
+from ..kernels.gpu.linear import layer_bias, linear_by_cublas
 from ..kernels.gpu.linear import linear as linear_on_gpu
 from ..kernels.gpu.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.gpu.prefill_attention import PrefillTile, prefill_attention, prefill_tile
@@ -82,21 +83,32 @@ class OpsContext:
 class TritonOps:
     """The operations of one step: `StepOps`.
 
-    `plan` is for its decode rows, if it has any. With `pdl` a kernel takes its place on the device
-    while the one before it ends (programmatic dependent launch): worth it in a captured graph.
+    `plan` is for its decode rows, if it has any; `sampled` are the tokens of the step before, where
+    rows may carry one. With `pdl` a kernel takes its place on the device while the one before it
+    ends (programmatic dependent launch): worth it in a captured graph.
     """
 
     def __init__(
-        self, context: OpsContext, step: DeviceStep, plan: DecodePlan | None, *, pdl: bool = False
+        self,
+        context: OpsContext,
+        step: DeviceStep,
+        plan: DecodePlan | None,
+        *,
+        sampled: Tensor | None = None,
+        pdl: bool = False,
     ) -> None:
         self._context = context
         self._step = step
         self._plan = plan
+        self._sampled = step.tokens if sampled is None else sampled
         self._pdl = pdl
 
     @property
     def positions(self) -> Tensor:
         return self._step.positions
+
+    def embed(self, tokens: Tensor, table: Tensor) -> Tensor:
+        return embed_tokens(tokens, self._step.carried, self._sampled, table, pdl=self._pdl)
 
     def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
         if norm.bias is not None:
@@ -172,12 +184,9 @@ class TritonOps:
     ) -> Tensor:
         """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
         weight = None
-        if hidden.shape[0] <= MOST_ROWS:
-            if self._step.layout.rows > MOST_ROWS and isinstance(linear, DenseLinear):
-                # Sampled rows of a prefill step: not worth a kernel for each number of them.
-                return linear(self.norm(hidden, norm))
-            if norm.bias is None:
-                weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
+        few = hidden.shape[0] <= MOST_ROWS
+        if few and norm.bias is None and not self._is_left_to_cublas(hidden, linear):
+            weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
         if weight is not None:
             return skinny_linear(
                 hidden,
@@ -198,7 +207,17 @@ class TritonOps:
         if isinstance(linear, PackedLinear):
             # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
             return linear(x) if residual is None else residual.add_(linear(x))
+        if isinstance(linear, DenseLinear) and self._is_left_to_cublas(x, linear):
+            return linear_by_cublas(x, linear, residual)
         return linear_on_gpu(x, linear, residual, pdl=self._pdl)
+
+    def _is_left_to_cublas(self, x: Tensor, linear: Linear) -> bool:
+        """Whether this is a dense product of the few rows of a prefill step that are sampled.
+
+        Kernels of our own would be one for each number of them, which is not worth while here.
+        """
+        few = x.shape[0] <= MOST_ROWS < self._step.layout.rows
+        return few and isinstance(linear, DenseLinear)
 
 
 def _rotary_options(spec: AttentionSpec) -> RotaryOptions:

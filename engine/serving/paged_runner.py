@@ -8,7 +8,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..kernels.gpu.carry import carry_tokens
 from ..kernels.gpu.chip import chip_of
 from ..kernels.gpu.linear import learn_for, reserve_for
 from ..kernels.gpu.prefill_attention import list_tiles
@@ -184,17 +183,15 @@ class PagedRunner:
     def _compute(self, step: DeviceStep, filtered: bool) -> None:
         """One step from its input on the device to `_sampled`. What a graph captures."""
         layout, decoder = step.layout, self.decoder
-        carry_tokens(step.tokens, step.carried, self._sampled)
         plan = None
         if layout.decode:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
             plan = self._context.decode_plan(smallest_holding(layout.decode, self._decode_sizes))
-        ops = TritonOps(self._context, step, plan, pdl=self._pdl)
-        hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers)
+        ops = TritonOps(self._context, step, plan, sampled=self._sampled, pdl=self._pdl)
+        wanted = step.sampled_rows if layout.sampled < layout.rows else None
+        hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers, wanted)
         if not layout.sampled:
             return
-        if layout.sampled < layout.rows:
-            hidden = hidden.index_select(0, step.sampled_rows)
         settings = SamplerSettings(step.temperature, step.top_p, step.top_k, step.keys)
         sample_tokens(
             decoder.logits(hidden, ops),

@@ -100,10 +100,12 @@ class TorchRunner:
         """The tokens sampled of each chunk."""
         batch = self._builder.build(chunks)
         ops = TorchOps(batch.step, *self._ropes)
-        hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers)
+        all_rows = len(batch.sampled_rows) == len(batch.step.tokens)
+        wanted = None if all_rows else batch.sampled_rows
+        hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers, wanted)
         if not batch.sampled:
             return [[] for _ in chunks]
-        logits = self.decoder.logits(hidden.index_select(0, batch.sampled_rows), ops)
+        logits = self.decoder.logits(hidden, ops)
         tokens = sample(logits, [chunk.request for chunk in batch.sampled], batch.offsets)
         by_request: dict[int, list[int]] = {chunk.request.request_id: [] for chunk in chunks}
         for chunk, token in zip(batch.sampled, tokens, strict=True):

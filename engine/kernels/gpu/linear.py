@@ -136,6 +136,11 @@ def _dense(
     return _cublas(x, weight, bias, residual)
 
 
+def linear_by_cublas(x: Tensor, layer: DenseLinear, residual: Tensor | None = None) -> Tensor:
+    """`linear` for a dense layer and any number of rows, by no kernel that is compiled for it."""
+    return _cublas(x, layer.weight, layer.bias, residual)
+
+
 def _cublas(x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None) -> Tensor:
     if bias is not None:
         if residual is None:

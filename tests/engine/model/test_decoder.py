@@ -142,6 +142,29 @@ def test_how_a_sequence_is_cut_does_not_change_what_is_chosen(models: dict[str, 
     assert torch.equal(first.argmax(-1), second.argmax(-1))
 
 
+@pytest.mark.parametrize("wanted", [[], [3], [49, 0, 20]])
+def test_of_some_rows_there_are_the_hidden_states_and_of_all_the_keys(
+    wanted: list[int], models: dict[str, Model]
+) -> None:
+    decoder = models["three share"].decoder(PrecisionName.FP32)
+    config = decoder.config
+    source = random.Random(5)
+    request = Request(0, [source.randrange(VOCABULARY) for _ in range(50)], 1, Sampling(), 0.0)
+    request.block_ids = list(range(4))
+    builder = BatchBuilder(config.heads // config.kv_heads, CPU, decoder.dtype)
+    step = builder.build([Chunk(request, 50, 0)]).step
+
+    def forward(rows: Tensor | None) -> tuple[Tensor, KVCache]:
+        cache = KVCache(config, 4, CPU, decoder.dtype)
+        ops = TorchOps(step, decoder.rope)
+        return decoder.forward(step.tokens, ops, cache.layers, rows), cache
+
+    every, whole = forward(None)
+    some, kept = forward(torch.tensor(wanted, dtype=torch.int64))
+    torch.testing.assert_close(some, every[wanted], rtol=1e-5, atol=1e-5)
+    assert all(map(torch.equal, kept.layers, whole.layers))
+
+
 def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
     models: dict[str, Model],
 ) -> None:

@@ -19,7 +19,7 @@ from prodtop.engine.serving.request import Sampling
 from without_interpreter import output_of
 
 IN_EVERY_STEP = {
-    "_carry_kernel",
+    "_embed_kernel",
     "_measure_kernel",
     "_prefill_kernel",
     "_rotate_kernel",
