@@ -24,11 +24,11 @@ from prodtop.engine.model.loading import BUNDLED_FOLDER, CONFIG_NAME
 from prodtop.engine.model.presets import PRESETS
 from prodtop.engine.model.step_layout import DeviceStep, StepLayout
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.serving.decode_graphs import empty_step
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_builder import TABLE_STEP
+from prodtop.engine.serving.step_graphs import empty_step
 from prodtop.engine.sizing import CUDA_TOKEN_BUDGET
 from triton import knobs
 from triton.runtime import driver

@@ -36,6 +36,7 @@ class StepLayout:
         """Where each field lies, in words of 4 bytes. Those of 8 come first and are aligned."""
         counts = {
             "keys": 2 * self.sampled,
+            "turn": 1,
             "temperature": self.sampled,
             "top_p": self.sampled,
             "top_k": self.sampled,
@@ -66,6 +67,7 @@ class HostStep:
     """A step's input on the host. For the fields see `DeviceStep`."""
 
     keys: NDArray[np.uint64]
+    turn: NDArray[np.int32]
     temperature: NDArray[np.float32]
     top_p: NDArray[np.float32]
     top_k: NDArray[np.int32]
@@ -84,6 +86,7 @@ class HostStep:
         part = {name: words[span] for name, span in layout.spans().items()}
         return cls(
             keys=part["keys"].view(np.uint64),
+            turn=part["turn"],
             temperature=part["temperature"].view(np.float32),
             top_p=part["top_p"].view(np.float32),
             top_k=part["top_k"],
@@ -110,11 +113,13 @@ class DeviceStep:
     `block_table` `[sequences, width]` says where. `query_starts` `[prefill chunks + 1]` are the
     first rows of the chunks, counted from the first chunk's, and `tiles` `[tiles, 2]` their tiles.
     `sampled_rows` `[sampled]` are the rows that a token follows, chosen by `temperature` and
-    `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`.
+    `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`. `turn` `[1]` says
+    which of the host's rows the tokens are sent to.
     """
 
     layout: StepLayout
     keys: Tensor
+    turn: Tensor
     temperature: Tensor
     top_p: Tensor
     top_k: Tensor
@@ -134,6 +139,7 @@ class DeviceStep:
         return cls(
             layout=layout,
             keys=part["keys"].view(torch.int64),
+            turn=part["turn"],
             temperature=part["temperature"].view(torch.float32),
             top_p=part["top_p"].view(torch.float32),
             top_k=part["top_k"],

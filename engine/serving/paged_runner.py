@@ -1,4 +1,4 @@
-"""Runs steps on CUDA, one ahead of the host: graphs for decode steps, launches for the others."""
+"""Runs steps on CUDA, one ahead of the host: as graphs, or kernel by kernel for long prompts."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,23 +9,26 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.gpu.chip import chip_of
+from ..kernels.gpu.intake import take_in
 from ..kernels.gpu.linear import learn_for, reserve_for
 from ..kernels.gpu.prefill_attention import list_tiles
-from ..kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from ..kernels.gpu.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
-from ..model.step_layout import DeviceStep, StepLayout
+from ..model.step_layout import DeviceStep, HostStep, StepLayout
 from ..model.triton_ops import OpsContext, TritonOps
-from .decode_graphs import DecodeGraphs, buckets, empty_step, smallest_holding
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
 from .step_builder import TABLE_STEP, PlannedStep, StepBuilder
+from .step_graphs import StepGraphs, empty_step
 from .step_plan import Chunk
+from .step_sizes import StepSizes, smallest_holding
 
 _PREFILL_ROWS = (2, 4, 8, 12, 16, 24, 48, 96, 192, 384, 768, 1536, 3072)
 """One of each range of rows in which products go through the same kernel."""
 _MOST_SAMPLED = 64
 """Logits of more rows are no kernel's of ours: there is nothing to compile."""
 
+_ALIGNED_WORDS = 64
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
 
@@ -93,6 +96,13 @@ class PagedRunner:
             width,
             lambda queries, keys: list_tiles(queries, keys, self._context.tile_queries),
         )
+        self._sizes = StepSizes(
+            max_seqs,
+            settings.token_budget,
+            settings.sampled_rows,
+            width,
+            self._context.tile_queries,
+        )
         largest = StepLayout(
             rows=settings.token_budget,
             sequences=max_seqs,
@@ -101,23 +111,24 @@ class PagedRunner:
             width=width,
             tiles=settings.token_budget,
         )
+        words = max(largest.words, self._sizes.largest.words)
+        self._most_rows = max(largest.rows, self._sizes.largest.rows)
         self._on_gpu = device.type == "cuda"
         self._pdl = self._on_gpu and chip_of(device).dependent_launch
-        self._inputs = [self._host(largest.words, torch.int32) for _ in range(_RING)]
-        self._outputs = [self._host(settings.sampled_rows, torch.int64) for _ in range(_RING)]
+        # Rows are aligned as whole tensors are: the same kernel takes each of them in. The first is
+        # for steps that only warm up or are captured: nobody reads their tokens.
+        self._inputs = self._host(-(-words // _ALIGNED_WORDS) * _ALIGNED_WORDS, torch.int32)
+        self._outputs = self._host(settings.sampled_rows, torch.int64)
         self._turn = 0
         self._sampled = torch.zeros(settings.sampled_rows, dtype=torch.int64, device=device)
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(settings.sampled_rows, device)
         if self._on_gpu:
             layers = [linear for layer in decoder.layers for linear in layer.projections()]
-            reserve_for(layers, decoder.dtype, settings.token_budget)
-        self._decode_sizes = buckets(max_seqs)
-        self._token_budget = settings.token_budget
-        self._width = width
-        self._graphs: DecodeGraphs | None = None
+            reserve_for(layers, decoder.dtype, self._most_rows)
+        self._graphs: StepGraphs | None = None
         if graphs:
-            self._graphs = DecodeGraphs(self._decode_sizes, width, self._compute, self._sampled)
+            self._graphs = StepGraphs(self._sizes.largest, self._compute, self._sampled)
 
     @property
     def graph_bytes(self) -> int:
@@ -133,10 +144,11 @@ class PagedRunner:
         """
         decoder = self.decoder
         projections = (linear for layer in decoder.layers for linear in layer.projections())
-        learn_for([*projections, decoder.head], self._decode_sizes)
+        learn_for([*projections, decoder.head], self._sizes.decode_rows)
         kept = self._sampled.clone()
+        self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
         for layout in self._kinds_of_steps():
-            words = empty_step(layout, self.decoder.device)
+            words = empty_step(layout, decoder.device)
             for filtered in (False, True) if layout.rows == 1 else (False,):
                 self._compute(DeviceStep.over(words, layout), filtered)
         self._sampled.copy_(kept)
@@ -147,38 +159,44 @@ class PagedRunner:
         Mixed steps have no others: where a step's fields lie, how many sequences there are and how
         wide their tables changes no kernel. Drafts make all rows of a small step sampled ones.
         """
-        for rows in self._decode_sizes:
-            yield StepLayout(rows, rows, rows, rows, self._width)
-        smaller = (size for size in _PREFILL_ROWS if size < self._token_budget)
-        for rows in (*smaller, self._token_budget):
+        for rows in self._sizes.decode_rows:
+            yield self._sizes.decode(rows)
+        smaller = (size for size in _PREFILL_ROWS if size < self._most_rows)
+        for rows in (*smaller, self._most_rows):
             sampled = min(rows, len(self._sampled)) if rows <= _MOST_SAMPLED else 1
-            yield StepLayout(rows, 1, 0, sampled, min(self._width, TABLE_STEP), tiles=1)
+            yield StepLayout(rows, 1, 0, sampled, min(self._sizes.width, TABLE_STEP), tiles=1)
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
         began = self._event()
-        self._turn = (self._turn + 1) % _RING
-        if self._graphs is not None and all(chunk.num_tokens == 1 for chunk in chunks):
-            planned = self._launch_graph(self._graphs, chunks)
+        self._turn = 1 + self._turn % _RING
+        planned = self._plan(chunks)
+        layout, filtered = planned.layout, _filtered(planned)
+        if self._graphs is not None and planned.filled_up:
+            graph = self._graphs.get(layout, filtered)
+            self._upload(planned, graph.words)
+            graph.replay()
         else:
-            planned = self._builder.mixed(chunks, self._carried)
-            words = torch.empty(planned.layout.words, dtype=torch.int32, device=self.decoder.device)
+            words = torch.empty(layout.words, dtype=torch.int32, device=self.decoder.device)
             self._upload(planned, words)
-            self._compute(DeviceStep.over(words, planned.layout), _filtered(planned))
-        return self._deliver(chunks, planned, began)
+            self._compute(DeviceStep.over(words, layout), filtered)
+        return self._delivered(chunks, planned, began)
 
-    def _launch_graph(self, graphs: DecodeGraphs, chunks: Sequence[Chunk]) -> PlannedStep:
-        planned = self._builder.decode(chunks, self._carried, graphs.bucket(len(chunks)))
-        graph = graphs.get(planned.layout, _filtered(planned))
-        self._upload(planned, graph.words)
-        graph.replay()
-        return planned
+    def _plan(self, chunks: Sequence[Chunk]) -> PlannedStep:
+        if self._graphs is None:
+            return self._builder.mixed(chunks, self._carried)
+        if all(chunk.num_tokens == 1 for chunk in chunks):
+            return self._builder.decode(chunks, self._carried, self._sizes.decode(len(chunks)))
+        return self._builder.mixed(chunks, self._carried, self._sizes.mixed)
 
     def _upload(self, planned: PlannedStep, words: Tensor) -> None:
-        host = self._inputs[self._turn][: planned.layout.words]
-        array: NDArray[np.int32] = host.numpy()
-        planned.fill(array)
-        words.copy_(host, non_blocking=True)
+        host: NDArray[np.int32] = self._inputs[self._turn, : planned.layout.words].numpy()
+        planned.fill(host)
+        HostStep.over(host, planned.layout).turn[0] = self._turn
+        self._take_in(self._turn, words)
+
+    def _take_in(self, turn: int, words: Tensor) -> None:
+        take_in(self._inputs[turn, : len(words)], words)
 
     def _compute(self, step: DeviceStep, filtered: bool) -> None:
         """One step from its input on the device to `_sampled`. What a graph captures."""
@@ -186,9 +204,11 @@ class PagedRunner:
         plan = None
         if layout.decode:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
-            plan = self._context.decode_plan(smallest_holding(layout.decode, self._decode_sizes))
+            sequences = smallest_holding(layout.decode, self._sizes.decode_rows)
+            plan = self._context.decode_plan(sequences)
         ops = TritonOps(self._context, step, plan, sampled=self._sampled, pdl=self._pdl)
-        wanted = step.sampled_rows if layout.sampled < layout.rows else None
+        each_row = layout.decode == layout.sampled == layout.rows
+        wanted = None if each_row else step.sampled_rows
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers, wanted)
         if not layout.sampled:
             return
@@ -199,12 +219,13 @@ class PagedRunner:
             self._scratch,
             self._sampled[: layout.sampled],
             filtered=filtered,
+            home=Home(self._outputs, step.turn),
         )
 
-    def _deliver(
+    def _delivered(
         self, chunks: Sequence[Chunk], planned: PlannedStep, began: torch.cuda.Event | None
     ) -> LaunchedStep:
-        """Send the tokens home, behind the step that samples them."""
+        """The step on its way, and where each chunk's tokens are among those it sends home."""
         places = {
             chunk.request.request_id: place
             for place, chunk in enumerate(planned.sampled)
@@ -212,13 +233,12 @@ class PagedRunner:
         }
         self._carried = places
         count = len(planned.sampled)
-        host_tokens = self._outputs[self._turn][:count]
-        host_tokens.copy_(self._sampled[:count], non_blocking=True)
         order = [places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks]
         drafts = None
         if count > len(places):
             drafts = [len(chunk.drafts) for chunk in chunks]
             order = [place - after for place, after in zip(order, drafts, strict=True)]
+        host_tokens = self._outputs[self._turn, :count]
         return LaunchedStep(order, drafts, host_tokens, began, self._event())
 
     def _event(self) -> torch.cuda.Event | None:
@@ -229,8 +249,9 @@ class PagedRunner:
         event.record()
         return event
 
-    def _host(self, count: int, dtype: torch.dtype) -> Tensor:
-        return torch.empty(count, dtype=dtype, pin_memory=self._on_gpu)
+    def _host(self, width: int, dtype: torch.dtype) -> Tensor:
+        """Memory of the host that kernels reach: a row for each turn, and the first."""
+        return torch.empty((1 + _RING, width), dtype=dtype, pin_memory=self._on_gpu)
 
 
 def _filtered(planned: PlannedStep) -> bool:

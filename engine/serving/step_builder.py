@@ -19,17 +19,22 @@ TABLE_STEP = 16
 """Block tables of mixed steps are a multiple of this wide: few different strides."""
 
 
+Sizes = Callable[[StepLayout], StepLayout | None]
+"""The size that a step is filled up to; `None` for one that stays as it is."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlannedStep:
     """A step's chunks in the order of its rows: decode rows, then prefill chunks.
 
     `sampled` are those that a new token follows, in the order of the tokens: one after another for
-    each draft of a chunk.
+    each draft of a chunk. `filled_up`: the layout is one of a few sizes, with room to spare.
     """
 
     chunks: list[Chunk]
     sampled: list[Chunk]
     layout: StepLayout
+    filled_up: bool
     fill: Callable[[NDArray[np.int32]], None]
 
 
@@ -42,29 +47,29 @@ class StepBuilder:
         self._list_tiles = list_tiles
 
     def decode(
-        self, chunks: Sequence[Chunk], carried: Mapping[int, int], bucket: int
+        self, chunks: Sequence[Chunk], carried: Mapping[int, int], layout: StepLayout
     ) -> PlannedStep:
-        """A step of rows of one token, filled up to `bucket` rows. Each row is sampled."""
-        layout = StepLayout(bucket, bucket, bucket, bucket, self._width)
+        """A step of rows of one token, filled up to a `layout` of such rows. Each is sampled."""
         ordered = _longest_first(chunks)
 
         def fill(words: NDArray[np.int32]) -> None:
-            words[:] = 0
-            step = HostStep.over(words, layout)
+            step = _empty(words, layout)
             slots, count = self._slots.place(ordered), len(ordered)
-            step.carried[count:] = -1
-            step.slots[count:] = -1
-            step.top_p[count:] = 1.0
             self._fill_decode(step, ordered, slots, carried)
             self._fill_sampling(step, slots, step.positions[:count].astype(np.int64) + 1)
             step.seq_lens[:count] = step.positions[:count] + 1
             np.take(self._slots.blocks, slots, axis=0, out=step.block_table[:count], mode="clip")
-            step.sampled_rows[:] = np.arange(bucket)
+            step.sampled_rows[:] = np.arange(layout.sampled)
 
-        return PlannedStep(ordered, ordered, layout, fill)
+        return PlannedStep(ordered, ordered, layout, True, fill)
 
-    def mixed(self, chunks: Sequence[Chunk], carried: Mapping[int, int]) -> PlannedStep:
-        """A step of decode rows and prefill chunks."""
+    def mixed(
+        self,
+        chunks: Sequence[Chunk],
+        carried: Mapping[int, int],
+        sizes: Sizes | None = None,
+    ) -> PlannedStep:
+        """A step of decode rows and prefill chunks, filled up to one of `sizes` where one fits."""
         decode = _longest_first([chunk for chunk in chunks if chunk.num_tokens == 1])
         prefill = [chunk for chunk in chunks if chunk.num_tokens > 1]
         ordered = decode + prefill
@@ -79,7 +84,7 @@ class StepBuilder:
         remaining = np.repeat(np.cumsum(counts), counts) - np.arange(len(places)) - 1
         sampled = [ordered[place] for place in places.tolist()]
         widest = -(-int(ends.max()) // BLOCK_TOKENS)
-        layout = StepLayout(
+        exact = StepLayout(
             rows=int(lengths.sum()),
             sequences=len(ordered),
             decode=len(decode),
@@ -87,21 +92,30 @@ class StepBuilder:
             width=min(-(-widest // TABLE_STEP) * TABLE_STEP, self._width),
             tiles=len(tiles),
         )
+        size = None if sizes is None else sizes(exact)
+        layout = size or exact
+        # Prefill chunks begin behind the idle decode rows.
+        idle = layout.decode - len(decode)
+        last_rows = np.cumsum(lengths) - 1
+        last_rows[len(decode) :] += idle
+        sequences = np.arange(len(ordered))
+        sequences[len(decode) :] += idle
 
         def fill(words: NDArray[np.int32]) -> None:
-            step = HostStep.over(words, layout)
+            step = _empty(words, layout)
             slots = self._slots.place(ordered)
             self._fill_decode(step, decode, slots[: len(decode)], carried)
-            self._fill_prefill(step, prefill, slots[len(decode) :], len(decode))
+            self._fill_prefill(step, prefill, slots[len(decode) :], layout.decode)
             self._fill_sampling(step, slots[places], ends[places] - remaining)
-            step.sampled_rows[:] = (np.cumsum(lengths) - 1)[places] - remaining
-            step.seq_lens[:] = ends
-            step.query_starts[0] = 0
-            step.query_starts[1:] = np.cumsum(lengths[len(decode) :])
-            step.tiles[:] = tiles
-            step.block_table[:] = self._slots.blocks[slots, : layout.width]
+            step.sampled_rows[: len(sampled)] = last_rows[places] - remaining
+            step.seq_lens[sequences] = ends
+            starts = np.cumsum(lengths[len(decode) :])
+            step.query_starts[1 : len(prefill) + 1] = starts
+            step.query_starts[len(prefill) + 1 :] = starts[-1] if prefill else 0
+            step.tiles[: len(tiles)] = tiles
+            step.block_table[sequences] = self._slots.blocks[slots, : layout.width]
 
-        return PlannedStep(ordered, sampled, layout, fill)
+        return PlannedStep(ordered, sampled, layout, size is not None, fill)
 
     def _fill_decode(
         self,
@@ -135,7 +149,6 @@ class StepBuilder:
             rows = slice(first, first + chunk.num_tokens)
             positions = np.arange(chunk.start, end)
             step.tokens[rows] = chunk.token_ids()
-            step.carried[rows] = -1
             step.positions[rows] = positions
             step.slots[rows] = self._kv_slots(slot, positions)
             first = rows.stop
@@ -156,6 +169,17 @@ class StepBuilder:
         blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
         kv_slots: NDArray[np.int64] = blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
         return kv_slots
+
+
+def _empty(words: NDArray[np.int32], layout: StepLayout) -> HostStep:
+    """A step over `words` whose rows and tiles are of no sequence."""
+    words[:] = 0
+    step = HostStep.over(words, layout)
+    step.carried[:] = -1
+    step.slots[:] = -1
+    step.top_p[:] = 1.0
+    step.tiles[:] = -1
+    return step
 
 
 def _longest_first(chunks: Sequence[Chunk]) -> list[Chunk]:

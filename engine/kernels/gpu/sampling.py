@@ -70,7 +70,19 @@ class SamplerScratch:
         )
 
 
-@triton.jit(do_not_specialize=["temperature_ptr", "keys_ptr", "top_p_ptr", "top_k_ptr"])
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Where the host reads tokens: row `turn` (int32 `[1]`, on the device) of `tokens`.
+
+    `tokens` int64 `[turns, rows]` is pinned memory of the host, which a kernel can write to: a copy
+    behind the kernel would hold up the step after it.
+    """
+
+    tokens: Tensor
+    turn: Tensor
+
+
+@triton.jit(do_not_specialize=["temperature_ptr", "keys_ptr", "top_p_ptr", "top_k_ptr", "turn_ptr"])
 def _sample_kernel(
     logits_ptr,
     temperature_ptr,
@@ -82,12 +94,16 @@ def _sample_kernel(
     offers_ptr,
     arrived_ptr,
     tokens_ptr,
+    home_ptr,
+    turn_ptr,
+    home_stride,
     measures_stride,
     stride,
     vocabulary,
     chunk,
     FILTERED: tl.constexpr,
     QUICK: tl.constexpr,
+    HOME: tl.constexpr,
     BITS: tl.constexpr,
     PASSES: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -142,6 +158,8 @@ def _sample_kernel(
         broken = (winner == BROKEN_OFFER) | ((winner >> 32) == LOWEST_SCORE)
         token = tl.where(broken, BROKEN, token)
         tl.store(tokens_ptr + row, token.to(tokens_ptr.dtype.element_ty))
+        if HOME:
+            tl.store(home_ptr + tl.load(turn_ptr) * home_stride + row, token)
 
 
 def sample_tokens(
@@ -152,14 +170,15 @@ def sample_tokens(
     *,
     filtered: bool,
     splits: int | None = None,
+    home: Home | None = None,
     quick: bool | None = None,
     pdl: bool = False,
 ) -> Tensor:
     """Write the next token of each row of `logits [rows, vocabulary]` to `out [rows]`, any integer.
 
-    `filtered` says that some row may have a top-k or top-p: without it they are not looked at.
-    `quick` takes the device's own logarithm for the noise (left out: on a GPU). Rows may be
-    strided. Nothing waits for the device. Returns `out`.
+    With `home` they are written there as well. `filtered` says that some row may have a top-k or
+    top-p: without it they are not looked at. `quick` takes the device's own logarithm for the noise
+    (left out: on a GPU). Rows may be strided. Nothing waits for the device. Returns `out`.
     """
     rows, vocabulary = logits.shape
     if filtered:
@@ -188,12 +207,16 @@ def sample_tokens(
         scratch.offers,
         scratch.arrived,
         out,
+        out if home is None else home.tokens,
+        scratch.arrived if home is None else home.turn,
+        0 if home is None else home.tokens.stride(0),
         scratch.measures.stride(0),
         logits.stride(0),
         vocabulary,
         chunk,
         FILTERED=filtered,
         QUICK=not interpreted(logits.device) if quick is None else quick,
+        HOME=home is not None,
         BITS=image_bits(logits.dtype),
         PASSES=passes(logits.dtype),
         BLOCK=block,

@@ -1,7 +1,7 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,15 +12,16 @@ from known_outputs import ALWAYS, KNOWN, KnownOutputs
 from prodtop.engine.memory import read_memory
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.ops import StepOps
+from prodtop.engine.model.step_layout import DeviceStep, StepLayout
 from prodtop.engine.precision.linear import Linear
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving import paged_runner as module
-from prodtop.engine.serving.decode_graphs import buckets
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
 from prodtop.engine.serving.request import Status
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
+from prodtop.engine.serving.step_graphs import Compute, empty_step
 from prodtop.engine.serving.step_plan import Chunk
 from torch import Tensor
 
@@ -31,6 +32,32 @@ def launched_one_by_one(
     decoder: Decoder, kv_cache: KVCache, settings: EngineSettings
 ) -> PagedRunner:
     return PagedRunner(decoder, kv_cache, settings, graphs=False)
+
+
+class ReplayedByHand:
+    """Graphs that compute their step anew at each replay: what they read and write is the same."""
+
+    def __init__(self, largest: StepLayout, compute: Compute, sampled: Tensor) -> None:
+        self._compute = compute
+        self._device = sampled.device
+        self._graphs: dict[tuple[StepLayout, bool], OneByHand] = {}
+
+    def get(self, layout: StepLayout, filtered: bool) -> "OneByHand":
+        if (layout, filtered) not in self._graphs:
+            words = empty_step(layout, self._device)
+            self._graphs[layout, filtered] = OneByHand(words, layout, filtered, self._compute)
+        return self._graphs[layout, filtered]
+
+
+@dataclass(frozen=True)
+class OneByHand:
+    words: Tensor
+    layout: StepLayout
+    filtered: bool
+    compute: Compute
+
+    def replay(self) -> None:
+        self.compute(DeviceStep.over(self.words, self.layout), self.filtered)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +83,28 @@ def test_a_step_ahead_says_what_transformers_says(
     requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
     served.drain()
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
+
+
+@pytest.mark.parametrize("drafts", [None, ALWAYS], ids=["plain", "drafts"])
+@pytest.mark.parametrize("settings", [ROOMY, CHUNKED, SCARCE], ids=["roomy", "chunked", "scarce"])
+def test_steps_that_are_filled_up_say_what_transformers_says(
+    settings: EngineSettings,
+    drafts: SpeculationSpec | None,
+    tiny_folder: Path,
+    cases: list[Case],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "StepGraphs", ReplayedByHand)
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        settings=replace(settings, speculation=drafts),
+        runner_for=PagedRunner,
+    )
+    for order in (cases, cases[::-1]):
+        requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in order]
+        served.drain()
+        assert [tuple(r.output_tokens) for r in requests] == [case.output for case in order]
 
 
 def test_drafts_change_nothing_that_is_said(tiny_folder: Path, cases: list[Case]) -> None:
@@ -203,7 +252,8 @@ def test_warming_up_learns_every_product_of_the_graphs(
     decoder = runner.decoder
     assert decoder.head in layers
     assert {layer.down for layer in decoder.layers} <= set(layers)
-    assert sizes == buckets(CHUNKED.max_seqs)
+    assert sizes == [1, 2, 3]
+    assert CHUNKED.max_seqs == 3
 
 
 @pytest.mark.gpu

@@ -1,9 +1,6 @@
 """From a step's chunks to the words that the device reads."""
 
-from itertools import pairwise
-
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -41,6 +38,11 @@ def one_tile_each(queries: object, keys: object) -> NDArray[np.int32]:
     return np.zeros((1, 2), dtype=np.int32)
 
 
+def rows(count: int) -> StepLayout:
+    """The size of a decode step."""
+    return StepLayout(count, count, count, count, WIDTH)
+
+
 def builder() -> StepBuilder:
     return StepBuilder(SEQUENCES, WIDTH, one_tile_each)
 
@@ -53,7 +55,7 @@ def filled(planned: PlannedStep) -> HostStep:
 
 def test_decode_rows_are_filled_up_with_rows_that_nobody_stores() -> None:
     chunks = [Chunk(request_of(1, 20), 1, 19), Chunk(request_of(2, 40), 1, 39)]
-    planned = builder().decode(chunks, {}, bucket=4)
+    planned = builder().decode(chunks, {}, rows(4))
     step = filled(planned)
     assert [chunk.request.request_id for chunk in planned.sampled] == [2, 1], "the longest first"
     assert step.tokens.tolist() == [2039, 1019, 0, 0]
@@ -68,7 +70,7 @@ def test_decode_rows_are_filled_up_with_rows_that_nobody_stores() -> None:
 def test_a_token_that_is_not_known_yet_is_taken_from_the_step_before() -> None:
     known, pending = request_of(1, 20), request_of(2, 10)
     chunks = [Chunk(known, 1, 19), Chunk(pending, 1, 10)]
-    step = filled(builder().decode(chunks, {2: 3}, bucket=2))
+    step = filled(builder().decode(chunks, {2: 3}, rows(2)))
     assert step.tokens.tolist() == [1019, 0]
     assert step.carried.tolist() == [-1, 3]
     assert step.positions.tolist() == [19, 10]
@@ -101,12 +103,37 @@ def test_each_draft_is_followed_by_a_token_of_its_own() -> None:
     assert len(set(step.keys.tolist())) == 3
 
 
+def test_a_step_that_is_filled_up_has_its_chunks_behind_the_idle_decode_rows() -> None:
+    chunks = [
+        Chunk(request_of(1, 30), 5, 0, samples=False),
+        Chunk(request_of(2, 20), 1, 19),
+        Chunk(request_of(3, 25), 7, 18),
+    ]
+    size = StepLayout(rows=20, sequences=7, decode=3, sampled=5, width=WIDTH, tiles=4)
+    exact = builder().mixed(chunks, {}, lambda _: None)
+    planned = builder().mixed(chunks, {}, lambda _: size)
+    assert (exact.filled_up, planned.filled_up) == (False, True)
+    assert planned.layout == size
+    step, plain = filled(planned), filled(exact)
+    prompts = [*range(1000, 1005), *range(3018, 3025)]
+    assert step.tokens.tolist() == [2019, 0, 0, *prompts, *[0] * 5]
+    assert step.slots[[0, *range(3, 15)]].tolist() == plain.slots.tolist()
+    assert step.slots[[1, 2, *range(15, 20)]].tolist() == [-1] * 7
+    assert step.carried.tolist() == [-1] * 20
+    assert step.seq_lens.tolist() == [20, 0, 0, 5, 25, 0, 0]
+    assert step.query_starts.tolist() == [0, 5, 12, 12, 12]
+    assert step.tiles.tolist() == [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
+    assert step.sampled_rows.tolist() == [0, 14, 0, 0, 0]
+    assert step.keys[:2].tolist() == plain.keys.tolist()
+    assert step.block_table[[0, 3, 4], 0].tolist() == plain.block_table[:, 0].tolist()
+
+
 @given(st.integers(0, 2**70), st.integers(1, 40), st.integers(0, 40))
 @settings(max_examples=50, deadline=None)
 def test_noise_is_that_of_plain_sampling(seed: int, prompt: int, output: int) -> None:
     request = request_of(1, prompt, output, Sampling(temperature=0.7, top_p=0.9, top_k=5))
     request.noise_seed = seed
-    step = filled(builder().decode([Chunk(request, 1, request.num_tokens - 1)], {}, bucket=1))
+    step = filled(builder().decode([Chunk(request, 1, request.num_tokens - 1)], {}, rows(1)))
     plain = SamplingBatch.of([request], torch.device("cpu"))
     assert step.keys.view(np.int64).tolist() == plain.keys.tolist()
     assert torch.from_numpy(step.temperature).equal(plain.temperature)
@@ -119,11 +146,11 @@ def test_slots_of_requests_that_left_are_used_again_and_tables_follow() -> None:
     steps = builder()
     for number in range(50):
         request = request_of(number, 20)
-        step = filled(steps.decode([Chunk(request, 1, 19)], {}, bucket=1))
+        step = filled(steps.decode([Chunk(request, 1, 19)], {}, rows(1)))
         assert step.block_table[0].tolist() == request.block_ids
         request.preemptions += 1
         request.block_ids = [7] * WIDTH
-        step = filled(steps.decode([Chunk(request, 1, 19)], {}, bucket=1))
+        step = filled(steps.decode([Chunk(request, 1, 19)], {}, rows(1)))
         assert step.block_table[0].tolist() == [7] * WIDTH
         request.status = Status.FINISHED
 
@@ -131,9 +158,9 @@ def test_slots_of_requests_that_left_are_used_again_and_tables_follow() -> None:
 def test_a_table_grows_with_its_sequence() -> None:
     steps, request = builder(), request_of(1, 20)
     request.block_ids = [5, 6]
-    filled(steps.decode([Chunk(request, 1, 19)], {}, bucket=1))
+    filled(steps.decode([Chunk(request, 1, 19)], {}, rows(1)))
     request.block_ids.append(9)
-    step = filled(steps.decode([Chunk(request, 1, 19)], {}, bucket=1))
+    step = filled(steps.decode([Chunk(request, 1, 19)], {}, rows(1)))
     assert step.block_table[0, :3].tolist() == [5, 6, 9]
 
 
@@ -157,14 +184,3 @@ def test_host_and_device_see_the_same_fields(
         assert ours.tobytes() == theirs.contiguous().numpy().tobytes(), name
     spans = list(layout.spans().values())
     assert [span.start for span in spans[1:]] == [span.stop for span in spans[:-1]]
-
-
-def test_the_buckets_end_with_the_limit_and_leave_few_rows_idle() -> None:
-    graphs = pytest.importorskip("prodtop.engine.serving.decode_graphs")
-    for limit in (1, 5, 64, 100, 256, 300, 1000):
-        sizes = graphs.buckets(limit)
-        assert sizes == sorted(set(sizes))
-        assert sizes[-1] == limit
-        for before, after in pairwise(sizes):
-            assert after <= max(2 * before, before + 8)
-            assert before < 24 or after <= 1.3 * before + 1

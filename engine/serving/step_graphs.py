@@ -1,11 +1,11 @@
-"""CUDA graphs of decode steps, one for each of a few sizes.
+"""CUDA graphs of steps, one for each of a few sizes.
 
-A decode step is a few hundred short kernels: launched one by one, the host takes longer than the
-device. A graph of them is launched at once, for as many rows as its bucket has; a step that has
-fewer is filled up with rows that are not stored.
+A step is a few hundred short kernels: launched one by one, the host takes longer than the device. A
+graph of them is launched at once, for as many rows as its size has; a step that has fewer is filled
+up with rows that are not stored.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +17,7 @@ Compute = Callable[[DeviceStep, bool], None]
 
 
 @dataclass(frozen=True, slots=True)
-class DecodeGraph:
+class StepGraph:
     """A captured step, which reads its input from `words` (see `DeviceStep`)."""
 
     words: Tensor
@@ -27,47 +27,35 @@ class DecodeGraph:
         self.graph.replay()
 
 
-class DecodeGraphs:
+class StepGraphs:
     """The graphs captured so far, each when it is first needed.
 
-    They share one memory pool. It is laid out by the largest, which is captured before any other:
+    They share one memory pool. It is laid out by the `largest`, which is captured before any other:
     the smaller ones then find room in what it takes. Capturing runs the step on empty rows once:
     `sampled`, which it writes and the next real step reads, is put back afterwards.
     """
 
-    def __init__(
-        self,
-        sizes: list[int],
-        width: int,
-        compute: Compute,
-        sampled: Tensor,
-    ) -> None:
-        self._width = width
+    def __init__(self, largest: StepLayout, compute: Compute, sampled: Tensor) -> None:
+        self._largest = largest
         self._compute = compute
         self._sampled = sampled
         self._device = sampled.device
-        self._buckets = sizes
-        self._graphs: dict[tuple[int, bool], DecodeGraph] = {}
+        self._graphs: dict[tuple[StepLayout, bool], StepGraph] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
 
-    def bucket(self, rows: int) -> int:
-        """The size of the graph that a step of `rows` rows runs in."""
-        return smallest_holding(rows, self._buckets)
-
-    def get(self, layout: StepLayout, filtered: bool) -> DecodeGraph:
+    def get(self, layout: StepLayout, filtered: bool) -> StepGraph:
         """The graph of this layout; `filtered` if some row has a top-k or top-p."""
-        graph = self._graphs.get((layout.rows, filtered))
+        graph = self._graphs.get((layout, filtered))
         if graph is None:
             kept = self._sampled.clone()
-            if not self._graphs and layout.rows < self._buckets[-1]:
-                self._capture(self._buckets[-1], filtered)
-            graph = self._capture(layout.rows, filtered)
+            if not self._graphs and layout != self._largest:
+                self._capture(self._largest, filtered)
+            graph = self._capture(layout, filtered)
             self._sampled.copy_(kept)
         return graph
 
-    def _capture(self, rows: int, filtered: bool) -> DecodeGraph:
-        layout = StepLayout(rows, rows, rows, rows, self._width)
+    def _capture(self, layout: StepLayout, filtered: bool) -> StepGraph:
         words = empty_step(layout, self._device)
         step = DeviceStep.over(words, layout)
         # Once for real: kernels are compiled and libraries make their workspaces.
@@ -80,7 +68,7 @@ class DecodeGraphs:
         with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             self._compute(step, filtered)
         self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
-        captured = self._graphs[rows, filtered] = DecodeGraph(words, graph)
+        captured = self._graphs[layout, filtered] = StepGraph(words, graph)
         return captured
 
 
@@ -93,15 +81,3 @@ def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
     step.tiles.fill_(-1)
     step.top_p.fill_(1.0)
     return words
-
-
-def smallest_holding(rows: int, sizes: Sequence[int]) -> int:
-    """The first of the rising `sizes` that has room for `rows`."""
-    return next(size for size in sizes if size >= rows)
-
-
-def buckets(max_rows: int) -> list[int]:
-    """Sizes from 1 to `max_rows`: finely stepped, so that at most a fifth of a large one idles."""
-    sizes = [1, 2, 4, 8, 12, 16, 24, 32, 40, 48, 56, 64, *range(80, 129, 16), *range(160, 257, 32)]
-    sizes += range(320, max_rows + 64, 64)
-    return [*(size for size in sizes if size < max_rows), max_rows]
