@@ -19,6 +19,12 @@ def test_a_loop_has_one_stage_more_than_lie_in_shared_memory() -> None:
     assert HOPPER.stages(4, HOPPER.shared_bytes + 1) == 1
 
 
+def test_a_loop_may_have_all_its_stages_in_shared_memory() -> None:
+    half = HOPPER.shared_bytes // 2
+    assert HOPPER.stages(4, half, outside=0) == 2
+    assert HOPPER.stages(1, half, outside=0) == 1
+
+
 @pytest.mark.gpu
 def test_a_gpu_is_asked() -> None:
     device = torch.device("cuda", torch.cuda.current_device())
@@ -27,4 +33,4 @@ def test_a_gpu_is_asked() -> None:
     assert chip.multiprocessors == told.multi_processor_count
     # Missing in torch's stubs.
     assert chip.shared_bytes == told.shared_memory_per_block_optin  # type: ignore[attr-defined]
-    assert chip.dependent_launch == (told.major >= 9)
+    assert chip.dependent_launch == chip.bulk_tensors == (told.major >= 9)
