@@ -3,8 +3,9 @@
     python compile_for_gpu.py CAPABILITY PRESET PRECISION ROWS[,ROWS…] [fp8]
 
 Decode steps of so many rows, and one with prefill chunks, over tensors that have a shape and no
-memory, with an fp8 KV cache where that is said. Prints the kernels that were compiled; fails where
-one needs more shared memory than the GPU has. A child process of tests: no interpreter then.
+memory, with an fp8 KV cache where that is said. Prints the kernels that were compiled, and those
+again that copy tiles in bulk as NAME:bulk; fails where one needs more shared memory than the GPU
+has. A child process of tests: no interpreter then.
 """
 
 import sys
@@ -78,7 +79,8 @@ class Gpu(DriverBase):  # type: ignore[misc]  # Triton has no types
 def compile_only(capability: int) -> dict[str, list[bytes]]:
     """Have launches compile for a GPU, and go no further.
 
-    Returns the binaries by kernel, to which each launch adds one.
+    Returns the binaries by kernel, to which each launch adds one; those that copy tiles in bulk are
+    there as NAME:bulk too.
     """
     driver.set_active(Gpu(capability))
     binaries: dict[str, list[bytes]] = defaultdict(list)
@@ -92,6 +94,8 @@ def compile_only(capability: int) -> dict[str, list[bytes]]:
         has = chip_of(META).shared_bytes
         assert kernel.metadata.shared <= has, f"{name}: {kernel.metadata.shared} of {has} bytes"
         binaries[name].append(kernel.asm["cubin"])
+        if "cp.async.bulk.tensor" in kernel.asm["ptx"]:
+            binaries[f"{name}:bulk"].append(kernel.asm["cubin"])
         return kernel
 
     JITFunction.run = run

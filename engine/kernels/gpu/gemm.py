@@ -5,13 +5,18 @@ One entry a weight format, all through `gemm_kernel`. They may be captured in a 
 
 import torch
 from torch import Tensor
+from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
 from .chip import chip_of, interpreted
 from .dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
+from .tile_descriptors import tile_descriptor
 from .workspace import workspace
+
+_PLANES: dict[WeightFormat, int] = {"int8": 2, "int4": 4, "fp8": 1, "bf16": 1}
+"""Weights in an element of a weight's tensor."""
 
 
 def gemm_int8(
@@ -104,15 +109,18 @@ def _launch(
         out = torch.empty(rows, features, dtype=x.dtype, device=x.device)
     if residual is not None and residual.stride() != out.stride():
         raise ValueError("a residual must lie in memory as the output does")
+    chip = chip_of(x.device)
     if plan is None:
-        plan = plan_gemm(weight_format, rows, features, inputs, chip_of(x.device))
+        plan = plan_gemm(weight_format, rows, features, inputs, chip, chip.bulk_tensors)
+    operands = _operands(weight_format, x, weight, plan)
+    if operands is None:
+        plan, operands = plan_gemm(weight_format, rows, features, inputs, chip), (x, weight)
     if not plan.fits(rows, features):
         raise ValueError(f"the sums of {plan} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)
     # What a launch does not use must still be a pointer of the right type: fewer kernels to build.
     gemm_kernel[(plan.tiles(rows, features), plan.splits)](
-        x,
-        weight,
+        *operands,
         shared.arrivals if grid is None else grid,
         out if scale is None else scale,
         shared.partials if row_scale is None else row_scale,
@@ -134,6 +142,7 @@ def _launch(
         GROUP=group,
         EVEN=inputs % BLOCK == 0,
         FAST=x.dtype is torch.bfloat16 and not interpreted(x.device),
+        BULK=plan.bulk,
         BLOCK_N=plan.block_n,
         BLOCK_M=plan.block_m,
         STAGES=plan.stages,
@@ -142,3 +151,14 @@ def _launch(
         **launch_options(pdl),
     )
     return out
+
+
+def _operands(
+    weight_format: WeightFormat, x: Tensor, weight: Tensor, plan: GemmPlan
+) -> tuple[Tensor | TensorDescriptor, Tensor | TensorDescriptor] | None:
+    """What the kernel loads from by `plan`; `None` if that is a descriptor and there is none."""
+    if not plan.bulk:
+        return x, weight
+    x_tiles = tile_descriptor(x, plan.block_m, BLOCK)
+    weight_tiles = tile_descriptor(weight, plan.block_n, BLOCK // _PLANES[weight_format])
+    return None if x_tiles is None or weight_tiles is None else (x_tiles, weight_tiles)

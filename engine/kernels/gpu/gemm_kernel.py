@@ -5,6 +5,9 @@ become bf16, and from there into the tensor cores (wgmma with A from registers);
 the right operand, from shared memory. So up to 64 rows of activations fill the tensor cores as well
 as 64 × 256 ones do, and weights, which are the traffic at few rows, are read once.
 
+With BULK both tiles come by descriptors (`tile_descriptors`): the device's copy engine brings them
+and puts zeros past the ends. Otherwise each thread copies what its own pointers say.
+
 Few output features leave processors idle, so the inputs may be split: every part writes its sum,
 and the part that comes last adds them up, in their order. The result does not depend on timing.
 """
@@ -29,6 +32,19 @@ def _load_inputs(x, offsets, held, first, inputs, EVEN: tl.constexpr):
         return tl.load(x + offsets + first, mask=held[None, :], other=0.0)
     inside = first + tl.arange(0, BLOCK_K)[:, None] < inputs
     return tl.load(x + offsets + first, mask=held[None, :] & inside, other=0.0)
+
+
+@triton.jit
+def _load_words(pointers, first, inputs, MASKED: tl.constexpr):
+    """`[features, words]` of the block whose first input is `first`.
+
+    Packed weights fill their last block. Others do not: past the last input x is zero, and any
+    weight will do there, so long as it is finite.
+    """
+    if MASKED:
+        inside = first + tl.arange(0, BLOCK_K)[None, :] < inputs
+        return tl.load(pointers, mask=inside, other=0.0)
+    return tl.load(pointers)
 
 
 @triton.jit
@@ -86,6 +102,7 @@ def gemm_kernel(
     GROUP: tl.constexpr,
     EVEN: tl.constexpr,
     FAST: tl.constexpr,
+    BULK: tl.constexpr,
     BLOCK_N: tl.constexpr,
     BLOCK_M: tl.constexpr,
     STAGES: tl.constexpr,
@@ -93,9 +110,11 @@ def gemm_kernel(
 ):
     """One tile of `out [rows, features]` over one part of the inputs.
 
-    `x [rows, inputs]`; `weight` in FORMAT; `grid [groups, features]` the int4 scales
-    and zeros; `scale [features]` and, for fp8, `row_scale [rows]` multiply the product. `partials`
-    holds `[splits, tiles, BLOCK_M, BLOCK_N]`, `arrivals` one zero a tile, and zero again after.
+    `x [rows, inputs]` and `weight` in FORMAT are pointers, or with BULK descriptors, of which that
+    of an int4 weight has a row for each block and feature. `grid [groups, features]` has the int4
+    scales and zeros; `scale [features]` and, for fp8, `row_scale [rows]` multiply the product.
+    `partials` holds `[splits, tiles, BLOCK_M, BLOCK_N]`, `arrivals` one zero a tile, and zero again
+    after.
     """
     row_tiles = tl.cdiv(rows, BLOCK_M)
     tile, split = tl.program_id(0), tl.program_id(1)
@@ -115,12 +134,13 @@ def gemm_kernel(
     if FORMAT == "int4":  # block-major: the rows of a block lie together
         weight_stride = PLANE
         block_stride = features.to(tl.int64) * PLANE
+        row_step, column_step = features, 0
     else:
         weight_stride = blocks * PLANE if FORMAT == "int8" else inputs
         block_stride = PLANE
+        row_step, column_step = 0, PLANE
     word_offsets = feature_read[:, None].to(tl.int64) * weight_stride + tl.arange(0, PLANE)[None, :]
     x_offsets = row[None, :] * x_stride + tl.arange(0, BLOCK_K)[:, None]
-    dtype = x.dtype.element_ty
 
     total = tl.zeros((BLOCK_N, BLOCK_M), tl.float32)
     # int4 leaves the processors to its own programs until their products are done: 3 % of a step of
@@ -129,19 +149,21 @@ def gemm_kernel(
     wait_for_previous(PDL, not LATE)
     for block in tl.range(first_block, last_block, num_stages=STAGES):
         first = block * BLOCK_K
-        x_tile = _load_inputs(x, x_offsets, held, first, inputs, EVEN)
-        if FORMAT == "int4":
-            words = tl.load(weight + word_offsets + block * block_stride)
-            w = _int4_tile(words, grid + feature_read, first, features, GROUP, dtype, FAST)
-        elif FORMAT == "int8":
-            words = tl.load(weight + word_offsets + block * block_stride)
-            w = _int8_tile(words, dtype, FAST)
-        elif EVEN:
-            w = tl.load(weight + word_offsets + block * block_stride)
+        if BULK:
+            x_tile = x.load([first_row, first]).T
+            # At int4 a tile's rows past the last feature are of the next block, and not stored.
+            words = weight.load([first_feature + block * row_step, block * column_step])
         else:
-            # Past the last input x is zero: any weight will do there, so long as it is finite.
-            inside = first + tl.arange(0, PLANE)[None, :] < inputs
-            w = tl.load(weight + word_offsets + block * block_stride, mask=inside, other=0.0)
+            x_tile = _load_inputs(x, x_offsets, held, first, inputs, EVEN)
+            pointers = weight + word_offsets + block * block_stride
+            words = _load_words(pointers, first, inputs, PLANES == 1 and not EVEN)
+        if FORMAT == "int4":
+            grids = grid + feature_read
+            w = _int4_tile(words, grids, first, features, GROUP, x_tile.dtype, FAST)
+        elif FORMAT == "int8":
+            w = _int8_tile(words, x_tile.dtype, FAST)
+        else:
+            w = words
         total = tl.dot(w, x_tile, total)
     if LATE:
         let_next_in(PDL)
