@@ -1,8 +1,9 @@
 """cuBLAS' products by an algorithm of the caller's choice: a binding to the library torch loaded.
 
-torch always runs the algorithm that cuBLAS' heuristics name first. cublasLt lists a few more, any
-of which may be run (NVIDIA, cuBLAS documentation, "Using the cuBLASLt API"). Matrices are column by
-column there: a row-major `x @ weightᵀ` is its `weightᵀ · x`, the transpose of the same memory.
+torch always runs the algorithm that cuBLAS' heuristics name first. cublasLt lists a few more, and
+takes others that it does not list (NVIDIA, cuBLAS documentation, "Using the cuBLASLt API").
+Matrices are column by column there: a row-major `x @ weightᵀ` is its `weightᵀ · x`, the transpose
+of the same memory.
 """
 
 import os
@@ -15,11 +16,12 @@ from ctypes import (
     c_int32,
     c_int64,
     c_size_t,
+    c_uint16,
     c_uint64,
     c_void_p,
     sizeof,
 )
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from weakref import finalize
 
 import torch
@@ -39,6 +41,13 @@ _COMPUTE_IN_FLOAT32 = 68
 _TRANSPOSED = 1
 _DESC_TRANSPOSE_A = 3
 _PREFERENCE_MAX_WORKSPACE = 1
+_CONFIG_CLUSTER_SHAPE = 8
+
+_TILE_ROWS = 8
+"""Tiles of the newer kernels have a multiple of so many rows."""
+_CLUSTERS = {2: 5, 3: None, 4: 8}
+"""Into how many parts rows are cut besides, and the cluster whose programs take one part each, with
+the same weights (`cublasLtClusterShape_t` 1 × 2 and 1 × 4), where there is one."""
 
 
 class CublasError(RuntimeError):
@@ -110,7 +119,7 @@ class LtProduct:
 
     def __init__(self, lt: CublasLt, shape: ProductShape) -> None:
         self._lt = lt
-        self._dtype = shape.dtype
+        self._shape = shape
         sums = c_int(_COMPUTE_IN_FLOAT32), c_int(_FLOAT32)
         self._description = _Owned(lt.cdll, "MatmulDesc", *sums)
         self._description.set(_DESC_TRANSPOSE_A, c_int32(_TRANSPOSED))
@@ -125,7 +134,22 @@ class LtProduct:
         self._out = layout(shape.features, shape.rows)
 
     def algorithms(self) -> list[Algorithm]:
-        """What the heuristics offer, the most promising first. Raises `CublasError`."""
+        """What may be fast, the most promising first. Raises `CublasError`.
+
+        First what the heuristics offer, and then what they offer for a half, a third and a quarter
+        of the rows: tiles that cut the rows evenly, which they seldom think of. Two or four of
+        those may also share their weights in a cluster.
+        """
+        found = dict.fromkeys(self._offers())
+        for parts, cluster in _CLUSTERS.items():
+            rows = -(-self._shape.rows // (parts * _TILE_ROWS)) * _TILE_ROWS
+            for offer in LtProduct(self._lt, replace(self._shape, rows=rows))._offers():
+                ways = [offer] if cluster is None else [offer, self._in_cluster(offer, cluster)]
+                found.update(dict.fromkeys(filter(self._runs, ways)))
+        return list(found)
+
+    def _offers(self) -> list[Algorithm]:
+        """What the heuristics offer."""
         preference = _Owned(self._lt.cdll, "MatmulPreference")
         preference.set(_PREFERENCE_MAX_WORKSPACE, c_uint64(_WORKSPACE_BYTES))
         offers, count = (_Offer * _MOST_ALGORITHMS)(), c_int()
@@ -146,10 +170,39 @@ class LtProduct:
         usable = (offer for offer in offers[: count.value] if offer.status == 0)
         return [Algorithm(bytes(offer.algorithm)) for offer in usable]
 
+    def _runs(self, algorithm: Algorithm) -> bool:
+        """Whether the library takes an algorithm for this product."""
+        offer = _Offer()
+        status: int = self._lt.cdll.cublasLtMatmulAlgoCheck(
+            self._lt.handle.pointer,
+            self._description.pointer,
+            self._weight.pointer,
+            self._x.pointer,
+            self._out.pointer,
+            self._out.pointer,
+            byref(_Configuration.from_buffer_copy(algorithm.configuration)),
+            byref(offer),
+        )
+        return status == 0 and offer.workspace_bytes <= _WORKSPACE_BYTES
+
+    def _in_cluster(self, algorithm: Algorithm, shape: int) -> Algorithm:
+        """The same with programs in clusters of a `cublasLtClusterShape_t`."""
+        configuration = _Configuration.from_buffer_copy(algorithm.configuration)
+        value = c_uint16(shape)
+        _check(
+            self._lt.cdll.cublasLtMatmulAlgoConfigSetAttribute(
+                byref(configuration),
+                c_int(_CONFIG_CLUSTER_SHAPE),
+                byref(value),
+                c_size_t(sizeof(value)),
+            )
+        )
+        return Algorithm(bytes(configuration))
+
     def takes(self, *tensors: Tensor) -> bool:
         """Whether such tensors may be multiplied, or written to: `run`."""
         return all(
-            tensor.dtype is self._dtype
+            tensor.dtype is self._shape.dtype
             and tensor.is_contiguous()
             and tensor.data_ptr() % _ALIGNMENT_BYTES == 0
             for tensor in tensors

@@ -5,6 +5,9 @@ import triton.language as tl
 from torch import Tensor
 
 _WORDS = 1024
+_MOST_WORDS = 2048
+"""A kernel begins sooner behind another one than a copy does, whose engine waits to be told; but it
+fetches more words than these no faster than 1.3 GB/s."""
 
 
 @triton.jit(do_not_specialize=["count"])
@@ -15,9 +18,9 @@ def _intake_kernel(source_ptr, words_ptr, count, WORDS: tl.constexpr):
 
 
 def take_in(source: Tensor, words: Tensor) -> None:
-    """Copy `source`, int32 in pinned memory of the host, to `words` on the device.
-
-    A kernel begins sooner behind another one than a copy does, whose engine waits to be told.
-    """
+    """Copy `source`, int32 in pinned memory of the host, to `words` on the device, in its turn."""
     count = words.shape[0]
+    if count > _MOST_WORDS:
+        words.copy_(source, non_blocking=True)
+        return
     _intake_kernel[(triton.cdiv(count, _WORDS),)](source, words, count, WORDS=_WORDS, num_warps=4)

@@ -5,7 +5,7 @@ more, the packed kernels win as long as bytes are the cost; where the product it
 to unpack the weight once and leave the rest to cuBLAS.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -112,7 +112,7 @@ def reserve_for(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int) ->
         workspace(device).reserve_dense(max(sizes), dtype)
 
 
-def learn_for(layers: Sequence[Linear], sizes: Iterable[int]) -> None:
+def learn_for(layers: Sequence[Linear], sizes: Sequence[int]) -> None:
     """Find the fastest products of the dense `layers` for each of `sizes` rows, before any graph.
 
     `sizes` are those of decode steps; products of other numbers of rows are left to torch.
@@ -131,7 +131,7 @@ def _features(layer: Int8PlanesLinear | Int4Linear) -> int:
 def _dense(
     x: Tensor, weight: Tensor, bias: Tensor | None, residual: Tensor | None, pdl: bool
 ) -> Tensor:
-    if x.dtype is torch.bfloat16 and dense_pays(x.shape[0]):
+    if x.dtype is torch.bfloat16 and dense_pays(x.shape[0], weight.shape[0]):
         return gemm_dense(x, weight, bias, residual, residual, pdl=pdl)
     return _cublas(x, weight, bias, residual)
 

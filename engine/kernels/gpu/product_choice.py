@@ -1,10 +1,11 @@
 """Which of cuBLAS' algorithms multiplies by a dense weight, found out by running them.
 
-cuBLAS guesses the fastest from a product's shape, and torch takes the guess. Of what it lists next
-one is often faster, by up to a fifth (see `ways`). `learn_products` is called once, before anything
-is served or captured, with the numbers of rows that graphs of decode steps have: it alone measures.
-Every later product, in a graph or not, only looks its shape up, and is left to torch where nothing
-was learned: a prefill step of any odd number of rows costs no measuring.
+cuBLAS guesses the fastest from a product's shape, and torch takes the guess. Of what it lists next,
+or does not list, one is often faster, by up to a fifth (see `ways`). `learn_products` is called
+once, before anything is served or captured, with the numbers of rows that graphs of decode steps
+have: it alone measures. Every later product, in a graph or not, only looks its shape up, and is
+left to torch where nothing was learned: a prefill step of any odd number of rows costs no
+measuring.
 """
 
 from collections.abc import Iterable, Sequence
@@ -26,10 +27,22 @@ from .cublas_lt import (
     ProductShape,
     loaded_cublas_lt,
 )
-from .product_trial import Product, Timer, Trial, fastest_s, first_of_the_fastest, time_on_device
+from .product_trial import (
+    Product,
+    Timer,
+    Trial,
+    fastest,
+    fastest_s,
+    first_of_the_fastest,
+    time_on_device,
+)
 from .ways import algorithm_matters
 
 _TORCH = "torch"
+_SEARCH = 2
+"""To be raised where more algorithms are tried: what fewer gave is then measured anew."""
+_FINALISTS = 8
+"""So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
 _DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
 
 _Choice = tuple[Product, Algorithm]
@@ -61,7 +74,8 @@ class ProductChoices:
     def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:
         """Choose for products of each of `sizes` rows by the `weights [features, inputs]`.
 
-        Measures what neither this process nor the file knows. Not while a graph is captured.
+        Measures where it may matter and neither this process nor the file knows. Not while a graph
+        is captured.
         """
         alike: dict[tuple[int, int, torch.dtype], list[Tensor]] = {}
         for weight in weights:
@@ -71,7 +85,7 @@ class ProductChoices:
         for rows in sizes:
             for (features, inputs, dtype), those in alike.items():
                 shape = ProductShape(rows, features, inputs, dtype)
-                if shape not in self._chosen:
+                if algorithm_matters(rows, features) and shape not in self._chosen:
                     self._chosen[shape] = self._choose(shape, those)
         if self._kept != before:
             self._file.write(self._owner, self._kept)
@@ -123,6 +137,9 @@ class ProductChoices:
         right = [algorithm for algorithm in offered if trial.agrees(product, algorithm)]
         if not right:
             return None
+        if len(right) > _FINALISTS:
+            places = fastest([trial.by(product, each) for each in right], _FINALISTS, self._timer)
+            right = [right[place] for place in places]
         ways = [trial.by_torch(), *(trial.by(product, algorithm) for algorithm in right)]
         best = first_of_the_fastest(fastest_s(ways, self._timer))
         return right[best - 1].configuration.hex() if best else _TORCH
@@ -132,21 +149,23 @@ _learned: dict[torch.device, ProductChoices | None] = {}
 """By device, for as long as this process lives; `None` where cublasLt cannot be had."""
 
 
-def learn_products(weights: Sequence[Tensor], sizes: Iterable[int]) -> None:
+def learn_products(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
     """Find the fastest products of `weights` for each of `sizes` rows where it may matter.
 
     All weights are on one device; nothing is done where that is a CPU. Not while a graph is
     captured.
     """
-    wanted = [rows for rows in sizes if algorithm_matters(rows)]
-    if not wanted or not weights or not weights[0].is_cuda:
+    if not weights or not weights[0].is_cuda:
+        return
+    features = {weight.shape[0] for weight in weights}
+    if not any(algorithm_matters(rows, count) for rows in sizes for count in features):
         return
     device = weights[0].device
     if device not in _learned:
         _learned[device] = _choices_of(device)
     choices = _learned[device]
     if choices is not None:
-        choices.learn(weights, wanted)
+        choices.learn(weights, sizes)
 
 
 def learned_product(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
@@ -163,5 +182,5 @@ def _choices_of(device: torch.device) -> ProductChoices | None:
         lt = CublasLt(library, device)
     except CublasError:
         return None
-    versions = f"torch {torch.__version__}", f"cuBLAS {lt.version}"
+    versions = f"torch {torch.__version__}", f"cuBLAS {lt.version}", f"search {_SEARCH}"
     return ProductChoices(lt, ", ".join((device_name(device), *versions)), time_on_device)

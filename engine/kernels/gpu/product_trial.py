@@ -92,6 +92,12 @@ def _error(difference: Tensor, expected: Tensor) -> float:
     return ratio
 
 
+def fastest(ways: Sequence[Calls], count: int, timer: Timer) -> list[int]:
+    """The places of the `count` ways that are fastest at one look, in their order."""
+    times_s = [timer(calls) for calls in ways]
+    return sorted(sorted(range(len(ways)), key=times_s.__getitem__)[:count])
+
+
 def fastest_s(ways: Sequence[Calls], timer: Timer) -> list[float]:
     """The shortest time of each way; they take turns, as the device's clock changes."""
     rounds = [[timer(calls) for calls in ways] for _ in range(_ROUNDS)]

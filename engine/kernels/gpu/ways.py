@@ -10,23 +10,28 @@ int8: 1288 against 1311 unpacked for 2048 rows; int4: 467 against 437 for 512 ro
 """
 
 
-def dense_pays(rows: int) -> bool:
-    """Whether a bf16 product is faster by `gemm_dense` than by cuBLAS.
+_MANY_FEATURES = 12288
+"""So many make enough tiles of 128 features for `gemm_dense`."""
 
-    A step of the 8B shape takes 4.87 ms against 5.17 for 32 rows, 5.24 against 5.27 for 48, and
-    5.41 against 5.32 for 64; of 0.6B 1.35 against 1.50 for 32.
+
+def dense_pays(rows: int, features: int) -> bool:
+    """Whether a bf16 product is faster by `gemm_dense` than by the fastest of cuBLAS' algorithms.
+
+    A step of the 8B shape takes 4.76 ms against 5.04 for 32 rows, 4.99 against 5.13 for 48 and as
+    long for 64; of 0.6B, which has few features, 1.33 against 1.38 for 32 and 1.61 against 1.51 for
+    48.
     """
-    return rows <= 48
+    return rows <= (64 if features >= _MANY_FEATURES else 32)
 
 
-def algorithm_matters(rows: int) -> bool:
+def algorithm_matters(rows: int, features: int) -> bool:
     """Whether cuBLAS may have a faster algorithm for a bf16 product than the one it would take.
 
     Over the layer 127 instead of 141 for 96 rows, 131 instead of 143 for 128, 167 instead of 184
     for 224, 174 instead of 180 for 256; single products up to a fifth. Fewer rows go to
     `gemm_dense`, and with more than 256 there is nothing to win.
     """
-    return not dense_pays(rows) and rows <= 256
+    return not dense_pays(rows, features) and rows <= 256
 
 
 def scaled_product_pays(rows: int, features: int, has_residual: bool) -> bool:

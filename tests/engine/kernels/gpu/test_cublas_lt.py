@@ -87,6 +87,12 @@ def test_what_does_not_lie_as_expected_is_not_taken(lt: CublasLt) -> None:
 
 
 @pytest.mark.gpu
+def test_more_is_offered_than_the_heuristics_list(lt: CublasLt) -> None:
+    product = lt.product(ProductShape(144, 4096, 4096, torch.bfloat16))
+    assert len(product.algorithms()) > len(product._offers())
+
+
+@pytest.mark.gpu
 def test_the_same_algorithms_are_offered_each_time(lt: CublasLt) -> None:
     shape = ProductShape(200, 4096, 4096, torch.bfloat16)
     assert lt.product(shape).algorithms() == lt.product(shape).algorithms()
