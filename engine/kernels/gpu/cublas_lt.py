@@ -21,11 +21,13 @@ from ctypes import (
     c_void_p,
     sizeof,
 )
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from weakref import finalize
 
 import torch
 from torch import Tensor
+
+from .cublas_tiles import TileConfig, even_tiles
 
 DATA_TYPES = {torch.bfloat16: 14, torch.float16: 2}
 """What is multiplied here, and its `cudaDataType_t`."""
@@ -41,13 +43,11 @@ _COMPUTE_IN_FLOAT32 = 68
 _TRANSPOSED = 1
 _DESC_TRANSPOSE_A = 3
 _PREFERENCE_MAX_WORKSPACE = 1
+_CONFIG_TILE = 1
+_CONFIG_SPLITS = 2
+_CONFIG_REDUCTION = 3
+_CONFIG_OPTION = 5
 _CONFIG_CLUSTER_SHAPE = 8
-
-_TILE_ROWS = 8
-"""Tiles of the newer kernels have a multiple of so many rows."""
-_CLUSTERS = {2: 5, 3: None, 4: 8}
-"""Into how many parts rows are cut besides, and the cluster whose programs take one part each, with
-the same weights (`cublasLtClusterShape_t` 1 × 2 and 1 × 4), where there is one."""
 
 
 class CublasError(RuntimeError):
@@ -134,18 +134,15 @@ class LtProduct:
         self._out = layout(shape.features, shape.rows)
 
     def algorithms(self) -> list[Algorithm]:
-        """What may be fast, the most promising first. Raises `CublasError`.
+        """What may be fast: what the heuristics offer, the most promising first, and then others.
 
-        First what the heuristics offer, and then what they offer for a half, a third and a quarter
-        of the rows: tiles that cut the rows evenly, which they seldom think of. Two or four of
-        those may also share their weights in a cluster.
+        Raises `CublasError`.
         """
         found = dict.fromkeys(self._offers())
-        for parts, cluster in _CLUSTERS.items():
-            rows = -(-self._shape.rows // (parts * _TILE_ROWS)) * _TILE_ROWS
-            for offer in LtProduct(self._lt, replace(self._shape, rows=rows))._offers():
-                ways = [offer] if cluster is None else [offer, self._in_cluster(offer, cluster)]
-                found.update(dict.fromkeys(filter(self._runs, ways)))
+        # All kernels for a chip are configurations of one algorithm: any of those offered.
+        for base in list(found)[:1]:
+            others = (self._configured(base, config) for config in even_tiles(self._shape.rows))
+            found.update(dict.fromkeys(filter(self._runs, others)))
         return list(found)
 
     def _offers(self) -> list[Algorithm]:
@@ -185,18 +182,22 @@ class LtProduct:
         )
         return status == 0 and offer.workspace_bytes <= _WORKSPACE_BYTES
 
-    def _in_cluster(self, algorithm: Algorithm, shape: int) -> Algorithm:
-        """The same with programs in clusters of a `cublasLtClusterShape_t`."""
+    def _configured(self, algorithm: Algorithm, config: TileConfig) -> Algorithm:
+        """An algorithm with another tile, all inputs of which one program adds up."""
         configuration = _Configuration.from_buffer_copy(algorithm.configuration)
-        value = c_uint16(shape)
-        _check(
-            self._lt.cdll.cublasLtMatmulAlgoConfigSetAttribute(
-                byref(configuration),
-                c_int(_CONFIG_CLUSTER_SHAPE),
-                byref(value),
-                c_size_t(sizeof(value)),
+        values = {
+            _CONFIG_TILE: c_int32(config.tile),
+            _CONFIG_SPLITS: c_int32(1),
+            _CONFIG_REDUCTION: c_int32(0),
+            _CONFIG_OPTION: c_int32(config.option),
+            _CONFIG_CLUSTER_SHAPE: c_uint16(config.cluster),
+        }
+        for attribute, value in values.items():
+            _check(
+                self._lt.cdll.cublasLtMatmulAlgoConfigSetAttribute(
+                    byref(configuration), c_int(attribute), byref(value), c_size_t(sizeof(value))
+                )
             )
-        )
         return Algorithm(bytes(configuration))
 
     def takes(self, *tensors: Tensor) -> bool:

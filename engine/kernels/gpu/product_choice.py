@@ -41,7 +41,7 @@ from .ways import algorithm_matters
 _TORCH = "torch"
 _SEARCH = 2
 """To be raised where more algorithms are tried: what fewer gave is then measured anew."""
-_FINALISTS = 8
+_FINALISTS = 6
 """So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
 _DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
 
@@ -134,12 +134,12 @@ class ProductChoices:
     ) -> str | None:
         """The name of the fastest way; `None` if no algorithm computes what torch does."""
         trial = Trial.of(shape, weights)
+        if len(offered) > _FINALISTS:
+            ways = [trial.by(product, algorithm) for algorithm in offered]
+            offered = [offered[place] for place in fastest(ways, _FINALISTS, self._timer)]
         right = [algorithm for algorithm in offered if trial.agrees(product, algorithm)]
         if not right:
             return None
-        if len(right) > _FINALISTS:
-            places = fastest([trial.by(product, each) for each in right], _FINALISTS, self._timer)
-            right = [right[place] for place in places]
         ways = [trial.by_torch(), *(trial.by(product, algorithm) for algorithm in right)]
         best = first_of_the_fastest(fastest_s(ways, self._timer))
         return right[best - 1].configuration.hex() if best else _TORCH
