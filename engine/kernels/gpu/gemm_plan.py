@@ -115,7 +115,7 @@ _BULK_TILES: dict[WeightFormat, dict[int, tuple[Tile, Tile | None]]] = {
 `None` where pointers are faster, by up to 16 % at fp8. Measured on an H200 by the products of an
 8-billion-parameter layer in a chain. Copies then take hardly an instruction, and 128 features a
 tile pay as soon as there are enough tiles: gate and up take 36 µs instead of 48 for 64 rows at
-int8. At bf16 few features gain nothing, and small models lose: whole steps of 0.6B took 6 to 13 %
+int8. At bf16 few features gain nothing, and small models lose: whole steps of 0.6B took 5 to 9 %
 longer. For more rows descriptors were not measured: those keep to pointers.
 """
 

@@ -6,8 +6,9 @@ from torch import Tensor
 
 _WORDS = 1024
 _MOST_WORDS = 2048
-"""A kernel begins sooner behind another one than a copy does, whose engine waits to be told; but it
-fetches more words than these no faster than 1.3 GB/s."""
+"""A kernel begins sooner behind another one than a copy does, whose engine waits to be told. Of
+larger inputs, which are block tables for the most part, it makes serving slower all the same: at
+0.6B 36,400 tokens/s instead of 38,500 with 64 requests, although it takes as long by itself."""
 
 
 @triton.jit(do_not_specialize=["count"])
