@@ -1,5 +1,7 @@
 """The decoder's operations on CUDA: one Triton kernel each where one pays."""
 
+from typing import TypeGuard
+
 import torch
 from torch import Tensor
 
@@ -185,7 +187,7 @@ class TritonOps:
         """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
         weight = None
         few = hidden.shape[0] <= MOST_ROWS
-        if few and norm.bias is None and not self._is_left_to_cublas(hidden, linear):
+        if few and norm.bias is None and not self._is_left_to_cublas(linear, hidden):
             weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
         if weight is not None:
             return skinny_linear(
@@ -207,11 +209,11 @@ class TritonOps:
         if isinstance(linear, PackedLinear):
             # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
             return linear(x) if residual is None else residual.add_(linear(x))
-        if isinstance(linear, DenseLinear) and self._is_left_to_cublas(x, linear):
+        if self._is_left_to_cublas(linear, x):
             return linear_by_cublas(x, linear, residual)
         return linear_on_gpu(x, linear, residual, pdl=self._pdl)
 
-    def _is_left_to_cublas(self, x: Tensor, linear: Linear) -> bool:
+    def _is_left_to_cublas(self, linear: Linear, x: Tensor) -> TypeGuard[DenseLinear]:
         """Whether this is a dense product of the few rows of a prefill step that are sampled.
 
         Kernels of our own would be one for each number of them, which is not worth while here.

@@ -18,7 +18,7 @@ class Memory(Part, frozen=True, kw_only=True):
     """The master copy that every switch of precision reads, less what the weights share with it;
     `None` where it stays elsewhere."""
     graphs_bytes: int | None = None
-    """What captured graphs of decode steps hold; `None` where none were captured."""
+    """What captured graphs of steps hold; `None` where none were captured."""
     workspace_bytes: int | None = None
     """Activations and what torch keeps in reserve; `None` on a CPU, where they are not told apart
     from the rest."""

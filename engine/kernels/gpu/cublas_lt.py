@@ -132,9 +132,11 @@ class LtProduct:
         self._weight = layout(shape.inputs, shape.features)
         self._x = layout(shape.inputs, shape.rows)
         self._out = layout(shape.features, shape.rows)
+        described = self._description, self._weight, self._x, self._out, self._out
+        self._problem = [lt.handle.pointer, *(each.pointer for each in described)]
 
     def algorithms(self) -> list[Algorithm]:
-        """What may be fast: what the heuristics offer, the most promising first, and then others.
+        """What may be fast: what the heuristics offer, the most promising first, then even tiles.
 
         Raises `CublasError`.
         """
@@ -146,18 +148,13 @@ class LtProduct:
         return list(found)
 
     def _offers(self) -> list[Algorithm]:
-        """What the heuristics offer."""
+        """What the heuristics offer. Raises `CublasError`."""
         preference = _Owned(self._lt.cdll, "MatmulPreference")
         preference.set(_PREFERENCE_MAX_WORKSPACE, c_uint64(_WORKSPACE_BYTES))
         offers, count = (_Offer * _MOST_ALGORITHMS)(), c_int()
         _check(
             self._lt.cdll.cublasLtMatmulAlgoGetHeuristic(
-                self._lt.handle.pointer,
-                self._description.pointer,
-                self._weight.pointer,
-                self._x.pointer,
-                self._out.pointer,
-                self._out.pointer,
+                *self._problem,
                 preference.pointer,
                 c_int(_MOST_ALGORITHMS),
                 offers,
@@ -171,12 +168,7 @@ class LtProduct:
         """Whether the library takes an algorithm for this product."""
         offer = _Offer()
         status: int = self._lt.cdll.cublasLtMatmulAlgoCheck(
-            self._lt.handle.pointer,
-            self._description.pointer,
-            self._weight.pointer,
-            self._x.pointer,
-            self._out.pointer,
-            self._out.pointer,
+            *self._problem,
             byref(_Configuration.from_buffer_copy(algorithm.configuration)),
             byref(offer),
         )

@@ -4,7 +4,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from prodtop.engine.kernels.gpu.sampling import (
+    Home,
+    SamplerScratch,
+    SamplerSettings,
+    sample_tokens,
+)
 from prodtop.engine.serving.sampler import BROKEN_LOGITS, SamplingBatch, _sample_rows
 from torch import Tensor
 
@@ -155,3 +160,19 @@ def test_a_row_that_is_no_numbers_has_no_token_and_its_neighbours_keep_theirs(
     for row in (0, 1, 3):
         expected[row] = BROKEN_LOGITS
     assert broken.tokens(filtered=filtered, splits=2) == expected
+
+
+@pytest.mark.parametrize("turn", [0, 2])
+def test_tokens_are_written_to_the_row_whose_turn_it_is(turn: int) -> None:
+    draw = Draw(random_logits(5, 300, torch.float32), [(0.8, 1.0, 0)] * 5)
+    rows = torch.full((3, 8), -7)
+    if DEVICE.type == "cuda":
+        rows = rows.pin_memory()
+    out = torch.empty(5, dtype=torch.int64, device=DEVICE)
+    home = Home(rows, torch.tensor([turn], dtype=torch.int32, device=DEVICE))
+    sample_tokens(draw.logits, draw.settings, draw.scratch, out, filtered=False, home=home)
+    tokens = out.tolist()  # waits for the device
+    expected = [[-7] * 8 for _ in range(3)]
+    expected[turn][:5] = tokens
+    assert tokens == draw.expected()
+    assert rows.tolist() == expected
