@@ -99,6 +99,7 @@ class PagedRunner:
         self._sizes = StepSizes(
             max_seqs,
             settings.token_budget,
+            decoder.config.linear_parameters,
             settings.sampled_rows,
             width,
             self._context.tile_queries,
@@ -172,8 +173,10 @@ class PagedRunner:
         self._turn = 1 + self._turn % _RING
         planned = self._plan(chunks)
         layout, filtered = planned.layout, _filtered(planned)
+        graph = None
         if self._graphs is not None and planned.filled_up:
             graph = self._graphs.get(layout, filtered)
+        if graph is not None:
             self._upload(planned, graph.words)
             graph.replay()
         else:

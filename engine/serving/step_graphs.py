@@ -15,6 +15,9 @@ from ..model.step_layout import DeviceStep, StepLayout
 
 Compute = Callable[[DeviceStep, bool], None]
 
+_MOST_GRAPHS = 128
+"""The driver keeps some megabytes for each, which torch does not see."""
+
 
 @dataclass(frozen=True, slots=True)
 class StepGraph:
@@ -44,10 +47,13 @@ class StepGraphs:
         self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
 
-    def get(self, layout: StepLayout, filtered: bool) -> StepGraph:
-        """The graph of this layout; `filtered` if some row has a top-k or top-p."""
+    def get(self, layout: StepLayout, filtered: bool) -> StepGraph | None:
+        """The graph of this layout; `filtered` if some row has a top-k or top-p.
+
+        `None` if it has none, and there are as many already as there may be.
+        """
         graph = self._graphs.get((layout, filtered))
-        if graph is None:
+        if graph is None and len(self._graphs) < _MOST_GRAPHS:
             kept = self._sampled.clone()
             if not self._graphs and layout != self._largest:
                 self._capture(self._largest, filtered)

@@ -16,6 +16,7 @@ from prodtop.engine.model.step_layout import DeviceStep, StepLayout
 from prodtop.engine.precision.linear import Linear
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving import paged_runner as module
+from prodtop.engine.serving import step_graphs
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
 from prodtop.engine.serving.request import Status
@@ -37,16 +38,21 @@ def launched_one_by_one(
 class ReplayedByHand:
     """Graphs that compute their step anew at each replay: what they read and write is the same."""
 
+    most = 1000
+
     def __init__(self, largest: StepLayout, compute: Compute, sampled: Tensor) -> None:
         self._compute = compute
         self._device = sampled.device
         self._graphs: dict[tuple[StepLayout, bool], OneByHand] = {}
 
-    def get(self, layout: StepLayout, filtered: bool) -> "OneByHand":
-        if (layout, filtered) not in self._graphs:
+    def get(self, layout: StepLayout, filtered: bool) -> "OneByHand | None":
+        graph = self._graphs.get((layout, filtered))
+        if graph is None and len(self._graphs) < self.most:
             words = empty_step(layout, self._device)
-            self._graphs[layout, filtered] = OneByHand(words, layout, filtered, self._compute)
-        return self._graphs[layout, filtered]
+            graph = self._graphs[layout, filtered] = OneByHand(
+                words, layout, filtered, self._compute
+            )
+        return graph
 
 
 @dataclass(frozen=True)
@@ -105,6 +111,19 @@ def test_steps_that_are_filled_up_say_what_transformers_says(
         requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in order]
         served.drain()
         assert [tuple(r.output_tokens) for r in requests] == [case.output for case in order]
+
+
+def test_steps_without_a_graph_are_launched_beside_those_that_have_one(
+    tiny_folder: Path, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "StepGraphs", ReplayedByHand)
+    monkeypatch.setattr(ReplayedByHand, "most", 2)
+    served = CheckedEngine(
+        model_of(tiny_folder), StrategyName.CONTINUOUS, settings=ROOMY, runner_for=PagedRunner
+    )
+    requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
+    served.drain()
+    assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
 
 
 def test_drafts_change_nothing_that_is_said(tiny_folder: Path, cases: list[Case]) -> None:
@@ -279,6 +298,23 @@ def test_graphs_say_what_transformers_says(
         requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in order]
         served.drain()
         assert [tuple(r.output_tokens) for r in requests] == [case.output for case in order]
+
+
+@pytest.mark.gpu
+def test_no_more_graphs_are_captured_than_there_may_be(
+    tiny_folder: Path, cases: list[Case], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(step_graphs, "_MOST_GRAPHS", 3)
+    device = torch.device("cuda")
+    served = CheckedEngine(model_of(tiny_folder), StrategyName.CONTINUOUS, device=device)
+    for case in cases:
+        request = served.ask(case.prompt, case.max_tokens, ignore_eos=True)
+        served.drain()
+        assert tuple(request.output_tokens) == case.output
+    runner = served.engine.runner
+    assert isinstance(runner, PagedRunner)
+    assert runner._graphs is not None
+    assert len(runner._graphs._graphs) == 3
 
 
 @pytest.mark.gpu

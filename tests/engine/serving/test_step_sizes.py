@@ -11,8 +11,12 @@ WIDTH = 8
 TILE_QUERIES = 16
 
 
-def sizes(max_seqs: int = 64, token_budget: int = 2048) -> StepSizes:
-    return StepSizes(max_seqs, token_budget, max_seqs + 8, WIDTH, TILE_QUERIES)
+LARGE_MODEL, SMALL_MODEL = 7_000_000_000, 440_000_000
+"""Weights that each row is multiplied by."""
+
+
+def sizes(max_seqs: int = 64, token_budget: int = 2048, weights: int = LARGE_MODEL) -> StepSizes:
+    return StepSizes(max_seqs, token_budget, weights, max_seqs + 8, WIDTH, TILE_QUERIES)
 
 
 def step(decode: int, chunks: list[int], sampled: int | None = None) -> StepLayout:
@@ -49,10 +53,16 @@ def test_a_decode_step_samples_all_its_rows() -> None:
     decode=st.integers(0, 300),
     chunks=st.lists(st.integers(2, 700), min_size=1, max_size=80),
     drafted=st.booleans(),
+    model=st.sampled_from([(LARGE_MODEL, 512), (SMALL_MODEL, 8192)]),
 )
 @settings(max_examples=300, deadline=None)
 def test_a_step_fits_the_size_it_is_filled_up_to(
-    max_seqs: int, token_budget: int, decode: int, chunks: list[int], drafted: bool
+    max_seqs: int,
+    token_budget: int,
+    decode: int,
+    chunks: list[int],
+    drafted: bool,
+    model: tuple[int, int],
 ) -> None:
     token_budget = max(token_budget, max_seqs)
     decode = min(decode, max_seqs)
@@ -60,11 +70,12 @@ def test_a_step_fits_the_size_it_is_filled_up_to(
     exact = step(decode, chunks, sampled=decode + sum(chunks) if drafted else None)
     if not chunks or exact.rows > token_budget:
         return
-    all_sizes = sizes(max_seqs, token_budget)
+    weights, most_prompt_rows = model
+    all_sizes = sizes(max_seqs, token_budget, weights)
     size = all_sizes.mixed(exact)
     if size is None:
         prompts = exact.rows - decode
-        assert prompts > 512 or len(chunks) > 64 or exact.sampled > 128 or drafted
+        assert prompts > most_prompt_rows or len(chunks) > 64 or exact.sampled > 128 or drafted
         return
     largest = all_sizes.largest
     prompts, room = exact.rows - decode, size.rows - size.decode
@@ -84,6 +95,22 @@ def test_the_sizes_of_one_prompt_are_few() -> None:
     assert None not in one_prompt
     assert len(one_prompt) <= 10
     assert sizes().mixed(step(0, [513])) is None
+
+
+def test_of_a_small_model_longer_prompts_are_filled_up() -> None:
+    small = sizes(weights=SMALL_MODEL)
+    assert [small.mixed(step(0, [rows])) is None for rows in (513, 2048, 2049)] == [
+        False,
+        False,
+        True,
+    ]
+    longest = sizes(token_budget=9000, weights=SMALL_MODEL)
+    assert [longest.mixed(step(0, [rows])) is None for rows in (8192, 8193)] == [False, True]
+
+
+def test_of_the_largest_model_short_prompts_are_filled_up() -> None:
+    huge = sizes(weights=10**12)
+    assert [huge.mixed(step(0, [rows])) is None for rows in (8, 9)] == [False, True]
 
 
 def test_more_chunks_than_a_size_has_room_for_stay_as_they_are() -> None:
