@@ -82,6 +82,17 @@ class HostStep:
     block_table: NDArray[np.int32]
 
     @classmethod
+    def empty(cls, words: NDArray[np.int32], layout: StepLayout) -> "HostStep":
+        """`words` written over with a step whose rows and tiles are of no sequence."""
+        words[:] = 0
+        step = cls.over(words, layout)
+        step.carried[:] = -1
+        step.slots[:] = -1
+        step.top_p[:] = 1.0
+        step.tiles[:] = -1
+        return step
+
+    @classmethod
     def over(cls, words: NDArray[np.int32], layout: StepLayout) -> "HostStep":
         part = {name: words[span] for name, span in layout.spans().items()}
         return cls(

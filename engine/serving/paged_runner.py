@@ -97,12 +97,12 @@ class PagedRunner:
             lambda queries, keys: list_tiles(queries, keys, self._context.tile_queries),
         )
         self._sizes = StepSizes(
-            max_seqs,
-            settings.token_budget,
-            decoder.config.linear_parameters,
-            settings.sampled_rows,
-            width,
-            self._context.tile_queries,
+            max_seqs=max_seqs,
+            token_budget=settings.token_budget,
+            weights=decoder.config.linear_parameters,
+            sampled_rows=settings.sampled_rows,
+            width=width,
+            tile_queries=self._context.tile_queries,
         )
         largest = StepLayout(
             rows=settings.token_budget,

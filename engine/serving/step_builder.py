@@ -53,7 +53,7 @@ class StepBuilder:
         ordered = _longest_first(chunks)
 
         def fill(words: NDArray[np.int32]) -> None:
-            step = _empty(words, layout)
+            step = HostStep.empty(words, layout)
             slots, count = self._slots.place(ordered), len(ordered)
             self._fill_decode(step, ordered, slots, carried)
             self._fill_sampling(step, slots, step.positions[:count].astype(np.int64) + 1)
@@ -102,7 +102,7 @@ class StepBuilder:
         sequences[len(decode) :] += idle
 
         def fill(words: NDArray[np.int32]) -> None:
-            step = _empty(words, layout)
+            step = HostStep.empty(words, layout)
             slots = self._slots.place(ordered)
             self._fill_decode(step, decode, slots[: len(decode)], carried)
             self._fill_prefill(step, prefill, slots[len(decode) :], layout.decode)
@@ -169,17 +169,6 @@ class StepBuilder:
         blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
         kv_slots: NDArray[np.int64] = blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
         return kv_slots
-
-
-def _empty(words: NDArray[np.int32], layout: StepLayout) -> HostStep:
-    """A step over `words` whose rows and tiles are of no sequence."""
-    words[:] = 0
-    step = HostStep.over(words, layout)
-    step.carried[:] = -1
-    step.slots[:] = -1
-    step.top_p[:] = 1.0
-    step.tiles[:] = -1
-    return step
 
 
 def _longest_first(chunks: Sequence[Chunk]) -> list[Chunk]:

@@ -8,10 +8,11 @@ up with rows that are not stored.
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from ..model.step_layout import DeviceStep, StepLayout
+from ..model.step_layout import DeviceStep, HostStep, StepLayout
 
 Compute = Callable[[DeviceStep, bool], None]
 
@@ -50,10 +51,12 @@ class StepGraphs:
     def get(self, layout: StepLayout, filtered: bool) -> StepGraph | None:
         """The graph of this layout; `filtered` if some row has a top-k or top-p.
 
-        `None` if it has none, and there are as many already as there may be.
+        `None` for a step with prefill chunks that has none while there are as many as there may be.
+        Decode steps, of which there are few sizes, get one all the same.
         """
         graph = self._graphs.get((layout, filtered))
-        if graph is None and len(self._graphs) < _MOST_GRAPHS:
+        has_room = len(self._graphs) < _MOST_GRAPHS or not layout.tiles
+        if graph is None and has_room:
             kept = self._sampled.clone()
             if not self._graphs and layout != self._largest:
                 self._capture(self._largest, filtered)
@@ -80,10 +83,6 @@ class StepGraphs:
 
 def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
     """The words of a step whose rows are of no sequence: it computes, and stores nothing."""
-    words = torch.zeros(layout.words, dtype=torch.int32, device=device)
-    step = DeviceStep.over(words, layout)
-    step.slots.fill_(-1)
-    step.carried.fill_(-1)
-    step.tiles.fill_(-1)
-    step.top_p.fill_(1.0)
-    return words
+    words = np.empty(layout.words, dtype=np.int32)
+    HostStep.empty(words, layout)
+    return torch.from_numpy(words).to(device)

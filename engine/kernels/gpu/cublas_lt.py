@@ -140,12 +140,12 @@ class LtProduct:
 
         Raises `CublasError`.
         """
-        found = dict.fromkeys(self._offers())
+        offers = self._offers()
+        if not offers:
+            return []
         # All kernels for a chip are configurations of one algorithm: any of those offered.
-        for base in list(found)[:1]:
-            others = (self._configured(base, config) for config in even_tiles(self._shape.rows))
-            found.update(dict.fromkeys(filter(self._runs, others)))
-        return list(found)
+        others = (self._configured(offers[0], config) for config in even_tiles(self._shape.rows))
+        return list(dict.fromkeys([*offers, *filter(self._runs, others)]))
 
     def _offers(self) -> list[Algorithm]:
         """What the heuristics offer. Raises `CublasError`."""

@@ -119,7 +119,7 @@ int8. At bf16 few features gain nothing, and small models lose: whole steps of 0
 longer. For more rows descriptors were not measured: those keep to pointers.
 """
 
-_ENOUGH_TILES = 96
+ENOUGH_TILES = 96
 """Fewer large tiles than this leave more processors idle than they save traffic."""
 
 
@@ -158,7 +158,7 @@ def _tile(weight_format: WeightFormat, rows: int, features: int) -> Tile:
 
 
 def _too_few(tile: Tile, rows: int, features: int) -> bool:
-    return _ceil(rows, tile.block_m) * _ceil(features, tile.block_n) < _ENOUGH_TILES
+    return _ceil(rows, tile.block_m) * _ceil(features, tile.block_n) < ENOUGH_TILES
 
 
 def _stage_bytes(weight_format: WeightFormat, tile: Tile) -> int:

@@ -3,6 +3,8 @@
 The times below are of the four products of an 8-billion-parameter layer, in microseconds.
 """
 
+from .gemm_plan import ENOUGH_TILES
+
 UNPACK_FROM_ROWS = {"int8": 4096, "int4": 385}
 """From here on a packed weight is unpacked and multiplied by cuBLAS.
 
@@ -10,7 +12,7 @@ int8: 1288 against 1311 unpacked for 2048 rows; int4: 467 against 437 for 512 ro
 """
 
 
-_MANY_FEATURES = 12288
+_MANY_FEATURES = 128 * ENOUGH_TILES
 """So many make enough tiles of 128 features for `gemm_dense`."""
 
 
