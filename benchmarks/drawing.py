@@ -23,11 +23,11 @@ import time
 from pathlib import Path
 
 import numpy as np
-from prodtop.tui.formatting import MILLISECONDS
-from prodtop.tui.painting import SpanUpdate
-from prodtop.tui.theme import DEFAULT_THEME, load_themes
+from prodtop.tui.drawing.chart_view import Mark, Series, Settings, Stroke, Threshold
+from prodtop.tui.screens.painting import SpanUpdate
+from prodtop.tui.style.formatting import MILLISECONDS
+from prodtop.tui.style.theme import DEFAULT_THEME, load_themes
 from prodtop.tui.widgets.chart import BrailleChart
-from prodtop.tui.widgets.chart_view import Mark, Series, Settings, Stroke, Threshold
 from rich.console import RenderableType
 from textual._compositor import ChopsUpdate
 from textual.app import App, ComposeResult

@@ -18,12 +18,12 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
-from prodtop.engine.planner.calibration import Constants, constants_from
-from prodtop.engine.planner.cells import Row
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.estimate import estimate
-from prodtop.engine.planner.rows import Run, parse_run
-from prodtop.engine.planner.scoring import Report, Summary, percentile, read_rows, score
+from prodtop.engine.planner.cost.calibration import Constants, constants_from
+from prodtop.engine.planner.cost.estimate import estimate
+from prodtop.engine.planner.scoring.cells import Row
+from prodtop.engine.planner.scoring.rows import Run, parse_run
+from prodtop.engine.planner.scoring.scoring import Report, Summary, percentile, read_rows, score
+from prodtop.engine.shape.field_errors import FieldError
 
 Tables = dict[str, dict[str, dict[str, object]]]
 

@@ -7,11 +7,11 @@ caches of the one before.
 import time
 from dataclasses import dataclass
 
-from prodtop.engine.planner.constraints import Constraints
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.search import SearchResult, search
-from prodtop.engine.planner.setting import setting
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.setting import setting
+from prodtop.engine.planner.search.constraints import Constraints
+from prodtop.engine.planner.search.search import SearchResult, search
+from prodtop.engine.shape.planner_presets import preset
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,12 @@ from pathlib import Path
 import msgspec
 from prodtop.engine.planner.calibrate.constants import Measured, calibration_of
 from prodtop.engine.planner.calibrate.runner import calibrate, progress
-from prodtop.engine.planner.calibration import Calibration, default_constants
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.estimate import Estimate, estimate
-from prodtop.engine.planner.hardware import Cluster, Gpu, Precision
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.setting import Setting
+from prodtop.engine.planner.cost.calibration import Calibration, default_constants
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.setting import Setting
+from prodtop.engine.shape.field_errors import FieldError
 from two_ranks_work import SIZES, Work
 
 TRAIN = Path(__file__).with_name("two_ranks_train.py")

@@ -23,10 +23,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from prodtop.engine.bench import versions
-from prodtop.engine.device import device_name, measure_copy_bandwidth, resolve_device
+from prodtop.engine.device.devices import device_name, measure_copy_bandwidth, resolve_device
 from prodtop.engine.model.loading import LoadedModel, load_model
-from prodtop.engine.model.torch_ops import TorchOps
+from prodtop.engine.ops.torch_ops import TorchOps
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.engine import Engine
@@ -34,6 +33,7 @@ from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
+from prodtop.engine.worker.bench import versions
 
 CONTEXT_TOKENS = 4096
 MAX_SEQS = 256

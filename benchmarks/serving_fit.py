@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
-from prodtop.engine.planner.hardware import find_gpu
-from prodtop.engine.planner.presets import preset
+from prodtop.engine.planner.cost.hardware import find_gpu
 from prodtop.engine.planner.serving_capacity.constants import (
     EngineConstants,
     ServingConstants,
@@ -26,6 +25,7 @@ from prodtop.engine.planner.serving_capacity.constants import (
 from prodtop.engine.planner.serving_capacity.server import Server, server
 from prodtop.engine.planner.serving_capacity.step import decode_step, prefill_step
 from prodtop.engine.planner.serving_capacity.storage import Storage, storage_of
+from prodtop.engine.shape.planner_presets import preset
 
 
 @dataclass(frozen=True)

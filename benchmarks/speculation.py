@@ -19,17 +19,17 @@ from statistics import median
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import torch
-from prodtop.engine.allocator import keep_freed_memory
-from prodtop.engine.bench import output_digest
-from prodtop.engine.device import resolve_device, use_threads
+from prodtop.engine.device.allocator import keep_freed_memory
+from prodtop.engine.device.devices import resolve_device, use_threads
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.model.loading import load_model
-from prodtop.engine.options import BUNDLED_MODEL, WorkerOptions
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
+from prodtop.engine.protocol.options import BUNDLED_MODEL, WorkerOptions
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Sampling
-from prodtop.engine.sizing import engine_settings
+from prodtop.engine.worker.bench import output_digest
+from prodtop.engine.worker.sizing import engine_settings
 
 REQUESTS = 16
 PROMPT_TOKENS = 64

@@ -24,7 +24,7 @@ from statistics import median
 
 import msgspec
 import torch
-from prodtop.engine.device import resolve_device
+from prodtop.engine.device.devices import resolve_device
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.engine import Engine

@@ -25,15 +25,15 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import msgspec
 import torch
-from prodtop.engine.allocator import keep_freed_memory
-from prodtop.engine.bench import Bench, versions
-from prodtop.engine.device import resolve_device, use_threads
+from prodtop.engine.device.allocator import keep_freed_memory
+from prodtop.engine.device.devices import resolve_device, use_threads
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.model.loading import LoadedModel, load_model
-from prodtop.engine.options import BUNDLED_MODEL, WorkerOptions
 from prodtop.engine.protocol import BenchSpec, CellResult, PrecisionName, StrategyName
+from prodtop.engine.protocol.options import BUNDLED_MODEL, WorkerOptions
 from prodtop.engine.serving.engine import Engine
-from prodtop.engine.sizing import engine_settings
+from prodtop.engine.worker.bench import Bench, versions
+from prodtop.engine.worker.sizing import engine_settings
 from transformers_peer import Side, Work
 
 PEER = Path(__file__).with_name("transformers_peer.py")

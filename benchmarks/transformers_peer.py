@@ -11,15 +11,15 @@ from pathlib import Path
 
 import msgspec
 import torch
-from prodtop.engine.bench import output_digest
-from prodtop.engine.device import resolve_device, synchronize, use_threads
+from prodtop.engine.device.devices import resolve_device, synchronize, use_threads
 from prodtop.engine.load.arrivals import fit_tokens
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.load.sequence import RequestSequence
 from prodtop.engine.model.loading import BUNDLED_FOLDER, load_model
-from prodtop.engine.options import BUNDLED_MODEL
 from prodtop.engine.precision.levels import base_dtype
 from prodtop.engine.protocol import LoadSpec, PrecisionName
+from prodtop.engine.protocol.options import BUNDLED_MODEL
+from prodtop.engine.worker.bench import output_digest
 from transformers import AutoModelForCausalLM
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prodtop.engine.planner.model import ModelShape
+from prodtop.engine.shape.planner_model import ModelShape
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from compile_for_gpu import META, compile_only
-from prodtop.engine.kernels.gpu.decode_attention import decode_attention_fused, plan_decode
-from prodtop.engine.kernels.gpu.decode_mma import MmaTile
-from prodtop.engine.kernels.gpu.rotary import PLAIN, RotaryOptions
+from prodtop.engine.kernels.attention.decode_attention import decode_attention_fused, plan_decode
+from prodtop.engine.kernels.attention.decode_mma import MmaTile
+from prodtop.engine.kernels.attention.rotary import PLAIN, RotaryOptions
 from triton import knobs
 
 KV_HEADS = 8

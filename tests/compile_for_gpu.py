@@ -13,14 +13,14 @@ from collections import defaultdict
 from dataclasses import replace
 
 import torch
-from prodtop.engine.kernels.gpu.chip import chip_of
-from prodtop.engine.kernels.gpu.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from prodtop.engine.kernels.common.chip import chip_of
+from prodtop.engine.kernels.sampling.sampling import SamplerScratch, SamplerSettings, sample_tokens
 from prodtop.engine.model import weights
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.presets import PRESETS
-from prodtop.engine.model.step_layout import DeviceStep, StepLayout
-from prodtop.engine.model.triton_ops import OpsContext, TritonOps
+from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
+from prodtop.engine.ops.triton_ops import OpsContext, TritonOps
 from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.shape.served_presets import PRESETS
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 from triton.runtime import driver

@@ -17,19 +17,19 @@ from dataclasses import astuple, replace
 import torch
 from compile_for_gpu import META, Gpu
 from prodtop.engine.model import weights
-from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.loading import BUNDLED_FOLDER, CONFIG_NAME
-from prodtop.engine.model.presets import PRESETS
-from prodtop.engine.model.step_layout import DeviceStep, StepLayout
+from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_builder import TABLE_STEP
 from prodtop.engine.serving.step_graphs import empty_step
-from prodtop.engine.sizing import CUDA_TOKEN_BUDGET
+from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.model_config import ModelConfig
+from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.worker.sizing import CUDA_TOKEN_BUDGET
 from triton import knobs
 from triton.runtime import driver
 from triton.runtime.jit import JitFunctionInfo

@@ -12,20 +12,20 @@ from textual.app import App, SystemCommand
 from textual.binding import BindingsMap
 from textual.screen import Screen
 
-from ..engine.client import EngineClient
-from ..engine.errors import ProdtopError
+from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
+from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
-from .config import Config
-from .keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, Keymap
-from .monitor import Monitor
-from .painting import SpanUpdate
-from .picture import snapshot_of
 from .screens.event_log import EventLogScreen
 from .screens.help import HelpScreen
+from .screens.painting import SpanUpdate
+from .screens.picture import snapshot_of
 from .screens.registry import TABS
 from .screens.tab import TabScreen
-from .theme import ThemeBook, declines_color, fitting_theme, load_themes
+from .settings.config import Config
+from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, Keymap
+from .state.monitor import Monitor
+from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .widgets.figures_panel import Timeline
 
 UNFOCUSED_INTERVAL_S = 2.0

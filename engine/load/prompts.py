@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from ..errors import BadInputError
+from ..protocol.errors import BadInputError
 
 SCHEMA = 1
 

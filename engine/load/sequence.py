@@ -6,8 +6,8 @@ from math import inf
 
 import numpy as np
 
-from ..errors import BadInputError
 from ..protocol import LoadSpec
+from ..protocol.errors import BadInputError
 from .arrivals import Floats, Ints, Stream, ZipfLaw, random_stream, spread_lengths
 from .prompts import Prompt
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from ..errors import BrokenWeightsError, CheckpointError
-from .config import ModelConfig
-from .json_fields import read_json
+from ..files.json_fields import read_json
+from ..protocol.errors import BrokenWeightsError, CheckpointError
+from ..shape.model_config import ModelConfig
 from .residency import HOST, master_device
 from .slots import Slot, canonical_name, checkpoint_slots
 from .weights import MasterWeights, allocate

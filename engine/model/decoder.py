@@ -12,14 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..ops.rope import RotaryTable, local_rope_config
+from ..ops.step_ops import AttentionSpec, Norm, StepOps
+from ..ops.torch_ops import activate
 from ..precision.levels import base_dtype, base_precision, pack
 from ..precision.linear import Linear, storage_bytes
+from ..precision.projection import Projection
 from ..protocol import PrecisionName
-from .config import ModelConfig
-from .ops import AttentionSpec, Norm, StepOps
-from .rope import RotaryTable, local_rope_config
-from .torch_ops import activate
-from .weights import LayerWeights, MasterWeights, NormWeights, Projection
+from ..shape.model_config import ModelConfig
+from .weights import LayerWeights, MasterWeights, NormWeights
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from .config import ModelConfig
-from .int4_projection import Int4Projection
+from ..precision.projection import Int4Projection
+from ..shape.model_config import ModelConfig
 from .residency import HOST
 from .weights import MasterWeights, allocate
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, cast
 
-from ..errors import CheckpointError
-from ..text import clean
+from ..protocol.errors import CheckpointError
+from ..text.cleaning import clean
 
 if TYPE_CHECKING:
     from huggingface_hub.utils.tqdm import tqdm

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import torch
 
-from ..errors import BadInputError
-from ..options import BUNDLED_MODEL, LoadFormat
-from ..text import clean
+from ..protocol.errors import BadInputError
+from ..protocol.options import BUNDLED_MODEL, LoadFormat
+from ..shape.config_json import load_config
+from ..shape.model_config import ModelConfig
+from ..shape.served_presets import PRESETS
+from ..text.cleaning import clean
+from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
-from .config import ModelConfig
 from .dummy import dummy_weights
-from .hf_config import load_config
 from .hub import DownloadCallback, download, parse_hub_id
-from .presets import PRESETS
 from .residency import HOST, master_device
-from .tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .weights import MasterWeights
 
 ConfigCallback = Callable[[str, ModelConfig], None]

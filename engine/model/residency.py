@@ -2,7 +2,7 @@
 
 import torch
 
-from .config import ModelConfig
+from ..shape.model_config import ModelConfig
 
 HOST = torch.device("cpu")
 DEVICE_SHARE = 0.25

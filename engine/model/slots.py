@@ -7,15 +7,16 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from .config import Int4Method, ModelConfig, TensorNames
-from .int4_projection import (
+from ..precision.projection import (
+    AnyProjection,
     Int4Projection,
     awq_weight,
     awq_zeros,
     gptq_weight,
     gptq_zeros,
 )
-from .weights import AnyProjection, LayerWeights, MasterWeights, NormWeights
+from ..shape.model_config import Int4Method, ModelConfig, TensorNames
+from .weights import LayerWeights, MasterWeights, NormWeights
 
 Convert = Callable[[Tensor], Tensor]
 

@@ -10,22 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import ModelConfig
-from .int4_projection import Int4Projection, allocate_int4
-
-
-@dataclass(frozen=True, slots=True)
-class Projection:
-    """A linear layer: `weight [out, in]` and, where the model has one, `bias [out]`."""
-
-    weight: Tensor
-    bias: Tensor | None = None
-
-    def tensors(self) -> list[Tensor | None]:
-        return [self.weight, self.bias]
-
-
-AnyProjection = Projection | Int4Projection
+from ..precision.projection import AnyProjection, Projection, allocate_int4
+from ..shape.model_config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True)

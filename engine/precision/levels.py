@@ -5,10 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from ..errors import PrecisionUnavailableError
-from ..model.int4_projection import Int4Projection
-from ..model.weights import Projection
 from ..protocol import PrecisionName, PrecisionStatus
+from ..protocol.errors import PrecisionUnavailableError
 from .chunks import fp8_layer, int4_layer, int8_layer
 from .linear import (
     CpuInt4Linear,
@@ -20,6 +18,7 @@ from .linear import (
     PackedLinear,
     UpcastLinear,
 )
+from .projection import Int4Projection, Projection
 from .quantize import Int4Weight, quantize_int4, quantize_int8
 
 INT4_GROUP = 64

@@ -3,8 +3,8 @@
 import argparse
 import sys
 
-from ..ipc import Channel, ChannelError
 from ..protocol import COMMAND_DECODER
+from ..protocol.channel import Channel, ChannelError
 from .host import HostProbe
 from .nvml import GpuProbe
 from .process import load_pynvml, run

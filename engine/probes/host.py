@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 from ..protocol import HostSample
-from ..text import clean
+from ..text.cleaning import clean
 from .nvml import GpuReading
 
 CPU_INFO = Path("/proc/cpuinfo")

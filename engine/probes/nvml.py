@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from ..protocol import GpuSample
-from ..text import clean
+from ..text.cleaning import clean
 from .nvml_api import Handle, Nvml
 
 REOPEN_AFTER_S = 10.0

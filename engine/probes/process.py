@@ -3,8 +3,8 @@
 import select
 import time
 
-from ..ipc import Channel
 from ..protocol import PROBE_INTERVAL_S, Command, Shutdown, WatchProcess
+from ..protocol.channel import Channel
 from .host import HostProbe
 from .nvml import GpuProbe
 from .nvml_api import Nvml

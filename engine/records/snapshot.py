@@ -6,11 +6,11 @@ from pathlib import Path
 
 import msgspec
 
-from ..errors import BadInputError, ProdtopError
-from ..paths import owned_folder, snapshots_dir
+from ..files.atomic import write_atomically
+from ..files.paths import owned_folder, snapshots_dir
 from ..protocol import Frame, HostSample, LoadSpec, PrecisionName, StrategyName, Window
-from ..text import clean
-from .files import write_atomically
+from ..protocol.errors import BadInputError, ProdtopError
+from ..text.cleaning import clean
 
 SCHEMA_VERSION = 1
 

@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..kernels.attention import AttentionGroup
-from ..model.torch_ops import StepInput
+from ..ops.torch_attention import AttentionGroup
+from ..ops.torch_ops import StepInput
 from .kv_cache import BLOCK_TOKENS
 from .step_plan import Chunk
 

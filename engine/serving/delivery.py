@@ -1,6 +1,6 @@
 """What the client of a request gets, and when: its text, token by token or at the end."""
 
-from ..model.tokenizer import Tokenizer
+from ..text.tokenizer import Tokenizer
 from .request import Request
 from .stopping import StopStringFilter, ends_with_stop_token
 

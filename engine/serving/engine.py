@@ -10,14 +10,14 @@ from collections.abc import Callable
 
 import torch
 
-from ..device import release_unused
-from ..errors import PrecisionUnavailableError
-from ..host_memory import check_switch_fits
+from ..device.devices import release_unused
 from ..metrics.collector import Metrics
 from ..model.decoder import Decoder
+from ..model.host_memory import check_switch_fits
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
+from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .completion import Completion
 from .delivery import Delivery

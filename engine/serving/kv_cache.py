@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..model.config import ModelConfig
+from ..shape.model_config import ModelConfig
 
 BLOCK_TOKENS = 16
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import torch
 
-from ..errors import DraftModelError
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, default_precision
+from ..protocol.errors import DraftModelError
 from .kv_cache import KVCache
 from .request import Request, Status
 from .runner import Runner

@@ -8,14 +8,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..kernels.gpu.chip import chip_of
-from ..kernels.gpu.intake import take_in
-from ..kernels.gpu.linear import learn_for, reserve_for
-from ..kernels.gpu.prefill_attention import list_tiles
-from ..kernels.gpu.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
+from ..kernels.attention.prefill_attention import list_tiles
+from ..kernels.common.chip import chip_of
+from ..kernels.common.intake import take_in
+from ..kernels.linear.linear import learn_for, reserve_for
+from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
-from ..model.step_layout import DeviceStep, HostStep, StepLayout
-from ..model.triton_ops import OpsContext, TritonOps
+from ..ops.step_layout import DeviceStep, HostStep, StepLayout
+from ..ops.triton_ops import OpsContext, TritonOps
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
 from .step_builder import TABLE_STEP, PlannedStep, StepBuilder

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import Enum
 
-from ..errors import BadInputError, PromptTooLongError
+from ..protocol.errors import BadInputError, PromptTooLongError
 
 
 @dataclass(frozen=True, slots=True)

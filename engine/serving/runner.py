@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 
 from ..model.decoder import Decoder
-from ..model.torch_ops import TorchOps
+from ..ops.torch_ops import TorchOps
 from .batch import BatchBuilder
 from .kv_cache import KVCache
 from .sampler import sample

@@ -8,7 +8,7 @@ of vLLM V1). The running and then the waiting requests are always in the order o
 from collections import OrderedDict
 from collections.abc import Sequence
 
-from ..errors import BadInputError, RequestTooLargeError
+from ..protocol.errors import BadInputError, RequestTooLargeError
 from .blocks import BlockManager
 from .request import Request, Status
 from .step_plan import Chunk, DraftPlanner, StepPlan

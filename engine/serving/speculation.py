@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from ..errors import BadInputError
 from ..metrics.drafting_pace import DraftingPace
 from ..protocol import SpeculationSpec
+from ..protocol.errors import BadInputError
 from .drafting import Drafter, Drafting
 from .ngram_drafter import NgramDrafter
 from .step_plan import Chunk, DraftPlanner

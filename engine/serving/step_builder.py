@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.step_layout import HostStep, StepLayout
+from ..ops.step_layout import HostStep, StepLayout
 from .kv_cache import BLOCK_TOKENS
 from .sampler import noise_keys
 from .slot_table import SlotTable

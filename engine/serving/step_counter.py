@@ -8,8 +8,8 @@ import torch
 
 from ..metrics.collector import Metrics
 from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
-from ..model.config import ModelConfig
 from ..model.decoder import Decoder
+from ..shape.model_config import ModelConfig
 from .step_plan import Chunk
 
 

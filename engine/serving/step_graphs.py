@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..model.step_layout import DeviceStep, HostStep, StepLayout
+from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 
 Compute = Callable[[DeviceStep, bool], None]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from ..model.step_layout import StepLayout
+from ..ops.step_layout import StepLayout
 
 _PROMPT_ROWS = (
     *(8, 16, 32, 64, 96, 128, 192, 256, 384, 512, 768, 1024),

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..errors import BadInputError
+from ..protocol.errors import BadInputError
 from .request import Request
 
 

@@ -31,11 +31,11 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.records.snapshot import load_snapshot
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.config import Config
-from prodtop.tui.keymap import remap
 from prodtop.tui.screens.event_log import EventLogScreen
 from prodtop.tui.screens.help import HelpScreen
-from prodtop.tui.theme import load_themes
+from prodtop.tui.settings.config import Config
+from prodtop.tui.settings.keymap import remap
+from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.figures_panel import FiguresPanel
 from prodtop.tui.widgets.lines import LinesView
 from textual import events

@@ -4,9 +4,9 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.config import Config
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
+from prodtop.tui.settings.config import Config
 from prodtop.tui.widgets.lines import LinesView
 
 SELDOM = Config(refresh_hz=0.5)

@@ -12,7 +12,7 @@ import pytest
 from frames import ScriptedClient, host, play
 from prodtop.engine.protocol import ChildDied, Progress, Report
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.config import parse_config
+from prodtop.tui.settings.config import parse_config
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]

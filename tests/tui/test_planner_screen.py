@@ -11,11 +11,11 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.config import Config
 from prodtop.tui.planner import calibrating
 from prodtop.tui.planner.calibrating import Calibrator
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
+from prodtop.tui.settings.config import Config
 from prodtop.tui.widgets.form_panel import FormPanel
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.rows_panel import RowsPanel
@@ -89,7 +89,7 @@ def test_the_planner_needs_no_torch_and_the_first_frame_no_planner() -> None:
     script = (
         "import sys, prodtop.tui.app; early = set(sys.modules);"
         "import prodtop.tui.screens.planner;"
-        "print('torch' in sys.modules, 'prodtop.engine.planner.search' in early)"
+        "print('torch' in sys.modules, 'prodtop.engine.planner.search.search' in early)"
     )
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert run.stdout.split() == ["False", "False"]

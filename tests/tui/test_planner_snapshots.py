@@ -11,9 +11,9 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.config import Config
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
+from prodtop.tui.settings.config import Config
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]

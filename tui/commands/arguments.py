@@ -7,9 +7,9 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ...engine.errors import BadInputError
 from ...engine.protocol import PrecisionName, SpeculationSpec, StrategyName
-from ...engine.text import clean
+from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
 
 MODEL = typer.Option(
     "--model", metavar="M", help="A checkpoint folder, a hub id, a .json config or a preset."

@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ...engine.client import LocalEngine
-from ...engine.errors import BadInputError, ProdtopError
-from ...engine.options import BUNDLED_MODEL, KvFormat, LoadFormat, WorkerOptions
+from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import BenchSpec, LoadSpec
+from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.protocol.options import BUNDLED_MODEL, KvFormat, LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
     CHAT,

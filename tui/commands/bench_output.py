@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from ...engine.errors import BadInputError
+from ...engine.files.atomic import write_atomically
 from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Progress
-from ...engine.records.files import write_atomically
-from ...engine.text import clean
+from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
 from .bench_run import BenchReport
 from .status_line import StatusLine
 

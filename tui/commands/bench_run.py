@@ -6,9 +6,8 @@ from typing import Protocol
 
 import msgspec
 
-from ...engine.client import EngineClient
-from ...engine.errors import PrecisionUnavailableError, ProdtopError
-from ...engine.paths import log_dir
+from ...engine.client.local_engine import EngineClient
+from ...engine.files.paths import log_dir
 from ...engine.protocol import (
     BenchDone,
     BenchSpec,
@@ -21,6 +20,7 @@ from ...engine.protocol import (
     Progress,
     RunBench,
 )
+from ...engine.protocol.errors import PrecisionUnavailableError, ProdtopError
 from .worker_failed import WorkerFailedError
 
 POLL_INTERVAL_S = 0.25

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ...engine.protocol import CellResult, CellSkipped, Distribution
-from ...engine.text import clean
+from ...engine.text.cleaning import clean
 
 MIB = 2**20
 PIPED_WIDTH = 160

@@ -9,12 +9,12 @@ from importlib import metadata
 import msgspec
 import psutil
 
-from ...engine.paths import config_dir, data_dir, log_dir
+from ...engine.files.paths import config_dir, data_dir, log_dir
 from ...engine.probes.host import cpu_name
 from ...engine.probes.nvml import GpuProbe
 from ...engine.probes.process import load_pynvml
 from ...engine.protocol import GpuSample
-from ...engine.text import clean
+from ...engine.text.cleaning import clean
 
 TORCH_TIMEOUT_S = 60.0
 TORCH_QUESTION = """

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ...engine.text import clean
+from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
 
 

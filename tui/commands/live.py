@@ -6,8 +6,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ...engine.errors import BadInputError
-from ...engine.options import KvFormat, LoadFormat, WorkerOptions
+from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
     CHAT,

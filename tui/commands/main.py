@@ -7,8 +7,8 @@ from types import TracebackType
 
 import typer
 
-from ...engine.errors import BadInputError, ProdtopError
-from ...engine.text import clean
+from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.text.cleaning import clean
 from .bench import bench
 from .doctor import doctor
 from .live import live

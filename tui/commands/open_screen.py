@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import typer
 
-from ...engine.client import LocalEngine
-from ...engine.options import WorkerOptions
-from ..config import config_file, load_config, theme_folder
+from ...engine.client.local_engine import LocalEngine
+from ...engine.protocol.options import WorkerOptions
+from ..settings.config import config_file, load_config, theme_folder
 from .worker_failed import WorkerFailedError
 
 
@@ -33,7 +33,7 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         # imported stays for good, so collecting garbage among it would only delay the first frame.
         gc.disable()
         from ..app import ProdtopApp
-        from ..theme import load_themes
+        from ..style.theme import load_themes
 
         gc.freeze()
         gc.enable()

@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 
-from ...engine.planner.errors import FieldError
-from ...engine.planner.estimate import Estimate
-from ...engine.planner.growth import first_that_fits
-from ...engine.planner.search import SearchResult, search
-from ...engine.planner.strategies import StrategyResult, best_of_strategies
-from ...engine.planner.verdict import Verdict, verdict_of, with_more_memory
+from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.explain.verdict import Verdict, verdict_of, with_more_memory
+from ...engine.planner.search.growth import first_that_fits
+from ...engine.planner.search.search import SearchResult, search
+from ...engine.planner.search.strategies import StrategyResult, best_of_strategies
+from ...engine.shape.field_errors import FieldError
 from .plan_question import Question, refusal
 
 

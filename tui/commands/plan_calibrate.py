@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ...engine.text import clean
+from ...engine.text.cleaning import clean
 from . import plan_arguments as options
 from .arguments import DEVICE, Debug, Json
 from .status_line import StatusLine
@@ -40,7 +40,7 @@ def calibrate(
 
     from ...engine.planner.calibrate.runner import calibrate as measure
     from ...engine.planner.calibrate.runner import progress
-    from ...engine.planner.hardware import find_gpu, load_gpus
+    from ...engine.planner.cost.hardware import find_gpu, load_gpus
 
     extra = None if hardware is None else load_gpus(Path(hardware).expanduser())
     chosen = None if gpu is None else find_gpu(gpu, extra)

@@ -5,19 +5,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...engine.errors import BadInputError
 from ...engine.planner.calibrate.saved import Saved, load_saved
-from ...engine.planner.errors import FieldError
-from ...engine.planner.hardware import Gpu, find_gpu, known_gpus, load_gpus
-from ...engine.planner.model import ModelShape
+from ...engine.planner.cost.hardware import Gpu, find_gpu, known_gpus, load_gpus
 from ...engine.planner.serving_capacity.capacity import Cell, matrix
 from ...engine.planner.serving_capacity.prices import Price, packaged_prices
 from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
-from ...engine.text import clean
-from ..config import load_config
+from ...engine.protocol.errors import BadInputError
+from ...engine.shape.field_errors import FieldError
+from ...engine.shape.planner_model import ModelShape
+from ...engine.text.cleaning import clean
 from ..planner.numbers import parse_whole
 from ..planner.reading import read_model
+from ..settings.config import load_config
 from .arguments import check_positive
 
 AUTO, ALL = "auto", "all"

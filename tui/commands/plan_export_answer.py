@@ -6,12 +6,12 @@ from typing import TypedDict
 
 import msgspec
 
-from ...engine.errors import BadInputError
-from ...engine.planner.errors import FieldError
 from ...engine.planner.export.choose import SOFTWARE, Chosen, fastest_export
 from ...engine.planner.export.contract import TrainingRun
 from ...engine.planner.export.engines import ENGINES
-from ...engine.text import clean
+from ...engine.protocol.errors import BadInputError
+from ...engine.shape.field_errors import FieldError
+from ...engine.text.cleaning import clean
 from .plan_question import Question, asked_with, option_of, read_question, refusal
 
 

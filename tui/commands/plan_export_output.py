@@ -5,10 +5,10 @@ from pathlib import Path
 
 import msgspec
 
-from ...engine.errors import BadInputError
-from ...engine.planner.memory import GIB
-from ...engine.records.files import write_atomically
-from ...engine.text import clean
+from ...engine.files.atomic import write_atomically
+from ...engine.planner.cost.memory import GIB
+from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
 from .plan_export_answer import Exported
 from .plan_json import layout_object
 

@@ -5,10 +5,10 @@ from dataclasses import asdict
 
 import msgspec
 
-from ...engine.planner.estimate import Estimate
-from ...engine.planner.search import Limiting, SearchResult
-from ...engine.planner.strategies import StrategyResult
-from ...engine.planner.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
+from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
+from ...engine.planner.search.search import Limiting, SearchResult
+from ...engine.planner.search.strategies import StrategyResult
 from .plan_answer import Answer
 from .plan_question import Question
 

@@ -7,22 +7,22 @@ from typing import TypeVar
 
 import msgspec
 
-from ...engine.errors import BadInputError
 from ...engine.planner.calibrate.saved import load_saved
-from ...engine.planner.calibration import default_constants
-from ...engine.planner.constraints import (
+from ...engine.planner.cost.calibration import default_constants
+from ...engine.planner.cost.hardware import PRECISIONS, Cluster, cluster, find_gpu, load_gpus
+from ...engine.planner.cost.memory import GIB
+from ...engine.planner.cost.setting import Setting
+from ...engine.planner.search.constraints import (
     OFFLOADS,
     OPTIMIZERS,
     RECOMPUTES,
     SCHEDULES,
     Constraints,
 )
-from ...engine.planner.errors import FieldError, positive
-from ...engine.planner.hardware import PRECISIONS, Cluster, cluster, find_gpu, load_gpus
-from ...engine.planner.memory import GIB
-from ...engine.planner.search import Limiting
-from ...engine.planner.setting import Setting
-from ...engine.text import clean
+from ...engine.planner.search.search import Limiting
+from ...engine.protocol.errors import BadInputError
+from ...engine.shape.field_errors import FieldError, positive
+from ...engine.text.cleaning import clean
 from ..planner.numbers import parse_amount, parse_whole
 from ..planner.reading import read_model
 from .arguments import check_positive

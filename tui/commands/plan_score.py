@@ -17,8 +17,8 @@ def score(
 ) -> None:
     """Predict each run of a CSV file and say how far off that is, per source and overall."""
     # Imported here: the other commands need not wait for the planner.
-    from ...engine.planner.scoring import read_rows
-    from ...engine.planner.scoring import score as score_rows
+    from ...engine.planner.scoring.scoring import read_rows
+    from ...engine.planner.scoring.scoring import score as score_rows
 
     report = score_rows(read_rows(file.expanduser()))
     if json:

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from ...engine.planner.scoring import Metric, Report, Scored
+from ...engine.planner.scoring.scoring import Metric, Report, Scored
 
 SCHEMA_VERSION = 1
 METRICS: tuple[Metric, ...] = ("time", "memory")

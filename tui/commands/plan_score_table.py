@@ -7,8 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.planner.scoring import Metric, Report, Summary
-from ...engine.text import clean
+from ...engine.planner.scoring.scoring import Metric, Report, Summary
+from ...engine.text.cleaning import clean
 
 PIPED_WIDTH = 140
 """Columns where there is no terminal to ask: nothing is cut off."""

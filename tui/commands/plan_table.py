@@ -8,12 +8,12 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.planner.estimate import Estimate
-from ...engine.planner.memory import GIB
-from ...engine.planner.verdict import MEMORY_PARTS, STEP_PARTS
-from ...engine.text import clean
-from ..formatting import percent, si
+from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.cost.memory import GIB
+from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS
+from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
+from ..style.formatting import percent, si
 from .plan_answer import Answer
 from .plan_why import why
 

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Iterator
 
 from rich.text import Text
 
-from ...engine.planner.memory import GIB
-from ...engine.planner.turns import Turn
-from ...engine.planner.verdict import Difference, Verdict
-from ..formatting import percent
+from ...engine.planner.cost.memory import GIB
+from ...engine.planner.explain.turns import Turn
+from ...engine.planner.explain.verdict import Difference, Verdict
 from ..planner.units import energy, gib, long_time, money, seconds
+from ..style.formatting import percent
 from .plan_answer import Answer
 
 MOST_PARTS = 3

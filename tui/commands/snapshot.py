@@ -7,10 +7,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ...engine.errors import BadInputError
-from ...engine.paths import snapshots_dir
+from ...engine.files.paths import snapshots_dir
+from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
-from ...engine.text import clean
+from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
 
 snapshots = typer.Typer(

@@ -1,7 +1,7 @@
 """The error that the worker's fault becomes."""
 
-from ...engine.errors import ProdtopError
 from ...engine.protocol import Fault
+from ...engine.protocol.errors import ProdtopError
 
 
 class WorkerFailedError(ProdtopError):

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-from ...engine.planner.errors import FieldError
-from ...engine.planner.estimate import Estimate, estimate
-from ...engine.planner.layout import check_layout
+from ...engine.planner.cost.estimate import Estimate, estimate
+from ...engine.planner.cost.layout import check_layout
+from ...engine.shape.field_errors import FieldError
 from .reading import Plan
 
 LADDER = tuple(1 << power for power in range(13))

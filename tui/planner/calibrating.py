@@ -6,8 +6,8 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
-from ...engine.supervisor import module_command
-from ...engine.text import clean
+from ...engine.protocol.options import module_command
+from ...engine.text.cleaning import clean
 
 GRACE_S = 3.0
 """For a measurement to end its own processes when it is interrupted."""

@@ -3,8 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...engine.planner.errors import FieldError
-from ...engine.planner.hardware import known_gpus
+from ...engine.planner.cost.hardware import known_gpus
 from ...engine.planner.serving_capacity.capacity import (
     Capacity,
     Cell,
@@ -14,6 +13,7 @@ from ...engine.planner.serving_capacity.capacity import (
     speeds,
 )
 from ...engine.planner.serving_capacity.server import server
+from ...engine.shape.field_errors import FieldError
 from .knowledge import Knowledge
 from .reading import Plan
 

@@ -4,12 +4,12 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...engine.errors import ProdtopError
-from ...engine.paths import data_dir, owned_folder
-from ...engine.planner.errors import FieldError
+from ...engine.files.atomic import write_atomically
+from ...engine.files.paths import data_dir, owned_folder
 from ...engine.planner.export.contract import Export, TrainingRun
 from ...engine.planner.export.engines import ENGINES, export
-from ...engine.records.files import write_atomically
+from ...engine.protocol.errors import ProdtopError
+from ...engine.shape.field_errors import FieldError
 from .reading import Plan
 
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import get_args
 
-from ...engine.planner.calibration import default_constants
-from ...engine.planner.hardware import PRECISIONS, known_gpus
-from ...engine.planner.layout import Offload, Optimizer, Recompute, Schedule
-from ...engine.planner.presets import PRESETS
+from ...engine.planner.cost.calibration import default_constants
+from ...engine.planner.cost.hardware import PRECISIONS, known_gpus
+from ...engine.planner.cost.layout import Offload, Optimizer, Recompute, Schedule
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS
+from ...engine.shape.planner_presets import PRESETS
 
 SERVED = "served"
 """In the model field: the model that the engine is serving now."""

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ...engine.planner.calibrate.saved import Saved, load_saved
-from ...engine.planner.calibration import Calibration
-from ...engine.planner.errors import FieldError
-from ...engine.planner.model import ModelShape
+from ...engine.planner.cost.calibration import Calibration
 from ...engine.planner.serving_capacity.prices import Price, packaged_prices
+from ...engine.shape.field_errors import FieldError
+from ...engine.shape.planner_model import ModelShape
 
 
 @dataclass(frozen=True, slots=True)

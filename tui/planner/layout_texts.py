@@ -1,6 +1,6 @@
 """A layout as the form writes it, so that a found one can be taken over."""
 
-from ...engine.planner.layout import Layout
+from ...engine.planner.cost.layout import Layout
 from .fields import AUTO
 
 

@@ -1,13 +1,14 @@
 """Which formula a figure of the tab opens: target names to terms, built when asked for."""
 
-from ...engine.planner.estimate import Estimate
-from ...engine.planner.explain import (
+from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.cost.terms import Term
+from ...engine.planner.explain.explain import (
     explain_mfu,
     explain_parameters,
     explain_step,
     explain_throughput,
 )
-from ...engine.planner.explain_figures import (
+from ...engine.planner.explain.figures import (
     explain_amdahl,
     explain_bubble,
     explain_communication,
@@ -18,8 +19,7 @@ from ...engine.planner.explain_figures import (
     explain_scaling,
     explain_training,
 )
-from ...engine.planner.explain_memory import explain_memory
-from ...engine.planner.terms import Term
+from ...engine.planner.explain.memory import explain_memory
 from .answer import Answer, Point
 
 MEMORY = "memory per GPU"

@@ -7,25 +7,26 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
 
-from ...engine.planner.calibration import default_constants
-from ...engine.planner.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
-from ...engine.planner.derive import shape_from_parameters
-from ...engine.planner.errors import FieldError
-from ...engine.planner.hardware import (
-    PRECISIONS,
-    Cluster,
-    Precision,
-    cluster,
-    find_gpu,
+from ...engine.planner.cost.calibration import default_constants
+from ...engine.planner.cost.hardware import PRECISIONS, Cluster, Precision, cluster, find_gpu
+from ...engine.planner.cost.layout import (
+    Layout,
+    Offload,
+    Optimizer,
+    Recompute,
+    Schedule,
+    check_layout,
 )
-from ...engine.planner.hf_config import load_shape
-from ...engine.planner.layout import Layout, Offload, Optimizer, Recompute, Schedule, check_layout
-from ...engine.planner.memory import GIB
-from ...engine.planner.model import ModelShape
-from ...engine.planner.presets import preset
+from ...engine.planner.cost.memory import GIB
+from ...engine.planner.cost.setting import Setting
+from ...engine.planner.search.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
 from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
-from ...engine.planner.setting import Setting
+from ...engine.shape.derived import shape_from_parameters
+from ...engine.shape.field_errors import FieldError
+from ...engine.shape.planner_hf_config import load_shape
+from ...engine.shape.planner_model import ModelShape
+from ...engine.shape.planner_presets import preset
 from . import values
 from .fields import AUTO, SERVED, by_name
 from .knowledge import Knowledge

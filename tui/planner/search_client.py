@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import msgspec
 
-from ...engine.supervisor import module_command
+from ...engine.protocol.options import module_command
 from .search_messages import ENCODER, FOUND_DECODER, Ask, Found
 
 PATIENCE_S = 0.7

@@ -2,8 +2,8 @@
 
 import msgspec
 
-from ...engine.planner.layout import Layout
-from ...engine.planner.strategies import StrategyKey
+from ...engine.planner.cost.layout import Layout
+from ...engine.planner.search.strategies import StrategyKey
 from ...engine.protocol import ModelInfo
 
 BEST = "best"

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ...engine.planner.errors import FieldError
-from ...engine.planner.estimate import Estimate, estimate
-from ...engine.planner.layout import Layout
-from ...engine.planner.setting import Setting
-from ...engine.planner.verdict import Verdict, verdict
+from ...engine.planner.cost.estimate import Estimate, estimate
+from ...engine.planner.cost.layout import Layout
+from ...engine.planner.cost.setting import Setting
+from ...engine.planner.explain.verdict import Verdict, verdict
+from ...engine.shape.field_errors import FieldError
 from .answer import Point
 from .reading import Plan
 from .search_messages import Done, Found, LayoutsFound, PointFound, StrategyFound

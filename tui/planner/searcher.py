@@ -12,12 +12,12 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
-from ...engine.planner.constraints import Constraints
-from ...engine.planner.errors import FieldError
-from ...engine.planner.search import search
-from ...engine.planner.setting import Setting
-from ...engine.planner.strategies import STRATEGY_KEYS, StrategyKey, best_of
-from ...engine.planner.verdict import with_more_memory
+from ...engine.planner.cost.setting import Setting
+from ...engine.planner.explain.verdict import with_more_memory
+from ...engine.planner.search.constraints import Constraints
+from ...engine.planner.search.search import search
+from ...engine.planner.search.strategies import STRATEGY_KEYS, StrategyKey, best_of
+from ...engine.shape.field_errors import FieldError
 from .answer import LADDER
 from .knowledge import gather
 from .reading import Plan, read

@@ -1,10 +1,10 @@
 """The shape of the model that the engine is serving, as far as its frames tell it."""
 
-from ...engine.planner.derive import shape_from_parameters
-from ...engine.planner.errors import FieldError
-from ...engine.planner.model import ModelShape
-from ...engine.planner.presets import find_preset
 from ...engine.protocol import ModelInfo
+from ...engine.shape.derived import shape_from_parameters
+from ...engine.shape.field_errors import FieldError
+from ...engine.shape.planner_model import ModelShape
+from ...engine.shape.planner_presets import find_preset
 
 
 def served_shape(info: ModelInfo) -> ModelShape | None:

@@ -6,10 +6,10 @@ No screen and no process: the tab tells it what was done and draws what it says.
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ...engine.planner.estimate import Estimate
+from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.cost.terms import Term
 from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.planner.serving_capacity.prices import Price
-from ...engine.planner.terms import Term
 from ...engine.protocol import ModelInfo
 from .answer import Answer, answer
 from .capacity import Cells, capacity_matrix, serve_on

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...engine.planner.terms import Term
+from ...engine.planner.cost.terms import Term
 
 Path = tuple[int, ...]
 

@@ -1,6 +1,6 @@
 """Quantities of planning as short text: memory, long times, energy, money, parameters."""
 
-from ..formatting import MISSING, milliseconds, si
+from ..style.formatting import MISSING, milliseconds, si
 
 GIB = 2.0**30
 _DAY_S = 86_400.0

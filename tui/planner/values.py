@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from ...engine.planner.calibration import Software, default_constants
-from ...engine.planner.constraints import MOST_GPUS, MOST_SEQUENCES
-from ...engine.planner.errors import positive
-from ...engine.planner.hardware import Gpu, find_gpu, load_gpus
+from ...engine.planner.cost.calibration import Software, default_constants
+from ...engine.planner.cost.hardware import Gpu, find_gpu, load_gpus
+from ...engine.planner.search.constraints import MOST_GPUS, MOST_SEQUENCES
+from ...engine.shape.field_errors import positive
 from .fields import AUTO
 from .numbers import parse_amount, parse_whole
 

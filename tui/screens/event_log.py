@@ -5,9 +5,9 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from ..look import Ink
-from ..moment import LogLine
-from ..theme import look_of
+from ..state.moment import LogLine
+from ..style.look import Ink
+from ..style.theme import look_of
 from ..views.events import log_rows
 from ..views.line import Piece, line, muted
 from ..widgets.lines import LinesView

@@ -5,8 +5,8 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
-from ..keymap import Keymap
-from ..look import Ink
+from ..settings.keymap import Keymap
+from ..style.look import Ink
 from ..views.line import EMPTY, Line, Piece, line
 from ..widgets.lines import LinesView
 from ..widgets.panel import Panel

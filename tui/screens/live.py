@@ -6,9 +6,9 @@ from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Region
 
-from ..keymap import Keymap
-from ..moment import Moment
-from ..theme import look_of
+from ..settings.keymap import Keymap
+from ..state.moment import Moment
+from ..style.theme import look_of
 from ..views.controls import control_lines, footer_line
 from ..views.events import effect_line, event_line
 from ..views.header import header_line

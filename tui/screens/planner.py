@@ -4,16 +4,16 @@ from collections.abc import Mapping
 
 from textual.timer import Timer
 
-from ...engine.errors import ProdtopError
 from ...engine.planner.serving_capacity.prices import Price
-from ..keymap import Keymap
-from ..moment import Moment
+from ...engine.protocol.errors import ProdtopError
 from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
 from ..planner.search_messages import Found, PointFound
 from ..planner.session import YOURS, Session
+from ..settings.keymap import Keymap
+from ..state.moment import Moment
 from ..views.line import EMPTY
 from ..widgets.board import Board
 from ..widgets.figures_panel import Timeline

@@ -6,10 +6,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.geometry import Region
 
-from ..keymap import Keymap
-from ..moment import Moment
 from ..planner.session import Session
-from ..theme import look_of
+from ..settings.keymap import Keymap
+from ..state.moment import Moment
+from ..style.theme import look_of
 from ..views.line import EMPTY, Line, centred, in_glyphs, line, strong
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES

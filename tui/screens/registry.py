@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..config import Config
-from ..keymap import Keymap
+from ..settings.config import Config
+from ..settings.keymap import Keymap
 from .live import LiveScreen
 from .tab import TabScreen
 

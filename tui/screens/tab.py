@@ -3,8 +3,8 @@
 from textual.binding import BindingsMap
 from textual.screen import Screen
 
-from ..keymap import Keymap
-from ..moment import Moment
+from ..settings.keymap import Keymap
+from ..state.moment import Moment
 from ..widgets.figures_panel import Timeline
 
 

@@ -1,10 +1,10 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
 from ...engine.protocol import Cache, HitRates, Window
-from ..formatting import binary_bytes, count, percent
-from ..look import PART_INKS, Ink
-from ..moment import Moment
-from ..widgets.meter import kv_blocks
+from ..drawing.meter import kv_blocks
+from ..state.moment import Moment
+from ..style.formatting import binary_bytes, count, percent
+from ..style.look import PART_INKS, Ink
 from .line import (
     EMPTY,
     Line,

@@ -1,12 +1,12 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
 from ...engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName
-from ..actions import load_level
-from ..formatting import binary_bytes, si
-from ..keymap import Keymap
-from ..look import Ink
-from ..moment import Moment
-from ..widgets.meter import level
+from ..drawing.meter import level
+from ..settings.keymap import Keymap
+from ..state.actions import load_level
+from ..state.moment import Moment
+from ..style.formatting import binary_bytes, si
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, ends, facts, faint, first_fitting, line, muted
 from .panel import Room
 

@@ -1,10 +1,10 @@
 """The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
 
 from ...engine.protocol import HostSample, Memory
-from ..formatting import binary_bytes, bytes_pair, percent
-from ..look import Ink
-from ..moment import Moment
-from ..widgets.meter import gauge, stacked
+from ..drawing.meter import gauge, stacked
+from ..state.moment import Moment
+from ..style.formatting import binary_bytes, bytes_pair, percent
+from ..style.look import Ink
 from .device import (
     LABEL_WIDTH,
     Ranked,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..look import Ink
-from ..widgets.chart_view import Mark, Series, Threshold
+from ..drawing.chart_view import Mark, Series, Threshold
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece
 
 

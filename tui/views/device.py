@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from ...engine.protocol import Bound, Frame, Memory
-from ..formatting import binary_bytes, percent
-from ..look import Ink
-from ..moment import STALE_AFTER_S, Moment
-from ..widgets.meter import Part, stacked_legend
+from ..drawing.meter import Part, stacked_legend
+from ..state.moment import STALE_AFTER_S, Moment
+from ..style.formatting import binary_bytes, percent
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, line, muted
 from .panel import Room, figure, value
 

@@ -3,12 +3,11 @@
 import time
 
 from ...engine.metrics.wording import describe_effect
-from ...engine.protocol import ChildDied
-from ..formatting import span
-from ..glyphs import Glyphs
-from ..look import Ink
-from ..moment import LogLine, Moment, Phase
-from ..widgets.meter import gauge
+from ..drawing.meter import gauge
+from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
+from ..style.formatting import span
+from ..style.glyphs import Glyphs
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
 from .panel import Room, starting_text
 
@@ -63,22 +62,6 @@ def death_text(moment: Moment) -> str:
     if worker.restart_at_s is None:
         return f"worker {worker.reason}{failed}"
     return f"worker {worker.reason}{failed}, {restart_text(worker.restart_at_s - moment.now_s)}"
-
-
-def died_text(event: ChildDied) -> str:
-    """The same for the log, as it was when it happened."""
-    failed = f": {requests_failed(event.failed_requests)}" if event.failed_requests else ""
-    after = "" if event.restart_in_s is None else f", {restart_text(event.restart_in_s)}"
-    return f"{event.child} {event.reason}{failed}{after}"
-
-
-def restart_text(wait_s: float) -> str:
-    """`restarting in 4 s`, and below a second `restarting at once`."""
-    return f"restarting in {wait_s:.0f} s" if wait_s >= 1 else "restarting at once"
-
-
-def requests_failed(number: int) -> str:
-    return f"{number} request{'' if number == 1 else 's'} failed"
 
 
 def log_rows(log: tuple[LogLine, ...], glyphs: Glyphs) -> list[Line]:

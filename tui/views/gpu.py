@@ -1,10 +1,10 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
-from ..formatting import MISSING, binary_bytes, bytes_pair, percent, si
-from ..look import Ink
-from ..moment import Moment
-from ..widgets.meter import Part, gauge, stacked
+from ..drawing.meter import Part, gauge, stacked
+from ..state.moment import Moment
+from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
+from ..style.look import Ink
 from .cpu import cpu_view
 from .device import (
     LABEL_WIDTH,

@@ -1,9 +1,8 @@
 """The top line: what is served where, how much, and whether the screen is live."""
 
-from ..formatting import count, duration, rate
-from ..look import Ink
-from ..moment import Moment, Phase
-from .events import restart_text
+from ..state.moment import Moment, Phase, restart_text
+from ..style.formatting import count, duration, rate
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, ends, faint, first_fitting, joined, line, muted, strong
 from .panel import Room, starting_text
 

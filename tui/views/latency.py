@@ -1,9 +1,9 @@
 """The latency table: six latencies by three percentiles over the chosen window."""
 
 from ...engine.protocol import Latency, Percentiles
-from ..formatting import MISSING, count, milliseconds
-from ..look import Ink
-from ..moment import Moment
+from ..state.moment import Moment
+from ..style.formatting import MISSING, count, milliseconds
+from ..style.look import Ink
 from .line import Line, Piece, line, muted
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable, Sequence
 
 from rich.cells import cell_len, set_cell_size
 
-from ..glyphs import Glyphs
-from ..look import Ink
-from ..widgets.segments import Line, Piece, joined
+from ..drawing.segments import Line, Piece, joined
+from ..style.glyphs import Glyphs
+from ..style.look import Ink
 
 __all__ = [
     "EMPTY",

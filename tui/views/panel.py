@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from ...engine.protocol import Window
-from ..formatting import MISSING, percent
-from ..glyphs import Glyphs
-from ..look import Ink
-from ..moment import Moment, Phase
+from ..state.moment import Moment, Phase
+from ..style.formatting import MISSING, percent
+from ..style.glyphs import Glyphs
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, centred, line, muted
 
 

@@ -2,9 +2,9 @@
 Below, where there is room, the requests that finished last."""
 
 from ...engine.protocol import FinishedRequest, StreamView
-from ..formatting import count, milliseconds
-from ..look import Ink
-from ..moment import Moment
+from ..state.moment import Moment
+from ..style.formatting import count, milliseconds
+from ..style.look import Ink
 from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
 from .panel import PanelView, Room, titled, value, waiting_line
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..look import Ink
+from ..style.look import Ink
 from .line import Line, Piece, line, muted
 
 GAP, NARROW_GAP = 2, 1

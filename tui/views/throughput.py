@@ -1,9 +1,9 @@
 """Throughput: tokens per second by kind, and the requests behind them."""
 
 from ...engine.protocol import Frame, Speculation, Throughput
-from ..formatting import MISSING, percent, rate, si
-from ..look import Ink
-from ..moment import Moment
+from ..state.moment import Moment
+from ..style.formatting import MISSING, percent, rate, si
+from ..style.look import Ink
 from .line import Line, Piece, facts, first_fitting, line, muted
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..formatting import FRACTION
-from ..moment import Moment
+from ..drawing.chart_view import Series, Settings, Stroke
+from ..state.moment import Moment
+from ..style.formatting import FRACTION
 from ..views.cache import cache_view
 from ..views.panel import PanelView, Room
-from .chart_view import Series, Settings, Stroke
 from .figures_panel import MIN_CHART_ROWS, FiguresPanel, Timeline
 
 ROWS_WITH_KV = 12

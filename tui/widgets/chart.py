@@ -8,14 +8,14 @@ from rich.style import Style
 from textual import events
 from textual.strip import Strip
 
-from ..look import Look
-from .braille import Raster
-from .canvas import HIGHLIGHT, INKS, Canvas
-from .chart_view import Mark, Series, Settings, Threshold, View
+from ..drawing.braille import Raster
+from ..drawing.canvas import HIGHLIGHT, INKS, Canvas
+from ..drawing.chart_view import Mark, Series, Settings, Threshold, View
+from ..drawing.plot import Layout, Sampled
+from ..drawing.plot_painting import Painter, draw_curves
+from ..drawing.scale import Extent, LinearScale, LogScale, Scale
+from ..style.look import Look
 from .inked import Inked
-from .plot import Layout, Sampled
-from .plot_painting import Painter, draw_curves
-from .scale import Extent, LinearScale, LogScale, Scale
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
 """What a chart of a whole session spans: steps, so that it does not creep at every tick."""

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..formatting import NUMBER, Unit
+from ..drawing.chart_view import Place, Settings
+from ..style.formatting import NUMBER, Unit
 from ..views.curves import CurvesView
-from .chart_view import Place, Settings
 from .panel import Panel
 
 if TYPE_CHECKING:

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
-from ..history import History
-from ..look import Ink
-from ..moment import Moment
-from ..theme import look_of
+from ..drawing.chart_view import Mark, Pick, Series, Settings, Stroke, Threshold
+from ..drawing.segments import Line, Piece
+from ..state.history import History
+from ..state.moment import Moment
+from ..style.look import Ink
+from ..style.theme import look_of
 from ..views.panel import PanelView, Room
-from .chart_view import Mark, Pick, Series, Settings, Stroke, Threshold
 from .lines import LinesView
 from .panel import Panel
-from .segments import Line, Piece
 
 if TYPE_CHECKING:
     from .chart import BrailleChart

@@ -6,15 +6,15 @@ from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..look import Ink
+from ..drawing.segments import Line, Piece
 from ..planner.form import Editing, Form
-from ..theme import look_of
+from ..style.look import Ink
+from ..style.theme import look_of
 from ..views.line import EMPTY
 from ..views.panel import Room
 from ..views.planner.form import form_view
 from .lines import LinesView
 from .panel import Panel
-from .segments import Line, Piece
 
 TYPED = "0123456789."
 

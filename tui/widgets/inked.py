@@ -6,8 +6,8 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
-from ..look import Look
-from ..theme import look_of
+from ..style.look import Look
+from ..style.theme import look_of
 
 
 class Inked(Widget):

@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..formatting import MILLISECONDS
-from ..moment import Moment
+from ..drawing.chart_view import Series, Settings, Stroke, Threshold
+from ..state.moment import Moment
+from ..style.formatting import MILLISECONDS
 from ..views.latency import latency_view
 from ..views.panel import PanelView, Room
-from .chart_view import Series, Settings, Stroke, Threshold
 from .figures_panel import FiguresPanel, Timeline
 
 

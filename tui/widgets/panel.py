@@ -6,9 +6,9 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.theme import Theme
 
-from ..look import Ink, Look
-from ..theme import look_of
-from .segments import Line, Piece, changed_spans
+from ..drawing.segments import Line, Piece, changed_spans
+from ..style.look import Ink, Look
+from ..style.theme import look_of
 
 
 def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) -> Line:

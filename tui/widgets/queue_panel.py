@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 
-from ..formatting import COUNT
-from ..moment import Moment
+from ..drawing.chart_view import Series, Settings, Stroke
+from ..state.moment import Moment
+from ..style.formatting import COUNT
 from ..views.panel import PanelView, Room
 from ..views.queue import queue_view
-from .chart_view import Series, Settings, Stroke
 from .figures_panel import FiguresPanel, Timeline
 
 

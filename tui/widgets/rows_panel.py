@@ -5,13 +5,13 @@ from itertools import chain
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..look import Ink
-from ..theme import look_of
+from ..drawing.segments import Piece
+from ..style.look import Ink
+from ..style.theme import look_of
 from ..views.line import EMPTY, Line, line
 from ..views.rows import Row, RowsView
 from .lines import LinesView
 from .panel import Panel
-from .segments import Piece
 
 
 class RowsPanel(Panel, can_focus=True):

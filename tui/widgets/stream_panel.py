@@ -1,6 +1,6 @@
 """The stream panel: one request's text as its client receives it."""
 
-from ..moment import Moment
+from ..state.moment import Moment
 from ..views.panel import PanelView, Room
 from ..views.stream import stream_view
 from .figures_panel import FiguresPanel

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from ..moment import Moment
+from ..drawing.chart_view import Series, Settings, Stroke
+from ..state.moment import Moment
 from ..views.panel import PanelView, Room
 from ..views.throughput import throughput_view
-from .chart_view import Series, Settings, Stroke
 from .figures_panel import FiguresPanel, Timeline
 
 ROWS_WITH_TEXT = 7

@@ -4,9 +4,9 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ...errors import ProdtopError
-from ..calibration import Calibration, default_constants
-from ..hardware import Gpu
+from ...protocol.errors import ProdtopError
+from ..cost.calibration import Calibration, default_constants
+from ..cost.hardware import Gpu
 from .fit import (
     Line,
     Products,

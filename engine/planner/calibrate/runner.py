@@ -13,11 +13,11 @@ from threading import Event, Timer
 
 import msgspec
 
-from ...paths import log_file
-from ...supervisor import module_command
-from ..calibration import Calibration
-from ..errors import FieldError
-from ..hardware import Gpu, find_gpu
+from ...files.paths import log_file
+from ...protocol.options import module_command
+from ...shape.field_errors import FieldError
+from ..cost.calibration import Calibration
+from ..cost.hardware import Gpu, find_gpu
 from .constants import CalibrationError, Measured, calibration_of, measured_from
 from .samples import (
     CollectiveSample,

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...paths import data_dir, owned_folder
-from ...records.files import write_atomically
-from ..calibration import Calibration, gpu_constants
-from ..errors import FieldError
+from ...files.atomic import write_atomically
+from ...files.paths import data_dir, owned_folder
+from ...shape.field_errors import FieldError
+from ..cost.calibration import Calibration, gpu_constants
 from .constants import Measured
 
 SCHEMA_VERSION = 1

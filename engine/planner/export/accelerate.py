@@ -4,9 +4,9 @@ import json
 from collections.abc import Mapping
 from shlex import quote
 
-from ..layout import Layout
-from ..presets import normalised
-from ..setting import Setting
+from ...shape.planner_presets import normalised
+from ..cost.layout import Layout
+from ..cost.setting import Setting
 from .contract import Engine, Export, Sharding, TrainingRun, sharding
 from .launch import HEAD_NODE, HEAD_NOTE, PORT
 

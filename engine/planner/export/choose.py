@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ..constraints import Constraints
-from ..errors import FieldError
-from ..estimate import Estimate
-from ..search import search
-from ..setting import Setting
+from ...shape.field_errors import FieldError
+from ..cost.estimate import Estimate
+from ..cost.setting import Setting
+from ..search.constraints import Constraints
+from ..search.search import search
 from .contract import Export, InexpressibleError, TrainingRun
 from .engines import export
 

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from ...text import clean
-from ..errors import FieldError, positive, positive_number
-from ..layout import Layout, check_layout
-from ..setting import Setting
+from ...shape.field_errors import FieldError, positive, positive_number
+from ...text.cleaning import clean
+from ..cost.layout import Layout, check_layout
+from ..cost.setting import Setting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

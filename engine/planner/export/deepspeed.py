@@ -3,8 +3,8 @@
 import json
 from shlex import quote
 
-from ..layout import Layout, Optimizer
-from ..setting import Setting
+from ..cost.layout import Layout, Optimizer
+from ..cost.setting import Setting
 from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 

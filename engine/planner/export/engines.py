@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from ..errors import FieldError
-from ..layout import Layout
-from ..setting import Setting
+from ...shape.field_errors import FieldError
+from ..cost.layout import Layout
+from ..cost.setting import Setting
 from .accelerate import export_accelerate
 from .contract import Export, TrainingRun
 from .deepspeed import export_deepspeed

@@ -1,6 +1,6 @@
 """The `torchrun` line: the same on every node."""
 
-from ..hardware import Cluster
+from ..cost.hardware import Cluster
 
 HEAD_NODE = "$HEAD_NODE"
 PORT = 29500

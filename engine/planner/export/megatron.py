@@ -2,9 +2,9 @@
 
 from math import ceil
 
-from ..layout import Layout, Optimizer, missing_layers
-from ..setting import Setting
-from ..stages import expert_shards
+from ..cost.layout import Layout, Optimizer, missing_layers
+from ..cost.setting import Setting
+from ..cost.stages import expert_shards
 from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 from .megatron_model import Flags, model_flags

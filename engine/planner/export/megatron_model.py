@@ -1,8 +1,8 @@
 """A model's shape as Megatron-LM's flags."""
 
-from ..layout import Layout
-from ..model import Experts, ModelShape
-from ..setting import Setting
+from ...shape.planner_model import Experts, ModelShape
+from ..cost.layout import Layout
+from ..cost.setting import Setting
 from .contract import Engine
 
 Flags = dict[str, str | None]

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..layout import Layout, missing_layers
-from ..setting import Setting
+from ..cost.layout import Layout, missing_layers
+from ..cost.setting import Setting
 from .contract import Engine, Sharding, sharding
 from .titan_models import TitanModel
 

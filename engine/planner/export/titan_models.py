@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from ..model import ModelShape
-from ..presets import PRESETS
+from ...shape.planner_model import ModelShape
+from ...shape.planner_presets import PRESETS
 from .contract import Engine
 
 

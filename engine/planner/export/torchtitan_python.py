@@ -5,9 +5,9 @@ Two forms: the release on PyPI counts batches in sequences, the main branch afte
 
 from dataclasses import dataclass
 
-from ...text import clean
-from ..layout import Layout
-from ..setting import Setting
+from ...text.cleaning import clean
+from ..cost.layout import Layout
+from ..cost.setting import Setting
 from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 from .titan_layout import TitanLayout, titan_layout, titan_notes

@@ -3,9 +3,9 @@
 import json
 from collections.abc import Mapping
 
-from ...text import clean
-from ..layout import Layout
-from ..setting import Setting
+from ...text.cleaning import clean
+from ..cost.layout import Layout
+from ..cost.setting import Setting
 from .contract import Engine, Export, TrainingRun
 from .launch import launch_notes, torchrun
 from .titan_layout import TitanLayout, titan_layout, titan_notes

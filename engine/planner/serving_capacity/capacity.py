@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..calibration import Calibration
-from ..errors import FieldError
-from ..hardware import Gpu
-from ..memory import GIB
-from ..model import ModelShape
+from ...shape.field_errors import FieldError
+from ...shape.planner_model import ModelShape
+from ..cost.calibration import Calibration
+from ..cost.hardware import Gpu
+from ..cost.memory import GIB
 from .memory import Memory, memory
 from .prices import Price, usd_per_million
 from .roofline import Roofline, decode_roofline

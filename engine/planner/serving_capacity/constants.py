@@ -9,7 +9,7 @@ from importlib.resources import files
 
 import msgspec
 
-from ..errors import FieldError
+from ...shape.field_errors import FieldError
 
 
 @dataclass(frozen=True, kw_only=True)

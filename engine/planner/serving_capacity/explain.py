@@ -1,6 +1,6 @@
 """Every figure of a capacity as a tree of terms that can be worked out again."""
 
-from ..terms import Term, total
+from ..cost.terms import Term, total
 from .capacity import Capacity, Speed
 from .explain_step import explain_decode_step, explain_prefill_step
 from .memory import LOGIT_BYTES, matrix_weights, token_bytes, weight_bytes, workspace_bytes

@@ -1,8 +1,8 @@
 """The parts of a step as terms with their formulas, as `work` computes them."""
 
-from ..communication import place, reduce_s
-from ..products import rates
-from ..terms import Term, total
+from ..cost.communication import place, reduce_s
+from ..cost.products import rates
+from ..cost.terms import Term, total
 from .roofline import attention_flops, cache_bytes, head_weights
 from .server import Server
 from .step import Step

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from ..memory import COMMUNICATOR_BYTES, CONTEXT_BYTES
-from ..model import ModelShape
+from ...shape.planner_model import ModelShape
+from ..cost.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES
 from .server import Load, Server
 from .storage import cache_copies, cached_tokens
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from ..calibration import Calibration, default_constants
-from ..errors import positive
-from ..hardware import Cluster, Gpu
-from ..model import ModelShape
-from ..setting import Setting
+from ...shape.field_errors import positive
+from ...shape.planner_model import ModelShape
+from ..cost.calibration import Calibration, default_constants
+from ..cost.hardware import Cluster, Gpu
+from ..cost.setting import Setting
 from .constants import EngineConstants, ServingConstants, serving_constants
 from .storage import Storage, check_split, storage_of
 

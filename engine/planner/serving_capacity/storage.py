@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from ..errors import FieldError
-from ..hardware import Gpu, Precision
-from ..model import ModelShape
+from ...shape.field_errors import FieldError
+from ...shape.planner_model import ModelShape
+from ..cost.hardware import Gpu, Precision
 
 ServingPrecision = Literal["fp32", "bf16", "fp16", "int8", "int4", "fp8"]
 SERVING_PRECISIONS: tuple[ServingPrecision, ...] = get_args(ServingPrecision)

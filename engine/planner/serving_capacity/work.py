@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ..communication import place, reduce_s
-from ..compute import elementwise_bytes
-from ..products import Product, layer_products, rates
+from ..cost.communication import place, reduce_s
+from ..cost.compute import elementwise_bytes
+from ..cost.products import Product, layer_products, rates
 from .roofline import attention_flops, cache_bytes, head_weights, touched_experts
 from .server import Server
 

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from prodtop.engine.errors import BadInputError
 from prodtop.engine.load.generator import LoadGenerator
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.load.sequence import RequestSequence
 from prodtop.engine.protocol import LoadSpec
+from prodtop.engine.protocol.errors import BadInputError
 
 PROMPTS = bundled_prompts()
 CLOSED = LoadSpec(users=4)

@@ -4,8 +4,8 @@ import json
 from collections import Counter
 
 import pytest
-from prodtop.engine.errors import BadInputError
 from prodtop.engine.load.prompts import bundled_prompts, parse_prompts
+from prodtop.engine.protocol.errors import BadInputError
 
 PROMPTS = bundled_prompts()
 

@@ -7,10 +7,10 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.errors import BadInputError
 from prodtop.engine.load.prompts import Prompt, bundled_prompts
 from prodtop.engine.load.sequence import Arrival, RequestSequence, check_load
 from prodtop.engine.protocol import LoadSpec
+from prodtop.engine.protocol.errors import BadInputError
 
 PROMPTS = bundled_prompts()
 

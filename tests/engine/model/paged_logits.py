@@ -7,8 +7,8 @@ import numpy as np
 import torch
 from checkpoints import VOCABULARY
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.step_layout import DeviceStep
-from prodtop.engine.model.torch_ops import TorchOps
+from prodtop.engine.ops.step_layout import DeviceStep
+from prodtop.engine.ops.torch_ops import TorchOps
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
@@ -94,8 +94,8 @@ def torch_steps(decoder: Decoder, cache: KVCache, requests: int) -> StepLogits:
 def triton_steps(decoder: Decoder, cache: KVCache, requests: int) -> StepLogits:
     """Steps as a GPU computes them; without one, under Triton's interpreter."""
     # Imported here: most tests need no Triton, and it takes a second.
-    from prodtop.engine.kernels.gpu.prefill_attention import list_tiles
-    from prodtop.engine.model.triton_ops import OpsContext, TritonOps
+    from prodtop.engine.kernels.attention.prefill_attention import list_tiles
+    from prodtop.engine.ops.triton_ops import OpsContext, TritonOps
 
     context = OpsContext(decoder.config, decoder.context_tokens, decoder.device, decoder.dtype)
     width = -(-decoder.context_tokens // BLOCK_TOKENS)

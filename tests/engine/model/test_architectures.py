@@ -15,12 +15,12 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from paged_logits import assert_close, paged_logits, random_sequences, relative_error
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.config import Activation
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.dummy import dummy_weights
-from prodtop.engine.model.hf_config import SUPPORTED_ARCHITECTURES, load_config
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.shape.config_json import SUPPORTED_ARCHITECTURES, load_config
+from prodtop.engine.shape.model_config import Activation
 from torch import Tensor
 from transformers import PreTrainedModel
 

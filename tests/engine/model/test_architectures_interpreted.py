@@ -10,8 +10,8 @@ from checkpoints import VOCABULARY, peer_logits
 from paged_logits import assert_close, paged_logits
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.shape.config_json import load_config
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels run for themselves")
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 from checkpoints import INDEX_NAME, WEIGHTS_NAME, TinyShape, shard, write_checkpoint
-from prodtop.engine.errors import BrokenWeightsError, CheckpointError
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.config import ModelConfig
 from prodtop.engine.model.dummy import dummy_weights
-from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.slots import checkpoint_slots
 from prodtop.engine.model.weights import MasterWeights
+from prodtop.engine.protocol.errors import BrokenWeightsError, CheckpointError
+from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.model_config import ModelConfig
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

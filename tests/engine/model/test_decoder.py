@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from paged_logits import assert_close, paged_logits, random_sequences, relative_error
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.hf_config import load_config
-from prodtop.engine.model.torch_ops import TorchOps
-from prodtop.engine.model.weights import Projection
+from prodtop.engine.ops.torch_ops import TorchOps
 from prodtop.engine.precision.levels import int4_group, unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
+from prodtop.engine.precision.projection import Projection
 from prodtop.engine.precision.quantize import quantize_int4, quantize_int8
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.step_plan import Chunk
+from prodtop.engine.shape.config_json import load_config
 from torch import Tensor
 from transformers import LlamaForCausalLM
 

@@ -15,14 +15,14 @@ from checkpoints import (
     write_checkpoint,
 )
 from paged_logits import assert_close, paged_logits, relative_error
-from prodtop.engine.errors import CheckpointError
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.hf_config import load_config
-from prodtop.engine.model.int4_projection import Int4Projection
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.model.weights import MasterWeights
+from prodtop.engine.precision.projection import Int4Projection
 from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.protocol.errors import CheckpointError
+from prodtop.engine.shape.config_json import load_config
 from quantized import Scheme, quantize_checkpoint
 from safetensors.torch import load_file, save_file
 from torch import Tensor

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from prodtop.engine.errors import BadInputError, CheckpointError
 from prodtop.engine.model.loading import load_model
-from prodtop.engine.model.tokenizer import CheckpointTokenizer, NumberTokenizer
+from prodtop.engine.protocol.errors import BadInputError, CheckpointError
+from prodtop.engine.text.tokenizer import CheckpointTokenizer, NumberTokenizer
 
 
 @pytest.fixture

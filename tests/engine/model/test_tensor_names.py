@@ -7,11 +7,11 @@ import pytest
 import torch
 from architectures import write_model
 from checkpoints import WEIGHTS_NAME
-from prodtop.engine.errors import CheckpointError
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.hf_config import load_config
 from prodtop.engine.model.slots import checkpoint_slots
 from prodtop.engine.model.weights import MasterWeights
+from prodtop.engine.protocol.errors import CheckpointError
+from prodtop.engine.shape.config_json import load_config
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.calibration import (
+from prodtop.engine.planner.cost.calibration import (
     default_constants,
     guess_software,
     parse_constants,
 )
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.hardware import Gpu, find_gpu, known_gpus, load_gpus, parse_gpus
+from prodtop.engine.planner.cost.hardware import Gpu, find_gpu, known_gpus, load_gpus, parse_gpus
+from prodtop.engine.shape.field_errors import FieldError
 
 MINE = """
 [mine]

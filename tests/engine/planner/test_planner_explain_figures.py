@@ -3,8 +3,12 @@
 from dataclasses import replace
 
 import pytest
-from prodtop.engine.planner.estimate import Estimate, estimate
-from prodtop.engine.planner.explain_figures import (
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.setting import setting
+from prodtop.engine.planner.cost.terms import Term
+from prodtop.engine.planner.explain.figures import (
     explain_amdahl,
     explain_bubble,
     explain_communication,
@@ -15,11 +19,7 @@ from prodtop.engine.planner.explain_figures import (
     explain_scaling,
     explain_training,
 )
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.setting import setting
-from prodtop.engine.planner.terms import Term
+from prodtop.engine.shape.planner_presets import preset
 
 TOKENS = 1e12
 

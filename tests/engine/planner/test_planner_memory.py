@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from prodtop.engine.planner.activations import in_flight_layers, layer_activation_bytes
-from prodtop.engine.planner.hardware import Precision, cluster, find_gpu
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.memory import memory, model_states
-from prodtop.engine.planner.model import ModelShape
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.setting import Setting, setting
-from prodtop.engine.planner.stages import rank_parameters
+from prodtop.engine.planner.cost.activations import in_flight_layers, layer_activation_bytes
+from prodtop.engine.planner.cost.hardware import Precision, cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.memory import memory, model_states
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.planner.cost.stages import rank_parameters
+from prodtop.engine.shape.planner_model import ModelShape
+from prodtop.engine.shape.planner_presets import preset
 
 GPT_22B = ModelShape(
     name="gpt-22b",

@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.constraints import Constraints
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.estimate import Estimate, estimate
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.layout import check_layout
-from prodtop.engine.planner.legal import legal_layouts
-from prodtop.engine.planner.memory import GIB
-from prodtop.engine.planner.model import Experts, ModelShape
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.search import search
-from prodtop.engine.planner.setting import Setting, setting
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.layout import check_layout
+from prodtop.engine.planner.cost.memory import GIB
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.planner.search.constraints import Constraints
+from prodtop.engine.planner.search.legal import legal_layouts
+from prodtop.engine.planner.search.search import search
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_model import Experts, ModelShape
+from prodtop.engine.shape.planner_presets import preset
 
 DENSE = preset("llama-3.2-1b")
 SPARSE = ModelShape(

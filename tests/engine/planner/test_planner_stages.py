@@ -3,14 +3,14 @@
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.estimate import estimate
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.layout import Layout, check_layout
-from prodtop.engine.planner.model import ModelShape
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.setting import setting
-from prodtop.engine.planner.stages import StageLayers, stage_layers
+from prodtop.engine.planner.cost.estimate import estimate
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout, check_layout
+from prodtop.engine.planner.cost.setting import setting
+from prodtop.engine.planner.cost.stages import StageLayers, stage_layers
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_model import ModelShape
+from prodtop.engine.shape.planner_presets import preset
 
 H100 = find_gpu("h100-sxm")
 

@@ -3,14 +3,14 @@
 from collections.abc import Callable
 
 import pytest
-from prodtop.engine.planner.constraints import Constraints
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.memory import GIB
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.search import search
-from prodtop.engine.planner.setting import Setting, setting
-from prodtop.engine.planner.strategies import STRATEGY_KEYS, best_of, best_of_strategies
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.memory import GIB
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.planner.search.constraints import Constraints
+from prodtop.engine.planner.search.search import search
+from prodtop.engine.planner.search.strategies import STRATEGY_KEYS, best_of, best_of_strategies
+from prodtop.engine.shape.planner_presets import preset
 
 
 def on(gpus: int, name: str = "generic-7b") -> Setting:

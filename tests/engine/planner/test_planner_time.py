@@ -6,19 +6,19 @@ from dataclasses import fields, replace
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.calibration import Software, default_constants
-from prodtop.engine.planner.communication import Group, exchange_s, gather_s, place, reduce_s
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.estimate import Estimate, estimate
-from prodtop.engine.planner.explain import explain
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.layout import Layout, check_layout
-from prodtop.engine.planner.memory import memory
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.products import rates
-from prodtop.engine.planner.schedule import StepTime
-from prodtop.engine.planner.setting import Setting, setting
-from prodtop.engine.planner.terms import Term
+from prodtop.engine.planner.cost.calibration import Software, default_constants
+from prodtop.engine.planner.cost.communication import Group, exchange_s, gather_s, place, reduce_s
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout, check_layout
+from prodtop.engine.planner.cost.memory import memory
+from prodtop.engine.planner.cost.products import rates
+from prodtop.engine.planner.cost.schedule import StepTime
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.planner.cost.terms import Term
+from prodtop.engine.planner.explain.explain import explain
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_presets import preset
 
 H100 = find_gpu("h100-sxm")
 MODEL = preset("llama-3.1-8b")

@@ -5,15 +5,15 @@ from dataclasses import replace
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.constraints import Constraints
-from prodtop.engine.planner.estimate import Estimate, estimate
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.memory import GIB
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.search import SearchResult, search
-from prodtop.engine.planner.setting import Setting, setting
-from prodtop.engine.planner.turns import Turn
-from prodtop.engine.planner.verdict import Verdict, verdict, verdict_of, with_more_memory
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.memory import GIB
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.planner.explain.turns import Turn
+from prodtop.engine.planner.explain.verdict import Verdict, verdict, verdict_of, with_more_memory
+from prodtop.engine.planner.search.constraints import Constraints
+from prodtop.engine.planner.search.search import SearchResult, search
+from prodtop.engine.shape.planner_presets import preset
 
 
 def on(gpus: int, name: str = "llama-3.1-8b") -> Setting:

@@ -2,8 +2,6 @@
 
 import pytest
 import torch
-from prodtop.engine.errors import PrecisionUnavailableError
-from prodtop.engine.model.weights import Projection
 from prodtop.engine.precision.levels import (
     base_dtype,
     default_precision,
@@ -13,7 +11,9 @@ from prodtop.engine.precision.levels import (
     statuses,
     unavailable_reason,
 )
+from prodtop.engine.precision.projection import Projection
 from prodtop.engine.protocol import PrecisionName
+from prodtop.engine.protocol.errors import PrecisionUnavailableError
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 

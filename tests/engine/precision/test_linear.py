@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 import torch
-from prodtop.engine.model.weights import Projection
 from prodtop.engine.precision.levels import base_dtype, int4_group, pack, unavailable_reason
 from prodtop.engine.precision.linear import (
     CpuInt4Linear,
@@ -14,6 +13,7 @@ from prodtop.engine.precision.linear import (
     UpcastLinear,
     storage_bytes,
 )
+from prodtop.engine.precision.projection import Projection
 from prodtop.engine.precision.quantize import quantize_int4
 from prodtop.engine.protocol import PrecisionName
 from torch import Tensor

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
-from prodtop.engine.ipc import Channel, channel_pair
 from prodtop.engine.protocol import REPORT_DECODER, HostSample, Report, Shutdown, WatchProcess
-from prodtop.engine.supervisor import module_command
+from prodtop.engine.protocol.channel import Channel, channel_pair
+from prodtop.engine.protocol.options import module_command
 
 DEADLINE_S = 20.0
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.errors import ProdtopError
-from prodtop.engine.records.files import write_atomically
+from prodtop.engine.files.atomic import write_atomically
+from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import (
     SCHEMA_VERSION,
     SnapshotError,

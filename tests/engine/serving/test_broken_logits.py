@@ -8,7 +8,7 @@ import pytest
 import torch
 from engine_harness import CPU, ROOMY, CheckedEngine, model_of
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.ops import StepOps
+from prodtop.engine.ops.step_ops import StepOps
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.serving.model_drafter import model_drafter
 from prodtop.engine.serving.request import Request, Status

@@ -7,9 +7,9 @@ import pytest
 from checkpoints import END_OF_TEXT_ID, VOCABULARY
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.model.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from prodtop.engine.serving.delivery import Delivery
 from prodtop.engine.serving.request import Request, Sampling, Status
+from prodtop.engine.text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 
 TEXTS = [
     "The river ran past the old mill.",

@@ -7,14 +7,14 @@ import pytest
 import torch
 from checkpoints import TinyShape, write_checkpoint, write_tokenizer
 from engine_harness import CPU_PRECISIONS, ROOMY, CheckedEngine, LookClock, model_of
-from prodtop.engine.errors import (
+from prodtop.engine.model.loading import LoadedModel, load_model
+from prodtop.engine.protocol import Accounting, PrecisionName, StrategyName
+from prodtop.engine.protocol.errors import (
     BadInputError,
     PrecisionUnavailableError,
     PromptTooLongError,
     RequestTooLargeError,
 )
-from prodtop.engine.model.loading import LoadedModel, load_model
-from prodtop.engine.protocol import Accounting, PrecisionName, StrategyName
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Sampling, Status
 from prodtop.engine.serving.strategy import STRATEGIES

@@ -8,9 +8,9 @@ import pytest
 import torch
 from checkpoints import TinyShape, write_checkpoint, write_tokenizer
 from engine_harness import CHUNKED, CPU, ROOMY, SCARCE, CheckedEngine, model_of
-from prodtop.engine.errors import BadInputError, DraftModelError
 from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
+from prodtop.engine.protocol.errors import BadInputError, DraftModelError
 from prodtop.engine.serving.model_drafter import check_draft, model_drafter
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runner import StepResult

@@ -9,10 +9,9 @@ import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
 from known_outputs import ALWAYS, KNOWN, KnownOutputs
-from prodtop.engine.memory import read_memory
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.ops import StepOps
-from prodtop.engine.model.step_layout import DeviceStep, StepLayout
+from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
+from prodtop.engine.ops.step_ops import StepOps
 from prodtop.engine.precision.linear import Linear
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving import paged_runner as module
@@ -24,6 +23,7 @@ from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
 from prodtop.engine.serving.step_graphs import Compute, empty_step
 from prodtop.engine.serving.step_plan import Chunk
+from prodtop.engine.worker.memory import read_memory
 from torch import Tensor
 
 LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]

@@ -1,8 +1,8 @@
 """The scheduler's rules, one by one. Gangs have their own file, and so has random traffic."""
 
 import pytest
-from prodtop.engine.errors import BadInputError, RequestTooLargeError
 from prodtop.engine.protocol import StrategyName
+from prodtop.engine.protocol.errors import BadInputError, RequestTooLargeError
 from prodtop.engine.serving.blocks import BlockManager
 from prodtop.engine.serving.request import Status
 from prodtop.engine.serving.scheduler import Scheduler

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
-from prodtop.engine.errors import RequestTooLargeError
 from prodtop.engine.protocol import StrategyName
+from prodtop.engine.protocol.errors import RequestTooLargeError
 from prodtop.engine.serving.strategy import STRATEGIES
 from simulation import Simulation
 

@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from prodtop.engine.model.step_layout import DeviceStep, HostStep, StepLayout
+from prodtop.engine.ops.step_layout import DeviceStep, HostStep, StepLayout
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.sampler import SamplingBatch

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.model.step_layout import StepLayout
+from prodtop.engine.ops.step_layout import StepLayout
 from prodtop.engine.serving.step_sizes import StepSizes, smallest_holding
 
 WIDTH = 8

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.errors import BadInputError
+from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.stopping import (
     FilteredText,

@@ -9,8 +9,7 @@ import msgspec
 import pytest
 from child_scripts import write_child
 from frame_samples import frame
-from prodtop.engine.client import LocalEngine
-from prodtop.engine.options import WorkerOptions, to_argument
+from prodtop.engine.client.local_engine import LocalEngine
 from prodtop.engine.protocol import (
     ENCODER,
     CellMemory,
@@ -21,6 +20,7 @@ from prodtop.engine.protocol import (
     SpeculationSpec,
     StrategyName,
 )
+from prodtop.engine.protocol.options import WorkerOptions, to_argument
 from prodtop.tui.commands import bench
 from prodtop.tui.commands.main import run
 

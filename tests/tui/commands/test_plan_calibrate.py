@@ -9,8 +9,8 @@ from prodtop.engine.planner.calibrate.constants import Measured
 from prodtop.engine.planner.calibrate.fit import Line, Products
 from prodtop.engine.planner.calibrate.runner import Calibrated
 from prodtop.engine.planner.calibrate.samples import DeviceSample, SkippedSample
-from prodtop.engine.planner.calibration import default_constants
-from prodtop.engine.planner.hardware import find_gpu
+from prodtop.engine.planner.cost.calibration import default_constants
+from prodtop.engine.planner.cost.hardware import find_gpu
 from prodtop.tui.commands.main import run
 from prodtop.tui.commands.plan_calibrate import as_object, lines
 

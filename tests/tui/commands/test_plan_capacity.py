@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.calibration import default_constants
+from prodtop.engine.planner.cost.calibration import default_constants
 from prodtop.tui.commands.main import run
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.memory import GIB
-from prodtop.engine.planner.setting import setting
+from prodtop.engine.planner.cost.memory import GIB
+from prodtop.engine.planner.cost.setting import setting
 from prodtop.tui.commands.main import run
 from prodtop.tui.commands.plan import search_layouts
 from prodtop.tui.commands.plan_question import asked_with, read_question
@@ -348,7 +348,7 @@ def test_the_planner_is_loaded_only_when_it_is_asked() -> None:
         "import sys\n"
         "from prodtop.tui.commands.main import run\n"
         "run(['plan', '--help'])\n"
-        "slow = ('torch', 'textual', 'rich', 'numpy', 'prodtop.engine.planner.search')\n"
+        "slow = ('torch', 'textual', 'rich', 'numpy', 'prodtop.engine.planner.search.search')\n"
         "print([name for name in slow if name in sys.modules])"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

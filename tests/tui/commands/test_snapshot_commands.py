@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from prodtop.engine.paths import snapshots_dir
+from prodtop.engine.files.paths import snapshots_dir
 from prodtop.engine.records.snapshot import Snapshot, save_snapshot
 from prodtop.tui.commands.main import run
 from snapshot_samples import snapshot

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.tui.formatting import MILLISECONDS
-from prodtop.tui.glyphs import ASCII, UNICODE, Glyphs
-from prodtop.tui.look import Ink
-from prodtop.tui.theme import load_themes
-from prodtop.tui.widgets.axis import Axis
-from prodtop.tui.widgets.canvas import HIGHLIGHT, INK_IDS, Canvas
+from prodtop.tui.drawing.axis import Axis
+from prodtop.tui.drawing.canvas import HIGHLIGHT, INK_IDS, Canvas
+from prodtop.tui.drawing.chart_view import Mark, Series, Settings, Stroke, Threshold, View
+from prodtop.tui.drawing.plot import Layout, Sampled
+from prodtop.tui.drawing.plot_painting import Painter, draw_curves
+from prodtop.tui.drawing.timebase import Floats
+from prodtop.tui.style.formatting import MILLISECONDS
+from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
+from prodtop.tui.style.look import Ink
+from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.chart import BrailleChart
-from prodtop.tui.widgets.chart_view import Mark, Series, Settings, Stroke, Threshold, View
-from prodtop.tui.widgets.plot import Layout, Sampled
-from prodtop.tui.widgets.plot_painting import Painter, draw_curves
-from prodtop.tui.widgets.timebase import Floats
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 

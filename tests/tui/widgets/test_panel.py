@@ -3,11 +3,11 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.look import PLAIN_LOOK, Ink
-from prodtop.tui.theme import load_themes
+from prodtop.tui.drawing.segments import Line, Piece
+from prodtop.tui.style.look import PLAIN_LOOK, Ink
+from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.panel import Panel, frame_top
-from prodtop.tui.widgets.segments import Line, Piece
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 

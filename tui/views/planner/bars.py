@@ -1,11 +1,11 @@
 """Memory per GPU and the step's time, part by part, as bars."""
 
-from ....engine.planner.estimate import Estimate
-from ...look import Ink
+from ....engine.planner.cost.estimate import Estimate
+from ...drawing.meter import Part, stacked
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP
 from ...planner.units import gib, seconds
-from ...widgets.meter import Part, stacked
+from ...style.look import Ink
 from ..line import Piece, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 
 from ....engine.planner.serving_capacity.capacity import Capacity, Cell, Speed
-from ...formatting import MISSING, milliseconds, percent, si
-from ...look import Ink
 from ...planner.capacity import PRECISIONS, Served
 from ...planner.reading import Plan
 from ...planner.units import gib
+from ...style.formatting import MISSING, milliseconds, percent, si
+from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, clipped, faint, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -1,9 +1,9 @@
 """What the planner's panels share: titles, verdicts on memory, rows with a bar."""
 
-from ...formatting import percent
-from ...glyphs import Glyphs
-from ...look import Ink
-from ...widgets.meter import gauge
+from ...drawing.meter import gauge
+from ...style.formatting import percent
+from ...style.glyphs import Glyphs
+from ...style.look import Ink
 from ..line import Line, Piece, line, muted
 from ..panel import Room
 from ..rows import Row

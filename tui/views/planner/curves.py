@@ -8,14 +8,14 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from ....engine.planner.estimate import Estimate
-from ....engine.planner.strategies import STRATEGIES
-from ...formatting import FRACTION, MISSING, NUMBER, Unit, si
-from ...look import Ink
+from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.search.strategies import STRATEGIES
+from ...drawing.chart_view import Mark, Place, Series, Stroke, Threshold
 from ...planner.answer import LADDER, Answer, Point
 from ...planner.search_state import Searched
 from ...planner.units import GIB, gib
-from ...widgets.chart_view import Mark, Place, Series, Stroke, Threshold
+from ...style.formatting import FRACTION, MISSING, NUMBER, Unit, si
+from ...style.look import Ink
 from ..curves import CurvesView
 from ..line import line, muted, strong
 from .common import panel_title

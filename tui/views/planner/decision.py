@@ -1,9 +1,9 @@
 """The decision path with the plan's numbers at every node, and the strategy guide."""
 
-from ....engine.planner.strategies import STRATEGIES
-from ...look import Ink
+from ....engine.planner.search.strategies import STRATEGIES
 from ...planner.answer import Answer
 from ...planner.decision import decide
+from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView

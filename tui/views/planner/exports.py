@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from ...look import Ink
 from ...planner.exports import Attempt
+from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...glyphs import Glyphs
-from ...look import Ink
 from ...planner.fields import Field, fields
 from ...planner.form import Form
+from ...style.glyphs import Glyphs
+from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 

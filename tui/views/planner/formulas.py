@@ -1,10 +1,10 @@
 """Every figure as a tree of formulas, and the chosen one with its numbers filled in."""
 
-from ....engine.planner.terms import Term, number
-from ...formatting import percent, si
-from ...look import Ink
+from ....engine.planner.cost.terms import Term, number
 from ...planner.tree import Branch
 from ...planner.units import gib, seconds
+from ...style.formatting import percent, si
+from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -2,13 +2,13 @@
 
 from enum import Enum
 
-from ...formatting import percent, si
-from ...keymap import Keymap
-from ...look import Ink
-from ...moment import Moment
 from ...planner.answer import Answer
 from ...planner.form import Form
 from ...planner.units import gib, seconds
+from ...settings.keymap import Keymap
+from ...state.moment import Moment
+from ...style.formatting import percent, si
+from ...style.look import Ink
 from ..header import state_line, tabs_line
 from ..line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
 from ..panel import Room

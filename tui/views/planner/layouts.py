@@ -3,13 +3,13 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ....engine.planner.estimate import Estimate
-from ....engine.planner.strategies import STRATEGIES
-from ...formatting import MISSING, percent, si
-from ...look import Ink
+from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.search.strategies import STRATEGIES
 from ...planner.answer import Answer
 from ...planner.search_state import Layouts, Searched
 from ...planner.units import gib, seconds
+from ...style.formatting import MISSING, percent, si
+from ...style.look import Ink
 from ..line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView

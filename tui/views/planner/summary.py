@@ -1,12 +1,12 @@
 """The main figures of a plan, one a row; each opens into its formula."""
 
-from ....engine.planner.estimate import Estimate
-from ....engine.planner.explain_figures import BUSY_POWER
-from ...formatting import MISSING, percent, si
-from ...look import Ink
+from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.explain.figures import BUSY_POWER
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP, scaling_base
 from ...planner.units import amount, energy, gib, long_time, money, seconds
+from ...style.formatting import MISSING, percent, si
+from ...style.look import Ink
 from ..line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -1,11 +1,11 @@
 """Why the fastest layout wins, and what would make the runner-up win."""
 
-from ....engine.planner.turns import Turn
-from ....engine.planner.verdict import Difference, Verdict
-from ...formatting import si
-from ...look import Ink
+from ....engine.planner.explain.turns import Turn
+from ....engine.planner.explain.verdict import Difference, Verdict
 from ...planner.search_state import Layouts
 from ...planner.units import gib, seconds
+from ...style.formatting import si
+from ...style.look import Ink
 from ..line import Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
 from ..rows import Row, RowsView

@@ -1,9 +1,9 @@
 """What follows from a field's value, said under it: the model's shape, nodes, replicas."""
 
-from ...glyphs import Glyphs
 from ...planner.knowledge import Knowledge
 from ...planner.reading import Plan
 from ...planner.units import gib, parameters
+from ...style.glyphs import Glyphs
 
 
 def derived_words(plan: Plan, known: Knowledge, glyphs: Glyphs) -> dict[str, str]:

@@ -31,12 +31,12 @@ from prodtop.engine.planner.calibrate.samples import (
     Report,
 )
 from prodtop.engine.planner.calibrate.sweep import COPY_BYTES, PAYLOAD_BYTES, SHAPES
-from prodtop.engine.planner.calibration import default_constants
-from prodtop.engine.planner.communication import Group, gather_s, reduce_s
-from prodtop.engine.planner.hardware import cluster, find_gpu
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.products import rates
-from prodtop.engine.planner.setting import Setting, setting
+from prodtop.engine.planner.cost.calibration import default_constants
+from prodtop.engine.planner.cost.communication import Group, gather_s, reduce_s
+from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.products import rates
+from prodtop.engine.planner.cost.setting import Setting, setting
+from prodtop.engine.shape.planner_presets import preset
 
 H200 = find_gpu("h200")
 TODAY = datetime.date(2026, 11, 23)

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner import calibration
 from prodtop.engine.planner.calibrate.constants import Measured
 from prodtop.engine.planner.calibrate.fit import Line, Products
 from prodtop.engine.planner.calibrate.samples import DeviceSample
 from prodtop.engine.planner.calibrate.saved import load_saved, save
-from prodtop.engine.planner.calibration import constants_from, default_constants
-from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.cost import calibration
+from prodtop.engine.planner.cost.calibration import constants_from, default_constants
+from prodtop.engine.shape.field_errors import FieldError
 
 PACKAGED = Path(calibration.__file__).with_suffix(".toml")
 LINE = Line(fixed_s=3e-6, rate=3.5e11, error=0.02)

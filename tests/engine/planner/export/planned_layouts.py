@@ -5,13 +5,13 @@ from dataclasses import fields
 
 from hypothesis import assume, event
 from hypothesis import strategies as st
-from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.cost.hardware import Precision, cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout, Offload, Optimizer, Recompute, check_layout
+from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.export.contract import Export, InexpressibleError, TrainingRun
 from prodtop.engine.planner.export.engines import export
-from prodtop.engine.planner.hardware import Precision, cluster, find_gpu
-from prodtop.engine.planner.layout import Layout, Offload, Optimizer, Recompute, check_layout
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.setting import Setting, setting
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_presets import preset
 
 POWERS = (1, 2, 4, 8)
 FIELDS = {field.name for field in fields(Layout)} | {"model", "gpus"}

@@ -2,14 +2,14 @@
 
 import pytest
 from planned_layouts import plan
-from prodtop.engine.planner.constraints import Constraints
-from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.memory import GIB
 from prodtop.engine.planner.export.choose import SOFTWARE, fastest_export, in_terms_of
 from prodtop.engine.planner.export.contract import InexpressibleError, TrainingRun
 from prodtop.engine.planner.export.engines import ENGINES, export
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.memory import GIB
-from prodtop.engine.planner.search import search
+from prodtop.engine.planner.search.constraints import Constraints
+from prodtop.engine.planner.search.search import search
+from prodtop.engine.shape.field_errors import FieldError
 
 RUN = TrainingRun()
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 from planned_layouts import plan
+from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import ENGINES, export
-from prodtop.engine.planner.layout import Layout
 
 
 @pytest.mark.parametrize("engine", [name for name in ENGINES if name != "accelerate"])

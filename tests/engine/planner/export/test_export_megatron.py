@@ -6,10 +6,10 @@ import pytest
 from engine_reader import Answer, EngineReader, engine_reader
 from hypothesis import given, settings
 from planned_layouts import Plan, exported, plan, plans
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.stages import stage_layers
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import export
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.stages import stage_layers
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 from planned_layouts import Plan, plan
-from prodtop.engine.planner.errors import FieldError
+from prodtop.engine.planner.cost.hardware import Cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.export.contract import InexpressibleError, TrainingRun
 from prodtop.engine.planner.export.engines import ENGINES, export
-from prodtop.engine.planner.hardware import Cluster, find_gpu
-from prodtop.engine.planner.layout import Layout
+from prodtop.engine.shape.field_errors import FieldError
 
 RUN = TrainingRun()
 FSDP = Layout(dp=8, zero=3)

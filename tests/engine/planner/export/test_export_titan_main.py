@@ -8,9 +8,9 @@ import ast
 
 from hypothesis import given, settings
 from planned_layouts import Plan, exported, plan, plans
+from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import export
-from prodtop.engine.planner.layout import Layout
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 FIELDS: dict[str, dict[str, type]] = {

@@ -6,12 +6,12 @@ import pytest
 from engine_reader import Answer, EngineReader, engine_reader
 from hypothesis import given, settings
 from planned_layouts import Plan, exported, plan, plans
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.stages import stage_layers
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import export
 from prodtop.engine.planner.export.titan_models import MODELS_0_2, MODELS_0_3, TitanModel
-from prodtop.engine.planner.layout import Layout
-from prodtop.engine.planner.presets import preset
-from prodtop.engine.planner.stages import stage_layers
+from prodtop.engine.shape.planner_presets import preset
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 RELEASES = {"torchtitan-0.2.2": "torchtitan-0.2.2", "torchtitan": "torchtitan-0.3.0"}

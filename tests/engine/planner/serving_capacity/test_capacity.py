@@ -8,9 +8,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.errors import FieldError
-from prodtop.engine.planner.hardware import find_gpu, known_gpus
-from prodtop.engine.planner.presets import PRESETS, preset
+from prodtop.engine.planner.cost.hardware import find_gpu, known_gpus
+from prodtop.engine.planner.cost.terms import Term
 from prodtop.engine.planner.serving_capacity.capacity import (
     BATCHES,
     Capacity,
@@ -31,7 +30,8 @@ from prodtop.engine.planner.serving_capacity.server import Load, Server, server
 from prodtop.engine.planner.serving_capacity.step import decode_step
 from prodtop.engine.planner.serving_capacity.storage import SERVING_PRECISIONS, storage_of
 from prodtop.engine.planner.serving_capacity.work import communication_s
-from prodtop.engine.planner.terms import Term
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_presets import PRESETS, preset
 
 H200 = find_gpu("h200")
 LLAMA = preset("llama-3.1-8b")

@@ -1,0 +1,122 @@
+"""Typed reading of the JSON files of a model folder, with errors that name file and field."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from ..protocol.errors import CheckpointError
+
+_LARGEST_NUMBER = 2.0**53
+"""Up to here every integer is exact as a float."""
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """Read a JSON object from `path`; raises `CheckpointError` where it is none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise CheckpointError(f"{path.parent} has no {path.name}: not a model folder") from None
+    # Beside malformed text: numbers of too many digits, and lists nested too deeply.
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: cannot be read: {error}") from error
+    if not isinstance(value, dict):
+        raise CheckpointError(f"{path}: must hold a JSON object")
+    return value
+
+
+class Fields:
+    """Typed access to a JSON object from `source`.
+
+    A field that is missing or null has its value from `defaults`, or else the one that the call
+    names; without either it is an error.
+    """
+
+    def __init__(
+        self,
+        values: Mapping[str, object],
+        source: str,
+        defaults: Mapping[str, object] | None = None,
+    ) -> None:
+        self._values = values
+        self._defaults = defaults or {}
+        self.source = source
+
+    def get(self, name: str) -> object:
+        """The value as it is; `None` where there is none."""
+        value = self._values.get(name)
+        return self._defaults.get(name) if value is None else value
+
+    def has(self, name: str) -> bool:
+        return self.get(name) is not None
+
+    def number(self, name: str, default: float | None = None) -> float:
+        value = self.get(name)
+        if value is None:
+            value = default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise self.error(f"`{name}` must be a number, found {value!r}")
+        if not abs(value) < _LARGEST_NUMBER:
+            raise self.error(f"`{name}` is too large or not finite")
+        return float(value)
+
+    def positive(self, name: str, default: float | None = None) -> float:
+        value = self.number(name, default)
+        if not value > 0:
+            raise self.error(f"`{name}` must be above 0, found {value:g}")
+        return value
+
+    def count(self, name: str, default: int | None = None) -> int:
+        value = self.number(name, default)
+        if value < 1 or value != int(value):
+            raise self.error(f"`{name}` must be a positive integer")
+        return int(value)
+
+    def explicit_count(self, name: str) -> int | None:
+        """As `count`, but a null that is written down means none, whatever the default."""
+        if name in self._values and self._values[name] is None:
+            return None
+        return self.count(name) if self.has(name) else None
+
+    def flag(self, name: str, default: bool = False) -> bool:
+        value = self.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, bool):
+            raise self.error(f"`{name}` must be true or false, found {value!r}")
+        return value
+
+    def text(self, name: str, default: str) -> str:
+        value = self.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, str):
+            raise self.error(f"`{name}` must be a text, found {value!r}")
+        return value
+
+    def numbers(self, name: str) -> tuple[float, ...]:
+        values = self.get(name)
+        if not isinstance(values, list):
+            raise self.error(f"`{name}` must be a list of numbers, found {values!r}")
+        numbered = Fields({str(n): value for n, value in enumerate(values)}, self.source)
+        return tuple(numbered.positive(str(n)) for n in range(len(values)))
+
+    def texts(self, name: str) -> list[str] | None:
+        values = self.get(name)
+        if values is None:
+            return None
+        if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+            raise self.error(f"`{name}` must be a list of texts")
+        return [str(value) for value in values]
+
+    def table(self, name: str) -> "Fields":
+        """A nested object; empty where there is none."""
+        value = self.get(name) or {}
+        if not isinstance(value, dict):
+            raise self.error(f"`{name}` must be a table")
+        return Fields(value, self.source)
+
+    def __bool__(self) -> bool:
+        return bool(self._values)
+
+    def error(self, what: str) -> CheckpointError:
+        return CheckpointError(f"{self.source}: {what}")

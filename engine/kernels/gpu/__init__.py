@@ -1,1 +1,0 @@
-"""The kernels of the CUDA path, in Triton. Nothing that runs without CUDA imports them."""

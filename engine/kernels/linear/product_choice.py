@@ -1,0 +1,186 @@
+"""Which of cuBLAS' algorithms multiplies by a dense weight, found out by running them.
+
+cuBLAS guesses the fastest from a product's shape, and torch takes the guess. Of what it lists next,
+or does not list, one is often faster, by up to a fifth (see `ways`). `learn_products` is called
+once, before anything is served or captured, with the numbers of rows that graphs of decode steps
+have: it alone measures. Every later product, in a graph or not, only looks its shape up, and is
+left to torch where nothing was learned: a prefill step of any odd number of rows costs no
+measuring.
+"""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import torch
+from torch import Tensor
+
+from ...device.device_file import DeviceFile
+from ...device.devices import device_name
+from ...files.paths import data_dir
+from .cublas_lt import (
+    DATA_TYPES,
+    Algorithm,
+    CublasError,
+    CublasLt,
+    ProductShape,
+    loaded_cublas_lt,
+)
+from .product_trial import (
+    Product,
+    Timer,
+    Trial,
+    fastest,
+    fastest_s,
+    first_of_the_fastest,
+    time_on_device,
+)
+from .ways import algorithm_matters
+
+_TORCH = "torch"
+_SEARCH = 2
+"""To be raised where more algorithms are tried: what fewer gave is then measured anew."""
+_FINALISTS = 6
+"""So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
+_DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
+
+_Choice = tuple[Product, Algorithm]
+
+
+class Library(Protocol):
+    """What offers algorithms for a shape: `CublasLt`."""
+
+    def product(self, shape: ProductShape) -> Product: ...
+
+
+class ProductChoices:
+    """The algorithms of one device, in memory and in a file that every start of prodtop shares.
+
+    `owner` names all that a choice depends on beside the shape. Whether a product is added to a
+    residual changes nothing: the heuristics do not ask.
+    """
+
+    def __init__(
+        self, library: Library, owner: str, timer: Timer, path: Path | None = None
+    ) -> None:
+        self._library = library
+        self._owner = owner
+        self._timer = timer
+        self._file = DeviceFile(path or data_dir() / "products.json", _DECODER)
+        self._kept = self._file.read(owner)
+        self._chosen: dict[ProductShape, _Choice | None] = {}
+
+    def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:
+        """Choose for products of each of `sizes` rows by the `weights [features, inputs]`.
+
+        Measures where it may matter and neither this process nor the file knows. Not while a graph
+        is captured.
+        """
+        alike: dict[tuple[int, int, torch.dtype], list[Tensor]] = {}
+        for weight in weights:
+            if weight.dtype in DATA_TYPES:
+                alike.setdefault((*weight.shape, weight.dtype), []).append(weight)
+        before = dict(self._kept)
+        for rows in sizes:
+            for (features, inputs, dtype), those in alike.items():
+                shape = ProductShape(rows, features, inputs, dtype)
+                if algorithm_matters(rows, features) and shape not in self._chosen:
+                    self._chosen[shape] = self._choose(shape, those)
+        if self._kept != before:
+            self._file.write(self._owner, self._kept)
+            torch.cuda.empty_cache()
+
+    def multiply(self, x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
+        """`x @ weight.T`, or that added to `residual` in place, where an algorithm was chosen.
+
+        `None`, and nothing done, where torch is as fast or must do it.
+        """
+        features, inputs = weight.shape
+        shape = ProductShape(x.shape[0], features, inputs, weight.dtype)
+        chosen = self._chosen.get(shape)
+        if chosen is None:
+            return None
+        product, algorithm = chosen
+        out = x.new_empty(shape.rows, features) if residual is None else residual
+        if not product.takes(x, weight, out):
+            return None
+        try:
+            product.run(algorithm, x, weight, out, residual is not None)
+        except CublasError:
+            self._chosen[shape] = None
+            return None
+        return out
+
+    def _choose(self, shape: ProductShape, weights: list[Tensor]) -> _Choice | None:
+        """What the file says, if it is still offered, or else what is measured."""
+        try:
+            product = self._library.product(shape)
+            offered = product.algorithms()
+        except CublasError:
+            return None
+        name = f"{shape.rows} x {shape.inputs} x {shape.features} {shape.dtype}"
+        by_name = {algorithm.configuration.hex(): algorithm for algorithm in offered}
+        kept = self._kept.get(name)
+        if kept != _TORCH and kept not in by_name:
+            usable = [weight for weight in weights if product.takes(weight)]
+            kept = self._measure(shape, product, offered, usable) if usable else None
+            if kept is not None:
+                self._kept[name] = kept
+        return None if kept is None or kept == _TORCH else (product, by_name[kept])
+
+    def _measure(
+        self, shape: ProductShape, product: Product, offered: list[Algorithm], weights: list[Tensor]
+    ) -> str | None:
+        """The name of the fastest way; `None` if no algorithm computes what torch does."""
+        trial = Trial.of(shape, weights)
+        if len(offered) > _FINALISTS:
+            ways = [trial.by(product, algorithm) for algorithm in offered]
+            offered = [offered[place] for place in fastest(ways, _FINALISTS, self._timer)]
+        right = [algorithm for algorithm in offered if trial.agrees(product, algorithm)]
+        if not right:
+            return None
+        ways = [trial.by_torch(), *(trial.by(product, algorithm) for algorithm in right)]
+        best = first_of_the_fastest(fastest_s(ways, self._timer))
+        return right[best - 1].configuration.hex() if best else _TORCH
+
+
+_learned: dict[torch.device, ProductChoices | None] = {}
+"""By device, for as long as this process lives; `None` where cublasLt cannot be had."""
+
+
+def learn_products(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
+    """Find the fastest products of `weights` for each of `sizes` rows where it may matter.
+
+    All weights are on one device; nothing is done where that is a CPU. Not while a graph is
+    captured.
+    """
+    if not weights or not weights[0].is_cuda:
+        return
+    features = {weight.shape[0] for weight in weights}
+    if not any(algorithm_matters(rows, count) for rows in sizes for count in features):
+        return
+    device = weights[0].device
+    if device not in _learned:
+        _learned[device] = _choices_of(device)
+    choices = _learned[device]
+    if choices is not None:
+        choices.learn(weights, sizes)
+
+
+def learned_product(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
+    """`ProductChoices.multiply` with what was learned; `None` where torch must multiply."""
+    choices = _learned.get(x.device)
+    return None if choices is None else choices.multiply(x, weight, residual)
+
+
+def _choices_of(device: torch.device) -> ProductChoices | None:
+    library = loaded_cublas_lt()
+    if library is None:
+        return None
+    try:
+        lt = CublasLt(library, device)
+    except CublasError:
+        return None
+    versions = f"torch {torch.__version__}", f"cuBLAS {lt.version}", f"search {_SEARCH}"
+    return ProductChoices(lt, ", ".join((device_name(device), *versions)), time_on_device)

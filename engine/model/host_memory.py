@@ -1,0 +1,84 @@
+"""Whether this machine's memory holds a model: asked before any of it is taken.
+
+A CPU's memory is handed out as it is written to. One allocation too many does not fail: the kernel
+ends a process for it later, and perhaps another one than this.
+"""
+
+import psutil
+import torch
+
+from ..precision.levels import base_dtype
+from ..protocol import PrecisionName
+from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from ..shape.model_config import ModelConfig
+from .residency import HOST, master_device
+
+_MASTER = torch.bfloat16
+"""What most checkpoints store, and dummy weights are."""
+
+_INT4_BYTES = 0.5
+_LAYER_BYTES = {
+    PrecisionName.FP32: 4.0,
+    PrecisionName.BF16: 2.0,
+    PrecisionName.FP16: 2.0,
+    PrecisionName.INT8: 1.0,
+    PrecisionName.INT4: _INT4_BYTES,
+    PrecisionName.FP8: 1.0,
+}
+"""Of a weight inside the layers, its share of scales left out."""
+
+
+def check_model_fits(
+    name: str, config: ModelConfig, precision: PrecisionName, device: torch.device
+) -> None:
+    """Raise `BadInputError` where the host has no room for `config`'s weights, at the least.
+
+    The master copy counts where it stays on the host, what `precision` makes of it on a CPU.
+    """
+    needed = packed_bytes(config, precision) if device.type == "cpu" else 0.0
+    if master_device(config, _MASTER, device) is HOST:
+        needed += stored_bytes(config)
+    free = psutil.virtual_memory().available
+    if needed > free:
+        raise BadInputError(
+            f"{name} at {precision} takes {_gib(needed)} of this machine's memory, and "
+            f"{_gib(free)} are free: choose a smaller model or a narrower --precision"
+        )
+
+
+def check_switch_fits(
+    config: ModelConfig, precision: PrecisionName, device: torch.device, freed_bytes: int
+) -> None:
+    """Raise `PrecisionUnavailableError` where a CPU has no room for the weights at `precision`.
+
+    `freed_bytes` are those of the weights that they replace. A GPU says so itself, without harm.
+    """
+    if device.type != "cpu":
+        return
+    needed = packed_bytes(config, precision)
+    free = psutil.virtual_memory().available + freed_bytes
+    if needed > free:
+        raise PrecisionUnavailableError(
+            f"{precision} takes {_gib(needed)} of this machine's memory, and {_gib(free)} are free"
+        )
+
+
+def stored_bytes(config: ModelConfig) -> float:
+    """Bytes of the master copy."""
+    layers = config.linear_parameters
+    layer_bytes = _MASTER.itemsize if config.stored.int4 is None else _INT4_BYTES
+    return layers * layer_bytes + (config.parameters - layers) * _MASTER.itemsize
+
+
+def packed_bytes(config: ModelConfig, precision: PrecisionName) -> float:
+    """Bytes of what a CPU computes `precision` with, beside the master copy, at the least.
+
+    The head is packed anew; the embedding table of fp32 is not the master copy's.
+    """
+    tables = 2 if precision is PrecisionName.FP32 else 1
+    table_bytes = config.vocabulary * config.hidden * base_dtype(precision).itemsize
+    return config.linear_parameters * _LAYER_BYTES[precision] + tables * table_bytes
+
+
+def _gib(size_bytes: float) -> str:
+    return f"{size_bytes / 2**30:.1f} GiB"

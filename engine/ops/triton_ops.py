@@ -1,0 +1,236 @@
+"""The decoder's operations on CUDA: one Triton kernel each where one pays."""
+
+from typing import TypeGuard
+
+import torch
+from torch import Tensor
+
+from ..kernels.attention.decode_attention import DecodePlan, decode_attention_fused, plan_decode
+from ..kernels.attention.decode_mma import has_kernel
+from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
+from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
+from ..kernels.common.chip import chip_of
+from ..kernels.common.embedding import embed_tokens
+from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
+from ..kernels.linear.gated import gated
+from ..kernels.linear.layer_weight import skinny_weight
+from ..kernels.linear.linear import layer_bias, linear_by_cublas
+from ..kernels.linear.linear import linear as linear_on_gpu
+from ..kernels.linear.skinny import MOST_ROWS, skinny_linear
+from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
+from ..shape.model_config import Activation, ModelConfig
+from .rope import local_rope_config, rotation
+from .step_layout import DeviceStep
+from .step_ops import AttentionSpec, Norm
+from .torch_ops import activate
+
+Rotation = tuple[Tensor, Tensor]
+"""Cosines and sines, fp32 `[positions, head_dim / 2]`."""
+
+
+class OpsContext:
+    """What the operations of every step share: rotations, plans of the attention kernels."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        context_tokens: int,
+        device: torch.device,
+        kv_dtype: torch.dtype,
+    ) -> None:
+        self._config = config
+        self._context_tokens = context_tokens
+        self._device = device
+        self._kv_dtype = kv_dtype
+        self.rotation = _rotation(config, context_tokens, device)
+        self.local_rotation = (
+            self.rotation
+            if config.local_rope_theta is None
+            else _rotation(local_rope_config(config), context_tokens, device)
+        )
+        self.group = config.heads // config.kv_heads
+        self.tile: PrefillTile = prefill_tile(
+            config.head_dim, self.group, kv_dtype.itemsize, chip_of(device)
+        )
+        self._plans: dict[int, DecodePlan] = {}
+
+    @property
+    def _turned(self) -> int:
+        """Elements of a head that are turned."""
+        return 2 * self.rotation[0].shape[1]
+
+    @property
+    def tile_queries(self) -> int:
+        """Queries of a prefill chunk that one tile computes."""
+        return self.tile.queries(self.group)
+
+    def decode_plan(self, sequences: int) -> DecodePlan:
+        """The plan for so many sequences, made once: graphs keep pointing at its memory."""
+        plan = self._plans.get(sequences)
+        if plan is None:
+            config = self._config
+            plan = self._plans[sequences] = plan_decode(
+                sequences,
+                config.heads,
+                config.kv_heads,
+                config.head_dim,
+                self._context_tokens,
+                self._device,
+                element_bytes=self._kv_dtype.itemsize,
+                mma=has_kernel(self._kv_dtype, self.group, config.head_dim, self._turned),
+            )
+        return plan
+
+
+class TritonOps:
+    """The operations of one step: `StepOps`.
+
+    `plan` is for its decode rows, if it has any; `sampled` are the tokens of the step before, where
+    rows may carry one. With `pdl` a kernel takes its place on the device while the one before it
+    ends (programmatic dependent launch): worth it in a captured graph.
+    """
+
+    def __init__(
+        self,
+        context: OpsContext,
+        step: DeviceStep,
+        plan: DecodePlan | None,
+        *,
+        sampled: Tensor | None = None,
+        pdl: bool = False,
+    ) -> None:
+        self._context = context
+        self._step = step
+        self._plan = plan
+        self._sampled = step.tokens if sampled is None else sampled
+        self._pdl = pdl
+
+    @property
+    def positions(self) -> Tensor:
+        return self._step.positions
+
+    def embed(self, tokens: Tensor, table: Tensor) -> Tensor:
+        return embed_tokens(tokens, self._step.carried, self._sampled, table, pdl=self._pdl)
+
+    def norm(self, hidden: Tensor, norm: Norm) -> Tensor:
+        if norm.bias is not None:
+            return layer_norm(hidden, norm.weight, norm.bias, norm.eps, pdl=self._pdl)
+        return rms_norm(hidden, norm.weight, norm.eps, pdl=self._pdl)
+
+    def norm_linear(self, hidden: Tensor, norm: Norm, linear: Linear) -> Tensor:
+        return self._norm_linear(hidden, norm, linear, None)
+
+    def attend(self, qkv: Tensor, spec: AttentionSpec, kv_blocks: Tensor) -> Tensor:
+        context, step, layout = self._context, self._step, self._step.layout
+        cos, sin = context.local_rotation if spec.local_rope else context.rotation
+        scale = spec.head_dim**-0.5 if spec.scale is None else spec.scale
+        window, softcap, options = spec.window or 0, spec.softcap or 0.0, _rotary_options(spec)
+        out = qkv.new_empty(qkv.shape[0], spec.heads * spec.head_dim)
+        decode = layout.decode
+        if self._plan is not None:
+            decode_attention_fused(
+                qkv[:decode],
+                kv_blocks,
+                step.block_table[:decode],
+                step.seq_lens[:decode],
+                step.slots[:decode],
+                cos,
+                sin,
+                self._plan,
+                scale,
+                options=options,
+                window=window,
+                softcap=softcap,
+                out=out[:decode],
+                pdl=self._pdl,
+            )
+        if layout.tiles:
+            rows = slice(decode, None)
+            positions, slots = step.positions[rows], step.slots[rows]
+            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, options=options)
+            prefill_attention(
+                q,
+                kv_blocks,
+                step.block_table[rows],
+                step.seq_lens[rows],
+                step.query_starts,
+                step.tiles,
+                scale,
+                tile=context.tile,
+                window=window,
+                softcap=softcap,
+                out=out[rows],
+            )
+        return out
+
+    def linear(self, x: Tensor, linear: Linear) -> Tensor:
+        return self._linear(x, linear)
+
+    def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
+        return self._linear(x, linear, residual)
+
+    def norm_gated_linear(
+        self,
+        hidden: Tensor,
+        norm: Norm,
+        linear: Linear,
+        activation: Activation = Activation.SILU,
+    ) -> Tensor:
+        if activation is not Activation.GELU:
+            return self._norm_linear(hidden, norm, linear, activation)
+        gate, up = self._norm_linear(hidden, norm, linear, None).chunk(2, dim=-1)
+        return activate(gate, activation).mul_(up)
+
+    def _norm_linear(
+        self, hidden: Tensor, norm: Norm, linear: Linear, activation: Activation | None
+    ) -> Tensor:
+        """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
+        weight = None
+        few = hidden.shape[0] <= MOST_ROWS
+        if few and norm.bias is None and not self._is_left_to_cublas(linear, hidden):
+            weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
+        if weight is not None:
+            return skinny_linear(
+                hidden,
+                weight,
+                norm=(norm.weight, norm.eps),
+                bias=layer_bias(linear),
+                activation=activation,
+                pdl=self._pdl,
+            )
+        if isinstance(linear, Fp8Linear) and norm.bias is None:
+            rows = rms_norm_fp8(hidden, norm.weight, norm.eps, pdl=self._pdl)
+            out = linear_on_gpu(rows, linear, pdl=self._pdl)
+        else:
+            out = self._linear(self.norm(hidden, norm), linear)
+        return out if activation is None else gated(out, activation, pdl=self._pdl)
+
+    def _linear(self, x: Tensor, linear: Linear, residual: Tensor | None = None) -> Tensor:
+        if isinstance(linear, PackedLinear):
+            # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
+            return linear(x) if residual is None else residual.add_(linear(x))
+        if self._is_left_to_cublas(linear, x):
+            return linear_by_cublas(x, linear, residual)
+        return linear_on_gpu(x, linear, residual, pdl=self._pdl)
+
+    def _is_left_to_cublas(self, linear: Linear, x: Tensor) -> TypeGuard[DenseLinear]:
+        """Whether this is a dense product of the few rows of a prefill step that are sampled.
+
+        Kernels of our own would be one for each number of them, which is not worth while here.
+        """
+        few = x.shape[0] <= MOST_ROWS < self._step.layout.rows
+        return few and isinstance(linear, DenseLinear)
+
+
+def _rotary_options(spec: AttentionSpec) -> RotaryOptions:
+    if spec.query_norm is None or spec.key_norm is None:
+        return PLAIN
+    return RotaryOptions(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
+
+
+def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rotation:
+    if config.learned_positions:
+        shape = (positions, config.head_dim // 2)
+        return torch.ones(shape, device=device), torch.zeros(shape, device=device)
+    cos, sin = rotation(config, positions)
+    return cos.to(device), sin.to(device)

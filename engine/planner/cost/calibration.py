@@ -1,0 +1,233 @@
+"""What GPUs and software reach of what the vendors state: the constants of `calibration.toml`.
+
+Two kinds of record, both flat and frozen so that an estimate can keep them at hand:
+`Calibration`, one per GPU type, is physics of the machine, and what `prodtop plan calibrate`
+measures; `Software`, one per generation of training frameworks, is what the program does with it.
+"""
+
+import math
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TypeVar
+
+import msgspec
+
+from ...shape.field_errors import FieldError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """Constants of one GPU type; efficiencies are fractions of what the vendor states.
+
+    A matrix product takes `flops / (peak · gemm_*)` plus the share `gemm_wave` of one wave of tiles
+    over all SMs (the last wave is rarely full), but no less than its bytes at `hbm` need, plus
+    `kernel_s`. Collectives take `alpha` per step plus `bytes / (bandwidth · efficiency)`.
+    """
+
+    gemm_bf16: float
+    gemm_fp8: float
+    gemm_wave: float
+    hbm: float
+    kernel_s: float
+    attention_flash1: float
+    attention_flash2: float
+    attention_flash3: float
+    link: float
+    link_alpha_s: float
+    network: float
+    network_alpha_s: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Software:
+    """What a generation of training frameworks does per layer, per step and between GPUs.
+
+    attention: the core attention kernel, "unfused" (scores in memory) or a flash generation.
+    elementwise: passes over memory, relative to one read and write per fused operation.
+    logit_bytes: bytes moved per logit by the loss, forward and backward.
+    layer_kernels: kernels launched per layer and forward pass; a backward pass launches twice as
+        many. dispatch_s: host time per kernel; a layer takes no less than its dispatch.
+    tp_overlap, dp_overlap: share of that communication that runs beside computation when there is
+        enough of it. grad_bytes: bytes per gradient element on the wire. param_bytes: the same for
+        gathered parameters.
+    gradient_bytes, moment_bytes: bytes that a gradient and each of Adam's moments take in memory.
+    layer_gathers: collectives per layer that gather parameters or scatter gradients.
+    gather_rate: share of the network that these reach of what NCCL does with large messages.
+    regather: sequence parallelism gathers a block's input again for its backward pass.
+    tensor_s: host time of an optimizer step per parameter tensor on a rank.
+    logit_copies: bytes of memory per logit at the peak.
+    split_sends: tensor ranks send a part of the activations each to the next stage.
+    op_recompute: selective recomputation keeps every second product, not all but attention.
+    step_s: what every step costs beside all this (data, logging, gradient norm, synchronisation).
+    straggler: slowdown per doubling of the nodes.
+    """
+
+    name: str
+    label: str
+    attention: str
+    elementwise: float
+    logit_bytes: float
+    layer_kernels: float
+    dispatch_s: float
+    tp_overlap: float
+    dp_overlap: float
+    grad_bytes: float
+    param_bytes: float
+    fp8_cast: float
+    step_s: float
+    straggler: float
+    op_recompute: bool = False
+    split_sends: bool = True
+    gradient_bytes: float = 4.0
+    moment_bytes: float = 4.0
+    layer_gathers: float = 1.0
+    gather_rate: float = 1.0
+    regather: bool = True
+    logit_copies: float = 10.0
+    tensor_s: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Universal:
+    """Constants that hold for every GPU and framework, each with its reason in the file."""
+
+    attention_backward: float
+    attention_half_tokens: float
+    attention_unfused: float
+    head_dim_half: float
+    expert_gemm: float
+    moe_kernels: float
+    expert_kernels: float
+    optimizer_bytes: float
+    contention: float
+    context_penalty: float
+
+
+@dataclass(frozen=True)
+class Constants:
+    """All of `calibration.toml`."""
+
+    universal: Universal
+    gpus: Mapping[str, Calibration]
+    software: Mapping[str, Software]
+
+    def gpu(self, key: str) -> Calibration:
+        """The constants of a GPU type; a type without its own has those of an H100."""
+        return self.gpus.get(key, self.gpus["h100-sxm"])
+
+    def profile(self, name: str) -> Software:
+        """The framework generation called `name`; raises `FieldError` for an unknown one."""
+        if name not in self.software:
+            known = ", ".join(self.software)
+            raise FieldError("software", f"unknown framework {name!r}; known are {known}")
+        return self.software[name]
+
+
+@cache
+def default_constants() -> Constants:
+    """The packaged constants."""
+    text = files(__package__).joinpath("calibration.toml").read_text(encoding="utf-8")
+    return parse_constants(text, "calibration.toml")
+
+
+def parse_constants(text: str, source: str) -> Constants:
+    """Read constants from TOML; GPU tables may `like` another and override it.
+
+    Raises:
+        FieldError: the text is no TOML, or a constant is missing or not a positive number.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FieldError("calibration", f"{source}: not valid TOML: {error}") from error
+    return constants_from(tables, source)
+
+
+def constants_from(tables: Mapping[str, object], source: str) -> Constants:
+    """Constants from tables already read; raises as `parse_constants` does."""
+    gpus = _family(tables.get("gpu", {}), Calibration, f"{source}: gpu")
+    named = {
+        key: {"name": key, **table} for key, table in _tables(tables.get("software", {})).items()
+    }
+    universal = _tables({"universal": tables.get("universal", {})})["universal"]
+    return Constants(
+        universal=_record(universal, Universal, f"{source}: universal"),
+        gpus=gpus,
+        software=_family(named, Software, f"{source}: software"),
+    )
+
+
+def gpu_constants(tables: Mapping[str, object], source: str) -> Mapping[str, Calibration]:
+    """Only the GPU tables, as a calibration of one's own machines has them; raises as above."""
+    return _family(tables.get("gpu", {}), Calibration, f"{source}: gpu")
+
+
+_Record = TypeVar("_Record", Calibration, Software, Universal)
+
+
+def _tables(value: object) -> dict[str, dict[str, object]]:
+    if not isinstance(value, dict):
+        return {}
+    return {str(key): table for key, table in value.items() if isinstance(table, dict)}
+
+
+def _family(value: object, kind: type[_Record], source: str) -> dict[str, _Record]:
+    records: dict[str, _Record] = {}
+    for key, table in _tables(value).items():
+        base = records.get(str(table.get("like", "")))
+        values = {**(vars(base) if base else {}), **table}
+        records[key] = _record(values, kind, f"{source}.{key}")
+    return records
+
+
+def _record(values: Mapping[str, object], kind: type[_Record], source: str) -> _Record:
+    try:
+        record = msgspec.convert(dict(values), type=kind)
+    except msgspec.ValidationError as error:
+        raise FieldError("calibration", f"{source}: {error}") from error
+    for name, value in vars(record).items():
+        if isinstance(value, float) and not 0 <= value < math.inf:
+            raise FieldError(name, f"{source}: must be a finite number from 0 on, found {value}")
+    return record
+
+
+_FRAMEWORKS = (
+    (r"vtrain|megatron-deepspeed|mt-nlg|mt nlg", "megatron-deepspeed"),
+    (r"narayanan|sc21|korthikanti|megatron-lm (v2|2\.|2021|2022)", "megatron-2021"),
+    (r"llm-foundry|mosaic|composer|\bmpt\b", "fsdp-2023"),
+    (r"torchtitan", "torch"),
+    (r"nanotron", "nanotron"),
+    (r"bridge", "megatron-bridge"),
+    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
+    (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
+    (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
+)
+
+
+def guess_software(
+    text: str,
+    *,
+    compiled: bool = False,
+    half: bool = False,
+    zero: int = 0,
+    model_parallel: bool = False,
+) -> str:
+    """The framework generation that a run's description suggests.
+
+    `half` says that it ran in fp16 (the time before bf16 and flash attention); `compiled` that
+    torch.compile was on. Megatron never had ZeRO's third stage in that time: DeepSpeed ran it.
+    `model_parallel` runs that name no framework are taken for Megatron's kind.
+    """
+    lower = text.lower()
+    name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
+    if name is None:
+        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
+    if name in ("megatron-core", "deepspeed") and half:
+        name = "megatron-2021"
+    if name == "megatron-2021" and zero == 3:
+        return "deepspeed-2021"
+    return "torch-compile" if name == "torch" and compiled else name

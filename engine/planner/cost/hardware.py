@@ -1,0 +1,204 @@
+"""GPUs, their links and the cluster they form: what the vendors state, from `hardware.toml`.
+
+Everything is in bytes and bytes per second, links per GPU and per direction. What a GPU reaches of
+these figures is the calibration's business (`calibration.py`).
+"""
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal, get_args
+
+from ...shape.field_errors import FieldError, positive, positive_number
+
+Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gpu:
+    """One GPU type in its customary node.
+
+    `link_bytes_s` is the link between GPUs of a node, `network_bytes_s` the NIC of one GPU, both
+    per direction. `peak_flops` are dense; a precision of 0 is one that the GPU does not have.
+    """
+
+    key: str
+    name: str
+    memory_bytes: float
+    sms: int
+    hbm_bytes_s: float
+    link_bytes_s: float
+    node_gpus: int
+    network_bytes_s: float
+    power_w: float
+    bf16_flops: float
+    fp16_flops: float
+    fp8_flops: float
+    fp32_flops: float
+    tf32_flops: float
+    source: str
+
+    def peak_flops(self, precision: Precision) -> float:
+        """Dense FLOP/s at `precision`; raises `FieldError` where the GPU has no such unit."""
+        value = {
+            "bf16": self.bf16_flops,
+            "fp16": self.fp16_flops,
+            "fp8": self.fp8_flops,
+            "fp32": self.fp32_flops,
+            "tf32": self.tf32_flops,
+        }[precision]
+        if not value:
+            raise FieldError("precision", f"{self.name} has no {precision} units")
+        return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cluster:
+    """`gpus` GPUs of one type, `node_gpus` of them to a node with fast links."""
+
+    gpu: Gpu
+    gpus: int
+    node_gpus: int
+
+    def __post_init__(self) -> None:
+        positive("gpus", self.gpus)
+        positive("gpus per node", self.node_gpus)
+
+    @property
+    def nodes(self) -> int:
+        """Nodes, the last one perhaps not full."""
+        return -(-self.gpus // self.node_gpus)
+
+
+def cluster(
+    gpu: Gpu,
+    gpus: int,
+    *,
+    node_gpus: int | None = None,
+    network_bytes_s: float | None = None,
+) -> Cluster:
+    """A cluster of `gpus` GPUs, with the GPU type's customary node and network unless stated."""
+    if network_bytes_s is not None:
+        gpu = replace(gpu, network_bytes_s=positive_number("network", network_bytes_s))
+    return Cluster(gpu=gpu, gpus=gpus, node_gpus=node_gpus or gpu.node_gpus)
+
+
+@cache
+def known_gpus() -> Mapping[str, Gpu]:
+    """The GPUs of the packaged `hardware.toml`, by key."""
+    text = files(__package__).joinpath("hardware.toml").read_text(encoding="utf-8")
+    return parse_gpus(text, "hardware.toml")
+
+
+def load_gpus(path: Path) -> Mapping[str, Gpu]:
+    """The GPUs of the user's own TOML file, in the form of the packaged one.
+
+    Raises:
+        FieldError: the file cannot be read, or a value is missing or absurd.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FieldError("hardware file", f"{path}: cannot be read: {error}") from error
+    return parse_gpus(text, str(path))
+
+
+def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
+    """Read GPU tables from TOML `text`; `source` names it in errors. Raises `FieldError`."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
+    gpus = {}
+    for key, table in tables.items():
+        if not isinstance(table, dict):
+            raise FieldError(key, f"{source}: must be a table of one GPU's figures")
+        gpus[key] = _parse_gpu(key, table, source)
+    return gpus
+
+
+def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
+    """The GPU that `name` means, by key or by any customary way to write it.
+
+    The user's own GPUs (`extra`) come first. Raises `FieldError` naming the known ones.
+    """
+    gpus = {**known_gpus(), **(extra or {})}
+    if name in gpus:
+        return gpus[name]
+    key = _guess_key(name.lower())
+    if key is not None:
+        found = gpus[key]
+        if re.search(r"[ah]800", name.lower()):
+            return replace(found, name=name, link_bytes_s=EXPORT_LINK_BYTES_S)
+        return found
+    raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
+
+
+EXPORT_LINK_BYTES_S = 200e9
+"""NVLink of the A800 and the H800, 400 GB/s both ways; else they are an A100 and an H100."""
+
+_PATTERNS = (
+    (r"gb300", "gb300"),
+    (r"gb200", "gb200"),
+    (r"b300", "b300"),
+    (r"b200", "b200"),
+    (r"h200|gh200", "h200"),
+    (r"h100.*96 ?g|h100.*500 ?w", "h100-sxm-96"),
+    (r"h100.*pcie", "h100-pcie"),
+    (r"h100|h800", "h100-sxm"),
+    (r"a100.*\b40 ?(g|$)", "a100-40"),
+    (r"a100|a800", "a100-80"),
+    (r"l40s?", "l40s"),
+    (r"4090", "rtx4090"),
+    (r"mi300x?\b|mi300$", "mi300x"),
+    (r"v100", "v100"),
+)
+
+
+def _guess_key(name: str) -> str | None:
+    return next((key for pattern, key in _PATTERNS if re.search(pattern, name)), None)
+
+
+def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
+    def number(field: str) -> float:
+        value = table.get(field)
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise FieldError(f"{key}.{field}", f"{source}: must be a number, found {value!r}")
+        return positive_number(f"{key}.{field}", value)
+
+    def count(field: str) -> int:
+        value = number(field)
+        if value != int(value):
+            raise FieldError(f"{key}.{field}", f"{source}: must be a whole number, found {value}")
+        return positive(f"{key}.{field}", int(value))
+
+    peak = table.get("peak")
+    if not isinstance(peak, dict) or not peak:
+        raise FieldError(f"{key}.peak", f"{source}: must be a table of FLOP/s per precision")
+    for precision, value in peak.items():
+        if precision not in PRECISIONS:
+            known = ", ".join(PRECISIONS)
+            raise FieldError(f"{key}.peak", f"unknown precision {precision!r} (known: {known})")
+        positive_number(f"{key}.peak.{precision}", value)
+    return Gpu(
+        key=key,
+        name=str(table.get("name", key)),
+        memory_bytes=number("memory_bytes"),
+        sms=count("sms"),
+        hbm_bytes_s=number("hbm_bytes_s"),
+        link_bytes_s=number("link_bytes_s"),
+        node_gpus=count("node_gpus"),
+        network_bytes_s=number("network_bytes_s"),
+        power_w=number("power_w"),
+        bf16_flops=float(peak.get("bf16", 0.0)),
+        fp16_flops=float(peak.get("fp16", 0.0)),
+        fp8_flops=float(peak.get("fp8", 0.0)),
+        fp32_flops=float(peak.get("fp32", 0.0)),
+        tf32_flops=float(peak.get("tf32", 0.0)),
+        source=str(table.get("source", source)),
+    )

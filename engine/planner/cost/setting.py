@@ -1,0 +1,52 @@
+"""What an estimate is made for, beside the layout: model, cluster, software and batch."""
+
+from dataclasses import dataclass, field
+
+from ...shape.field_errors import positive
+from ...shape.planner_model import ModelShape
+from .calibration import Calibration, Constants, Software, default_constants
+from .hardware import Cluster
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Setting:
+    """One model on one cluster. Compared and hashed by identity: a setting is a cache key.
+
+    `sequence` is tokens per sequence. `calibration` overrides the GPU type's packaged constants, as
+    one measured on the machine does. `frozen` weights get no gradients: adapters of negligible size
+    are trained instead (LoRA, Hu et al. 2021).
+    """
+
+    model: ModelShape
+    cluster: Cluster
+    sequence: int
+    software: Software
+    constants: Constants = field(default_factory=default_constants)
+    calibration: Calibration | None = None
+    frozen: bool = False
+
+    def __post_init__(self) -> None:
+        positive("sequence", self.sequence)
+
+    @property
+    def measured(self) -> Calibration:
+        """The constants of this GPU."""
+        return self.calibration or self.constants.gpu(self.cluster.gpu.key)
+
+
+def setting(
+    model: ModelShape,
+    cluster: Cluster,
+    sequence: int,
+    software: str = "megatron-core",
+    constants: Constants | None = None,
+) -> Setting:
+    """A setting with a framework generation by name; raises `FieldError` for an unknown one."""
+    chosen = constants or default_constants()
+    return Setting(
+        model=model,
+        cluster=cluster,
+        sequence=sequence,
+        software=chosen.profile(software),
+        constants=chosen,
+    )

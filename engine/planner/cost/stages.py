@@ -1,0 +1,115 @@
+"""Which layers a pipeline stage holds, and how many parameters one of its ranks has."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from ...shape.planner_model import ModelShape
+from .layout import Layout, missing_layers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageLayers:
+    """Layers of an inner, the first and the last stage.
+
+    Where the layers do not divide, the first and the last stage hold fewer, because embedding and
+    head stand for layers there (Llama 3, section 3.3.2; Megatron-LM's
+    `--account-for-embedding-in-pipeline-split` and `--decoder-last-pipeline-num-layers`).
+    """
+
+    inner: int
+    first: int
+    last: int
+
+
+@lru_cache(maxsize=4096)
+def stage_layers(layers: int, pp: int) -> StageLayers:
+    """How `layers` are dealt out to `pp` stages, the last stage lacking at least what the first
+    does.
+
+    With more stages than `layout.check_layout` allows, the ends may come out with none.
+    """
+    each = -(-layers // pp)
+    missing = missing_layers(layers, pp)
+    first = max(0, each - missing // 2)
+    return StageLayers(inner=each, first=first, last=max(0, each - (missing + 1) // 2))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankParameters:
+    """Parameters on one rank of the fullest stage, by who shares their optimizer states.
+
+    dense: split by tensor parallelism, shared by dp · cp. experts: routed ones, shared by the ranks
+    that hold the same experts. layer: the largest layer, what FSDP gathers at a time.
+    """
+
+    dense: float
+    experts: float
+    layer: float
+    embedding: float
+
+    @property
+    def total(self) -> float:
+        """All."""
+        return self.dense + self.experts
+
+
+def rank_parameters(model: ModelShape, layout: Layout) -> RankParameters:
+    """What the fullest rank holds under `layout`, before any ZeRO sharding."""
+    return _rank_parameters(model, layout.tp, layout.pp, layout.ep, layout.expert_tp)
+
+
+@lru_cache(maxsize=65_536)
+def _rank_parameters(
+    model: ModelShape, tp: int, pp: int, ep: int, expert_tp: int
+) -> RankParameters:
+    stage = stage_layers(model.layers, pp)
+    norms = model.layer_small_parameters
+    dense_layer = (model.dense_layer_parameters - norms) / tp + norms
+    shared_layer, routed = 0.0, 0.0
+    if model.experts is not None:
+        fixed = norms + model.router_parameters
+        shared_layer = (model.moe_layer_shared_parameters - fixed) / tp + fixed
+        routed = model.routed_parameters / (ep * expert_tp)
+    dense_share = model.dense_layers / model.layers
+    average = dense_share * dense_layer + (1 - dense_share) * shared_layer
+    embedding = model.embedding_parameters / tp
+    head = model.head_parameters / tp
+    if pp == 1:
+        ends = embedding + head
+        held = stage.inner * average + ends
+        layers = stage.inner
+    else:
+        tied = model.vocabulary * model.hidden / tp if model.tied else 0.0
+        sides = (
+            (stage.first * average + embedding, stage.first),
+            (stage.last * average + head + tied, stage.last),
+            (stage.inner * average, stage.inner),
+        )
+        held, layers = max(sides)
+        ends = max(embedding, head + tied)
+    return RankParameters(
+        dense=held,
+        experts=layers * (1 - dense_share) * routed,
+        layer=max(dense_layer if model.dense_layers else 0.0, shared_layer + routed),
+        embedding=ends,
+    )
+
+
+def parameter_tensors(model: ModelShape, layout: Layout) -> float:
+    """Parameter tensors on one rank: what the optimizer step loops over.
+
+    A layer has its attention's matrices, two norms and an MLP; each local expert has two matrices.
+    """
+    layers = stage_layers(model.layers, layout.pp).inner
+    biases = 2 if model.linear_bias else 1
+    each = biases * (len(model.attention_gemms) + 2) + 2.0
+    sparse = model.moe_layers / model.layers
+    if model.experts is not None:
+        shared = 2 if model.experts.shared_ffn else 0
+        each += sparse * (2 * model.experts.count / layout.ep + 1 + shared)
+    return layers * each + 2
+
+
+def expert_shards(layout: Layout) -> int:
+    """Ranks that hold the same routed experts, and so share their optimizer states."""
+    return max(1, layout.dp * layout.cp * layout.tp // (layout.ep * layout.expert_tp))

@@ -1,0 +1,157 @@
+"""Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+from tokenizers import Tokenizer as FastTokenizer
+from tokenizers.decoders import DecodeStream
+
+from ..protocol.errors import BadInputError, CheckpointError
+from .chat_template import ChatMessage, ChatTemplate, load_chat_template
+from .cleaning import clean
+
+
+class TextStream(Protocol):
+    """One sequence's text, token by token."""
+
+    def push(self, token_id: int) -> str:
+        """The text that became complete with this token; empty while a character is not."""
+        ...
+
+    def flush(self) -> str:
+        """What is left when the tokens end within a character: replacement characters."""
+        ...
+
+
+class Tokenizer(Protocol):
+    """What the engine asks of a tokenizer. Text that it returns is clean of control characters."""
+
+    def encode(self, text: str) -> list[int]: ...
+
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        """A first turn, as the model's chat template writes it down.
+
+        Raises `BadInputError` where there is no template, or it refuses the turn.
+        """
+        ...
+
+    def decode(self, token_ids: list[int]) -> str: ...
+
+    def stream(self) -> TextStream: ...
+
+
+class CheckpointTokenizer:
+    """A `tokenizer.json`. Plain prompts get the special tokens that its post-processor adds (a
+    beginning of sequence, for most); no special token is shown in a text.
+    """
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        if not path.is_file():
+            raise CheckpointError(f"{path.parent} has no {path.name}")
+        try:
+            self._tokenizer = FastTokenizer.from_file(str(path))
+        # The library raises a bare Exception for every malformed file.
+        except Exception as error:
+            raise CheckpointError(f"{path}: not a tokenizer: {error}") from error
+        size = self._tokenizer.get_vocab_size(with_added_tokens=False)
+        if size > vocabulary:
+            raise CheckpointError(
+                f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
+            )
+        self._vocabulary = vocabulary
+        self._chat = load_chat_template(path.parent)
+
+    def encode(self, text: str) -> list[int]:
+        return self._encode(text, add_special_tokens=True)
+
+    def render_chat(
+        self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True
+    ) -> str:
+        """A conversation as the model's chat template writes it down, special tokens included.
+
+        Raises `BadInputError` where there is no template, or it refuses the messages.
+        """
+        template = self._chat_template()
+        return template.render(messages, add_generation_prompt=add_generation_prompt)
+
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        # The template has written the special tokens already.
+        text = self._chat_template().render_prompt(system, user)
+        return self._encode(text, add_special_tokens=False)
+
+    def _chat_template(self) -> ChatTemplate:
+        if self._chat is None:
+            raise BadInputError("the model has no chat template: give it plain prompts")
+        return self._chat
+
+    def _encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        # Of a model that sees images, the tokens that stand for them have no embedding.
+        if ids and max(ids) >= self._vocabulary:
+            name = clean(self._tokenizer.id_to_token(max(ids)) or "")
+            raise BadInputError(f"the text has {name!r}, which is no token of this model's")
+        return ids
+
+    def decode(self, token_ids: list[int]) -> str:
+        return clean(
+            self._tokenizer.decode(token_ids, skip_special_tokens=True), keep_newlines=True
+        )
+
+    def stream(self) -> TextStream:
+        return _CheckpointStream(self._tokenizer)
+
+
+class _CheckpointStream:
+    def __init__(self, tokenizer: FastTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._stream = DecodeStream(skip_special_tokens=True)
+        self._token_ids: list[int] = []
+        self._shown = 0
+
+    def push(self, token_id: int) -> str:
+        self._token_ids.append(token_id)
+        piece = self._stream.step(self._tokenizer, token_id) or ""
+        self._shown += len(piece)
+        return clean(piece, keep_newlines=True)
+
+    def flush(self) -> str:
+        whole: str = self._tokenizer.decode(self._token_ids, skip_special_tokens=True)
+        rest, self._shown = whole[self._shown :], len(whole)
+        return clean(rest, keep_newlines=True)
+
+
+class NumberTokenizer:
+    """For random weights, whose tokens mean nothing: shows each token as its number.
+
+    Prompts go through another model's tokenizer; its ids are folded into the vocabulary.
+    """
+
+    def __init__(self, prompts: Tokenizer, vocabulary: int) -> None:
+        self._prompts = prompts
+        self._vocabulary = vocabulary
+
+    def encode(self, text: str) -> list[int]:
+        return [token % self._vocabulary for token in self._prompts.encode(text)]
+
+    def encode_chat(self, system: str, user: str) -> list[int]:
+        """Random weights know no roles: the same text as a plain prompt."""
+        return self.encode(f"{system}\n\n{user}")
+
+    def decode(self, token_ids: list[int]) -> str:
+        return "".join(map(_number, token_ids))
+
+    def stream(self) -> TextStream:
+        return _NumberStream()
+
+
+class _NumberStream:
+    def push(self, token_id: int) -> str:
+        return _number(token_id)
+
+    def flush(self) -> str:
+        return ""
+
+
+def _number(token_id: int) -> str:
+    return f"#{token_id} "

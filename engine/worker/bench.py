@@ -1,0 +1,185 @@
+"""Measuring cells: one strategy at one precision under one load, from a cold cache."""
+
+import hashlib
+import math
+import time
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.metadata import version
+
+import torch
+
+from ..load.prompts import Prompt
+from ..metrics.collector import Metrics
+from ..metrics.latency import distribution
+from ..precision.levels import unavailable_reason
+from ..probes.own_gpu import OwnGpu
+from ..protocol import (
+    BenchSpec,
+    CellMemory,
+    CellResult,
+    CellSkipped,
+    LoadSpec,
+    PrecisionName,
+    StrategyName,
+)
+from ..protocol.errors import PrecisionUnavailableError, ProdtopError
+from ..serving.engine import Engine
+from ..serving.request import Status
+from .frames import roofline
+from .memory import engine_memory
+from .traffic import Ended, Traffic
+
+LOOK_INTERVAL_S = 0.05
+"""How often a running cell looks at its memory, and whether anybody still wants it."""
+_LONGEST_NAP_S = 0.05
+
+
+class BenchStoppedError(ProdtopError):
+    """Nobody waits for the cells any more."""
+
+
+class Bench:
+    """Runs the cells of a spec on one engine, one after the other.
+
+    `goes_on` is asked often whether to; where it says no, `BenchStoppedError` is raised.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: tuple[Prompt, ...],
+        *,
+        own_gpu: OwnGpu | None,
+        versions: dict[str, str],
+        goes_on: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._engine = engine
+        self._prompts = prompts
+        self._own_gpu = own_gpu
+        self._versions = versions
+        self._goes_on = goes_on
+
+    def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
+        """Measure every cell that this device can run; the others say why not."""
+        # The switches between cells are none of the session whose metrics were there.
+        self._engine.metrics = Metrics(self._engine.clock())
+        for precision in spec.precisions:
+            reason = self._switch_precision(precision)
+            for strategy in spec.strategies:
+                if reason is None:
+                    yield self._cell(spec, strategy)
+                else:
+                    yield CellSkipped(strategy=strategy, precision=precision, reason=reason)
+
+    def _switch_precision(self, precision: PrecisionName) -> str | None:
+        """Serve at `precision`; returns why that is impossible, if it is."""
+        reason = unavailable_reason(precision, self._engine.device)
+        if reason is None and precision is not self._engine.precision:
+            try:
+                self._engine.set_precision(precision)
+            except PrecisionUnavailableError as error:
+                reason = str(error)
+            except torch.OutOfMemoryError:
+                reason = f"{precision} does not fit into the device's memory"
+        return reason
+
+    def _cell(self, spec: BenchSpec, strategy: StrategyName) -> CellResult:
+        engine = self._engine
+        engine.set_strategy(strategy)
+        if spec.warmup:
+            self._run(spec.load, spec.warmup)
+        engine.reset_caches()
+        begun_s = engine.clock()
+        engine.metrics = metrics = Metrics(begun_s)
+        energy_before = self._energy()
+        ended, peak_bytes = self._run(spec.load, spec.requests)
+        now_s = engine.clock()
+        energy_after = self._energy()
+        totals = metrics.totals(now_s)
+        latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
+        duration_s = now_s - begun_s
+        limits = roofline(engine, now_s, math.inf)
+        memory = engine_memory(engine, self._own_gpu)
+        output_tokens = sum(e.completion.request.num_output_tokens for e in ended)
+        prompt_tokens = sum(len(e.completion.request.prompt_tokens) for e in ended)
+        return CellResult(
+            model=engine.model.name,
+            device=str(engine.device),
+            strategy=strategy,
+            precision=engine.precision,
+            requests=spec.requests,
+            failed=metrics.accounting().failed,
+            duration_s=duration_s,
+            output_tok_s=output_tokens / duration_s,
+            total_tok_s=(output_tokens + prompt_tokens) / duration_s,
+            req_s=sum(each.completion.request.status is Status.FINISHED for each in ended)
+            / duration_s,
+            ttft_ms=distribution(latency.ttft),
+            ttfb_ms=distribution(latency.ttfb),
+            tpot_ms=distribution(latency.tpot),
+            itl_ms=distribution(latency.itl),
+            e2e_ms=distribution(latency.e2e),
+            queue_ms=distribution(latency.queue),
+            batch_waste=totals.batch_waste,
+            response_hit_rate=rates.response,
+            prefix_hit_rate=rates.prefix,
+            draft_acceptance_rate=metrics.draft_acceptance(now_s, math.inf),
+            memory=CellMemory(
+                weights_bytes=memory.weights_bytes, kv_bytes=memory.kv_bytes, peak_bytes=peak_bytes
+            ),
+            mbu=limits.mbu,
+            mfu=limits.mfu,
+            energy_j=None
+            if energy_before is None or energy_after is None
+            else energy_after - energy_before,
+            output_sha256=output_digest(_outputs(ended)),
+            versions=self._versions,
+        )
+
+    def _energy(self) -> float | None:
+        return None if self._own_gpu is None else self._own_gpu.energy_j()
+
+    def _run(self, load: LoadSpec, requests: int) -> tuple[list[Ended], int]:
+        """Put `requests` of `load` through the engine; what ended, and the most memory held."""
+        engine = self._engine
+        traffic = Traffic(engine, self._prompts, load, limit=requests)
+        ended: list[Ended] = []
+        peak_bytes, looked_s = 0, float("-inf")
+        while not traffic.exhausted:
+            traffic.pump()
+            completions = engine.step()
+            ended += traffic.settle(completions)
+            now_s = engine.clock()
+            if now_s - looked_s >= LOOK_INTERVAL_S:
+                looked_s = now_s
+                if not self._goes_on():
+                    raise BenchStoppedError("the measurement was stopped")
+                used = engine_memory(engine, self._own_gpu).used_bytes
+                peak_bytes = max(peak_bytes, used)
+            if not completions and not engine.computed:
+                due = [t for t in (traffic.next_due_s(), engine.next_deadline_s()) if t is not None]
+                time.sleep(min(max(min(due, default=now_s) - now_s, 0.0), _LONGEST_NAP_S))
+        return ended, peak_bytes
+
+
+def output_digest(outputs: Iterable[Sequence[int]]) -> str:
+    """SHA-256 over the output token ids of requests, each preceded by how many there are."""
+    digest = hashlib.sha256()
+    for tokens in outputs:
+        digest.update(array("I", [len(tokens), *tokens]).tobytes())
+    return digest.hexdigest()
+
+
+def _outputs(ended: list[Ended]) -> list[list[int]]:
+    """In the order of the load, whatever ended first."""
+    in_order = sorted(ended, key=lambda each: each.number)
+    return [each.completion.request.output_tokens for each in in_order]
+
+
+def versions() -> dict[str, str]:
+    """What a figure depends on beside the hardware."""
+    found = {"prodtop": version("prodtop"), "torch": str(torch.__version__)}
+    if torch.version.cuda is not None:
+        found["cuda"] = torch.version.cuda
+    return found

@@ -1,0 +1,236 @@
+"""Builds the frame: one complete picture of the engine, for the screen and for recordings."""
+
+import time
+
+from ..device.ceilings import ceilings
+from ..device.devices import device_name
+from ..precision.levels import compute_dtype, statuses
+from ..probes.own_gpu import OwnGpu
+from ..protocol import (
+    RATE_SPAN_S,
+    Blocks,
+    Cache,
+    Frame,
+    HitRates,
+    Latency,
+    Memory,
+    ModelInfo,
+    Roofline,
+    ShapeInfo,
+    Speculation,
+    StreamView,
+    Window,
+)
+from ..serving.completion import Completion
+from ..serving.engine import Engine
+from ..serving.kv_cache import BLOCK_TOKENS
+from ..serving.request import Request
+from ..text.cleaning import clean
+from .memory import engine_memory
+from .traffic import Traffic
+
+SLOW_INTERVAL_S = 0.5
+"""Percentiles and memory change slowly and cost more: they are refreshed this often."""
+
+STREAM_HOLD_S = 1.0
+"""A finished text stays this long, so that it can be read before the next one begins."""
+
+
+def model_info(engine: Engine) -> ModelInfo:
+    """What the screen says of the model."""
+    config = engine.model.config
+    return ModelInfo(
+        name=engine.model.name,
+        parameters=config.parameters,
+        layers=config.layers,
+        context_tokens=engine.settings.context_tokens,
+        vocabulary=config.vocabulary,
+        shape=ShapeInfo(
+            hidden=config.hidden,
+            intermediate=config.intermediate,
+            heads=config.heads,
+            kv_heads=config.kv_heads,
+            head_dim=config.head_dim,
+            tied_embeddings=config.tied_embeddings,
+            qkv_bias=config.qkv_bias,
+        ),
+    )
+
+
+class FrameBuilder:
+    """Makes frames of one engine under one load; `own_gpu` is `None` on a CPU."""
+
+    def __init__(self, engine: Engine, own_gpu: OwnGpu | None) -> None:
+        self._engine = engine
+        self._own_gpu = own_gpu
+        self._sequence = 0
+        self._started_s = engine.clock()
+        self._model = model_info(engine)
+        self._device_name = device_name(engine.device)
+        self._statuses = statuses(engine.device)
+        self._stream = StreamFollower(engine)
+        self._slow_at_s = float("-inf")
+        self._latency: dict[Window, Latency] = {}
+        self._rates: dict[Window, HitRates] = {}
+        self._memory: Memory
+
+    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
+        """Tell which requests of `traffic` ended, before it is told itself: the followed one is
+        seen to its end."""
+        self._stream.ended(completions, traffic)
+
+    def build(self, traffic: Traffic, switching: str | None = None) -> Frame:
+        """The engine as it is now, about to be held up by a switch if it is `switching`."""
+        engine, metrics = self._engine, self._engine.metrics
+        now_s = engine.clock()
+        self._refresh_slow(now_s)
+        self._sequence += 1
+        return Frame(
+            sequence=self._sequence,
+            at_s=now_s,
+            wall_s=time.time(),
+            uptime_s=now_s - self._started_s,
+            model=self._model,
+            device=str(engine.device),
+            device_name=self._device_name,
+            strategy=engine.strategy.name,
+            precision=engine.precision,
+            precisions=self._statuses,
+            load=traffic.spec,
+            throughput=metrics.throughput(now_s),
+            latency=self._latency,
+            cache=self._cache(),
+            queue=metrics.queue(
+                now_s,
+                running=engine.scheduler.num_running,
+                waiting=engine.scheduler.num_waiting,
+                preemptions=engine.preemptions,
+            ),
+            accounting=metrics.accounting(),
+            memory=self._memory,
+            roofline=roofline(engine, now_s),
+            max_seqs=engine.settings.max_seqs,
+            switching=switching,
+            last_switch=metrics.switch_effect(now_s),
+            stream=self._stream.view(traffic, now_s),
+            generated_tokens_total=metrics.generated_tokens_total,
+            speculation=speculation(engine, now_s),
+        )
+
+    def _refresh_slow(self, now_s: float) -> None:
+        metrics = self._engine.metrics
+        if now_s - self._slow_at_s < SLOW_INTERVAL_S:
+            metrics.on_memory(self._memory.used_bytes, now_s)
+            return
+        self._slow_at_s = now_s
+        self._latency = metrics.latency(now_s)
+        self._rates = metrics.hit_rates(now_s)
+        self._memory = engine_memory(self._engine, self._own_gpu)
+        metrics.on_memory(self._memory.used_bytes, now_s)
+
+    def _cache(self) -> Cache:
+        engine = self._engine
+        counts = engine.blocks.counts()
+        responses = engine.response_cache if engine.strategy.response_cache else None
+        return Cache(
+            blocks=Blocks(
+                total=counts.total,
+                running=counts.running,
+                evictable=counts.evictable,
+                free=counts.free,
+                block_tokens=BLOCK_TOKENS,
+            ),
+            rates=self._rates,
+            response_entries=None if responses is None else responses.entries,
+            response_bytes=None if responses is None else responses.bytes_used,
+            response_limit_bytes=None if responses is None else responses.limit_bytes,
+            note=self._cache_note(),
+        )
+
+    def _cache_note(self) -> str | None:
+        stats = self._engine.blocks.prefix_stats
+        if not self._engine.strategy.prefix_cache or not stats.short_misses:
+            return None
+        if stats.short_misses * 2 < stats.lookups:
+            return None
+        return f"most prompts are shorter than one KV block ({BLOCK_TOKENS} tokens): no prefix hit"
+
+
+def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
+    """MBU and MFU against the device's measured ceilings, over `span_s`."""
+    limits = ceilings(engine.device)
+    dtype = compute_dtype(engine.precision, engine.device)
+    return engine.metrics.roofline(
+        now_s,
+        copy_bytes_per_s=limits.copy_bytes_per_s(),
+        matmul_flops_per_s=limits.matmul_flops_per_s(dtype),
+        span_s=span_s,
+    )
+
+
+def speculation(engine: Engine, now_s: float) -> Speculation | None:
+    """What drafts do and whether they pay; `None` where none are asked for."""
+    at_work = engine.speculation
+    if at_work.spec is None:
+        return None
+    gain = at_work.pace.gain
+    return Speculation(
+        spec=at_work.spec,
+        drafting=at_work.pace.drafting,
+        acceptance=engine.metrics.draft_acceptance(now_s),
+        tokens_per_step=None if gain is None else gain.tokens_per_step,
+        step_ratio=None if gain is None else gain.step_ratio,
+    )
+
+
+class StreamFollower:
+    """Picks one request and stays with it until its end, so that its text can be read."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._request: Request | None = None
+        self._prompt = ""
+        self._final: StreamView | None = None
+        self._final_at_s = float("-inf")
+
+    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
+        """Keep the last view of the followed request, or of any answer while none is followed."""
+        for completion in completions:
+            followed = self._request is completion.request
+            if followed or self._request is None:
+                self._prompt = _prompt_of(completion.request, traffic)
+                self._final = self._view(completion.request, completion.text, completion)
+                self._final_at_s = self._engine.clock()
+            if followed:
+                self._request = None
+
+    def view(self, traffic: Traffic, now_s: float) -> StreamView | None:
+        """The followed request as it is now."""
+        holding = now_s - self._final_at_s < STREAM_HOLD_S
+        if self._request is None and not holding:
+            running = self._engine.scheduler.running
+            if running:
+                self._request = running[-1]
+                self._prompt = _prompt_of(self._request, traffic)
+        if self._request is None:
+            return self._final
+        delivery = self._engine.deliveries[self._request.request_id]
+        return self._view(self._request, delivery.text, None, held=delivery.held)
+
+    def _view(
+        self, request: Request, text: str, completion: Completion | None, held: bool = False
+    ) -> StreamView:
+        return StreamView(
+            request_id=request.request_id,
+            prompt=self._prompt,
+            text=text,
+            generated_tokens=request.num_output_tokens,
+            max_tokens=request.max_tokens,
+            finished=completion is not None,
+            held=held,
+            from_cache=completion is not None and completion.from_response_cache,
+        )
+
+
+def _prompt_of(request: Request, traffic: Traffic) -> str:
+    return clean(traffic.prompts.get(request.request_id, ""))

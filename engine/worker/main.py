@@ -1,0 +1,151 @@
+"""The worker process: owns the device, and serves as long as the screen is there.
+
+Run as `python -m prodtop.engine.worker --options JSON --channel-fd N`.
+"""
+
+import argparse
+import gc
+import os
+import sys
+import time
+import traceback
+
+# torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
+# cores are shared, a spinning thread keeps its partner from running; sleeping at once costs too
+# much in operations of microseconds. The setting is read once, when torch is loaded.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+import psutil
+import torch
+
+from ..device.allocator import keep_freed_memory
+from ..device.ceilings import ceilings
+from ..device.devices import device_name, resolve_device, use_threads
+from ..model.host_memory import check_model_fits
+from ..model.loading import LoadedModel, load_model
+from ..precision.levels import compute_dtype, default_precision, require
+from ..probes.own_gpu import OwnGpu
+from ..probes.process import load_pynvml
+from ..protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
+from ..protocol.channel import Channel
+from ..protocol.errors import ProdtopError
+from ..protocol.options import WorkerOptions, from_argument
+from ..serving.engine import Engine
+from ..serving.model_drafter import model_drafter
+from ..serving.runners import runs_kernels
+from ..shape.model_config import ModelConfig
+from .bench import versions
+from .frames import model_info
+from .loop import ServingLoop
+from .sizing import engine_settings
+
+
+def main() -> int:
+    """Serve until the screen says `Shutdown` or is gone; the exit code is the error's, if any."""
+    parser = argparse.ArgumentParser(prog="python -m prodtop.engine.worker")
+    parser.add_argument("--options", required=True)
+    parser.add_argument("--channel-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    try:
+        _start(channel, from_argument(arguments.options)).run()
+    except ProdtopError as error:
+        traceback.print_exc(file=sys.stderr)
+        channel.send(Fault(message=str(error), fatal=True, exit_code=error.exit_code))
+        return error.exit_code
+    except torch.OutOfMemoryError:
+        traceback.print_exc(file=sys.stderr)
+        message = "the device's memory is full: use a smaller model, or a smaller --kv-gib"
+        channel.send(Fault(message=message, fatal=True))
+        return 1
+    return 0
+
+
+def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
+    """Load the model and build the engine, telling the screen how far that is.
+
+    Raises a `ProdtopError` where the options cannot be served on this machine.
+    """
+    device = resolve_device(options.device)
+    own_gpu = _use_device(device, options.threads)
+    precision = options.precision or default_precision(device)
+    require(precision, device)
+    model = _load(channel, options, options.model, device, precision)
+    speculation = options.speculation
+    draft = None
+    if speculation is not None and speculation.draft_model is not None:
+        draft = _load(channel, options, speculation.draft_model, device, default_precision(device))
+    loaded = model.master.embedding.device.type == device.type
+    kernels = ", compiling kernels" if runs_kernels(device) else ""
+    channel.send(Progress(what=f"packing {precision} weights{kernels}"))
+    settings = engine_settings(
+        options,
+        model.config,
+        precision,
+        device,
+        model.master.dtype if loaded else None,
+        None if draft is None else draft.config,
+    )
+    # What lives until the end need not be walked through while requests wait: a full collection
+    # takes some tenths of a second with torch imported. Not the engine: its runners refer to
+    # themselves, and a switch of precision has to get rid of one before it makes the next.
+    gc.freeze()
+    engine = Engine(
+        model,
+        settings,
+        strategy=options.strategy,
+        precision=precision,
+        device=device,
+        clock=time.monotonic,
+        drafter=None if draft is None else model_drafter(draft, model, settings, device),
+    )
+    channel.send(Progress(what="measuring the device"))
+    limits = ceilings(device)
+    limits.copy_bytes_per_s()
+    limits.matmul_flops_per_s(compute_dtype(precision, device))
+    loop = ServingLoop(channel, engine, options, own_gpu)
+    channel.send(
+        Ready(
+            model=model_info(engine),
+            device=str(device),
+            device_name=device_name(device),
+            load_s=time.time() - psutil.Process().create_time(),
+            versions=versions(),
+        )
+    )
+    return loop
+
+
+def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
+    """Create the CUDA context, measuring what it takes, or set the CPU's threads."""
+    use_threads(threads)
+    keep_freed_memory()
+    if device.type == "cpu":
+        return None
+    uuid = torch.cuda.get_device_properties(device).uuid
+    own_gpu = OwnGpu(load_pynvml, f"GPU-{uuid}")
+    torch.cuda.set_device(device)
+    torch.empty(1, device=device)
+    torch.cuda.synchronize(device)
+    own_gpu.context_created(torch.cuda.memory_reserved(device))
+    return own_gpu
+
+
+def _load(
+    channel: Channel[Command],
+    options: WorkerOptions,
+    name: str,
+    device: torch.device,
+    precision: PrecisionName,
+) -> LoadedModel:
+    def loading(fraction: float) -> None:
+        channel.send(Progress(what=f"loading {name}", fraction=fraction))
+
+    def downloading(fraction: float) -> None:
+        channel.send(Progress(what=f"downloading {name}", fraction=fraction))
+
+    def check(shown_name: str, config: ModelConfig) -> None:
+        check_model_fits(shown_name, config, precision, device)
+
+    loading(0.0)
+    return load_model(name, options.load_format, loading, device, downloading, check)

@@ -1,0 +1,127 @@
+"""Between the load and the engine: arrivals become requests, and ends are reported back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..load.arrivals import fit_tokens
+from ..load.generator import LoadGenerator
+from ..load.prompts import Prompt
+from ..load.sequence import Arrival
+from ..protocol import LoadSpec
+from ..protocol.errors import PromptTooLongError
+from ..serving.completion import Completion
+from ..serving.engine import Engine
+from ..serving.request import Request, Sampling
+from ..text.tokenizer import Tokenizer
+
+
+def check_prompt_length(spec: LoadSpec, context_tokens: int) -> None:
+    """Raise `PromptTooLongError` where a load's prompts leave no room in the context."""
+    if spec.prompt_tokens_max is not None and spec.prompt_tokens_max >= context_tokens:
+        raise PromptTooLongError(
+            f"prompts of {spec.prompt_tokens_max} tokens leave no room in a context of "
+            f"{context_tokens}: make them shorter than that"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A completion of the load's own request, with its place in the load's sequence."""
+
+    number: int
+    completion: Completion
+
+
+class Traffic:
+    """Puts a load on an engine. Prompts are tokenized once each; arrival comes before that."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        prompts: Sequence[Prompt],
+        spec: LoadSpec,
+        limit: int | None = None,
+    ) -> None:
+        check_prompt_length(spec, engine.settings.context_tokens)
+        self._engine = engine
+        self._prompts = prompts
+        self._generator = LoadGenerator(spec, prompts, engine.clock(), limit)
+        self._token_ids: dict[tuple[int, bool], list[int]] = {}
+        """By prompt, and whether it is a chat's."""
+        self._numbers: dict[int, int] = {}
+        self.prompts: dict[int, str] = {}
+        """The prompt texts of the requests in the system, by request id."""
+        self._check_chat(spec)
+
+    @property
+    def spec(self) -> LoadSpec:
+        return self._generator.spec
+
+    @property
+    def exhausted(self) -> bool:
+        """All requests of a limited load were made, and all of them have ended."""
+        return self._generator.exhausted and not self._generator.in_flight
+
+    def set_spec(self, spec: LoadSpec) -> None:
+        """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
+        check_prompt_length(spec, self._engine.settings.context_tokens)
+        self._check_chat(spec)
+        self._generator.set_spec(spec, self._engine.clock())
+
+    def next_due_s(self) -> float | None:
+        """When the next request arrives, as far as can be known now."""
+        return self._generator.next_due_s()
+
+    def pump(self) -> None:
+        """Submit what has arrived by now."""
+        for arrival in self._generator.due(self._engine.clock()):
+            self._submit(arrival)
+
+    def settle(self, completions: Sequence[Completion]) -> list[Ended]:
+        """Take note of requests that ended; returns them with their numbers."""
+        ended: list[Ended] = []
+        for completion in completions:
+            request_id = completion.request.request_id
+            number = self._numbers.pop(request_id, None)
+            self.prompts.pop(request_id, None)
+            if number is not None:
+                self._generator.on_done(self._engine.clock())
+                ended.append(Ended(number, completion))
+        return ended
+
+    def _submit(self, arrival: Arrival) -> Request:
+        tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
+        # A prompt as it is keeps its end: the output that was drawn must find room after it.
+        room = self._engine.settings.context_tokens - arrival.max_tokens
+        if arrival.prompt_tokens is not None:
+            tokens = fit_tokens(tokens, arrival.prompt_tokens)
+        elif len(tokens) > room:
+            tokens = tokens[-max(room, 1) :]
+        request = self._engine.submit(
+            tokens,
+            Sampling(arrival.temperature, arrival.top_p, seed=arrival.seed),
+            arrival.max_tokens,
+            arrival_at_s=arrival.arrival_at_s,
+            ignore_eos=arrival.ignore_eos,
+        )
+        self._numbers[request.request_id] = arrival.number
+        self.prompts[request.request_id] = arrival.text
+        return request
+
+    def _check_chat(self, spec: LoadSpec) -> None:
+        """Raise `BadInputError` now, and not at each request, where no chat is possible."""
+        if spec.chat and self._prompts:
+            self._tokens(0, chat=True)
+
+    def _tokens(self, index: int, *, chat: bool) -> list[int]:
+        tokens = self._token_ids.get((index, chat))
+        if tokens is None:
+            tokenizer: Tokenizer = self._engine.model.tokenizer
+            prompt = self._prompts[index]
+            tokens = (
+                tokenizer.encode_chat(prompt.system, prompt.opening)
+                if chat
+                else tokenizer.encode(prompt.text)
+            )
+            self._token_ids[index, chat] = tokens
+        return tokens

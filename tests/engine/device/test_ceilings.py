@@ -1,0 +1,109 @@
+"""The device's ceilings: measured once, kept in a file, raised and never lowered."""
+
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from prodtop.engine.device import ceilings as module
+from prodtop.engine.device.ceilings import LONGEST_KEPT_S, Ceilings
+
+CPU = torch.device("cpu")
+
+
+class Stopwatch:
+    """Stands for the measuring: counts how often it was asked, and finds what it is told."""
+
+    def __init__(self, per_s: float) -> None:
+        self.per_s = per_s
+        self.asked = 0
+
+    def __call__(self, *about: object) -> float:
+        self.asked += 1
+        return self.per_s
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "ceilings.json"
+
+
+@pytest.fixture
+def copy(monkeypatch: pytest.MonkeyPatch) -> Stopwatch:
+    stopwatch = Stopwatch(50.0)
+    monkeypatch.setattr(module, "measure_copy_bandwidth", stopwatch)
+    monkeypatch.setattr(module, "measure_matmul_peak", stopwatch)
+    return stopwatch
+
+
+def test_a_ceiling_is_measured_once_and_found_by_the_next_start(
+    path: Path, copy: Stopwatch
+) -> None:
+    first = Ceilings(CPU, path)
+    assert [first.copy_bytes_per_s() for _ in range(3)] == [50.0] * 3
+    assert Ceilings(CPU, path).copy_bytes_per_s() == 50.0
+    assert copy.asked == 1
+
+
+def test_each_dtype_has_its_own(path: Path, copy: Stopwatch) -> None:
+    ceilings = Ceilings(CPU, path)
+    ceilings.matmul_flops_per_s(torch.float32)
+    copy.per_s = 70.0
+    assert ceilings.matmul_flops_per_s(torch.bfloat16) == 70.0
+    assert ceilings.matmul_flops_per_s(torch.float32) == 50.0
+
+
+def test_an_old_ceiling_is_measured_again_and_only_raised(
+    path: Path, copy: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Ceilings(CPU, path).copy_bytes_per_s()
+    for found, highest in ((40.0, 50.0), (60.0, 60.0)):
+        later_s = time.time() + 2 * LONGEST_KEPT_S
+        monkeypatch.setattr(time, "time", lambda later_s=later_s: later_s)
+        copy.per_s = found
+        assert Ceilings(CPU, path).copy_bytes_per_s() == highest
+    assert copy.asked == 3
+
+
+def test_while_a_process_lives_a_ceiling_stays_as_it_is(
+    path: Path, copy: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings = Ceilings(CPU, path)
+    ceilings.copy_bytes_per_s()
+    later_s = time.time() + 2 * LONGEST_KEPT_S
+    monkeypatch.setattr(time, "time", lambda: later_s)
+    copy.per_s = 60.0
+    assert ceilings.copy_bytes_per_s() == 50.0
+    assert copy.asked == 1
+
+
+def test_another_number_of_threads_is_another_device(path: Path, copy: Stopwatch) -> None:
+    Ceilings(CPU, path).copy_bytes_per_s()
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(threads + 1)
+        Ceilings(CPU, path).copy_bytes_per_s()
+    finally:
+        torch.set_num_threads(threads)
+    assert copy.asked == 2
+    assert len(msgspec.json.decode(path.read_bytes(), type=dict[str, object])) == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a": 3}', b"\xff"])
+def test_a_broken_file_is_measured_over(path: Path, copy: Stopwatch, content: bytes) -> None:
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert Ceilings(CPU, path).copy_bytes_per_s() == 50.0
+    assert Ceilings(CPU, path).copy_bytes_per_s() == 50.0
+    assert copy.asked == 1
+
+
+def test_where_nothing_can_be_written_it_is_measured_each_time(
+    tmp_path: Path, copy: Stopwatch
+) -> None:
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    for _ in range(2):
+        assert Ceilings(CPU, blocked / "ceilings.json").copy_bytes_per_s() == 50.0
+    assert copy.asked == 2

@@ -1,0 +1,282 @@
+"""Which algorithm multiplies: the fastest that is right, the same at each start, or torch."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
+from prodtop.engine.kernels.linear.product_choice import (
+    ProductChoices,
+    learn_products,
+    learned_product,
+)
+from prodtop.engine.kernels.linear.product_trial import Calls, first_of_the_fastest
+from prodtop.engine.kernels.linear.ways import algorithm_matters
+from prodtop.engine.serving.step_sizes import StepSizes
+from torch import Tensor
+
+OWNER = "a device, a version"
+ROWS, FEATURES, INPUTS = 100, 24, 40
+FIRST, SECOND, THIRD = (Algorithm(bytes([number]) * 64) for number in range(3))
+
+
+@dataclass
+class FakeLibrary:
+    """Offers algorithms, of which some are wrong or do not run, and tells which ones ran."""
+
+    offers: list[Algorithm] = field(default_factory=lambda: [FIRST, SECOND, THIRD])
+    wrong: Algorithm | None = None
+    wrong_when_added: Algorithm | None = None
+    failing: Algorithm | None = None
+    offers_nothing: bool = False
+    aligned: bool = True
+    ran: list[Algorithm] = field(default_factory=list)
+
+    def product(self, shape: ProductShape) -> "FakeLibrary":
+        return self
+
+    def algorithms(self) -> list[Algorithm]:
+        if self.offers_nothing:
+            raise CublasError(15)
+        return self.offers
+
+    def takes(self, *tensors: Tensor) -> bool:
+        return self.aligned
+
+    def run(self, algorithm: Algorithm, x: Tensor, weight: Tensor, out: Tensor, add: bool) -> None:
+        if algorithm == self.failing:
+            raise CublasError(7)
+        self.ran.append(algorithm)
+        product = x @ weight.T
+        if algorithm == self.wrong:
+            product *= 1.05
+        if add and algorithm != self.wrong_when_added:
+            product += out
+        out.copy_(product)
+
+
+class Stopwatch:
+    """Finds the times it is told, of torch and then of each algorithm, round after round."""
+
+    def __init__(self, *times: float) -> None:
+        self._times = cycle(times)
+        self.asked = 0
+
+    def __call__(self, calls: Calls) -> float:
+        self.asked += 1
+        for call in calls:
+            call()
+        return next(self._times)
+
+
+def torch_is_slow(calls: Calls) -> float:
+    for call in calls:
+        call()
+    first = calls[0]
+    return 9.0 if isinstance(first, partial) and first.func is torch.mm else 1.0
+
+
+def bf16(*shape: int, seed: int) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed)).to(torch.bfloat16)
+
+
+WEIGHT = bf16(FEATURES, INPUTS, seed=1)
+X = bf16(ROWS, INPUTS, seed=2)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "data" / "products.json"
+
+
+def learned(
+    library: FakeLibrary,
+    stopwatch: Stopwatch,
+    path: Path,
+    owner: str = OWNER,
+    sizes: Iterable[int] = (ROWS,),
+) -> ProductChoices:
+    choices = ProductChoices(library, owner, stopwatch, path)
+    choices.learn([WEIGHT, WEIGHT], sizes)
+    return choices
+
+
+def used(choices: ProductChoices, library: FakeLibrary, x: Tensor = X) -> Algorithm | None:
+    """The algorithm that multiplies; `None` for torch."""
+    library.ran.clear()
+    product = choices.multiply(x, WEIGHT, None)
+    if product is None:
+        assert not library.ran
+        return None
+    assert torch.equal(product, x @ WEIGHT.T)
+    (algorithm,) = library.ran
+    return algorithm
+
+
+@given(st.lists(st.floats(1e-6, 1e-3), min_size=1, max_size=9))
+def test_what_is_chosen_is_as_good_as_the_fastest_and_no_earlier_one_is(times: list[float]) -> None:
+    place = first_of_the_fastest(times)
+    assert times[place] <= 1.02 * min(times)
+    assert all(time > 1.02 * min(times) for time in times[:place])
+
+
+@pytest.mark.parametrize(
+    ("times", "algorithm"),
+    [
+        ((9.0, 8.0, 7.0, 7.5), SECOND),
+        ((9.0, 9.5, 8.9, 9.1), None),
+        ((9.0, 7.1, 9.0, 7.0), FIRST),
+    ],
+)
+def test_the_first_of_the_fastest_multiplies(
+    times: tuple[float, ...], algorithm: Algorithm | None, path: Path
+) -> None:
+    library = FakeLibrary()
+    assert used(learned(library, Stopwatch(*times), path), library) == algorithm
+
+
+def test_the_shortest_of_several_times_counts(path: Path) -> None:
+    library = FakeLibrary(offers=[FIRST])
+    disturbed = Stopwatch(9.0, 30.0, 9.0, 7.0, 9.0, 30.0)
+    assert used(learned(library, disturbed, path), library) == FIRST
+
+
+def test_of_many_the_slowest_at_one_look_are_not_timed_again(path: Path) -> None:
+    offers = [Algorithm(bytes([number]) * 64) for number in range(12)]
+    once = [12.0, 11.0, 10.0, 9.0, 8.0, 7.0, 1.0, 5.0, 5.0, 5.0, 5.0, 5.0]
+    # Of the six that are left the first was only seemingly fast, and the last is the fastest.
+    again = [9.0, 8.9, 8.5, 8.5, 8.5, 8.5, 7.0]
+    library, stopwatch = FakeLibrary(offers=offers), Stopwatch(*once, *again * 3)
+    assert used(learned(library, stopwatch, path), library) == offers[11]
+    assert stopwatch.asked == len(once) + 3 * len(again)
+
+
+@pytest.mark.parametrize("fault", ["wrong", "wrong_when_added", "failing"])
+def test_of_many_none_at_fault_multiplies(fault: str, path: Path) -> None:
+    offers = [Algorithm(bytes([number]) * 64) for number in range(8)]
+    library = FakeLibrary(offers=offers, **{fault: FIRST})  # type: ignore[arg-type]  # one of three
+    choices = ProductChoices(library, OWNER, torch_is_slow, path)
+    choices.learn([WEIGHT], [ROWS])
+    assert used(choices, library) == SECOND
+
+
+@pytest.mark.parametrize("fault", ["wrong", "wrong_when_added", "failing"])
+def test_an_algorithm_at_fault_is_not_even_timed(fault: str, path: Path) -> None:
+    library = FakeLibrary(**{fault: SECOND})  # type: ignore[arg-type]  # one of three alike
+    assert used(learned(library, Stopwatch(9.0, 8.0, 7.0), path), library) == THIRD
+
+
+def test_weights_that_no_algorithm_multiplies_rightly_are_left_to_torch(path: Path) -> None:
+    library = FakeLibrary(offers=[FIRST], wrong=FIRST)
+    stopwatch = Stopwatch(1.0)
+    assert used(learned(library, stopwatch, path), library) is None
+    assert stopwatch.asked == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("fault", [{"offers_nothing": True}, {"offers": []}, {"aligned": False}])
+def test_where_nothing_is_offered_torch_multiplies(fault: dict[str, bool], path: Path) -> None:
+    library = FakeLibrary(**fault)  # type: ignore[arg-type]  # one of three fields
+    assert used(learned(library, Stopwatch(1.0), path), library) is None
+
+
+def test_a_residual_is_written_over(path: Path) -> None:
+    library = FakeLibrary()
+    choices = learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
+    residual = bf16(ROWS, FEATURES, seed=3)
+    expected = X @ WEIGHT.T + residual
+    assert choices.multiply(X, WEIGHT, residual) is residual
+    assert torch.equal(residual, expected)
+
+
+def test_other_rows_than_were_learned_are_left_to_torch_and_not_timed(path: Path) -> None:
+    library, stopwatch = FakeLibrary(), Stopwatch(9.0, 8.0, 7.0, 9.0)
+    choices = learned(library, stopwatch, path)
+    asked = stopwatch.asked
+    assert used(choices, library, X[:99]) is None
+    assert stopwatch.asked == asked
+
+
+def test_other_dtypes_are_left_to_torch(path: Path) -> None:
+    library, stopwatch = FakeLibrary(), Stopwatch(1.0)
+    choices = ProductChoices(library, OWNER, stopwatch, path)
+    choices.learn([WEIGHT.float()], [ROWS])
+    assert choices.multiply(X.float(), WEIGHT.float(), None) is None
+    assert stopwatch.asked == 0
+
+
+def test_an_algorithm_that_stops_working_is_given_up(path: Path) -> None:
+    library = FakeLibrary()
+    choices = learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
+    library.failing = SECOND
+    assert used(choices, library) is None
+    library.failing = None
+    assert used(choices, library) is None
+
+
+@pytest.mark.parametrize("times", [(9.0, 8.0, 7.0, 9.0), (1.0, 8.0, 7.0, 9.0)])
+def test_the_next_start_chooses_the_same_and_times_nothing(
+    times: tuple[float, ...], path: Path
+) -> None:
+    library = FakeLibrary()
+    first = used(learned(library, Stopwatch(*times), path), library)
+    # Offered in another order, and by now faster.
+    library.offers = [THIRD, SECOND, FIRST]
+    stopwatch = Stopwatch(5.0, 5.0, 5.0, 1.0)
+    assert used(learned(library, stopwatch, path), library) == first
+    assert stopwatch.asked == 0
+
+
+def test_learning_again_times_only_what_is_new(path: Path) -> None:
+    library, stopwatch = FakeLibrary(), Stopwatch(9.0, 8.0, 7.0, 9.0)
+    choices = learned(library, stopwatch, path)
+    once = stopwatch.asked
+    choices.learn([WEIGHT], [ROWS])
+    assert stopwatch.asked == once
+    choices.learn([WEIGHT], [ROWS, ROWS + 12])
+    assert stopwatch.asked == 2 * once
+
+
+def test_what_is_no_longer_offered_is_timed_anew(path: Path) -> None:
+    library = FakeLibrary()
+    learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
+    library.offers = [FIRST, THIRD]
+    assert used(learned(library, Stopwatch(9.0, 8.0, 7.0), path), library) == THIRD
+
+
+def test_another_version_chooses_for_itself(path: Path) -> None:
+    library = FakeLibrary()
+    learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
+    other = learned(library, Stopwatch(9.0, 6.0, 7.0, 9.0), path, owner="another version")
+    assert used(other, library) == FIRST
+    again = learned(library, Stopwatch(1.0), path)
+    assert used(again, library) == SECOND
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"a device, a version": {"x": 1}}', b"\xff"])
+def test_a_broken_file_is_measured_over(content: bytes, path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(content)
+    library, stopwatch = FakeLibrary(), Stopwatch(9.0, 8.0, 7.0, 9.0)
+    assert used(learned(library, stopwatch, path), library) == SECOND
+    assert stopwatch.asked > 0
+    assert used(learned(library, Stopwatch(1.0), path), library) == SECOND
+
+
+def test_nothing_is_learned_on_a_cpu() -> None:
+    learn_products([WEIGHT], [ROWS])
+    assert learned_product(X, WEIGHT, None) is None
+
+
+def test_few_sizes_of_decode_steps_are_measured() -> None:
+    sizes = StepSizes(1024, 2048, 7_000_000_000, 1032, 512, 16).decode_rows
+    for features, least in ((4096, 32), (28672, 64)):
+        assert 1 <= sum(algorithm_matters(rows, features) for rows in sizes) <= 20
+        assert not algorithm_matters(least, features)
+        assert not algorithm_matters(257, features)

@@ -1,0 +1,52 @@
+"""The messages as one package: what its files define can be imported from it, and can be sent."""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import get_args
+
+import msgspec
+import pytest
+from prodtop.engine import protocol
+from prodtop.engine.protocol import (
+    COMMAND_DECODER,
+    ENCODER,
+    REPORT_DECODER,
+    Command,
+    Message,
+    Report,
+    SetStrategy,
+    StrategyName,
+)
+
+NOT_MESSAGES = {"channel", "errors", "options"}
+"""How messages travel, what goes wrong, and what a process is started with: imported by file."""
+
+FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_MESSAGES]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_all_that_a_file_defines_can_be_imported_from_the_package(file: str) -> None:
+    module = import_module(f"{protocol.__name__}.{file}")
+    defined = {name for name, value in vars(module).items() if defined_in(value, module.__name__)}
+    assert defined <= set(protocol.__all__)
+
+
+def defined_in(value: object, module: str) -> bool:
+    return isinstance(value, type) and value.__module__ == module
+
+
+def test_every_message_is_one_that_somebody_decodes() -> None:
+    """A message that is in neither union would be refused where it arrives."""
+    assert set(Message.__subclasses__()) == {*get_args(Command), *get_args(Report)}
+
+
+def test_a_message_goes_by_the_name_of_its_class() -> None:
+    """Recordings on disk hold these names: the file that defines a message is none of them."""
+    sent = ENCODER.encode(SetStrategy(name=StrategyName.HYBRID))
+    assert msgspec.msgpack.decode(sent) == {"type": "SetStrategy", "name": "hybrid"}
+    assert COMMAND_DECODER.decode(sent) == SetStrategy(name=StrategyName.HYBRID)
+
+
+def test_a_command_is_no_report() -> None:
+    with pytest.raises(msgspec.ValidationError):
+        REPORT_DECODER.decode(ENCODER.encode(SetStrategy(name=StrategyName.SINGLE)))

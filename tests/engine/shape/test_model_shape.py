@@ -1,0 +1,186 @@
+"""Parameter counts against those that the models' authors publish."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.shape.derived import shape_from_parameters
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_hf_config import load_shape, parse_shape
+from prodtop.engine.shape.planner_model import ModelShape
+from prodtop.engine.shape.planner_presets import PRESETS, preset
+
+PUBLISHED = {
+    "gpt2": 124_439_808,
+    "gpt2-medium": 354_823_168,
+    "gpt2-large": 774_030_080,
+    "gpt2-xl": 1_557_611_200,
+    "llama-2-7b": 6_738_415_616,
+    "llama-2-13b": 13_015_864_320,
+    "llama-2-70b": 68_976_648_192,
+    "llama-3.1-8b": 8_030_261_248,
+    "llama-3.1-70b": 70_553_706_496,
+    "llama-3.1-405b": 405_853_388_800,
+    "llama-3.2-1b": 1_235_814_400,
+    "llama-3.2-3b": 3_212_749_824,
+    "mistral-7b": 7_241_732_096,
+    "mixtral-8x7b": 46_702_792_704,
+    "mixtral-8x22b": 140_630_071_296,
+    "qwen2.5-0.5b": 494_032_768,
+    "qwen2.5-7b": 7_615_616_512,
+    "qwen2.5-72b": 72_706_203_648,
+    "qwen3-0.6b": 596_049_920,
+    "qwen3-8b": 8_190_735_360,
+    "qwen3-30b-a3b": 30_532_122_624,
+    "qwen3-235b-a22b": 235_093_634_560,
+    "deepseek-v3": 671_026_419_200,
+    "gpt-oss-120b": 116_829_156_672,
+    "gpt-oss-20b": 20_914_757_184,
+}
+"""Sums over the tensors of the published checkpoints (DeepSeek's without the next-token module)."""
+
+
+@pytest.mark.parametrize(("name", "parameters"), PUBLISHED.items())
+def test_counts_equal_published_ones(name: str, parameters: int) -> None:
+    assert preset(name).parameters == parameters
+
+
+@pytest.mark.parametrize(
+    ("name", "billions"),
+    [("mixtral-8x7b", 12.9), ("deepseek-v3", 37.5), ("qwen3-235b-a22b", 22.2)],
+)
+def test_active_parameters_of_mixtures(name: str, billions: float) -> None:
+    assert preset(name).active_parameters / 1e9 == pytest.approx(billions, abs=0.1)
+
+
+def test_flops_per_token_by_hand() -> None:
+    """Llama-3.1-8B at 8192: the 57.9 GFLOP that Megatron-Bridge's notes give, 51.5 causal."""
+    model = preset("llama-3.1-8b")
+    assert model.flops_per_token(8192) / 1e9 == pytest.approx(57.9, abs=0.1)
+    assert model.flops_per_token(8192, causal=True) / 1e9 == pytest.approx(51.5, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    "spelled", ["Llama-3.1-8B", "meta-llama/Llama-3.1-8B-Instruct", "LLAMA3.1_8B"]
+)
+def test_a_preset_is_found_however_it_is_written(spelled: str) -> None:
+    assert preset(spelled).name == "llama-3.1-8b"
+
+
+def test_an_unknown_model_names_its_neighbours() -> None:
+    with pytest.raises(FieldError, match=r"qwen2\.5-7b") as caught:
+        preset("qwen-9b")
+    assert caught.value.field == "model"
+
+
+CONFIGS: dict[str, dict[str, object]] = {
+    "llama-3.1-8b": {
+        "model_type": "llama",
+        "hidden_size": 4096,
+        "intermediate_size": 14336,
+        "num_hidden_layers": 32,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "vocab_size": 128256,
+        "tie_word_embeddings": False,
+    },
+    "gpt2": {"model_type": "gpt2", "n_embd": 768, "n_layer": 12, "n_head": 12}
+    | {"n_positions": 1024, "vocab_size": 50257},
+    "qwen2.5-7b": {
+        "model_type": "qwen2",
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "vocab_size": 152064,
+        "tie_word_embeddings": False,
+    },
+    "qwen3-30b-a3b": {
+        "model_type": "qwen3_moe",
+        "hidden_size": 2048,
+        "intermediate_size": 6144,
+        "num_hidden_layers": 48,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 4,
+        "head_dim": 128,
+        "vocab_size": 151936,
+        "num_experts": 128,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 768,
+        "tie_word_embeddings": False,
+    },
+    "deepseek-v3": {
+        "model_type": "deepseek_v3",
+        "hidden_size": 7168,
+        "intermediate_size": 18432,
+        "num_hidden_layers": 61,
+        "num_attention_heads": 128,
+        "num_key_value_heads": 128,
+        "vocab_size": 129280,
+        "n_routed_experts": 256,
+        "n_shared_experts": 1,
+        "num_experts_per_tok": 8,
+        "moe_intermediate_size": 2048,
+        "first_k_dense_replace": 3,
+        "kv_lora_rank": 512,
+        "q_lora_rank": 1536,
+        "qk_nope_head_dim": 128,
+        "qk_rope_head_dim": 64,
+        "v_head_dim": 128,
+        "tie_word_embeddings": False,
+    },
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_gives_the_published_count(name: str, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text(json.dumps(CONFIGS[name]))
+    assert load_shape(tmp_path).parameters == PUBLISHED[name]
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"hidden_size": None}, "hidden_size"),
+        ({"num_hidden_layers": -1}, "num_hidden_layers"),
+        ({"num_attention_heads": "32"}, "num_attention_heads"),
+        ({"num_key_value_heads": 5}, "kv_heads"),
+        ({"model_type": "mamba2"}, "model_type"),
+        ({"tie_word_embeddings": "no"}, "tie_word_embeddings"),
+    ],
+)
+def test_a_broken_config_names_its_field(change: dict[str, object], field: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        parse_shape({**CONFIGS["llama-3.1-8b"], **change}, "broken")
+    assert caught.value.field == field
+
+
+def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(FieldError, match="cannot be read"):
+        load_shape(tmp_path)
+
+
+@settings(deadline=None)
+@given(st.floats(min_value=1e8, max_value=1e13))
+def test_a_bare_count_gives_a_shape_of_about_that_size(parameters: float) -> None:
+    shape = shape_from_parameters(parameters)
+    assert shape.parameters == pytest.approx(parameters, rel=0.04)
+    assert shape.hidden % 128 == 0
+    assert 2 <= shape.ffn / shape.hidden <= 6
+
+
+@pytest.mark.parametrize("absurd", [0.0, -7e9, float("nan"), float("inf"), 1e20])
+def test_an_absurd_count_is_refused(absurd: float) -> None:
+    with pytest.raises(FieldError):
+        shape_from_parameters(absurd)
+
+
+@pytest.mark.parametrize("shape", PRESETS.values(), ids=PRESETS)
+def test_parts_add_up_and_active_is_no_more_than_all(shape: ModelShape) -> None:
+    parts = shape.layer_parameters + shape.embedding_parameters + shape.head_parameters
+    assert shape.parameters == parts
+    assert 0 < shape.active_parameters <= shape.parameters

@@ -1,0 +1,244 @@
+"""The worker's loop in this process: commands in, reports out, between two ends of a socket."""
+
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from prodtop.engine.model.loading import load_model
+from prodtop.engine.protocol import (
+    COMMAND_DECODER,
+    REPORT_DECODER,
+    BenchDone,
+    BenchSpec,
+    CellResult,
+    Command,
+    FinishedSample,
+    Frame,
+    LoadSpec,
+    Message,
+    Note,
+    PrecisionName,
+    Report,
+    RunBench,
+    SetLoad,
+    SetPrecision,
+    SetSpeculation,
+    SetStrategy,
+    Shutdown,
+    SpeculationSpec,
+    StrategyName,
+    Switched,
+)
+from prodtop.engine.protocol.channel import Channel
+from prodtop.engine.protocol.options import WorkerOptions
+from prodtop.engine.serving.engine import Engine
+from prodtop.engine.serving.runner import Runner, StepResult
+from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.step_plan import Chunk
+from prodtop.engine.worker.loop import MOST_SAMPLES, ServingLoop, describe_load
+
+LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)
+
+
+class Clock:
+    """Moves by ten milliseconds whenever it is looked at."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        self.now_s += 0.01
+        return self.now_s
+
+
+@pytest.fixture
+def engine(tiny_folder: Path) -> Engine:
+    return Engine(
+        load_model(str(tiny_folder)),
+        EngineSettings(max_seqs=64, token_budget=256, kv_blocks=900, context_tokens=256),
+        strategy=StrategyName.CONTINUOUS,
+        precision=PrecisionName.FP32,
+        device=torch.device("cpu"),
+        clock=Clock(),
+    )
+
+
+@pytest.fixture
+def channels() -> Iterator[tuple[Channel[Report], socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        yield Channel(ours, REPORT_DECODER), theirs
+
+
+def converse(
+    engine: Engine,
+    channels: tuple[Channel[Report], socket.socket],
+    *commands: Message,
+    load: LoadSpec = LOAD,
+) -> list[Report]:
+    """Give the loop these commands and then `Shutdown`; all that it reported until it ended."""
+    ours, theirs = channels
+    for command in (*commands, Shutdown()):
+        assert ours.send(command)
+    ServingLoop(Channel(theirs, COMMAND_DECODER), engine, WorkerOptions(load=load), None).run()
+    return ours.receive()
+
+
+def test_commands_are_obeyed_in_their_order(
+    engine: Engine, channels: tuple[Channel[Report], socket.socket]
+) -> None:
+    reports = converse(
+        engine,
+        channels,
+        SetStrategy(name=StrategyName.CACHED),
+        SetPrecision(name=PrecisionName.INT8),
+        SetLoad(load=LoadSpec(users=5)),
+        SetStrategy(name=StrategyName.SINGLE),
+        SetSpeculation(spec=SpeculationSpec(drafts=3)),
+        SetSpeculation(spec=SpeculationSpec(drafts=3)),
+    )
+    switches = [(r.kind, r.old, r.new) for r in reports if isinstance(r, Switched)]
+    assert switches == [
+        ("strategy", "continuous", "cached"),
+        ("precision", "fp32", "int8"),
+        ("load", "2 users", "5 users"),
+        ("strategy", "cached", "single"),
+        ("speculation", "no drafts", "3 drafts"),
+    ]
+    before, frame = (report for report in reports if isinstance(report, Frame))
+    assert (before.switching, before.precision) == (
+        "fp32 → int8: packing weights",
+        PrecisionName.FP32,
+    )
+    assert frame.switching is None
+    assert (frame.strategy, frame.precision) == (StrategyName.SINGLE, PrecisionName.INT8)
+    assert frame.last_switch is not None
+    assert (frame.last_switch.old, frame.last_switch.new) == ("no drafts", "3 drafts")
+    assert frame.speculation is not None
+    assert frame.speculation.spec == SpeculationSpec(drafts=3)
+
+
+def test_a_precision_that_does_not_fit_is_refused_and_serving_goes_on(
+    engine: Engine,
+    channels: tuple[Channel[Report], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make = Engine._make_runner
+
+    def full(self: Engine, precision: PrecisionName) -> Runner:
+        if precision is PrecisionName.BF16:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return make(self, precision)
+
+    monkeypatch.setattr(Engine, "_make_runner", full)
+    reports = converse(engine, channels, SetPrecision(name=PrecisionName.BF16))
+    (note,) = [report for report in reports if isinstance(report, Note)]
+    assert note.message == "bf16 does not fit into the device's memory: staying at fp32"
+    assert not any(isinstance(report, Switched) for report in reports)
+    *_, frame = (report for report in reports if isinstance(report, Frame))
+    assert (frame.precision, frame.queue.running) == (PrecisionName.FP32, 2)
+    assert (frame.switching, frame.last_switch) == (None, None)
+
+
+def test_a_bench_tells_of_memory_that_ran_out_before_the_cell_it_failed_in(
+    engine: Engine,
+    channels: tuple[Channel[Report], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ours, theirs = channels
+    launch = engine.runner.launch
+    failures = [torch.OutOfMemoryError()]
+
+    def full_once(chunks: Sequence[Chunk]) -> StepResult:
+        if failures:
+            raise failures.pop()
+        return launch(chunks)
+
+    monkeypatch.setattr(engine.runner, "launch", full_once)
+    spec = BenchSpec(
+        strategies=[StrategyName.CONTINUOUS],
+        precisions=[PrecisionName.FP32],
+        requests=4,
+        load=LOAD,
+    )
+    assert ours.send(RunBench(spec=spec))
+    commands = then_hybrid(theirs, engine)
+    ServingLoop(commands, engine, WorkerOptions(load=LOAD, idle=True), None).run()
+    reports = ours.receive()
+    note, cell = (report for report in reports if isinstance(report, Note | CellResult))
+    assert isinstance(note, Note)
+    assert "ran out of memory" in note.message
+    assert isinstance(cell, CellResult)
+    assert cell.failed == 2
+
+
+def test_what_is_asked_for_during_a_bench_is_done_after_it(
+    engine: Engine, channels: tuple[Channel[Report], socket.socket]
+) -> None:
+    ours, theirs = channels
+    spec = BenchSpec(
+        strategies=[StrategyName.SINGLE],
+        precisions=[PrecisionName.FP32],
+        requests=4,
+        load=LOAD,
+    )
+    assert ours.send(RunBench(spec=spec))
+    commands = then_hybrid(theirs, engine)
+    ServingLoop(commands, engine, WorkerOptions(load=LOAD), None).run()
+    kinds = [
+        type(report)
+        for report in ours.receive()
+        if isinstance(report, CellResult | BenchDone | Switched)
+    ]
+    assert kinds == [CellResult, BenchDone, Switched]
+
+
+class LateCommands(Channel[Command]):
+    """Brings what was sent, then `later`, and `Shutdown` once `over` says so."""
+
+    def __init__(self, sock: socket.socket, later: Command, over: Callable[[], bool]) -> None:
+        super().__init__(sock, COMMAND_DECODER)
+        self._later = [later]
+        self._over = over
+
+    def receive(self) -> list[Command]:
+        if received := super().receive():
+            return received
+        received, self._later = self._later, []
+        return received or ([Shutdown()] if self._over() else [])
+
+
+def then_hybrid(sock: socket.socket, engine: Engine) -> LateCommands:
+    """What was sent, a switch to hybrid during it, and the end once that is done."""
+    return LateCommands(
+        sock,
+        SetStrategy(name=StrategyName.HYBRID),
+        lambda: engine.strategy.name is StrategyName.HYBRID,
+    )
+
+
+def test_a_burst_of_finished_requests_is_sampled(
+    engine: Engine, channels: tuple[Channel[Report], socket.socket]
+) -> None:
+    burst = LoadSpec(
+        users=60, output_tokens_min=1, output_tokens_max=1, prompt_tokens_min=2, prompt_tokens_max=2
+    )
+    reports = converse(engine, channels, load=burst)
+    (sample,) = [report for report in reports if isinstance(report, FinishedSample)]
+    (frame,) = [report for report in reports if isinstance(report, Frame)]
+    assert len(sample.requests) == MOST_SAMPLES < frame.accounting.finished
+    assert {request.finish_reason for request in sample.requests} <= {"length", "stop"}
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (LoadSpec(users=8), "8 users"),
+        (LoadSpec(rate_per_s=2.5), "2.5/s"),
+        (LoadSpec(rate_per_s=4.0, paused=True), "paused"),
+    ],
+)
+def test_a_load_in_a_few_characters(load: LoadSpec, words: str) -> None:
+    assert describe_load(load) == words

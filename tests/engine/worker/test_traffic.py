@@ -1,0 +1,205 @@
+"""The load on a real engine: what arrives is submitted, what ends is told, and nothing else."""
+
+import shutil
+from pathlib import Path
+
+import msgspec
+import pytest
+import torch
+from prodtop.engine.load.prompts import Prompt, bundled_prompts
+from prodtop.engine.model.loading import load_model
+from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName
+from prodtop.engine.protocol.errors import BadInputError, PromptTooLongError
+from prodtop.engine.serving.engine import Engine
+from prodtop.engine.serving.request import Sampling
+from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.worker.traffic import Ended, Traffic
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant] {% endif %}"
+)
+CONTEXT_TOKENS = 128
+LOAD = LoadSpec(users=3, output_tokens_min=4, output_tokens_max=9, temperature=0.0, ignore_eos=True)
+
+
+class Clock:
+    """Moves only when told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 50.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def engine(tiny_folder: Path, clock: Clock) -> Engine:
+    return engine_of(tiny_folder, clock)
+
+
+def engine_of(folder: Path, clock: Clock) -> Engine:
+    return Engine(
+        load_model(str(folder)),
+        EngineSettings(max_seqs=8, token_budget=64, kv_blocks=64, context_tokens=CONTEXT_TOKENS),
+        strategy=StrategyName.CONTINUOUS,
+        precision=PrecisionName.FP32,
+        device=torch.device("cpu"),
+        clock=clock,
+    )
+
+
+def serve(engine: Engine, traffic: Traffic, clock: Clock) -> dict[int, tuple[int, int]]:
+    """To the end of a limited load: prompt and output tokens by the request's number."""
+    served: dict[int, tuple[int, int]] = {}
+    for _ in range(10_000):
+        if traffic.exhausted:
+            return served
+        traffic.pump()
+        for ended in traffic.settle(engine.step()):
+            request = ended.completion.request
+            served[ended.number] = len(request.prompt_tokens), request.num_output_tokens
+        clock.now_s += 0.01
+    raise AssertionError("the load never ended")
+
+
+def test_a_limited_load_is_served_to_its_end(engine: Engine, clock: Clock) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD, limit=10)
+    served = serve(engine, traffic, clock)
+    assert sorted(served) == list(range(10))
+    assert all(4 <= output <= 9 for _, output in served.values())
+    assert not traffic.prompts
+    assert engine.metrics.accounting().finished == 10
+
+
+def test_users_have_one_request_each_and_their_prompts_are_known(
+    engine: Engine, clock: Clock
+) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    texts = {prompt.text for prompt in bundled_prompts()}
+    for _ in range(40):
+        traffic.pump()
+        assert engine.metrics.accounting().in_system == 3
+        assert set(traffic.prompts) == set(engine.deliveries)
+        assert set(traffic.prompts.values()) <= texts
+        traffic.settle(engine.step())
+        clock.now_s += 0.01
+
+
+def test_prompts_as_they_are_keep_their_end_and_leave_room_for_the_output(
+    engine: Engine, clock: Clock
+) -> None:
+    prompt = Prompt(group="g", system="word " * 100, opening="the very end")
+    load = msgspec.structs.replace(LOAD, users=1)
+    traffic = Traffic(engine, [prompt], load, limit=1)
+    traffic.pump()
+    (request,) = engine.scheduler.waiting
+    whole = engine.model.tokenizer.encode(prompt.text)
+    assert len(whole) > CONTEXT_TOKENS
+    assert len(request.prompt_tokens) == CONTEXT_TOKENS - request.max_tokens
+    assert request.prompt_tokens == whole[-len(request.prompt_tokens) :]
+    served = serve(engine, traffic, clock)
+    assert served[0][1] == request.max_tokens
+
+
+def test_prompt_lengths_asked_for_are_kept_exactly(engine: Engine, clock: Clock) -> None:
+    load = msgspec.structs.replace(LOAD, prompt_tokens_min=33, prompt_tokens_max=33)
+    served = serve(engine, Traffic(engine, bundled_prompts(), load, limit=6), clock)
+    assert {prompt for prompt, _ in served.values()} == {33}
+
+
+def test_latency_counts_from_the_arrival_and_not_from_when_it_was_noticed(
+    engine: Engine, clock: Clock
+) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD, limit=1)
+    arrived_s = clock.now_s
+    clock.now_s += 2.0
+    traffic.pump()
+    (request,) = engine.scheduler.waiting
+    assert (request.arrival_at_s, request.queued_at_s) == (arrived_s, clock.now_s)
+    while not (completions := engine.step()):
+        pass
+    latency = completions[0].latency
+    assert latency is not None
+    assert latency.ttft_s == pytest.approx(2.0)
+    assert latency.queue_s == 0.0
+
+
+def test_an_impossible_change_keeps_the_old_load(engine: Engine) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    too_long = msgspec.structs.replace(LOAD, prompt_tokens_min=1, prompt_tokens_max=CONTEXT_TOKENS)
+    with pytest.raises(PromptTooLongError):
+        traffic.set_spec(too_long)
+    with pytest.raises(BadInputError, match="temperature"):
+        traffic.set_spec(msgspec.structs.replace(LOAD, temperature=-1.0))
+    assert traffic.spec == LOAD
+    with pytest.raises(PromptTooLongError):
+        Traffic(engine, bundled_prompts(), too_long)
+
+
+def test_requests_of_others_are_none_of_its_own(engine: Engine, clock: Clock) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD, limit=2)
+    stranger = engine.submit([7] * 20, Sampling(), 5, ignore_eos=True)
+    assert sorted(serve(engine, traffic, clock)) == [0, 1]
+    while engine.has_work:
+        assert traffic.settle(engine.step()) == []
+    assert stranger.done
+
+
+def test_an_aborted_request_makes_room_for_the_users_next(engine: Engine, clock: Clock) -> None:
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    traffic.pump()
+    first = min(traffic.prompts)
+    engine.abort(first)
+    (ended,) = traffic.settle(engine.step())
+    assert (ended.number, ended.completion.latency) == (0, None)
+    traffic.pump()
+    assert engine.metrics.accounting().in_system == 3
+    assert first not in traffic.prompts
+
+
+def test_chat_prompts_go_through_the_models_template(
+    tmp_path: Path, tiny_folder: Path, clock: Clock
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "chatty")
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    engine = engine_of(folder, clock)
+    prompts = [Prompt("mills", "Be brief.", "Who slept?")]
+    traffic = Traffic(engine, prompts, LOAD)
+    for chat, text in (
+        (False, "Be brief.\n\nWho slept?"),
+        (True, "[system] Be brief.\n[user] Who slept?\n[assistant] "),
+        (False, "Be brief.\n\nWho slept?"),
+    ):
+        clock.now_s += 1
+        traffic.set_spec(msgspec.structs.replace(LOAD, chat=chat))
+        traffic.pump()
+        (completion, *_) = [ended.completion for ended in drained(engine, traffic)]
+        assert engine.model.tokenizer.decode(completion.request.prompt_tokens) == text
+
+
+def test_a_chat_with_a_model_that_knows_none_is_refused_at_once(
+    engine: Engine, clock: Clock
+) -> None:
+    chat = msgspec.structs.replace(LOAD, chat=True)
+    with pytest.raises(BadInputError, match="no chat template"):
+        Traffic(engine, bundled_prompts(), chat)
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    with pytest.raises(BadInputError, match="no chat template"):
+        traffic.set_spec(chat)
+    assert traffic.spec is LOAD
+
+
+def drained(engine: Engine, traffic: Traffic) -> list[Ended]:
+    """What ends until nothing is left to do."""
+    ended: list[Ended] = []
+    for _ in range(10_000):
+        if not engine.has_work:
+            return ended
+        ended += traffic.settle(engine.step())
+    raise AssertionError("requests are stuck")

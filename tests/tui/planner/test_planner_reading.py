@@ -1,0 +1,210 @@
+"""What the form's texts mean, and that no text at all breaks it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.planner.calibrate.saved import Saved
+from prodtop.engine.planner.cost.calibration import default_constants
+from prodtop.engine.protocol import ModelInfo, ShapeInfo
+from prodtop.engine.shape.planner_presets import preset
+from prodtop.tui.planner.answer import answer
+from prodtop.tui.planner.fields import by_name, fields
+from prodtop.tui.planner.form import Form
+from prodtop.tui.planner.knowledge import Knowledge, gather
+from prodtop.tui.planner.layout_texts import layout_texts
+from prodtop.tui.planner.reading import Plan, Reading, read
+from prodtop.tui.planner.scenarios import SCENARIOS
+from prodtop.tui.planner.served import served_shape
+
+FIRST = Form.initial().texts
+
+
+def reading(texts: dict[str, str], touched: str = "", known: Knowledge | None = None) -> Reading:
+    return read({**FIRST, **texts}, known, touched)
+
+
+def plan(**texts: str) -> Plan:
+    found = reading(texts)
+    assert found.plan is not None, found.errors
+    return found.plan
+
+
+def test_the_first_form_is_a_plan() -> None:
+    found = plan()
+    assert found.model.name == "generic-7b"
+    assert found.layout.world == found.cluster.gpus == 32
+    assert found.layout.batch == found.batch == 256
+    assert found.limit_bytes == found.cluster.gpu.memory_bytes
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_scenarios_fit_32_gpus(name: str) -> None:
+    found = plan(**SCENARIOS[name])
+    assert found.cluster.gpus == 32
+    assert answer(found).fits
+    assert set(SCENARIOS[name]) <= set(by_name())
+
+
+@pytest.mark.parametrize(
+    ("texts", "field", "words"),
+    [
+        ({"model": "no-such-model"}, "model", "unknown model"),
+        ({"model": "/no/such/config.json"}, "model", "cannot be read"),
+        ({"model": "served"}, "model", "no engine"),
+        ({"model": "5"}, "model", "between"),
+        ({"gpu": "tpu-v5"}, "gpu", "unknown GPU"),
+        ({"gpus": "-8"}, "gpus", "whole number"),
+        ({"gpus": "0"}, "gpus", "positive"),
+        ({"gpus": "1e9"}, "gpus", "not planned"),
+        ({"batch": "many"}, "batch", "whole number"),
+        ({"sequence": "0.5"}, "sequence", "whole number"),
+        ({"tokens": "0"}, "tokens", "above 0"),
+        ({"limit": "-1"}, "limit", "number"),
+        ({"zero": "4"}, "zero", "one of"),
+        ({"tp": "3"}, "gpus", "do not split"),
+        ({"tp": "64", "gpus": "64"}, "tp", "heads"),
+        ({"batch": "100"}, "batch", "do not split"),
+        ({"pp": "64", "gpus": "64"}, "pp", "layers"),
+        ({"vp": "2"}, "vp", "pipeline"),
+        ({"ep": "2"}, "ep", "no experts"),
+        ({"gpu": "a100-80", "precision": "fp8"}, "precision", "no fp8"),
+        ({"software": "none"}, "software", "unknown framework"),
+    ],
+)
+def test_a_wrong_field_is_marked_with_its_reason(
+    texts: dict[str, str], field: str, words: str
+) -> None:
+    found = reading(texts)
+    assert found.plan is None
+    assert list(found.errors) == [field]
+    assert words in found.errors[field]
+
+
+def test_every_wrong_field_is_marked() -> None:
+    assert set(reading({"gpus": "x", "batch": "y", "zero": "z"}).errors) == {
+        "gpus",
+        "batch",
+        "zero",
+    }
+
+
+def test_the_field_changed_last_gets_the_blame() -> None:
+    assert list(reading({"tp": "3"}, "tp").errors) == ["tp"]
+    assert list(reading({"micro_batch": "3"}, "micro_batch").errors) == ["micro_batch"]
+    assert list(reading({"tp": "3"}, "tokens").errors) == ["gpus"]
+
+
+def test_a_count_becomes_a_plausible_shape() -> None:
+    assert plan(model="13B").model.parameters == pytest.approx(13e9, rel=0.04)
+
+
+def test_a_config_file_and_its_folder_are_read(tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 2048,
+        "num_hidden_layers": 16,
+        "num_attention_heads": 16,
+        "intermediate_size": 8192,
+        "vocab_size": 32_000,
+    }
+    file = tmp_path / "config.json"
+    file.write_text(json.dumps(config))
+    assert plan(model=str(file)).model.layers == 16
+    assert plan(model=f"{tmp_path}/").model.hidden == 2048
+    file.write_text("{ broken")
+    assert "cannot be read" in reading({"model": str(file)}).errors["model"]
+
+
+def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "mine.toml"
+    file.write_text(
+        '[x1]\nname = "X1"\nmemory_bytes = 1e11\nsms = 100\nhbm_bytes_s = 2e12\n'
+        "link_bytes_s = 1e11\nnode_gpus = 4\nnetwork_bytes_s = 2e10\npower_w = 500\n"
+        "peak = { bf16 = 5e14 }\n"
+    )
+    assert plan(gpu=str(file)).cluster.gpu.name == "X1"
+    assert plan(gpu=f"{file}:x1").cluster.node_gpus == 4
+    assert "unknown GPU" in reading({"gpu": f"{file}:x2"}).errors["gpu"]
+    file.write_text("broken")
+    assert "TOML" in reading({"gpu": str(file)}).errors["gpu"]
+
+
+def test_the_served_model_is_the_one_that_the_engine_says() -> None:
+    shape = ShapeInfo(hidden=64, intermediate=192, heads=4, kv_heads=2, head_dim=16)
+    info = ModelInfo(
+        name="tiny", parameters=1, layers=2, context_tokens=64, vocabulary=100, shape=shape
+    )
+    known = Knowledge(served=served_shape(info))
+    found = reading({"model": "served"}, known=known).plan
+    assert found is not None
+    assert (found.model.hidden, found.model.layers, found.model.kv_heads) == (64, 2, 2)
+
+
+def test_a_served_model_without_a_shape_is_known_by_name_or_derived() -> None:
+    info = ModelInfo(
+        name="Qwen3-0.6B", parameters=596_049_920, layers=28, context_tokens=1, vocabulary=151_936
+    )
+    assert served_shape(info) == preset("qwen3-0.6b")
+    unknown = ModelInfo(
+        name="mine", parameters=2_000_000_000, layers=9, context_tokens=1, vocabulary=9
+    )
+    derived = served_shape(unknown)
+    assert derived is not None
+    assert derived.parameters == pytest.approx(2e9, rel=0.04)
+
+
+def test_prices_are_the_users_or_listed_or_typed() -> None:
+    listed = plan().price
+    assert listed is not None
+    assert plan(price="2.5").price == 2.5
+    prices = gather(None, {}).prices
+    assert prices["h100-sxm"].usd_per_hour == listed
+    unpriced = reading({}, known=Knowledge(prices={}))
+    assert unpriced.plan is not None
+    assert unpriced.plan.price is None
+
+
+def test_a_calibration_is_used() -> None:
+    measured = default_constants().gpu("a100-80")
+    known = Knowledge(saved=Saved(path=Path("x"), calibrations={"h100-sxm": measured}))
+    found = reading({}, known=known).plan
+    assert found is not None
+    assert found.setting.calibration is measured
+    assert known.origin("h100-sxm").startswith("calibrated")
+
+
+def test_a_layout_is_written_as_it_is_read() -> None:
+    texts = {"tp": "4", "pp": "2", "zero": "1", "recompute": "full", "shard": "2"}
+    layout = plan(**texts).layout
+    assert plan(**layout_texts(layout)).layout == layout
+
+
+ABSURD = ("9e15", "1e300", "1e-300", "8k", "0", "-1", "1e5", "nan", "../x.json", "x.toml:")
+steps = st.sampled_from([field.name for field in fields()]).flatmap(
+    lambda name: st.tuples(
+        st.just(name),
+        st.one_of(
+            st.text(max_size=12),
+            st.sampled_from(ABSURD),
+            st.sampled_from(by_name()[name].steps),
+        ),
+    )
+)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(steps, max_size=8).map(dict), st.sampled_from([*by_name(), ""]))
+def test_no_form_breaks_it(texts: dict[str, str], touched: str) -> None:
+    found = reading(texts, touched)
+    assert (found.plan is None) == bool(found.errors)
+    assert set(found.errors) <= set(by_name())
+    for reason in found.errors.values():
+        assert reason
+        assert "\n" not in reason
+    if found.plan is not None:
+        shown = answer(found.plan)
+        assert shown.estimate.step_s > 0
+        assert shown.estimate.memory.total > 0

@@ -1,0 +1,155 @@
+"""The config file: defaults, every field, and one clear line for whatever is wrong."""
+
+import re
+from pathlib import Path
+
+import pytest
+from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
+from prodtop.engine.protocol.errors import BadInputError
+from prodtop.tui.settings.config import (
+    Config,
+    ConfigError,
+    LoadTable,
+    SloTable,
+    config_file,
+    load_config,
+    parse_config,
+)
+from prodtop.tui.settings.keymap import ACTIONS
+from prodtop.tui.style.theme import parse_theme
+
+WHOLE = """
+theme = "ember"
+window = "5m"
+refresh_hz = 2
+model = "some/folder"
+device = "cuda"
+strategy = "hybrid"
+precision = "int8"
+
+[load]
+users = 32
+think_s = 0.5
+burstiness = 0.7
+zipf_exponent = 1.3
+output_tokens_min = 8
+output_tokens_max = 64
+temperature = 0.8
+top_p = 0.9
+seed = 7
+
+[slo]
+ttft_ms = 200
+tpot_ms = 40.5
+
+[keys]
+quit = ["z", "ctrl+q"]
+theme = "y"
+"""
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    assert parse_config("", "config.toml") == Config()
+
+
+def test_the_default_load_is_the_engines() -> None:
+    assert Config().load.spec() == LoadSpec()
+
+
+def test_a_price_has_a_day_and_a_source() -> None:
+    text = """[prices.h200]
+    usd_per_hour = 3
+    date = 2026-11-01
+    """
+    price = parse_config(text, "config.toml").prices["h200"].price()
+    assert (price.usd_per_hour, price.date.year, price.source) == (3, 2026, "config.toml")
+
+
+def test_every_field_is_read() -> None:
+    config = parse_config(WHOLE, "config.toml")
+    assert (config.theme, config.window, config.refresh_hz) == ("ember", Window.M5, 2.0)
+    assert (config.model, config.device) == ("some/folder", "cuda")
+    assert (config.strategy, config.precision) == (StrategyName.HYBRID, PrecisionName.INT8)
+    assert config.load.spec() == LoadSpec(
+        users=32,
+        think_s=0.5,
+        burstiness=0.7,
+        zipf_exponent=1.3,
+        output_tokens_min=8,
+        output_tokens_max=64,
+        temperature=0.8,
+        top_p=0.9,
+        seed=7,
+    )
+    assert (config.slo.ttft_ms, config.slo.tpot_ms, config.slo.e2e_ms) == (200.0, 40.5, None)
+    assert config.keymap("config.toml").keys["quit"] == ("z", "ctrl+q")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("theme = ", ("line 1",)),
+        ("window = '1m'\ntheme = [", ("line 2",)),
+        ("theme = 3", ("theme", "int")),
+        ("colour = 'red'", ("colour",)),
+        ("window = '2m'", ("window", "2m")),
+        ("refresh_hz = 60", ("refresh_hz", "10")),
+        ("strategy = 'fast'", ("strategy", "fast")),
+        ("[slo]\nttft_ms = 0", ("slo.ttft_ms",)),
+        ("[slo]\nttft = 200", ("slo: ", "`ttft`")),
+        ("[load]\nusers = -1", ("load.users",)),
+        ("[load]\noutput_tokens_min = 99\noutput_tokens_max = 9", ("load.output_tokens_min",)),
+        ("[keys]\nquit = 3", ("keys",)),
+        ("[keys]\nquit = 's'", ("keys.quit", "snapshot")),
+    ],
+)
+def test_a_malformed_file_gives_one_line_that_names_the_place(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    with pytest.raises(BadInputError) as caught:
+        parse_config(text, "here/config.toml")
+    message = str(caught.value)
+    assert "\n" not in message
+    assert all(part in message for part in ("here/config.toml", *expected)), message
+
+
+def test_the_manual_shows_every_setting_and_key_and_its_example_is_valid() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "configuration.md").read_text(encoding="utf-8")
+    example, theme = re.findall(r"```toml\n(.*?)```", manual, flags=re.DOTALL)
+    parse_config(example, "docs/configuration.md")
+    parse_theme(theme.encode(), "docs/configuration.md")
+    for table in (Config, LoadTable, SloTable):
+        for field in table.__struct_fields__:
+            assert re.search(rf"^(# )?\[?{field}\b", example, flags=re.MULTILINE), field
+    for action in ACTIONS:
+        keys = " ".join(f"`{key}`" for key in action.keys)
+        assert f"| `{action.name}` | {keys} | {action.description} |" in manual
+
+
+def test_a_missing_file_means_the_defaults_unless_it_was_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert load_config() == Config()
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "other.toml")
+
+
+def test_the_file_lies_in_the_config_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert config_file() == tmp_path / "prodtop" / "config.toml"
+    config_file().parent.mkdir()
+    config_file().write_text("theme = 'ember'", encoding="utf-8")
+    assert load_config().theme == "ember"
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_bytes(b"theme = '\xff'")
+    with pytest.raises(ConfigError, match="UTF-8"):
+        load_config(file)
+
+
+def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="directory"):
+        load_config(tmp_path)

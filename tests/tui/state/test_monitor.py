@@ -1,0 +1,284 @@
+"""The state behind the screen: reports in, moments out, and the walk along the history."""
+
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from frames import EPOCH_S, ScriptedClient, frame, host, play, ready
+from prodtop.engine.protocol import (
+    ChildDied,
+    ChildStarted,
+    Fault,
+    Note,
+    PrecisionName,
+    Progress,
+    SetPrecision,
+    SetStrategy,
+    StrategyName,
+    Switched,
+    Window,
+)
+from prodtop.tui.settings.config import parse_config
+from prodtop.tui.state.moment import Phase
+from prodtop.tui.state.monitor import PENDING_FOR_S, Monitor
+
+
+class Clock:
+    """A clock that stands still until it is told to go on."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def client() -> ScriptedClient:
+    return ScriptedClient()
+
+
+@pytest.fixture
+def monitor(client: ScriptedClient, clock: Clock) -> Monitor:
+    return Monitor(client, clock=clock)
+
+
+@pytest.fixture
+def played(monitor: Monitor, client: ScriptedClient, clock: Clock) -> Callable[[float], None]:
+    """Play a session of so many seconds to the monitor, at 4 Hz."""
+
+    def run(seconds: float) -> None:
+        client.polls.extend(play(seconds))
+        while client.polls:
+            clock.now_s += 0.25
+            monitor.poll()
+
+    return run
+
+
+def test_progress_is_told_until_the_first_figures(monitor: Monitor, client: ScriptedClient) -> None:
+    client.queue(Progress(what="loading bf16 weights", fraction=0.4))
+    monitor.poll()
+    worker = monitor.moment().worker
+    assert (worker.phase, worker.doing) == (Phase.STARTING, "loading bf16 weights")
+    client.queue(ready(), frame())
+    monitor.poll()
+    assert monitor.moment().worker.phase is Phase.SERVING
+
+
+def test_an_engine_that_only_sends_frames_serves(monitor: Monitor, client: ScriptedClient) -> None:
+    client.queue(frame())
+    monitor.poll()
+    assert monitor.moment().worker.phase is Phase.SERVING
+
+
+def test_of_one_poll_the_newest_frame_is_shown_and_every_event_is_told(
+    monitor: Monitor, client: ScriptedClient
+) -> None:
+    client.queue(frame(1), Note(message="one"), frame(2), Note(message="two"), host(2))
+    monitor.poll()
+    moment = monitor.moment()
+    assert moment.frame == frame(2)
+    assert [entry.text for entry in moment.log] == ["one", "two"]
+    assert len(monitor.history) == 1
+
+
+def test_silence_is_nothing_new(monitor: Monitor) -> None:
+    assert monitor.poll() is False
+    assert len(monitor.history) == 0
+
+
+def test_figures_grow_stale_without_a_frame(
+    monitor: Monitor, client: ScriptedClient, clock: Clock
+) -> None:
+    client.queue(ready(), frame())
+    monitor.poll()
+    clock.now_s += 1.9
+    assert monitor.moment().stale_s is None
+    clock.now_s += 3.1
+    assert monitor.moment().stale_s == pytest.approx(5.0)
+
+
+def test_a_silent_engine_leaves_a_gap_and_no_repeated_figures(
+    monitor: Monitor, client: ScriptedClient, clock: Clock
+) -> None:
+    client.queue(ready(), frame(1), host(1))
+    client.queue(host(2))
+    monitor.poll()
+    clock.now_s += 1
+    monitor.poll()
+    values = monitor.history.series("decode_tok_s", 0.0, EPOCH_S + 10).values
+    assert values[0] > 0
+    assert values[1] != values[1], "not a number: nothing was measured"
+
+
+def test_a_death_is_told_marked_and_makes_the_figures_stale(
+    monitor: Monitor, client: ScriptedClient, clock: Clock
+) -> None:
+    client.queue(ready(), frame(), host())
+    client.queue(
+        ChildDied(child="worker", reason="killed (signal 9)", failed_requests=12, restart_in_s=1.0)
+    )
+    client.queue(ChildStarted(child="worker", pid=4242, attempt=2))
+    monitor.poll()
+    monitor.poll()
+    moment = monitor.moment()
+    assert moment.worker.phase is Phase.DEAD
+    assert moment.log[-1].text == (
+        "worker killed (signal 9): 12 requests failed, restarting in 1 s"
+    )
+    assert moment.stale_s is not None
+    assert monitor.history.marks(0, EPOCH_S * 2)[-1].kind == "fault"
+    monitor.poll()
+    assert monitor.moment().worker.phase is Phase.STARTING
+    assert monitor.moment().worker.failed_requests == 12
+    assert len(monitor.history) == 1, "the history outlives the worker"
+
+
+def test_a_dead_engine_is_not_asked_for_anything(monitor: Monitor, client: ScriptedClient) -> None:
+    client.queue(ready(), frame(), ChildDied(child="worker", reason="killed (signal 9)"))
+    monitor.poll()
+    monitor.choose_strategy(StrategyName.SINGLE)
+    assert client.sent == []
+    assert "not yet" in monitor.moment().log[-1].text
+
+
+def test_a_dead_probe_leaves_the_engine_serving(monitor: Monitor, client: ScriptedClient) -> None:
+    client.queue(ready(), frame(), ChildDied(child="probe", reason="killed (signal 11)"))
+    monitor.poll()
+    assert monitor.moment().worker.phase is Phase.SERVING
+
+
+def test_a_fatal_fault_is_kept_for_the_exit(monitor: Monitor, client: ScriptedClient) -> None:
+    fault = Fault(message="no CUDA device", fatal=True, exit_code=2)
+    client.queue(Fault(message="a hiccup"), fault)
+    monitor.poll()
+    assert monitor.fault == fault
+
+
+def test_wishes_are_sent_and_pending_until_they_show(
+    monitor: Monitor, client: ScriptedClient
+) -> None:
+    client.queue(ready(), frame())
+    monitor.poll()
+    monitor.choose_strategy(StrategyName.BATCHED)
+    monitor.step_precision(1)
+    assert client.sent == [
+        SetStrategy(name=StrategyName.BATCHED),
+        SetPrecision(name=PrecisionName.FP16),
+    ]
+    client.queue(frame(61, strategy=StrategyName.BATCHED))
+    monitor.poll()
+    pending = monitor.moment().pending
+    assert (pending.strategy, pending.precision) == (None, PrecisionName.FP16)
+
+
+def test_a_wish_without_effect_is_forgotten_unless_it_is_being_worked_on(
+    monitor: Monitor, client: ScriptedClient, clock: Clock
+) -> None:
+    client.queue(ready(), frame())
+    monitor.poll()
+    monitor.step_precision(1)
+    clock.now_s += PENDING_FOR_S + 1
+    client.queue(msgspec.structs.replace(frame(90), switching="bf16 → fp16: packing"))
+    monitor.poll()
+    assert monitor.moment().pending.precision is PrecisionName.FP16
+    client.queue(frame(91))
+    monitor.poll()
+    assert monitor.moment().pending.precision is None
+
+
+def test_a_switch_is_marked_when_it_happened_and_not_when_it_was_told(
+    monitor: Monitor, client: ScriptedClient
+) -> None:
+    client.queue(ready(), frame(60))
+    client.queue(Switched(kind="strategy", old="single", new="cached", at_s=558.0, took_s=0.2))
+    monitor.poll()
+    monitor.poll()
+    (mark,) = monitor.history.marks(0, EPOCH_S * 2)
+    assert (mark.wall_s, mark.label) == (EPOCH_S + 58, "cached")
+
+
+def test_pause_holds_a_moment_while_collection_goes_on(
+    monitor: Monitor, client: ScriptedClient, clock: Clock, played: Callable[[float], None]
+) -> None:
+    played(10)
+    monitor.playhead.toggle()
+    held = monitor.moment()
+    before = len(monitor.history)
+    client.queue(frame(12), host(12))
+    clock.now_s += 2
+    monitor.poll()
+    assert monitor.moment().frame == held.frame
+    assert len(monitor.history) == before + 1
+    assert monitor.moment().behind_s == pytest.approx(2.0)
+    monitor.playhead.toggle()
+    assert monitor.moment().frame == frame(12)
+    assert monitor.moment().behind_s is None
+
+
+def test_the_cursor_walks_back_and_everything_shows_that_moment(
+    monitor: Monitor, played: Callable[[float], None]
+) -> None:
+    played(20)
+    monitor.playhead.scrub(-15)
+    moment = monitor.moment()
+    assert moment.frame is not None
+    assert moment.frame.uptime_s == 5.0
+    assert moment.frame.strategy is StrategyName.SINGLE
+    assert moment.host == host(5)
+    assert moment.log == tuple(entry for entry in moment.log if entry.wall_s <= EPOCH_S + 5)
+    monitor.playhead.scrub_to("end")
+    moment = monitor.moment()
+    assert moment.frame is not None
+    assert moment.frame.uptime_s == 20.0
+
+
+def test_the_cursor_stays_within_the_history(
+    monitor: Monitor, played: Callable[[float], None]
+) -> None:
+    played(5)
+    monitor.playhead.scrub(-1e9)
+    assert monitor.playhead.cursor_s == EPOCH_S
+    monitor.playhead.scrub(1e9)
+    assert monitor.playhead.cursor_s == EPOCH_S + 5
+
+
+def test_charts_follow_a_cursor_that_leaves_them(
+    monitor: Monitor, played: Callable[[float], None]
+) -> None:
+    played(60)
+    monitor.set_window(Window.S10)
+    monitor.playhead.freeze()
+    assert monitor.chart_end_s() == EPOCH_S + 60
+    monitor.playhead.scrub(-40)
+    assert monitor.chart_end_s() - 10 < EPOCH_S + 20 < monitor.chart_end_s()
+
+
+def test_there_is_nothing_to_pause_before_the_first_figures(monitor: Monitor) -> None:
+    monitor.playhead.toggle()
+    monitor.playhead.scrub_to("start")
+    assert not monitor.playhead.frozen
+
+
+def test_energy_per_token_comes_from_both_counters(
+    monitor: Monitor, played: Callable[[float], None]
+) -> None:
+    played(20)
+    assert monitor.moment().joules_per_token == pytest.approx(412 / 17_900, rel=0.01)
+
+
+def test_limits_come_from_the_config(client: ScriptedClient) -> None:
+    config = parse_config("window = '10s'\n[slo]\nttft_ms = 80\n", "config.toml")
+    moment = Monitor(client, config).moment()
+    assert (moment.slo_ttft_ms, moment.slo_tpot_ms, moment.window) == (80, None, Window.S10)
+
+
+def test_closing_ends_the_engine(monitor: Monitor, client: ScriptedClient) -> None:
+    monitor.close()
+    assert client.closed

@@ -1,0 +1,379 @@
+"""What the panels say, without a terminal."""
+
+import msgspec
+import pytest
+from frames import GIB, frame, gpu, host
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.protocol import (
+    Bound,
+    Frame,
+    GpuSample,
+    Latency,
+    LoadSpec,
+    PrecisionName,
+    Roofline,
+    Speculation,
+    SpeculationSpec,
+    StrategyName,
+    Verdict,
+    Window,
+)
+from prodtop.engine.serving.strategy import STRATEGIES, Admission
+from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
+from prodtop.tui.state.moment import LogLine, Moment, Pending, Phase, WorkerState, restart_text
+from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
+from prodtop.tui.style.look import Ink
+from prodtop.tui.views.cache import cache_view
+from prodtop.tui.views.controls import (
+    ADMISSION,
+    CACHING,
+    STREAMING,
+    control_lines,
+    footer_line,
+    load_text,
+)
+from prodtop.tui.views.events import age_text, effect_line, event_line
+from prodtop.tui.views.gpu import device_view
+from prodtop.tui.views.header import header_line
+from prodtop.tui.views.latency import latency_view
+from prodtop.tui.views.line import wrapped
+from prodtop.tui.views.panel import PanelView, Room
+from prodtop.tui.views.queue import queue_view
+from prodtop.tui.views.stream import stream_view
+from prodtop.tui.views.throughput import throughput_view
+
+SERVING = WorkerState(Phase.SERVING)
+PANELS = (throughput_view, latency_view, device_view, cache_view, queue_view, stream_view)
+ROOM = Room(76, 12, UNICODE)
+LINE = Room(120, 1, UNICODE)
+
+
+def at(shown: Frame | None = None, **changes: object) -> Moment:
+    """A live moment over a frame."""
+    values: dict[str, object] = {
+        "wall_s": 0.0,
+        "now_s": 0.0,
+        "frame": shown or frame(),
+        "host": host(),
+        "worker": SERVING,
+        "frame_age_s": 0.1,
+        "host_age_s": 0.1,
+    }
+    return Moment(**{**values, **changes})  # type: ignore[arg-type]  # names checked by the class
+
+
+def text_of(view: PanelView) -> str:
+    return "\n".join([view.title.plain, view.figures.plain, *(row.plain for row in view.lines)])
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    width=st.integers(36, 200),
+    height=st.integers(2, 40),
+    glyphs=st.sampled_from((UNICODE, ASCII)),
+    strategy=st.sampled_from(StrategyName),
+    gpus=st.integers(0, 8),
+    started=st.booleans(),
+)
+def test_no_line_is_wider_than_its_panel(
+    width: int, height: int, glyphs: Glyphs, strategy: StrategyName, gpus: int, started: bool
+) -> None:
+    moment = at(frame(strategy=strategy), host=host(gpus=gpus))
+    if not started:
+        moment = Moment(wall_s=0.0, now_s=0.0)
+    for view in PANELS:
+        for row in view(moment, Room(width, height, glyphs)).lines:
+            assert row.width <= width, row.plain
+
+
+@settings(deadline=None, max_examples=40)
+@given(width=st.integers(60, 240), glyphs=st.sampled_from((UNICODE, ASCII)))
+def test_no_bar_is_wider_than_the_screen(width: int, glyphs: Glyphs) -> None:
+    moment = at(pending=Pending(tried=PrecisionName.FP8), log=(LogLine(0.0, "x" * 300),))
+    room = Room(width, 1, glyphs)
+    rows = (
+        header_line(moment, room),
+        effect_line(moment, room),
+        event_line(moment, room),
+        footer_line(DEFAULT_KEYMAP, room),
+        *control_lines(moment, room, DEFAULT_KEYMAP),
+    )
+    assert all(row.width <= width for row in rows)
+
+
+@given(second=st.floats(0, 1000))
+def test_ascii_is_ascii(second: float) -> None:
+    moment = at(frame(second), log=(LogLine(0.0, "strategy: single → cached", "switch"),))
+    room = Room(100, 12, ASCII)
+    shown = [text_of(view(moment, room)) for view in PANELS]
+    line = Room(100, 1, ASCII)
+    shown += [header_line(moment, line).plain, event_line(moment, line).plain]
+    shown += [row.plain for row in control_lines(moment, line, DEFAULT_KEYMAP)]
+    assert all(text.isascii() for text in shown)
+
+
+def test_what_is_missing_is_never_zero() -> None:
+    bare = msgspec.structs.replace(
+        frame(), latency={window: Latency() for window in Window}, roofline=Roofline()
+    )
+    latency = text_of(latency_view(at(bare), ROOM))
+    assert "TTFT p95 --" in latency
+    assert "0" not in latency.replace("p50", "").replace("1m", "")
+    empty = GpuSample(index=0, uuid="", name="GPU")
+    device = text_of(
+        device_view(at(bare, host=msgspec.structs.replace(host(), gpus=[empty])), ROOM)
+    )
+    for wanted in ("MBU --", "-- / --", "-- °C", "-- J/token", "-- MHz"):
+        assert wanted in device
+
+
+def with_drafts(tokens: float | None, ratio: float | None, *, drafting: bool) -> PanelView:
+    speculation = Speculation(
+        spec=SpeculationSpec(),
+        drafting=drafting,
+        acceptance=None if tokens is None else 0.62,
+        tokens_per_step=tokens,
+        step_ratio=ratio,
+    )
+    return throughput_view(at(msgspec.structs.replace(frame(), speculation=speculation)), ROOM)
+
+
+def test_drafts_say_what_they_gain() -> None:
+    text = with_drafts(2.4, 1.5, drafting=True).lines[-1].plain
+    assert text == "drafts ×1.60 · 2.40 tokens a step · step 1.50× as long ·  62 % right"
+
+
+def test_drafts_that_lose_say_so() -> None:
+    view = with_drafts(1.05, 1.3, drafting=False)
+    assert view.lines[-1].plain.startswith(
+        "drafts lose ×0.81 resting · 1.05 tokens a step · step 1.30× as long"
+    )
+    assert Ink.WARN in {ink for _, ink in view.lines[-1].pieces}
+    assert view.figures.plain.startswith("drafts lose ×0.81  decode ")
+
+
+def test_drafts_that_were_not_judged_yet_show_no_figure() -> None:
+    text = with_drafts(None, None, drafting=False).lines[-1].plain
+    assert text.startswith("drafts -- comparing · -- tokens a step")
+    assert "0" not in text
+
+
+def test_without_speculation_nothing_is_said_of_it() -> None:
+    assert "draft" not in text_of(throughput_view(at(), ROOM))
+
+
+def test_a_broken_slo_is_bad_and_a_kept_one_is_not() -> None:
+    over = latency_view(at(slo_ttft_ms=50.0), ROOM).figures
+    under = latency_view(at(slo_ttft_ms=500.0), ROOM).figures
+    assert Ink.BAD in {ink for _, ink in over.pieces}
+    assert Ink.BAD not in {ink for _, ink in under.pieces}
+
+
+def test_the_table_shows_the_chosen_window() -> None:
+    frame_ = frame()
+    only_session = {window: Latency() for window in Window} | {
+        Window.SESSION: frame_.latency[Window.SESSION]
+    }
+    shown = msgspec.structs.replace(frame_, latency=only_session)
+    assert "TTFT p95 --" in text_of(latency_view(at(shown, window=Window.M1), ROOM))
+    assert "TTFT p95 --" not in text_of(latency_view(at(shown, window=Window.SESSION), ROOM))
+
+
+@pytest.mark.parametrize("view", PANELS)
+def test_before_the_first_frame_panels_say_what_is_awaited(
+    view: object,
+) -> None:
+    moment = Moment(
+        wall_s=0.0,
+        now_s=0.0,
+        worker=WorkerState(doing="loading bf16 weights", fraction=0.4),
+    )
+    assert callable(view)
+    text = text_of(view(moment, ROOM))
+    assert "starting: loading bf16 weights 40 %" in text or "waiting for the probe" in text
+
+
+@pytest.mark.parametrize("view", [throughput_view, latency_view, cache_view, queue_view])
+def test_stale_figures_say_their_age(view: object) -> None:
+    assert callable(view)
+    old = view(at(frame_age_s=7.2), ROOM)
+    assert "7 s old" in old.title.plain
+    assert old.stale
+    assert not view(at(), ROOM).stale
+
+
+def test_a_machine_without_gpu_says_so_and_shows_its_cpu() -> None:
+    text = text_of(device_view(at(host=host(gpus=0)), ROOM))
+    assert "no GPU" in text
+    assert "no NVIDIA driver on this machine" in text
+    assert "of 96 cores" in text
+
+
+def test_the_gpu_that_holds_the_engine_is_shown_in_full() -> None:
+    sample = host(gpus=3)
+    gpus = [
+        msgspec.structs.replace(one, process_bytes=GIB if one.index == 2 else None)
+        for one in sample.gpus
+    ]
+    view = device_view(at(host=msgspec.structs.replace(sample, gpus=gpus)), ROOM)
+    assert view.title.plain.startswith("GPU 2")
+    assert "GPU 0" in text_of(view)
+    assert "GPU 1" in text_of(view)
+
+
+@pytest.mark.parametrize("width", [36, 76, 120])
+def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
+    room = Room(width, 12, UNICODE)
+
+    def shown(master_bytes: int | None) -> PanelView:
+        taken = frame()
+        memory = msgspec.structs.replace(taken.memory, master_bytes=master_bytes)
+        return device_view(at(msgspec.structs.replace(taken, memory=memory)), room)
+
+    assert "master 2.5" in text_of(shown(int(2.5 * GIB)))
+    assert all(row.width <= width for row in shown(int(2.5 * GIB)).lines)
+    for shares_all in (None, 0):
+        assert "master" not in text_of(shown(shares_all))
+
+
+def test_where_rows_are_scarce_the_most_needed_stay() -> None:
+    few = [row.plain for row in device_view(at(), Room(36, 3, UNICODE)).lines]
+    assert [row.split()[0] for row in few] == ["mem", "busy", "limit"]
+
+
+@pytest.mark.parametrize("width", [36, 56, 76])
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+@pytest.mark.parametrize("bound", Bound)
+def test_what_limits_is_said_in_the_room_there_is(bound: Bound, device: str, width: int) -> None:
+    verdict = Verdict(bound=bound, share=1.0)
+    limited = msgspec.structs.replace(
+        frame(), device=device, roofline=Roofline(mbu=0.5, mfu=0.1, verdict=verdict)
+    )
+    said = host() if device != "cpu" else msgspec.structs.replace(host(), gpus=[])
+    rows = [row.plain for row in device_view(at(limited, host=said), Room(width, 3, UNICODE)).lines]
+    (shown,) = [row for row in rows if row.startswith("limit")]
+    assert "100 %" in shown
+    assert len(shown) <= width
+
+
+def test_a_held_down_clock_is_pointed_out() -> None:
+    hot = msgspec.structs.replace(gpu(), throttle="power cap", temperature_c=90.0)
+    view = device_view(at(host=msgspec.structs.replace(host(), gpus=[hot])), ROOM)
+    assert "held back: power cap" in text_of(view)
+
+
+def test_a_held_request_says_how_far_it_is() -> None:
+    view = stream_view(at(frame(strategy=StrategyName.CONTINUOUS)), ROOM)
+    assert "held until complete: 23/64 tokens" in text_of(view)
+
+
+def test_the_newest_text_stays_in_sight_and_the_prompt_shows_its_end() -> None:
+    stream = frame().stream
+    assert stream is not None
+    long = msgspec.structs.replace(
+        stream,
+        prompt=" ".join(f"system{n}" for n in range(200)) + " the question?",
+        text=" ".join(f"word{n}" for n in range(400)),
+    )
+    view = stream_view(at(msgspec.structs.replace(frame(), stream=long)), Room(60, 9, UNICODE))
+    rows = [row.plain for row in view.lines]
+    assert len(rows) == 9
+    assert rows[0].startswith("… ")
+    assert rows[2].endswith("the question?")
+    assert "word399" in rows[-1]
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_categories=("C", "M")), max_size=200),
+    width=st.integers(2, 40),
+)
+def test_wrapping_loses_nothing_but_spaces(text: str, width: int) -> None:
+    rows = wrapped(text, width)
+    assert "".join("".join(rows).split()) == "".join(text.split())
+
+
+def test_the_bars_tell_what_the_strategies_are() -> None:
+    for name, strategy in STRATEGIES.items():
+        assert (name in CACHING) == (strategy.prefix_cache and strategy.response_cache)
+        assert (name in STREAMING) == strategy.stream
+        assert (ADMISSION.get(name) == "one at a time") == (strategy.max_seqs == 1)
+        assert (ADMISSION.get(name) == "whole batches") == (strategy.admission is Admission.GANG)
+
+
+def test_the_bars_mark_the_current_the_pending_and_the_unavailable() -> None:
+    moment = at(pending=Pending(strategy=StrategyName.SINGLE, tried=PrecisionName.FP8))
+    strategies, precisions = control_lines(moment, LINE, DEFAULT_KEYMAP)
+    assert "[6 hybrid]" in strategies.plain
+    assert ">1 single<" in strategies.plain
+    assert "[bf16]" in precisions.plain
+    assert "fp8✗" in precisions.plain
+    assert "capability 8.9" in precisions.plain
+
+
+@pytest.mark.parametrize(
+    ("load", "text"),
+    [
+        (LoadSpec(users=1), "1 user"),
+        (LoadSpec(users=32), "32 users"),
+        (LoadSpec(rate_per_s=4.0), "4.00/s"),
+        (LoadSpec(paused=True), "paused"),
+    ],
+)
+def test_a_load_in_words(load: LoadSpec, text: str) -> None:
+    assert load_text(load) == text
+
+
+def test_the_header_tells_live_from_paused_from_stale_from_dead() -> None:
+    dead = WorkerState(Phase.DEAD, reason="killed (signal 9)", restart_at_s=3.0)
+    assert "● LIVE 00:01:00" in header_line(at(), LINE).plain
+    assert "‖ PAUSED −00:00:42" in header_line(at(behind_s=42.0), LINE).plain
+    assert "STALE 9 s" in header_line(at(frame_age_s=9.0), LINE).plain
+    assert "ENGINE DOWN, restarting in 3 s" in header_line(at(worker=dead), LINE).plain
+
+
+def test_a_download_has_a_bar_and_narrow_panels_their_share() -> None:
+    loading = WorkerState(doing="downloading an-organization/A-Long-Name-8B", fraction=0.5)
+    moment = Moment(wall_s=0.0, now_s=0.0, worker=loading)
+    wide = event_line(moment, LINE).plain
+    assert "A-Long-Name-8B 50 %" in wide
+    assert wide.count(UNICODE.gauge_full) == wide.count(UNICODE.gauge_empty) == 20
+    narrow = Room(36, 5, UNICODE)
+    assert event_line(moment, narrow).width <= 36
+    for view in (throughput_view, latency_view, cache_view, queue_view, stream_view):
+        assert [row.plain.strip() for row in view(moment, narrow).lines] == ["starting 50 %"]
+
+
+def test_a_death_stays_on_the_event_line_until_the_engine_serves() -> None:
+    dead = WorkerState(Phase.DEAD, reason="killed (signal 9)", failed_requests=1, restart_at_s=1.0)
+    text = event_line(at(worker=dead), LINE).plain
+    assert "worker killed (signal 9): 1 request failed, restarting in 1 s" in text
+    again = WorkerState(Phase.STARTING, reason="killed (signal 9)", failed_requests=12, attempt=2)
+    text = event_line(at(worker=again), LINE).plain
+    assert "worker killed (signal 9): 12 requests failed, starting again" in text
+
+
+def test_a_switch_under_way_is_told_before_the_last_effect() -> None:
+    switching = msgspec.structs.replace(frame(), switching="bf16 → int8: packing weights")
+    assert "packing weights" in effect_line(at(switching), LINE).plain
+    assert effect_line(at(), LINE).plain == ""
+
+
+@pytest.mark.parametrize(
+    ("wait_s", "text"),
+    [
+        (-0.2, "restarting at once"),
+        (0.5, "restarting at once"),
+        (1.0, "restarting in 1 s"),
+        (8.0, "restarting in 8 s"),
+    ],
+)
+def test_a_restart_within_the_second_is_not_said_to_be_in_0_s(wait_s: float, text: str) -> None:
+    assert restart_text(wait_s) == text
+
+
+@pytest.mark.parametrize(
+    ("age_s", "text"), [(0.4, "just now"), (7.9, "7s ago"), (59.0, "50s ago"), (150.0, "2m ago")]
+)
+def test_ages_grow_in_steps(age_s: float, text: str) -> None:
+    assert age_text(age_s) == text

@@ -1,0 +1,129 @@
+"""What a chart is asked to show: curves, marks, thresholds and a stretch of time.
+
+Free of numpy, which takes long to import: panels say what they draw before there is anything to
+draw.
+"""
+
+import math
+import time
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ..style.formatting import NUMBER, Unit
+from ..style.look import SERIES_COUNT, Ink
+
+Numbers = Sequence[float]
+"""A tuple, a list, an `array`, or anything else that numpy takes for a row of numbers."""
+
+
+class Stroke(StrEnum):
+    """How a series is drawn. Strokes tell series apart where there is no colour."""
+
+    LINE = "line"
+    DASHED = "dashed"
+    DOTTED = "dotted"
+    AREA = "area"
+
+
+class Pick(StrEnum):
+    """What stands for a bucket of time that holds several samples."""
+
+    MEAN = "mean"
+    MAX = "max"
+    LAST = "last"
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One curve: `values[i]` at `times_s[i]`, times ascending; NaN is a gap.
+
+    `ink` is the place of the series among the colours, 0 … 5; by default its place in the chart.
+    """
+
+    name: str
+    times_s: Numbers
+    values: Numbers
+    stroke: Stroke = Stroke.LINE
+    pick: Pick = Pick.MEAN
+    ink: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever measured."""
+        return all(map(math.isnan, self.values))
+
+    def last(self, end_s: float, span_s: float) -> float | None:
+        """The newest value in the `span_s` up to `end_s`; `None` if it is missing."""
+        index = bisect_right(self.times_s, end_s) - 1
+        if index < 0 or self.times_s[index] < end_s - span_s or math.isnan(self.values[index]):
+            return None
+        return float(self.values[index])
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A moment to point out: a vertical line and a short label on the top row."""
+
+    time_s: float
+    label: str
+    ink: Ink = Ink.MARK
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A level to compare with, an SLO for example: a horizontal line."""
+
+    value: float
+    label: str
+    ink: Ink = Ink.THRESHOLD
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What a chart shows: `span_s` of time up to `end_s`.
+
+    All times are on one clock. `now_s` is the newest moment; the chart is scrolled back where
+    `end_s` lies before it, and then labels its time axis with clock times.
+    """
+
+    series: tuple[Series, ...]
+    now_s: float
+    span_s: float
+    end_s: float
+    marks: tuple[Mark, ...] = ()
+    thresholds: tuple[Threshold, ...] = ()
+    cursor_s: float | None = None
+
+    def ink_place(self, index: int) -> int:
+        """The place of a series among the series colours."""
+        ink = self.series[index].ink
+        return (index if ink is None else ink) % SERIES_COUNT
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A label of a horizontal axis that is not time: the place on it, and what it says."""
+
+    at: float
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What stays the same for a chart: units, the value axis, what to say when empty."""
+
+    unit: Unit = NUMBER
+    top: float | None = None
+    """A fixed upper end of the value axis; `None` follows the data."""
+    least_top: float = 0.0
+    """The value axis never ends below this, so that noise near zero stays small."""
+    logarithmic: bool = False
+    """A logarithmic value axis, which also holds the thresholds; the two above do not apply."""
+    gap_s: float = 2.0
+    legend: bool = True
+    empty: str = "waiting for data"
+    places: tuple[Place, ...] = ()
+    """Labels of the horizontal axis where it is not time: `times_s` are then places on it."""
+    clock: Callable[[float], str] = lambda time_s: time.strftime("%H:%M:%S", time.localtime(time_s))

@@ -1,0 +1,108 @@
+"""The legend of a chart: which curve is which and what it says, in as much room as there is."""
+
+from collections.abc import Sequence
+from enum import Enum
+
+from ..style.formatting import Unit
+from ..style.glyphs import Glyphs
+from ..style.look import SERIES_INKS, Ink
+from .braille import ASCII_PENS
+from .chart_view import Stroke, View
+from .segments import Line, Piece, joined
+
+
+class Detail(Enum):
+    """How much a legend says."""
+
+    FULL = "curves with values, and thresholds"
+    CURVES = "curves with values"
+    SHORT = "curves with short values"
+    VALUES = "short values without names"
+    NAMES = "names without values"
+    INKED = "names alone, in the inks of their curves"
+    INKED_VALUES = "short values alone, in the inks of their curves"
+
+
+LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES)
+PLACED_DETAILS = (Detail.NAMES, Detail.INKED)
+READING_DETAILS = (Detail.SHORT, Detail.VALUES, Detail.INKED_VALUES)
+SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
+"""With a cursor the values of its moment matter most: names go first."""
+
+
+def fitting_legend(
+    view: View,
+    values: Sequence[float | None],
+    unit: Unit,
+    top_value: float,
+    glyphs: Glyphs,
+    room: int,
+    *,
+    timed: bool = True,
+) -> Line:
+    """The legend with the most detail that fits into `room` cells; empty where none does.
+
+    `values` are what to show for each series. Thresholds above `top_value` point upwards. Where
+    the axis is not time (`timed`), no value is the newest: without a cursor there are but names.
+    """
+    details: tuple[Detail, ...]
+    if view.cursor_s is None:
+        details = LIVE_DETAILS if timed else PLACED_DETAILS
+    else:
+        details = SCRUBBING_DETAILS if timed else READING_DETAILS
+    for detail in details:
+        line = _legend(view, values, unit, top_value, glyphs, detail)
+        if line.width <= room:
+            return line
+    return Line()
+
+
+def _legend(
+    view: View,
+    values: Sequence[float | None],
+    unit: Unit,
+    top_value: float,
+    glyphs: Glyphs,
+    detail: Detail,
+) -> Line:
+    if detail in (Detail.INKED, Detail.INKED_VALUES):
+        return _inked(view, values, unit, glyphs, names=detail is Detail.INKED)
+    entries: list[Line] = []
+    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+        whole = detail in (Detail.FULL, Detail.CURVES)
+        figure = unit.text(value) if whole else unit.short(value)
+        entries.append(
+            Line.of(
+                Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[view.ink_place(index)]),
+                Piece("" if detail is Detail.VALUES else f" {series.name}", Ink.MUTED),
+                Piece("" if detail is Detail.NAMES else f" {figure}", Ink.STRONG),
+            )
+        )
+    for threshold in view.thresholds if detail is Detail.FULL else ():
+        sign = glyphs.arrow_up if threshold.value > top_value else glyphs.threshold_line
+        limit = f" {threshold.label} {unit.axis(threshold.value)}"
+        entries.append(Line.of(Piece(sign + limit, threshold.ink)))
+    return joined(entries, Line.of(Piece("  ")))
+
+
+def _inked(
+    view: View, values: Sequence[float | None], unit: Unit, glyphs: Glyphs, *, names: bool
+) -> Line:
+    """Names or values in the inks of their curves; after their pens where there is no colour."""
+    entries = []
+    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+        text = series.name if names else unit.short(value)
+        pen = "" if glyphs.unicode else _pen(series.stroke, index, glyphs)
+        entries.append(Line.of(Piece(pen + text, SERIES_INKS[view.ink_place(index)])))
+    return joined(entries, Line.of(Piece(" ")))
+
+
+def _pen(stroke: Stroke, index: int, glyphs: Glyphs) -> str:
+    """The sign of a series: what its curve looks like."""
+    if stroke is Stroke.AREA:
+        return glyphs.legend_area
+    if not glyphs.unicode:
+        return glyphs.legend_line if index == 0 else ASCII_PENS[(index - 1) % len(ASCII_PENS)]
+    if stroke is Stroke.LINE:
+        return glyphs.legend_line
+    return glyphs.legend_dashed if stroke is Stroke.DASHED else glyphs.legend_dotted

@@ -1,0 +1,129 @@
+"""Gauges, stacked bars and sparklines as lines of text. Pure: they take glyphs, give lines."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..style.glyphs import Glyphs
+from ..style.look import PART_INKS, Ink
+from .segments import Line, Piece, joined
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A part of a stacked bar. `style` is its place among the patterns and part colours."""
+
+    name: str
+    amount: float
+    style: int | None = None
+
+
+def gauge(
+    fraction: float | None,
+    width: int,
+    glyphs: Glyphs,
+    *,
+    ink: Ink = Ink.ACCENT,
+    warn_at: float | None = None,
+    bad_at: float | None = None,
+) -> Line:
+    """A horizontal bar of `width` cells filled to `fraction` of 1; faint and empty for `None`.
+
+    From `warn_at` and `bad_at` on it takes their colours. More than nothing shows at least the
+    thinnest sign, and less than all never looks full.
+    """
+    if fraction is None or math.isnan(fraction):
+        return Line.of(Piece(glyphs.gauge_empty * width, Ink.FAINT))
+    if bad_at is not None and fraction >= bad_at:
+        ink = Ink.BAD
+    elif warn_at is not None and fraction >= warn_at:
+        ink = Ink.WARN
+    steps = len(glyphs.gauge_partial) + 1
+    total = width * steps
+    filled = round(min(max(fraction, 0.0), 1.0) * total)
+    if 0 < fraction < 1 and total > 1:
+        filled = min(max(filled, 1), total - 1)
+    full, rest = divmod(filled, steps)
+    bar = glyphs.gauge_full * full + (glyphs.gauge_partial[rest - 1] if rest else "")
+    return Line.of(Piece(bar, ink), Piece(glyphs.gauge_empty * (width - len(bar)), Ink.FAINT))
+
+
+def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyphs) -> Line:
+    """A bar of `width` cells for `total`, each part with its own pattern and colour, then empty.
+
+    A part that is not zero gets at least one cell as long as there is room for all; the cells add
+    up to `width`. `total` of `None`, or less than the parts' sum, means their sum.
+    """
+    amounts = [max(0.0, part.amount) for part in parts]
+    whole = max(sum(amounts), total or 0.0)
+    if whole <= 0:
+        return Line.of(Piece(glyphs.pattern_empty * width, Ink.FAINT))
+    cells = apportion([*amounts, whole - sum(amounts)], width)
+    pieces = [
+        Piece(_pattern(part, index, glyphs) * count, _part_ink(part, index))
+        for index, (part, count) in enumerate(zip(parts, cells, strict=False))
+    ]
+    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.FAINT))
+
+
+def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) -> Line:
+    """The parts of a stacked bar by name, each with its pattern and a text: `▓ weights 1.2 GiB`."""
+    return joined(
+        (
+            Line.of(
+                Piece(_pattern(part, index, glyphs), _part_ink(part, index)),
+                Piece(f" {part.name} ", Ink.MUTED),
+                Piece(text, Ink.TEXT),
+            )
+            for index, (part, text) in enumerate(zip(parts, texts, strict=True))
+        ),
+        Line.of(Piece("  ")),
+    )
+
+
+def kv_blocks(running: int, evictable: int, total: int, width: int, glyphs: Glyphs) -> Line:
+    """KV blocks: held by running requests, cached but evictable, free."""
+    return stacked(
+        (Part("in use", running, 0), Part("evictable", evictable, 2)), total, width, glyphs
+    )
+
+
+def level(fraction: float, width: int, glyphs: Glyphs) -> Line:
+    """A setting between lowest and highest as a row of marks: `▮▮▮▯`."""
+    filled = round(min(max(fraction, 0.0), 1.0) * width)
+    return Line.of(
+        Piece(glyphs.load_full * filled, Ink.ACCENT),
+        Piece(glyphs.load_empty * (width - filled), Ink.FAINT),
+    )
+
+
+def apportion(amounts: Sequence[float], cells: int) -> list[int]:
+    """Whole cells in proportion to amounts that are not negative, adding up to `cells`.
+
+    Largest remainders; an amount above zero gets a cell, taken from the largest share, while
+    there are cells for all such amounts.
+    """
+    whole = sum(amounts)
+    if whole <= 0 or cells <= 0:
+        return [0] * len(amounts)
+    exact = [amount / whole * cells for amount in amounts]
+    counts = [int(share) for share in exact]
+    by_remainder = sorted(range(len(amounts)), key=lambda i: counts[i] - exact[i])
+    for index in by_remainder[: cells - sum(counts)]:
+        counts[index] += 1
+    if sum(amount > 0 for amount in amounts) <= cells:
+        for index, amount in enumerate(amounts):
+            if amount > 0 and counts[index] == 0:
+                counts[counts.index(max(counts))] -= 1
+                counts[index] = 1
+    return counts
+
+
+def _pattern(part: Part, index: int, glyphs: Glyphs) -> str:
+    style = index if part.style is None else part.style
+    return glyphs.patterns[style % len(glyphs.patterns)]
+
+
+def _part_ink(part: Part, index: int) -> Ink:
+    style = index if part.style is None else part.style
+    return PART_INKS[style % len(PART_INKS)]

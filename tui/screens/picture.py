@@ -1,0 +1,41 @@
+"""What a snapshot keeps of the screen: the moment shown, the curves beside it, the event log."""
+
+from ...engine.protocol import Frame
+from ...engine.records.snapshot import Settings, Snapshot
+from ..state.history import COLUMNS
+from ..state.moment import Moment
+from ..widgets.figures_panel import Timeline
+
+
+def snapshot_of(
+    moment: Moment, frame: Frame, timeline: Timeline, versions: dict[str, str], theme: str
+) -> Snapshot:
+    """The snapshot of a moment. Series are those of the stretch that the charts show."""
+    # Here and not above: it costs a tenth of the time to the first frame.
+    from importlib import metadata
+
+    start_s = timeline.end_s - timeline.span_s
+    return Snapshot(
+        saved_wall_s=moment.wall_s,
+        frame=frame,
+        host=moment.host,
+        settings=Settings(
+            strategy=frame.strategy,
+            precision=frame.precision,
+            load=frame.load,
+            window=moment.window,
+            theme=theme,
+        ),
+        versions={"prodtop": metadata.version("prodtop"), **versions},
+        series={name: _points(timeline, name, start_s) for name in COLUMNS},
+        events=[entry.text for entry in moment.log],
+    )
+
+
+def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:
+    series = timeline.history.series(name, start_s, timeline.end_s)
+    return [
+        (time_s, value)
+        for time_s, value in zip(series.times_s, series.values, strict=True)
+        if start_s <= time_s <= timeline.end_s
+    ]

@@ -1,0 +1,131 @@
+"""The user's settings: `config.toml` in the config folder, every field optional."""
+
+import datetime
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+
+from ...engine.files.paths import config_dir
+from ...engine.planner.serving_capacity.prices import Price
+from ...engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
+from ...engine.protocol.errors import BadInputError
+from .keymap import DEFAULT_KEYMAP, Keymap, remap
+from .toml_file import MalformedFileError, decode
+
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class ConfigError(BadInputError):
+    """A config file that cannot be used: says which file, which line or field, and why."""
+
+
+class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A table of the config file."""
+
+
+class LoadTable(Table, frozen=True, kw_only=True):
+    """`[load]`: what the load generator does from the start; the defaults are `LoadSpec`'s."""
+
+    users: PositiveInt = LoadSpec().users
+    think_s: NonNegativeFloat = LoadSpec().think_s
+    rate_per_s: PositiveFloat | None = None
+    burstiness: PositiveFloat = LoadSpec().burstiness
+    zipf_exponent: NonNegativeFloat = LoadSpec().zipf_exponent
+    output_tokens_min: PositiveInt = LoadSpec().output_tokens_min
+    output_tokens_max: PositiveInt = LoadSpec().output_tokens_max
+    temperature: NonNegativeFloat = LoadSpec().temperature
+    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = LoadSpec().top_p
+    fixed_seed_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = LoadSpec().fixed_seed_share
+    chat: bool = LoadSpec().chat
+    seed: int = LoadSpec().seed
+
+    def spec(self) -> LoadSpec:
+        """The load as the engine takes it."""
+        return LoadSpec(**msgspec.structs.asdict(self))
+
+
+class SloTable(Table, frozen=True, kw_only=True):
+    """`[slo]`: limits in milliseconds, drawn as lines in the charts; absent means no line."""
+
+    ttft_ms: PositiveFloat | None = None
+    ttfb_ms: PositiveFloat | None = None
+    tpot_ms: PositiveFloat | None = None
+    itl_ms: PositiveFloat | None = None
+    e2e_ms: PositiveFloat | None = None
+    queue_ms: PositiveFloat | None = None
+
+
+class PriceTable(Table, frozen=True, kw_only=True):
+    """`[prices.<gpu>]`: what one GPU costs an hour, in place of the packaged price."""
+
+    usd_per_hour: PositiveFloat
+    date: datetime.date
+    source: str = "config.toml"
+
+    def price(self) -> Price:
+        """The price as the planner takes it."""
+        return Price(**msgspec.structs.asdict(self))
+
+
+class Config(Table, frozen=True, kw_only=True):
+    """All settings. `None` leaves the choice to the program."""
+
+    theme: str | None = None
+    window: Window = Window.M1
+    refresh_hz: Annotated[float, msgspec.Meta(ge=0.5, le=10)] = 4.0
+    model: str = "bundled"
+    device: str = "auto"
+    strategy: StrategyName = StrategyName.HYBRID
+    precision: PrecisionName | None = None
+    load: LoadTable = LoadTable()
+    slo: SloTable = SloTable()
+    keys: dict[str, str | list[str]] = {}
+    prices: dict[str, PriceTable] = {}
+
+    def keymap(self, source: str) -> Keymap:
+        """The keys after `[keys]`. Raises `KeymapError`."""
+        return remap(self.keys, source) if self.keys else DEFAULT_KEYMAP
+
+
+def config_file() -> Path:
+    """The config file, whether it exists or not."""
+    return config_dir() / "config.toml"
+
+
+def theme_folder() -> Path:
+    """The folder of the user's own themes, whether it exists or not."""
+    return config_dir() / "themes"
+
+
+def load_config(path: Path | None = None) -> Config:
+    """Read the config. Without `path` the usual file, which may be missing: then the defaults.
+
+    Raises `ConfigError` if the file is malformed, or if `path` was given and is not there.
+    """
+    file = config_file() if path is None else path
+    try:
+        text = file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        if path is None:
+            return Config()
+        raise ConfigError(f"config {file}: no such file") from None
+    except OSError as error:
+        raise ConfigError(f"config {file}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"config {file}: not UTF-8 text") from None
+    return parse_config(text, str(file))
+
+
+def parse_config(text: str, source: str) -> Config:
+    """Read the text of a config file. Raises `ConfigError` with `source`, line or field."""
+    try:
+        config = decode(text, Config)
+    except MalformedFileError as error:
+        raise ConfigError(f"config {source}: {error}") from None
+    if config.load.output_tokens_min > config.load.output_tokens_max:
+        raise ConfigError(f"config {source}: load.output_tokens_min is above output_tokens_max")
+    config.keymap(f"config {source}")
+    return config

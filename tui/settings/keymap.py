@@ -1,0 +1,263 @@
+"""What keys do: actions with their default keys as data, remapped by the config's `[keys]`."""
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from textual.binding import Binding
+from textual.keys import KEY_NAME_REPLACEMENTS, Keys
+
+from ...engine.protocol import StrategyName
+from ...engine.protocol.errors import BadInputError
+
+
+class KeymapError(BadInputError):
+    """A `[keys]` table that cannot be used: names the file, the action and the key."""
+
+
+EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
+"""Where a key works: in all tabs, or in the tab of that name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a key does. `call` is the Textual action: the app's, or the screen's of its tab.
+
+    `keys` are as a user would type them (`[`, `space`, `shift+left`); the first is the one shown.
+    """
+
+    name: str
+    call: str
+    keys: tuple[str, ...]
+    description: str
+    group: str
+    footer: str = ""
+    """The short word in the footer; empty for actions that the footer does not show."""
+    tab: str = EVERYWHERE
+    """The tab that the key works in."""
+
+
+SERVING = "Strategy and precision"
+LOAD = "Load"
+HISTORY = "History"
+DISPLAY = "Display"
+GENERAL = "General"
+TABS = "Tabs"
+PLANNING = "Planner"
+
+STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
+    Action(
+        f"strategy_{name.value}",
+        f"app.strategy('{name.value}')",
+        (str(number),),
+        f"Serve with the {name.value} strategy",
+        SERVING,
+        tab=LIVE,
+    )
+    for number, name in enumerate(StrategyName, start=1)
+)
+
+PLANNER_ACTIONS: tuple[Action, ...] = (
+    *(
+        Action(f"planner_{name}", call, (key,), words, PLANNING, tab=PLANNER)
+        for name, call, key, words in (
+            ("overview", "screen.view('overview')", "o", "Figures, strategies and curves"),
+            ("scaling", "screen.view('scaling')", "g", "Graphs against the number of GPUs"),
+            ("layouts", "screen.view('layouts')", "l", "The best layouts, and why"),
+            ("formulas", "screen.view('formulas')", "f", "Every figure's formula"),
+            ("decision", "screen.view('decision')", "d", "The decision path and the guide"),
+            ("serving", "screen.view('serving')", "a", "What each GPU gives when it serves"),
+            ("export", "screen.view('export')", "x", "Configurations for training engines"),
+            ("save", "screen.save", "s", "Save the chosen configuration to a file"),
+            ("use", "screen.use", "u", "Take over the chosen layout, or the best one"),
+            ("growing", "screen.growing", "k", "Charts: keep the batch, or let it grow"),
+            ("calibrate", "screen.calibrate", "c", "Measure this machine's GPUs, for the plans"),
+            ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
+            ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
+            ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),
+        )
+    ),
+)
+
+ACTIONS: tuple[Action, ...] = (
+    *STRATEGY_ACTIONS,
+    Action(
+        "precision_previous",
+        "app.precision(-1)",
+        ("[",),
+        "Previous precision",
+        SERVING,
+        "precision",
+        LIVE,
+    ),
+    Action(
+        "precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, "precision", LIVE
+    ),
+    Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, tab=LIVE),
+    Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, "load", LIVE),
+    Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, "load", LIVE),
+    Action(
+        "pause",
+        "app.pause",
+        ("space",),
+        "Freeze the display; collection goes on",
+        HISTORY,
+        "pause",
+        LIVE,
+    ),
+    *(
+        Action(name, call, (key,), f"While frozen: {words}", HISTORY, tab=LIVE)
+        for name, call, key, words in (
+            ("scrub_back", "app.scrub(-1)", "left", "one step back"),
+            ("scrub_forward", "app.scrub(1)", "right", "one step forward"),
+            ("scrub_back_far", "app.scrub(-10)", "shift+left", "ten steps back"),
+            ("scrub_forward_far", "app.scrub(10)", "shift+right", "ten steps forward"),
+            ("scrub_start", "app.scrub_to('start')", "home", "to the oldest moment"),
+            ("scrub_end", "app.scrub_to('end')", "end", "to the newest moment"),
+        )
+    ),
+    Action("live", "app.live", ("escape",), "Back to the present", HISTORY, tab=LIVE),
+    Action("events", "events", ("e",), "Event log", DISPLAY, "events"),
+    Action(
+        "window",
+        "app.window",
+        ("w",),
+        "Next window for percentiles and charts",
+        DISPLAY,
+        "window",
+        LIVE,
+    ),
+    Action(
+        "snapshot",
+        "app.snapshot",
+        ("s",),
+        "Save a snapshot: figures and picture",
+        GENERAL,
+        "snapshot",
+        LIVE,
+    ),
+    Action(
+        "maximize",
+        "maximize_panel",
+        ("m", "enter"),
+        "Maximise the focused panel, or put it back",
+        DISPLAY,
+    ),
+    Action("theme", "next_theme", ("t",), "Next theme", DISPLAY, "theme"),
+    Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS, "live"),
+    Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS, "planner"),
+    *PLANNER_ACTIONS,
+    Action("help", "help", ("?",), "Keys and what they do", GENERAL, "help"),
+    Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL, "palette"),
+    Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL, "quit"),
+)
+
+_MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
+_NAMED_KEYS = frozenset(key.value for key in Keys if "+" not in key.value and "<" not in key.value)
+
+
+@dataclass(frozen=True)
+class Keymap:
+    """The keys of every action after the user's wishes."""
+
+    keys: Mapping[str, tuple[str, ...]]
+    """By action name, as a user would type them."""
+
+    def shown(self, name: str) -> str:
+        """The key to show for an action: the first one, as on the keyboard."""
+        keys = self.keys[name]
+        return keys[0] if keys else ""
+
+    def bindings(self, tab: str = EVERYWHERE) -> list[Binding]:
+        """Textual bindings with the keys of this map, in the order of the help: those that work
+        everywhere, or with `tab` those of one tab."""
+        return [
+            Binding(
+                _textual_key(key),
+                action.call,
+                action.footer or action.description,
+                show=bool(action.footer),
+                key_display=self.shown(action.name),
+                id=action.name,
+                # Characters are typed into forms; what goes with ctrl means the same everywhere.
+                priority=action.name in {"quit", "palette"} and len(key) > 1,
+            )
+            for action in ACTIONS
+            if action.tab == tab
+            for key in self.keys[action.name]
+        ]
+
+    def groups(self) -> dict[str, list[tuple[str, str]]]:
+        """What the help shows: by group, (keys, description) of each action."""
+        groups: dict[str, list[tuple[str, str]]] = {}
+        for action in ACTIONS:
+            keys = " ".join(self.keys[action.name]) or "none"
+            groups.setdefault(action.group, []).append((keys, action.description))
+        return groups
+
+
+DEFAULT_KEYMAP = Keymap({action.name: action.keys for action in ACTIONS})
+
+
+def remap(wishes: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
+    """The default keys with those of `wishes` (action name to key or keys) in their place.
+
+    An empty list takes an action its keys. `source` names the file in errors. Raises
+    `KeymapError` on an unknown action or key, and on a key that two actions claim.
+    """
+    keys = {action.name: action.keys for action in ACTIONS}
+    for name, wish in wishes.items():
+        if name not in keys:
+            known = ", ".join(keys)
+            raise KeymapError(f"{source}: keys.{name}: no such action; there are {known}")
+        keys[name] = (wish,) if isinstance(wish, str) else tuple(wish)
+        for key in keys[name]:
+            if not is_key(key):
+                raise KeymapError(f"{source}: keys.{name}: {key!r} is no key")
+    _refuse_conflicts(keys, wishes, source)
+    return Keymap(keys)
+
+
+def _refuse_conflicts(
+    keys: Mapping[str, tuple[str, ...]], wishes: Mapping[str, object], source: str
+) -> None:
+    """Two actions may share a key where they never work in the same tab."""
+    tabs = {action.name: action.tab for action in ACTIONS}
+    owners: dict[str, list[str]] = {}
+    for name in sorted(keys, key=lambda name: name in wishes):
+        for key in keys[name]:
+            sharing = owners.setdefault(_textual_key(key), [])
+            for owner in sharing:
+                if owner != name and (tabs[owner] == tabs[name] or "" in (tabs[owner], tabs[name])):
+                    raise KeymapError(
+                        f"{source}: keys.{name}: {key!r} already belongs to {owner}; "
+                        f"give keys.{owner} another key as well"
+                    )
+            sharing.append(name)
+
+
+def is_key(key: str) -> bool:
+    """Whether `key` names a key: a character, a named key, or either after modifiers."""
+    modifiers, last = _parts(key)
+    if modifiers and not _MODIFIERS.issuperset(modifiers.split("+")):
+        return False
+    if len(last) == 1:
+        return last.isprintable()
+    return last in _NAMED_KEYS
+
+
+def _textual_key(key: str) -> str:
+    """The name Textual has for `key`: `[` is `left_square_bracket`."""
+    modifiers, last = _parts(key)
+    if len(last) == 1 and not last.isalnum():
+        name = unicodedata.name(last).lower().replace("-", "_").replace(" ", "_")
+        last = KEY_NAME_REPLACEMENTS.get(name, name)
+    return f"{modifiers}+{last}" if modifiers else last
+
+
+def _parts(key: str) -> tuple[str, str]:
+    """The modifiers, joined by `+`, and the key itself, which may be `+`."""
+    if key == "+" or key.endswith("++"):
+        return key[:-2], "+"
+    modifiers, _, last = key.rpartition("+")
+    return modifiers, last

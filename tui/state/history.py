@@ -1,0 +1,284 @@
+"""What the screen remembers: frames to walk back through, and numbers to draw.
+
+Time is Unix time (`wall_s`): a worker that was restarted has another monotonic clock, the
+history goes on. Old samples are thinned tier by tier, so that a session of any length fits into a
+bounded memory: all samples of five minutes, one a second for an hour, one in ten seconds for a day.
+"""
+
+import math
+import zlib
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import msgspec
+
+from ...engine.protocol import ENCODER, REPORT_DECODER, Frame, HostSample, Report, Window
+
+MISSING = math.nan
+"""In a series: not measured at that moment. Charts leave a gap."""
+
+MAX_MARKS = 2_000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Series:
+    """Values over time, oldest first; `values[i]` was measured at `times_s[i]` (Unix time)."""
+
+    times_s: "array[float]"
+    values: "array[float]"
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something that happened, shown on every chart. `kind` is `switch` or `fault`."""
+
+    wall_s: float
+    label: str
+    kind: str = "switch"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One remembered moment."""
+
+    wall_s: float
+    frame: Frame | None
+    host: HostSample | None
+
+
+def _number(value: float | None) -> float:
+    return MISSING if value is None else float(value)
+
+
+def _frame_numbers(frame: Frame) -> dict[str, float]:
+    recent = frame.latency.get(Window.S10)
+    hits = frame.cache.rates.get(Window.S10)
+    ttft, tpot = (recent.ttft, recent.tpot) if recent else (None, None)
+    return {
+        "decode_tok_s": frame.throughput.decode_tok_s,
+        "prefill_tok_s": frame.throughput.prefill_tok_s,
+        "cached_tok_s": frame.throughput.cached_tok_s,
+        "arrivals_per_s": frame.throughput.arrivals_per_s,
+        "requests_per_s": frame.throughput.requests_per_s,
+        "ttft_p95_ms": _number(ttft.p95_ms if ttft else None),
+        "tpot_p95_ms": _number(tpot.p95_ms if tpot else None),
+        "in_system": float(frame.queue.running + frame.queue.waiting),
+        "running": float(frame.queue.running),
+        "response_hits": _number(hits.response if hits else None),
+        "prefix_hits": _number(hits.prefix if hits else None),
+        "kv_used": _fraction(frame.cache.blocks.running, frame.cache.blocks.total),
+        "mbu": _number(frame.roofline.mbu),
+        "generated_tokens": float(frame.generated_tokens_total),
+    }
+
+
+def _host_numbers(host: HostSample) -> dict[str, float]:
+    numbers = {
+        "cpu": host.cpu_utilization,
+        "worker_cpu": _number(host.worker_cpu_utilization),
+    }
+    if host.gpus:
+        numbers["energy_j"] = _number(host.gpus[0].energy_j)
+        numbers["gpu"] = _number(host.gpus[0].utilization)
+        numbers["power_w"] = _number(host.gpus[0].power_w)
+    return numbers
+
+
+def _fraction(part: int, whole: int) -> float:
+    return part / whole if whole else MISSING
+
+
+COLUMNS = (
+    "decode_tok_s",
+    "prefill_tok_s",
+    "cached_tok_s",
+    "arrivals_per_s",
+    "requests_per_s",
+    "ttft_p95_ms",
+    "tpot_p95_ms",
+    "in_system",
+    "running",
+    "response_hits",
+    "prefix_hits",
+    "kv_used",
+    "mbu",
+    "generated_tokens",
+    "cpu",
+    "worker_cpu",
+    "gpu",
+    "power_w",
+    "energy_j",
+)
+"""The series that are kept. Latencies and hit rates are those of the ten-second window."""
+
+COUNTERS = frozenset({"generated_tokens", "energy_j"})
+"""Columns that only grow: thinning keeps their last value, not their mean."""
+
+
+def _doubles() -> "array[float]":
+    return array("d")
+
+
+@dataclass(slots=True)
+class _Tier:
+    """Samples at one resolution, oldest first. `bucket_s` 0 keeps every sample."""
+
+    bucket_s: float
+    capacity: int
+    times_s: "array[float]" = field(default_factory=_doubles)
+    packed: list[bytes] = field(default_factory=list)
+    columns: dict[str, "array[float]"] = field(
+        default_factory=lambda: {name: _doubles() for name in COLUMNS}
+    )
+
+    def append(self, wall_s: float, packed: bytes, numbers: Mapping[str, float]) -> None:
+        self.times_s.append(wall_s)
+        self.packed.append(packed)
+        for name, column in self.columns.items():
+            column.append(numbers.get(name, MISSING))
+
+    def drop_oldest(self, count: int) -> None:
+        del self.times_s[:count]
+        del self.packed[:count]
+        for column in self.columns.values():
+            del column[:count]
+
+    def slice(self, name: str, start_s: float, end_s: float) -> Series:
+        first = max(0, bisect_left(self.times_s, start_s) - 1)
+        last = bisect_right(self.times_s, end_s) + 1
+        return Series(self.times_s[first:last], self.columns[name][first:last])
+
+    def thinned_into(self, other: "_Tier", count: int) -> None:
+        """Hand at least the oldest `count` samples on, one for each of the other's buckets, and
+        the last bucket whole: its rest would not be merged with it later."""
+        last_bucket = self.times_s[count - 1] // other.bucket_s
+        while count < len(self.times_s) and self.times_s[count] // other.bucket_s == last_bucket:
+            count += 1
+        start = 0
+        while start < count:
+            bucket = self.times_s[start] // other.bucket_s
+            end = start + 1
+            while end < count and self.times_s[end] // other.bucket_s == bucket:
+                end += 1
+            numbers = {
+                name: column[end - 1] if name in COUNTERS else _mean(column[start:end])
+                for name, column in self.columns.items()
+            }
+            other.append(self.times_s[end - 1], self.packed[end - 1], numbers)
+            start = end
+        self.drop_oldest(count)
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if value == value]
+    return sum(known) / len(known) if known else MISSING
+
+
+class History:
+    """A bounded memory of a session. Samples are added in order of time; a wall clock that was
+    set back is held still, so that time on the charts never runs backwards."""
+
+    def __init__(
+        self,
+        tiers: tuple[tuple[float, int], ...] = ((0.0, 1200), (1.0, 3600), (10.0, 8640)),
+    ) -> None:
+        """`tiers`: seconds a bucket and the number of samples kept, finest first; each spans at
+        least a bucket of the next."""
+        self._tiers = [_Tier(bucket_s, capacity) for bucket_s, capacity in tiers]
+        self._marks: list[Mark] = []
+
+    def add(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
+        """Remember what was known at a moment."""
+        newest = self.newest_s
+        if newest is not None and wall_s <= newest:
+            wall_s = math.nextafter(newest, math.inf)
+        numbers: dict[str, float] = {}
+        if frame is not None:
+            numbers |= _frame_numbers(frame)
+        if host is not None:
+            numbers |= _host_numbers(host)
+        self._tiers[0].append(wall_s, _pack(frame, host), numbers)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        for finer, coarser in zip(self._tiers, self._tiers[1:], strict=False):
+            surplus = max(1, finer.capacity // 8)
+            if len(finer.times_s) >= finer.capacity + surplus:
+                finer.thinned_into(coarser, surplus)
+        last = self._tiers[-1]
+        last.drop_oldest(max(0, len(last.times_s) - last.capacity))
+
+    def mark(self, mark: Mark) -> None:
+        """Remember an event for the charts."""
+        self._marks.append(mark)
+        del self._marks[: max(0, len(self._marks) - MAX_MARKS)]
+
+    @property
+    def oldest_s(self) -> float | None:
+        return next((tier.times_s[0] for tier in reversed(self._tiers) if tier.times_s), None)
+
+    @property
+    def newest_s(self) -> float | None:
+        return next((tier.times_s[-1] for tier in self._tiers if tier.times_s), None)
+
+    def __len__(self) -> int:
+        return sum(len(tier.times_s) for tier in self._tiers)
+
+    def series(self, name: str, start_s: float, end_s: float) -> Series:
+        """The samples of a column in the closed span, and a neighbour on each side, so that a
+        line reaches the edges of its chart."""
+        whole = Series(_doubles(), _doubles())
+        for tier in reversed(self._tiers):
+            piece = tier.slice(name, start_s, end_s)
+            whole.times_s.extend(piece.times_s)
+            whole.values.extend(piece.values)
+        return whole
+
+    def marks(self, start_s: float, end_s: float) -> list[Mark]:
+        return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]
+
+    def at(self, wall_s: float) -> Kept | None:
+        """The last moment at or before a time; the oldest one for an earlier time."""
+        for tier in self._tiers:
+            index = bisect_right(tier.times_s, wall_s) - 1
+            if index >= 0:
+                return _unpack(tier.times_s[index], tier.packed[index])
+        for tier in reversed(self._tiers):
+            if tier.times_s:
+                return _unpack(tier.times_s[0], tier.packed[0])
+        return None
+
+    def increase(self, name: str, end_s: float, span_s: float) -> float | None:
+        """How much a counter grew over a span; `None` where the span holds no two readings, or
+        where the counter started anew."""
+        series = self.series(name, end_s - span_s, end_s)
+        known = [
+            value
+            for time_s, value in zip(series.times_s, series.values, strict=True)
+            if end_s - span_s <= time_s <= end_s and not math.isnan(value)
+        ]
+        if len(known) < 2 or any(after < before for before, after in pairwise(known)):
+            return None
+        return known[-1] - known[0]
+
+
+def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
+    reports: list[Report] = [report for report in (frame, host) if report is not None]
+    return zlib.compress(ENCODER.encode([ENCODER.encode(report) for report in reports]), 1)
+
+
+def _unpack(wall_s: float, packed: bytes) -> Kept:
+    frame: Frame | None = None
+    host: HostSample | None = None
+    for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
+        match REPORT_DECODER.decode(encoded):
+            case Frame() as found:
+                frame = found
+            case HostSample() as sample:
+                host = sample
+            case _:
+                pass
+    return Kept(wall_s, frame, host)

@@ -1,0 +1,153 @@
+"""What the screen knows at one moment: the immutable value that every panel draws from."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ...engine.protocol import (
+    ChildDied,
+    ChildStarted,
+    Event,
+    Fault,
+    FinishedRequest,
+    Frame,
+    HostSample,
+    LoadSpec,
+    PrecisionName,
+    Progress,
+    Ready,
+    StrategyName,
+    Window,
+)
+
+STALE_AFTER_S = 2.0
+"""Figures older than this are marked as stale."""
+
+
+class Phase(Enum):
+    """What the engine's process is doing."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    DEAD = "dead"
+    """It ended unasked, and is about to be restarted, or never will be."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """The engine's process as its events tell it. Times are on the screen's monotonic clock."""
+
+    phase: Phase = Phase.STARTING
+    doing: str = "the engine"
+    fraction: float | None = None
+    reason: str = ""
+    failed_requests: int = 0
+    restart_at_s: float | None = None
+    """`None` while dead: it stays dead."""
+    attempt: int = 1
+    load_s: float | None = None
+    """How long the last start took."""
+
+
+def after_event(state: WorkerState, event: Event, now_s: float) -> WorkerState:
+    """The state that follows `state` once `event` has come in."""
+    match event:
+        case Ready(load_s=load_s):
+            return WorkerState(Phase.SERVING, load_s=load_s, attempt=state.attempt)
+        case Progress(what=what, fraction=fraction) if state.phase is Phase.STARTING:
+            return replace(state, doing=what, fraction=fraction)
+        case ChildStarted(child="worker", attempt=attempt) if attempt > 1:
+            # What happened stays in sight until the engine serves again.
+            return replace(
+                state,
+                phase=Phase.STARTING,
+                doing="the engine again",
+                fraction=None,
+                attempt=attempt,
+            )
+        case ChildDied(child="worker") as died:
+            restart_at_s = None if died.restart_in_s is None else now_s + died.restart_in_s
+            return WorkerState(
+                Phase.DEAD,
+                reason=died.reason,
+                failed_requests=died.failed_requests,
+                restart_at_s=restart_at_s,
+                attempt=state.attempt,
+            )
+        case Fault(message=message, fatal=True):
+            return WorkerState(Phase.DEAD, reason=message, attempt=state.attempt)
+        case _:
+            return state
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What was asked for and has not taken effect yet; and the precision that `[` `]` stand on,
+    which may be one that this device cannot run."""
+
+    strategy: StrategyName | None = None
+    precision: PrecisionName | None = None
+    load: LoadSpec | None = None
+    tried: PrecisionName | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of the event log. `kind` is `info`, `switch` or `fault`."""
+
+    wall_s: float
+    text: str
+    kind: str = "info"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Everything a panel may show, live or from the history.
+
+    `wall_s` is the Unix time that the panels speak of; `behind_s` how long ago that was when the
+    display is paused, else `None`.
+    """
+
+    wall_s: float
+    now_s: float
+    frame: Frame | None = None
+    host: HostSample | None = None
+    worker: WorkerState = WorkerState()
+    window: Window = Window.M1
+    pending: Pending = Pending()
+    log: tuple[LogLine, ...] = ()
+    behind_s: float | None = None
+    frame_age_s: float | None = None
+    host_age_s: float | None = None
+    slo_ttft_ms: float | None = None
+    slo_tpot_ms: float | None = None
+    joules_per_token: float | None = None
+    recent: tuple[FinishedRequest, ...] = ()
+    """Requests that finished last, the newest last."""
+
+    @property
+    def paused(self) -> bool:
+        return self.behind_s is not None
+
+    @property
+    def stale_s(self) -> float | None:
+        """The age of the engine's figures when they cannot pass for current."""
+        if self.paused or self.frame is None or self.frame_age_s is None:
+            return None
+        old = self.frame_age_s > STALE_AFTER_S or self.worker.phase is not Phase.SERVING
+        return self.frame_age_s if old else None
+
+
+def died_text(event: ChildDied) -> str:
+    """A child's death as the event log says it, as it was when it happened."""
+    failed = f": {requests_failed(event.failed_requests)}" if event.failed_requests else ""
+    after = "" if event.restart_in_s is None else f", {restart_text(event.restart_in_s)}"
+    return f"{event.child} {event.reason}{failed}{after}"
+
+
+def restart_text(wait_s: float) -> str:
+    """`restarting in 4 s`, and below a second `restarting at once`."""
+    return f"restarting in {wait_s:.0f} s" if wait_s >= 1 else "restarting at once"
+
+
+def requests_failed(number: int) -> str:
+    return f"{number} request{'' if number == 1 else 's'} failed"

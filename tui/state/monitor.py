@@ -1,0 +1,289 @@
+"""What the screen knows and remembers: takes reports in, carries wishes out, keeps the history.
+
+No widget and no terminal: the app asks it for moments and draws them.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ...engine.client.local_engine import EngineClient
+from ...engine.protocol import (
+    WINDOW_SECONDS,
+    ChildDied,
+    ChildStarted,
+    Event,
+    Fault,
+    FinishedRequest,
+    FinishedSample,
+    Frame,
+    HostSample,
+    Note,
+    PrecisionName,
+    Ready,
+    Report,
+    SpeculationSpec,
+    StrategyName,
+    Switched,
+    Window,
+)
+from ..settings.config import Config
+from .actions import (
+    Outcome,
+    choose_precision,
+    choose_strategy,
+    next_window,
+    settled,
+    step_load,
+    step_precision,
+    toggle_drafts,
+)
+from .history import History, Mark
+from .intake import clean_report
+from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event, died_text
+from .playhead import Playhead
+
+MAX_LOG_LINES = 500
+MAX_FINISHED = 500
+SHOWN_FINISHED = 40
+PENDING_FOR_S = 20.0
+"""A wish that had no effect for so long, and is not being worked on, is forgotten."""
+ENERGY_SPAN_S = 30.0
+
+
+class Monitor:
+    """The state behind the screen. Its calls never block.
+
+    `clock` is monotonic. Unix time comes from the reports, so that a replayed session tells the
+    time it was recorded at.
+    """
+
+    def __init__(
+        self,
+        client: EngineClient,
+        config: Config | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config or Config()
+        self.history = History()
+        self.playhead = Playhead(self.history)
+        self.versions: dict[str, str] = {}
+        self.fault: Fault | None = None
+        """The fatal one, once there is one: the screen is to close."""
+        self._client = client
+        self._clock = clock
+        self._window = self.config.window
+        self._frame: Frame | None = None
+        self._speculation = SpeculationSpec()
+        self._frame_at_s: float | None = None
+        self._host: HostSample | None = None
+        self._host_at_s: float | None = None
+        self._wall_offset_s: float | None = None
+        self._worker = WorkerState()
+        self._pending = Pending()
+        self._pending_since_s = 0.0
+        self._log: list[LogLine] = []
+        self._finished: list[tuple[float, FinishedRequest]] = []
+
+    # Reports
+
+    def poll(self) -> bool:
+        """Take in what came since the last call; whether anything did."""
+        reports = [clean_report(report) for report in self._client.poll()]
+        if not reports:
+            return False
+        now_s = self._clock()
+        frame, host = self._newest(reports)
+        if frame is not None:
+            self._frame, self._frame_at_s = frame, now_s
+            if frame.speculation is not None:
+                self._speculation = frame.speculation.spec
+            self._wall_offset_s = frame.wall_s - now_s
+            self._settle(frame, now_s)
+            if self._worker.phase is Phase.STARTING:
+                self._worker = replace(self._worker, phase=Phase.SERVING)
+        if host is not None:
+            self._host, self._host_at_s = host, now_s
+            if frame is None:
+                self._wall_offset_s = host.wall_s - now_s
+        if frame is not None or host is not None:
+            # While the engine is silent its last figures are not repeated as if they were new.
+            self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
+        for report in reports:
+            if not isinstance(report, Frame | HostSample):
+                self._on_event(report, now_s)
+        return True
+
+    def _newest(self, reports: list[Report]) -> tuple[Frame | None, HostSample | None]:
+        """Only the newest figures count: older ones of the same poll were never shown."""
+        frame: Frame | None = None
+        host: HostSample | None = None
+        for report in reports:
+            if isinstance(report, Frame):
+                frame = report
+            elif isinstance(report, HostSample):
+                host = report
+        return frame, host
+
+    def _fresh_host(self, now_s: float) -> HostSample | None:
+        if self._host_at_s is None or now_s - self._host_at_s > 1.0:
+            return None
+        return self._host
+
+    def _settle(self, frame: Frame, now_s: float) -> None:
+        self._pending = settled(self._pending, frame)
+        waited_s = now_s - self._pending_since_s
+        if waited_s > PENDING_FOR_S and frame.switching is None:
+            self._pending = Pending(tried=self._pending.tried)
+
+    def _on_event(self, event: Event, now_s: float) -> None:
+        self._worker = after_event(self._worker, event, now_s)
+        wall_s = self.wall_s(now_s)
+        match event:
+            case Ready():
+                self.versions = event.versions
+                where = event.device_name or event.device
+                self._say(f"{event.model.name} serves on {where} after {event.load_s:.1f} s")
+            case Switched():
+                switched_s = self._wall_of(event.at_s, wall_s)
+                self.history.mark(Mark(switched_s, event.new))
+                took = f" in {event.took_s:.1f} s" if event.took_s >= 0.05 else ""
+                self._say(f"{event.kind}: {event.old} → {event.new}{took}", "switch")
+            case ChildDied():
+                self._say(died_text(event), "fault")
+                if event.child == "worker":
+                    self._pending = Pending()
+                    self.history.mark(Mark(wall_s, "down", "fault"))
+            case ChildStarted(attempt=attempt) if attempt > 1:
+                self._say(f"{event.child} started again (process {event.pid})")
+            case Fault():
+                self._say(event.message, "fault")
+                self.fault = event if event.fatal else self.fault
+            case FinishedSample():
+                self._finished += [(wall_s, request) for request in event.requests]
+                del self._finished[:-MAX_FINISHED]
+            case Note():
+                self._say(event.message)
+            case _:
+                pass
+
+    def _wall_of(self, at_s: float, otherwise_s: float) -> float:
+        """Unix time of a moment on the worker's clock."""
+        if self._frame is None:
+            return otherwise_s
+        return self._frame.wall_s + (at_s - self._frame.at_s)
+
+    # Time
+
+    def wall_s(self, now_s: float | None = None) -> float:
+        """Unix time now, by the reports' clock; by this machine's before the first."""
+        now = self._clock() if now_s is None else now_s
+        return time.time() if self._wall_offset_s is None else now + self._wall_offset_s
+
+    @property
+    def window(self) -> Window:
+        return self._window
+
+    @property
+    def span_s(self) -> float:
+        """The time that charts span: that of the window; infinite for the whole session."""
+        return WINDOW_SECONDS[self._window]
+
+    def chart_end_s(self) -> float:
+        """The right end of the charts."""
+        return self.playhead.chart_end_s(self.wall_s(), self.span_s)
+
+    def moment(self) -> Moment:
+        """What the panels show: the newest figures, or those under the cursor."""
+        now_s = self._clock()
+        wall_s = self.wall_s(now_s)
+        slo = self.config.slo
+        live = Moment(
+            wall_s=wall_s,
+            now_s=now_s,
+            frame=self._frame,
+            host=self._host,
+            worker=self._worker,
+            window=self._window,
+            pending=self._pending,
+            log=tuple(self._log[-MAX_LOG_LINES:]),
+            frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
+            host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
+            slo_ttft_ms=slo.ttft_ms,
+            slo_tpot_ms=slo.tpot_ms,
+            joules_per_token=self._joules_per_token(wall_s),
+            recent=self._finished_by(wall_s),
+        )
+        cursor_s = self.playhead.cursor_s
+        return live if cursor_s is None else self._moment_then(live, cursor_s)
+
+    def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
+        then = self.playhead.then
+        return replace(
+            live,
+            wall_s=cursor_s,
+            frame=then.frame if then else None,
+            host=then.host if then else None,
+            behind_s=max(0.0, live.wall_s - cursor_s),
+            log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
+            joules_per_token=self._joules_per_token(cursor_s),
+            recent=self._finished_by(cursor_s),
+        )
+
+    def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
+        known = [request for at_s, request in self._finished if at_s <= wall_s]
+        return tuple(known[-SHOWN_FINISHED:])
+
+    def _joules_per_token(self, wall_s: float) -> float | None:
+        energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)
+        tokens = self.history.increase("generated_tokens", wall_s, ENERGY_SPAN_S)
+        return energy_j / tokens if energy_j is not None and tokens else None
+
+    # Wishes
+
+    def choose_strategy(self, name: StrategyName) -> None:
+        self._carry_out(choose_strategy(self._serving, self._pending, name))
+
+    def choose_precision(self, name: PrecisionName) -> None:
+        self._carry_out(choose_precision(self._serving, self._pending, name))
+
+    def step_precision(self, direction: int) -> None:
+        self._carry_out(step_precision(self._serving, self._pending, direction))
+
+    def toggle_drafts(self) -> None:
+        """Speculative decoding on, as it last was, or off."""
+        self._carry_out(toggle_drafts(self._serving, self._pending, self._speculation))
+
+    def step_load(self, direction: int) -> None:
+        self._carry_out(step_load(self._serving, self._pending, direction))
+
+    @property
+    def _serving(self) -> Frame | None:
+        """The newest frame if there is an engine to ask for something."""
+        return self._frame if self._worker.phase is Phase.SERVING else None
+
+    def _carry_out(self, outcome: Outcome) -> None:
+        self._pending = outcome.pending
+        if outcome.command is not None:
+            self._pending_since_s = self._clock()
+            self._client.send(outcome.command)
+        if outcome.say is not None:
+            self._say(outcome.say)
+
+    def next_window(self) -> None:
+        self._window = next_window(self._window)
+
+    def set_window(self, window: Window) -> None:
+        self._window = window
+
+    def _say(self, text: str, kind: str = "info") -> None:
+        self._log.append(LogLine(self.wall_s(), text, kind))
+        del self._log[:-MAX_LOG_LINES]
+
+    def say(self, text: str, *, fault: bool = False) -> None:
+        """Put a line of the screen's own into the event log."""
+        self._say(text, "fault" if fault else "info")
+
+    def close(self) -> None:
+        self._client.close()
