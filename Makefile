@@ -18,7 +18,7 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy -p prodtop
-	$(BIN)/mypy tests benchmarks
+	$(BIN)/mypy tests benchmarks tools
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev
