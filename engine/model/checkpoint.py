@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..files.json_fields import read_json
 from ..protocol.errors import BrokenWeightsError, CheckpointError
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .residency import HOST, master_device
 from .slots import Slot, canonical_name, checkpoint_slots
 from .weights import MasterWeights, allocate
@@ -26,7 +26,7 @@ ProgressCallback = Callable[[float], None]
 
 def load_weights(
     folder: Path,
-    config: ModelConfig,
+    config: ModelShape,
     on_progress: ProgressCallback | None = None,
     device: torch.device = HOST,
 ) -> MasterWeights:
@@ -84,7 +84,7 @@ def _shards(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: has no {SINGLE_NAME}")
 
 
-def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
+def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
     """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
     found: set[torch.dtype] = set()
     for shard in shards:
@@ -103,7 +103,7 @@ def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
 
 
 def _read_shard(
-    shard: Path, unfilled: dict[str, Slot], config: ModelConfig, progress: _Progress
+    shard: Path, unfilled: dict[str, Slot], config: ModelShape, progress: _Progress
 ) -> None:
     try:
         with safe_open(shard, framework="pt") as file:
@@ -121,7 +121,7 @@ def _read_shard(
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
 
 
-def _is_packed(name: str, config: ModelConfig) -> bool:
+def _is_packed(name: str, config: ModelShape) -> bool:
     """A part of a 4-bit weight, whose dtype is not the model's."""
     return config.stored.int4 is not None and name.endswith(_PACKED_PARTS)
 

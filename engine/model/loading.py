@@ -11,8 +11,8 @@ import torch
 from ..protocol.errors import BadInputError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
 from ..shape.config_json import load_config
-from ..shape.model_config import ModelConfig
-from ..shape.served_presets import PRESETS
+from ..shape.model_shape import ModelShape
+from ..shape.presets import PRESETS
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
@@ -21,7 +21,7 @@ from .hub import DownloadCallback, download, parse_hub_id
 from .residency import HOST, master_device
 from .weights import MasterWeights
 
-ConfigCallback = Callable[[str, ModelConfig], None]
+ConfigCallback = Callable[[str, ModelShape], None]
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
@@ -37,7 +37,7 @@ class LoadedModel:
     tokenizer: Tokenizer
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> ModelShape:
         return self.master.config
 
 
@@ -83,7 +83,7 @@ class _Source:
 
     name: str
     folder: Path | None
-    config: ModelConfig
+    config: ModelShape
 
     @classmethod
     def in_folder(cls, name: str, folder: Path) -> "_Source":
@@ -115,7 +115,7 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     )
 
 
-def _stand_in(config: ModelConfig) -> Tokenizer:
+def _stand_in(config: ModelShape) -> Tokenizer:
     bundled = load_config(BUNDLED_FOLDER / CONFIG_NAME)
     prompts = CheckpointTokenizer(BUNDLED_FOLDER / TOKENIZER_NAME, bundled.vocabulary)
     return NumberTokenizer(prompts, config.vocabulary)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 from ..files.json_fields import Fields, read_json
 from ..protocol.errors import CheckpointError
-from .model_config import Activation, ModelConfig, StoredForm, TensorNames
+from .field_errors import FieldError
+from .model_shape import ModelShape
+from .parts import Activation, StoredForm, TensorNames
 from .quantization import read_int4_form
 from .rope_settings import read_dual_rope, read_rope
 
@@ -20,7 +22,7 @@ _ACTIVATIONS = {
 }
 
 
-def load_config(path: Path) -> ModelConfig:
+def load_config(path: Path) -> ModelShape:
     """Read the shape from `config.json` at `path`, and the stop tokens from beside it."""
     values = read_json(path)
     config = parse_config(values, str(path))
@@ -31,8 +33,8 @@ def load_config(path: Path) -> ModelConfig:
     return replace(config, eos_token_ids=config.eos_token_ids | stops)
 
 
-def parse_config(values: Mapping[str, object], source: str) -> ModelConfig:
-    """Turn the fields of a `config.json` into a `ModelConfig`; `source` names it in errors."""
+def parse_config(values: Mapping[str, object], source: str) -> ModelShape:
+    """Turn the fields of a `config.json` into a `ModelShape`; `source` names it in errors."""
     name = _architecture(values, source)
     stops = _token_ids(values.get("eos_token_id"), source)
     int4 = read_int4_form(Fields(values, source).table("quantization_config"))
@@ -41,7 +43,10 @@ def parse_config(values: Mapping[str, object], source: str) -> ModelConfig:
         # A model that sees images as well: its text model's fields lie in a table of their own.
         stops |= _token_ids(text.get("eos_token_id"), source)
         values = text
-    config = _READERS[name](values, source)
+    try:
+        config = _READERS[name](values, source)
+    except FieldError as error:
+        raise CheckpointError(f"{source}: {error}") from error
     return replace(config, eos_token_ids=stops, stored=replace(config.stored, int4=int4))
 
 
@@ -72,17 +77,15 @@ def _token_ids(value: object, source: str) -> frozenset[int]:
     return frozenset(ids)
 
 
-def _rotary_decoder(fields: Fields) -> ModelConfig:
+def _rotary_decoder(fields: Fields) -> ModelShape:
     """What the architectures from Llama on have in common."""
     hidden = fields.count("hidden_size")
     heads = fields.count("num_attention_heads")
     kv_heads = fields.count("num_key_value_heads", heads)
-    if heads % kv_heads:
-        raise fields.error(f"{heads} heads cannot share {kv_heads} key-value heads")
     head_dim = fields.count("head_dim", max(1, hidden // heads))
     if head_dim % 2:
         raise fields.error(f"`head_dim` is {head_dim}; rotary positions need an even one")
-    return ModelConfig(
+    return ModelShape(
         vocabulary=fields.count("vocab_size"),
         hidden=hidden,
         intermediate=fields.count("intermediate_size"),
@@ -106,8 +109,8 @@ def _activation(fields: Fields, field: str, default: str) -> Activation:
 
 
 def _with_window(
-    config: ModelConfig, fields: Fields, slides: Callable[[int], bool] = lambda layer: True
-) -> ModelConfig:
+    config: ModelShape, fields: Fields, slides: Callable[[int], bool] = lambda layer: True
+) -> ModelShape:
     """`config` with the layers that slide: those that `layer_types` names, or else `slides`."""
     window = fields.explicit_count("sliding_window")
     if window is None or window >= config.context_tokens:
@@ -125,7 +128,7 @@ def _with_window(
     return replace(config, sliding_window=window if sliding else None, sliding_layers=sliding)
 
 
-def _llama(values: Mapping[str, object], source: str) -> ModelConfig:
+def _llama(values: Mapping[str, object], source: str) -> ModelShape:
     fields = Fields(values, source)
     bias = fields.flag("attention_bias")
     config = replace(
@@ -137,13 +140,13 @@ def _llama(values: Mapping[str, object], source: str) -> ModelConfig:
     return read_rope(config, fields)
 
 
-def _mistral(values: Mapping[str, object], source: str) -> ModelConfig:
+def _mistral(values: Mapping[str, object], source: str) -> ModelShape:
     defaults = {"max_position_embeddings": 131_072, "sliding_window": 4096}
     fields = Fields(values, source, defaults)
     return _with_window(read_rope(_rotary_decoder(fields), fields), fields)
 
 
-def _qwen(fields: Fields) -> ModelConfig:
+def _qwen(fields: Fields) -> ModelShape:
     """Qwen 2 and 3: the layers from `max_window_layers` on slide, where the model asks for it."""
     config = read_rope(_rotary_decoder(fields), fields)
     if not fields.flag("use_sliding_window"):
@@ -159,24 +162,24 @@ _QWEN_DEFAULTS = {
 }
 
 
-def _qwen2(values: Mapping[str, object], source: str) -> ModelConfig:
+def _qwen2(values: Mapping[str, object], source: str) -> ModelShape:
     return replace(_qwen(Fields(values, source, _QWEN_DEFAULTS)), qkv_bias=True)
 
 
-def _qwen3(values: Mapping[str, object], source: str) -> ModelConfig:
+def _qwen3(values: Mapping[str, object], source: str) -> ModelShape:
     fields = Fields(values, source, _QWEN_DEFAULTS | {"head_dim": 128})
     bias = fields.flag("attention_bias")
     return replace(_qwen(fields), qk_norm=True, qkv_bias=bias, output_bias=bias)
 
 
-def _phi3(values: Mapping[str, object], source: str) -> ModelConfig:
+def _phi3(values: Mapping[str, object], source: str) -> ModelShape:
     defaults = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
     fields = Fields(values, source, defaults)
     config = replace(_rotary_decoder(fields), stored=StoredForm(names=TensorNames.PHI3))
     return _with_window(read_rope(config, fields), fields)
 
 
-def _gemma(fields: Fields) -> ModelConfig:
+def _gemma(fields: Fields) -> ModelShape:
     """What Gemma 2 and 3 share: norms on both sides, stored less 1, and scaled embeddings."""
     config = _rotary_decoder(fields)
     if fields.flag("use_bidirectional_attention"):
@@ -184,7 +187,7 @@ def _gemma(fields: Fields) -> ModelConfig:
     bias = fields.flag("attention_bias")
     return replace(
         config,
-        sandwich_norms=True,
+        norms_per_layer=4,
         attention_scale=fields.positive("query_pre_attn_scalar") ** -0.5,
         attention_softcap=_softcap(fields, "attn_logit_softcapping"),
         logit_softcap=_softcap(fields, "final_logit_softcapping"),
@@ -214,7 +217,7 @@ _GEMMA_DEFAULTS: dict[str, object] = {
 """transformers writes only what differs from these into the table of a model with images."""
 
 
-def _gemma2(values: Mapping[str, object], source: str) -> ModelConfig:
+def _gemma2(values: Mapping[str, object], source: str) -> ModelShape:
     own: dict[str, object] = {"vocab_size": 256_000, "max_position_embeddings": 8192}
     # A null written down means no cap; Gemma 2 has caps unless it says so.
     caps = {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}
@@ -223,7 +226,7 @@ def _gemma2(values: Mapping[str, object], source: str) -> ModelConfig:
     return _with_window(read_rope(_gemma(fields), fields), fields, lambda layer: layer % 2 == 0)
 
 
-def _gemma3(values: Mapping[str, object], source: str) -> ModelConfig:
+def _gemma3(values: Mapping[str, object], source: str) -> ModelShape:
     own = {"vocab_size": 262_208, "max_position_embeddings": 131_072, "sliding_window_pattern": 6}
     fields = Fields(values, source, _GEMMA_DEFAULTS | own)
     pattern = fields.count("sliding_window_pattern")
@@ -231,7 +234,7 @@ def _gemma3(values: Mapping[str, object], source: str) -> ModelConfig:
     return _with_window(config, fields, lambda layer: (layer + 1) % pattern != 0)
 
 
-def _gpt2(values: Mapping[str, object], source: str) -> ModelConfig:
+def _gpt2(values: Mapping[str, object], source: str) -> ModelShape:
     fields = Fields(values, source, {"n_embd": 768, "n_layer": 12, "n_head": 12})
     for name in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
         if fields.flag(name):
@@ -239,7 +242,7 @@ def _gpt2(values: Mapping[str, object], source: str) -> ModelConfig:
     hidden, heads = fields.count("n_embd"), fields.count("n_head")
     if hidden % heads:
         raise fields.error(f"{heads} heads cannot divide `n_embd` {hidden}")
-    return ModelConfig(
+    return ModelShape(
         vocabulary=fields.count("vocab_size", 50_257),
         hidden=hidden,
         intermediate=fields.count("n_inner", 4 * hidden),
@@ -250,7 +253,7 @@ def _gpt2(values: Mapping[str, object], source: str) -> ModelConfig:
         context_tokens=fields.count("n_positions", 1024),
         norm_eps=fields.number("layer_norm_epsilon", 1e-5),
         layer_norm=True,
-        learned_positions=True,
+        learned_positions=fields.count("n_positions", 1024),
         attention_scale=None if fields.flag("scale_attn_weights", True) else 1.0,
         activation=_activation(fields, "activation_function", "gelu_new"),
         gated_mlp=False,
@@ -258,11 +261,12 @@ def _gpt2(values: Mapping[str, object], source: str) -> ModelConfig:
         output_bias=True,
         mlp_bias=True,
         tied_embeddings=fields.flag("tie_word_embeddings", True),
+        dropout=fields.number("resid_pdrop", 0.1) > 0,
         stored=StoredForm(names=TensorNames.GPT2),
     )
 
 
-_READERS: dict[str, Callable[[Mapping[str, object], str], ModelConfig]] = {
+_READERS: dict[str, Callable[[Mapping[str, object], str], ModelShape]] = {
     "LlamaForCausalLM": _llama,
     "MistralForCausalLM": _mistral,
     "Qwen2ForCausalLM": _qwen2,

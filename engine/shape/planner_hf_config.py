@@ -10,7 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from .field_errors import FieldError
-from .planner_model import Experts, LatentAttention, ModelShape
+from .model_shape import ModelShape
+from .parts import Experts, LatentAttention
 
 _STATE_SPACE = ("mamba", "rwkv", "jamba", "bamba", "nemotron_h", "zamba", "granitemoehybrid")
 
@@ -46,6 +47,7 @@ def parse_shape(values: Mapping[str, object], name: str) -> ModelShape:
     layers = fields.count("num_hidden_layers", "n_layer", "n_layers")
     heads = fields.count("num_attention_heads", "n_head", "n_heads")
     gpt2 = kind == "gpt2"
+    biased = gpt2 or kind in ("gpt_neox", "opt", "bloom", "gpt_oss")
     old = kind in ("gpt2", "gpt_neox", "gpt_neo", "gptj", "opt", "mpt", "falcon", "bloom", "phi")
     ffn = fields.maybe("intermediate_size", "n_inner", "ffn_dim") or 4 * hidden
     latent = _latent(fields)
@@ -56,13 +58,16 @@ def parse_shape(values: Mapping[str, object], name: str) -> ModelShape:
         heads=heads,
         kv_heads=fields.maybe("num_key_value_heads") or heads,
         head_dim=fields.maybe("head_dim") or max(1, hidden // heads),
-        ffn=ffn,
+        intermediate=ffn,
         vocabulary=fields.count("vocab_size"),
-        gated=not old,
-        tied=fields.flag("tie_word_embeddings", default=gpt2 or kind.startswith("gemma")),
+        gated_mlp=not old,
+        tied_embeddings=fields.flag(
+            "tie_word_embeddings", default=gpt2 or kind.startswith("gemma")
+        ),
         layer_norm=old,
-        linear_bias=gpt2 or kind in ("gpt_neox", "opt", "bloom", "gpt_oss"),
-        qkv_bias=fields.flag("attention_bias", default=kind in ("qwen2", "qwen2_moe")),
+        qkv_bias=biased or fields.flag("attention_bias", default=kind in ("qwen2", "qwen2_moe")),
+        output_bias=biased,
+        mlp_bias=biased,
         qk_norm=kind.startswith("qwen3"),
         attention_sinks=kind == "gpt_oss",
         learned_positions=fields.count("n_positions") if gpt2 else 0,
@@ -90,15 +95,15 @@ def _experts(fields: "_Fields", shape: ModelShape, kind: str) -> Experts | None:
     count = fields.maybe("n_routed_experts", "num_local_experts", "num_experts")
     if count is None or count == 1:
         return None
-    ffn = fields.maybe("moe_intermediate_size") or shape.ffn
+    ffn = fields.maybe("moe_intermediate_size") or shape.intermediate
     shared = fields.maybe("shared_expert_intermediate_size") or ffn * (
         fields.maybe("n_shared_experts") or 0
     )
     return Experts(
         count=count,
         active=fields.count("num_experts_per_tok", "moe_topk"),
-        ffn=ffn,
-        shared_ffn=shared,
+        intermediate=ffn,
+        shared_intermediate=shared,
         dense_layers=fields.maybe("first_k_dense_replace") or 0,
         router_bias=kind in ("deepseek_v3", "gpt_oss"),
         shared_gate=kind == "qwen2_moe",

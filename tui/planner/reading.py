@@ -24,9 +24,9 @@ from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
 from ...engine.shape.derived import shape_from_parameters
 from ...engine.shape.field_errors import FieldError
+from ...engine.shape.model_shape import ModelShape
 from ...engine.shape.planner_hf_config import load_shape
-from ...engine.shape.planner_model import ModelShape
-from ...engine.shape.planner_presets import preset
+from ...engine.shape.presets import preset
 from . import values
 from .fields import AUTO, SERVED, by_name
 from .knowledge import Knowledge

@@ -168,18 +168,19 @@ def elementwise_bytes(
     model, software = setting.model, setting.software
     whole = 10.0 * model.hidden / (tp if sequence_parallel else 1)
     qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
-    act = 3.0 if model.gated else 2.0
-    inner = act * model.ffn / tp * (model.dense_layers / model.layers)
+    act = 3.0 if model.gated_mlp else 2.0
+    inner = act * model.intermediate / tp * (model.dense_layers / model.layers)
     experts = model.experts
     if experts is not None:
-        routed = experts.active * (act * experts.ffn + 4.0 * model.hidden)
-        inner += (routed + act * experts.shared_ffn) / tp * (model.moe_layers / model.layers)
+        routed = experts.active * (act * experts.intermediate + 4.0 * model.hidden)
+        active = routed + act * experts.shared_intermediate
+        inner += active / tp * (model.moe_layers / model.layers)
     elements = software.elementwise * (whole + qkv + inner)
     if model.dropout:
         elements += model.hidden / (tp if sequence_parallel else 1)
     moved = 2.0 * tokens * elements
     if precision == "fp8":
-        cast = 2 * model.hidden + model.value_width / tp + model.ffn / tp
+        cast = 2 * model.hidden + model.value_width / tp + model.intermediate / tp
         moved += software.fp8_cast * tokens * cast
     return moved
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from ..cost.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES
 from .server import Load, Server
 from .storage import cache_copies, cached_tokens
@@ -101,11 +101,11 @@ def workspace_bytes(server: Server) -> float:
     inner rows and their product; under a mixture, those of each expert that it goes to.
     """
     model, gpus = server.model, server.gpus
-    inner = model.mlp_matrices * model.ffn / gpus if model.dense_layers else 0.0
+    inner = model.mlp_matrices * model.intermediate / gpus if model.dense_layers else 0.0
     experts = model.experts
     if experts is not None:
-        row = model.hidden + model.mlp_matrices * experts.ffn / gpus
-        shared = model.mlp_matrices * experts.shared_ffn / gpus
+        row = model.hidden + model.mlp_matrices * experts.intermediate / gpus
+        shared = model.mlp_matrices * experts.shared_intermediate / gpus
         inner = max(inner, experts.active * row + shared)
     attention = (model.query_width + 2 * model.kv_width + model.value_width) / gpus
     width = 2.0 * model.hidden + max(inner, attention)

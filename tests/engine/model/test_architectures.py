@@ -20,7 +20,7 @@ from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.shape.config_json import SUPPORTED_ARCHITECTURES, load_config
-from prodtop.engine.shape.model_config import Activation
+from prodtop.engine.shape.parts import Activation
 from torch import Tensor
 from transformers import PreTrainedModel
 

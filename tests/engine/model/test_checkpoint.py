@@ -14,7 +14,7 @@ from prodtop.engine.model.slots import checkpoint_slots
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol.errors import BrokenWeightsError, CheckpointError
 from prodtop.engine.shape.config_json import load_config
-from prodtop.engine.shape.model_config import ModelConfig
+from prodtop.engine.shape.model_shape import ModelShape
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -256,7 +256,7 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
 
 
 def test_dummy_weights_have_the_shape_and_repeat(tiny_folder: Path) -> None:
-    config: ModelConfig = load_config(tiny_folder / "config.json")
+    config: ModelShape = load_config(tiny_folder / "config.json")
     first, second = (tensors_of(dummy_weights(config, torch.bfloat16, seed=4)) for _ in range(2))
     other = tensors_of(dummy_weights(config, torch.bfloat16, seed=5))
     assert first.keys() == load_file(tiny_folder / WEIGHTS_NAME).keys()

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.planner_hf_config import load_shape, parse_shape
-from prodtop.engine.shape.planner_model import ModelShape
-from prodtop.engine.shape.planner_presets import PRESETS, preset
+from prodtop.engine.shape.presets import PRESETS, preset
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -170,7 +170,7 @@ def test_a_bare_count_gives_a_shape_of_about_that_size(parameters: float) -> Non
     shape = shape_from_parameters(parameters)
     assert shape.parameters == pytest.approx(parameters, rel=0.04)
     assert shape.hidden % 128 == 0
-    assert 2 <= shape.ffn / shape.hidden <= 6
+    assert 2 <= shape.intermediate / shape.hidden <= 6
 
 
 @pytest.mark.parametrize("absurd", [0.0, -7e9, float("nan"), float("inf"), 1e20])

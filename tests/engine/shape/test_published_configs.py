@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_config, parse_config
-from prodtop.engine.shape.model_config import LongRopeScaling, ModelConfig, YarnScaling
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import LongRopeScaling, YarnScaling
+from prodtop.engine.shape.presets import PRESETS
 
 QWEN3_06B: dict[str, object] = {
     "architectures": ["Qwen3ForCausalLM"],
@@ -167,7 +168,7 @@ GPT2: dict[str, object] = {
 }
 
 
-def parsed(values: dict[str, object], **changes: object) -> ModelConfig:
+def parsed(values: dict[str, object], **changes: object) -> ModelShape:
     return parse_config(values | changes, "config.json")
 
 
@@ -176,7 +177,7 @@ def parsed(values: dict[str, object], **changes: object) -> ModelConfig:
     [
         (QWEN3_06B, "qwen3-0.6b"),
         (QWEN25_7B, "qwen2.5-7b"),
-        (MISTRAL_7B, "mistral-7b"),
+        (MISTRAL_7B, "mistral-7b-v0.3"),
         (PHI3_MINI, "phi-3-mini"),
         (GEMMA2_2B, "gemma-2-2b"),
         (GEMMA3_1B, "gemma-3-1b"),
