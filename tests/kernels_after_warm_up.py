@@ -26,7 +26,7 @@ from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_builder import TABLE_STEP
 from prodtop.engine.serving.step_graphs import empty_step
-from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.config_json import load_shape
 from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.presets import PRESETS
 from prodtop.engine.worker.sizing import CUDA_TOKEN_BUDGET
@@ -83,7 +83,7 @@ def mixed_steps(settings: EngineSettings, source: random.Random) -> Iterator[Ste
 
 
 def config_of(model: str) -> ModelShape:
-    config = load_config(BUNDLED_FOLDER / CONFIG_NAME) if model == "bundled" else PRESETS[model]
+    config = load_shape(BUNDLED_FOLDER / CONFIG_NAME) if model == "bundled" else PRESETS[model]
     return replace(config, layers=2)
 
 

@@ -43,12 +43,15 @@ def load_weights(
         weights = allocate(config, dtype)
     unfilled = dict(checkpoint_slots(weights))
     progress = _Progress(on_progress, sum(not slot.optional for slot in unfilled.values()))
-    for shard in shards:
-        _read_shard(shard, unfilled, config, progress)
+    parameters = sum(_read_shard(shard, unfilled, config, progress) for shard in shards)
     names = sorted(name for name, slot in unfilled.items() if not slot.optional)
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
+    # Packed tensors hold several parameters in a value.
+    if config.stored.int4 is None and parameters != config.parameters:
+        counts = f"{parameters:,} parameters and not {config.parameters:,}"
+        raise CheckpointError(f"{folder}: the checkpoint has {counts}, as its shape comes to")
     return weights
 
 
@@ -104,7 +107,9 @@ def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
 
 def _read_shard(
     shard: Path, unfilled: dict[str, Slot], config: ModelShape, progress: _Progress
-) -> None:
+) -> int:
+    """Fill the places of the tensors in `shard`; returns how many values they have together."""
+    values = 0
     try:
         with safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
@@ -117,8 +122,10 @@ def _read_shard(
                 tensor: torch.Tensor = file.get_tensor(name)
                 _fill(slot, tensor, f"{shard}: {name!r}")
                 progress.step(slot)
+                values += tensor.numel()
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
+    return values
 
 
 def _is_packed(name: str, config: ModelShape) -> bool:

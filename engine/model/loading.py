@@ -10,9 +10,10 @@ import torch
 
 from ..protocol.errors import BadInputError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
-from ..shape.config_json import load_config
+from ..shape.config_json import load_shape
 from ..shape.model_shape import ModelShape
 from ..shape.presets import PRESETS
+from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
@@ -61,6 +62,7 @@ def load_model(
     """
     source = _locate(model, load_format, on_download)
     name, folder, config = source.name, source.folder, source.config
+    check_served(config, name)
     if on_config is not None:
         on_config(name, config)
     if load_format == "dummy":
@@ -87,7 +89,7 @@ class _Source:
 
     @classmethod
     def in_folder(cls, name: str, folder: Path) -> "_Source":
-        return cls(clean(name), folder, load_config(folder / CONFIG_NAME))
+        return cls(clean(name), folder, load_shape(folder / CONFIG_NAME))
 
 
 def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback | None) -> _Source:
@@ -100,7 +102,7 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     if model and path.is_dir():
         return _Source.in_folder(path.resolve().name, path)
     if path.suffix == ".json" and path.is_file():
-        return _Source(clean(path.stem), None, load_config(path))
+        return _Source(clean(path.stem), None, load_shape(path))
     if model in PRESETS:
         return _Source(model, None, PRESETS[model])
     hub_id = parse_hub_id(model)
@@ -108,7 +110,8 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         with_weights = load_format != "dummy"
         folder = download(hub_id, with_weights=with_weights, on_progress=on_download)
         return _Source.in_folder(hub_id.name, folder)
-    known = ", ".join([BUNDLED_MODEL, *PRESETS])
+    served = [known for known, shape in PRESETS.items() if unserved_reason(shape) is None]
+    known = ", ".join([BUNDLED_MODEL, *served])
     raise BadInputError(
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
         f"(organization/name) or one of {known}"
@@ -116,6 +119,6 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
 
 
 def _stand_in(config: ModelShape) -> Tokenizer:
-    bundled = load_config(BUNDLED_FOLDER / CONFIG_NAME)
+    bundled = load_shape(BUNDLED_FOLDER / CONFIG_NAME)
     prompts = CheckpointTokenizer(BUNDLED_FOLDER / TOKENIZER_NAME, bundled.vocabulary)
     return NumberTokenizer(prompts, config.vocabulary)

@@ -20,7 +20,7 @@ _COUNTS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "intermediate", 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """A decoder-only transformer. Shapes that differ in `name` alone are equal.
+    """A decoder-only transformer. `name` and `unserved` are no part of its comparison.
 
     `heads` query heads share `kv_heads` key-value heads (grouped-query attention). `intermediate`
     is the inner width of a dense MLP: three matrices where `gated_mlp` (SwiGLU), else two.
@@ -28,11 +28,12 @@ class ModelShape:
     attention and MLP share, one before each, or one on each side of each (`sandwich_norms`).
     `parallel_blocks`: attention and MLP both read the layer's input.
 
-    `learned_positions` counts the rows of a learned position table, 0 for other positions: ALiBi,
-    or rotary over `rotary_dim` dimensions of each head (`None`: all). Layers in `sliding_layers`
+    `learned_positions` counts the rows of a learned position table, 0 where positions are rotary
+    over `rotary_dim` dimensions of each head (`None`: all). Layers in `sliding_layers`
     see `sliding_window` tokens back; with a `local_rope_theta` their rotary base is that one,
     unscaled. Scores are multiplied by `attention_scale` (`None`: `head_dim ** -0.5`).
-    `dropout`: trained with dropout behind attention and MLP.
+    `dropout`: trained with dropout behind attention and MLP. `unserved`: what the model has beyond
+    this record, for which the engine cannot serve it, if anything.
 
     Raises:
         FieldError: a count that is not positive, or heads that cannot share key-value heads.
@@ -53,7 +54,6 @@ class ModelShape:
     layer_norm: bool = False
     norm_eps: float = 1e-5
     norms_per_layer: int = 2
-    embedding_norm: bool = False
     qk_norm: bool = False
     qkv_bias: bool = False
     output_bias: bool = False
@@ -65,7 +65,6 @@ class ModelShape:
     latent: LatentAttention | None = None
     attention_sinks: bool = False
     learned_positions: int = 0
-    alibi: bool = False
     rope_theta: float = 10_000.0
     rope_scaling: RopeScaling | None = None
     rotary_dim: int | None = None
@@ -78,6 +77,7 @@ class ModelShape:
     embedding_scale: float | None = None
     eos_token_ids: frozenset[int] = frozenset()
     stored: StoredForm = PLAIN_FORM
+    unserved: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         for name in _COUNTS:
@@ -295,9 +295,8 @@ class ModelShape:
 
     @property
     def embedding_parameters(self) -> int:
-        """The input embedding with learned positions and its norm."""
-        rows = self.vocabulary + self.learned_positions
-        return rows * self.hidden + self.embedding_norm * self._norm
+        """The input embedding with learned positions."""
+        return (self.vocabulary + self.learned_positions) * self.hidden
 
     @property
     def head_weights(self) -> int:

@@ -1,9 +1,10 @@
 """Models known by name. Figures are those of each model's paper or published `config.json`.
 
 Some are served and planned, some only planned (`serving_limits` says why). Of a name with several
-releases it is the first of its sizes: `mistral-7b` is v0.2, with 32,000 tokens, and v0.3 beside it.
+releases it is the first of its size: `mistral-7b` is v0.2 with 32,000 tokens, v0.3 is beside it.
 """
 
+import math
 import re
 from dataclasses import replace
 
@@ -17,6 +18,83 @@ from .parts import (
     StoredForm,
     TensorNames,
     YarnScaling,
+)
+
+
+def _family(
+    vocabulary: int, context_tokens: int, rope_theta: float, *stops: int, norm_eps: float = 1e-5
+) -> ModelShape:
+    """What the sizes of a family share, in that of Llama 3 8B."""
+    return ModelShape(
+        layers=32,
+        hidden=4096,
+        heads=32,
+        kv_heads=8,
+        head_dim=128,
+        intermediate=14_336,
+        vocabulary=vocabulary,
+        context_tokens=context_tokens,
+        rope_theta=rope_theta,
+        norm_eps=norm_eps,
+        eos_token_ids=frozenset(stops),
+    )
+
+
+def _sized(
+    family: ModelShape,
+    layers: int,
+    hidden: int,
+    heads: int,
+    kv_heads: int,
+    intermediate: int,
+    head_dim: int = 128,
+    *,
+    tied: bool = False,
+    experts: Experts | None = None,
+) -> ModelShape:
+    """A model of `family` in a size of its own."""
+    return replace(
+        family,
+        layers=layers,
+        hidden=hidden,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        intermediate=intermediate,
+        tied_embeddings=tied,
+        experts=experts,
+    )
+
+
+def _llama_3(factor: float) -> ModelShape:
+    scaling = Llama3Scaling(factor, 1.0, 4.0, original_context_tokens=8192)
+    family = _family(128_256, 131_072, 500_000.0, 128_001, 128_008, 128_009)
+    return replace(family, rope_scaling=scaling)
+
+
+_LLAMA_2 = _family(32_000, 4096, 10_000.0, 2)
+_LLAMA_3 = _family(128_256, 8192, 500_000.0, 128_001, 128_009)
+_LLAMA_31 = _llama_3(8.0)
+_LLAMA_32 = _llama_3(32.0)
+_MISTRAL = _family(32_000, 32_768, 1e6, 2)
+_MISTRAL_V3 = replace(_MISTRAL, vocabulary=32_768)
+_QWEN_25_SMALL = replace(
+    _family(151_936, 32_768, 1e6, 151_643, 151_645, norm_eps=1e-6), qkv_bias=True
+)
+_QWEN_25 = replace(_QWEN_25_SMALL, vocabulary=152_064)
+_QWEN_3 = replace(_family(151_936, 40_960, 1e6, 151_643, 151_645, norm_eps=1e-6), qk_norm=True)
+_GENERIC = _family(65_536, 8192, 10_000.0)
+_PHI_3_MINI = replace(
+    _sized(_family(32_064, 4096, 10_000.0, 32_000, 32_001, 32_007), 32, 3072, 32, 32, 8192, 96),
+    sliding_window=2047,
+    sliding_layers=frozenset(range(32)),
+    stored=StoredForm(names=TensorNames.PHI3),
+)
+_NEMOTRON_4 = replace(
+    _family(256_000, 4096, 10_000.0, 3),
+    layer_norm=True,
+    gated_mlp=False,
+    unserved="architecture 'NemotronForCausalLM' is not served",
 )
 
 
@@ -45,177 +123,50 @@ def _gpt(layers: int, hidden: int, heads: int, positions: int = 2048) -> ModelSh
     )
 
 
-_LLAMA_31_8B = ModelShape(
-    vocabulary=128_256,
-    hidden=4096,
-    intermediate=14_336,
-    layers=32,
-    heads=32,
-    kv_heads=8,
-    head_dim=128,
-    context_tokens=131_072,
-    rope_theta=500_000.0,
-    rope_scaling=Llama3Scaling(
-        factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context_tokens=8192
-    ),
-    eos_token_ids=frozenset({128_001, 128_008, 128_009}),
-)
-_LLAMA_31_70B = replace(_LLAMA_31_8B, hidden=8192, intermediate=28_672, layers=80, heads=64)
-_LLAMA_3_8B = replace(
-    _LLAMA_31_8B,
-    context_tokens=8192,
-    rope_scaling=None,
-    eos_token_ids=frozenset({128_001, 128_009}),
-)
-_LLAMA_32_1B = replace(
-    _LLAMA_31_8B,
-    hidden=2048,
-    intermediate=8192,
-    layers=16,
-    head_dim=64,
-    rope_scaling=Llama3Scaling(
-        factor=32.0, low_freq_factor=1.0, high_freq_factor=4.0, original_context_tokens=8192
-    ),
-    tied_embeddings=True,
-)
-_LLAMA_2_7B = ModelShape(
-    vocabulary=32_000,
-    hidden=4096,
-    intermediate=11_008,
-    layers=32,
-    heads=32,
-    kv_heads=32,
-    head_dim=128,
-    context_tokens=4096,
-    eos_token_ids=frozenset({2}),
-)
-_MISTRAL_7B = replace(
-    _LLAMA_2_7B,
-    intermediate=14_336,
-    kv_heads=8,
-    context_tokens=32_768,
-    rope_theta=1_000_000.0,
-)
-_QWEN_25_7B = ModelShape(
-    vocabulary=152_064,
-    hidden=3584,
-    intermediate=18_944,
-    layers=28,
-    heads=28,
-    kv_heads=4,
-    head_dim=128,
-    context_tokens=32_768,
-    norm_eps=1e-6,
-    rope_theta=1_000_000.0,
-    qkv_bias=True,
-    eos_token_ids=frozenset({151_643, 151_645}),
-)
-_QWEN_25_05B = replace(
-    _QWEN_25_7B,
-    vocabulary=151_936,
-    hidden=896,
-    intermediate=4864,
-    layers=24,
-    heads=14,
-    kv_heads=2,
-    head_dim=64,
-    tied_embeddings=True,
-)
-_QWEN_25_14B = replace(
-    _QWEN_25_7B, hidden=5120, intermediate=13_824, layers=48, heads=40, kv_heads=8
-)
-_QWEN_3_8B = ModelShape(
-    vocabulary=151_936,
-    hidden=4096,
-    intermediate=12_288,
-    layers=36,
-    heads=32,
-    kv_heads=8,
-    head_dim=128,
-    context_tokens=40_960,
-    norm_eps=1e-6,
-    qk_norm=True,
-    rope_theta=1_000_000.0,
-    eos_token_ids=frozenset({151_643, 151_645}),
-)
-_PHI_3_MINI = ModelShape(
-    vocabulary=32_064,
-    hidden=3072,
-    intermediate=8192,
-    layers=32,
-    heads=32,
-    kv_heads=32,
-    head_dim=96,
-    context_tokens=4096,
-    sliding_window=2047,
-    sliding_layers=frozenset(range(32)),
-    eos_token_ids=frozenset({32_000, 32_001, 32_007}),
-    stored=StoredForm(names=TensorNames.PHI3),
-)
-_GEMMA_2_2B = ModelShape(
-    vocabulary=256_000,
-    hidden=2304,
-    intermediate=9216,
-    layers=26,
-    heads=8,
-    kv_heads=4,
-    head_dim=256,
-    context_tokens=8192,
-    norm_eps=1e-6,
-    norms_per_layer=4,
-    sliding_window=4096,
-    sliding_layers=frozenset(range(0, 26, 2)),
-    attention_scale=256**-0.5,
-    attention_softcap=50.0,
-    logit_softcap=30.0,
-    activation=Activation.GELU_TANH,
-    embedding_scale=2304**0.5,
-    tied_embeddings=True,
-    eos_token_ids=frozenset({1, 107}),
-    stored=StoredForm(offset_norms=True),
-)
+def _gemma_2(layers: int, hidden: int, heads: int, kv_heads: int, inner: int) -> ModelShape:
+    family = _family(256_000, 8192, 10_000.0, 1, 107, norm_eps=1e-6)
+    return replace(
+        _sized(family, layers, hidden, heads, kv_heads, inner, 256, tied=True),
+        norms_per_layer=4,
+        sliding_window=4096,
+        sliding_layers=frozenset(range(0, layers, 2)),
+        attention_scale=256**-0.5,
+        attention_softcap=50.0,
+        logit_softcap=30.0,
+        activation=Activation.GELU_TANH,
+        embedding_scale=hidden**0.5,
+        stored=StoredForm(offset_norms=True),
+    )
+
+
 _GEMMA_3_1B = replace(
-    _GEMMA_2_2B,
+    _gemma_2(26, 1152, 4, 1, 6912),
     vocabulary=262_144,
-    hidden=1152,
-    intermediate=6912,
-    heads=4,
-    kv_heads=1,
     context_tokens=32_768,
     qk_norm=True,
-    rope_theta=1_000_000.0,
+    rope_theta=1e6,
     local_rope_theta=10_000.0,
     sliding_window=512,
     sliding_layers=frozenset(n for n in range(26) if (n + 1) % 6),
     attention_softcap=None,
     logit_softcap=None,
-    embedding_scale=1152**0.5,
     eos_token_ids=frozenset({1, 106}),
 )
-_NEMOTRON_4_340B = ModelShape(
-    vocabulary=256_000,
-    hidden=18_432,
-    intermediate=73_728,
-    layers=96,
-    heads=96,
-    kv_heads=8,
-    head_dim=192,
-    context_tokens=4096,
-    gated_mlp=False,
-    rotary_dim=96,
-    eos_token_ids=frozenset({3}),
+
+
+def _mla(query_rank: int) -> LatentAttention:
+    return LatentAttention(
+        kv_rank=512, query_rank=query_rank, nope_dim=128, rope_dim=64, value_dim=128
+    )
+
+
+_DEEPSEEK = replace(
+    _family(129_280, 163_840, 10_000.0, 1, norm_eps=1e-6),
+    rope_scaling=YarnScaling(40.0, original_context_tokens=4096, attention_factor=1.0),
 )
-_DEEPSEEK_V3 = ModelShape(
-    vocabulary=129_280,
-    hidden=7168,
-    intermediate=18_432,
-    layers=61,
-    heads=128,
-    kv_heads=128,
-    head_dim=128,
-    context_tokens=163_840,
-    norm_eps=1e-6,
-    latent=LatentAttention(kv_rank=512, query_rank=1536, nope_dim=128, rope_dim=64, value_dim=128),
+_DEEPSEEK_V3 = replace(
+    _sized(_DEEPSEEK, 61, 7168, 128, 128, 18_432),
+    latent=_mla(1536),
     experts=Experts(
         count=256,
         active=8,
@@ -224,83 +175,41 @@ _DEEPSEEK_V3 = ModelShape(
         dense_layers=3,
         router_bias=True,
     ),
-    eos_token_ids=frozenset({1}),
 )
-_DEEPSEEK_V2_LITE = ModelShape(
+_SMALL_EXPERTS = Experts(
+    count=64, active=6, intermediate=1408, shared_intermediate=2816, dense_layers=1
+)
+_DEEPSEEK_V2_LITE = replace(
+    _sized(_DEEPSEEK, 27, 2048, 16, 16, 10_944),
     vocabulary=102_400,
-    hidden=2048,
-    intermediate=10_944,
-    layers=27,
-    heads=16,
-    kv_heads=16,
-    head_dim=128,
-    context_tokens=163_840,
-    norm_eps=1e-6,
-    latent=LatentAttention(kv_rank=512, query_rank=0, nope_dim=128, rope_dim=64, value_dim=128),
-    experts=Experts(
-        count=64, active=6, intermediate=1408, shared_intermediate=2816, dense_layers=1
-    ),
+    latent=_mla(0),
+    experts=_SMALL_EXPERTS,
     eos_token_ids=frozenset({100_001}),
 )
-_MOONLIGHT_16B = replace(
-    _DEEPSEEK_V2_LITE,
-    vocabulary=163_840,
-    intermediate=11_264,
-    context_tokens=8192,
-    norm_eps=1e-5,
-    rope_theta=50_000.0,
-    experts=Experts(
-        count=64,
-        active=6,
-        intermediate=1408,
-        shared_intermediate=2816,
-        dense_layers=1,
-        router_bias=True,
-    ),
-    eos_token_ids=frozenset({163_585}),
+_MOONLIGHT = replace(
+    _sized(_family(163_840, 8192, 50_000.0, 163_585), 27, 2048, 16, 16, 11_264),
+    latent=_mla(0),
+    experts=replace(_SMALL_EXPERTS, router_bias=True),
 )
 
 
 def _gpt_oss(layers: int, experts: int) -> ModelShape:
-    return ModelShape(
-        vocabulary=201_088,
-        hidden=2880,
-        intermediate=2880,
-        layers=layers,
-        heads=64,
-        kv_heads=8,
-        head_dim=64,
-        context_tokens=131_072,
-        rope_theta=150_000.0,
-        rope_scaling=YarnScaling(
-            factor=32.0,
-            original_context_tokens=4096,
-            attention_factor=1.3465735902799727,
-            truncate=False,
-        ),
+    family = _family(201_088, 131_072, 150_000.0, 199_999, 200_002, 200_012)
+    mixture = Experts(count=experts, active=4, intermediate=2880, router_bias=True)
+    return replace(
+        _sized(family, layers, 2880, 64, 8, 2880, 64, experts=mixture),
+        rope_scaling=YarnScaling(32.0, 4096, 0.1 * math.log(32.0) + 1.0, truncate=False),
         qkv_bias=True,
         output_bias=True,
         mlp_bias=True,
         attention_sinks=True,
         sliding_window=128,
         sliding_layers=frozenset(range(0, layers, 2)),
-        experts=Experts(count=experts, active=4, intermediate=2880, router_bias=True),
-        eos_token_ids=frozenset({199_999, 200_002, 200_012}),
     )
 
 
-def _generic(layers: int, hidden: int, intermediate: int, *, tied: bool = False) -> ModelShape:
-    """A Llama of no published model, for plans of one yet to be designed."""
-    return ModelShape(
-        vocabulary=65_536,
-        hidden=hidden,
-        intermediate=intermediate,
-        layers=layers,
-        heads=hidden // 128,
-        kv_heads=8,
-        head_dim=128,
-        tied_embeddings=tied,
-    )
+def _experts(count: int, active: int, intermediate: int) -> Experts:
+    return Experts(count=count, active=active, intermediate=intermediate)
 
 
 _SHAPES = {
@@ -313,106 +222,55 @@ _SHAPES = {
     "gpt3-6.7b": _gpt(32, 4096, 32),
     "gpt3-13b": _gpt(40, 5120, 40),
     "gpt3-175b": _gpt(96, 12_288, 96),
-    "llama-2-7b": _LLAMA_2_7B,
-    "llama-2-13b": replace(
-        _LLAMA_2_7B, hidden=5120, intermediate=13_824, layers=40, heads=40, kv_heads=40
+    "llama-2-7b": _sized(_LLAMA_2, 32, 4096, 32, 32, 11_008),
+    "llama-2-13b": _sized(_LLAMA_2, 40, 5120, 40, 40, 13_824),
+    "llama-2-70b": _sized(_LLAMA_2, 80, 8192, 64, 8, 28_672),
+    "llama-3-8b": _LLAMA_3,
+    "llama-3-70b": _sized(_LLAMA_3, 80, 8192, 64, 8, 28_672),
+    "llama-3.1-8b": _LLAMA_31,
+    "llama-3.1-70b": _sized(_LLAMA_31, 80, 8192, 64, 8, 28_672),
+    "llama-3.1-405b": _sized(_LLAMA_31, 126, 16_384, 128, 8, 53_248),
+    "llama-3.2-1b": _sized(_LLAMA_32, 16, 2048, 32, 8, 8192, 64, tied=True),
+    "llama-3.2-3b": _sized(_LLAMA_32, 28, 3072, 24, 8, 8192, tied=True),
+    "llama-3.3-70b": _sized(_LLAMA_31, 80, 8192, 64, 8, 28_672),
+    "tinyllama-1.1b": _sized(_family(32_000, 2048, 10_000.0, 2), 22, 2048, 32, 4, 5632, 64),
+    "mistral-7b": _MISTRAL,
+    "mistral-7b-v0.3": _MISTRAL_V3,
+    "mistral-nemo-12b": _sized(_family(131_072, 131_072, 1e6, 2), 40, 5120, 32, 8, 14_336),
+    "mixtral-8x7b": replace(_MISTRAL, experts=_experts(8, 2, 14_336)),
+    "mixtral-8x22b": _sized(
+        replace(_MISTRAL_V3, context_tokens=65_536),
+        *(56, 6144, 48, 8, 16_384),
+        experts=_experts(8, 2, 16_384),
     ),
-    "llama-2-70b": replace(
-        _LLAMA_2_7B, hidden=8192, intermediate=28_672, layers=80, heads=64, kv_heads=8
-    ),
-    "llama-3-8b": _LLAMA_3_8B,
-    "llama-3-70b": replace(_LLAMA_3_8B, hidden=8192, intermediate=28_672, layers=80, heads=64),
-    "llama-3.1-8b": _LLAMA_31_8B,
-    "llama-3.1-70b": _LLAMA_31_70B,
-    "llama-3.1-405b": replace(
-        _LLAMA_31_8B, hidden=16_384, intermediate=53_248, layers=126, heads=128
-    ),
-    "llama-3.2-1b": _LLAMA_32_1B,
-    "llama-3.2-3b": replace(_LLAMA_32_1B, hidden=3072, layers=28, heads=24, head_dim=128),
-    "llama-3.3-70b": _LLAMA_31_70B,
-    "tinyllama-1.1b": replace(
-        _LLAMA_2_7B,
-        hidden=2048,
-        intermediate=5632,
-        layers=22,
-        kv_heads=4,
-        head_dim=64,
-        context_tokens=2048,
-    ),
-    "mistral-7b": _MISTRAL_7B,
-    "mistral-7b-v0.3": replace(_MISTRAL_7B, vocabulary=32_768),
-    "mistral-nemo-12b": replace(
-        _MISTRAL_7B, vocabulary=131_072, hidden=5120, layers=40, context_tokens=131_072
-    ),
-    "mixtral-8x7b": replace(_MISTRAL_7B, experts=Experts(count=8, active=2, intermediate=14_336)),
-    "mixtral-8x22b": replace(
-        _MISTRAL_7B,
-        vocabulary=32_768,
-        hidden=6144,
-        intermediate=16_384,
-        layers=56,
-        heads=48,
-        context_tokens=65_536,
-        experts=Experts(count=8, active=2, intermediate=16_384),
-    ),
-    "qwen2.5-0.5b": _QWEN_25_05B,
-    "qwen2.5-1.5b": replace(
-        _QWEN_25_05B, hidden=1536, intermediate=8960, layers=28, heads=12, head_dim=128
-    ),
-    "qwen2.5-3b": replace(
-        _QWEN_25_05B, hidden=2048, intermediate=11_008, layers=36, heads=16, head_dim=128
-    ),
-    "qwen2.5-7b": _QWEN_25_7B,
-    "qwen2.5-14b": _QWEN_25_14B,
-    "qwen2.5-32b": replace(_QWEN_25_14B, intermediate=27_648, layers=64),
-    "qwen2.5-72b": replace(_QWEN_25_14B, hidden=8192, intermediate=29_568, layers=80, heads=64),
-    "qwen3-0.6b": replace(
-        _QWEN_3_8B, hidden=1024, intermediate=3072, layers=28, heads=16, tied_embeddings=True
-    ),
-    "qwen3-1.7b": replace(
-        _QWEN_3_8B, hidden=2048, intermediate=6144, layers=28, heads=16, tied_embeddings=True
-    ),
-    "qwen3-4b": replace(_QWEN_3_8B, hidden=2560, intermediate=9728, tied_embeddings=True),
-    "qwen3-8b": _QWEN_3_8B,
-    "qwen3-14b": replace(_QWEN_3_8B, hidden=5120, intermediate=17_408, layers=40, heads=40),
-    "qwen3-32b": replace(_QWEN_3_8B, hidden=5120, intermediate=25_600, layers=64, heads=64),
-    "qwen3-30b-a3b": replace(
-        _QWEN_3_8B,
-        hidden=2048,
-        intermediate=6144,
-        layers=48,
-        kv_heads=4,
-        experts=Experts(count=128, active=8, intermediate=768),
-    ),
-    "qwen3-235b-a22b": replace(
-        _QWEN_3_8B,
-        layers=94,
-        heads=64,
-        kv_heads=4,
-        experts=Experts(count=128, active=8, intermediate=1536),
-    ),
+    "qwen2.5-0.5b": _sized(_QWEN_25_SMALL, 24, 896, 14, 2, 4864, 64, tied=True),
+    "qwen2.5-1.5b": _sized(_QWEN_25_SMALL, 28, 1536, 12, 2, 8960, tied=True),
+    "qwen2.5-3b": _sized(_QWEN_25_SMALL, 36, 2048, 16, 2, 11_008, tied=True),
+    "qwen2.5-7b": _sized(_QWEN_25, 28, 3584, 28, 4, 18_944),
+    "qwen2.5-14b": _sized(_QWEN_25, 48, 5120, 40, 8, 13_824),
+    "qwen2.5-32b": _sized(_QWEN_25, 64, 5120, 40, 8, 27_648),
+    "qwen2.5-72b": _sized(_QWEN_25, 80, 8192, 64, 8, 29_568),
+    "qwen3-0.6b": _sized(_QWEN_3, 28, 1024, 16, 8, 3072, tied=True),
+    "qwen3-1.7b": _sized(_QWEN_3, 28, 2048, 16, 8, 6144, tied=True),
+    "qwen3-4b": _sized(_QWEN_3, 36, 2560, 32, 8, 9728, tied=True),
+    "qwen3-8b": _sized(_QWEN_3, 36, 4096, 32, 8, 12_288),
+    "qwen3-14b": _sized(_QWEN_3, 40, 5120, 40, 8, 17_408),
+    "qwen3-32b": _sized(_QWEN_3, 64, 5120, 64, 8, 25_600),
+    "qwen3-30b-a3b": _sized(_QWEN_3, 48, 2048, 32, 4, 6144, experts=_experts(128, 8, 768)),
+    "qwen3-235b-a22b": _sized(_QWEN_3, 94, 4096, 64, 4, 12_288, experts=_experts(128, 8, 1536)),
     "phi-3-mini": _PHI_3_MINI,
-    "gemma-2-2b": _GEMMA_2_2B,
-    "gemma-2-9b": replace(
-        _GEMMA_2_2B,
-        hidden=3584,
-        intermediate=14_336,
-        layers=42,
-        heads=16,
-        kv_heads=8,
-        sliding_layers=frozenset(range(0, 42, 2)),
-        embedding_scale=3584**0.5,
-    ),
+    "gemma-2-2b": _gemma_2(26, 2304, 8, 4, 9216),
+    "gemma-2-9b": _gemma_2(42, 3584, 16, 8, 14_336),
     "gemma-3-1b": _GEMMA_3_1B,
-    "nemotron-4-340b": _NEMOTRON_4_340B,
+    "nemotron-4-340b": _sized(_NEMOTRON_4, 96, 18_432, 96, 8, 73_728, 192),
     "deepseek-v3": _DEEPSEEK_V3,
     "deepseek-v2-lite": _DEEPSEEK_V2_LITE,
-    "moonlight-16b": _MOONLIGHT_16B,
+    "moonlight-16b": _MOONLIGHT,
     "gpt-oss-120b": _gpt_oss(36, 128),
     "gpt-oss-20b": _gpt_oss(24, 32),
-    "generic-1b": _generic(16, 2048, 8192, tied=True),
-    "generic-7b": _generic(32, 4096, 13_312),
-    "generic-70b": _generic(80, 8192, 28_672),
+    "generic-1b": _sized(_GENERIC, 16, 2048, 16, 8, 8192, tied=True),
+    "generic-7b": _sized(_GENERIC, 32, 4096, 32, 8, 13_312),
+    "generic-70b": _sized(_GENERIC, 80, 8192, 64, 8, 28_672),
 }
 PRESETS = {name: replace(shape, name=name) for name, shape in _SHAPES.items()}
 

@@ -123,8 +123,8 @@ def _layer_bytes(
     model = setting.model
     h = model.hidden
     moe = model.moe_layers / model.layers
-    norms = 4.0 * h
-    blocks = 2.0 * h + 2.0 * h
+    norms = 2.0 * h * model.norms_per_layer
+    blocks = 2.0 * h * min(2, model.norms_per_layer)
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0

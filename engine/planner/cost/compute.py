@@ -160,13 +160,13 @@ def elementwise_bytes(
 ) -> float:
     """Bytes that a layer's forward pass moves outside products and attention.
 
-    Per token, in elements of 2 bytes: two norms (read, write) and two residual additions (two read,
+    Per token, in elements of 2 bytes: the norms (read, write) and two residual additions (two read,
     one written) over the hidden size, split only by sequence parallelism; rotary positions and
     layout changes over queries, keys and values; the activation (SwiGLU reads two, writes one). A
     MoE layer also gathers its tokens for the experts and scatters them back. FP8 adds casts.
     """
     model, software = setting.model, setting.software
-    whole = 10.0 * model.hidden / (tp if sequence_parallel else 1)
+    whole = (6.0 + 2.0 * model.norms_per_layer) * model.hidden / (tp if sequence_parallel else 1)
     qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
     act = 3.0 if model.gated_mlp else 2.0
     inner = act * model.intermediate / tp * (model.dense_layers / model.layers)

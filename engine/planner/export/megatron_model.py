@@ -1,7 +1,7 @@
 """A model's shape as Megatron-LM's flags."""
 
 from ...shape.model_shape import ModelShape
-from ...shape.parts import Experts
+from ...shape.parts import Activation, Experts
 from ..cost.layout import Layout
 from ..cost.setting import Setting
 from .contract import Engine
@@ -13,8 +13,9 @@ Flags = dict[str, str | None]
 def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
     """What builds `setting.model`; raises `InexpressibleError` for what Megatron-LM lacks."""
     model = setting.model
-    if model.attention_sinks or model.sliding_window:
-        raise engine.refusal("model", f"is exported without the windows of {model.name}")
+    for part, is_there in _lacking(model).items():
+        if is_there:
+            raise engine.refusal("model", f"is exported without the {part} of {model.name}")
     flags: Flags = {
         "--num-layers": str(model.layers),
         "--hidden-size": str(model.hidden),
@@ -47,6 +48,19 @@ def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
         if model.linear_bias and layout.expert_tp > 1:
             raise engine.refusal("expert_tp", "does not split experts that have biases")
     return flags
+
+
+def _lacking(model: ModelShape) -> dict[str, bool]:
+    """What these flags do not say, and whether `model` has it."""
+    return {
+        "windows": model.attention_sinks or model.sliding_window is not None,
+        "blocks side by side": model.parallel_blocks,
+        f"{model.norms_per_layer} norms a layer": model.norms_per_layer != 2,
+        "output layer's bias": model.head_bias,
+        "biases of some projections": (model.output_bias or model.mlp_bias)
+        and not model.linear_bias,
+        "gated GELU": model.gated_mlp and model.activation is not Activation.SILU,
+    }
 
 
 def _attention(model: ModelShape) -> Flags:

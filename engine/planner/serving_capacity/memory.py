@@ -42,16 +42,6 @@ class Memory:
         return self.weights + self.workspace + batch * (self.sequence + self.logits)
 
 
-def matrix_weights(model: ModelShape) -> int:
-    """Weights of all layers' matrices: what quantization packs, routers apart."""
-    experts = 0 if model.experts is None else model.experts.count * model.expert_weights
-    return (
-        model.layers * model.attention_weights
-        + model.dense_layers * model.mlp_weights
-        + model.moe_layers * (experts + model.shared_expert_weights)
-    )
-
-
 def latent_weights(model: ModelShape) -> int:
     """Weights of MLA's projections into latents, which every tensor-parallel rank holds whole."""
     if model.latent is None:
@@ -63,13 +53,13 @@ def latent_weights(model: ModelShape) -> int:
 def weight_bytes(server: Server) -> float:
     """Bytes of one GPU's share of all weights."""
     model, storage = server.model, server.storage
-    split = matrix_weights(model) - latent_weights(model)
+    split = model.linear_parameters - latent_weights(model)
     extra_kv = 0.0
     if model.latent is None:
         copies = cache_copies(model, server.gpus)
         extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
     packed = (split + extra_kv) / server.gpus + latent_weights(model)
-    rest = model.layer_parameters - matrix_weights(model)
+    rest = model.layer_parameters - model.linear_parameters
     tables = model.embedding_parameters + model.head_parameters
     return storage.weight_bytes * packed + storage.base_bytes * (rest + tables / server.gpus)
 

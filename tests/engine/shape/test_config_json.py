@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 from prodtop.engine.protocol.errors import CheckpointError
-from prodtop.engine.shape.config_json import load_config, parse_config
+from prodtop.engine.shape.config_json import load_shape, parse_shape
 from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.parts import Llama3Scaling
 from prodtop.engine.shape.presets import PRESETS
+from prodtop.engine.shape.serving_limits import check_served
 
 LLAMA: dict[str, object] = {
     "architectures": ["LlamaForCausalLM"],
@@ -29,7 +30,7 @@ LLAMA3_SCALING: dict[str, object] = {
 
 
 def parsed(**changes: object) -> ModelShape:
-    return parse_config(LLAMA | changes, "config.json")
+    return parse_shape(LLAMA | changes, "config.json")
 
 
 def test_absent_fields_have_the_defaults_of_transformers() -> None:
@@ -45,7 +46,7 @@ def test_absent_fields_have_the_defaults_of_transformers() -> None:
 
 def test_without_key_value_heads_every_head_has_its_own() -> None:
     values = {name: value for name, value in LLAMA.items() if name != "num_key_value_heads"}
-    assert parse_config(values, "config.json").kv_heads == 4
+    assert parse_shape(values, "config.json").kv_heads == 4
 
 
 def test_null_means_the_default() -> None:
@@ -83,7 +84,9 @@ def test_the_old_name_of_the_rope_type_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architectures": ["MixtralForCausalLM"]}, "'MixtralForCausalLM' is not supported"),
+        ({"architectures": ["FalconForCausalLM"]}, "'FalconForCausalLM' is not supported"),
+        ({"architectures": ["GraniteForCausalLM"]}, "'GraniteForCausalLM' is not served"),
+        ({"architectures": ["JambaForCausalLM"]}, "'JambaForCausalLM' has state-space layers"),
         ({"architectures": None}, "`architectures` is missing"),
         ({"architectures": []}, "`architectures` is missing"),
         ({"auto_map": {"AutoModel": "own.py"}}, "`auto_map`"),
@@ -113,7 +116,7 @@ def test_what_cannot_be_served_is_refused_in_one_line_that_names_it(
     changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(CheckpointError) as caught:
-        parse_config(LLAMA | changes, "some/config.json")
+        check_served(parse_shape(LLAMA | changes, "some/config.json"), "some/config.json")
     line = str(caught.value)
     assert line.startswith("some/config.json: ")
     assert message in line
@@ -138,7 +141,7 @@ def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path: Path, t
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(CheckpointError) as caught:
-        load_config(path)
+        load_shape(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -147,12 +150,12 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
-        load_config(path)
+        load_shape(path)
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no config\.json: not a model folder"):
-        load_config(tmp_path / "config.json")
+        load_shape(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
@@ -172,14 +175,14 @@ def test_stop_tokens_are_those_of_both_files(
     (tmp_path / "config.json").write_text(json.dumps(LLAMA | {"eos_token_id": in_config}))
     generation = {"eos_token_id": in_generation, "do_sample": True}
     (tmp_path / "generation_config.json").write_text(json.dumps(generation))
-    assert load_config(tmp_path / "config.json").eos_token_ids == stops
+    assert load_shape(tmp_path / "config.json").eos_token_ids == stops
 
 
 def test_a_malformed_generation_config_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": "x"}')
     with pytest.raises(CheckpointError, match=r"generation_config\.json: `eos_token_id`"):
-        load_config(tmp_path / "config.json")
+        load_shape(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
