@@ -11,7 +11,7 @@ from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.setting import setting
 from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.planner.search.search import SearchResult, search
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from prodtop.engine.planner.serving_capacity.constants import (
 from prodtop.engine.planner.serving_capacity.server import Server, server
 from prodtop.engine.planner.serving_capacity.step import decode_step, prefill_step
 from prodtop.engine.planner.serving_capacity.storage import Storage, storage_of
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from prodtop.engine.shape.planner_model import ModelShape
+from prodtop.engine.shape.model_shape import ModelShape
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,7 @@ class Work:
             heads=self.heads,
             kv_heads=self.heads,
             head_dim=self.hidden // self.heads,
-            ffn=self.ffn,
+            intermediate=self.ffn,
             vocabulary=self.vocabulary,
         )
 

@@ -20,7 +20,7 @@ from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
 from prodtop.engine.ops.triton_ops import OpsContext, TritonOps
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.presets import PRESETS
 from triton.backends.compiler import GPUTarget
 from triton.backends.driver import DriverBase
 from triton.runtime import driver

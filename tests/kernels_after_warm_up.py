@@ -26,9 +26,9 @@ from prodtop.engine.serving.paged_runner import PagedRunner
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_builder import TABLE_STEP
 from prodtop.engine.serving.step_graphs import empty_step
-from prodtop.engine.shape.config_json import load_config
-from prodtop.engine.shape.model_config import ModelConfig
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.config_json import load_shape
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.presets import PRESETS
 from prodtop.engine.worker.sizing import CUDA_TOKEN_BUDGET
 from triton import knobs
 from triton.runtime import driver
@@ -82,12 +82,12 @@ def mixed_steps(settings: EngineSettings, source: random.Random) -> Iterator[Ste
         )
 
 
-def config_of(model: str) -> ModelConfig:
-    config = load_config(BUNDLED_FOLDER / CONFIG_NAME) if model == "bundled" else PRESETS[model]
+def config_of(model: str) -> ModelShape:
+    config = load_shape(BUNDLED_FOLDER / CONFIG_NAME) if model == "bundled" else PRESETS[model]
     return replace(config, layers=2)
 
 
-def decoder_of(config: ModelConfig, precision: PrecisionName) -> Decoder:
+def decoder_of(config: ModelShape, precision: PrecisionName) -> Decoder:
     with META:
         master = weights.allocate(config, torch.bfloat16)
     return Decoder(master, precision, META, CONTEXT_TOKENS)

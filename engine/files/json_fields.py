@@ -71,11 +71,13 @@ class Fields:
             raise self.error(f"`{name}` must be a positive integer")
         return int(value)
 
+    def is_null(self, name: str) -> bool:
+        """Whether a null is written down."""
+        return name in self._values and self._values[name] is None
+
     def explicit_count(self, name: str) -> int | None:
         """As `count`, but a null that is written down means none, whatever the default."""
-        if name in self._values and self._values[name] is None:
-            return None
-        return self.count(name) if self.has(name) else None
+        return None if self.is_null(name) or not self.has(name) else self.count(name)
 
     def flag(self, name: str, default: bool = False) -> bool:
         value = self.get(name)

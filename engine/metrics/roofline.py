@@ -5,47 +5,19 @@ peak at the precision that is served. MFU after PaLM (Chowdhery et al., 2022, ap
 that the model needs, not those that the program spent.
 """
 
-from dataclasses import dataclass
+from ..shape.model_shape import ModelShape
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecoderShape:
-    """The dimensions of a Llama-like decoder that its work depends on."""
-
-    layers: int
-    hidden: int
-    intermediate: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    vocabulary: int
-
-    @property
-    def layer_matmul_parameters(self) -> int:
-        """Weights of all layers that a token is multiplied with: q, k, v, o, gate, up and down."""
-        attention = 2 * self.hidden * self.head_dim * (self.heads + self.kv_heads)
-        return self.layers * (attention + 3 * self.hidden * self.intermediate)
-
-    @property
-    def head_matmul_parameters(self) -> int:
-        """Weights of the LM head, also where it shares them with the embedding."""
-        return self.hidden * self.vocabulary
-
-    def kv_bytes_per_token(self, bytes_per_value: float) -> float:
-        """Bytes of one token's keys and values in all layers."""
-        return 2 * self.layers * self.kv_heads * self.head_dim * bytes_per_value
-
-
-def step_flops(shape: DecoderShape, *, tokens: int, attended: int, logit_rows: int) -> int:
+def step_flops(shape: ModelShape, *, tokens: int, attended: int, logit_rows: int) -> int:
     """FLOPs that a step needs: two for each multiply-add.
 
     `tokens` went through the layers. `attended` is the sum over them of the positions that each one
     looked at, itself included; a position costs a dot product and a weighted sum per query head.
     `logit_rows` went through the LM head.
     """
-    attention = 4 * shape.layers * shape.heads * shape.head_dim * attended
-    layers = 2 * shape.layer_matmul_parameters * tokens
-    return layers + attention + 2 * shape.head_matmul_parameters * logit_rows
+    attention = shape.layers * (shape.query_width + shape.value_width) * attended
+    layers = shape.matmul_parameters * tokens
+    return 2 * (layers + attention + shape.head_weights * logit_rows)
 
 
 def attended_positions(start: int, count: int) -> int:

@@ -9,7 +9,7 @@ from safetensors import SafetensorError, safe_open
 
 from ..files.json_fields import read_json
 from ..protocol.errors import BrokenWeightsError, CheckpointError
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .residency import HOST, master_device
 from .slots import Slot, canonical_name, checkpoint_slots
 from .weights import MasterWeights, allocate
@@ -26,7 +26,7 @@ ProgressCallback = Callable[[float], None]
 
 def load_weights(
     folder: Path,
-    config: ModelConfig,
+    config: ModelShape,
     on_progress: ProgressCallback | None = None,
     device: torch.device = HOST,
 ) -> MasterWeights:
@@ -43,12 +43,15 @@ def load_weights(
         weights = allocate(config, dtype)
     unfilled = dict(checkpoint_slots(weights))
     progress = _Progress(on_progress, sum(not slot.optional for slot in unfilled.values()))
-    for shard in shards:
-        _read_shard(shard, unfilled, config, progress)
+    parameters = sum(_read_shard(shard, unfilled, config, progress) for shard in shards)
     names = sorted(name for name, slot in unfilled.items() if not slot.optional)
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
+    # Packed tensors hold several parameters in a value.
+    if config.stored.int4 is None and parameters != config.parameters:
+        counts = f"{parameters:,} parameters and not {config.parameters:,}"
+        raise CheckpointError(f"{folder}: the checkpoint has {counts}, as its shape comes to")
     return weights
 
 
@@ -84,7 +87,7 @@ def _shards(folder: Path) -> list[Path]:
     raise CheckpointError(f"{folder}: has no {SINGLE_NAME}")
 
 
-def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
+def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
     """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
     found: set[torch.dtype] = set()
     for shard in shards:
@@ -103,8 +106,10 @@ def _stored_dtype(shards: list[Path], config: ModelConfig) -> torch.dtype:
 
 
 def _read_shard(
-    shard: Path, unfilled: dict[str, Slot], config: ModelConfig, progress: _Progress
-) -> None:
+    shard: Path, unfilled: dict[str, Slot], config: ModelShape, progress: _Progress
+) -> int:
+    """Fill the places of the tensors in `shard`; returns how many values they have together."""
+    values = 0
     try:
         with safe_open(shard, framework="pt") as file:
             for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
@@ -117,11 +122,13 @@ def _read_shard(
                 tensor: torch.Tensor = file.get_tensor(name)
                 _fill(slot, tensor, f"{shard}: {name!r}")
                 progress.step(slot)
+                values += tensor.numel()
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
+    return values
 
 
-def _is_packed(name: str, config: ModelConfig) -> bool:
+def _is_packed(name: str, config: ModelShape) -> bool:
     """A part of a 4-bit weight, whose dtype is not the model's."""
     return config.stored.int4 is not None and name.endswith(_PACKED_PARTS)
 

@@ -1,6 +1,6 @@
 """The decoder: token ids in, hidden states out, keys and values into the paged cache.
 
-One class for every architecture; what differs is a flag in `ModelConfig` or a layer made by
+One class for every architecture; what differs is a flag in `ModelShape` or a layer made by
 another precision. No module tree: a step is a short list of tensor operations, and every one
 that is not there is time saved at small batches.
 """
@@ -19,7 +19,7 @@ from ..precision.levels import base_dtype, base_precision, pack
 from ..precision.linear import Linear, storage_bytes
 from ..precision.projection import Projection
 from ..protocol import PrecisionName
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .weights import LayerWeights, MasterWeights, NormWeights
 
 
@@ -64,7 +64,7 @@ class Decoder:
     ) -> None:
         config = master.config
         dtype = base_dtype(precision)
-        self.config: ModelConfig = config
+        self.config: ModelShape = config
         self.precision = precision
         self.device = device
         self.dtype = dtype
@@ -97,7 +97,7 @@ class Decoder:
             return None
         return self._rotary_table(local_rope_config(self.config))
 
-    def _rotary_table(self, config: ModelConfig) -> RotaryTable:
+    def _rotary_table(self, config: ModelShape) -> RotaryTable:
         return RotaryTable(config, self.context_tokens, self.device, self.dtype)
 
     def _layer(self, index: int, master: LayerWeights) -> DecoderLayer:

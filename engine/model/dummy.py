@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from ..precision.projection import Int4Projection
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .residency import HOST
 from .weights import MasterWeights, allocate
 
@@ -16,7 +16,7 @@ _STEPS_PER_DEVIATION = 4.61
 
 
 def dummy_weights(
-    config: ModelConfig,
+    config: ModelShape,
     dtype: torch.dtype,
     seed: int = 0,
     device: torch.device = HOST,

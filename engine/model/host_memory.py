@@ -10,7 +10,7 @@ import torch
 from ..precision.levels import base_dtype
 from ..protocol import PrecisionName
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .residency import HOST, master_device
 
 _MASTER = torch.bfloat16
@@ -29,7 +29,7 @@ _LAYER_BYTES = {
 
 
 def check_model_fits(
-    name: str, config: ModelConfig, precision: PrecisionName, device: torch.device
+    name: str, config: ModelShape, precision: PrecisionName, device: torch.device
 ) -> None:
     """Raise `BadInputError` where the host has no room for `config`'s weights, at the least.
 
@@ -47,7 +47,7 @@ def check_model_fits(
 
 
 def check_switch_fits(
-    config: ModelConfig, precision: PrecisionName, device: torch.device, freed_bytes: int
+    config: ModelShape, precision: PrecisionName, device: torch.device, freed_bytes: int
 ) -> None:
     """Raise `PrecisionUnavailableError` where a CPU has no room for the weights at `precision`.
 
@@ -63,14 +63,14 @@ def check_switch_fits(
         )
 
 
-def stored_bytes(config: ModelConfig) -> float:
+def stored_bytes(config: ModelShape) -> float:
     """Bytes of the master copy."""
     layers = config.linear_parameters
     layer_bytes = _MASTER.itemsize if config.stored.int4 is None else _INT4_BYTES
     return layers * layer_bytes + (config.parameters - layers) * _MASTER.itemsize
 
 
-def packed_bytes(config: ModelConfig, precision: PrecisionName) -> float:
+def packed_bytes(config: ModelShape, precision: PrecisionName) -> float:
     """Bytes of what a CPU computes `precision` with, beside the master copy, at the least.
 
     The head is packed anew; the embedding table of fp32 is not the master copy's.

@@ -10,9 +10,10 @@ import torch
 
 from ..protocol.errors import BadInputError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
-from ..shape.config_json import load_config
-from ..shape.model_config import ModelConfig
-from ..shape.served_presets import PRESETS
+from ..shape.config_json import load_shape
+from ..shape.model_shape import ModelShape
+from ..shape.presets import PRESETS
+from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
@@ -21,7 +22,7 @@ from .hub import DownloadCallback, download, parse_hub_id
 from .residency import HOST, master_device
 from .weights import MasterWeights
 
-ConfigCallback = Callable[[str, ModelConfig], None]
+ConfigCallback = Callable[[str, ModelShape], None]
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
@@ -37,7 +38,7 @@ class LoadedModel:
     tokenizer: Tokenizer
 
     @property
-    def config(self) -> ModelConfig:
+    def config(self) -> ModelShape:
         return self.master.config
 
 
@@ -61,6 +62,7 @@ def load_model(
     """
     source = _locate(model, load_format, on_download)
     name, folder, config = source.name, source.folder, source.config
+    check_served(config, name)
     if on_config is not None:
         on_config(name, config)
     if load_format == "dummy":
@@ -83,11 +85,11 @@ class _Source:
 
     name: str
     folder: Path | None
-    config: ModelConfig
+    config: ModelShape
 
     @classmethod
     def in_folder(cls, name: str, folder: Path) -> "_Source":
-        return cls(clean(name), folder, load_config(folder / CONFIG_NAME))
+        return cls(clean(name), folder, load_shape(folder / CONFIG_NAME))
 
 
 def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback | None) -> _Source:
@@ -100,7 +102,7 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     if model and path.is_dir():
         return _Source.in_folder(path.resolve().name, path)
     if path.suffix == ".json" and path.is_file():
-        return _Source(clean(path.stem), None, load_config(path))
+        return _Source(clean(path.stem), None, load_shape(path))
     if model in PRESETS:
         return _Source(model, None, PRESETS[model])
     hub_id = parse_hub_id(model)
@@ -108,14 +110,15 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         with_weights = load_format != "dummy"
         folder = download(hub_id, with_weights=with_weights, on_progress=on_download)
         return _Source.in_folder(hub_id.name, folder)
-    known = ", ".join([BUNDLED_MODEL, *PRESETS])
+    served = [known for known, shape in PRESETS.items() if unserved_reason(shape) is None]
+    known = ", ".join([BUNDLED_MODEL, *served])
     raise BadInputError(
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
         f"(organization/name) or one of {known}"
     )
 
 
-def _stand_in(config: ModelConfig) -> Tokenizer:
-    bundled = load_config(BUNDLED_FOLDER / CONFIG_NAME)
+def _stand_in(config: ModelShape) -> Tokenizer:
+    bundled = load_shape(BUNDLED_FOLDER / CONFIG_NAME)
     prompts = CheckpointTokenizer(BUNDLED_FOLDER / TOKENIZER_NAME, bundled.vocabulary)
     return NumberTokenizer(prompts, config.vocabulary)

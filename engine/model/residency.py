@@ -2,14 +2,14 @@
 
 import torch
 
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 
 HOST = torch.device("cpu")
 DEVICE_SHARE = 0.25
 """The part of a device's memory that the master copy may take; the rest serves."""
 
 
-def master_device(config: ModelConfig, dtype: torch.dtype, device: torch.device) -> torch.device:
+def master_device(config: ModelShape, dtype: torch.dtype, device: torch.device) -> torch.device:
     """`device` where a master copy in `dtype` takes little of its memory, and the host elsewhere.
 
     From a device's own memory a model of 8 billion parameters is quantized in a fraction of a

@@ -15,7 +15,8 @@ from ..precision.projection import (
     gptq_weight,
     gptq_zeros,
 )
-from ..shape.model_config import Int4Method, ModelConfig, TensorNames
+from ..shape.model_shape import ModelShape
+from ..shape.parts import Int4Method, TensorNames
 from .weights import LayerWeights, MasterWeights, NormWeights
 
 Convert = Callable[[Tensor], Tensor]
@@ -56,7 +57,7 @@ _IMAGE_PARTS = ("vision_tower.", "multi_modal_projector.")
 _TEXT_PREFIXES = ("language_model.", "model.language_model.")
 
 
-def canonical_name(name: str, config: ModelConfig) -> str | None:
+def canonical_name(name: str, config: ModelShape) -> str | None:
     """A tensor's name without the prefixes that some exporters add.
 
     `None` for a tensor that has no place in the decoder: what follows from others, and what a
@@ -106,7 +107,7 @@ def _llama_slots(weights: MasterWeights) -> Slots:
         yield from _parts(layer.down, {"down_proj": config.hidden}, mlp, config)
 
 
-def _llama_norms(layer: LayerWeights, config: ModelConfig) -> Mapping[str, NormWeights | None]:
+def _llama_norms(layer: LayerWeights, config: ModelShape) -> Mapping[str, NormWeights | None]:
     """A layer's norms by their names. Gemma calls by Llama's second name what follows attention."""
     heads = {"self_attn.q_norm": layer.query_norm, "self_attn.k_norm": layer.key_norm}
     if not config.sandwich_norms:
@@ -144,7 +145,7 @@ def _whole(name: str, target: Tensor, convert: Convert | None = None) -> tuple[s
     return name, Slot(target, tuple(target.shape), convert)
 
 
-def _norm(name: str, norm: NormWeights, config: ModelConfig) -> Slots:
+def _norm(name: str, norm: NormWeights, config: ModelShape) -> Slots:
     yield _whole(f"{name}.weight", norm.weight, _add_one if config.stored.offset_norms else None)
     if norm.bias is not None:
         yield _whole(f"{name}.bias", norm.bias)
@@ -158,7 +159,7 @@ def _parts(
     fused: AnyProjection,
     rows_by_name: Mapping[str, int],
     prefix: str,
-    config: ModelConfig,
+    config: ModelShape,
     rows: Tensor | None = None,
 ) -> Slots:
     """The tensors that lie one after the other in a fused projection.
@@ -187,7 +188,7 @@ def _parts(
 
 
 def _int4_part(
-    name: str, fused: Int4Projection, span: slice, config: ModelConfig, reorder: Convert | None
+    name: str, fused: Int4Projection, span: slice, config: ModelShape, reorder: Convert | None
 ) -> Slots:
     form = config.stored.int4
     awq = form is not None and form.method is Int4Method.AWQ
@@ -231,7 +232,7 @@ def _zeros_alone(bias: Tensor) -> Tensor:
     return bias
 
 
-def _rotary_rows(config: ModelConfig) -> Tensor | None:
+def _rotary_rows(config: ModelShape) -> Tensor | None:
     """The order of the fused query, key and value rows where only part of a head turns.
 
     The decoder turns dimension `i` of a head with `i + head_dim / 2`, a checkpoint `i` with

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from ..precision.projection import AnyProjection, Projection, allocate_int4
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class MasterWeights:
     `positions` is `[context, hidden]` where positions are learned.
     """
 
-    config: ModelConfig
+    config: ModelShape
     embedding: Tensor
     layers: list[LayerWeights]
     final_norm: NormWeights
@@ -91,11 +91,11 @@ class MasterWeights:
         return [tensor for tensor in found if tensor is not None]
 
 
-def allocate(config: ModelConfig, dtype: torch.dtype) -> MasterWeights:
+def allocate(config: ModelShape, dtype: torch.dtype) -> MasterWeights:
     """Uninitialized master weights of `config`'s shape."""
     embedding = torch.empty(config.vocabulary, config.hidden, dtype=dtype)
     positions = (
-        torch.empty(config.context_tokens, config.hidden, dtype=dtype)
+        torch.empty(config.learned_positions, config.hidden, dtype=dtype)
         if config.learned_positions
         else None
     )
@@ -109,7 +109,7 @@ def allocate(config: ModelConfig, dtype: torch.dtype) -> MasterWeights:
     )
 
 
-def _allocate_layer(config: ModelConfig, dtype: torch.dtype) -> LayerWeights:
+def _allocate_layer(config: ModelShape, dtype: torch.dtype) -> LayerWeights:
     hidden, head_dim = config.hidden, config.head_dim
 
     def projection(rows: int, columns: int, has_bias: bool) -> AnyProjection:
@@ -135,7 +135,7 @@ def _allocate_layer(config: ModelConfig, dtype: torch.dtype) -> LayerWeights:
     )
 
 
-def _allocate_norm(config: ModelConfig, width: int, dtype: torch.dtype) -> NormWeights:
+def _allocate_norm(config: ModelShape, width: int, dtype: torch.dtype) -> NormWeights:
     # 1 added to a narrow weight would round away what is stored beside it.
     wide = torch.float32 if config.stored.offset_norms else dtype
     bias = torch.empty(width, dtype=dtype) if config.layer_norm else None

@@ -6,17 +6,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..shape.model_config import (
-    LinearScaling,
-    Llama3Scaling,
-    LongRopeScaling,
-    ModelConfig,
-    RopeScaling,
-    YarnScaling,
-)
+from ..shape.model_shape import ModelShape
+from ..shape.parts import LinearScaling, Llama3Scaling, LongRopeScaling, RopeScaling, YarnScaling
 
 
-def inverse_frequencies(config: ModelConfig, positions: int | None = None) -> Tensor:
+def inverse_frequencies(config: ModelShape, positions: int | None = None) -> Tensor:
     """fp32 `[head_dim / 2]`, scaled where the model asks for it.
 
     `positions` is the length that will be served (`None`: the model's whole context), which
@@ -31,7 +25,7 @@ def inverse_frequencies(config: ModelConfig, positions: int | None = None) -> Te
     return torch.nn.functional.pad(frequencies, (0, kept)) if kept else frequencies
 
 
-def local_rope_config(config: ModelConfig) -> ModelConfig:
+def local_rope_config(config: ModelShape) -> ModelShape:
     """`config` as the layers with a rotary base of their own see it (Gemma 3)."""
     theta = config.local_rope_theta or config.rope_theta
     return replace(config, rope_theta=theta, rope_scaling=None)
@@ -92,7 +86,7 @@ def _yarn(powers: Tensor, scaling: YarnScaling, theta: float) -> Tensor:
     return (1 / (scaling.factor * powers)) * (1 - kept) + (1 / powers) * kept
 
 
-def rotation(config: ModelConfig, positions: int) -> tuple[Tensor, Tensor]:
+def rotation(config: ModelShape, positions: int) -> tuple[Tensor, Tensor]:
     """Cosines and sines of every position, grown where the scaling asks for it.
 
     Each is fp32 `[positions, head_dim / 2]`.
@@ -113,7 +107,7 @@ class RotaryTable:
     """
 
     def __init__(
-        self, config: ModelConfig, positions: int, device: torch.device, dtype: torch.dtype
+        self, config: ModelShape, positions: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         cos, sin = rotation(config, positions)
         self._turned = config.heads + config.kv_heads

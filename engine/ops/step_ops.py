@@ -10,7 +10,7 @@ from typing import Protocol
 from torch import Tensor
 
 from ..precision.linear import Linear
-from ..shape.model_config import Activation
+from ..shape.parts import Activation
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..precision.linear import Linear
-from ..shape.model_config import Activation
+from ..shape.parts import Activation
 from .rope import RotaryTable
 from .step_ops import AttentionSpec, Norm
 from .torch_attention import AttentionGroup, paged_attention

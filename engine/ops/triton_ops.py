@@ -18,7 +18,8 @@ from ..kernels.linear.linear import layer_bias, linear_by_cublas
 from ..kernels.linear.linear import linear as linear_on_gpu
 from ..kernels.linear.skinny import MOST_ROWS, skinny_linear
 from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
-from ..shape.model_config import Activation, ModelConfig
+from ..shape.model_shape import ModelShape
+from ..shape.parts import Activation
 from .rope import local_rope_config, rotation
 from .step_layout import DeviceStep
 from .step_ops import AttentionSpec, Norm
@@ -33,7 +34,7 @@ class OpsContext:
 
     def __init__(
         self,
-        config: ModelConfig,
+        config: ModelShape,
         context_tokens: int,
         device: torch.device,
         kv_dtype: torch.dtype,
@@ -228,7 +229,7 @@ def _rotary_options(spec: AttentionSpec) -> RotaryOptions:
     return RotaryOptions(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
 
 
-def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rotation:
+def _rotation(config: ModelShape, positions: int, device: torch.device) -> Rotation:
     if config.learned_positions:
         shape = (positions, config.head_dim // 2)
         return torch.ones(shape, device=device), torch.zeros(shape, device=device)

@@ -28,7 +28,7 @@ from .events import (
 from .frame import Frame
 from .load import LoadSpec
 from .message import Message, Part
-from .model_info import ModelInfo, PrecisionStatus, ShapeInfo
+from .model_info import ModelInfo, PrecisionStatus
 from .names import PrecisionName, StrategyName
 from .probe import GpuSample, HostSample, WatchProcess
 from .request_figures import Accounting, Latency, Percentiles, Queue, StreamView, Throughput
@@ -86,7 +86,6 @@ __all__ = [
     "SetPrecision",
     "SetSpeculation",
     "SetStrategy",
-    "ShapeInfo",
     "Shutdown",
     "Speculation",
     "SpeculationSpec",

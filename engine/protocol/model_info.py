@@ -4,22 +4,10 @@ from .message import Part
 from .names import PrecisionName
 
 
-class ShapeInfo(Part, frozen=True, kw_only=True):
-    """What a transformer's layers look like, as its `config.json` says it."""
-
-    hidden: int
-    intermediate: int
-    heads: int
-    kv_heads: int
-    head_dim: int
-    tied_embeddings: bool = False
-    qkv_bias: bool = False
-
-
 class ModelInfo(Part, frozen=True, kw_only=True):
     """The model being served. `name` comes from outside and is stripped of control characters.
 
-    `shape` is `None` where the engine does not say it.
+    `shape` is the engine's `ModelShape` as `shape_message` writes it, `None` where it does not say.
     """
 
     name: str
@@ -27,7 +15,7 @@ class ModelInfo(Part, frozen=True, kw_only=True):
     layers: int
     context_tokens: int
     vocabulary: int
-    shape: ShapeInfo | None = None
+    shape: dict[str, object] | None = None
 
 
 class PrecisionStatus(Part, frozen=True, kw_only=True):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 
 BLOCK_TOKENS = 16
 
@@ -16,7 +16,7 @@ class KVCache:
     """
 
     def __init__(
-        self, config: ModelConfig, num_blocks: int, device: torch.device, dtype: torch.dtype
+        self, config: ModelShape, num_blocks: int, device: torch.device, dtype: torch.dtype
     ) -> None:
         self.num_blocks = num_blocks
         shape = (num_blocks, BLOCK_TOKENS, 2, config.kv_heads, config.head_dim)
@@ -31,6 +31,6 @@ class KVCache:
         return sum(layer.untyped_storage().nbytes() for layer in self.layers)
 
 
-def block_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
+def block_bytes(config: ModelShape, dtype: torch.dtype) -> int:
     """Bytes of one block over all layers."""
     return config.kv_elements_per_token * BLOCK_TOKENS * dtype.itemsize

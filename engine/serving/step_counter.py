@@ -7,9 +7,9 @@ from typing import Self
 import torch
 
 from ..metrics.collector import Metrics
-from ..metrics.roofline import DecoderShape, attended_positions, step_bytes, step_flops
+from ..metrics.roofline import attended_positions, step_bytes, step_flops
 from ..model.decoder import Decoder
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .step_plan import Chunk
 
 
@@ -20,15 +20,16 @@ class StepCounter:
     A step reads `matmul_bytes` of weights, and `kv_token_bytes` for each token of context.
     """
 
-    shape: DecoderShape
+    shape: ModelShape
     matmul_bytes: int
-    kv_token_bytes: float
+    kv_token_bytes: int
 
     @classmethod
     def of(cls, decoder: Decoder, kv_dtype: torch.dtype) -> Self:
         """One for steps of `decoder` over keys and values of `kv_dtype`."""
-        shape = decoder_shape(decoder.config)
-        return cls(shape, decoder.matmul_bytes, shape.kv_bytes_per_token(kv_dtype.itemsize))
+        shape = decoder.config
+        kv_token_bytes = shape.kv_elements_per_token * kv_dtype.itemsize
+        return cls(shape, decoder.matmul_bytes, kv_token_bytes)
 
     def report(
         self,
@@ -69,16 +70,3 @@ class StepCounter:
             ),
             device_s=device_s,
         )
-
-
-def decoder_shape(config: ModelConfig) -> DecoderShape:
-    """The part of a model's shape that its work depends on."""
-    return DecoderShape(
-        layers=config.layers,
-        hidden=config.hidden,
-        intermediate=config.intermediate,
-        heads=config.heads,
-        kv_heads=config.kv_heads,
-        head_dim=config.head_dim,
-        vocabulary=config.vocabulary,
-    )

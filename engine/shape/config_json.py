@@ -1,206 +1,62 @@
-"""Reading a model's shape from a Hugging Face `config.json`: one small function an architecture."""
+"""Reading a model's shape from a Hugging Face `config.json`, for the engine and the planner.
+
+Only kinds of models whose parameters are known to the last one are read; others are refused rather
+than taken for something else. What the engine cannot serve of them is noted in the shape.
+"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..files.json_fields import Fields, read_json
 from ..protocol.errors import CheckpointError
-from .model_config import Activation, ModelConfig, StoredForm, TensorNames
+from . import gpt_configs as gpt
+from . import rotary_configs as rotary
+from .field_errors import FieldError
+from .model_shape import ModelShape
 from .quantization import read_int4_form
-from .rope_settings import read_dual_rope, read_rope
 
-_ACTIVATIONS = {
-    "silu": Activation.SILU,
-    "swish": Activation.SILU,
-    "gelu": Activation.GELU,
-    "gelu_new": Activation.GELU_TANH,
-    "gelu_fast": Activation.GELU_TANH,
-    "gelu_pytorch_tanh": Activation.GELU_TANH,
-}
+Details = Callable[[ModelShape, Fields], ModelShape]
 
 
-def load_config(path: Path) -> ModelConfig:
-    """Read the shape from `config.json` at `path`, and the stop tokens from beside it."""
-    values = read_json(path)
-    config = parse_config(values, str(path))
-    generation = path.with_name("generation_config.json")
-    if not generation.is_file():
-        return config
-    stops = _token_ids(read_json(generation).get("eos_token_id"), str(generation))
-    return replace(config, eos_token_ids=config.eos_token_ids | stops)
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How one kind of `config.json` is read: its structure, and the details for the engine.
+
+    `defaults` are transformers' own, where they differ from those of the readers. A kind that is
+    not `served` can only be planned.
+    """
+
+    architecture: str
+    structure: Callable[[Fields], ModelShape]
+    details: Details | None
+    served: bool
+    defaults: Mapping[str, object]
 
 
-def parse_config(values: Mapping[str, object], source: str) -> ModelConfig:
-    """Turn the fields of a `config.json` into a `ModelConfig`; `source` names it in errors."""
-    name = _architecture(values, source)
-    stops = _token_ids(values.get("eos_token_id"), source)
-    int4 = read_int4_form(Fields(values, source).table("quantization_config"))
-    text = values.get("text_config")
-    if isinstance(text, dict):
-        # A model that sees images as well: its text model's fields lie in a table of their own.
-        stops |= _token_ids(text.get("eos_token_id"), source)
-        values = text
-    config = _READERS[name](values, source)
-    return replace(config, eos_token_ids=stops, stored=replace(config.stored, int4=int4))
+def _served(
+    architecture: str,
+    structure: Callable[[Fields], ModelShape],
+    details: Details = rotary.rotary_details,
+    /,
+    **defaults: object,
+) -> Kind:
+    return Kind(architecture, structure, details, True, defaults)
 
 
-_PUBLISHED_BESIDE_CODE = frozenset({"Phi3ForCausalLM"})
-"""Named in `auto_map` when they were new; their definition has been transformers' own since."""
+def _planned(
+    architecture: str,
+    structure: Callable[[Fields], ModelShape],
+    details: Details | None = rotary.rotary_details,
+    /,
+    **defaults: object,
+) -> Kind:
+    return Kind(architecture, structure, details, False, defaults)
 
 
-def _architecture(values: Mapping[str, object], source: str) -> str:
-    names = values.get("architectures")
-    if not isinstance(names, list) or not names:
-        raise CheckpointError(f"{source}: `architectures` is missing")
-    if values.get("auto_map") and not _PUBLISHED_BESIDE_CODE.intersection(map(str, names)):
-        raise CheckpointError(f"{source}: the model needs its own code (`auto_map`): refused")
-    for name in names:
-        if name in _READERS:
-            return str(name)
-    known = ", ".join(sorted(_READERS))
-    raise CheckpointError(
-        f"{source}: architecture {names[0]!r} is not supported (supported: {known})"
-    )
-
-
-def _token_ids(value: object, source: str) -> frozenset[int]:
-    values: list[object] = value if isinstance(value, list) else [] if value is None else [value]
-    ids = [item for item in values if isinstance(item, int) and not isinstance(item, bool)]
-    if len(ids) != len(values):
-        raise CheckpointError(f"{source}: `eos_token_id` must be a token id or a list of them")
-    return frozenset(ids)
-
-
-def _rotary_decoder(fields: Fields) -> ModelConfig:
-    """What the architectures from Llama on have in common."""
-    hidden = fields.count("hidden_size")
-    heads = fields.count("num_attention_heads")
-    kv_heads = fields.count("num_key_value_heads", heads)
-    if heads % kv_heads:
-        raise fields.error(f"{heads} heads cannot share {kv_heads} key-value heads")
-    head_dim = fields.count("head_dim", max(1, hidden // heads))
-    if head_dim % 2:
-        raise fields.error(f"`head_dim` is {head_dim}; rotary positions need an even one")
-    return ModelConfig(
-        vocabulary=fields.count("vocab_size"),
-        hidden=hidden,
-        intermediate=fields.count("intermediate_size"),
-        layers=fields.count("num_hidden_layers"),
-        heads=heads,
-        kv_heads=kv_heads,
-        head_dim=head_dim,
-        context_tokens=fields.count("max_position_embeddings", 2048),
-        norm_eps=fields.number("rms_norm_eps", 1e-6),
-        activation=_activation(fields, "hidden_act", "silu"),
-        tied_embeddings=fields.flag("tie_word_embeddings"),
-    )
-
-
-def _activation(fields: Fields, field: str, default: str) -> Activation:
-    name = fields.text(field, default)
-    if name not in _ACTIVATIONS:
-        known = ", ".join(_ACTIVATIONS)
-        raise fields.error(f"activation {name!r} is not supported (supported: {known})")
-    return _ACTIVATIONS[name]
-
-
-def _with_window(
-    config: ModelConfig, fields: Fields, slides: Callable[[int], bool] = lambda layer: True
-) -> ModelConfig:
-    """`config` with the layers that slide: those that `layer_types` names, or else `slides`."""
-    window = fields.explicit_count("sliding_window")
-    if window is None or window >= config.context_tokens:
-        return config
-    kinds = fields.texts("layer_types")
-    if kinds is None:
-        sliding = frozenset(filter(slides, range(config.layers)))
-    else:
-        unknown = set(kinds) - {"full_attention", "sliding_attention"}
-        if unknown or len(kinds) != config.layers:
-            raise fields.error(
-                "`layer_types` must say full_attention or sliding_attention for each layer"
-            )
-        sliding = frozenset(n for n, kind in enumerate(kinds) if kind == "sliding_attention")
-    return replace(config, sliding_window=window if sliding else None, sliding_layers=sliding)
-
-
-def _llama(values: Mapping[str, object], source: str) -> ModelConfig:
-    fields = Fields(values, source)
-    bias = fields.flag("attention_bias")
-    config = replace(
-        _rotary_decoder(fields),
-        qkv_bias=bias,
-        output_bias=bias,
-        mlp_bias=fields.flag("mlp_bias"),
-    )
-    return read_rope(config, fields)
-
-
-def _mistral(values: Mapping[str, object], source: str) -> ModelConfig:
-    defaults = {"max_position_embeddings": 131_072, "sliding_window": 4096}
-    fields = Fields(values, source, defaults)
-    return _with_window(read_rope(_rotary_decoder(fields), fields), fields)
-
-
-def _qwen(fields: Fields) -> ModelConfig:
-    """Qwen 2 and 3: the layers from `max_window_layers` on slide, where the model asks for it."""
-    config = read_rope(_rotary_decoder(fields), fields)
-    if not fields.flag("use_sliding_window"):
-        return config
-    first = int(fields.number("max_window_layers"))
-    return _with_window(config, fields, lambda layer: layer >= first)
-
-
-_QWEN_DEFAULTS = {
-    "max_position_embeddings": 32_768,
-    "sliding_window": 4096,
-    "max_window_layers": 28,
-}
-
-
-def _qwen2(values: Mapping[str, object], source: str) -> ModelConfig:
-    return replace(_qwen(Fields(values, source, _QWEN_DEFAULTS)), qkv_bias=True)
-
-
-def _qwen3(values: Mapping[str, object], source: str) -> ModelConfig:
-    fields = Fields(values, source, _QWEN_DEFAULTS | {"head_dim": 128})
-    bias = fields.flag("attention_bias")
-    return replace(_qwen(fields), qk_norm=True, qkv_bias=bias, output_bias=bias)
-
-
-def _phi3(values: Mapping[str, object], source: str) -> ModelConfig:
-    defaults = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
-    fields = Fields(values, source, defaults)
-    config = replace(_rotary_decoder(fields), stored=StoredForm(names=TensorNames.PHI3))
-    return _with_window(read_rope(config, fields), fields)
-
-
-def _gemma(fields: Fields) -> ModelConfig:
-    """What Gemma 2 and 3 share: norms on both sides, stored less 1, and scaled embeddings."""
-    config = _rotary_decoder(fields)
-    if fields.flag("use_bidirectional_attention"):
-        raise fields.error("attention in both directions is not supported")
-    bias = fields.flag("attention_bias")
-    return replace(
-        config,
-        sandwich_norms=True,
-        attention_scale=fields.positive("query_pre_attn_scalar") ** -0.5,
-        attention_softcap=_softcap(fields, "attn_logit_softcapping"),
-        logit_softcap=_softcap(fields, "final_logit_softcapping"),
-        activation=_activation(fields, "hidden_activation", "gelu_pytorch_tanh"),
-        qkv_bias=bias,
-        output_bias=bias,
-        embedding_scale=config.hidden**0.5,
-        stored=StoredForm(offset_norms=True),
-    )
-
-
-def _softcap(fields: Fields, name: str) -> float | None:
-    return fields.positive(name) if fields.has(name) else None
-
-
-_GEMMA_DEFAULTS: dict[str, object] = {
+_QWEN = {"max_position_embeddings": 32_768, "sliding_window": 4096, "max_window_layers": 28}
+# transformers writes only what differs from these into the table of a model with images.
+_GEMMA: dict[str, object] = {
     "hidden_size": 2304,
     "intermediate_size": 9216,
     "num_hidden_layers": 26,
@@ -211,66 +67,142 @@ _GEMMA_DEFAULTS: dict[str, object] = {
     "sliding_window": 4096,
     "tie_word_embeddings": True,
 }
-"""transformers writes only what differs from these into the table of a model with images."""
-
-
-def _gemma2(values: Mapping[str, object], source: str) -> ModelConfig:
-    own: dict[str, object] = {"vocab_size": 256_000, "max_position_embeddings": 8192}
-    # A null written down means no cap; Gemma 2 has caps unless it says so.
-    caps = {"attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0}
-    own |= {name: cap for name, cap in caps.items() if name not in values}
-    fields = Fields(values, source, _GEMMA_DEFAULTS | own)
-    return _with_window(read_rope(_gemma(fields), fields), fields, lambda layer: layer % 2 == 0)
-
-
-def _gemma3(values: Mapping[str, object], source: str) -> ModelConfig:
-    own = {"vocab_size": 262_208, "max_position_embeddings": 131_072, "sliding_window_pattern": 6}
-    fields = Fields(values, source, _GEMMA_DEFAULTS | own)
-    pattern = fields.count("sliding_window_pattern")
-    config = replace(read_dual_rope(_gemma(fields), fields), qk_norm=True)
-    return _with_window(config, fields, lambda layer: (layer + 1) % pattern != 0)
-
-
-def _gpt2(values: Mapping[str, object], source: str) -> ModelConfig:
-    fields = Fields(values, source, {"n_embd": 768, "n_layer": 12, "n_head": 12})
-    for name in ("scale_attn_by_inverse_layer_idx", "add_cross_attention"):
-        if fields.flag(name):
-            raise fields.error(f"`{name}` is not supported")
-    hidden, heads = fields.count("n_embd"), fields.count("n_head")
-    if hidden % heads:
-        raise fields.error(f"{heads} heads cannot divide `n_embd` {hidden}")
-    return ModelConfig(
-        vocabulary=fields.count("vocab_size", 50_257),
-        hidden=hidden,
-        intermediate=fields.count("n_inner", 4 * hidden),
-        layers=fields.count("n_layer"),
-        heads=heads,
-        kv_heads=heads,
-        head_dim=hidden // heads,
-        context_tokens=fields.count("n_positions", 1024),
-        norm_eps=fields.number("layer_norm_epsilon", 1e-5),
-        layer_norm=True,
-        learned_positions=True,
-        attention_scale=None if fields.flag("scale_attn_weights", True) else 1.0,
-        activation=_activation(fields, "activation_function", "gelu_new"),
-        gated_mlp=False,
-        qkv_bias=True,
-        output_bias=True,
-        mlp_bias=True,
-        tied_embeddings=fields.flag("tie_word_embeddings", True),
-        stored=StoredForm(names=TensorNames.GPT2),
-    )
-
-
-_READERS: dict[str, Callable[[Mapping[str, object], str], ModelConfig]] = {
-    "LlamaForCausalLM": _llama,
-    "MistralForCausalLM": _mistral,
-    "Qwen2ForCausalLM": _qwen2,
-    "Qwen3ForCausalLM": _qwen3,
-    "Phi3ForCausalLM": _phi3,
-    "Gemma2ForCausalLM": _gemma2,
-    "Gemma3ForCausalLM": _gemma3,
-    "Gemma3ForConditionalGeneration": _gemma3,
-    "GPT2LMHeadModel": _gpt2,
+_GEMMA_2 = _GEMMA | {
+    "vocab_size": 256_000,
+    "max_position_embeddings": 8192,
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
 }
-SUPPORTED_ARCHITECTURES = frozenset(_READERS)
+_GEMMA_3 = _GEMMA | {
+    "vocab_size": 262_208,
+    "max_position_embeddings": 131_072,
+    "sliding_window_pattern": 6,
+}
+_GPT_2 = {"vocab_size": 50_257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}
+_MISTRAL = {"max_position_embeddings": 131_072, "sliding_window": 4096}
+_PHI_3 = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
+_DEEPSEEK = {"q_lora_rank": 1536, "max_position_embeddings": 4096}
+_TIED = {"tie_word_embeddings": True}
+
+KINDS = {
+    "llama": _served("LlamaForCausalLM", rotary.llama),
+    "mistral": _served("MistralForCausalLM", rotary.mistral, **_MISTRAL),
+    "qwen2": _served("Qwen2ForCausalLM", rotary.qwen2, **_QWEN),
+    "qwen3": _served("Qwen3ForCausalLM", rotary.qwen3, **_QWEN, head_dim=128),
+    "phi3": _served("Phi3ForCausalLM", rotary.phi3, **_PHI_3),
+    "gemma2": _served("Gemma2ForCausalLM", rotary.gemma2, rotary.gemma2_details, **_GEMMA_2),
+    "gemma3_text": _served("Gemma3ForCausalLM", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3),
+    "gemma3": _served(
+        "Gemma3ForConditionalGeneration", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3
+    ),
+    "gpt2": _served(
+        "GPT2LMHeadModel", gpt.gpt2, gpt.gpt2_details, **_TIED, **_GPT_2, resid_pdrop=0.1
+    ),
+    "gemma": _planned(
+        "GemmaForCausalLM", rotary.gemma, rotary.gemma_details, **_TIED, head_dim=256
+    ),
+    "granite": _planned("GraniteForCausalLM", rotary.llama),
+    "smollm3": _planned("SmolLM3ForCausalLM", rotary.llama, **_TIED),
+    "nemotron": _planned("NemotronForCausalLM", rotary.nemotron, None),
+    "mixtral": _planned("MixtralForCausalLM", rotary.mixtral),
+    "qwen2_moe": _planned("Qwen2MoeForCausalLM", rotary.qwen2_moe, **_QWEN),
+    "qwen3_moe": _planned("Qwen3MoeForCausalLM", rotary.qwen3_moe, **_QWEN),
+    "deepseek_v2": _planned("DeepseekV2ForCausalLM", rotary.deepseek_v2, **_DEEPSEEK),
+    "deepseek_v3": _planned("DeepseekV3ForCausalLM", rotary.deepseek_v3, **_DEEPSEEK),
+    "gpt_oss": _planned("GptOssForCausalLM", rotary.gpt_oss, head_dim=64, sliding_window=128),
+    "gptj": _planned("GPTJForCausalLM", gpt.gptj, None),
+    "gpt_neox": _planned("GPTNeoXForCausalLM", gpt.gpt_neox, None),
+    "phi": _planned("PhiForCausalLM", gpt.phi, None),
+    "opt": _planned("OPTForCausalLM", gpt.opt, None, **_TIED, dropout=0.1),
+}
+"""By the `model_type` of their `config.json`."""
+
+_STATE_SPACE = ("mamba", "rwkv", "jamba", "bamba", "nemotron_h", "zamba", "granitemoehybrid")
+_PUBLISHED_BESIDE_CODE = frozenset({"Phi3ForCausalLM"})
+"""Named in `auto_map` when they were new; their definition has been transformers' own since."""
+
+
+def load_shape(path: Path) -> ModelShape:
+    """The shape in `path`, a `config.json` or the folder that holds it, and the stop tokens beside.
+
+    Raises:
+        CheckpointError: a file that cannot be read, or a model of which the shape is not known.
+    """
+    file = path / "config.json" if path.is_dir() else path
+    name = file.parent.name if file.name == "config.json" else file.stem
+    shape = replace(parse_shape(read_json(file), str(file)), name=name or "model")
+    generation = file.with_name("generation_config.json")
+    if not generation.is_file():
+        return shape
+    stops = _token_ids(read_json(generation).get("eos_token_id"), str(generation))
+    return replace(shape, eos_token_ids=shape.eos_token_ids | stops)
+
+
+def parse_shape(values: Mapping[str, object], source: str) -> ModelShape:
+    """The shape that the fields of a `config.json` describe; `source` names it in errors.
+
+    Raises:
+        CheckpointError: a field is missing or absurd, or the kind of model is not known.
+    """
+    kind = _kind(values, source)
+    stops = _token_ids(values.get("eos_token_id"), source)
+    whole, text = Fields(values, source), values.get("text_config")
+    if isinstance(text, dict):
+        # A model that sees images as well: its text model's fields lie in a table of their own.
+        stops |= _token_ids(text.get("eos_token_id"), source)
+        values = text
+    fields = Fields(values, source, kind.defaults)
+    try:
+        shape = replace(kind.structure(fields), eos_token_ids=stops)
+    except FieldError as error:
+        raise CheckpointError(f"{source}: {error}") from error
+    try:
+        shape = _detailed(shape, kind, fields, whole)
+    except CheckpointError as error:
+        shape = replace(shape, unserved=str(error).removeprefix(f"{source}: "))
+    if shape.sliding_window is not None and shape.sliding_window >= shape.context_tokens:
+        shape = replace(shape, sliding_window=None, sliding_layers=frozenset())
+    return shape
+
+
+def _detailed(shape: ModelShape, kind: Kind, fields: Fields, whole: Fields) -> ModelShape:
+    """`shape` with what only who serves it needs.
+
+    Raises:
+        CheckpointError: what the engine cannot serve of it.
+    """
+    if kind.details is not None:
+        shape = kind.details(shape, fields)
+    if not kind.served:
+        raise whole.error(f"architecture {kind.architecture!r} is not served")
+    if whole.has("auto_map") and kind.architecture not in _PUBLISHED_BESIDE_CODE:
+        raise whole.error("the model needs its own code (`auto_map`): refused")
+    int4 = read_int4_form(whole.table("quantization_config"))
+    return replace(shape, stored=replace(shape.stored, int4=int4))
+
+
+def _kind(values: Mapping[str, object], source: str) -> Kind:
+    """The kind of model, by its architecture, or by `model_type` where it names none."""
+    architectures, model_type = values.get("architectures"), values.get("model_type")
+    if isinstance(architectures, list) and architectures:
+        named = [kind for kind in KINDS.values() if kind.architecture in architectures]
+        name = str(architectures[0])
+    elif model_type:
+        named = [kind for known, kind in KINDS.items() if known == model_type]
+        name = str(model_type)
+    else:
+        raise CheckpointError(f"{source}: `architectures` is missing, and so is `model_type`")
+    if named:
+        return named[0]
+    if any(word in f"{name} {model_type}".lower() for word in _STATE_SPACE):
+        raise CheckpointError(f"{source}: {name!r} has state-space layers, which are not modelled")
+    known = ", ".join(sorted(KINDS))
+    raise CheckpointError(f"{source}: architecture {name!r} is not supported (known: {known})")
+
+
+def _token_ids(value: object, source: str) -> frozenset[int]:
+    values: list[object] = value if isinstance(value, list) else [] if value is None else [value]
+    ids = [item for item in values if isinstance(item, int) and not isinstance(item, bool)]
+    if len(ids) != len(values):
+        raise CheckpointError(f"{source}: `eos_token_id` must be a token id or a list of them")
+    return frozenset(ids)

@@ -1,7 +1,7 @@
 """A plausible shape for a bare parameter count."""
 
 from .field_errors import FieldError, positive_number
-from .planner_model import ModelShape
+from .model_shape import ModelShape
 
 _HEAD_DIM = 128
 _VOCABULARY = 65_536
@@ -49,14 +49,14 @@ def shape_from_parameters(parameters: float) -> ModelShape:
 def _distance(shape: ModelShape, target: float) -> float:
     """How far a shape is from its count, and its MLP from the usual 3.5 times the hidden size."""
     count = abs(shape.parameters / target - 1)
-    return count + 0.02 * abs(shape.ffn / shape.hidden - 3.5)
+    return count + 0.02 * abs(shape.intermediate / shape.hidden - 3.5)
 
 
 def _fill(target: float, layers: int, hidden: int, vocabulary: int, tied: bool) -> ModelShape:
     heads = hidden // _HEAD_DIM
     kv_heads = next(k for k in (8, 4, 2, 1) if heads % k == 0)
 
-    def build(ffn: int) -> ModelShape:
+    def build(intermediate: int) -> ModelShape:
         return ModelShape(
             name=f"derived-{target / 1e9:.3g}b",
             layers=layers,
@@ -64,9 +64,9 @@ def _fill(target: float, layers: int, hidden: int, vocabulary: int, tied: bool) 
             heads=heads,
             kv_heads=kv_heads,
             head_dim=_HEAD_DIM,
-            ffn=ffn,
+            intermediate=intermediate,
             vocabulary=vocabulary,
-            tied=tied,
+            tied_embeddings=tied,
         )
 
     rest = target - build(256).parameters

@@ -1,7 +1,7 @@
 """The `quantization_config` of a checkpoint that stores its layers in 4 bits: GPTQ or AWQ."""
 
 from ..files.json_fields import Fields
-from .model_config import Int4Form, Int4Method
+from .parts import Int4Form, Int4Method
 
 GROUP_SIZES = (32, 64, 128)
 

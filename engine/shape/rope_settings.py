@@ -4,11 +4,11 @@ import math
 from dataclasses import replace
 
 from ..files.json_fields import Fields
-from .model_config import (
+from .model_shape import ModelShape
+from .parts import (
     LinearScaling,
     Llama3Scaling,
     LongRopeScaling,
-    ModelConfig,
     RopeScaling,
     TensorNames,
     YarnScaling,
@@ -17,7 +17,7 @@ from .model_config import (
 _KNOWN_TYPES = "default, linear, llama3, yarn, longrope"
 
 
-def read_rope(config: ModelConfig, fields: Fields) -> ModelConfig:
+def read_rope(config: ModelShape, fields: Fields) -> ModelShape:
     """`config` with its rotary base, scaling, width, and the context that a scaling allows."""
     settings = fields.table("rope_parameters") or fields.table("rope_scaling")
     theta = _number(settings, fields, "rope_theta", 10_000.0)
@@ -35,7 +35,7 @@ def read_rope(config: ModelConfig, fields: Fields) -> ModelConfig:
     return replace(config, rope_scaling=scaling, context_tokens=context)
 
 
-def read_dual_rope(config: ModelConfig, fields: Fields) -> ModelConfig:
+def read_dual_rope(config: ModelShape, fields: Fields) -> ModelShape:
     """Gemma 3: sliding layers have a rotary base of their own, which no scaling stretches."""
     nested = fields.table("rope_parameters")
     settings = nested.table("full_attention") if nested else fields.table("rope_scaling")
@@ -52,7 +52,7 @@ def _number(settings: Fields, fields: Fields, name: str, default: float) -> floa
     return settings.positive(name) if settings.has(name) else fields.positive(name, default)
 
 
-def _scaling(settings: Fields, fields: Fields, config: ModelConfig) -> RopeScaling | None:
+def _scaling(settings: Fields, fields: Fields, config: ModelShape) -> RopeScaling | None:
     kind = settings.text("rope_type", settings.text("type", "default"))
     if config.stored.names is TensorNames.PHI3 and kind in ("su", "yarn"):
         kind = "longrope"  # What Phi-3's first releases called it.
@@ -75,12 +75,12 @@ def _scaling(settings: Fields, fields: Fields, config: ModelConfig) -> RopeScali
     raise fields.error(f"rope type {kind!r} is not supported (supported: {_KNOWN_TYPES})")
 
 
-def _original_context(settings: Fields, fields: Fields, config: ModelConfig) -> int:
+def _original_context(settings: Fields, fields: Fields, config: ModelShape) -> int:
     name = "original_max_position_embeddings"
     return settings.count(name, fields.count(name, config.context_tokens))
 
 
-def _yarn(settings: Fields, fields: Fields, config: ModelConfig) -> YarnScaling:
+def _yarn(settings: Fields, fields: Fields, config: ModelShape) -> YarnScaling:
     original = _original_context(settings, fields, config)
     factor = settings.positive("factor", max(1.0, config.context_tokens / original))
     if settings.has("attention_factor"):
@@ -106,7 +106,7 @@ def _magnitude(factor: float, share: float) -> float:
     return 0.1 * share * math.log(factor) + 1.0 if factor > 1 else 1.0
 
 
-def _longrope(settings: Fields, fields: Fields, config: ModelConfig) -> LongRopeScaling:
+def _longrope(settings: Fields, fields: Fields, config: ModelShape) -> LongRopeScaling:
     # Phi-3 states the length before the scaling outside the table, and that one counts.
     name = "original_max_position_embeddings"
     original = fields.count(name) if fields.has(name) else settings.count(name)

@@ -16,7 +16,6 @@ from ..protocol import (
     Memory,
     ModelInfo,
     Roofline,
-    ShapeInfo,
     Speculation,
     StreamView,
     Window,
@@ -25,6 +24,7 @@ from ..serving.completion import Completion
 from ..serving.engine import Engine
 from ..serving.kv_cache import BLOCK_TOKENS
 from ..serving.request import Request
+from ..shape.shape_message import shape_message
 from ..text.cleaning import clean
 from .memory import engine_memory
 from .traffic import Traffic
@@ -45,15 +45,7 @@ def model_info(engine: Engine) -> ModelInfo:
         layers=config.layers,
         context_tokens=engine.settings.context_tokens,
         vocabulary=config.vocabulary,
-        shape=ShapeInfo(
-            hidden=config.hidden,
-            intermediate=config.intermediate,
-            heads=config.heads,
-            kv_heads=config.kv_heads,
-            head_dim=config.head_dim,
-            tied_embeddings=config.tied_embeddings,
-            qkv_bias=config.qkv_bias,
-        ),
+        shape=shape_message(config),
     )
 
 

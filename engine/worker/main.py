@@ -33,7 +33,7 @@ from ..protocol.options import WorkerOptions, from_argument
 from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
 from ..serving.runners import runs_kernels
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
@@ -144,7 +144,7 @@ def _load(
     def downloading(fraction: float) -> None:
         channel.send(Progress(what=f"downloading {name}", fraction=fraction))
 
-    def check(shown_name: str, config: ModelConfig) -> None:
+    def check(shown_name: str, config: ModelShape) -> None:
         check_model_fits(shown_name, config, precision, device)
 
     loading(0.0)

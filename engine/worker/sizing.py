@@ -10,7 +10,7 @@ from ..protocol.options import WorkerOptions
 from ..serving.kv_cache import BLOCK_TOKENS, block_bytes
 from ..serving.runners import runs_kernels
 from ..serving.settings import EngineSettings
-from ..shape.model_config import ModelConfig
+from ..shape.model_shape import ModelShape
 
 DEFAULT_CONTEXT_TOKENS = 8192
 """The longest sequence by default: long contexts of large models are asked for, not assumed."""
@@ -35,11 +35,11 @@ _PACKED_ITEMSIZE = 1
 
 def engine_settings(
     options: WorkerOptions,
-    config: ModelConfig,
+    config: ModelShape,
     precision: PrecisionName,
     device: torch.device,
     loaded_dtype: torch.dtype | None = None,
-    draft: ModelConfig | None = None,
+    draft: ModelShape | None = None,
 ) -> EngineSettings:
     """Limits for `config` on `device`, where a master copy in `loaded_dtype` already is, if any.
 
@@ -101,11 +101,11 @@ def _kv_dtype(options: WorkerOptions, device: torch.device) -> torch.dtype | Non
 
 def _kv_budget_bytes(
     options: WorkerOptions,
-    config: ModelConfig,
+    config: ModelShape,
     precision: PrecisionName,
     device: torch.device,
     loaded_dtype: torch.dtype | None,
-    draft: ModelConfig | None,
+    draft: ModelShape | None,
 ) -> int:
     if options.kv_gib is not None:
         return int(options.kv_gib * 2**30)
@@ -119,7 +119,7 @@ def _kv_budget_bytes(
 
 
 def _largest_set_bytes(
-    config: ModelConfig, precision: PrecisionName, loaded_dtype: torch.dtype | None
+    config: ModelShape, precision: PrecisionName, loaded_dtype: torch.dtype | None
 ) -> int:
     """Bytes of weights still to come at `precision` or at one that it may be switched to.
 

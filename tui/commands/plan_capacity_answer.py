@@ -13,7 +13,7 @@ from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
 from ...engine.protocol.errors import BadInputError
 from ...engine.shape.field_errors import FieldError
-from ...engine.shape.planner_model import ModelShape
+from ...engine.shape.model_shape import ModelShape
 from ...engine.text.cleaning import clean
 from ..planner.numbers import parse_whole
 from ..planner.reading import read_model

@@ -59,7 +59,7 @@ def _heading(found: Answer) -> Text:
     if model.active_parameters < model.parameters:
         size += f", {parameters(model.active_parameters)} active"
     heads = f"{model.heads} heads over {model.kv_heads}"
-    shape = f"{model.layers} layers, hidden {model.hidden:,}, MLP {model.ffn:,}, {heads}"
+    shape = f"{model.layers} layers, hidden {model.hidden:,}, MLP {model.intermediate:,}, {heads}"
     gpus = "GPU" if cluster.gpus == 1 else "GPUs"
     tokens = constraints.batch * setting.sequence
     batch = f"{constraints.batch:,} sequences of {setting.sequence:,} tokens a step"

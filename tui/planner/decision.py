@@ -8,7 +8,7 @@ the depth of the model between nodes last.
 from dataclasses import dataclass
 
 from ...engine.planner.cost.memory import CONTEXT_BYTES
-from ...engine.shape.planner_model import ModelShape
+from ...engine.shape.model_shape import ModelShape
 from .answer import Answer
 from .units import gib, parameters
 

@@ -8,7 +8,7 @@ from ...engine.planner.cost.calibration import default_constants
 from ...engine.planner.cost.hardware import PRECISIONS, known_gpus
 from ...engine.planner.cost.layout import Offload, Optimizer, Recompute, Schedule
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS
-from ...engine.shape.planner_presets import PRESETS
+from ...engine.shape.presets import PRESETS
 
 SERVED = "served"
 """In the model field: the model that the engine is serving now."""

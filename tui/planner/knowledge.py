@@ -7,7 +7,7 @@ from ...engine.planner.calibrate.saved import Saved, load_saved
 from ...engine.planner.cost.calibration import Calibration
 from ...engine.planner.serving_capacity.prices import Price, packaged_prices
 from ...engine.shape.field_errors import FieldError
-from ...engine.shape.planner_model import ModelShape
+from ...engine.shape.model_shape import ModelShape
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,11 +22,12 @@ from ...engine.planner.cost.setting import Setting
 from ...engine.planner.search.constraints import OFFLOADS, OPTIMIZERS, RECOMPUTES, SCHEDULES
 from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import SERVING_PRECISIONS, Storage, storage_of
+from ...engine.protocol.errors import CheckpointError
+from ...engine.shape.config_json import load_shape
 from ...engine.shape.derived import shape_from_parameters
 from ...engine.shape.field_errors import FieldError
-from ...engine.shape.planner_hf_config import load_shape
-from ...engine.shape.planner_model import ModelShape
-from ...engine.shape.planner_presets import preset
+from ...engine.shape.model_shape import ModelShape
+from ...engine.shape.presets import preset
 from . import values
 from .fields import AUTO, SERVED, by_name
 from .knowledge import Knowledge
@@ -248,4 +249,7 @@ def _config(text: str) -> ModelShape:
 @lru_cache(maxsize=8)
 def _loaded(file: Path, changed_ns: int) -> ModelShape:
     """The file is read anew only when it has changed: the form is read at every key."""
-    return load_shape(file)
+    try:
+        return load_shape(file)
+    except CheckpointError as error:
+        raise FieldError("model", str(error)) from error

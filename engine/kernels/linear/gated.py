@@ -5,7 +5,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ...shape.model_config import Activation
+from ...shape.parts import Activation
 from ..common.dependent_launch import launch_options, wait_for_previous
 from ..common.fp8_rows import empty_fp8_rows, quantize_row
 

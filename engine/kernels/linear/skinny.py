@@ -12,7 +12,7 @@ import triton
 from torch import Tensor
 
 from ...precision.planes import check_int4_planes, check_int8_planes
-from ...shape.model_config import Activation
+from ...shape.parts import Activation
 from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
 from ..common.norm import rms_norm

@@ -123,8 +123,8 @@ def _layer_bytes(
     model = setting.model
     h = model.hidden
     moe = model.moe_layers / model.layers
-    norms = 4.0 * h
-    blocks = 2.0 * h + 2.0 * h
+    norms = 2.0 * h * model.norms_per_layer
+    blocks = 2.0 * h * min(2, model.norms_per_layer)
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0
@@ -137,15 +137,15 @@ def _layer_bytes(
     attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
-    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.ffn, gated=model.gated)
+    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.intermediate, gated=model.gated_mlp)
     inside = dense * (1 - moe)
     experts = model.experts
     if experts is not None:
-        gated = model.gated
+        gated = model.gated_mlp
         routed = experts.active * (
-            _mlp_bytes(experts.ffn, gated=gated, act="moe_act" not in modules) + 2.0 * h
+            _mlp_bytes(experts.intermediate, gated=gated, act="moe_act" not in modules) + 2.0 * h
         )
-        shared = _mlp_bytes(experts.shared_ffn, gated=gated) if experts.shared_ffn else 0.0
+        shared = _mlp_bytes(experts.shared_intermediate, gated=gated)
         inside += moe * ((0.0 if "moe" in modules else routed) + shared)
     share = tp if sequence_parallel else 1
     gathered = share if setting.software.regather else 1
@@ -165,7 +165,7 @@ def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel:
     """
     model = setting.model
     whole = 2.0 * model.hidden
-    split = 2.0 * (model.query_width + model.kv_width + model.value_width + model.ffn)
+    split = 2.0 * (model.query_width + model.kv_width + model.value_width + model.intermediate)
     split += 2.0 * model.hidden + 4.0 * model.heads
     return tokens * (whole / (tp if sequence_parallel else 1) + split / tp)
 
@@ -176,9 +176,9 @@ def working_set_bytes(setting: Setting, layout: Layout) -> float:
     share = layout.tp if layout.sequence_parallel else 1
     model = setting.model
     passing = tokens * (2.0 * model.hidden / share * 2)
-    inner = model.ffn * (2 if model.gated else 1)
+    inner = model.intermediate * (2 if model.gated_mlp else 1)
     if model.experts is not None and model.moe_layers:
-        inner = max(inner, model.experts.active * model.experts.ffn * 2)
+        inner = max(inner, model.experts.active * model.experts.intermediate * 2)
     passing += tokens * 2.0 * inner / layout.tp
     if layout.recompute == "none":
         return passing

@@ -159,10 +159,11 @@ def _layer_traffic(
     tokens = micro_batch * setting.sequence / cp
     hidden_bytes = 2.0 * tokens * model.hidden
     tensor_group = place(tp, 1, node)
-    # Two blocks a layer, each an all-reduce forward and one backward; sequence parallelism splits
-    # each into a reduce-scatter and an all-gather of the same volume, and gathers the block's input
-    # once more for the weights' gradient. MoE blocks exchange instead.
-    blocks = 2.0 - model.moe_layers / model.layers
+    # Two blocks a layer (one where they run side by side), each an all-reduce forward and one
+    # backward; sequence parallelism splits each into a reduce-scatter and an all-gather of the same
+    # volume, and gathers the block's input once more for the weights' gradient. MoE blocks exchange
+    # instead.
+    blocks = (1.0 if model.parallel_blocks else 2.0) - model.moe_layers / model.layers
     tensor = blocks * reduce_s(setting, tensor_group, hidden_bytes)
     again = 0.0
     if sequence_parallel and setting.software.regather:

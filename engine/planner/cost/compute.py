@@ -160,26 +160,27 @@ def elementwise_bytes(
 ) -> float:
     """Bytes that a layer's forward pass moves outside products and attention.
 
-    Per token, in elements of 2 bytes: two norms (read, write) and two residual additions (two read,
+    Per token, in elements of 2 bytes: the norms (read, write) and two residual additions (two read,
     one written) over the hidden size, split only by sequence parallelism; rotary positions and
     layout changes over queries, keys and values; the activation (SwiGLU reads two, writes one). A
     MoE layer also gathers its tokens for the experts and scatters them back. FP8 adds casts.
     """
     model, software = setting.model, setting.software
-    whole = 10.0 * model.hidden / (tp if sequence_parallel else 1)
+    whole = (6.0 + 2.0 * model.norms_per_layer) * model.hidden / (tp if sequence_parallel else 1)
     qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
-    act = 3.0 if model.gated else 2.0
-    inner = act * model.ffn / tp * (model.dense_layers / model.layers)
+    act = 3.0 if model.gated_mlp else 2.0
+    inner = act * model.intermediate / tp * (model.dense_layers / model.layers)
     experts = model.experts
     if experts is not None:
-        routed = experts.active * (act * experts.ffn + 4.0 * model.hidden)
-        inner += (routed + act * experts.shared_ffn) / tp * (model.moe_layers / model.layers)
+        routed = experts.active * (act * experts.intermediate + 4.0 * model.hidden)
+        active = routed + act * experts.shared_intermediate
+        inner += active / tp * (model.moe_layers / model.layers)
     elements = software.elementwise * (whole + qkv + inner)
     if model.dropout:
         elements += model.hidden / (tp if sequence_parallel else 1)
     moved = 2.0 * tokens * elements
     if precision == "fp8":
-        cast = 2 * model.hidden + model.value_width / tp + model.ffn / tp
+        cast = 2 * model.hidden + model.value_width / tp + model.intermediate / tp
         moved += software.fp8_cast * tokens * cast
     return moved
 

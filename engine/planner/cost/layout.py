@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...shape.field_errors import FieldError, positive
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from .hardware import Cluster, Precision
 
 Recompute = Literal["none", "selective", "full"]
@@ -136,8 +136,8 @@ def _check_tensor(layout: Layout, model: ModelShape) -> None:
         raise FieldError("tp", f"{model.heads} heads do not split by {layout.tp}")
     if model.kv_heads % layout.tp and layout.tp % model.kv_heads:
         raise FieldError("tp", f"{model.kv_heads} key-value heads do not split by {layout.tp}")
-    if model.ffn % layout.tp:
-        raise FieldError("tp", f"an MLP of {model.ffn} does not split by {layout.tp}")
+    if model.intermediate % layout.tp:
+        raise FieldError("tp", f"an MLP of {model.intermediate} does not split by {layout.tp}")
     if layout.sequence_parallel and layout.tp == 1:
         raise FieldError("sequence_parallel", "needs tensor parallelism")
 

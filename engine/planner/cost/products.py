@@ -135,20 +135,20 @@ def layer_products(
     dense, sparse = model.dense_layers / model.layers, model.moe_layers / model.layers
     h = model.hidden
     if dense:
-        products.append(Product("MLP up", "mlp", tokens, up * model.ffn / tp, h, dense))
-        products.append(Product("MLP down", "mlp", tokens, h, model.ffn / tp, dense))
+        products.append(Product("MLP up", "mlp", tokens, up * model.intermediate / tp, h, dense))
+        products.append(Product("MLP down", "mlp", tokens, h, model.intermediate / tp, dense))
     experts = model.experts
     if experts is not None:
         rate = setting.constants.universal.expert_gemm
         local = sparse * experts.count / ep
         # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
         rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
-        inner = experts.ffn / expert_tp
+        inner = experts.intermediate / expert_tp
         products.append(Product("experts up", "mlp", rows, up * inner, h, local, rate))
         products.append(Product("experts down", "mlp", rows, h, inner, local, rate))
         products.append(Product("router", "mlp", tokens / tp, experts.count, h, sparse))
-        if experts.shared_ffn:
-            wide = experts.shared_ffn / tp
+        if experts.shared_intermediate:
+            wide = experts.shared_intermediate / tp
             products.append(Product("shared experts up", "mlp", tokens, up * wide, h, sparse))
             products.append(Product("shared experts down", "mlp", tokens, h, wide, sparse))
     return products

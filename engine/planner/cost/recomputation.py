@@ -54,9 +54,9 @@ def op_recomputed_share(setting: Setting) -> float:
     Of the products q, k, v, o, gate, up, down in order, every second one: k, o and up.
     """
     model = setting.model
-    if not model.gated or model.latent is not None or model.experts is not None:
+    if not model.gated_mlp or model.latent is not None or model.experts is not None:
         return 0.5
-    again = model.hidden * (model.kv_width + model.value_width + model.ffn)
+    again = model.hidden * (model.kv_width + model.value_width + model.intermediate)
     return again / (model.attention_weights + model.mlp_weights)
 
 

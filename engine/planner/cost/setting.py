@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from ...shape.field_errors import positive
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from .calibration import Calibration, Constants, Software, default_constants
 from .hardware import Cluster
 

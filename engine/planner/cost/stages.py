@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from .layout import Layout, missing_layers
 
 
@@ -79,7 +79,7 @@ def _rank_parameters(
         held = stage.inner * average + ends
         layers = stage.inner
     else:
-        tied = model.vocabulary * model.hidden / tp if model.tied else 0.0
+        tied = model.vocabulary * model.hidden / tp if model.tied_embeddings else 0.0
         sides = (
             (stage.first * average + embedding, stage.first),
             (stage.last * average + head + tied, stage.last),
@@ -105,7 +105,7 @@ def parameter_tensors(model: ModelShape, layout: Layout) -> float:
     each = biases * (len(model.attention_gemms) + 2) + 2.0
     sparse = model.moe_layers / model.layers
     if model.experts is not None:
-        shared = 2 if model.experts.shared_ffn else 0
+        shared = 2 if model.experts.shared_intermediate else 0
         each += sparse * (2 * model.experts.count / layout.ep + 1 + shared)
     return layers * each + 2
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from shlex import quote
 
-from ...shape.planner_presets import normalised
+from ...shape.presets import normalised
 from ..cost.layout import Layout
 from ..cost.setting import Setting
 from .contract import Engine, Export, Sharding, TrainingRun, sharding

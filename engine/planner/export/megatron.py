@@ -185,7 +185,7 @@ def _training(layout: Layout, run: TrainingRun) -> Flags:
 
 def _notes(setting: Setting, layout: Layout) -> tuple[str, ...]:
     notes = ["Run it in a checkout of Megatron-LM; data is made up (--mock-data): set your own."]
-    if not setting.model.gated:
+    if not setting.model.gated_mlp:
         notes.append("The MLP's activation is GELU: the plan does not know another.")
     if "core_attn" in (layout.recompute_modules or ("core_attn",)) and layout.recompute == (
         "selective"

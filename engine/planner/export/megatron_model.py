@@ -1,6 +1,7 @@
 """A model's shape as Megatron-LM's flags."""
 
-from ...shape.planner_model import Experts, ModelShape
+from ...shape.model_shape import ModelShape
+from ...shape.parts import Activation, Experts
 from ..cost.layout import Layout
 from ..cost.setting import Setting
 from .contract import Engine
@@ -12,12 +13,13 @@ Flags = dict[str, str | None]
 def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
     """What builds `setting.model`; raises `InexpressibleError` for what Megatron-LM lacks."""
     model = setting.model
-    if model.attention_sinks or model.window:
-        raise engine.refusal("model", f"is exported without the windows of {model.name}")
+    for part, is_there in _lacking(model).items():
+        if is_there:
+            raise engine.refusal("model", f"is exported without the {part} of {model.name}")
     flags: Flags = {
         "--num-layers": str(model.layers),
         "--hidden-size": str(model.hidden),
-        "--ffn-hidden-size": str(model.ffn),
+        "--ffn-hidden-size": str(model.intermediate),
         "--num-attention-heads": str(model.heads),
         "--seq-length": str(setting.sequence),
         "--max-position-embeddings": str(max(setting.sequence, model.learned_positions)),
@@ -29,11 +31,11 @@ def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
         "--vocab-size": str(model.vocabulary),
     }
     switches = {
-        "--swiglu": model.gated,
+        "--swiglu": model.gated_mlp,
         "--disable-bias-linear": not model.linear_bias,
         "--add-qkv-bias": model.qkv_bias and not model.linear_bias,
         "--qk-layernorm": model.qk_norm,
-        "--untie-embeddings-and-output-weights": not model.tied,
+        "--untie-embeddings-and-output-weights": not model.tied_embeddings,
     }
     flags |= {name: None for name, wanted in switches.items() if wanted}
     flags |= _attention(model)
@@ -46,6 +48,19 @@ def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
         if model.linear_bias and layout.expert_tp > 1:
             raise engine.refusal("expert_tp", "does not split experts that have biases")
     return flags
+
+
+def _lacking(model: ModelShape) -> dict[str, bool]:
+    """What these flags do not say, and whether `model` has it."""
+    return {
+        "windows": model.attention_sinks or model.sliding_window is not None,
+        "blocks side by side": model.parallel_blocks,
+        f"{model.norms_per_layer} norms a layer": model.norms_per_layer != 2,
+        "output layer's bias": model.head_bias,
+        "biases of some projections": (model.output_bias or model.mlp_bias)
+        and not model.linear_bias,
+        "gated GELU": model.gated_mlp and model.activation is not Activation.SILU,
+    }
 
 
 def _attention(model: ModelShape) -> Flags:
@@ -74,7 +89,7 @@ def _experts(experts: Experts, model: ModelShape) -> Flags:
     flags: Flags = {
         "--num-experts": str(experts.count),
         "--moe-router-topk": str(experts.active),
-        "--moe-ffn-hidden-size": str(experts.ffn),
+        "--moe-ffn-hidden-size": str(experts.intermediate),
         "--moe-grouped-gemm": None,
         "--moe-token-dispatcher-type": "alltoall",
         "--moe-router-load-balancing-type": "aux_loss",
@@ -85,8 +100,8 @@ def _experts(experts: Experts, model: ModelShape) -> Flags:
     if experts.dense_layers:
         sparse = model.layers - experts.dense_layers
         flags["--moe-layer-freq"] = f"([0]*{experts.dense_layers}+[1]*{sparse})"
-    if experts.shared_ffn:
-        flags["--moe-shared-expert-intermediate-size"] = str(experts.shared_ffn)
+    if experts.shared_intermediate:
+        flags["--moe-shared-expert-intermediate-size"] = str(experts.shared_intermediate)
     if experts.shared_gate:
         flags["--moe-shared-expert-gate"] = None
     if experts.router_bias:

@@ -80,7 +80,7 @@ def titan_notes(setting: Setting, planned: TitanLayout) -> tuple[str, ...]:
 def _check_model(engine: Engine, setting: Setting, layout: Layout, model: TitanModel) -> None:
     if layout.pp > 1 and not model.pipeline:
         raise engine.refusal("pp", f"has no pipeline for {model.module}")
-    if layout.pp > 1 and setting.model.tied:
+    if layout.pp > 1 and setting.model.tied_embeddings:
         raise engine.refusal("pp", "cannot tie embedding and output across stages")
     if layout.cp > 1 and not model.context:
         raise engine.refusal("cp", f"has no context parallelism for {model.module}")

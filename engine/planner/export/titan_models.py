@@ -1,9 +1,9 @@
 """Which models torchtitan has under which name, and what it cannot do with them."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from ...shape.planner_model import ModelShape
-from ...shape.planner_presets import PRESETS
+from ...shape.model_shape import ModelShape, same_structure
+from ...shape.presets import PRESETS
 from .contract import Engine
 
 
@@ -99,7 +99,7 @@ def titan_model(engine: Engine, shape: ModelShape, known: tuple[TitanModel, ...]
     Only the shape counts, not the name: Llama 3, 3.1 and 3.3 of one size are the same model.
     """
     for entry in known:
-        if replace(PRESETS[entry.preset], name=shape.name) == shape:
+        if same_structure(PRESETS[entry.preset], shape):
             return entry
     names = ", ".join(entry.preset for entry in known)
     raise engine.refusal("model", f"has no flavor of the shape of {shape.name}; it has {names}")

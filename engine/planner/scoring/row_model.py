@@ -5,8 +5,9 @@ from dataclasses import replace
 
 from ...shape.derived import shape_from_parameters
 from ...shape.field_errors import FieldError
-from ...shape.planner_model import Experts, ModelShape
-from ...shape.planner_presets import find_preset
+from ...shape.model_shape import ModelShape, with_layers
+from ...shape.parts import Experts
+from ...shape.presets import find_preset
 from .cells import Cells
 
 _HYBRIDS = (
@@ -45,7 +46,7 @@ def row_model(cells: Cells) -> ModelShape:
         return _unstated(cells, known, billions, "hidden" if layers else "layers")
     alike = known is not None and known.hidden == hidden
     if alike and known is not None and (known.experts or known.latent):
-        return known if known.layers == layers else _shortened(known, layers)
+        return known if known.layers == layers else with_layers(known, layers)
     if alike and known is not None and known.layers != layers:
         cells.assumed.append(f"a layer of {known.name}")
     return _stated(cells, known if alike else None, layers, hidden, billions)
@@ -75,14 +76,6 @@ def _words(name: str) -> str:
     return re.sub(r"[-_/]", " ", name.lower())
 
 
-def _shortened(known: ModelShape, layers: int) -> ModelShape:
-    """`known` with another number of layers, as papers cut models down to fit a machine."""
-    experts = known.experts
-    if experts is not None and experts.dense_layers > layers:
-        experts = replace(experts, dense_layers=layers)
-    return replace(known, layers=layers, experts=experts)
-
-
 def _stated(
     cells: Cells, known: ModelShape | None, layers: int, hidden: int, billions: float | None
 ) -> ModelShape:
@@ -90,20 +83,21 @@ def _stated(
     name = cells.text("model")
     lower = name.lower()
     gpt = bool(re.search(r"gpt|mpt|mt-nlg|bloom|\bopt", lower))
-    gated = known.gated if known else any(word in lower for word in _GATED)
+    biased = gpt and "mpt" not in lower
+    gated = known.gated_mlp if known else any(word in lower for word in _GATED)
     heads = cells.optional_count("heads") or (known.heads if known else max(1, hidden // 128))
     kv_heads = cells.optional_count("kv_heads")
     if kv_heads is None:
         kv_heads = known.kv_heads if known and known.heads == heads else heads
     head_dim = max(1, hidden // heads)
-    if known is not None and known.heads == heads and known.gated:
+    if known is not None and known.heads == heads and known.gated_mlp:
         head_dim = known.head_dim
     vocabulary = cells.optional_count("vocab") or cells.noted(r"vocab\w* (\d{5,6})")
     if vocabulary is None:
         nemotron = "nemotron" in lower
         vocabulary = known.vocabulary if known else 256_000 if nemotron else 51_200
         cells.assumed.append(f"vocab = {vocabulary}")
-    ffn = cells.optional_count("ffn") or (known.ffn if known else None)
+    ffn = cells.optional_count("ffn") or (known.intermediate if known else None)
     shape = ModelShape(
         name=name,
         layers=layers,
@@ -111,13 +105,15 @@ def _stated(
         heads=heads,
         kv_heads=kv_heads,
         head_dim=head_dim,
-        ffn=ffn or 4 * hidden,
+        intermediate=ffn or 4 * hidden,
         vocabulary=vocabulary,
-        gated=gated,
-        tied=gpt,
+        gated_mlp=gated,
+        tied_embeddings=gpt,
         layer_norm=not gated,
-        linear_bias=gpt and "mpt" not in lower,
-        dropout=gpt and "mpt" not in lower,
+        qkv_bias=biased,
+        output_bias=biased,
+        mlp_bias=biased,
+        dropout=biased,
         experts=_experts(cells),
     )
     return _by_count(cells, shape, billions, ffn, named=gpt or gated)
@@ -131,22 +127,24 @@ def _by_count(
     Embeddings may be tied; an MLP whose kind the name does not tell (`named`) may be gated, and one
     without a width is four times as wide as the hidden size, or 8/3 where gated.
     """
-    gpt = named and not shape.gated
-    kinds = (shape.gated,) if named or billions is None else (False, True)
-    ties = (shape.tied,) if gpt or billions is None else (shape.tied, not shape.tied)
+    gpt = named and not shape.gated_mlp
+    kinds = (shape.gated_mlp,) if named or billions is None else (False, True)
+    tied = shape.tied_embeddings
+    ties = (tied,) if gpt or billions is None else (tied, not tied)
     candidates = [
         replace(
             shape,
-            gated=gated,
+            gated_mlp=gated,
             layer_norm=not gated,
-            tied=tied,
-            ffn=ffn or (round(8 * shape.hidden / 3 / 256) * 256 or 256 if gated else shape.ffn),
+            tied_embeddings=tied,
+            intermediate=ffn
+            or (round(8 * shape.hidden / 3 / 256) * 256 or 256 if gated else shape.intermediate),
         )
         for gated in kinds
         for tied in ties
     ]
     if ffn is None:
-        cells.assumed.append(f"ffn = {candidates[0].ffn}")
+        cells.assumed.append(f"ffn = {candidates[0].intermediate}")
     if billions is None:
         return candidates[0]
     target = billions * 1e9
@@ -162,7 +160,7 @@ def _experts(cells: Cells) -> Experts | None:
     count, active = cells.noted(r"experts\s*=\s*(\d+)"), cells.noted(r"top-?k\s*=\s*(\d+)")
     if not count or not active:
         return None
-    return Experts(count=count, active=active, ffn=cells.optional_count("ffn") or 1)
+    return Experts(count=count, active=active, intermediate=cells.optional_count("ffn") or 1)
 
 
 def _plain_name(name: str) -> str:

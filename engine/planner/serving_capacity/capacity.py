@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ...shape.field_errors import FieldError
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from ..cost.calibration import Calibration
 from ..cost.hardware import Gpu
 from ..cost.memory import GIB

@@ -3,7 +3,7 @@
 from ..cost.terms import Term, total
 from .capacity import Capacity, Speed
 from .explain_step import explain_decode_step, explain_prefill_step
-from .memory import LOGIT_BYTES, matrix_weights, token_bytes, weight_bytes, workspace_bytes
+from .memory import LOGIT_BYTES, token_bytes, weight_bytes, workspace_bytes
 from .roofline import head_weights, streamed_weights
 from .storage import cached_tokens
 
@@ -42,9 +42,9 @@ def explain_memory(result: Capacity) -> Term:
         formula="each * packed + rest",
         inputs={
             "each": storage.weight_bytes,
-            "packed": matrix_weights(model) / server.gpus,
+            "packed": model.linear_parameters / server.gpus,
             "rest": weight_bytes(server)
-            - storage.weight_bytes * matrix_weights(model) / server.gpus,
+            - storage.weight_bytes * model.linear_parameters / server.gpus,
         },
         source="rest: embedding, head, norms, routers, and what tensor ranks hold more than once",
     )

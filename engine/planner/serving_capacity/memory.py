@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from ..cost.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES
 from .server import Load, Server
 from .storage import cache_copies, cached_tokens
@@ -42,16 +42,6 @@ class Memory:
         return self.weights + self.workspace + batch * (self.sequence + self.logits)
 
 
-def matrix_weights(model: ModelShape) -> int:
-    """Weights of all layers' matrices: what quantization packs, routers apart."""
-    experts = 0 if model.experts is None else model.experts.count * model.expert_weights
-    return (
-        model.layers * model.attention_weights
-        + model.dense_layers * model.mlp_weights
-        + model.moe_layers * (experts + model.shared_expert_weights)
-    )
-
-
 def latent_weights(model: ModelShape) -> int:
     """Weights of MLA's projections into latents, which every tensor-parallel rank holds whole."""
     if model.latent is None:
@@ -63,13 +53,13 @@ def latent_weights(model: ModelShape) -> int:
 def weight_bytes(server: Server) -> float:
     """Bytes of one GPU's share of all weights."""
     model, storage = server.model, server.storage
-    split = matrix_weights(model) - latent_weights(model)
+    split = model.linear_parameters - latent_weights(model)
     extra_kv = 0.0
     if model.latent is None:
         copies = cache_copies(model, server.gpus)
         extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
     packed = (split + extra_kv) / server.gpus + latent_weights(model)
-    rest = model.layer_parameters - matrix_weights(model)
+    rest = model.layer_parameters - model.linear_parameters
     tables = model.embedding_parameters + model.head_parameters
     return storage.weight_bytes * packed + storage.base_bytes * (rest + tables / server.gpus)
 
@@ -101,11 +91,11 @@ def workspace_bytes(server: Server) -> float:
     inner rows and their product; under a mixture, those of each expert that it goes to.
     """
     model, gpus = server.model, server.gpus
-    inner = model.mlp_matrices * model.ffn / gpus if model.dense_layers else 0.0
+    inner = model.mlp_matrices * model.intermediate / gpus if model.dense_layers else 0.0
     experts = model.experts
     if experts is not None:
-        row = model.hidden + model.mlp_matrices * experts.ffn / gpus
-        shared = model.mlp_matrices * experts.shared_ffn / gpus
+        row = model.hidden + model.mlp_matrices * experts.intermediate / gpus
+        shared = model.mlp_matrices * experts.shared_intermediate / gpus
         inner = max(inner, experts.active * row + shared)
     attention = (model.query_width + 2 * model.kv_width + model.value_width) / gpus
     width = 2.0 * model.hidden + max(inner, attention)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .memory import latent_weights, matrix_weights, token_bytes
+from .memory import latent_weights, token_bytes
 from .server import Server
 from .storage import cached_tokens
 
@@ -36,7 +36,7 @@ def streamed_weights(server: Server, rows: float) -> float:
     """Weights of one GPU's layers that a step of `rows` tokens reads; the head apart."""
     model = server.model
     whole = latent_weights(model)
-    read = float(matrix_weights(model) - whole)
+    read = float(model.linear_parameters - whole)
     if model.experts is not None:
         idle = model.experts.count - touched_experts(server, rows)
         read -= model.moe_layers * idle * model.expert_weights
@@ -45,7 +45,7 @@ def streamed_weights(server: Server, rows: float) -> float:
 
 def head_weights(server: Server) -> float:
     """One GPU's part of the output projection."""
-    return server.model.vocabulary * server.model.hidden / server.gpus
+    return server.model.head_weights / server.gpus
 
 
 def decode_roofline(server: Server, batch: int, context: float) -> Roofline:

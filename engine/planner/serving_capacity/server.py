@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from ...shape.field_errors import positive
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from ..cost.calibration import Calibration, default_constants
 from ..cost.hardware import Cluster, Gpu
 from ..cost.setting import Setting

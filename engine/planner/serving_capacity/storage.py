@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...shape.field_errors import FieldError
-from ...shape.planner_model import ModelShape
+from ...shape.model_shape import ModelShape
 from ..cost.hardware import Gpu, Precision
 
 ServingPrecision = Literal["fp32", "bf16", "fp16", "int8", "int4", "fp8"]
@@ -90,7 +90,7 @@ def check_split(model: ModelShape, gpu: Gpu, gpus: int, storage: Storage) -> Non
         raise FieldError("gpus", f"{model.heads} heads do not split by {gpus}")
     if model.kv_heads % gpus and gpus % model.kv_heads:
         raise FieldError("gpus", f"{model.kv_heads} key-value heads do not split by {gpus}")
-    ffn = model.ffn if model.experts is None else model.experts.ffn
+    ffn = model.intermediate if model.experts is None else model.experts.intermediate
     if ffn % gpus:
         raise FieldError("gpus", f"an MLP of {ffn} does not split by {gpus}")
     gpu.peak_flops(storage.arithmetic)
@@ -105,7 +105,8 @@ def cache_copies(model: ModelShape, gpus: int) -> float:
 
 def cached_tokens(model: ModelShape, context: float) -> float:
     """Tokens that an average layer keeps of a sequence of `context` tokens."""
-    if not model.window or model.window >= context:
+    window = model.sliding_window
+    if window is None or window >= context:
         return context
-    share = 1.0 / model.window_every
-    return model.window * share + context * (1.0 - share)
+    share = model.sliding_share
+    return window * share + context * (1.0 - share)

@@ -4,23 +4,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.roofline import (
-    DecoderShape,
     attended_positions,
     fraction_of_ceiling,
     joules_per_token,
     step_bytes,
     step_flops,
 )
+from prodtop.engine.shape.presets import PRESETS
 
-LLAMA_8B = DecoderShape(
-    layers=32,
-    hidden=4096,
-    intermediate=14336,
-    heads=32,
-    kv_heads=8,
-    head_dim=128,
-    vocabulary=128256,
-)
+LLAMA_8B = PRESETS["llama-3.1-8b"]
+GPT_2 = PRESETS["gpt2"]
 
 # A layer: q and o 4096², k and v 4096·1024, gate, up and down 4096·14336.
 LAYER_PARAMETERS = 2 * 16_777_216 + 2 * 4_194_304 + 3 * 58_720_256
@@ -28,15 +21,15 @@ HEAD_PARAMETERS = 525_336_576
 
 
 def test_matmul_parameters_of_an_8b() -> None:
-    assert LLAMA_8B.layer_matmul_parameters == 32 * LAYER_PARAMETERS == 6_979_321_856
-    assert LLAMA_8B.head_matmul_parameters == HEAD_PARAMETERS
+    assert LLAMA_8B.matmul_parameters == 32 * LAYER_PARAMETERS == 6_979_321_856
+    assert LLAMA_8B.head_weights == HEAD_PARAMETERS
     # With the embedding and the 65 norms these are all 8,030,261,248 parameters of the model.
     rest = HEAD_PARAMETERS + 65 * 4096
     assert 6_979_321_856 + HEAD_PARAMETERS + rest == 8_030_261_248
 
 
 def test_keys_and_values_of_one_token_take_128_kib_in_bf16() -> None:
-    assert LLAMA_8B.kv_bytes_per_token(2) == 128 * 1024
+    assert 2 * LLAMA_8B.kv_elements_per_token == 128 * 1024
 
 
 def test_one_decoded_token_at_context_1000() -> None:
@@ -44,6 +37,12 @@ def test_one_decoded_token_at_context_1000() -> None:
     expected = 2 * 6_979_321_856 + 2 * HEAD_PARAMETERS + 524_288 * 1000
     assert step_flops(LLAMA_8B, tokens=1, attended=1000, logit_rows=1) == expected
     assert expected == 15_533_604_864
+
+
+def test_a_plain_mlp_has_two_matrices() -> None:
+    """GPT-2: 12 layers of 4 · 768² in attention and 8 · 768² in the MLP, and a head of 50,257."""
+    expected = 2 * (12 * 12 * 768**2 + 768 * 50_257) + 4 * 12 * 768 * 100
+    assert step_flops(GPT_2, tokens=1, attended=100, logit_rows=1) == expected
 
 
 def test_a_prefill_computes_logits_for_its_last_token_alone() -> None:
@@ -63,7 +62,7 @@ def test_attended_positions_are_those_of_a_causal_mask(start: int, count: int) -
 def test_the_ceiling_of_an_8b_at_one_request_on_an_h200() -> None:
     """286 tokens per second: 15 GB of weights over the measured 4.29 TB/s, little KV."""
     weight_bytes = 2 * (6_979_321_856 + HEAD_PARAMETERS)
-    read = step_bytes(weight_bytes, LLAMA_8B.kv_bytes_per_token(2), 256)
+    read = step_bytes(weight_bytes, 2 * LLAMA_8B.kv_elements_per_token, 256)
     assert read == weight_bytes + 256 * 131_072
     assert fraction_of_ceiling(200.1 * read, 4.29e12) == pytest.approx(0.70, abs=0.005)
 

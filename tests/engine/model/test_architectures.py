@@ -19,8 +19,8 @@ from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.shape.config_json import SUPPORTED_ARCHITECTURES, load_config
-from prodtop.engine.shape.model_config import Activation
+from prodtop.engine.shape.config_json import KINDS, load_shape
+from prodtop.engine.shape.parts import Activation
 from torch import Tensor
 from transformers import PreTrainedModel
 
@@ -34,7 +34,7 @@ class Peer:
     def __init__(self, name: str, folder: Path) -> None:
         self._architecture = ARCHITECTURES[name]
         self.model: PreTrainedModel = write_model(folder, name, seed=3)
-        self.master: MasterWeights = load_weights(folder, load_config(folder / "config.json"))
+        self.master: MasterWeights = load_weights(folder, load_shape(folder / "config.json"))
 
     def decoder(self, precision: PrecisionName, device: torch.device = CPU) -> Decoder:
         return Decoder(self.master, precision, device, self._architecture.context_tokens)
@@ -60,7 +60,8 @@ def peer_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Peer]:
 
 def test_every_supported_architecture_is_tried() -> None:
     tried = {architecture.model.__name__ for architecture in ARCHITECTURES.values()}
-    assert tried == SUPPORTED_ARCHITECTURES - {"Gemma3ForConditionalGeneration"}
+    served = {kind.architecture for kind in KINDS.values() if kind.served}
+    assert tried == served - {"Gemma3ForConditionalGeneration"}
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -11,7 +11,7 @@ from paged_logits import assert_close, paged_logits
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.config_json import load_shape
 
 pytestmark = pytest.mark.skipif(torch.cuda.is_available(), reason="the kernels run for themselves")
 
@@ -23,7 +23,7 @@ NAMES = ["gemma2", "gemma3", "gpt2"]
 @pytest.mark.parametrize("name", NAMES)
 def test_the_kernels_give_the_logits_of_transformers(name: str, tmp_path: Path) -> None:
     peer = write_model(tmp_path, name, seed=3)
-    config = load_config(tmp_path / "config.json")
+    config = load_shape(tmp_path / "config.json")
     architecture = ARCHITECTURES[name]
     decoder = Decoder(
         load_weights(tmp_path, config),

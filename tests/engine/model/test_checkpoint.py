@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.slots import checkpoint_slots
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol.errors import BrokenWeightsError, CheckpointError
-from prodtop.engine.shape.config_json import load_config
-from prodtop.engine.shape.model_config import ModelConfig
+from prodtop.engine.shape.config_json import load_shape
+from prodtop.engine.shape.model_shape import ModelShape
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -30,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def load(folder: Path) -> MasterWeights:
-    return load_weights(folder, load_config(folder / "config.json"))
+    return load_weights(folder, load_shape(folder / "config.json"))
 
 
 def tensors_of(weights: MasterWeights) -> dict[str, Tensor]:
@@ -120,7 +121,7 @@ def test_a_mixture_of_dtypes_loses_no_bit(
 
 def test_progress_goes_up_to_one(folder: Path) -> None:
     seen: list[float] = []
-    load_weights(folder, load_config(folder / "config.json"), seen.append)
+    load_weights(folder, load_shape(folder / "config.json"), seen.append)
     assert seen == sorted(seen)
     assert seen[0] > 0
     assert seen[-1] == 1.0
@@ -255,8 +256,15 @@ def test_a_missing_shard_is_named(folder: Path) -> None:
     assert names[1] in refusal(folder)
 
 
+def test_a_shape_that_counts_otherwise_than_its_checkpoint_is_refused(folder: Path) -> None:
+    shape = load_shape(folder / "config.json")
+    load_weights(folder, shape)
+    with pytest.raises(CheckpointError, match=f"has {shape.parameters:,} parameters and not"):
+        load_weights(folder, replace(shape, head_bias=True))
+
+
 def test_dummy_weights_have_the_shape_and_repeat(tiny_folder: Path) -> None:
-    config: ModelConfig = load_config(tiny_folder / "config.json")
+    config: ModelShape = load_shape(tiny_folder / "config.json")
     first, second = (tensors_of(dummy_weights(config, torch.bfloat16, seed=4)) for _ in range(2))
     other = tensors_of(dummy_weights(config, torch.bfloat16, seed=5))
     assert first.keys() == load_file(tiny_folder / WEIGHTS_NAME).keys()

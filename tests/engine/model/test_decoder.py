@@ -22,7 +22,7 @@ from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.config_json import load_shape
 from torch import Tensor
 from transformers import LlamaForCausalLM
 
@@ -48,7 +48,7 @@ class Model:
         self.peer = write_checkpoint(folder, shape, seed=3)
 
     def decoder(self, precision: PrecisionName, device: torch.device = CPU) -> Decoder:
-        config = load_config(self.folder / "config.json")
+        config = load_shape(self.folder / "config.json")
         return Decoder(load_weights(self.folder, config), precision, device, config.context_tokens)
 
 
@@ -169,7 +169,7 @@ def test_what_overflows_in_fp16_leaves_nothing_in_the_cache_that_spreads(
     models: dict[str, Model],
 ) -> None:
     model = models["two share"]
-    config = load_config(model.folder / "config.json")
+    config = load_shape(model.folder / "config.json")
     master = load_weights(model.folder, config)
     for layer in master.layers:
         assert isinstance(layer.down, Projection)

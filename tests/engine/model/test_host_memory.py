@@ -17,15 +17,16 @@ from prodtop.engine.model.host_memory import (
 from prodtop.engine.precision.linear import storage_bytes
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.protocol.errors import BadInputError, PrecisionUnavailableError
-from prodtop.engine.shape.model_config import Int4Form, Int4Method, ModelConfig, StoredForm
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import Int4Form, Int4Method, StoredForm
+from prodtop.engine.shape.presets import PRESETS
 
 CPU = torch.device("cpu")
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
 GIB = 2**30
 LLAMA_8B = PRESETS["llama-3.1-8b"]
 AWQ = StoredForm(int4=Int4Form(Int4Method.AWQ, 128))
-SMALL = ModelConfig(
+SMALL = ModelShape(
     vocabulary=512,
     hidden=256,
     intermediate=512,

@@ -22,7 +22,7 @@ from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.precision.projection import Int4Projection
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.protocol.errors import CheckpointError
-from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.config_json import load_shape
 from quantized import Scheme, quantize_checkpoint
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -50,7 +50,7 @@ def write_quantized(folder: Path, scheme: Scheme, *, bias: bool = False) -> Llam
 
 
 def load(folder: Path) -> MasterWeights:
-    return load_weights(folder, load_config(folder / "config.json"))
+    return load_weights(folder, load_shape(folder / "config.json"))
 
 
 def logits_of(
@@ -138,7 +138,7 @@ def test_a_checkpoint_without_group_indices_is_in_order(tmp_path: Path) -> None:
         tmp_path / WEIGHTS_NAME,
     )
     progress: list[float] = []
-    load_weights(tmp_path, load_config(tmp_path / "config.json"), progress.append)
+    load_weights(tmp_path, load_shape(tmp_path / "config.json"), progress.append)
     assert progress[-1] == 1.0
 
 

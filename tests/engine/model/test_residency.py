@@ -9,7 +9,7 @@ from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.model.residency import HOST, fits_device, master_device
 from prodtop.engine.model.weights import MasterWeights
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.presets import PRESETS
 from torch import Tensor
 
 EIGHT_BILLION = PRESETS["llama-3.1-8b"]

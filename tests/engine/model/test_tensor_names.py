@@ -11,13 +11,13 @@ from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.slots import checkpoint_slots
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol.errors import CheckpointError
-from prodtop.engine.shape.config_json import load_config
+from prodtop.engine.shape.config_json import load_shape
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 
 def load(folder: Path) -> MasterWeights:
-    return load_weights(folder, load_config(folder / "config.json"))
+    return load_weights(folder, load_shape(folder / "config.json"))
 
 
 def assert_same(ours: MasterWeights, theirs: MasterWeights) -> None:

@@ -7,11 +7,12 @@ import pytest
 import torch
 from checkpoints import LLAMA3_ROPE, TinyShape, make_peer
 from prodtop.engine.ops.rope import RotaryTable, inverse_frequencies
-from prodtop.engine.shape.model_config import Llama3Scaling, ModelConfig
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import Llama3Scaling
+from prodtop.engine.shape.presets import PRESETS
 
 CPU = torch.device("cpu")
-CONFIG = ModelConfig(
+CONFIG = ModelShape(
     vocabulary=8,
     hidden=32,
     intermediate=16,

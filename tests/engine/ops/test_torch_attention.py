@@ -11,7 +11,7 @@ from prodtop.engine.serving.batch import Batch, BatchBuilder
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.shape.model_config import ModelConfig
+from prodtop.engine.shape.model_shape import ModelShape
 from torch import Tensor
 
 CPU = torch.device("cpu")
@@ -109,7 +109,7 @@ def test_a_nan_in_an_unused_slot_would_reach_every_query_of_its_block() -> None:
 
 
 def test_the_cache_starts_with_zeros() -> None:
-    config = ModelConfig(
+    config = ModelShape(
         vocabulary=8,
         hidden=16,
         intermediate=16,

@@ -19,7 +19,7 @@ from prodtop.engine.planner.explain.figures import (
     explain_scaling,
     explain_training,
 )
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 TOKENS = 1e12
 

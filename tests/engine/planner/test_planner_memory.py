@@ -9,8 +9,8 @@ from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.cost.memory import memory, model_states
 from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.cost.stages import rank_parameters
-from prodtop.engine.shape.planner_model import ModelShape
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.presets import preset
 
 GPT_22B = ModelShape(
     name="gpt-22b",
@@ -19,12 +19,14 @@ GPT_22B = ModelShape(
     heads=64,
     kv_heads=64,
     head_dim=96,
-    ffn=4 * 6144,
+    intermediate=4 * 6144,
     vocabulary=51_200,
-    gated=False,
-    tied=True,
+    gated_mlp=False,
+    tied_embeddings=True,
     layer_norm=True,
-    linear_bias=True,
+    qkv_bias=True,
+    output_bias=True,
+    mlp_bias=True,
     dropout=True,
 )
 """Korthikanti et al. 2022, table 3."""

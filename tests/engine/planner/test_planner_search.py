@@ -14,8 +14,9 @@ from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.planner.search.legal import legal_layouts
 from prodtop.engine.planner.search.search import search
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_model import Experts, ModelShape
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import Experts
+from prodtop.engine.shape.presets import preset
 
 DENSE = preset("llama-3.2-1b")
 SPARSE = ModelShape(
@@ -25,9 +26,9 @@ SPARSE = ModelShape(
     heads=8,
     kv_heads=4,
     head_dim=128,
-    ffn=4096,
+    intermediate=4096,
     vocabulary=32_000,
-    experts=Experts(count=8, active=2, ffn=2048),
+    experts=Experts(count=8, active=2, intermediate=2048),
 )
 UNEVEN = ModelShape(
     name="uneven",
@@ -36,7 +37,7 @@ UNEVEN = ModelShape(
     heads=24,
     kv_heads=8,
     head_dim=128,
-    ffn=12_288,
+    intermediate=12_288,
     vocabulary=128_256,
 )
 

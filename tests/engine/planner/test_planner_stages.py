@@ -9,8 +9,8 @@ from prodtop.engine.planner.cost.layout import Layout, check_layout
 from prodtop.engine.planner.cost.setting import setting
 from prodtop.engine.planner.cost.stages import StageLayers, stage_layers
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_model import ModelShape
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.presets import preset
 
 H100 = find_gpu("h100-sxm")
 
@@ -23,7 +23,7 @@ def shape(layers: int) -> ModelShape:
         heads=8,
         kv_heads=8,
         head_dim=128,
-        ffn=4096,
+        intermediate=4096,
         vocabulary=1024,
     )
 

@@ -10,7 +10,7 @@ from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.planner.search.search import search
 from prodtop.engine.planner.search.strategies import STRATEGY_KEYS, best_of, best_of_strategies
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 
 def on(gpus: int, name: str = "generic-7b") -> Setting:

@@ -18,7 +18,7 @@ from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.cost.terms import Term
 from prodtop.engine.planner.explain.explain import explain
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 H100 = find_gpu("h100-sxm")
 MODEL = preset("llama-3.1-8b")

@@ -13,7 +13,7 @@ from prodtop.engine.planner.explain.turns import Turn
 from prodtop.engine.planner.explain.verdict import Verdict, verdict, verdict_of, with_more_memory
 from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.planner.search.search import SearchResult, search
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 
 def on(gpus: int, name: str = "llama-3.1-8b") -> Setting:

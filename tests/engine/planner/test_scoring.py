@@ -120,7 +120,7 @@ def test_a_parameter_count_stands_in_for_a_shape(model: str, params_b: str, size
 def test_the_stated_count_says_whether_an_mlp_is_gated() -> None:
     for count, gated in (("8.03", True), ("6.2", False)):
         row = {**ROW, "model": "unheard-of", "params_b": count, "vocab": "128256"}
-        assert parse_run(row, default_constants()).setting.model.gated is gated
+        assert parse_run(row, default_constants()).setting.model.gated_mlp is gated
 
 
 def test_a_model_cut_down_keeps_its_layers() -> None:

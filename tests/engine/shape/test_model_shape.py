@@ -3,14 +3,18 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.protocol.errors import CheckpointError
+from prodtop.engine.shape.config_json import load_shape, parse_shape
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_hf_config import load_shape, parse_shape
-from prodtop.engine.shape.planner_model import ModelShape
-from prodtop.engine.shape.planner_presets import PRESETS, preset
+from prodtop.engine.shape.model_shape import ModelShape, same_structure, with_layers
+from prodtop.engine.shape.presets import PRESETS, preset
+from prodtop.engine.shape.serving_limits import check_served, unserved_reason
+from prodtop.engine.shape.shape_message import read_shape_message, shape_message
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -144,24 +148,103 @@ def test_a_config_gives_the_published_count(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "field"),
     [
-        ({"hidden_size": None}, "hidden_size"),
-        ({"num_hidden_layers": -1}, "num_hidden_layers"),
-        ({"num_attention_heads": "32"}, "num_attention_heads"),
+        ({"hidden_size": None}, "`hidden_size`"),
+        ({"num_hidden_layers": -1}, "`num_hidden_layers`"),
+        ({"num_attention_heads": "32"}, "`num_attention_heads`"),
         ({"num_key_value_heads": 5}, "kv_heads"),
-        ({"model_type": "mamba2"}, "model_type"),
-        ({"tie_word_embeddings": "no"}, "tie_word_embeddings"),
+        ({"model_type": "mamba2"}, "'mamba2' has state-space layers"),
+        ({"model_type": "olmo2"}, "'olmo2' is not supported"),
+        ({"model_type": None}, "`model_type`"),
+        ({"tie_word_embeddings": "no"}, "`tie_word_embeddings`"),
     ],
 )
 def test_a_broken_config_names_its_field(change: dict[str, object], field: str) -> None:
-    with pytest.raises(FieldError) as caught:
+    with pytest.raises(CheckpointError) as caught:
         parse_shape({**CONFIGS["llama-3.1-8b"], **change}, "broken")
-    assert caught.value.field == field
+    assert str(caught.value).startswith("broken: ")
+    assert field in str(caught.value)
 
 
 def test_a_file_that_is_no_json_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(FieldError, match="cannot be read"):
+    with pytest.raises(CheckpointError, match="cannot be read"):
         load_shape(tmp_path)
+
+
+UNMODELLED: list[tuple[str, dict[str, object], str]] = [
+    ("qwen3-30b-a3b", {"mlp_only_layers": [0]}, "`mlp_only_layers`"),
+    ("qwen3-30b-a3b", {"decoder_sparse_step": 2}, "`decoder_sparse_step`"),
+    ("qwen3-30b-a3b", {"num_experts_per_tok": 129}, "more experts active"),
+    ("deepseek-v3", {"moe_layer_freq": 2}, "`moe_layer_freq`"),
+    ("deepseek-v3", {"attention_bias": True}, "`attention_bias` is not modelled"),
+    ("deepseek-v3", {"kv_lora_rank": None}, "`kv_lora_rank`"),
+    ("gpt2", {"add_cross_attention": True}, "`add_cross_attention` is not modelled"),
+]
+
+
+@pytest.mark.parametrize(("name", "change", "reason"), UNMODELLED)
+def test_what_would_be_counted_wrongly_is_refused(
+    name: str, change: dict[str, object], reason: str
+) -> None:
+    with pytest.raises(CheckpointError, match=reason):
+        parse_shape(CONFIGS[name] | change, "config.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("mixtral-8x7b", "a mixture of experts cannot be served, only planned"),
+        ("deepseek-v3", "a mixture of experts and latent attention"),
+        ("gpt-oss-20b", "a mixture of experts and attention sinks"),
+        ("nemotron-4-340b", "'NemotronForCausalLM' is not served"),
+    ],
+)
+def test_what_the_engine_cannot_serve_is_refused_with_the_reason(name: str, reason: str) -> None:
+    with pytest.raises(CheckpointError, match=f"{name}: .*{reason}"):
+        check_served(preset(name), name)
+
+
+def test_a_config_that_cannot_be_served_can_be_planned() -> None:
+    """An activation, a scaling and a packing that the engine lacks change no figure of a plan."""
+    llama = CONFIGS["llama-3.1-8b"]
+    odd = parse_shape(
+        llama
+        | {"hidden_act": "relu2", "rope_scaling": {"rope_type": "dynamic"}}
+        | {"quantization_config": {"quant_method": "fp8"}},
+        "config.json",
+    )
+    assert same_structure(odd, preset("llama-3.1-8b"))
+    assert unserved_reason(odd) is not None
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_config_has_the_structure_of_its_preset(name: str) -> None:
+    assert same_structure(parse_shape(CONFIGS[name], "config.json"), preset(name))
+
+
+@pytest.mark.parametrize("shape", PRESETS.values(), ids=PRESETS)
+def test_a_shape_survives_the_way_to_the_screen(shape: ModelShape) -> None:
+    sent = msgspec.json.decode(msgspec.json.encode(shape_message(shape)))
+    received = read_shape_message(sent, shape.name)
+    assert received == shape
+    assert (received.name, received.unserved) == (shape.name, shape.unserved)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{}, {"hidden": "x"}, {"layers": 1, "hidden": 0}, {"surprise": 1}],
+    ids=["empty", "a text", "no width", "nothing known"],
+)
+def test_a_message_that_is_no_shape_is_refused(message: dict[str, object]) -> None:
+    with pytest.raises(FieldError):
+        read_shape_message(message, "model")
+
+
+def test_fewer_layers_keep_what_they_had() -> None:
+    short = with_layers(preset("gpt-oss-20b"), 3)
+    assert short.sliding_layers == {0, 2}
+    dense = with_layers(preset("deepseek-v3"), 2)
+    assert (dense.dense_layers, dense.moe_layers) == (2, 0)
 
 
 @settings(deadline=None)
@@ -170,7 +253,7 @@ def test_a_bare_count_gives_a_shape_of_about_that_size(parameters: float) -> Non
     shape = shape_from_parameters(parameters)
     assert shape.parameters == pytest.approx(parameters, rel=0.04)
     assert shape.hidden % 128 == 0
-    assert 2 <= shape.ffn / shape.hidden <= 6
+    assert 2 <= shape.intermediate / shape.hidden <= 6
 
 
 @pytest.mark.parametrize("absurd", [0.0, -7e9, float("nan"), float("inf"), 1e20])

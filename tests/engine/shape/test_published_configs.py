@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from prodtop.engine.protocol.errors import CheckpointError
-from prodtop.engine.shape.config_json import load_config, parse_config
-from prodtop.engine.shape.model_config import LongRopeScaling, ModelConfig, YarnScaling
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.config_json import load_shape, parse_shape
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import LongRopeScaling, YarnScaling
+from prodtop.engine.shape.presets import PRESETS
+from prodtop.engine.shape.serving_limits import check_served
 
 QWEN3_06B: dict[str, object] = {
     "architectures": ["Qwen3ForCausalLM"],
@@ -167,8 +169,8 @@ GPT2: dict[str, object] = {
 }
 
 
-def parsed(values: dict[str, object], **changes: object) -> ModelConfig:
-    return parse_config(values | changes, "config.json")
+def parsed(values: dict[str, object], **changes: object) -> ModelShape:
+    return parse_shape(values | changes, "config.json")
 
 
 @pytest.mark.parametrize(
@@ -176,7 +178,7 @@ def parsed(values: dict[str, object], **changes: object) -> ModelConfig:
     [
         (QWEN3_06B, "qwen3-0.6b"),
         (QWEN25_7B, "qwen2.5-7b"),
-        (MISTRAL_7B, "mistral-7b"),
+        (MISTRAL_7B, "mistral-7b-v0.3"),
         (PHI3_MINI, "phi-3-mini"),
         (GEMMA2_2B, "gemma-2-2b"),
         (GEMMA3_1B, "gemma-3-1b"),
@@ -278,7 +280,7 @@ def test_phi_35_states_its_first_context_outside_the_table() -> None:
 def test_phi_4_mini_turns_three_quarters_of_a_head() -> None:
     assert parsed(PHI3_MINI, partial_rotary_factor=0.75).rotary_dim == 72
     with pytest.raises(CheckpointError, match=r"`partial_rotary_factor` 0\.01"):
-        parsed(PHI3_MINI, partial_rotary_factor=0.01)
+        check_served(parsed(PHI3_MINI, partial_rotary_factor=0.01), "config.json")
 
 
 @pytest.mark.parametrize(
@@ -314,11 +316,11 @@ def test_what_the_decoder_does_not_do_is_refused_by_name(
     values: dict[str, object], changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(CheckpointError, match=message) as caught:
-        parsed(values, **changes)
+        check_served(parsed(values, **changes), "config.json")
     assert "\n" not in str(caught.value)
 
 
 def test_a_generation_config_adds_its_stops(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(QWEN3_06B))
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": [151645, 151643]}')
-    assert load_config(tmp_path / "config.json") == PRESETS["qwen3-0.6b"]
+    assert load_shape(tmp_path / "config.json") == PRESETS["qwen3-0.6b"]

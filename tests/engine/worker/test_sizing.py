@@ -14,13 +14,13 @@ from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache, block_bytes
 from prodtop.engine.serving.settings import EngineSettings
-from prodtop.engine.shape.model_config import ModelConfig
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.presets import PRESETS
 from prodtop.engine.worker.sizing import engine_settings
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 GIB = 2**30
-SMALL = ModelConfig(
+SMALL = ModelShape(
     vocabulary=320,
     hidden=64,
     intermediate=96,
@@ -34,7 +34,7 @@ SMALL = ModelConfig(
 
 def sized(
     options: WorkerOptions,
-    config: ModelConfig = SMALL,
+    config: ModelShape = SMALL,
     precision: PrecisionName = PrecisionName.BF16,
     device: torch.device = CPU,
     loaded_dtype: torch.dtype | None = None,
@@ -127,7 +127,7 @@ def test_a_gpu_gives_what_the_weights_leave(monkeypatch: pytest.MonkeyPatch) -> 
     assert cache > 0.5 * (24 * GIB - weights), "most of what is left is used"
 
 
-def kv_gib(settings: EngineSettings, config: ModelConfig) -> float:
+def kv_gib(settings: EngineSettings, config: ModelShape) -> float:
     return settings.kv_blocks * block_bytes(config, torch.bfloat16) / GIB
 
 

@@ -3,13 +3,15 @@
 import json
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.calibrate.saved import Saved
 from prodtop.engine.planner.cost.calibration import default_constants
-from prodtop.engine.protocol import ModelInfo, ShapeInfo
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.protocol import ModelInfo
+from prodtop.engine.shape.presets import preset
+from prodtop.engine.shape.shape_message import shape_message
 from prodtop.tui.planner.answer import answer
 from prodtop.tui.planner.fields import by_name, fields
 from prodtop.tui.planner.form import Form
@@ -132,15 +134,36 @@ def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
     assert "TOML" in reading({"gpu": str(file)}).errors["gpu"]
 
 
-def test_the_served_model_is_the_one_that_the_engine_says() -> None:
-    shape = ShapeInfo(hidden=64, intermediate=192, heads=4, kv_heads=2, head_dim=16)
+@pytest.mark.parametrize("name", ["gpt2", "gemma-3-1b", "phi-3-mini", "llama-3.1-8b"])
+def test_the_served_model_is_the_one_that_the_engine_says(name: str) -> None:
+    shape = preset(name)
     info = ModelInfo(
-        name="tiny", parameters=1, layers=2, context_tokens=64, vocabulary=100, shape=shape
+        name="tiny",
+        parameters=shape.parameters,
+        layers=shape.layers,
+        context_tokens=64,
+        vocabulary=shape.vocabulary,
+        shape=shape_message(shape),
     )
-    known = Knowledge(served=served_shape(info))
+    sent = msgspec.msgpack.decode(msgspec.msgpack.encode(info), type=ModelInfo)
+    known = Knowledge(served=served_shape(sent))
     found = reading({"model": "served"}, known=known).plan
     assert found is not None
-    assert (found.model.hidden, found.model.layers, found.model.kv_heads) == (64, 2, 2)
+    assert found.model == shape
+    assert found.model.name == "tiny"
+    assert found.model.parameters == info.parameters
+
+
+def test_a_shape_of_another_version_is_no_shape() -> None:
+    info = ModelInfo(
+        name="gpt2",
+        parameters=124_439_808,
+        layers=12,
+        context_tokens=1024,
+        vocabulary=50_257,
+        shape={"hidden": 768, "intermediate": 3072, "heads": 12, "kv_heads": 12, "head_dim": 64},
+    )
+    assert served_shape(info) == preset("gpt2")
 
 
 def test_a_served_model_without_a_shape_is_known_by_name_or_derived() -> None:

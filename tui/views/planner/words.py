@@ -14,11 +14,11 @@ def derived_words(plan: Plan, known: Knowledge, glyphs: Glyphs) -> dict[str, str
         f"{parameters(model.parameters)}",
         f"{model.layers} layers {times} {model.hidden}",
         f"{model.heads} heads" + (f"/{model.kv_heads}" if model.kv_heads != model.heads else ""),
-        f"ffn {model.ffn}",
+        f"ffn {model.intermediate}",
     ]
     if model.experts is not None:
         shape[1:1] = [f"{parameters(model.active_parameters)} active"]
-        shape[-1] = f"{model.experts.count} experts of {model.experts.ffn}"
+        shape[-1] = f"{model.experts.count} experts of {model.experts.intermediate}"
     nodes = f"{where.nodes} node{'' if where.nodes == 1 else 's'} of {where.node_gpus}"
     many = layout.micro_batches
     return {

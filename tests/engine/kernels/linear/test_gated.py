@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from fp8_oracle import fp8_rows
 from prodtop.engine.kernels.linear.gated import gated, gated_fp8
-from prodtop.engine.shape.model_config import Activation
+from prodtop.engine.shape.parts import Activation
 from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")

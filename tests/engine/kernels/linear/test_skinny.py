@@ -26,7 +26,7 @@ from prodtop.engine.kernels.linear.skinny_plan import (
 from prodtop.engine.precision.linear import Int4Linear
 from prodtop.engine.precision.planes import pack_int8_planes
 from prodtop.engine.precision.quantize import quantize_fp8, quantize_int4, quantize_int8
-from prodtop.engine.shape.model_config import Activation
+from prodtop.engine.shape.parts import Activation
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FORMATS: list[WeightFormat] = ["dense", "int8", "int4", "fp8"]

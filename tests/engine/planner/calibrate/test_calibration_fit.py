@@ -36,7 +36,7 @@ from prodtop.engine.planner.cost.communication import Group, gather_s, reduce_s
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.products import rates
 from prodtop.engine.planner.cost.setting import Setting, setting
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 H200 = find_gpu("h200")
 TODAY = datetime.date(2026, 11, 23)

@@ -11,7 +11,7 @@ from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.export.contract import Export, InexpressibleError, TrainingRun
 from prodtop.engine.planner.export.engines import export
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 POWERS = (1, 2, 4, 8)
 FIELDS = {field.name for field in fields(Layout)} | {"model", "gpus"}

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from planned_layouts import Plan, exported, plans
 from prodtop.engine.planner.export.accelerate import layer_class
 from prodtop.engine.planner.export.contract import TrainingRun
-from prodtop.engine.shape.planner_presets import PRESETS
+from prodtop.engine.shape.presets import PRESETS
 
 RUN = TrainingRun(steps=77)
 

@@ -123,14 +123,14 @@ def test_the_models_shape_is_said_in_full(megatron: EngineReader, model: str) ->
     config, rest = part(answer, "config"), part(answer, "rest")
     assert config["num_layers"] == shape.layers
     assert config["hidden_size"] == shape.hidden
-    assert config["ffn_hidden_size"] == shape.ffn
+    assert config["ffn_hidden_size"] == shape.intermediate
     assert config["num_attention_heads"] == shape.heads
     assert rest["--vocab-size"] == shape.vocabulary
-    assert config.get("gated_linear_unit", False) == shape.gated
+    assert config.get("gated_linear_unit", False) == shape.gated_mlp
     assert config.get("add_bias_linear", True) == shape.linear_bias
     assert config.get("add_qkv_bias", False) == shape.qkv_bias
     assert config["normalization"] == ("LayerNorm" if shape.layer_norm else "RMSNorm")
-    assert ("--untie-embeddings-and-output-weights" in rest) == (not shape.tied)
+    assert ("--untie-embeddings-and-output-weights" in rest) == (not shape.tied_embeddings)
     if shape.latent is None:
         assert config["kv_channels"] == shape.head_dim
         assert config.get("num_query_groups", shape.heads) == shape.kv_heads
@@ -140,7 +140,7 @@ def test_the_models_shape_is_said_in_full(megatron: EngineReader, model: str) ->
     if shape.experts is not None:
         assert config["num_moe_experts"] == shape.experts.count
         assert config["moe_router_topk"] == shape.experts.active
-        assert config["moe_shared_expert_intermediate_size"] == shape.experts.shared_ffn
+        assert config["moe_shared_expert_intermediate_size"] == shape.experts.shared_intermediate
 
 
 def test_the_streams_of_fsdp_get_more_than_one_connection() -> None:

@@ -79,7 +79,7 @@ def test_torchtitan_takes_models_by_shape_and_refuses_others() -> None:
     setting, layout = plan("llama-3.1-8b", FSDP)
     own = replace(setting, model=replace(setting.model, name="my finetune"))
     assert 'flavor = "8B"' in export("torchtitan-0.2.2", own, layout, RUN).text
-    wider = replace(setting, model=replace(setting.model, ffn=16_384))
+    wider = replace(setting, model=replace(setting.model, intermediate=16_384))
     assert "llama-3.1-8b" in refused("torchtitan", (wider, layout), "model").reason
 
 

@@ -11,7 +11,7 @@ from prodtop.engine.planner.cost.stages import stage_layers
 from prodtop.engine.planner.export.contract import TrainingRun
 from prodtop.engine.planner.export.engines import export
 from prodtop.engine.planner.export.titan_models import MODELS_0_2, MODELS_0_3, TitanModel
-from prodtop.engine.shape.planner_presets import preset
+from prodtop.engine.shape.presets import preset
 
 RUN = TrainingRun(steps=77, learning_rate=1.25e-4)
 RELEASES = {"torchtitan-0.2.2": "torchtitan-0.2.2", "torchtitan": "torchtitan-0.3.0"}

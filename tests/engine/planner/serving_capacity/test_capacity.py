@@ -31,7 +31,7 @@ from prodtop.engine.planner.serving_capacity.step import decode_step
 from prodtop.engine.planner.serving_capacity.storage import SERVING_PRECISIONS, storage_of
 from prodtop.engine.planner.serving_capacity.work import communication_s
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.planner_presets import PRESETS, preset
+from prodtop.engine.shape.presets import PRESETS, preset
 
 H200 = find_gpu("h200")
 LLAMA = preset("llama-3.1-8b")

@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 from prodtop.engine.protocol.errors import CheckpointError
-from prodtop.engine.shape.config_json import load_config, parse_config
-from prodtop.engine.shape.model_config import Llama3Scaling, ModelConfig
-from prodtop.engine.shape.served_presets import PRESETS
+from prodtop.engine.shape.config_json import load_shape, parse_shape
+from prodtop.engine.shape.model_shape import ModelShape
+from prodtop.engine.shape.parts import Llama3Scaling
+from prodtop.engine.shape.presets import PRESETS
+from prodtop.engine.shape.serving_limits import check_served
 
 LLAMA: dict[str, object] = {
     "architectures": ["LlamaForCausalLM"],
@@ -27,8 +29,8 @@ LLAMA3_SCALING: dict[str, object] = {
 }
 
 
-def parsed(**changes: object) -> ModelConfig:
-    return parse_config(LLAMA | changes, "config.json")
+def parsed(**changes: object) -> ModelShape:
+    return parse_shape(LLAMA | changes, "config.json")
 
 
 def test_absent_fields_have_the_defaults_of_transformers() -> None:
@@ -44,7 +46,7 @@ def test_absent_fields_have_the_defaults_of_transformers() -> None:
 
 def test_without_key_value_heads_every_head_has_its_own() -> None:
     values = {name: value for name, value in LLAMA.items() if name != "num_key_value_heads"}
-    assert parse_config(values, "config.json").kv_heads == 4
+    assert parse_shape(values, "config.json").kv_heads == 4
 
 
 def test_null_means_the_default() -> None:
@@ -82,7 +84,9 @@ def test_the_old_name_of_the_rope_type_is_read() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"architectures": ["MixtralForCausalLM"]}, "'MixtralForCausalLM' is not supported"),
+        ({"architectures": ["FalconForCausalLM"]}, "'FalconForCausalLM' is not supported"),
+        ({"architectures": ["GraniteForCausalLM"]}, "'GraniteForCausalLM' is not served"),
+        ({"architectures": ["JambaForCausalLM"]}, "'JambaForCausalLM' has state-space layers"),
         ({"architectures": None}, "`architectures` is missing"),
         ({"architectures": []}, "`architectures` is missing"),
         ({"auto_map": {"AutoModel": "own.py"}}, "`auto_map`"),
@@ -112,7 +116,7 @@ def test_what_cannot_be_served_is_refused_in_one_line_that_names_it(
     changes: dict[str, object], message: str
 ) -> None:
     with pytest.raises(CheckpointError) as caught:
-        parse_config(LLAMA | changes, "some/config.json")
+        check_served(parse_shape(LLAMA | changes, "some/config.json"), "some/config.json")
     line = str(caught.value)
     assert line.startswith("some/config.json: ")
     assert message in line
@@ -137,7 +141,7 @@ def test_a_malformed_file_is_refused_in_one_line_that_names_it(tmp_path: Path, t
     path = tmp_path / "config.json"
     path.write_text(text)
     with pytest.raises(CheckpointError) as caught:
-        load_config(path)
+        load_shape(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -146,12 +150,12 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(CheckpointError, match=r"config\.json: cannot be read"):
-        load_config(path)
+        load_shape(path)
 
 
 def test_a_folder_without_a_config_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"has no config\.json: not a model folder"):
-        load_config(tmp_path / "config.json")
+        load_shape(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
@@ -171,14 +175,14 @@ def test_stop_tokens_are_those_of_both_files(
     (tmp_path / "config.json").write_text(json.dumps(LLAMA | {"eos_token_id": in_config}))
     generation = {"eos_token_id": in_generation, "do_sample": True}
     (tmp_path / "generation_config.json").write_text(json.dumps(generation))
-    assert load_config(tmp_path / "config.json").eos_token_ids == stops
+    assert load_shape(tmp_path / "config.json").eos_token_ids == stops
 
 
 def test_a_malformed_generation_config_is_named(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     (tmp_path / "generation_config.json").write_text('{"eos_token_id": "x"}')
     with pytest.raises(CheckpointError, match=r"generation_config\.json: `eos_token_id`"):
-        load_config(tmp_path / "config.json")
+        load_shape(tmp_path / "config.json")
 
 
 @pytest.mark.parametrize(
@@ -190,7 +194,7 @@ def test_a_malformed_generation_config_is_named(tmp_path: Path) -> None:
         ("tinyllama-1.1b", 1_100_048_384),
         ("llama-3.1-70b", 70_553_706_496),
         ("llama-3.2-3b", 3_212_749_824),
-        ("mistral-7b", 7_248_023_552),
+        ("mistral-7b-v0.3", 7_248_023_552),
         ("qwen2.5-0.5b", 494_032_768),
         ("qwen2.5-7b", 7_615_616_512),
         ("qwen3-0.6b", 596_049_920),
@@ -211,11 +215,11 @@ def test_presets_have_the_published_number_of_parameters(name: str, parameters: 
 
 
 @pytest.mark.parametrize("config", PRESETS.values(), ids=PRESETS)
-def test_presets_are_shapes_that_the_decoder_serves(config: ModelConfig) -> None:
+def test_presets_are_shapes_that_the_decoder_serves(config: ModelShape) -> None:
     assert config.heads % config.kv_heads == 0
     assert config.head_dim % 2 == 0
     assert all(0 <= token < config.vocabulary for token in config.eos_token_ids)
-    assert config.eos_token_ids
+    assert config.eos_token_ids or config.name.startswith("generic")
 
 
 def test_kv_elements_of_llama_3_1_8b_are_the_well_known_128_kib_a_token() -> None:

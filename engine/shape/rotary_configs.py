@@ -1,0 +1,278 @@
+"""The shapes that the `config.json` of Llama and its relatives state: one function a family.
+
+A shape is read in two passes: what decides parameters and work, which the planner needs too, and
+the details that only who serves the model has to know.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from ..files.json_fields import Fields
+from .model_shape import ModelShape
+from .parts import Activation, Experts, LatentAttention, StoredForm, TensorNames
+from .rope_settings import read_dual_rope, read_rope
+
+_ACTIVATIONS = {
+    "silu": Activation.SILU,
+    "swish": Activation.SILU,
+    "gelu": Activation.GELU,
+    "gelu_new": Activation.GELU_TANH,
+    "gelu_fast": Activation.GELU_TANH,
+    "gelu_pytorch_tanh": Activation.GELU_TANH,
+}
+
+
+def read_activation(fields: Fields, field: str, default: str) -> Activation:
+    """The activation that `field` names.
+
+    Raises:
+        CheckpointError: one that the engine does not compute.
+    """
+    name = fields.text(field, default)
+    if name not in _ACTIVATIONS:
+        known = ", ".join(_ACTIVATIONS)
+        raise fields.error(f"activation {name!r} is not supported (supported: {known})")
+    return _ACTIVATIONS[name]
+
+
+def refuse(fields: Fields, *names: str) -> None:
+    """Raise `CheckpointError` where one of the flags `names` is set: it changes the parameters."""
+    for name in names:
+        if fields.flag(name):
+            raise fields.error(f"`{name}` is not modelled")
+
+
+def _rotary(fields: Fields) -> ModelShape:
+    """What all families here have in common."""
+    hidden = fields.count("hidden_size")
+    heads = fields.count("num_attention_heads")
+    return ModelShape(
+        vocabulary=fields.count("vocab_size"),
+        hidden=hidden,
+        intermediate=fields.count("intermediate_size"),
+        layers=fields.count("num_hidden_layers"),
+        heads=heads,
+        kv_heads=fields.count("num_key_value_heads", heads),
+        head_dim=fields.count("head_dim", max(1, hidden // heads)),
+        context_tokens=fields.count("max_position_embeddings", 2048),
+        tied_embeddings=fields.flag("tie_word_embeddings"),
+    )
+
+
+def rotary_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """`shape` with norms, activation and positions as all families but Gemma state them."""
+    if shape.head_dim % 2:
+        raise fields.error(f"`head_dim` is {shape.head_dim}; rotary positions need an even one")
+    detailed = replace(
+        shape,
+        norm_eps=fields.number("rms_norm_eps", 1e-6),
+        activation=read_activation(fields, "hidden_act", "silu"),
+    )
+    return read_rope(detailed, fields)
+
+
+def _with_window(
+    shape: ModelShape, fields: Fields, slides: Callable[[int], bool] = lambda layer: True
+) -> ModelShape:
+    """`shape` with the layers that slide: those that `layer_types` names, or else `slides`."""
+    window = fields.explicit_count("sliding_window")
+    if window is None:
+        return shape
+    kinds = fields.texts("layer_types")
+    if kinds is None:
+        sliding = frozenset(filter(slides, range(shape.layers)))
+    else:
+        unknown = set(kinds) - {"full_attention", "sliding_attention"}
+        if unknown or len(kinds) != shape.layers:
+            raise fields.error(
+                "`layer_types` must say full_attention or sliding_attention for each layer"
+            )
+        sliding = frozenset(n for n, kind in enumerate(kinds) if kind == "sliding_attention")
+    return replace(shape, sliding_window=window if sliding else None, sliding_layers=sliding)
+
+
+def llama(fields: Fields) -> ModelShape:
+    """Llama, Granite and SmolLM3: biases where they say so."""
+    refuse(fields, "use_sliding_window")
+    bias = fields.flag("attention_bias")
+    mlp_bias = fields.flag("mlp_bias")
+    return replace(_rotary(fields), qkv_bias=bias, output_bias=bias, mlp_bias=mlp_bias)
+
+
+def nemotron(fields: Fields) -> ModelShape:
+    """Nemotron 3 and 4: LayerNorm, and a plain MLP with a squared ReLU."""
+    return replace(llama(fields), layer_norm=True, gated_mlp=False)
+
+
+def mistral(fields: Fields) -> ModelShape:
+    return _with_window(_rotary(fields), fields)
+
+
+def mixtral(fields: Fields) -> ModelShape:
+    shape = mistral(fields)
+    return replace(shape, experts=_experts(fields, shape.intermediate))
+
+
+def qwen2(fields: Fields) -> ModelShape:
+    return replace(_qwen(fields), qkv_bias=True)
+
+
+def qwen3(fields: Fields) -> ModelShape:
+    bias = fields.flag("attention_bias")
+    return replace(_qwen(fields), qk_norm=True, qkv_bias=bias, output_bias=bias)
+
+
+def _qwen(fields: Fields) -> ModelShape:
+    """Qwen 2 and 3: the layers from `max_window_layers` on slide, where the model asks for it."""
+    shape = _rotary(fields)
+    if not fields.flag("use_sliding_window"):
+        return shape
+    first = int(fields.number("max_window_layers"))
+    return _with_window(shape, fields, lambda layer: layer >= first)
+
+
+def qwen2_moe(fields: Fields) -> ModelShape:
+    """Qwen 2's mixture: experts that all tokens share, behind a gate."""
+    refuse(fields, "use_sliding_window")
+    experts = _experts(fields, fields.count("moe_intermediate_size"))
+    shared = fields.count("shared_expert_intermediate_size")
+    return replace(
+        _rotary(fields),
+        qkv_bias=fields.flag("qkv_bias", True),
+        experts=replace(experts, shared_intermediate=shared, shared_gate=True),
+    )
+
+
+def qwen3_moe(fields: Fields) -> ModelShape:
+    refuse(fields, "use_sliding_window")
+    experts = _experts(fields, fields.count("moe_intermediate_size"))
+    return replace(qwen3(fields), experts=experts)
+
+
+_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
+"""The first is what Qwen's releases say, the second what transformers 5 writes of them."""
+
+
+def _experts(fields: Fields, intermediate: int) -> Experts:
+    """Experts in every layer; other orders of the layers are refused."""
+    every = {"decoder_sparse_step": 1, "moe_layer_freq": 1, "mlp_only_layers": []}
+    for name, value in every.items():
+        if fields.has(name) and fields.get(name) != value:
+            raise fields.error(f"`{name}` {fields.get(name)!r} is not modelled")
+    name = next(filter(fields.has, _EXPERTS), _EXPERTS[0])
+    active = fields.count("num_experts_per_tok")
+    return Experts(count=fields.count(name), active=active, intermediate=intermediate)
+
+
+def deepseek_v2(fields: Fields) -> ModelShape:
+    """DeepSeek 2: latent attention, and experts in all layers but the first.
+
+    The modules that predict further tokens (`num_nextn_predict_layers`) are no part of the shape.
+    """
+    # Its biases lie on the projections into the latents.
+    refuse(fields, "attention_bias", "mlp_bias")
+    value_dim = fields.count("v_head_dim")
+    heads = fields.count("num_attention_heads")
+    shape = replace(
+        _rotary(fields),
+        kv_heads=heads,
+        head_dim=value_dim,
+        latent=LatentAttention(
+            kv_rank=fields.count("kv_lora_rank"),
+            query_rank=fields.explicit_count("q_lora_rank") or 0,
+            nope_dim=fields.count("qk_nope_head_dim"),
+            rope_dim=fields.count("qk_rope_head_dim"),
+            value_dim=value_dim,
+        ),
+    )
+    if not fields.has("n_routed_experts"):
+        return shape
+    intermediate = fields.count("moe_intermediate_size")
+    experts = replace(
+        _experts(fields, intermediate),
+        shared_intermediate=intermediate * int(fields.number("n_shared_experts", 0)),
+        dense_layers=int(fields.number("first_k_dense_replace", 0)),
+    )
+    return replace(shape, experts=experts)
+
+
+def deepseek_v3(fields: Fields) -> ModelShape:
+    """DeepSeek 3 and Kimi K2: as DeepSeek 2, with a bias of the routing (`noaux_tc`)."""
+    shape = deepseek_v2(fields)
+    experts = None if shape.experts is None else replace(shape.experts, router_bias=True)
+    return replace(shape, experts=experts)
+
+
+def gpt_oss(fields: Fields) -> ModelShape:
+    """GPT-OSS: a mixture with biases everywhere, attention sinks, every second layer slides."""
+    bias = fields.flag("attention_bias", True)
+    shape = _with_window(_rotary(fields), fields, lambda layer: layer % 2 == 0)
+    return replace(
+        shape,
+        qkv_bias=bias,
+        output_bias=bias,
+        mlp_bias=True,
+        attention_sinks=True,
+        experts=replace(_experts(fields, shape.intermediate), router_bias=True),
+    )
+
+
+def phi3(fields: Fields) -> ModelShape:
+    return replace(mistral(fields), stored=StoredForm(names=TensorNames.PHI3))
+
+
+def gemma(fields: Fields) -> ModelShape:
+    """Gemma 1: norms stored less 1."""
+    return replace(llama(fields), stored=StoredForm(offset_norms=True))
+
+
+def gemma2(fields: Fields) -> ModelShape:
+    """Gemma 2: norms on both sides of attention and MLP, every second layer slides."""
+    shape = replace(gemma(fields), norms_per_layer=4)
+    return _with_window(shape, fields, lambda layer: layer % 2 == 0)
+
+
+def gemma3(fields: Fields) -> ModelShape:
+    """Gemma 3: as Gemma 2, with norms of queries and keys, and five layers of six sliding."""
+    pattern = fields.count("sliding_window_pattern")
+    shape = replace(gemma(fields), norms_per_layer=4, qk_norm=True)
+    return _with_window(shape, fields, lambda layer: (layer + 1) % pattern != 0)
+
+
+def gemma_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Gemma 1 calls its tanh approximation plain GELU."""
+    detailed = replace(
+        shape,
+        norm_eps=fields.number("rms_norm_eps", 1e-6),
+        activation=Activation.GELU_TANH,
+        embedding_scale=shape.hidden**0.5,
+    )
+    return read_rope(detailed, fields)
+
+
+def gemma2_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    return read_rope(_gemma_details(shape, fields), fields)
+
+
+def gemma3_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    return read_dual_rope(_gemma_details(shape, fields), fields)
+
+
+def _gemma_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Capped scores and logits, a scale of its own, and scaled embeddings."""
+    if fields.flag("use_bidirectional_attention"):
+        raise fields.error("attention in both directions is not supported")
+    return replace(
+        shape,
+        norm_eps=fields.number("rms_norm_eps", 1e-6),
+        activation=read_activation(fields, "hidden_activation", "gelu_pytorch_tanh"),
+        attention_scale=fields.positive("query_pre_attn_scalar") ** -0.5,
+        attention_softcap=_softcap(fields, "attn_logit_softcapping"),
+        logit_softcap=_softcap(fields, "final_logit_softcapping"),
+        embedding_scale=shape.hidden**0.5,
+    )
+
+
+def _softcap(fields: Fields, name: str) -> float | None:
+    """A null written down means no cap, whatever the default."""
+    return None if fields.is_null(name) or not fields.has(name) else fields.positive(name)
