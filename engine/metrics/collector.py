@@ -209,7 +209,7 @@ class Metrics:
         mbu = fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s)
         mfu = fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s)
         active, busy = self._active.mean(span_s, now_s), self._device_s.rate(span_s, now_s)
-        # A step under way counts when it ends, and may have begun before the slot of the last one.
+        # A step under way counts when it ends, and may have begun before the bin of the last one.
         busy = min(busy, 1.0)
         return Roofline(
             mbu=mbu,

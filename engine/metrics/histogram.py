@@ -36,7 +36,7 @@ _VALUES = _representatives()
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """The non-empty buckets of a histogram: how a closed slot of a window is kept."""
+    """The non-empty buckets of a histogram: how a closed bin of a window is kept."""
 
     buckets: Counts
     counts: Counts

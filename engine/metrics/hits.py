@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..protocol import WINDOW_SECONDS, HitRates, Window
 from .windows import WindowedCounter
 
-_SLOT_S = 0.5
+_BIN_S = 0.5
 
 
 class HitMeter:
@@ -14,7 +14,7 @@ class HitMeter:
 
     def __init__(self, start_s: float) -> None:
         def counter() -> WindowedCounter:
-            return WindowedCounter(start_s, slot_s=_SLOT_S, capacity_s=WINDOW_SECONDS[Window.M5])
+            return WindowedCounter(start_s, bin_s=_BIN_S, capacity_s=WINDOW_SECONDS[Window.M5])
 
         self._response_lookups = counter()
         self._response_hits = counter()

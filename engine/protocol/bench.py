@@ -1,8 +1,7 @@
 """A bench: which cells to measure, and what came out."""
 
-from .load import LoadSpec
 from .message import Message, Part
-from .names import PrecisionName, StrategyName
+from .settings import LoadSpec, PrecisionName, StrategyName
 
 
 class BenchSpec(Part, frozen=True, kw_only=True):

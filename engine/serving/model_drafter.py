@@ -15,8 +15,7 @@ from ..precision.levels import base_dtype, default_precision
 from ..protocol.errors import DraftModelError
 from .kv_cache import KVCache
 from .request import Request, Status
-from .runner import Runner
-from .runners import RunnerFactory, runner_for
+from .runner import Runner, RunnerFactory, runner_for
 from .sampler import BROKEN_LOGITS
 from .settings import EngineSettings
 from .step_plan import Chunk

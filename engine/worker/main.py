@@ -32,7 +32,7 @@ from ..protocol.errors import ProdtopError
 from ..protocol.options import WorkerOptions, from_argument
 from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
-from ..serving.runners import runs_kernels
+from ..serving.runner import runs_kernels
 from ..shape.model_config import ModelConfig
 from .bench import versions
 from .frames import model_info

@@ -16,7 +16,7 @@ from prodtop.engine.serving.kv_cache import KVCache, block_bytes
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runner import TorchRunner
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.worker.memory import master_bytes, read_memory
+from prodtop.engine.worker.figures import master_bytes, read_memory
 
 CPU = torch.device("cpu")
 BLOCKS = 6
