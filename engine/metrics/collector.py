@@ -1,4 +1,4 @@
-"""Every figure of the engine from one place: the worker reports events and asks for answers."""
+"""Every figure of the engine in one place: engine and worker report events, frames read figures."""
 
 from ..protocol import (
     RATE_SPAN_S,
@@ -31,7 +31,6 @@ class Metrics:
     """
 
     def __init__(self, start_s: float) -> None:
-        self._start_s = start_s
         self._submitted = 0
         self._finished = 0
         self._failed = 0
@@ -41,7 +40,7 @@ class Metrics:
         self._little = LittleMeter(start_s)
         self._hits = HitMeter(start_s)
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
-        self._right_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
+        self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self._switches = SwitchTracker(start_s)
         self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
         self._flops = WindowedCounter(start_s, capacity_s=10.0)
@@ -91,10 +90,10 @@ class Metrics:
         self._flops.add_over(flops, began_s, now_s)
         self._device_s.add_over(device_s, began_s, now_s)
 
-    def on_drafts(self, drafted: int, right: int, now_s: float) -> None:
-        """A step checked `drafted` guesses of tokens, of which so many were `right`."""
+    def on_drafts(self, drafted: int, accepted: int, now_s: float) -> None:
+        """A step verified `drafted` tokens, of which `accepted` were what was sampled."""
         self._drafted.add(drafted, now_s)
-        self._right_drafts.add(right, now_s)
+        self._accepted_drafts.add(accepted, now_s)
 
     def on_active(self, active: bool, now_s: float) -> None:
         """From now on there are requests to compute, or none."""
@@ -173,10 +172,10 @@ class Metrics:
         return self._hits.session(now_s)
 
     def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:
-        """Right drafts over drafts in the last `span_s`; `None` where there were none."""
+        """Accepted drafts over drafts in the last `span_s`; `None` where there were none."""
         drafted, _ = self._drafted.over(span_s, now_s)
-        right, _ = self._right_drafts.over(span_s, now_s)
-        return right / drafted if drafted else None
+        accepted, _ = self._accepted_drafts.over(span_s, now_s)
+        return accepted / drafted if drafted else None
 
     def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
         """The scheduler's counts beside Little's law over the last ten seconds."""
@@ -232,10 +231,6 @@ class Metrics:
     def generated_tokens_total(self) -> int:
         """Tokens generated since the start, without those that a cache gave."""
         return self._generated
-
-    def uptime_s(self, now_s: float) -> float:
-        """Seconds since the start."""
-        return now_s - self._start_s
 
     def _leave(self, now_s: float, arrival_at_s: float) -> None:
         if not self.in_system:

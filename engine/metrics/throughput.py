@@ -1,7 +1,7 @@
 """Tokens, requests and steps per second, each kind counted apart."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..protocol import RATE_SPAN_S, Throughput
 from .windows import WindowedCounter
@@ -28,18 +28,6 @@ class Totals:
     steps: int
     arrivals: int
     ended: int
-
-    def __sub__(self, earlier: "Totals") -> "Totals":
-        """What was counted between two totals taken from the same start."""
-        differences = {
-            each.name: getattr(self, each.name) - getattr(earlier, each.name)
-            for each in fields(self)
-        }
-        return Totals(**differences)
-
-    def per_s(self, amount: int) -> float | None:
-        """`amount` per second of the span; `None` for an empty span."""
-        return amount / self.duration_s if self.duration_s > 0.0 else None
 
     @property
     def batch_waste(self) -> float | None:

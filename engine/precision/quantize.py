@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+E4M3_LARGEST = 448.0
+
 
 @dataclass(frozen=True, slots=True)
 class Int8Weight:
@@ -67,5 +69,5 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
 def quantize_fp8(weight: Tensor) -> Fp8Weight:
     """e4m3 with one scale a row, from the row's largest magnitude."""
     wide = weight.float()
-    scale = (wide.abs().amax(dim=1) / 448.0).clamp_(min=1e-12)
+    scale = (wide.abs().amax(dim=1) / E4M3_LARGEST).clamp_(min=1e-12)
     return Fp8Weight((wide / scale.unsqueeze(1)).to(torch.float8_e4m3fn), scale.unsqueeze(0))
