@@ -1,5 +1,6 @@
-"""Which device the engine runs on, what it is called, and waiting for it."""
+"""Which device the engine runs on, and how this process uses it: threads, memory, waiting."""
 
+import ctypes
 import gc
 import os
 
@@ -8,6 +9,12 @@ import torch
 from ..probes.host import cpu_name
 from ..protocol.errors import BadInputError, DeviceUnavailableError
 from ..text.cleaning import clean
+
+_M_TRIM_THRESHOLD = -1
+_M_MMAP_THRESHOLD = -3
+_KEEP_BYTES = 1 << 30
+_LARGEST_HEAP_BLOCK_BYTES = 32 * 2**20
+"""The most that glibc accepts: blocks up to here come from the heap, not from the kernel."""
 
 
 def resolve_device(name: str) -> torch.device:
@@ -49,6 +56,21 @@ def use_threads(threads: int | None) -> None:
     threads on two cores serve 0.3 times as fast as without it, one thread as fast as ever.
     """
     torch.set_num_threads(threads or max(1, len(os.sched_getaffinity(0)) - 1))
+
+
+def keep_freed_memory() -> bool:
+    """Stop glibc from returning a step's temporaries to the kernel after every operation.
+
+    Each would come back as fresh pages, every one a fault: with tensors of a megabyte that costs
+    more than the arithmetic (sampling 32 rows of 4096 logits: 4.9 ms with, 0.9 ms without).
+    Returns whether the C library took the settings; another one than glibc may not know them.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    trimmed = mallopt(_M_TRIM_THRESHOLD, _KEEP_BYTES)
+    mapped = mallopt(_M_MMAP_THRESHOLD, _LARGEST_HEAP_BLOCK_BYTES)
+    return bool(trimmed and mapped)
 
 
 def release_unused(device: torch.device) -> None:

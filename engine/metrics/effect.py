@@ -70,7 +70,7 @@ class SwitchTracker:
         self._decode.add(tokens, now_s)
 
     def on_memory(self, used_bytes: int, now_s: float) -> None:
-        """The engine's process holds `used_bytes` on its device."""
+        """The engine's process holds `used_bytes` on its device: report it with every frame."""
         self._memory.append((now_s, used_bytes))
         while len(self._memory) > 1 and self._memory[1][0] < now_s - AFTER_LIMIT_S:
             self._memory.popleft()

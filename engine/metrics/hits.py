@@ -27,7 +27,10 @@ class HitMeter:
         self._response_hits.add(int(hit), now_s)
 
     def on_prefix_lookup(self, hit_tokens: int, queried_tokens: int, now_s: float) -> None:
-        """A prompt of `queried_tokens` was looked up; its first `hit_tokens` were in the cache."""
+        """A prompt of `queried_tokens` was looked up; its first `hit_tokens` were in the cache.
+
+        Raises ValueError for more hits than tokens.
+        """
         if not 0 <= hit_tokens <= queried_tokens:
             raise ValueError(f"{hit_tokens} hit tokens of {queried_tokens} queried")
         self._queried_tokens.add(queried_tokens, now_s)

@@ -112,7 +112,7 @@ class LatencyWindows:
                 self._histograms[name].add(duration_s, now_s)
         self._histograms["itl"].add_many(latency.itl_s, now_s)
 
-    def latency(self, window: Window, now_s: float) -> Latency:
+    def over(self, window: Window, now_s: float) -> Latency:
         """The six over one window."""
         return Latency(
             **{
@@ -123,7 +123,7 @@ class LatencyWindows:
 
     def all_windows(self, now_s: float) -> dict[Window, Latency]:
         """The six over every window."""
-        return {window: self.latency(window, now_s) for window in Window}
+        return {window: self.over(window, now_s) for window in Window}
 
 
 def percentiles(histogram: LogHistogram) -> Percentiles | None:

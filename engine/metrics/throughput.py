@@ -41,7 +41,7 @@ class Totals:
 
 
 class ThroughputMeter:
-    """Counts steps and requests as they come, and answers with rates."""
+    """Counts steps and requests as they come: rates and totals."""
 
     def __init__(self, start_s: float) -> None:
         def counter() -> WindowedCounter:
@@ -111,7 +111,7 @@ class ThroughputMeter:
         """What was counted since the start."""
         return self.over(math.inf, now_s)
 
-    def throughput(self, now_s: float) -> Throughput:
+    def rates(self, now_s: float) -> Throughput:
         """The rates over the last `RATE_SPAN_S`."""
         recent = self.over(RATE_SPAN_S, now_s)
 

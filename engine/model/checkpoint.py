@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from ..files.json_fields import read_json
 from ..protocol.errors import BrokenWeightsError, CheckpointError
 from ..shape.model_config import ModelConfig
-from .residency import HOST, master_device
 from .tensor_map import Placement, canonical_name, tensor_placements
+from .weight_memory import HOST, master_device
 from .weights import MasterWeights, allocate
 
 INDEX_NAME = "model.safetensors.index.json"

@@ -18,7 +18,7 @@ from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
 from .dummy import dummy_weights
 from .hub import DownloadCallback, download, parse_hub_id
-from .residency import HOST, master_device
+from .weight_memory import HOST, master_device
 from .weights import MasterWeights
 
 ConfigCallback = Callable[[str, ModelConfig], None]
@@ -108,10 +108,10 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         with_weights = load_format != "dummy"
         folder = download(hub_id, with_weights=with_weights, on_progress=on_download)
         return _Source.in_folder(hub_id.name, folder)
-    known = ", ".join([BUNDLED_MODEL, *PRESETS])
+    names = ", ".join([BUNDLED_MODEL, *PRESETS])
     raise BadInputError(
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
-        f"(organization/name) or one of {known}"
+        f"(organization/name) or one of {names}"
     )
 
 

@@ -54,7 +54,7 @@ class CellResult(Message, frozen=True, kw_only=True):
     response_hit_rate: float | None
     prefix_hit_rate: float | None
     draft_acceptance_rate: float | None
-    """Of speculative decoding: drafts that were right over drafts."""
+    """Of speculative decoding: accepted drafts over drafts."""
     memory: CellMemory
     mbu: float | None
     mfu: float | None

@@ -199,7 +199,7 @@ class Roofline(Part, frozen=True, kw_only=True):
 class Speculation(Part, frozen=True, kw_only=True):
     """What speculative decoding does, and whether it pays.
 
-    `acceptance`: drafts that were right over drafts, in the last ten seconds. The other two are of
+    `acceptance`: accepted drafts over drafts, in the last ten seconds. The other two are of
     the decode steps of the last trial: tokens that a sequence got in a step, 1 without drafts, and
     the time of a step over that of one of as many sequences without drafts.
     """

@@ -13,8 +13,8 @@ import torch
 from ..device.devices import release_unused
 from ..metrics.collector import Metrics
 from ..model.decoder import Decoder
-from ..model.host_memory import check_switch_fits
 from ..model.loading import LoadedModel
+from ..model.weight_memory import check_switch_fits
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
@@ -246,7 +246,7 @@ class Engine:
         if key is None:
             return None
         cached = self.response_cache.get(key, now_s)
-        self.metrics.on_cache_lookup(now_s, response_hit=cached is not None)
+        self.metrics.hits.on_response_lookup(cached is not None, now_s)
         return cached
 
     def _complete_from_cache(
@@ -276,12 +276,9 @@ class Engine:
             self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        if stats.queried_tokens > queried_before:
-            self.metrics.on_cache_lookup(
-                now_s,
-                prefix_hit_tokens=cached_tokens,
-                prefix_queried_tokens=stats.queried_tokens - queried_before,
-            )
+        queried_tokens = stats.queried_tokens - queried_before
+        if queried_tokens:
+            self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
         if not plan.chunks:
             return False
         try:

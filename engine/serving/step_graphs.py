@@ -36,7 +36,8 @@ class StepGraphs:
 
     They share one memory pool. It is laid out by the `largest`, which is captured before any other:
     the smaller ones then find room in what it takes. Capturing runs the step on empty rows once:
-    `sampled`, which it writes and the next real step reads, is put back afterwards.
+    `sampled`, int64 `[sampled rows]`, which it writes and the next real step reads, is put back
+    afterwards.
     """
 
     def __init__(self, largest: StepLayout, compute: Compute, sampled: Tensor) -> None:
@@ -86,7 +87,10 @@ class StepGraphs:
 
 
 def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
-    """The words of a step whose rows are of no sequence: it computes, and stores nothing."""
+    """The input of a step whose rows are of no sequence, so that it stores nothing.
+
+    int32 `[layout.words]`, on `device`.
+    """
     words = np.empty(layout.words, dtype=np.int32)
     HostStep.empty(words, layout)
     return torch.from_numpy(words).to(device)

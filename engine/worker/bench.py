@@ -22,6 +22,7 @@ from ..protocol import (
     LoadSpec,
     PrecisionName,
     StrategyName,
+    Window,
 )
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
@@ -96,8 +97,8 @@ class Bench:
         completions, peak_bytes = self._run(spec.load, spec.requests)
         now_s = engine.clock()
         energy_after = self._energy()
-        totals = metrics.totals(now_s)
-        latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
+        totals, rates = metrics.throughput.totals(now_s), metrics.hits.session(now_s)
+        latency = metrics.latency.over(Window.SESSION, now_s)
         duration_s = now_s - begun_s
         limits = roofline(engine, now_s, math.inf)
         memory = engine_memory(engine, self._own_gpu)

@@ -94,7 +94,7 @@ class FrameBuilder:
             precision=engine.precision,
             precisions=self._statuses,
             load=traffic.spec,
-            throughput=metrics.throughput(now_s),
+            throughput=metrics.throughput.rates(now_s),
             latency=self._latency,
             cache=self._cache(),
             queue=metrics.queue(
@@ -108,7 +108,7 @@ class FrameBuilder:
             roofline=roofline(engine, now_s),
             max_seqs=engine.settings.max_seqs,
             switching=switching,
-            last_switch=metrics.switch_effect(now_s),
+            last_switch=metrics.switches.effect(now_s),
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
@@ -117,13 +117,13 @@ class FrameBuilder:
     def _refresh_slow(self, now_s: float) -> None:
         metrics = self._engine.metrics
         if now_s - self._slow_at_s < SLOW_INTERVAL_S:
-            metrics.on_memory(self._memory.used_bytes, now_s)
+            metrics.switches.on_memory(self._memory.used_bytes, now_s)
             return
         self._slow_at_s = now_s
-        self._latency = metrics.latency(now_s)
-        self._rates = metrics.hit_rates(now_s)
+        self._latency = metrics.latency.all_windows(now_s)
+        self._rates = metrics.hits.rates(now_s)
         self._memory = engine_memory(self._engine, self._own_gpu)
-        metrics.on_memory(self._memory.used_bytes, now_s)
+        metrics.switches.on_memory(self._memory.used_bytes, now_s)
 
     def _cache(self) -> Cache:
         engine = self._engine

@@ -18,11 +18,10 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import psutil
 import torch
 
-from ..device.allocator import keep_freed_memory
 from ..device.ceilings import ceilings
-from ..device.devices import device_name, resolve_device, use_threads
-from ..model.host_memory import check_model_fits
+from ..device.devices import device_name, keep_freed_memory, resolve_device, use_threads
 from ..model.loading import LoadedModel, load_model
+from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
 from ..probes.own_gpu import OwnGpu
 from ..probes.process import load_pynvml

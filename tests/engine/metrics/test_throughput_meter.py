@@ -22,7 +22,7 @@ def metered(seconds: int) -> ThroughputMeter:
 
 
 def test_rates_are_per_second_and_kept_apart() -> None:
-    rates = metered(5).throughput(START_S + 5.0)
+    rates = metered(5).rates(START_S + 5.0)
     assert rates.prefill_tok_s == pytest.approx(300, rel=0.01)
     assert rates.decode_tok_s == pytest.approx(80, rel=0.01)
     assert rates.cached_tok_s == pytest.approx(40 + 10, rel=0.01)
@@ -34,7 +34,7 @@ def test_rates_are_per_second_and_kept_apart() -> None:
 
 
 def test_where_nothing_was_computed_waste_is_unknown_and_rates_are_zero() -> None:
-    rates = metered(2).throughput(START_S + 60.0)
+    rates = metered(2).rates(START_S + 60.0)
     assert rates.decode_tok_s == 0.0
     assert rates.batch_waste is None
     assert rates.mean_batch_rows is None
