@@ -1,19 +1,16 @@
 """Every figure of the engine in one place: engine and worker report events, frames read figures."""
 
 from ..protocol import (
-    RATE_SPAN_S,
     Accounting,
     Queue,
-    Roofline,
 )
 from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .limits import LimitMeter
 from .little import LittleMeter
-from .roofline import fraction_of_ceiling
 from .throughput import ThroughputMeter
-from .verdict import verdict
-from .windows import WindowedCounter, WindowedIntegral
+from .windows import WindowedCounter
 
 DRAFTS_SPAN_S = 10.0
 """Over which the acceptance of drafts is taken."""
@@ -38,10 +35,7 @@ class Metrics:
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self.switches = SwitchTracker(start_s)
-        self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
-        self._flops = WindowedCounter(start_s, capacity_s=10.0)
-        self._device_s = WindowedCounter(start_s, capacity_s=10.0)
-        self._active = WindowedIntegral(start_s, capacity_s=10.0)
+        self.limits = LimitMeter(start_s)
 
     def on_submitted(self, now_s: float, arrival_at_s: float | None = None) -> None:
         """A request is in the system, since `arrival_at_s` if that was before it was noticed."""
@@ -80,20 +74,12 @@ class Metrics:
         )
         self._generated += decode_tokens
         self.switches.on_decode(decode_tokens, now_s)
-        # A step of seconds is no burst at its end: the device worked on it all the while.
-        began_s = now_s - device_s
-        self._bytes_read.add_over(bytes_read, began_s, now_s)
-        self._flops.add_over(flops, began_s, now_s)
-        self._device_s.add_over(device_s, began_s, now_s)
+        self.limits.on_step(now_s, bytes_read=bytes_read, flops=flops, device_s=device_s)
 
     def on_drafts(self, drafted: int, accepted: int, now_s: float) -> None:
         """A step verified `drafted` tokens, of which `accepted` were what was sampled."""
         self._drafted.add(drafted, now_s)
         self._accepted_drafts.add(accepted, now_s)
-
-    def on_active(self, active: bool, now_s: float) -> None:
-        """From now on there are requests to compute, or none."""
-        self._active.set_level(float(active), now_s)
 
     def on_finished(
         self, request: Timed, now_s: float, *, from_response_cache: bool = False
@@ -142,28 +128,6 @@ class Metrics:
             finished=self._finished,
             failed=self._failed,
             in_system=self.in_system,
-        )
-
-    def roofline(
-        self,
-        now_s: float,
-        *,
-        copy_bytes_per_s: float | None,
-        matmul_flops_per_s: float | None,
-        span_s: float = RATE_SPAN_S,
-    ) -> Roofline:
-        """MBU and MFU over the last `span_s`, and what follows; `None` without the ceilings."""
-        mbu = fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s)
-        mfu = fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s)
-        active, busy = self._active.mean(span_s, now_s), self._device_s.rate(span_s, now_s)
-        # A step under way counts when it ends, and may have begun before the bin of the last one.
-        busy = min(busy, 1.0)
-        return Roofline(
-            mbu=mbu,
-            mfu=mfu,
-            active=active,
-            busy=busy,
-            verdict=verdict(active=active, busy=busy, mbu=mbu, mfu=mfu),
         )
 
     @property

@@ -153,7 +153,7 @@ class Engine:
         launched = self._launch()
         active = launched or bool(self._in_flight)
         if active is not self.computed:
-            self.metrics.on_active(active, self.clock())
+            self.metrics.limits.on_active(active, self.clock())
             self.speculation.on_pause()
         self.computed = active
         drafting = self.scheduler.plan_drafts is not None

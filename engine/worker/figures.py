@@ -74,7 +74,7 @@ def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofl
     """MBU and MFU against the device's measured ceilings, over `span_s`."""
     limits = ceilings(engine.device)
     dtype = compute_dtype(engine.precision, engine.device)
-    return engine.metrics.roofline(
+    return engine.metrics.limits.roofline(
         now_s,
         copy_bytes_per_s=limits.copy_bytes_per_s(),
         matmul_flops_per_s=limits.matmul_flops_per_s(dtype),

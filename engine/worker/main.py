@@ -23,8 +23,8 @@ from ..device.devices import device_name, keep_freed_memory, resolve_device, use
 from ..model.loading import LoadedModel, load_model
 from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
+from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu
-from ..probes.process import load_pynvml
 from ..protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.errors import ProdtopError

@@ -140,10 +140,10 @@ def test_the_roofline_is_work_per_second_over_the_ceiling() -> None:
     for tick in range(50):
         metrics.on_step(START_S + 0.05 + tick / 10, bytes_read=3e9, flops=5e11)
     now_s = START_S + 5.0
-    found = metrics.roofline(now_s, copy_bytes_per_s=1e11, matmul_flops_per_s=1e13)
+    found = metrics.limits.roofline(now_s, copy_bytes_per_s=1e11, matmul_flops_per_s=1e13)
     assert found.mbu == pytest.approx(0.3, rel=0.01)
     assert found.mfu == pytest.approx(0.5, rel=0.01)
-    unknown = metrics.roofline(now_s, copy_bytes_per_s=None, matmul_flops_per_s=None)
+    unknown = metrics.limits.roofline(now_s, copy_bytes_per_s=None, matmul_flops_per_s=None)
     assert (unknown.mbu, unknown.mfu) == (None, None)
 
 
