@@ -22,8 +22,7 @@ from statistics import median, quantiles
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import torch
-from prodtop.engine.device.allocator import keep_freed_memory
-from prodtop.engine.device.devices import resolve_device, use_threads
+from prodtop.engine.device.devices import keep_freed_memory, resolve_device, use_threads
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.engine import Engine

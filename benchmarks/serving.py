@@ -23,7 +23,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import torch
-from prodtop.engine.device.devices import device_name, measure_copy_bandwidth, resolve_device
+from prodtop.engine.device.ceilings import measure_copy_bandwidth
+from prodtop.engine.device.devices import device_name, resolve_device
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.ops.torch_ops import TorchOps
 from prodtop.engine.protocol import PrecisionName, StrategyName

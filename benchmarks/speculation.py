@@ -19,8 +19,7 @@ from statistics import median
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import torch
-from prodtop.engine.device.allocator import keep_freed_memory
-from prodtop.engine.device.devices import resolve_device, use_threads
+from prodtop.engine.device.devices import keep_freed_memory, resolve_device, use_threads
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.model.loading import load_model
@@ -77,7 +76,7 @@ def serve(engine: Engine, work: Work, spec: SpeculationSpec | None, output_token
     while engine.has_work:
         engine.step()
     duration_s = time.perf_counter() - began_s
-    totals = engine.metrics.totals(engine.clock())
+    totals = engine.metrics.throughput.totals(engine.clock())
     return Run(
         tok_s=totals.decode_tokens / duration_s,
         tokens_per_step=totals.decode_tokens / totals.rows,

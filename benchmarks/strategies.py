@@ -25,8 +25,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 import msgspec
 import torch
-from prodtop.engine.device.allocator import keep_freed_memory
-from prodtop.engine.device.devices import resolve_device, use_threads
+from prodtop.engine.device.devices import keep_freed_memory, resolve_device, use_threads
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import BenchSpec, CellResult, PrecisionName, StrategyName

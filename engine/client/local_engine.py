@@ -46,10 +46,12 @@ class EngineClient(Protocol):
 
 
 def worker_command(options: WorkerOptions) -> list[str]:
+    """The command line that starts a worker; `Child` appends the channel."""
     return module_command(WORKER_MODULE, ["--options", to_argument(options)])
 
 
 def probe_command() -> list[str]:
+    """The command line that starts a probe; `Child` appends the channel."""
     return module_command(PROBE_MODULE)
 
 

@@ -15,48 +15,42 @@ class SessionCounters:
     """
 
     def __init__(self) -> None:
-        self._before = Accounting()
-        self._before_sequence = 0
-        self._before_tokens = 0
-        self._before_preemptions = 0
-        self._latest: Frame | None = None
         self._began_at_s: float | None = None
+        self._latest: Frame | None = None
+        """The living worker's last frame, as it sent it."""
+        self._before: Frame | None = None
+        """The last frame of the workers that died, with the session's counters."""
 
     def carry(self, frame: Frame) -> Frame:
         """The worker's frame with the session's counters."""
         self._latest = frame
         if self._began_at_s is None:
             self._began_at_s = frame.at_s - frame.uptime_s
-        before, own = self._before, frame.accounting
+        if self._before is None:
+            return frame
+        before, own = self._before.accounting, frame.accounting
         return msgspec.structs.replace(
             frame,
-            sequence=self._before_sequence + frame.sequence,
+            sequence=self._before.sequence + 1 + frame.sequence,
             uptime_s=frame.at_s - self._began_at_s,
             accounting=Accounting(
                 submitted=before.submitted + own.submitted,
                 finished=before.finished + own.finished,
-                failed=before.failed + own.failed,
+                # Those in the system of a worker that died never finish.
+                failed=before.failed + before.in_system + own.failed,
                 in_system=own.in_system,
             ),
             queue=msgspec.structs.replace(
-                frame.queue, preemptions=self._before_preemptions + frame.queue.preemptions
+                frame.queue,
+                preemptions=self._before.queue.preemptions + frame.queue.preemptions,
             ),
-            generated_tokens_total=self._before_tokens + frame.generated_tokens_total,
+            generated_tokens_total=self._before.generated_tokens_total
+            + frame.generated_tokens_total,
         )
 
     def close_worker(self) -> int:
         """The worker has died: how many requests it takes with it, as far as its frames tell."""
         if self._latest is None:
             return 0
-        last = self.carry(self._latest)
-        lost = last.accounting.in_system
-        self._before = Accounting(
-            submitted=last.accounting.submitted,
-            finished=last.accounting.finished,
-            failed=last.accounting.failed + lost,
-        )
-        self._before_sequence = last.sequence + 1
-        self._before_tokens = last.generated_tokens_total
-        self._before_preemptions = last.queue.preemptions
-        self._latest = None
-        return lost
+        self._before, self._latest = self.carry(self._latest), None
+        return self._before.accounting.in_system

@@ -3,11 +3,14 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from ..protocol.errors import CheckpointError
 
 _LARGEST_NUMBER = 2.0**53
 """Up to here every integer is exact as a float."""
+
+Value = TypeVar("Value")
 
 
 def read_json(path: Path) -> dict[str, object]:
@@ -28,7 +31,8 @@ class Fields:
     """Typed access to a JSON object from `source`.
 
     A field that is missing or null has its value from `defaults`, or else the one that the call
-    names; without either it is an error.
+    names. Every method raises `CheckpointError`, which names source and field, where a value is of
+    another kind or there is none.
     """
 
     def __init__(
@@ -47,9 +51,11 @@ class Fields:
         return self._defaults.get(name) if value is None else value
 
     def has(self, name: str) -> bool:
+        """Whether there is a value, a default included."""
         return self.get(name) is not None
 
     def number(self, name: str, default: float | None = None) -> float:
+        """A finite number, up to 2^53 in magnitude."""
         value = self.get(name)
         if value is None:
             value = default
@@ -60,12 +66,14 @@ class Fields:
         return float(value)
 
     def positive(self, name: str, default: float | None = None) -> float:
+        """A number above 0."""
         value = self.number(name, default)
         if not value > 0:
             raise self.error(f"`{name}` must be above 0, found {value:g}")
         return value
 
     def count(self, name: str, default: int | None = None) -> int:
+        """A whole number from 1 on."""
         value = self.number(name, default)
         if value < 1 or value != int(value):
             raise self.error(f"`{name}` must be a positive integer")
@@ -80,22 +88,15 @@ class Fields:
         return None if self.is_null(name) or not self.has(name) else self.count(name)
 
     def flag(self, name: str, default: bool = False) -> bool:
-        value = self.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, bool):
-            raise self.error(f"`{name}` must be true or false, found {value!r}")
-        return value
+        """A boolean."""
+        return self._typed(name, bool, "true or false", default)
 
     def text(self, name: str, default: str) -> str:
-        value = self.get(name)
-        if value is None:
-            return default
-        if not isinstance(value, str):
-            raise self.error(f"`{name}` must be a text, found {value!r}")
-        return value
+        """A text."""
+        return self._typed(name, str, "a text", default)
 
     def numbers(self, name: str) -> tuple[float, ...]:
+        """A list of numbers above 0."""
         values = self.get(name)
         if not isinstance(values, list):
             raise self.error(f"`{name}` must be a list of numbers, found {values!r}")
@@ -103,6 +104,7 @@ class Fields:
         return tuple(numbered.positive(str(n)) for n in range(len(values)))
 
     def texts(self, name: str) -> list[str] | None:
+        """A list of texts; `None` where there is none."""
         values = self.get(name)
         if values is None:
             return None
@@ -117,8 +119,17 @@ class Fields:
             raise self.error(f"`{name}` must be a table")
         return Fields(value, self.source)
 
+    def _typed(self, name: str, kind: type[Value], words: str, default: Value) -> Value:
+        value = self.get(name)
+        if value is None:
+            return default
+        if not isinstance(value, kind):
+            raise self.error(f"`{name}` must be {words}, found {value!r}")
+        return value
+
     def __bool__(self) -> bool:
         return bool(self._values)
 
     def error(self, what: str) -> CheckpointError:
+        """The error that says `what` of this object, for the caller to raise."""
         return CheckpointError(f"{self.source}: {what}")

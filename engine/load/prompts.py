@@ -55,15 +55,15 @@ def bundled_prompts() -> tuple[Prompt, ...]:
 def parse_prompts(encoded: bytes) -> tuple[Prompt, ...]:
     """The prompts of a prompt file; raises BadInputError where it is malformed."""
     try:
-        found = msgspec.json.decode(encoded, type=PromptFile)
+        file = msgspec.json.decode(encoded, type=PromptFile)
     except msgspec.MsgspecError as error:
         raise BadInputError(f"the prompt file is malformed: {error}") from error
-    if found.schema != SCHEMA:
-        raise BadInputError(f"the prompt file has schema {found.schema}; only {SCHEMA} is known")
-    longest = max(len(group.prompts) for group in found.groups)
+    if file.schema != SCHEMA:
+        raise BadInputError(f"the prompt file has schema {file.schema}; only {SCHEMA} is known")
+    longest = max(len(group.prompts) for group in file.groups)
     return tuple(
         Prompt(group.name, group.system, group.prompts[index])
         for index in range(longest)
-        for group in found.groups
+        for group in file.groups
         if index < len(group.prompts)
     )

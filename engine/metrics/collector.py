@@ -1,24 +1,16 @@
-"""Every figure of the engine from one place: the worker reports events and asks for answers."""
+"""Every figure of the engine in one place: engine and worker report events, frames read figures."""
 
 from ..protocol import (
-    RATE_SPAN_S,
     Accounting,
-    HitRates,
-    Latency,
     Queue,
-    Roofline,
-    SwitchEffect,
-    Throughput,
-    Window,
 )
 from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .limits import LimitMeter
 from .little import LittleMeter
-from .roofline import fraction_of_ceiling
-from .throughput import ThroughputMeter, Totals
-from .verdict import verdict
-from .windows import WindowedCounter, WindowedIntegral
+from .throughput import ThroughputMeter
+from .windows import WindowedCounter
 
 DRAFTS_SPAN_S = 10.0
 """Over which the acceptance of drafts is taken."""
@@ -27,31 +19,28 @@ DRAFTS_SPAN_S = 10.0
 class Metrics:
     """The measurements of one session, or of one cell of a bench, since `start_s`.
 
-    All times are on the engine's monotonic clock, in seconds.
+    Events of requests and steps come here and go on to each meter they concern; events and figures
+    of one meter alone are that meter's. All times are on the engine's monotonic clock, in seconds.
     """
 
     def __init__(self, start_s: float) -> None:
-        self._start_s = start_s
         self._submitted = 0
         self._finished = 0
         self._failed = 0
         self._generated = 0
-        self._throughput = ThroughputMeter(start_s)
-        self._latency = LatencyWindows()
+        self.throughput = ThroughputMeter(start_s)
+        self.latency = LatencyWindows()
         self._little = LittleMeter(start_s)
-        self._hits = HitMeter(start_s)
+        self.hits = HitMeter(start_s)
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
-        self._right_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
-        self._switches = SwitchTracker(start_s)
-        self._bytes_read = WindowedCounter(start_s, capacity_s=10.0)
-        self._flops = WindowedCounter(start_s, capacity_s=10.0)
-        self._device_s = WindowedCounter(start_s, capacity_s=10.0)
-        self._active = WindowedIntegral(start_s, capacity_s=10.0)
+        self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
+        self.switches = SwitchTracker(start_s)
+        self.limits = LimitMeter(start_s)
 
     def on_submitted(self, now_s: float, arrival_at_s: float | None = None) -> None:
         """A request is in the system, since `arrival_at_s` if that was before it was noticed."""
         self._submitted += 1
-        self._throughput.on_arrival(now_s)
+        self.throughput.on_arrival(now_s)
         self._little.on_arrival(now_s, arrival_at_s)
 
     def on_step(
@@ -75,7 +64,7 @@ class Metrics:
         `ghost_rows` of them finished before. `bytes_read`, `flops`: from `roofline.step_bytes` and
         `step_flops`. `device_s`: how long the device worked on it.
         """
-        self._throughput.on_step(
+        self.throughput.on_step(
             now_s,
             prefill_tokens=prefill_tokens,
             decode_tokens=decode_tokens,
@@ -84,21 +73,13 @@ class Metrics:
             ghost_rows=ghost_rows,
         )
         self._generated += decode_tokens
-        self._switches.on_decode(decode_tokens, now_s)
-        # A step of seconds is no burst at its end: the device worked on it all the while.
-        began_s = now_s - device_s
-        self._bytes_read.add_over(bytes_read, began_s, now_s)
-        self._flops.add_over(flops, began_s, now_s)
-        self._device_s.add_over(device_s, began_s, now_s)
+        self.switches.on_decode(decode_tokens, now_s)
+        self.limits.on_step(now_s, bytes_read=bytes_read, flops=flops, device_s=device_s)
 
-    def on_drafts(self, drafted: int, right: int, now_s: float) -> None:
-        """A step checked `drafted` guesses of tokens, of which so many were `right`."""
+    def on_drafts(self, drafted: int, accepted: int, now_s: float) -> None:
+        """A step verified `drafted` tokens, of which `accepted` were what was sampled."""
         self._drafted.add(drafted, now_s)
-        self._right_drafts.add(right, now_s)
-
-    def on_active(self, active: bool, now_s: float) -> None:
-        """From now on there are requests to compute, or none."""
-        self._active.set_level(float(active), now_s)
+        self._accepted_drafts.add(accepted, now_s)
 
     def on_finished(
         self, request: Timed, now_s: float, *, from_response_cache: bool = False
@@ -110,10 +91,10 @@ class Metrics:
         self._leave(now_s, request.arrival_at_s)
         self._finished += 1
         cached_tokens = request.num_output_tokens if from_response_cache else 0
-        self._throughput.on_ended(now_s, cached_tokens=cached_tokens)
+        self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
-        self._latency.record(latency, now_s)
-        self._switches.on_ended(latency, request.arrival_at_s, now_s)
+        self.latency.record(latency, now_s)
+        self.switches.on_ended(latency, request.arrival_at_s, now_s)
         return latency
 
     def on_failed(self, now_s: float, arrival_at_s: float | None = None) -> None:
@@ -124,59 +105,11 @@ class Metrics:
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
 
-    def on_cache_lookup(
-        self,
-        now_s: float,
-        *,
-        response_hit: bool | None = None,
-        prefix_hit_tokens: int = 0,
-        prefix_queried_tokens: int = 0,
-    ) -> None:
-        """The response cache was asked (`response_hit` is given), the prefix cache, or both."""
-        if response_hit is not None:
-            self._hits.on_response_lookup(response_hit, now_s)
-        if prefix_queried_tokens:
-            self._hits.on_prefix_lookup(prefix_hit_tokens, prefix_queried_tokens, now_s)
-
-    def on_memory(self, used_bytes: int, now_s: float) -> None:
-        """What the process holds on the device: report it with every frame."""
-        self._switches.on_memory(used_bytes, now_s)
-
-    def on_switch(
-        self, kind: str, old: str, new: str, now_s: float, began_at_s: float | None = None
-    ) -> None:
-        """A switch of a `kind` of `SwitchEffect` took effect, begun at `began_at_s`."""
-        self._switches.on_switch(kind, old, new, now_s, began_at_s)
-
-    def throughput(self, now_s: float) -> Throughput:
-        """Rates over the last `RATE_SPAN_S`."""
-        return self._throughput.throughput(now_s)
-
-    def totals(self, now_s: float) -> Totals:
-        """Tokens, steps and requests since the start."""
-        return self._throughput.totals(now_s)
-
-    def latency(self, now_s: float) -> dict[Window, Latency]:
-        """The six latencies over every window."""
-        return self._latency.all_windows(now_s)
-
-    def session_latency(self, now_s: float) -> Latency:
-        """The six latencies of all requests since the start."""
-        return self._latency.latency(Window.SESSION, now_s)
-
-    def hit_rates(self, now_s: float) -> dict[Window, HitRates]:
-        """Hit rates of both caches over every window."""
-        return self._hits.rates(now_s)
-
-    def session_hit_rates(self, now_s: float) -> HitRates:
-        """Hit rates of both caches since the start."""
-        return self._hits.session(now_s)
-
     def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:
-        """Right drafts over drafts in the last `span_s`; `None` where there were none."""
+        """Accepted drafts over drafts in the last `span_s`; `None` where there were none."""
         drafted, _ = self._drafted.over(span_s, now_s)
-        right, _ = self._right_drafts.over(span_s, now_s)
-        return right / drafted if drafted else None
+        accepted, _ = self._accepted_drafts.over(span_s, now_s)
+        return accepted / drafted if drafted else None
 
     def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
         """The scheduler's counts beside Little's law over the last ten seconds."""
@@ -197,32 +130,6 @@ class Metrics:
             in_system=self.in_system,
         )
 
-    def roofline(
-        self,
-        now_s: float,
-        *,
-        copy_bytes_per_s: float | None,
-        matmul_flops_per_s: float | None,
-        span_s: float = RATE_SPAN_S,
-    ) -> Roofline:
-        """MBU and MFU over the last `span_s`, and what follows; `None` without the ceilings."""
-        mbu = fraction_of_ceiling(self._bytes_read.rate(span_s, now_s), copy_bytes_per_s)
-        mfu = fraction_of_ceiling(self._flops.rate(span_s, now_s), matmul_flops_per_s)
-        active, busy = self._active.mean(span_s, now_s), self._device_s.rate(span_s, now_s)
-        # A step under way counts when it ends, and may have begun before the slot of the last one.
-        busy = min(busy, 1.0)
-        return Roofline(
-            mbu=mbu,
-            mfu=mfu,
-            active=active,
-            busy=busy,
-            verdict=verdict(active=active, busy=busy, mbu=mbu, mfu=mfu),
-        )
-
-    def switch_effect(self, now_s: float) -> SwitchEffect | None:
-        """What the last switch changed; `None` where there was none."""
-        return self._switches.effect(now_s)
-
     @property
     def in_system(self) -> int:
         """Requests submitted and not yet ended."""
@@ -232,10 +139,6 @@ class Metrics:
     def generated_tokens_total(self) -> int:
         """Tokens generated since the start, without those that a cache gave."""
         return self._generated
-
-    def uptime_s(self, now_s: float) -> float:
-        """Seconds since the start."""
-        return now_s - self._start_s
 
     def _leave(self, now_s: float, arrival_at_s: float) -> None:
         if not self.in_system:

@@ -26,11 +26,11 @@ LEAST_REQUESTS = 3
 
 REFINE_INTERVAL_S = 0.25
 
-_KEPT = 20_000
+_MOST_ENDED = 20_000
 
 
 class _Ended(NamedTuple):
-    """What is kept of a finished request, and when it ended."""
+    """The latencies of a finished request that are compared, and when it ended."""
 
     at_s: float
     arrival_at_s: float
@@ -49,7 +49,7 @@ class _Switch:
 
 
 class SwitchTracker:
-    """Remembers what the last switch needs to be judged by; fed with every request and frame.
+    """Measures the effect of the last switch; fed with every request and frame.
 
     Latencies are compared over requests that arrived and ended on the same side of the switch: one
     that waited under the old strategy says nothing fair about the new one.
@@ -58,11 +58,11 @@ class SwitchTracker:
     def __init__(self, start_s: float) -> None:
         self._since_s = start_s
         self._decode = WindowedCounter(start_s, capacity_s=AFTER_LIMIT_S + 2 * BEFORE_S)
-        self._ended: deque[_Ended] = deque(maxlen=_KEPT)
+        self._ended: deque[_Ended] = deque(maxlen=_MOST_ENDED)
         self._memory: deque[tuple[float, int]] = deque()
         self._switch: _Switch | None = None
         self._after: Summary | None = None
-        self._settled = False
+        self._final = False
         self._refine_at_s = start_s
 
     def on_decode(self, tokens: int, now_s: float) -> None:
@@ -70,7 +70,7 @@ class SwitchTracker:
         self._decode.add(tokens, now_s)
 
     def on_memory(self, used_bytes: int, now_s: float) -> None:
-        """The engine's process holds `used_bytes` on its device."""
+        """The engine's process holds `used_bytes` on its device: report it with every frame."""
         self._memory.append((now_s, used_bytes))
         while len(self._memory) > 1 and self._memory[1][0] < now_s - AFTER_LIMIT_S:
             self._memory.popleft()
@@ -99,16 +99,16 @@ class SwitchTracker:
             before = self._before(now_s if began_at_s is None else began_at_s, now_s)
         self._switch = None if old == new else _Switch(kind, old, new, now_s, before)
         self._after = None
-        self._settled = False
+        self._final = False
         self._refine_at_s = now_s + AFTER_LEAST_S
         self._since_s = now_s
 
     def effect(self, now_s: float) -> SwitchEffect | None:
-        """The last switch with what is known of it by now; `None` where there was none."""
+        """The last switch with its effect as far as measured; `None` where there was none."""
         switch = self._switch
         if switch is None:
             return None
-        if not self._settled and now_s >= self._refine_at_s:
+        if not self._final and now_s >= self._refine_at_s:
             self._refine_at_s = now_s + REFINE_INTERVAL_S
             self._refine(switch, now_s)
         return SwitchEffect(
@@ -124,11 +124,11 @@ class SwitchTracker:
         elapsed_s = now_s - switch.at_s
         if elapsed_s > AFTER_LIMIT_S + BEFORE_S:
             # Nobody asked for a minute (a bench ran): what would be seen now is forgotten already.
-            self._settled = True
+            self._final = True
             return
         sample = self._sample(switch.at_s, switch.at_s, now_s)
         enough = len(sample) >= LEAST_REQUESTS
-        self._settled = elapsed_s >= (AFTER_MOST_S if enough else AFTER_LIMIT_S)
+        self._final = elapsed_s >= (AFTER_MOST_S if enough else AFTER_LIMIT_S)
         if enough or elapsed_s >= AFTER_MOST_S:
             self._after = self._summary(sample, switch.at_s, now_s, now_s)
 
@@ -167,7 +167,7 @@ class SwitchTracker:
 
 def _p95_ms(durations_s: list[float | None]) -> float | None:
     """The 95th percentile (the smallest value that 95 % do not exceed); `None` for too few."""
-    known = sorted(duration for duration in durations_s if duration is not None)
-    if len(known) < LEAST_REQUESTS:
+    ordered_s = sorted(duration for duration in durations_s if duration is not None)
+    if len(ordered_s) < LEAST_REQUESTS:
         return None
-    return known[math.ceil(0.95 * len(known)) - 1] * 1e3
+    return ordered_s[math.ceil(0.95 * len(ordered_s)) - 1] * 1e3

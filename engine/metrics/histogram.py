@@ -36,7 +36,7 @@ _VALUES = _representatives()
 
 @dataclass(frozen=True, slots=True)
 class Sparse:
-    """The non-empty buckets of a histogram: how a closed slot of a window is kept."""
+    """The non-empty buckets of a histogram: how a closed bin of a window is kept."""
 
     buckets: Counts
     counts: Counts
@@ -118,14 +118,10 @@ class LogHistogram:
         """The exact mean; `None` where nothing was counted."""
         return self.total_s / self.count if self.count else None
 
-    def quantile(self, fraction: float) -> float | None:
-        """The smallest duration that at least `fraction` of the samples do not exceed, seconds."""
-        values = self.quantiles((fraction,))
-        return values[0] if values else None
-
     def quantiles(self, fractions: Sequence[float]) -> list[float]:
-        """Several quantiles at once, in seconds; an empty list where nothing was counted.
+        """For each fraction the smallest duration, in seconds, that so many samples do not exceed.
 
+        An empty list where nothing was counted.
         Raises ValueError for a fraction outside 0 … 1.
         """
         if not all(0.0 <= fraction <= 1.0 for fraction in fractions):

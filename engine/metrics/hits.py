@@ -6,7 +6,7 @@ from collections.abc import Callable
 from ..protocol import WINDOW_SECONDS, HitRates, Window
 from .windows import WindowedCounter
 
-_SLOT_S = 0.5
+_BIN_S = 0.5
 
 
 class HitMeter:
@@ -14,7 +14,7 @@ class HitMeter:
 
     def __init__(self, start_s: float) -> None:
         def counter() -> WindowedCounter:
-            return WindowedCounter(start_s, slot_s=_SLOT_S, capacity_s=WINDOW_SECONDS[Window.M5])
+            return WindowedCounter(start_s, bin_s=_BIN_S, capacity_s=WINDOW_SECONDS[Window.M5])
 
         self._response_lookups = counter()
         self._response_hits = counter()
@@ -27,7 +27,10 @@ class HitMeter:
         self._response_hits.add(int(hit), now_s)
 
     def on_prefix_lookup(self, hit_tokens: int, queried_tokens: int, now_s: float) -> None:
-        """A prompt of `queried_tokens` was looked up; its first `hit_tokens` were in the cache."""
+        """A prompt of `queried_tokens` was looked up; its first `hit_tokens` were in the cache.
+
+        Raises ValueError for more hits than tokens.
+        """
         if not 0 <= hit_tokens <= queried_tokens:
             raise ValueError(f"{hit_tokens} hit tokens of {queried_tokens} queried")
         self._queried_tokens.add(queried_tokens, now_s)

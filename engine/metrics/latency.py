@@ -96,39 +96,34 @@ class LatencyWindows:
     """
 
     def __init__(self) -> None:
-        self._ttft = WindowedHistogram()
-        self._ttfb = WindowedHistogram()
-        self._tpot = WindowedHistogram()
-        self._itl = WindowedHistogram()
-        self._e2e = WindowedHistogram()
-        self._queue = WindowedHistogram()
+        self._histograms = {name: WindowedHistogram() for name in Latency.__struct_fields__}
 
     def record(self, latency: RequestLatency, now_s: float) -> None:
-        """Take in a request that ended at `now_s`."""
-        self._e2e.add(latency.e2e_s, now_s)
-        self._ttfb.add(latency.ttfb_s, now_s)
-        if latency.ttft_s is not None:
-            self._ttft.add(latency.ttft_s, now_s)
-        if latency.tpot_s is not None:
-            self._tpot.add(latency.tpot_s, now_s)
-        if latency.queue_s is not None:
-            self._queue.add(latency.queue_s, now_s)
-        self._itl.add_many(latency.itl_s, now_s)
+        """Count a request that ended at `now_s`."""
+        durations_s = {
+            "e2e": latency.e2e_s,
+            "ttfb": latency.ttfb_s,
+            "ttft": latency.ttft_s,
+            "tpot": latency.tpot_s,
+            "queue": latency.queue_s,
+        }
+        for name, duration_s in durations_s.items():
+            if duration_s is not None:
+                self._histograms[name].add(duration_s, now_s)
+        self._histograms["itl"].add_many(latency.itl_s, now_s)
 
-    def latency(self, window: Window, now_s: float) -> Latency:
+    def over(self, window: Window, now_s: float) -> Latency:
         """The six over one window."""
         return Latency(
-            ttft=percentiles(self._ttft.view(window, now_s)),
-            ttfb=percentiles(self._ttfb.view(window, now_s)),
-            tpot=percentiles(self._tpot.view(window, now_s)),
-            itl=percentiles(self._itl.view(window, now_s)),
-            e2e=percentiles(self._e2e.view(window, now_s)),
-            queue=percentiles(self._queue.view(window, now_s)),
+            **{
+                name: percentiles(histogram.view(window, now_s))
+                for name, histogram in self._histograms.items()
+            }
         )
 
     def all_windows(self, now_s: float) -> dict[Window, Latency]:
         """The six over every window."""
-        return {window: self.latency(window, now_s) for window in Window}
+        return {window: self.over(window, now_s) for window in Window}
 
 
 def percentiles(histogram: LogHistogram) -> Percentiles | None:
@@ -146,8 +141,8 @@ def percentiles(histogram: LogHistogram) -> Percentiles | None:
     )
 
 
-def distribution(found: Percentiles | None) -> Distribution | None:
-    """Percentiles in the form that a bench cell carries."""
-    if found is None:
+def distribution(of: Percentiles | None) -> Distribution | None:
+    """Percentiles in the form that a bench cell carries, in milliseconds."""
+    if of is None:
         return None
-    return Distribution(mean=found.mean_ms, p50=found.p50_ms, p95=found.p95_ms, p99=found.p99_ms)
+    return Distribution(mean=of.mean_ms, p50=of.p50_ms, p95=of.p95_ms, p99=of.p99_ms)

@@ -1,7 +1,7 @@
 """Tokens, requests and steps per second, each kind counted apart."""
 
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from ..protocol import RATE_SPAN_S, Throughput
 from .windows import WindowedCounter
@@ -29,18 +29,6 @@ class Totals:
     arrivals: int
     ended: int
 
-    def __sub__(self, earlier: "Totals") -> "Totals":
-        """What was counted between two totals taken from the same start."""
-        differences = {
-            each.name: getattr(self, each.name) - getattr(earlier, each.name)
-            for each in fields(self)
-        }
-        return Totals(**differences)
-
-    def per_s(self, amount: int) -> float | None:
-        """`amount` per second of the span; `None` for an empty span."""
-        return amount / self.duration_s if self.duration_s > 0.0 else None
-
     @property
     def batch_waste(self) -> float | None:
         """Rows computed for finished sequences over rows computed; `None` where there were none."""
@@ -53,7 +41,7 @@ class Totals:
 
 
 class ThroughputMeter:
-    """Counts steps and requests as they come, and answers with rates."""
+    """Counts steps and requests as they come: rates and totals."""
 
     def __init__(self, start_s: float) -> None:
         def counter() -> WindowedCounter:
@@ -123,7 +111,7 @@ class ThroughputMeter:
         """What was counted since the start."""
         return self.over(math.inf, now_s)
 
-    def throughput(self, now_s: float) -> Throughput:
+    def rates(self, now_s: float) -> Throughput:
         """The rates over the last `RATE_SPAN_S`."""
         recent = self.over(RATE_SPAN_S, now_s)
 

@@ -10,8 +10,8 @@ from safetensors import SafetensorError, safe_open
 from ..files.json_fields import read_json
 from ..protocol.errors import BrokenWeightsError, CheckpointError
 from ..shape.model_shape import ModelShape
-from .residency import HOST, master_device
-from .slots import Slot, canonical_name, checkpoint_slots
+from .tensor_map import Placement, canonical_name, tensor_placements
+from .weight_memory import HOST, master_device
 from .weights import MasterWeights, allocate
 
 INDEX_NAME = "model.safetensors.index.json"
@@ -41,10 +41,11 @@ def load_weights(
     dtype = _stored_dtype(shards, config)
     with master_device(config, dtype, device):
         weights = allocate(config, dtype)
-    unfilled = dict(checkpoint_slots(weights))
-    progress = _Progress(on_progress, sum(not slot.optional for slot in unfilled.values()))
+    unfilled = dict(tensor_placements(weights))
+    required = sum(not placement.optional for placement in unfilled.values())
+    progress = _Progress(on_progress, required)
     parameters = sum(_read_shard(shard, unfilled, config, progress) for shard in shards)
-    names = sorted(name for name, slot in unfilled.items() if not slot.optional)
+    names = sorted(name for name, placement in unfilled.items() if not placement.optional)
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
@@ -56,15 +57,15 @@ def load_weights(
 
 
 class _Progress:
-    """Tells how far the tensors that must be there have been read."""
+    """Reports which share of the required tensors has been read."""
 
     def __init__(self, report: ProgressCallback | None, total: int) -> None:
         self._report = report
         self._total = total
         self._read = 0
 
-    def step(self, slot: Slot) -> None:
-        if self._report is not None and not slot.optional:
+    def step(self, placement: Placement) -> None:
+        if self._report is not None and not placement.optional:
             self._read += 1
             self._report(self._read / self._total)
 
@@ -89,7 +90,7 @@ def _shards(folder: Path) -> list[Path]:
 
 def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
     """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
-    found: set[torch.dtype] = set()
+    dtypes: set[torch.dtype] = set()
     for shard in shards:
         try:
             with safe_open(shard, framework="pt") as file:
@@ -101,12 +102,12 @@ def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
                 continue
             if kind not in _DTYPES:
                 raise CheckpointError(f"{shard}: {name!r} is of type {kind}, which is no weight's")
-            found.add(_DTYPES[kind])
-    return found.pop() if len(found) == 1 else torch.float32
+            dtypes.add(_DTYPES[kind])
+    return dtypes.pop() if len(dtypes) == 1 else torch.float32
 
 
 def _read_shard(
-    shard: Path, unfilled: dict[str, Slot], config: ModelShape, progress: _Progress
+    shard: Path, unfilled: dict[str, Placement], config: ModelShape, progress: _Progress
 ) -> int:
     """Fill the places of the tensors in `shard`; returns how many values they have together."""
     values = 0
@@ -116,12 +117,12 @@ def _read_shard(
                 canonical = canonical_name(name, config)
                 if canonical is None:
                     continue
-                slot = unfilled.pop(canonical, None)
-                if slot is None:
+                placement = unfilled.pop(canonical, None)
+                if placement is None:
                     raise CheckpointError(f"{shard}: tensor {name!r} has no place in this model")
                 tensor: torch.Tensor = file.get_tensor(name)
-                _fill(slot, tensor, f"{shard}: {name!r}")
-                progress.step(slot)
+                _fill(placement, tensor, f"{shard}: {name!r}")
+                progress.step(placement)
                 values += tensor.numel()
     except (OSError, SafetensorError) as error:
         raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
@@ -133,20 +134,20 @@ def _is_packed(name: str, config: ModelShape) -> bool:
     return config.stored.int4 is not None and name.endswith(_PACKED_PARTS)
 
 
-def _fill(slot: Slot, tensor: torch.Tensor, what: str) -> None:
-    if tuple(tensor.shape) != slot.shape:
+def _fill(placement: Placement, tensor: torch.Tensor, what: str) -> None:
+    if tuple(tensor.shape) != placement.shape:
         raise CheckpointError(
-            f"{what} has shape {list(tensor.shape)}, config.json asks for {list(slot.shape)}"
+            f"{what} has shape {list(tensor.shape)}, config.json asks for {list(placement.shape)}"
         )
-    if slot.packed != (tensor.dtype is torch.int32):
-        found = str(tensor.dtype).removeprefix("torch.")
-        wanted = "int32, as packed values are" if slot.packed else "a floating-point type"
-        raise CheckpointError(f"{what} is of type {found} and not {wanted}")
+    if placement.packed != (tensor.dtype is torch.int32):
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        wanted = "int32, as packed values are" if placement.packed else "a floating-point type"
+        raise CheckpointError(f"{what} is of type {dtype} and not {wanted}")
     try:
-        slot.fill(tensor)
+        placement.fill(tensor)
     except ValueError as error:
         raise CheckpointError(f"{what} {error}") from error
-    if slot.target is not None and not _all_finite(slot.target):
+    if placement.target is not None and not _all_finite(placement.target):
         raise BrokenWeightsError(
             f"{what} holds NaN or infinite values: the file is damaged, or the training that wrote "
             "it failed; fetch it again or choose another model"

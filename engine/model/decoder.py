@@ -189,12 +189,18 @@ class Decoder:
         cap = self.config.logit_softcap
         return logits if cap is None else (logits / cap).tanh_().mul_(cap)
 
+    def tensors(self) -> list[Tensor]:
+        """All weights that a step may read, for counting bytes; some may share their storage."""
+        norms = [self.final_norm, *(norm for layer in self.layers for norm in layer.norms())]
+        tensors = [self.embedding, *self.head.tensors(), *self._projection_tensors()]
+        tensors += [tensor for norm in norms for tensor in norm.tensors()]
+        positions = self.learned_positions
+        return tensors if positions is None else [*tensors, positions]
+
     @property
     def quantized_bytes(self) -> int:
         """Bytes of the layers that the precision packs, from storage."""
-        return storage_bytes(
-            [t for layer in self.layers for p in layer.projections() for t in p.tensors()]
-        )
+        return storage_bytes(self._projection_tensors())
 
     @property
     def matmul_bytes(self) -> int:
@@ -204,12 +210,10 @@ class Decoder:
     @property
     def weights_bytes(self) -> int:
         """Bytes of all weights, from storage."""
-        norms = [norm for layer in self.layers for norm in layer.norms()]
-        others = [self.embedding, *self.head.tensors()]
-        others += [tensor for norm in (self.final_norm, *norms) for tensor in norm.tensors()]
-        if self.learned_positions is not None:
-            others.append(self.learned_positions)
-        return self.quantized_bytes + storage_bytes(others)
+        return storage_bytes(self.tensors())
+
+    def _projection_tensors(self) -> list[Tensor]:
+        return [t for layer in self.layers for p in layer.projections() for t in p.tensors()]
 
 
 def _add(

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from ..precision.projection import Int4Projection
 from ..shape.model_shape import ModelShape
-from .residency import HOST
+from .weight_memory import HOST
 from .weights import MasterWeights, allocate
 
 _POOL_SIZE = (1 << 20) + 7

@@ -44,10 +44,10 @@ class HubId:
 
 def parse_hub_id(text: str) -> HubId | None:
     """The id that `text` is, as `organization/name[@revision]`; `None` where it is none."""
-    found = _ID.fullmatch(text)
-    if found is None or set(found["repository"].split("/")) & {".", ".."}:
+    match = _ID.fullmatch(text)
+    if match is None or set(match["repository"].split("/")) & {".", ".."}:
         return None
-    return HubId(found["repository"], found["revision"])
+    return HubId(match["repository"], match["revision"])
 
 
 def download(

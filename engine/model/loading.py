@@ -19,7 +19,7 @@ from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
 from .checkpoint import ProgressCallback, load_weights
 from .dummy import dummy_weights
 from .hub import DownloadCallback, download, parse_hub_id
-from .residency import HOST, master_device
+from .weight_memory import HOST, master_device
 from .weights import MasterWeights
 
 ConfigCallback = Callable[[str, ModelShape], None]
@@ -110,11 +110,11 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         with_weights = load_format != "dummy"
         folder = download(hub_id, with_weights=with_weights, on_progress=on_download)
         return _Source.in_folder(hub_id.name, folder)
-    served = [known for known, shape in PRESETS.items() if unserved_reason(shape) is None]
-    known = ", ".join([BUNDLED_MODEL, *served])
+    served = [name for name, shape in PRESETS.items() if unserved_reason(shape) is None]
+    names = ", ".join([BUNDLED_MODEL, *served])
     raise BadInputError(
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
-        f"(organization/name) or one of {known}"
+        f"(organization/name) or one of {names}"
     )
 
 

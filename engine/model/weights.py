@@ -83,12 +83,12 @@ class MasterWeights:
 
     def tensors(self) -> list[Tensor]:
         """All tensors of the copy, for counting bytes."""
-        found = [self.embedding, self.head, self.positions]
+        tensors = [self.embedding, self.head, self.positions]
         for norm in self.norms():
-            found += [norm.weight, norm.bias]
+            tensors += [norm.weight, norm.bias]
         for projection in self.projections():
-            found += projection.tensors()
-        return [tensor for tensor in found if tensor is not None]
+            tensors += projection.tensors()
+        return [tensor for tensor in tensors if tensor is not None]
 
 
 def allocate(config: ModelShape, dtype: torch.dtype) -> MasterWeights:

@@ -155,7 +155,10 @@ def _pack_fp8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear
 
 
 def int4_group(columns: int) -> int:
-    """The group size for a layer of `columns` inputs: 64, or 32 where 64 does not divide them."""
+    """The group size for a layer of `columns` inputs: 64, or 32 where 64 does not divide them.
+
+    Raises `PrecisionUnavailableError` where neither does.
+    """
     for group in (INT4_GROUP, 32):
         if columns % group == 0:
             return group

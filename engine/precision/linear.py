@@ -4,6 +4,7 @@ Every layer maps `[rows, in]` to `[rows, out]` in the activation dtype of its le
 bytes from storage. How many rows there are decides which kernel is the fast one.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -11,13 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from .planes import BLOCK, pack_int4, unpack_int4, unpack_int8_planes
-from .quantize import Int4Weight
+from .quantize import E4M3_LARGEST, Int4Weight
 
 
 class Linear(Protocol):
     """What the decoder asks of a projection."""
 
-    def __call__(self, x: Tensor) -> Tensor: ...
+    def __call__(self, x: Tensor) -> Tensor:
+        """`[rows, in]` to `[rows, out]`, the bias added where there is one."""
+        ...
 
     def tensors(self) -> list[Tensor]:
         """All tensors that the layer keeps, for counting bytes."""
@@ -35,21 +38,31 @@ def storage_bytes(tensors: list[Tensor]) -> int:
     return sum(opaque.values()) + sum({s.data_ptr(): s.nbytes() for s in storages}.values())
 
 
-class DenseLinear:
-    """A weight in the activations' own dtype: fp32, bf16 or fp16."""
+class _Layer:
+    """What the layers share: their fields are what they store, `bias` is `[out]` or none."""
 
-    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
-        self.weight = weight
-        self.bias = bias
+    bias: Tensor | None
+
+    def tensors(self) -> list[Tensor]:
+        return [value for value in vars(self).values() if isinstance(value, Tensor)]
+
+    def _with_bias(self, y: Tensor) -> Tensor:
+        """For a product that takes no bias."""
+        return y if self.bias is None else y + self.bias
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLinear(_Layer):
+    """A `weight` `[out, in]` in the activations' own dtype: fp32, bf16 or fp16."""
+
+    weight: Tensor
+    bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight, self.bias)
 
-    def tensors(self) -> list[Tensor]:
-        return [self.weight] if self.bias is None else [self.weight, self.bias]
 
-
-class PackedLinear:
+class PackedLinear(_Layer):
     """An fp32 or bf16 weight on a CPU, reordered once into the blocks that oneDNN computes with.
 
     Otherwise every product reorders it anew. Over the bundled model's layers on one thread
@@ -67,9 +80,6 @@ class PackedLinear:
     def __call__(self, x: Tensor) -> Tensor:
         y: Tensor = torch.ops.mkldnn._linear_pointwise(x, self.packed, self.bias, "none", [], "")
         return y
-
-    def tensors(self) -> list[Tensor]:
-        return [self.packed] if self.bias is None else [self.packed, self.bias]
 
     @staticmethod
     def supports(dtype: torch.dtype) -> bool:
@@ -93,35 +103,19 @@ class UpcastLinear(DenseLinear):
         return F.linear(x.float(), self.weight.float(), bias).to(x.dtype)
 
 
-class _BiasedLinear:
-    """Adds a bias after a product that has no place for one."""
-
-    def __init__(self, bias: Tensor | None) -> None:
-        self.bias = bias
-
-    def _with_bias(self, y: Tensor) -> Tensor:
-        return y if self.bias is None else y + self.bias
-
-    def _bias_tensors(self) -> list[Tensor]:
-        return [] if self.bias is None else [self.bias]
-
-
-class Int8Linear(_BiasedLinear):
+@dataclass(frozen=True, eq=False)
+class Int8Linear(_Layer):
     """Weight-only int8, symmetric, one scale a row: `W ≈ q · scale`.
 
     `q` is int8 `[out, in]`, `scale` `[out]` in the activation dtype.
     """
 
-    def __init__(self, q: Tensor, scale: Tensor, bias: Tensor | None) -> None:
-        super().__init__(bias)
-        self.q = q
-        self.scale = scale
+    q: Tensor
+    scale: Tensor
+    bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._with_bias(F.linear(x, self.q.to(x.dtype)) * self.scale)
-
-    def tensors(self) -> list[Tensor]:
-        return [self.q, self.scale, *self._bias_tensors()]
 
 
 class CpuInt8Linear(Int8Linear):
@@ -136,14 +130,14 @@ class CpuInt8Linear(Int8Linear):
         return self._with_bias(torch._weight_int8pack_mm(x, self.q, self.scale))
 
 
-class Int8PlanesLinear(_BiasedLinear):
+@dataclass(frozen=True, eq=False)
+class Int8PlanesLinear(_Layer):
     """`Int8Linear` as a GPU keeps it: `words` int16 `[out, padded in / 2]` (see `planes`)."""
 
-    def __init__(self, words: Tensor, scale: Tensor, inputs: int, bias: Tensor | None) -> None:
-        super().__init__(bias)
-        self.words = words
-        self.scale = scale
-        self.inputs = inputs
+    words: Tensor
+    scale: Tensor
+    inputs: int
+    bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._with_bias(F.linear(x, self.values().to(x.dtype)) * self.scale)
@@ -152,25 +146,20 @@ class Int8PlanesLinear(_BiasedLinear):
         """int8 `[out, in]`."""
         return unpack_int8_planes(self.words, self.inputs)
 
-    def tensors(self) -> list[Tensor]:
-        return [self.words, self.scale, *self._bias_tensors()]
 
-
-class Int4Linear(_BiasedLinear):
+@dataclass(frozen=True, eq=False)
+class Int4Linear(_Layer):
     """Weight-only int4, one scale and zero point a group of inputs: `W ≈ (q − 8) · scale + zero`.
 
     `packed` is int16 `[in/128, out, 32]` (see `pack_int4`), `scales_and_zeros` `[groups, out, 2]`.
     Both go on to a whole number of blocks of 128 inputs; there, scale and zero are 0.
     """
 
-    def __init__(
-        self, packed: Tensor, scales_and_zeros: Tensor, group: int, inputs: int, bias: Tensor | None
-    ) -> None:
-        super().__init__(bias)
-        self.packed = packed
-        self.scales_and_zeros = scales_and_zeros
-        self.group = group
-        self.inputs = inputs
+    packed: Tensor
+    scales_and_zeros: Tensor
+    group: int
+    inputs: int
+    bias: Tensor | None
 
     @classmethod
     def from_quantized(
@@ -192,51 +181,38 @@ class Int4Linear(_BiasedLinear):
         scale, zero = self.scales_and_zeros.permute(1, 0, 2).unsqueeze(-2).unbind(-1)
         return torch.addcmul(zero, q, scale).flatten(1)[:, : self.inputs]
 
-    def tensors(self) -> list[Tensor]:
-        return [self.packed, self.scales_and_zeros, *self._bias_tensors()]
 
-
-class CpuInt4Linear(_BiasedLinear):
+@dataclass(frozen=True, eq=False)
+class CpuInt4Linear(_Layer):
     """Weight-only int4 in the layout of torch's CPU kernel, which is opaque and the CPU's own."""
 
-    def __init__(
-        self, packed: Tensor, scales_and_zeros: Tensor, group: int, bias: Tensor | None
-    ) -> None:
-        super().__init__(bias)
-        self.packed = packed
-        self.scales_and_zeros = scales_and_zeros
-        self.group = group
+    packed: Tensor
+    scales_and_zeros: Tensor
+    group: int
+    bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
         return self._with_bias(
             torch._weight_int4pack_mm_for_cpu(x, self.packed, self.group, self.scales_and_zeros)
         )
 
-    def tensors(self) -> list[Tensor]:
-        return [self.packed, self.scales_and_zeros, *self._bias_tensors()]
 
-
-class Fp8Linear(_BiasedLinear):
+@dataclass(frozen=True, eq=False)
+class Fp8Linear(_Layer):
     """fp8 (e4m3) weight and activations, one scale a weight row and one an activation row.
 
     `q` is `[out, in]`, `scale` fp32 `[1, out]`; activations are quantized on the fly to
     `x / scale_x` with `scale_x = max|x| / 448` of each row.
     """
 
-    LARGEST = 448.0
-
-    def __init__(self, q: Tensor, scale: Tensor, bias: Tensor | None) -> None:
-        super().__init__(bias)
-        self.q = q
-        self.scale = scale
+    q: Tensor
+    scale: Tensor
+    bias: Tensor | None
 
     def __call__(self, x: Tensor) -> Tensor:
-        scale = (x.abs().amax(dim=-1, keepdim=True).float() / self.LARGEST).clamp_(min=1e-12)
+        scale = (x.abs().amax(dim=-1, keepdim=True).float() / E4M3_LARGEST).clamp_(min=1e-12)
         quantized = (x.float() / scale).to(torch.float8_e4m3fn)
         product = torch._scaled_mm(
             quantized, self.q.t(), scale_a=scale, scale_b=self.scale, out_dtype=x.dtype
         )
         return self._with_bias(product)
-
-    def tensors(self) -> list[Tensor]:
-        return [self.q, self.scale, *self._bias_tensors()]

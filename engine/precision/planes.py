@@ -56,16 +56,17 @@ def unpack_int4(words: Tensor) -> Tensor:
 
 
 def check_int8_planes(words: Tensor, inputs: int) -> None:
-    """Raise ValueError unless `words` may be `pack_int8_planes` of a weight of so many inputs."""
+    """Raise ValueError unless `words` is int16 `[out, padded inputs / 2]` (`pack_int8_planes`)."""
     if words.shape[1:] != (padded_inputs(inputs) // 2,) or words.dtype is not torch.int16:
         raise ValueError(f"weight {tuple(words.shape)} {words.dtype} for {inputs} inputs")
 
 
 def check_int4_planes(words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int) -> None:
-    """Raise ValueError unless these may be `pack_int4` of a weight of so many inputs, and its grid.
+    """Raise ValueError unless these are a weight from `pack_int4` with its scales and zeros.
 
-    That is bf16 `[padded inputs / group, out, 2]`. No plane of 32 inputs may be in two groups, and
-    of a group and a block of inputs one must be whole in the other.
+    Those are int16 `[padded inputs / 128, out, 32]` and bf16 `[groups, out, 2]`. No plane of 32
+    inputs may be in two groups, and of a group and a block of inputs one must be whole in the
+    other.
     """
     blocks = padded_inputs(inputs) // BLOCK
     fits = words.dim() == 3 and words.shape[::2] == (blocks, BLOCK // 4)

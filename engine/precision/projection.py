@@ -71,7 +71,7 @@ AnyProjection = Projection | Int4Projection
 
 
 def allocate_int4(rows: int, columns: int, group: int, bias: Tensor | None) -> Int4Projection:
-    """An uninitialized projection of `columns` inputs and `rows` outputs.
+    """An uninitialized projection of `columns` inputs and `rows` outputs, with `bias` `[rows]`.
 
     Raises `CheckpointError` where no whole number of groups, or of int32, makes up the layer.
     """

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+E4M3_LARGEST = 448.0
+
 
 @dataclass(frozen=True, slots=True)
 class Int8Weight:
@@ -39,7 +41,7 @@ class Fp8Weight:
 
 
 def quantize_int8(weight: Tensor, storage: torch.dtype) -> Int8Weight:
-    """Symmetric rounding with one scale a row, from the row's largest magnitude.
+    """Symmetric rounding of `[out, in]` with one scale a row, from the row's largest magnitude.
 
     The scale is first rounded to `storage`, the dtype in which it will be kept, so that the
     rounding of `q` makes up for it.
@@ -51,7 +53,7 @@ def quantize_int8(weight: Tensor, storage: torch.dtype) -> Int8Weight:
 
 
 def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weight:
-    """Asymmetric rounding over the range of each group of `group` inputs.
+    """Asymmetric rounding of `[out, in]` over the range of each group of `group` inputs.
 
     Scale and zero are first rounded to `storage`, the dtype in which they will be kept, so that
     the rounding of `q` makes up for theirs.
@@ -65,7 +67,7 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
 
 
 def quantize_fp8(weight: Tensor) -> Fp8Weight:
-    """e4m3 with one scale a row, from the row's largest magnitude."""
+    """e4m3 of `[out, in]` with one scale a row, from the row's largest magnitude."""
     wide = weight.float()
-    scale = (wide.abs().amax(dim=1) / 448.0).clamp_(min=1e-12)
+    scale = (wide.abs().amax(dim=1) / E4M3_LARGEST).clamp_(min=1e-12)
     return Fp8Weight((wide / scale.unsqueeze(1)).to(torch.float8_e4m3fn), scale.unsqueeze(0))

@@ -4,7 +4,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from ..protocol import GpuSample
 from ..text.cleaning import clean
@@ -24,7 +24,8 @@ THROTTLE_REASONS = {
 """NVML's clocks event reasons (nvml.h) that hold clocks down under load. Idling and clocks set by
 the user are no throttling."""
 
-Answer = TypeVar("Answer")
+Arguments = ParamSpec("Arguments")
+Reply = TypeVar("Reply")
 
 
 class GpuLostError(Exception):
@@ -33,7 +34,7 @@ class GpuLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class GpuReading:
-    """What one round found. `note` says what is missing, and why."""
+    """One round of samples. `note` says what is missing, and why."""
 
     gpus: list[GpuSample]
     note: str | None
@@ -162,8 +163,8 @@ def _identify(nvml: Nvml, index: int) -> _Gpu:
 def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pid: int | None) -> GpuSample:
     handle = gpu.handle
     used, total = _memory(nvml, handle)
-    rates = _optional(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
-    reasons = _optional(nvml, lambda: nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+    rates = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
+    reasons = _ask(nvml, nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
     return GpuSample(
         index=gpu.index,
         uuid=gpu.uuid,
@@ -173,51 +174,41 @@ def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pid: int | None) -> GpuSample:
         process_bytes=_process_bytes(nvml, handle, watched_pid),
         utilization=None if rates is None else rates.gpu / 100,
         memory_utilization=None if rates is None else rates.memory / 100,
-        power_w=_thousandth(_optional(nvml, lambda: nvml.nvmlDeviceGetPowerUsage(handle))),
-        power_limit_w=_thousandth(
-            _optional(nvml, lambda: nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
-        ),
-        temperature_c=_optional(
-            nvml, lambda: nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)
-        ),
-        sm_clock_mhz=_optional(
-            nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
-        ),
-        memory_clock_mhz=_optional(
-            nvml, lambda: nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM)
-        ),
+        power_w=_thousandth(_ask(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
+        power_limit_w=_thousandth(_ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
+        temperature_c=_ask(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+        sm_clock_mhz=_ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
+        memory_clock_mhz=_ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
         pcie_rx_bytes_s=gpu.pcie_rx_bytes_s,
         pcie_tx_bytes_s=gpu.pcie_tx_bytes_s,
-        energy_j=_thousandth(
-            _optional(nvml, lambda: nvml.nvmlDeviceGetTotalEnergyConsumption(handle))
-        ),
+        energy_j=_thousandth(_ask(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)),
         throttle=None if reasons is None else throttle_in_words(reasons),
     )
 
 
 def _memory(nvml: Nvml, handle: Handle) -> tuple[int | None, int | None]:
     """Used and total bytes. Version 2 leaves out what the driver reserves, as `nvidia-smi` does."""
-    info = _optional(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle, nvml.nvmlMemory_v2))
+    info = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
     if info is None:
-        info = _optional(nvml, lambda: nvml.nvmlDeviceGetMemoryInfo(handle))
+        info = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
     return (None, None) if info is None else (info.used, info.total)
 
 
 def _process_bytes(nvml: Nvml, handle: Handle, pid: int | None) -> int | None:
-    """What NVML says `pid` holds, if it says so.
+    """Bytes that NVML says `pid` holds, if it says so.
 
     In a container NVML may list the host's process ids, or none at all. Then no entry is known to
     be the one that is wanted, not even a single one: it may be a neighbour's.
     """
     if pid is None:
         return None
-    processes = _optional(nvml, lambda: nvml.nvmlDeviceGetComputeRunningProcesses(handle))
-    held = [process.usedGpuMemory for process in processes or [] if process.pid == pid]
-    return held[0] if held else None
+    processes = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
+    sizes = [process.usedGpuMemory for process in processes if process.pid == pid]
+    return sizes[0] if sizes else None
 
 
 def _pcie(nvml: Nvml, handle: Handle, counter: int) -> float | None:
-    kilobytes_s = _optional(nvml, lambda: nvml.nvmlDeviceGetPcieThroughput(handle, counter))
+    kilobytes_s = _ask(nvml, nvml.nvmlDeviceGetPcieThroughput, handle, counter)
     return None if kilobytes_s is None else kilobytes_s * 1000.0
 
 
@@ -227,10 +218,15 @@ def throttle_in_words(reasons: int) -> str | None:
     return ", ".join(words) or None
 
 
-def _optional(nvml: Nvml, query: Callable[[], Answer]) -> Answer | None:
-    """The answer, or `None` where it is refused; raises `GpuLostError` where the GPU is gone."""
+def _ask(
+    nvml: Nvml, query: Callable[Arguments, Reply], *args: Arguments.args, **kwargs: Arguments.kwargs
+) -> Reply | None:
+    """The reply to a query, or `None` where it is refused.
+
+    Raises `GpuLostError` where the GPU is gone.
+    """
     try:
-        return query()
+        return query(*args, **kwargs)
     except (nvml.NVMLError_GpuIsLost, nvml.NVMLError_ResetRequired) as error:
         raise GpuLostError(_words(error)) from error
     except nvml.NVMLError:

@@ -1,4 +1,4 @@
-"""The part of the `pynvml` module that the probe calls, as a type.
+"""The part of the `pynvml` module that the probe calls, as a type, and the module itself.
 
 The module is untyped and needs a driver; this lets the probe be checked, and tested against a fake.
 """
@@ -79,3 +79,11 @@ class Nvml(Protocol):
     def nvmlDeviceGetComputeRunningProcesses(
         self, handle: Handle, /
     ) -> Sequence[RunningProcess]: ...
+
+
+def load_pynvml() -> Nvml:
+    """Imported late: without a GPU, and with a broken driver, there is still a host to show."""
+    import pynvml
+
+    module: Nvml = pynvml
+    return module

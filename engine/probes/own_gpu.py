@@ -49,9 +49,9 @@ class OwnGpu:
             processes = self._nvml.nvmlDeviceGetComputeRunningProcesses(self._handle)
         except self._nvml.NVMLError:
             processes = []
-        held = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
-        if held and held[0] is not None:
-            return held[0]
+        own = [process.usedGpuMemory for process in processes if process.pid == os.getpid()]
+        if own and own[0] is not None:
+            return own[0]
         return None if self._context_bytes is None else reserved_bytes + self._context_bytes
 
     def energy_j(self) -> float | None:

@@ -1,8 +1,7 @@
 """A bench: which cells to measure, and what came out."""
 
-from .load import LoadSpec
 from .message import Message, Part
-from .names import PrecisionName, StrategyName
+from .settings import LoadSpec, PrecisionName, StrategyName
 
 
 class BenchSpec(Part, frozen=True, kw_only=True):
@@ -55,7 +54,7 @@ class CellResult(Message, frozen=True, kw_only=True):
     response_hit_rate: float | None
     prefix_hit_rate: float | None
     draft_acceptance_rate: float | None
-    """Of speculative decoding: drafts that were right over drafts."""
+    """Of speculative decoding: accepted drafts over drafts."""
     memory: CellMemory
     mbu: float | None
     mfu: float | None

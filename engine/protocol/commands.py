@@ -1,10 +1,8 @@
 """What the screen tells the worker to do."""
 
 from .bench import BenchSpec
-from .load import LoadSpec
 from .message import Message
-from .names import PrecisionName, StrategyName
-from .speculation import SpeculationSpec
+from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
 
 
 class SetStrategy(Message, frozen=True, kw_only=True):

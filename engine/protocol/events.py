@@ -2,7 +2,7 @@
 
 from .message import Message, Part
 from .model_info import ModelInfo
-from .names import PrecisionName, StrategyName
+from .settings import PrecisionName, StrategyName
 
 
 class Ready(Message, frozen=True, kw_only=True):
@@ -20,6 +20,17 @@ class Progress(Message, frozen=True, kw_only=True):
 
     what: str
     fraction: float | None = None
+
+
+class Switched(Message, frozen=True, kw_only=True):
+    """A switch took effect: the charts mark this moment."""
+
+    kind: str
+    """`strategy`, `precision`, `speculation` or `load`."""
+    old: str
+    new: str
+    at_s: float
+    took_s: float
 
 
 class FinishedRequest(Part, frozen=True, kw_only=True):

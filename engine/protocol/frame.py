@@ -1,15 +1,247 @@
-"""The frame: all that the worker tells of one moment."""
+"""The frame: all that the worker tells of one moment, and the parts that it is made of."""
 
-from .cache_figures import Cache
-from .device_figures import Memory, Roofline
-from .load import LoadSpec
-from .message import Message
+from enum import StrEnum
+
+from .message import Message, Part
 from .model_info import ModelInfo, PrecisionStatus
-from .names import PrecisionName, StrategyName
-from .request_figures import Accounting, Latency, Queue, StreamView, Throughput
-from .spans import Window
-from .speculation import Speculation
-from .switches import SwitchEffect
+from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+
+FRAME_INTERVAL_S = 0.1
+RATE_SPAN_S = 1.0
+"""The time over which rates are taken."""
+
+
+class Window(StrEnum):
+    """The spans over which percentiles and windowed rates are taken."""
+
+    S10 = "10s"
+    M1 = "1m"
+    M5 = "5m"
+    SESSION = "session"
+
+
+WINDOW_SECONDS: dict[Window, float] = {
+    Window.S10: 10.0,
+    Window.M1: 60.0,
+    Window.M5: 300.0,
+    Window.SESSION: float("inf"),
+}
+
+
+class Throughput(Part, frozen=True, kw_only=True):
+    """Tokens and requests per second, kinds kept apart.
+
+    `cached_tok_s`: prompt tokens taken from the prefix cache plus output tokens served from the
+    response cache. `decode_tok_s` counts generated tokens only, not cached ones.
+    """
+
+    prefill_tok_s: float
+    decode_tok_s: float
+    cached_tok_s: float
+    requests_per_s: float
+    arrivals_per_s: float
+    steps_per_s: float
+    mean_batch_rows: float | None = None
+    batch_waste: float | None = None
+    """Rows computed for finished sequences over rows computed, over the rate span."""
+
+
+class Percentiles(Part, frozen=True, kw_only=True):
+    """A latency distribution in milliseconds; `count` is how many samples it stands on."""
+
+    count: int
+    mean_ms: float
+    p50_ms: float
+    p95_ms: float
+    p99_ms: float
+
+
+class Latency(Part, frozen=True, kw_only=True):
+    """The six latencies over one window; `None` where the window holds no sample."""
+
+    ttft: Percentiles | None = None
+    ttfb: Percentiles | None = None
+    tpot: Percentiles | None = None
+    itl: Percentiles | None = None
+    e2e: Percentiles | None = None
+    queue: Percentiles | None = None
+
+
+class Queue(Part, frozen=True, kw_only=True):
+    """Requests in the system, and Little's law over the last ten seconds.
+
+    `mean_in_system` is the time average L; `arrival_rate_times_residence` is λ·W of the requests
+    that ended in the span. In steady state they agree.
+    """
+
+    running: int
+    waiting: int
+    mean_in_system: float | None = None
+    arrival_rate_times_residence: float | None = None
+    preemptions: int = 0
+
+
+class Accounting(Part, frozen=True, kw_only=True):
+    """Requests since the session began: submitted = finished + failed + in system, always."""
+
+    submitted: int = 0
+    finished: int = 0
+    failed: int = 0
+    in_system: int = 0
+
+
+class StreamView(Part, frozen=True, kw_only=True):
+    """One request, followed on the screen. `text` is what its client has received so far."""
+
+    request_id: int
+    prompt: str
+    text: str
+    generated_tokens: int
+    max_tokens: int
+    finished: bool
+    held: bool
+    """The strategy delivers at the end: tokens are generated, but none was delivered yet."""
+    from_cache: bool = False
+
+
+class Blocks(Part, frozen=True, kw_only=True):
+    """KV blocks by what holds them; the three parts add up to `total`."""
+
+    total: int
+    running: int
+    """Held by at least one running request."""
+    evictable: int
+    """Cached prefix blocks that no running request holds."""
+    free: int
+    block_tokens: int
+
+
+class HitRates(Part, frozen=True, kw_only=True):
+    """Hits over lookups; `None` where nothing was looked up or the strategy has no such cache."""
+
+    response: float | None = None
+    prefix: float | None = None
+    """Hit tokens over queried prompt tokens."""
+
+
+class Cache(Part, frozen=True, kw_only=True):
+    """The state of the KV cache, the prefix cache and the response cache."""
+
+    blocks: Blocks
+    rates: dict[Window, HitRates]
+    response_entries: int | None = None
+    response_bytes: int | None = None
+    response_limit_bytes: int | None = None
+    note: str | None = None
+    """Why a rate is what it is, when that is not obvious (a prefix shorter than one block)."""
+
+
+class Memory(Part, frozen=True, kw_only=True):
+    """Bytes on the engine's device. The parts add up to `used_bytes`, by construction of `other`.
+
+    `used_bytes` is what the process holds on the device; on a CPU its resident set.
+    """
+
+    used_bytes: int
+    weights_bytes: int
+    kv_bytes: int
+    master_bytes: int | None = None
+    """The master copy that every switch of precision reads, less what the weights share with it;
+    `None` where it stays elsewhere."""
+    graphs_bytes: int | None = None
+    """What captured graphs of steps hold; `None` where none were captured."""
+    workspace_bytes: int | None = None
+    """Activations and what torch keeps in reserve; `None` on a CPU, where they are not told apart
+    from the rest."""
+    other_bytes: int
+    """The rest of the process: context, libraries, the interpreter."""
+    torch_allocated_bytes: int | None = None
+    torch_reserved_bytes: int | None = None
+
+
+class Bound(StrEnum):
+    """What limits the tokens per second."""
+
+    QUEUE = "queue"
+    """There is no request to compute, some of the time."""
+    HOST = "host"
+    """The device waits for the process that feeds it."""
+    BANDWIDTH = "bandwidth"
+    COMPUTE = "compute"
+    LATENCY = "latency"
+    """The device works all the time, far from both ceilings: on short kernels, one by one."""
+
+
+class Verdict(Part, frozen=True, kw_only=True):
+    """What limits the engine now, and by how much, as a fraction of 1.
+
+    Of `QUEUE` and `HOST` it is the time lost, of `BANDWIDTH` and `COMPUTE` the part of the ceiling
+    that is reached while the device works, of `LATENCY` what is missing to the nearer ceiling.
+    """
+
+    bound: Bound
+    share: float
+
+
+class Roofline(Part, frozen=True, kw_only=True):
+    """How much of the device's measured ceilings is used; fractions of 1.
+
+    `active` is the share of time in which requests ran, `busy` that in which the device worked.
+    """
+
+    mbu: float | None = None
+    mfu: float | None = None
+    active: float | None = None
+    busy: float | None = None
+    verdict: Verdict | None = None
+
+
+class Speculation(Part, frozen=True, kw_only=True):
+    """What speculative decoding does, and whether it pays.
+
+    `acceptance`: accepted drafts over drafts, in the last ten seconds. The other two are of
+    the decode steps of the last trial: tokens that a sequence got in a step, 1 without drafts, and
+    the time of a step over that of one of as many sequences without drafts.
+    """
+
+    spec: SpeculationSpec
+    drafting: bool
+    """Drafts are made now; else they rest, to compare or because they lose."""
+    acceptance: float | None = None
+    tokens_per_step: float | None = None
+    step_ratio: float | None = None
+
+    @property
+    def speedup(self) -> float | None:
+        """Tokens per second over those without drafts."""
+        if self.tokens_per_step is None or not self.step_ratio:
+            return None
+        return self.tokens_per_step / self.step_ratio
+
+
+class Summary(Part, frozen=True, kw_only=True):
+    """What one strategy and precision did over a span: one side of a switch's effect."""
+
+    decode_tok_s: float
+    memory_bytes: int
+    ttft_p95_ms: float | None = None
+    ttfb_p95_ms: float | None = None
+    tpot_p95_ms: float | None = None
+
+
+class SwitchEffect(Part, frozen=True, kw_only=True):
+    """The last switch of strategy or precision: what was before, and what is since.
+
+    `after` is `None` until enough was seen since the switch for a fair comparison.
+    """
+
+    kind: str
+    """`strategy`, `precision`, `speculation` or `load`."""
+    old: str
+    new: str
+    at_s: float
+    before: Summary | None = None
+    after: Summary | None = None
 
 
 class Frame(Message, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """What is served, and at which precisions it could be."""
 
 from .message import Part
-from .names import PrecisionName
+from .settings import PrecisionName
 
 
 class ModelInfo(Part, frozen=True, kw_only=True):

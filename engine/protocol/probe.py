@@ -2,6 +2,8 @@
 
 from .message import Message, Part
 
+PROBE_INTERVAL_S = 0.25
+
 
 class GpuSample(Part, frozen=True, kw_only=True):
     """One GPU as NVML sees it. A counter that the card or the container refuses is `None`."""

@@ -4,10 +4,18 @@ import msgspec
 
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import RunBench, SetLoad, SetPrecision, SetSpeculation, SetStrategy, Shutdown
-from .events import ChildDied, ChildStarted, Fault, FinishedSample, Note, Progress, Ready
+from .events import (
+    ChildDied,
+    ChildStarted,
+    Fault,
+    FinishedSample,
+    Note,
+    Progress,
+    Ready,
+    Switched,
+)
 from .frame import Frame
 from .probe import HostSample, WatchProcess
-from .switches import Switched
 
 Command = SetStrategy | SetPrecision | SetLoad | SetSpeculation | RunBench | Shutdown | WatchProcess
 """Screen to worker or probe."""

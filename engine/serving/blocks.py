@@ -1,4 +1,4 @@
-"""Paged KV blocks: who holds them, and which hold a prefix worth keeping.
+"""Paged KV blocks: which requests hold them, and which are cached prefixes.
 
 A block is *running* while at least one request holds it, *evictable* when nobody does but its
 content can still be found by its hash, and *free* otherwise. The scheme (chained content hashes
@@ -58,6 +58,8 @@ def extend_hashes(
 class BlockManager:
     """Hands out KV blocks of `block_tokens` tokens. Every operation is O(1) per block.
 
+    Raises ValueError unless there is at least one block of at least one token.
+
     A block is found by its content only after `register`, which is for blocks whose keys and
     values were really written. When two requests compute the same content at once, the first to
     register is found from then on, and the other's block stays private.
@@ -77,10 +79,6 @@ class BlockManager:
         self._hash_of: list[bytes | None] = [None] * num_blocks
 
     @property
-    def prefix_caching(self) -> bool:
-        return self._prefix_caching
-
-    @property
     def available(self) -> int:
         """Blocks that can be handed out, those with evictable content included."""
         return len(self._free) + len(self._evictable)
@@ -95,23 +93,30 @@ class BlockManager:
         )
 
     def references(self, block_id: int) -> int:
-        """How many requests hold this block."""
+        """How many requests hold this block: its reference count."""
         return self._references[block_id]
 
     def blocks_for(self, num_tokens: int) -> int:
         """How many blocks hold `num_tokens` tokens."""
         return -(-num_tokens // self.block_tokens)
 
-    def can_allocate(self, blocks: int) -> bool:
-        """Whether so many blocks can be handed out now."""
-        return blocks <= self.available
-
-    def match(self, tokens: Sequence[int]) -> list[int]:
-        """The cached blocks of the longest known prefix of `tokens`.
+    def match(self, tokens: Sequence[int], hashes: list[bytes] | None = None) -> list[int]:
+        """The blocks of the longest cached prefix of `tokens`.
 
         Full blocks only, and never the last token: logits come from computing at least one.
+        `hashes` are those of its first blocks that were computed before; they are extended.
         """
-        return self._find([], tokens)
+        cached: list[int] = []
+        if not self._prefix_caching:
+            return cached
+        hashes = [] if hashes is None else hashes
+        for index in range((len(tokens) - 1) // self.block_tokens):
+            extend_hashes(hashes, tokens, self.block_tokens, index + 1)
+            block_id = self._block_of.get(hashes[index])
+            if block_id is None:
+                break
+            cached.append(block_id)
+        return cached
 
     def allocate(self, request: Request) -> bool:
         """Give `request` blocks for all its tokens, those of a cached prefix first.
@@ -119,10 +124,10 @@ class BlockManager:
         Sets `block_ids` and `num_computed` (the tokens of the cached prefix). Returns False, and
         changes nothing, when there are not enough blocks.
         """
-        cached = self._find(request.block_hashes, request.tokens)
+        cached = self.match(request.tokens, request.block_hashes)
         fresh = self.blocks_for(request.num_tokens) - len(cached)
         revived = sum(1 for block_id in cached if not self._references[block_id])
-        if not self.can_allocate(fresh + revived):
+        if fresh + revived > self.available:
             return False
         for block_id in cached:
             self._share(block_id)
@@ -193,19 +198,6 @@ class BlockManager:
         if self.available != self.num_blocks:
             raise RuntimeError("preempt all requests before the cached content is dropped")
         self._forget()
-
-    def _find(self, hashes: list[bytes], tokens: Sequence[int]) -> list[int]:
-        """The cached prefix of `tokens`; `hashes` are those known of it, and are extended."""
-        found: list[int] = []
-        if not self._prefix_caching:
-            return found
-        for index in range((len(tokens) - 1) // self.block_tokens):
-            extend_hashes(hashes, tokens, self.block_tokens, index + 1)
-            block_id = self._block_of.get(hashes[index])
-            if block_id is None:
-                break
-            found.append(block_id)
-        return found
 
     def _share(self, block_id: int) -> None:
         if not self._references[block_id]:

@@ -24,7 +24,7 @@ class Delivery:
         self.text = ""
 
     @property
-    def held(self) -> bool:
+    def withheld(self) -> bool:
         """Text is kept back until the request ends."""
         return not self._streams and not self._request.done
 

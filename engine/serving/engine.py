@@ -13,21 +13,18 @@ import torch
 from ..device.devices import release_unused
 from ..metrics.collector import Metrics
 from ..model.decoder import Decoder
-from ..model.host_memory import check_switch_fits
 from ..model.loading import LoadedModel
+from ..model.weight_memory import check_switch_fits
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
-from .completion import Completion
 from .delivery import Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
-from .launched import Launched
 from .model_drafter import ModelDrafter
-from .request import Request, Sampling, Status, check_prompt
+from .request import Completion, Request, Sampling, Status, check_prompt
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
-from .runner import Runner
-from .runners import RunnerFactory, runner_for
+from .runner import Runner, RunnerFactory, StepInFlight, runner_for
 from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
 from .settings import EngineSettings
@@ -44,8 +41,11 @@ class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
 
     `metrics` may be replaced between requests (a bench measures each cell on its own). All times
-    come from `clock`, which is monotonic. `runner_for` makes what computes the steps,
-    and `drafter` guesses ahead of them where a speculation asks for it.
+    come from `clock`, which is monotonic, in seconds. `runner_for` makes what computes the steps;
+    `drafter` is the draft model, if there is one.
+
+    Raises `PrecisionUnavailableError` where `device` or a layer's shape does not allow the
+    precision, `BadInputError` where the settings want a draft model and there is none.
     """
 
     def __init__(
@@ -71,13 +71,13 @@ class Engine:
         self.preemptions = 0
         """Requests that lost their KV blocks to older ones; those of a switch do not count."""
         self.notes: list[str] = []
-        """What the user should hear of; whoever reads them takes them away."""
+        """Messages for the user; whoever reads them takes them away."""
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
         self._cacheable: set[int] = set()
         self._completions: list[Completion] = []
-        self._in_flight: deque[Launched] = deque()
+        self._in_flight: deque[StepInFlight] = deque()
         self._runner_for = runner_for
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
@@ -114,7 +114,7 @@ class Engine:
         stop_strings: tuple[str, ...] = (),
         ignore_eos: bool = False,
     ) -> Request:
-        """Queue a request, or answer it from the response cache at once.
+        """Queue a request of tokens `[prompt]`, or complete it from the response cache at once.
 
         Raises `BadInputError` (and counts nothing) for a prompt that is empty, too long for the
         context or the KV cache, or holds an id outside the vocabulary.
@@ -134,7 +134,7 @@ class Engine:
         check_prompt(request, self.settings.context_tokens, self.model.config.vocabulary)
         self.scheduler.check(request)
         delivery = Delivery(request, self.model.tokenizer, stream=self.strategy.stream)
-        cached = self._look_up(request, now_s)
+        cached = self._cached_response(request, now_s)
         if cached is None:
             self.scheduler.add(request, now_s)
             self._cacheable.add(request.request_id)
@@ -142,7 +142,7 @@ class Engine:
         self.metrics.on_submitted(now_s, request.arrival_at_s)
         self.deliveries[request.request_id] = delivery
         if cached is not None:
-            self._answer(request, delivery, cached)
+            self._complete_from_cache(request, delivery, cached)
         return request
 
     def step(self) -> list[Completion]:
@@ -153,11 +153,11 @@ class Engine:
         launched = self._launch()
         active = launched or bool(self._in_flight)
         if active is not self.computed:
-            self.metrics.on_active(active, self.clock())
+            self.metrics.limits.on_active(active, self.clock())
             self.speculation.on_pause()
         self.computed = active
         drafting = self.scheduler.plan_drafts is not None
-        self._settle(leave=self.runner.ahead if launched and not drafting else 0)
+        self._collect(leave=self.runner.ahead if launched and not drafting else 0)
         done, self._completions = self._completions, []
         return done
 
@@ -175,45 +175,40 @@ class Engine:
 
     def set_strategy(self, name: StrategyName) -> None:
         """Serve under another strategy from the next step on. No request is lost."""
-        self._settle()
-        began_s = self.clock()
-        old = self.strategy.name
-        self.scheduler.set_strategy(STRATEGIES[name], began_s)
+        self._collect()
+        self.scheduler.set_strategy(STRATEGIES[name], self.clock())
         if not self.strategy.response_cache:
             self.response_cache.clear()
         self.speculation.on_switch()
         now_s = self.clock()
         for delivery in self.deliveries.values():
             delivery.set_streaming(self.strategy.stream, now_s)
-        self.metrics.on_switch("strategy", old, name, now_s, began_s)
 
     def set_precision(self, name: PrecisionName) -> None:
         """Serve at another precision, made from the master copy. Running requests are resumed.
 
-        Their keys and values were computed by other weights, so they are computed again. Where the
-        device or a layer's shape does not allow the precision, or a CPU has no memory for it
-        (`PrecisionUnavailableError`), or a GPU has none (`torch.OutOfMemoryError`), the old one
-        goes on serving.
+        Their keys and values were computed by other weights, so they are computed again.
+
+        Raises `PrecisionUnavailableError` where the device or a layer's shape does not allow the
+        precision or a CPU has no memory for it, `torch.OutOfMemoryError` where a GPU has none: the
+        old one goes on serving then.
         """
         require(name, self.device)
         check_switch_fits(self.model.config, name, self.device, self.runner.decoder.matmul_bytes)
-        self._settle()
-        began_s = self.clock()
-        old = self.precision
+        self._collect()
         self.scheduler.preempt_all()
-        # An answer that two precisions wrote together is neither's.
+        # A response that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
         self._replace_runner(name)
         self.speculation.on_switch()
-        self.metrics.on_switch("precision", old, name, self.clock(), began_s)
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:
         """Draft as `spec` says from the next step on, or not at all. No output changes.
 
         Raises `BadInputError` for a draft model that is not there.
         """
-        self._settle()
+        self._collect()
         self.speculation = Speculation(spec, self.drafter)
 
     def reset_caches(self) -> None:
@@ -226,7 +221,7 @@ class Engine:
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._counter = StepCounter.of(decoder, dtype)
-        self._broken_told = False
+        self._nan_reported = False
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -244,18 +239,20 @@ class Engine:
         self.runner = self._make_runner(old)
         raise failure
 
-    def _look_up(self, request: Request, now_s: float) -> CachedResponse | None:
+    def _cached_response(self, request: Request, now_s: float) -> CachedResponse | None:
         if not self.strategy.response_cache:
             return None
         key = ResponseKey.of(request, self.model.name, self.precision)
         if key is None:
             return None
         cached = self.response_cache.get(key, now_s)
-        self.metrics.on_cache_lookup(now_s, response_hit=cached is not None)
+        self.metrics.hits.on_response_lookup(cached is not None, now_s)
         return cached
 
-    def _answer(self, request: Request, delivery: Delivery, cached: CachedResponse) -> None:
-        """End a request with an answer from the cache, as its client sees it: all at once."""
+    def _complete_from_cache(
+        self, request: Request, delivery: Delivery, cached: CachedResponse
+    ) -> None:
+        """End a request with a cached response, which its client gets all at once."""
         now_s = self.clock()
         request.tokens.extend(cached.output_tokens)
         request.status = Status.FINISHED
@@ -270,7 +267,7 @@ class Engine:
         self.scheduler.plan_drafts = planner = self.speculation.planner
         if planner is not None:
             # Drafts follow tokens that are known: no step ahead.
-            self._settle()
+            self._collect()
         stats = self.blocks.prefix_stats
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
         now_s = self.clock()
@@ -279,24 +276,21 @@ class Engine:
             self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        if stats.queried_tokens > queried_before:
-            self.metrics.on_cache_lookup(
-                now_s,
-                prefix_hit_tokens=cached_tokens,
-                prefix_queried_tokens=stats.queried_tokens - queried_before,
-            )
+        queried_tokens = stats.queried_tokens - queried_before
+        if queried_tokens:
+            self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
         if not plan.chunks:
             return False
         try:
             result = self.runner.launch(plan.chunks)
-            self._in_flight.append(Launched(plan, result, cached_tokens, planner is not None))
+            self._in_flight.append(StepInFlight(plan, result, cached_tokens, planner is not None))
         except torch.OutOfMemoryError:
             self._give_up(plan)
         return True
 
     def _give_up(self, plan: StepPlan) -> None:
         """The device has no memory for a step: its requests fail, and later ones are fewer."""
-        self._settle()
+        self._collect()
         failed = [c.request for c in plan.chunks if c.request.status is Status.RUNNING]
         for request in failed:
             self.abort(request.request_id)
@@ -308,58 +302,58 @@ class Engine:
         )
 
     def _stop_drafting(self, drafter: ModelDrafter) -> None:
-        """The device has no memory for the draft model's steps: no request needs them."""
+        """The device has no memory for the draft model's steps: serve without drafts."""
         drafter.exhausted = False
         self.speculation = Speculation(None)
         release_unused(self.device)
         self.notes.append("the device ran out of memory for the draft model: drafts are off")
 
-    def _settle(self, leave: int = 0) -> None:
-        """Take in the tokens of launched steps, the oldest first, until so many are under way."""
+    def _collect(self, leave: int = 0) -> None:
+        """Collect the tokens of steps, the oldest first, until `leave` steps are in flight."""
         while len(self._in_flight) > leave:
-            self._take_in(self._in_flight.popleft())
+            self._collect_step(self._in_flight.popleft())
 
-    def _take_in(self, launched: Launched) -> None:
-        plan = launched.plan
-        tokens = launched.result.tokens()
+    def _collect_step(self, step: StepInFlight) -> None:
+        plan = step.plan
+        tokens = step.result.tokens()
         if BROKEN_LOGITS in tokens:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
-        self._pass_on(got_token, now_s)
-        chunks, right = plan.chunks, 0
+        self._deliver(got_token, now_s)
+        chunks, accepted = plan.chunks, 0
         if plan.num_drafts:
-            after_drafts = launched.result.after_drafts()
+            after_drafts = step.result.after_drafts()
             chunks = tuple(
-                chunk.keeping(self._take_run(chunk, tokens, now_s))
+                chunk.keeping(self._accept_drafts(chunk, tokens, now_s))
                 for chunk, tokens in zip(plan.chunks, after_drafts, strict=True)
             )
-            right = sum(len(chunk.drafts) for chunk in chunks)
-            self.metrics.on_drafts(plan.num_drafts, right, now_s)
-        generated = len(got_token) + right
+            accepted = sum(len(chunk.drafts) for chunk in chunks)
+            self.metrics.on_drafts(plan.num_drafts, accepted, now_s)
+        generated = len(got_token) + accepted
         self._counter.report(
             self.metrics,
             chunks,
             generated=generated,
-            cached_tokens=launched.cached_tokens,
-            device_s=launched.result.device_s(),
+            cached_tokens=step.cached_tokens,
+            device_s=step.result.device_s(),
             now_s=now_s,
         )
-        self.speculation.on_step(launched.drafting, chunks, generated, now_s)
+        self.speculation.on_step(step.drafting, chunks, generated, now_s)
 
     def _end_broken(self, plan: StepPlan, tokens: list[int | None]) -> None:
-        """The model gave no numbers for some requests, which fail. Said once a precision."""
+        """Abort the requests whose logits were NaN. The user is told once a precision."""
         for chunk, token in zip(plan.chunks, tokens, strict=True):
             if token == BROKEN_LOGITS:
                 self.abort(chunk.request.request_id)
-        if not self._broken_told:
-            self._broken_told = True
+        if not self._nan_reported:
+            self._nan_reported = True
             self.notes.append(
                 f"the model gives no numbers (NaN) at {self.precision}: requests that meet this "
                 "fail; switch the precision, or serve another model"
             )
 
-    def _pass_on(self, got_token: list[Request], now_s: float) -> None:
+    def _deliver(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""
         for request in got_token:
             stopped = self.deliveries[request.request_id].push(now_s)
@@ -367,14 +361,14 @@ class Engine:
             if stopped or reason is not None:
                 self._finish(request, "stop" if stopped else reason or "stop", now_s)
 
-    def _take_run(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
-        """Take in what follows a chunk's drafts; returns how many of them were right."""
-        for right, (draft, token) in enumerate(zip(chunk.drafts, after_drafts, strict=True)):
+    def _accept_drafts(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
+        """Verify a chunk's drafts against the tokens sampled; returns how many are accepted."""
+        for accepted, (draft, token) in enumerate(zip(chunk.drafts, after_drafts, strict=True)):
             # Broken logits are met again where this token is sampled without a draft.
-            wrong = token == BROKEN_LOGITS
-            if wrong or not self.scheduler.accept(chunk.request, draft, token, now_s):
-                return right
-            self._pass_on([chunk.request], now_s)
+            broken = token == BROKEN_LOGITS
+            if broken or not self.scheduler.accept(chunk.request, draft, token, now_s):
+                return accepted
+            self._deliver([chunk.request], now_s)
         return len(chunk.drafts)
 
     def _finish(self, request: Request, reason: str, now_s: float) -> None:
@@ -385,8 +379,8 @@ class Engine:
         key = ResponseKey.of(request, self.model.name, self.precision)
         cacheable = request.request_id in self._cacheable
         if self.strategy.response_cache and cacheable and key is not None:
-            answer = CachedResponse.of(request.output_tokens, delivery.text, reason)
-            self.response_cache.put(key, answer, now_s)
+            response = CachedResponse.of(request.output_tokens, delivery.text, reason)
+            self.response_cache.put(key, response, now_s)
         self._end(Completion(request, delivery.text, latency))
 
     def _end(self, completion: Completion) -> None:

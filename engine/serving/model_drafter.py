@@ -15,8 +15,7 @@ from ..precision.levels import base_dtype, default_precision
 from ..protocol.errors import DraftModelError
 from .kv_cache import KVCache
 from .request import Request, Status
-from .runner import Runner
-from .runners import RunnerFactory, runner_for
+from .runner import Runner, RunnerFactory, runner_for
 from .sampler import BROKEN_LOGITS
 from .settings import EngineSettings
 from .step_plan import Chunk
@@ -28,11 +27,11 @@ class ModelDrafter:
     def __init__(self, runner: Runner, token_budget: int) -> None:
         self.runner = runner
         self.exhausted = False
-        """Whether the device had no memory for a step, so that nothing was guessed."""
+        """Whether the device had no memory for a step, so that nothing was proposed."""
         self._token_budget = token_budget
         self._shadows: dict[int, Request] = {}
-        self._certain: dict[int, int] = {}
-        """How many tokens of a request were known, and not guessed, when it was last asked for."""
+        self._verified: dict[int, int] = {}
+        """How many tokens a request had, guesses left out, at the last proposal."""
 
     def propose(self, requests: Sequence[Request], most: Sequence[int]) -> list[Sequence[int]]:
         shadows = [self._shadow(request) for request in requests]
@@ -55,12 +54,12 @@ class ModelDrafter:
         if shadow is not None:
             # What the runner keeps of it may go.
             shadow.status = Status.FINISHED
-            del self._certain[request_id]
+            del self._verified[request_id]
 
     def _shadow(self, request: Request) -> Request:
         """The request as the small model has it, with the tokens that the large one chose.
 
-        What it computed holds as far as its own guesses were right, and while the blocks stay.
+        What it computed is valid as far as its guesses were accepted, and while the blocks stay.
         """
         shadow = self._shadows.get(request.request_id)
         if shadow is None:
@@ -79,12 +78,12 @@ class ModelDrafter:
             shadow.preemptions = request.preemptions
             shadow.num_computed = 0
         computed = min(shadow.num_computed, request.num_tokens - 1)
-        same = min(self._certain.get(request.request_id, 0), computed)
+        same = min(self._verified.get(request.request_id, 0), computed)
         while same < computed and shadow.tokens[same] == request.tokens[same]:
             same += 1
         shadow.num_computed = same
         shadow.tokens[same:] = request.tokens[same:]
-        self._certain[request.request_id] = request.num_tokens
+        self._verified[request.request_id] = request.num_tokens
         return shadow
 
     def _catch_up(self, shadows: Sequence[Request]) -> None:

@@ -18,7 +18,7 @@ from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
-from .step_builder import TABLE_STEP, PlannedStep, StepBuilder
+from .step_builder import TABLE_STEP, BuiltStep, StepBuilder
 from .step_graphs import StepGraphs, empty_step
 from .step_plan import Chunk
 from .step_sizes import StepSizes, smallest_holding
@@ -35,8 +35,10 @@ _RING = 3
 
 @dataclass(frozen=True, slots=True)
 class LaunchedStep:
-    """A step on its way: `StepResult`. `order` is each chunk's place among the tokens, or -1; those
-    after its `drafts` stand right behind it.
+    """The result of a launched step: `StepResult`.
+
+    `order` is each chunk's place among `host_tokens` `[sampled]`, or -1; the tokens after its
+    `drafts` come right behind it.
     """
 
     order: list[int]
@@ -127,14 +129,14 @@ class PagedRunner:
         if self._on_gpu:
             layers = [linear for layer in decoder.layers for linear in layer.projections()]
             reserve_for(layers, decoder.dtype, self._most_rows)
-        self._graphs: StepGraphs | None = None
+        self.graphs: StepGraphs | None = None
         if graphs:
-            self._graphs = StepGraphs(self._sizes.largest, self._compute, self._sampled)
+            self.graphs = StepGraphs(self._sizes.largest, self._compute, self._sampled)
 
     @property
     def graph_bytes(self) -> int:
         """Device memory that captured graphs hold."""
-        return 0 if self._graphs is None else self._graphs.storage_bytes
+        return 0 if self.graphs is None else self.graphs.storage_bytes
 
     @torch.inference_mode()
     def warm_up(self) -> None:
@@ -171,31 +173,31 @@ class PagedRunner:
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:
         began = self._event()
         self._turn = 1 + self._turn % _RING
-        planned = self._plan(chunks)
-        layout, filtered = planned.layout, _filtered(planned)
+        built = self._build(chunks)
+        layout, filtered = built.layout, _filtered(built)
         graph = None
-        if self._graphs is not None and planned.filled_up:
-            graph = self._graphs.get(layout, filtered)
+        if self.graphs is not None and built.padded:
+            graph = self.graphs.get(layout, filtered)
         if graph is not None:
-            self._upload(planned, graph.words)
+            self._upload(built, graph.words)
             graph.replay()
         else:
             words = torch.empty(layout.words, dtype=torch.int32, device=self.decoder.device)
-            self._upload(planned, words)
+            self._upload(built, words)
             self._compute(DeviceStep.over(words, layout), filtered)
-        return self._delivered(chunks, planned, began)
+        return self._delivered(chunks, built, began)
 
-    def _plan(self, chunks: Sequence[Chunk]) -> PlannedStep:
-        if self._graphs is None:
+    def _build(self, chunks: Sequence[Chunk]) -> BuiltStep:
+        if self.graphs is None:
             return self._builder.mixed(chunks, self._carried)
         if all(chunk.num_tokens == 1 for chunk in chunks):
             return self._builder.decode(chunks, self._carried, self._sizes.decode(len(chunks)))
         return self._builder.mixed(chunks, self._carried, self._sizes.mixed)
 
-    def _upload(self, planned: PlannedStep, words: Tensor) -> None:
-        host: NDArray[np.int32] = self._inputs[self._turn, : planned.layout.words].numpy()
-        planned.fill(host)
-        HostStep.over(host, planned.layout).turn[0] = self._turn
+    def _upload(self, built: BuiltStep, words: Tensor) -> None:
+        host: NDArray[np.int32] = self._inputs[self._turn, : built.layout.words].numpy()
+        built.fill(host)
+        HostStep.over(host, built.layout).turn[0] = self._turn
         self._take_in(self._turn, words)
 
     def _take_in(self, turn: int, words: Tensor) -> None:
@@ -226,16 +228,16 @@ class PagedRunner:
         )
 
     def _delivered(
-        self, chunks: Sequence[Chunk], planned: PlannedStep, began: torch.cuda.Event | None
+        self, chunks: Sequence[Chunk], built: BuiltStep, began: torch.cuda.Event | None
     ) -> LaunchedStep:
         """The step on its way, and where each chunk's tokens are among those it sends home."""
         places = {
             chunk.request.request_id: place
-            for place, chunk in enumerate(planned.sampled)
+            for place, chunk in enumerate(built.sampled)
             if chunk.samples
         }
         self._carried = places
-        count = len(planned.sampled)
+        count = len(built.sampled)
         order = [places[chunk.request.request_id] if chunk.samples else -1 for chunk in chunks]
         drafts = None
         if count > len(places):
@@ -257,9 +259,9 @@ class PagedRunner:
         return torch.empty((1 + _RING, width), dtype=dtype, pin_memory=self._on_gpu)
 
 
-def _filtered(planned: PlannedStep) -> bool:
+def _filtered(built: BuiltStep) -> bool:
     """Whether a token of the step is drawn from some of the vocabulary only."""
     return any(
         chunk.request.sampling.top_k > 0 or chunk.request.sampling.top_p < 1
-        for chunk in planned.sampled
+        for chunk in built.sampled
     )

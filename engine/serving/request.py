@@ -1,8 +1,9 @@
-"""A request on its way through the engine: what was asked, and how far it is."""
+"""A request on its way through the engine: what was asked, how far it is, and how it ended."""
 
 from dataclasses import dataclass, field
 from enum import Enum
 
+from ..metrics.latency import RequestLatency
 from ..protocol.errors import BadInputError, PromptTooLongError
 
 
@@ -94,6 +95,16 @@ class Request:
     @property
     def done(self) -> bool:
         return self.status in (Status.FINISHED, Status.ABORTED)
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """A request that ended, with what its client got. `latency` is `None` if it was aborted."""
+
+    request: Request
+    text: str
+    latency: RequestLatency | None
+    from_response_cache: bool = False
 
 
 def check_prompt(request: Request, context_tokens: int, vocabulary: int) -> None:

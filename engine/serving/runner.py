@@ -1,7 +1,9 @@
-"""Runs a step's plan on the model: plan in, one sampled token for each chunk that ends one."""
+"""Runs a step's chunks on the model: chunks in, one sampled token for each that ends a request."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Protocol
 
 import torch
@@ -11,27 +13,45 @@ from ..ops.torch_ops import TorchOps
 from .batch import BatchBuilder
 from .kv_cache import KVCache
 from .sampler import sample
-from .step_plan import Chunk
+from .settings import EngineSettings
+from .step_plan import Chunk, StepPlan
+
+_OLDEST_CAPABILITY = (8, 0)
+"""Ampere: what Triton's kernels are written for."""
 
 
 class StepResult(Protocol):
-    """What a step that was launched will bring."""
+    """The result of a step, which the device may still be computing."""
 
     def tokens(self) -> list[int | None]:
-        """The token that follows each chunk's newest one; `None` where it ends no request's tokens.
+        """The token sampled after each chunk's newest one, in the order of the chunks.
 
-        In the order of the chunks. `BROKEN_LOGITS` where the model gave no numbers and the runner
-        sees it. Waits for the device where it has not come so far.
+        `None` for a chunk that does not reach its request's newest token; `BROKEN_LOGITS` where the
+        logits were NaN. Waits for the device.
         """
         ...
 
     def after_drafts(self) -> list[list[int]]:
-        """The tokens sampled after each chunk's drafts; asked for after the tokens."""
+        """The tokens sampled after each chunk's drafts; call `tokens` first."""
         ...
 
     def device_s(self) -> float:
-        """How long the device worked on it; asked for after the tokens."""
+        """Seconds that the device worked on it; call `tokens` first."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class StepInFlight:
+    """A step between its launch and the moment when its tokens are collected.
+
+    Its requests took `cached_tokens` from the prefix cache. `drafting`: it was planned while drafts
+    were wanted, whether there were any or not.
+    """
+
+    plan: StepPlan
+    result: StepResult
+    cached_tokens: int
+    drafting: bool
 
 
 class Runner(Protocol):
@@ -55,7 +75,7 @@ class Runner(Protocol):
 
 
 class DoneStep:
-    """A step that is over already."""
+    """The result of a step that has ended: `StepResult`."""
 
     def __init__(
         self, tokens: list[int | None], after_drafts: list[list[int]], device_s: float
@@ -111,3 +131,24 @@ class TorchRunner:
         for chunk, token in zip(batch.sampled, tokens, strict=True):
             by_request[chunk.request.request_id].append(token)
         return [by_request[chunk.request.request_id] for chunk in chunks]
+
+
+RunnerFactory = Callable[[Decoder, KVCache, EngineSettings], Runner]
+
+
+def runner_for(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> Runner:
+    """Kernels and graphs on a CUDA device that has them, plain PyTorch everywhere else."""
+    if not runs_kernels(decoder.device):
+        return TorchRunner(decoder, kv_cache)
+    from .paged_runner import PagedRunner
+
+    runner = PagedRunner(decoder, kv_cache, settings)
+    runner.warm_up()
+    return runner
+
+
+def runs_kernels(device: torch.device) -> bool:
+    """Whether `device` is one that the Triton kernels are for, and Triton is there."""
+    if device.type != "cuda" or find_spec("triton") is None:
+        return False
+    return torch.cuda.get_device_capability(device) >= _OLDEST_CAPABILITY

@@ -95,18 +95,21 @@ def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:
     few = min(max(_CANDIDATES, int(batch.top_k.max())), vocabulary)
     for candidates in (few, vocabulary):
         values, tokens = scaled.topk(candidates, dim=-1)
-        kept = _kept(scaled, values, batch)
-        if candidates == vocabulary or not bool(kept[:, -1].any()):
+        allowed = _allowed(scaled, values, batch)
+        if candidates == vocabulary or not bool(allowed[:, -1].any()):
             break
-    scores = (values + gumbel_noise(batch.keys, tokens)).masked_fill_(~kept, float("-inf"))
+    scores = (values + gumbel_noise(batch.keys, tokens)).masked_fill_(~allowed, float("-inf"))
     return tokens.gather(1, scores.argmax(dim=-1, keepdim=True)).squeeze(1)
 
 
-def _kept(scaled: Tensor, values: Tensor, batch: SamplingBatch) -> Tensor:
-    """Which of the candidates `values` (largest first) top-k, then top-p leave.
+def _allowed(scaled: Tensor, values: Tensor, batch: SamplingBatch) -> Tensor:
+    """Which candidates top-k, then top-p leave: bool `[rows, candidates]`.
+
+    `scaled` are the logits over the temperature `[rows, vocabulary]`; `values` the candidates among
+    them `[rows, candidates]`, largest first.
 
     Top-p keeps the smallest set whose probabilities reach it (Holtzman et al. 2020), among what
-    top-k left. Tokens as likely as the last one kept stay too (16-bit logits are often equal), so
+    top-k left. Tokens as likely as the last of them stay too (16-bit logits are often equal), so
     that the choice does not hang on how a sort happens to order them.
     """
     vocabulary = scaled.shape[1]
@@ -117,9 +120,9 @@ def _kept(scaled: Tensor, values: Tensor, batch: SamplingBatch) -> Tensor:
     total = torch.where(limit < vocabulary, top_k_total, scaled.logsumexp(dim=-1, keepdim=True))
     probabilities = (values - total).exp()
     before = probabilities.cumsum(dim=-1) - probabilities
-    kept = within & ((before < batch.top_p.unsqueeze(1)) | (batch.top_p.unsqueeze(1) >= 1))
-    kept[:, 0] = True
-    return values >= values.gather(1, kept.sum(dim=-1, keepdim=True) - 1)
+    nucleus = within & ((before < batch.top_p.unsqueeze(1)) | (batch.top_p.unsqueeze(1) >= 1))
+    nucleus[:, 0] = True
+    return values >= values.gather(1, nucleus.sum(dim=-1, keepdim=True) - 1)
 
 
 def gumbel_noise(keys: Tensor, tokens: Tensor) -> Tensor:
@@ -146,12 +149,12 @@ def _shift_right(words: Tensor, bits: int) -> Tensor:
 
 
 def noise_keys(seeds: NDArray[np.uint64], positions: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """The keys of the noise of tokens, from each request's seed and the token's place in it.
+    """The noise keys of tokens: uint64 `[tokens]`, the bits of `SamplingBatch.keys`.
 
-    uint64 `[tokens]`: the bits of `SamplingBatch.keys`.
+    From each request's seed `[tokens]` and the token's position in its output `[tokens]`.
     """
-    turns = (positions + 1).astype(np.uint64)
-    keys: NDArray[np.uint64] = seeds * np.uint64(_MIX_1) + turns * np.uint64(_MIX_2)
+    counters = (positions + 1).astype(np.uint64)
+    keys: NDArray[np.uint64] = seeds * np.uint64(_MIX_1) + counters * np.uint64(_MIX_2)
     return keys
 
 

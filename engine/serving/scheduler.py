@@ -29,8 +29,10 @@ class Scheduler:
     preempted: it keeps its generated tokens and computes them again later. The oldest is never
     preempted for another, so that there is always progress.
 
-    Where there are `plan_drafts`, they get what the step has left. A plan with drafts must be taken
-    in before the next one is made: until then it is open how many tokens it brings.
+    Where there is a draft planner, it gets what the step has left of the budget. A plan with drafts
+    must be advanced before the next one is made: until then it is open how many tokens it brings.
+
+    Raises ValueError for a token budget that does not cover `max_seqs` sequences.
     """
 
     def __init__(
@@ -131,8 +133,8 @@ class Scheduler:
     def schedule(self, now_s: float) -> StepPlan:
         """Plan the next step and take the blocks it needs. No chunks: nothing to do now.
 
-        The plan counts as under way. It goes to `advance`, plans in their order; the next one may
-        be made before, and then reckons with the tokens that this one will bring.
+        The plan goes to `advance`, plans in their order. The next one may be made before that: it
+        reckons with the tokens that this one will bring.
         """
         chunks, prefilling, preempted = self._plan_decodes()
         chunks.extend(
@@ -153,11 +155,11 @@ class Scheduler:
         return StepPlan(tuple(chunks), tuple(preempted), num_drafts)
 
     def advance(self, plan: StepPlan, tokens: Sequence[int | None], now_s: float) -> list[Request]:
-        """Take in what the step computed; returns the requests that got a token.
+        """Append the tokens that a step computed; returns the requests that got one.
 
         `tokens` has an entry for each chunk; only those of chunks that sample are looked at.
-        Requests that were aborted or preempted since the plan was made are passed over. Of drafts
-        it knows nothing yet: see `accept`.
+        Requests that were aborted or preempted since the plan was made are passed over. Drafts come
+        later: see `accept`. Raises ValueError where a chunk that samples has no token.
         """
         chunks = plan.chunks
         if plan.num_drafts:
@@ -182,11 +184,11 @@ class Scheduler:
         return got_token
 
     def accept(self, request: Request, draft: int, token: int, now_s: float) -> bool:
-        """Take in the token that a step sampled after a draft, where the draft was right.
+        """Append the token sampled after a draft, if the draft is accepted; returns whether it is.
 
-        It was if the request goes on and its newest token is the draft: its keys and values are
-        there then. A chunk's drafts come after `advance`, in order, up to the first wrong one; what
-        was written for the others is overwritten later.
+        It is where the request goes on and its newest token equals the draft: then the keys and
+        values of that token are written. Called after `advance`, for a chunk's drafts in order, up
+        to the first that is rejected; what was written for the others is overwritten later.
         """
         if request.status is not Status.RUNNING or request.tokens[-1] != draft:
             return False

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..protocol import SpeculationSpec
-from .drafting import MOST_DRAFTS
+from .speculation import MOST_DRAFTS
 
 
 @dataclass(frozen=True, slots=True)

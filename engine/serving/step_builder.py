@@ -1,4 +1,4 @@
-"""Filling in a step's input for the device from the scheduler's chunks."""
+"""Building a step's input for the device from the scheduler's chunks."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from ..ops.step_layout import HostStep, StepLayout
 from .kv_cache import BLOCK_TOKENS
+from .request_table import RequestTable
 from .sampler import noise_keys
-from .slot_table import SlotTable
 from .step_plan import Chunk
 
 TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
@@ -20,56 +20,61 @@ TABLE_STEP = 16
 
 
 Sizes = Callable[[StepLayout], StepLayout | None]
-"""The size that a step is filled up to; `None` for one that stays as it is."""
+"""From a step's own layout to the one that it is padded to; `None` for one that stays as it is."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedStep:
+class BuiltStep:
     """A step's chunks in the order of its rows: decode rows, then prefill chunks.
 
-    `sampled` are those that a new token follows, in the order of the tokens: one after another for
-    each draft of a chunk. `filled_up`: the layout is one of a few sizes, with room to spare.
+    `sampled` are those that a token is sampled for, in the order of the tokens; a chunk with drafts
+    stands there once more for each of them. `padded`: the layout is one of a few sizes, most of
+    them larger than the step. `fill` writes the step's input, int32 `[layout.words]`.
     """
 
     chunks: list[Chunk]
     sampled: list[Chunk]
     layout: StepLayout
-    filled_up: bool
+    padded: bool
     fill: Callable[[NDArray[np.int32]], None]
 
 
 class StepBuilder:
-    """Plans steps for sequences of up to `width` blocks; `carried` comes from the runner."""
+    """Builds steps for up to `sequences` sequences of up to `width` KV blocks each.
+
+    `carried`, from the runner: by request id, where among the tokens of the step before, still on
+    the device, a request's newest one is.
+    """
 
     def __init__(self, sequences: int, width: int, list_tiles: TileLister) -> None:
-        self._slots = SlotTable(sequences, width)
+        self._table = RequestTable(sequences, width)
         self._width = width
         self._list_tiles = list_tiles
 
     def decode(
         self, chunks: Sequence[Chunk], carried: Mapping[int, int], layout: StepLayout
-    ) -> PlannedStep:
-        """A step of rows of one token, filled up to a `layout` of such rows. Each is sampled."""
+    ) -> BuiltStep:
+        """A step of rows of one token, padded to a `layout` of such rows. Each is sampled."""
         ordered = _longest_first(chunks)
 
         def fill(words: NDArray[np.int32]) -> None:
             step = HostStep.empty(words, layout)
-            slots, count = self._slots.place(ordered), len(ordered)
-            self._fill_decode(step, ordered, slots, carried)
-            self._fill_sampling(step, slots, step.positions[:count].astype(np.int64) + 1)
+            indices, count = self._table.indices(ordered), len(ordered)
+            self._fill_decode(step, ordered, indices, carried)
+            self._fill_sampling(step, indices, step.positions[:count].astype(np.int64) + 1)
             step.seq_lens[:count] = step.positions[:count] + 1
-            np.take(self._slots.blocks, slots, axis=0, out=step.block_table[:count], mode="clip")
+            np.take(self._table.blocks, indices, axis=0, out=step.block_table[:count], mode="clip")
             step.sampled_rows[:] = np.arange(layout.sampled)
 
-        return PlannedStep(ordered, ordered, layout, True, fill)
+        return BuiltStep(ordered, ordered, layout, True, fill)
 
     def mixed(
         self,
         chunks: Sequence[Chunk],
         carried: Mapping[int, int],
         sizes: Sizes | None = None,
-    ) -> PlannedStep:
-        """A step of decode rows and prefill chunks, filled up to one of `sizes` where one fits."""
+    ) -> BuiltStep:
+        """A step of decode rows and prefill chunks, padded to one of `sizes` where one fits."""
         decode = _longest_first([chunk for chunk in chunks if chunk.num_tokens == 1])
         prefill = [chunk for chunk in chunks if chunk.num_tokens > 1]
         ordered = decode + prefill
@@ -103,33 +108,32 @@ class StepBuilder:
 
         def fill(words: NDArray[np.int32]) -> None:
             step = HostStep.empty(words, layout)
-            slots = self._slots.place(ordered)
-            self._fill_decode(step, decode, slots[: len(decode)], carried)
-            self._fill_prefill(step, prefill, slots[len(decode) :], layout.decode)
-            self._fill_sampling(step, slots[places], ends[places] - remaining)
+            indices = self._table.indices(ordered)
+            self._fill_decode(step, decode, indices[: len(decode)], carried)
+            self._fill_prefill(step, prefill, indices[len(decode) :], layout.decode)
+            self._fill_sampling(step, indices[places], ends[places] - remaining)
             step.sampled_rows[: len(sampled)] = last_rows[places] - remaining
             step.seq_lens[sequences] = ends
             starts = np.cumsum(lengths[len(decode) :])
             step.query_starts[1 : len(prefill) + 1] = starts
             step.query_starts[len(prefill) + 1 :] = starts[-1] if prefill else 0
             step.tiles[: len(tiles)] = tiles
-            step.block_table[sequences] = self._slots.blocks[slots, : layout.width]
+            step.block_table[sequences] = self._table.blocks[indices, : layout.width]
 
-        return PlannedStep(ordered, sampled, layout, size is not None, fill)
+        return BuiltStep(ordered, sampled, layout, size is not None, fill)
 
     def _fill_decode(
         self,
         step: HostStep,
         chunks: Sequence[Chunk],
-        slots: NDArray[np.int64],
+        indices: NDArray[np.int64],
         carried: Mapping[int, int],
     ) -> None:
         tokens, sources = [], []
         for chunk in chunks:
             request = chunk.request
-            known = request.tokens
-            if chunk.start < len(known):
-                tokens.append(known[chunk.start])
+            if chunk.start < len(request.tokens):
+                tokens.append(request.tokens[chunk.start])
                 sources.append(-1)
             else:
                 tokens.append(0)
@@ -139,34 +143,35 @@ class StepBuilder:
         step.tokens[:count] = tokens
         step.carried[:count] = sources
         step.positions[:count] = positions
-        step.slots[:count] = self._kv_slots(slots, positions)
+        step.slots[:count] = self._kv_slots(indices, positions)
 
     def _fill_prefill(
-        self, step: HostStep, chunks: Sequence[Chunk], slots: NDArray[np.int64], first: int
+        self, step: HostStep, chunks: Sequence[Chunk], indices: NDArray[np.int64], first: int
     ) -> None:
-        for chunk, slot in zip(chunks, slots, strict=True):
+        for chunk, index in zip(chunks, indices, strict=True):
             end = chunk.start + chunk.num_tokens
             rows = slice(first, first + chunk.num_tokens)
             positions = np.arange(chunk.start, end)
             step.tokens[rows] = chunk.token_ids()
             step.positions[rows] = positions
-            step.slots[rows] = self._kv_slots(slot, positions)
+            step.slots[rows] = self._kv_slots(index, positions)
             first = rows.stop
 
     def _fill_sampling(
-        self, step: HostStep, slots: NDArray[np.int64], ends: NDArray[np.int64]
+        self, step: HostStep, indices: NDArray[np.int64], ends: NDArray[np.int64]
     ) -> None:
-        """The settings of the rows that sample; `ends` are the places of the tokens they give."""
-        table, count = self._slots, len(slots)
-        step.keys[:count] = noise_keys(table.noise_seed[slots], ends - table.prompt_tokens[slots])
-        step.temperature[:count] = table.temperature[slots]
-        step.top_p[:count] = table.top_p[slots]
-        step.top_k[:count] = table.top_k[slots]
+        """The settings of the rows that sample; `ends` are the positions of the sampled tokens."""
+        table, count = self._table, len(indices)
+        places = ends - table.prompt_tokens[indices]
+        step.keys[:count] = noise_keys(table.noise_seed[indices], places)
+        step.temperature[:count] = table.temperature[indices]
+        step.top_p[:count] = table.top_p[indices]
+        step.top_k[:count] = table.top_k[indices]
 
     def _kv_slots(
-        self, slots: NDArray[np.int64] | np.int64, positions: NDArray[np.int64]
+        self, indices: NDArray[np.int64] | np.int64, positions: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        blocks = self._slots.blocks[slots, positions // BLOCK_TOKENS].astype(np.int64)
+        blocks = self._table.blocks[indices, positions // BLOCK_TOKENS].astype(np.int64)
         kv_slots: NDArray[np.int64] = blocks * BLOCK_TOKENS + positions % BLOCK_TOKENS
         return kv_slots
 

@@ -41,10 +41,10 @@ class StepCounter:
         device_s: float,
         now_s: float,
     ) -> None:
-        """A step of `chunks` gave `generated` tokens.
+        """Report that a step of `chunks` gave `generated` tokens.
 
-        Of drafts only those that were right are in the chunks: the rows of the others were no work
-        that the model needs, as a ghost's is none.
+        The chunks have their accepted drafts alone: the rows of the others were no work that the
+        model needs, as a ghost's is none. `device_s` and `now_s` are in seconds.
         """
         ghosts = sum(chunk.ghost for chunk in chunks)
         tokens = sum(chunk.num_tokens for chunk in chunks)

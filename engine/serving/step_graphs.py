@@ -1,8 +1,8 @@
 """CUDA graphs of steps, one for each of a few sizes.
 
 A step is a few hundred short kernels: launched one by one, the host takes longer than the device. A
-graph of them is launched at once, for as many rows as its size has; a step that has fewer is filled
-up with rows that are not stored.
+graph of them is launched at once, for as many rows as its size has; a step that has fewer is padded
+with rows that are not stored.
 """
 
 from collections.abc import Callable
@@ -36,7 +36,8 @@ class StepGraphs:
 
     They share one memory pool. It is laid out by the `largest`, which is captured before any other:
     the smaller ones then find room in what it takes. Capturing runs the step on empty rows once:
-    `sampled`, which it writes and the next real step reads, is put back afterwards.
+    `sampled`, int64 `[sampled rows]`, which it writes and the next real step reads, is put back
+    afterwards.
     """
 
     def __init__(self, largest: StepLayout, compute: Compute, sampled: Tensor) -> None:
@@ -47,6 +48,10 @@ class StepGraphs:
         self._graphs: dict[tuple[StepLayout, bool], StepGraph] = {}
         self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
+        """Device memory that the graphs hold."""
+
+    def __len__(self) -> int:
+        return len(self._graphs)
 
     def get(self, layout: StepLayout, filtered: bool) -> StepGraph | None:
         """The graph of this layout; `filtered` if some row has a top-k or top-p.
@@ -57,11 +62,11 @@ class StepGraphs:
         graph = self._graphs.get((layout, filtered))
         has_room = len(self._graphs) < _MOST_GRAPHS or not layout.tiles
         if graph is None and has_room:
-            kept = self._sampled.clone()
+            before = self._sampled.clone()
             if not self._graphs and layout != self._largest:
                 self._capture(self._largest, filtered)
             graph = self._capture(layout, filtered)
-            self._sampled.copy_(kept)
+            self._sampled.copy_(before)
         return graph
 
     def _capture(self, layout: StepLayout, filtered: bool) -> StepGraph:
@@ -82,7 +87,10 @@ class StepGraphs:
 
 
 def empty_step(layout: StepLayout, device: torch.device) -> Tensor:
-    """The words of a step whose rows are of no sequence: it computes, and stores nothing."""
+    """The input of a step whose rows are of no sequence, so that it stores nothing.
+
+    int32 `[layout.words]`, on `device`.
+    """
     words = np.empty(layout.words, dtype=np.int32)
     HostStep.empty(words, layout)
     return torch.from_numpy(words).to(device)

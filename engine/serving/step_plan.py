@@ -1,4 +1,4 @@
-"""What the next step computes, as the scheduler says it and the runners take it."""
+"""What the next step computes: the scheduler's output and the runners' input."""
 
 from collections.abc import Callable
 
@@ -13,9 +13,9 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
     `samples`: it ends at the request's newest token, so that its output is a token. A ghost is the
     row of a finished sequence in a gang: it computes the newest token that the sequence had
-    computed once more, at its old place, and its output is dropped. `drafts` are guesses of the
-    tokens that follow the newest: they are the last of its `num_tokens`, and what follows each of
-    them is sampled too.
+    computed once more, at its old position, and its output is dropped. `drafts` are guesses of the
+    tokens that follow the newest: they are the last of its `num_tokens`, and a token is sampled
+    after each of them too.
     """
 
     request: Request
@@ -27,11 +27,11 @@ class Chunk(msgspec.Struct, frozen=True, gc=False):
 
     def token_ids(self) -> list[int]:
         """The tokens to compute, the drafts last."""
-        known = self.start + self.num_tokens - len(self.drafts)
-        return [*self.request.tokens[self.start : known], *self.drafts]
+        end = self.start + self.num_tokens - len(self.drafts)
+        return [*self.request.tokens[self.start : end], *self.drafts]
 
     def keeping(self, drafts: int) -> "Chunk":
-        """The chunk with so many of its drafts."""
+        """The chunk with the first `drafts` of its drafts alone."""
         if len(self.drafts) == drafts:
             return self
         num_tokens = self.num_tokens - len(self.drafts) + drafts

@@ -1,4 +1,4 @@
-"""The few sizes that steps are filled up to, so that one graph serves many of them."""
+"""The few sizes that steps are padded to, so that one graph serves many of them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

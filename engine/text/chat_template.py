@@ -41,7 +41,10 @@ class ChatMessage:
 
 
 class ChatTemplate:
-    """A compiled template; `special_tokens` are the texts it may name, such as `bos_token`."""
+    """A compiled template; `special_tokens` are the texts it may name, such as `bos_token`.
+
+    Raises `CheckpointError`, which names `source`, for a text that is no template.
+    """
 
     def __init__(self, text: str, special_tokens: Mapping[str, str], source: str) -> None:
         try:
@@ -55,10 +58,10 @@ class ChatTemplate:
 
         Raises `BadInputError` where the template refuses the messages.
         """
-        turns = [{"role": message.role, "content": message.content} for message in messages]
+        entries = [{"role": message.role, "content": message.content} for message in messages]
         try:
             return self._template.render(
-                messages=turns,
+                messages=entries,
                 tools=None,
                 documents=None,
                 add_generation_prompt=add_generation_prompt,
@@ -105,11 +108,11 @@ def _read(file: Path) -> str:
 
 def _template_text(values: Mapping[str, object]) -> str | None:
     """The field's template; of several named ones, the default."""
-    found = values.get("chat_template")
-    if isinstance(found, list):
-        named = {each.get("name"): each.get("template") for each in found if isinstance(each, dict)}
-        found = named.get("default")
-    return found if isinstance(found, str) else None
+    template = values.get("chat_template")
+    if isinstance(template, list):
+        tables = [each for each in template if isinstance(each, dict)]
+        template = {each.get("name"): each.get("template") for each in tables}.get("default")
+    return template if isinstance(template, str) else None
 
 
 def _special_tokens(values: Mapping[str, object]) -> dict[str, str]:

@@ -44,6 +44,8 @@ class Tokenizer(Protocol):
 class CheckpointTokenizer:
     """A `tokenizer.json`. Plain prompts get the special tokens that its post-processor adds (a
     beginning of sequence, for most); no special token is shown in a text.
+
+    Raises `CheckpointError` where `path` is no tokenizer, or has more tokens than `vocabulary`.
     """
 
     def __init__(self, path: Path, vocabulary: int) -> None:
@@ -107,17 +109,17 @@ class _CheckpointStream:
         self._tokenizer = tokenizer
         self._stream = DecodeStream(skip_special_tokens=True)
         self._token_ids: list[int] = []
-        self._shown = 0
+        self._emitted = 0
 
     def push(self, token_id: int) -> str:
         self._token_ids.append(token_id)
         piece = self._stream.step(self._tokenizer, token_id) or ""
-        self._shown += len(piece)
+        self._emitted += len(piece)
         return clean(piece, keep_newlines=True)
 
     def flush(self) -> str:
         whole: str = self._tokenizer.decode(self._token_ids, skip_special_tokens=True)
-        rest, self._shown = whole[self._shown :], len(whole)
+        rest, self._emitted = whole[self._emitted :], len(whole)
         return clean(rest, keep_newlines=True)
 
 

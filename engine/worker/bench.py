@@ -22,13 +22,13 @@ from ..protocol import (
     LoadSpec,
     PrecisionName,
     StrategyName,
+    Window,
 )
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
-from ..serving.request import Status
-from .frames import roofline
-from .memory import engine_memory
-from .traffic import Ended, Traffic
+from ..serving.request import Completion, Status
+from .figures import engine_memory, roofline
+from .traffic import Traffic
 
 LOOK_INTERVAL_S = 0.05
 """How often a running cell looks at its memory, and whether anybody still wants it."""
@@ -42,7 +42,8 @@ class BenchStoppedError(ProdtopError):
 class Bench:
     """Runs the cells of a spec on one engine, one after the other.
 
-    `goes_on` is asked often whether to; where it says no, `BenchStoppedError` is raised.
+    `keep_going` is asked every `LOOK_INTERVAL_S` seconds; where it says no, `cells` raises
+    `BenchStoppedError`.
     """
 
     def __init__(
@@ -52,17 +53,17 @@ class Bench:
         *,
         own_gpu: OwnGpu | None,
         versions: dict[str, str],
-        goes_on: Callable[[], bool] = lambda: True,
+        keep_going: Callable[[], bool] = lambda: True,
     ) -> None:
         self._engine = engine
         self._prompts = prompts
         self._own_gpu = own_gpu
         self._versions = versions
-        self._goes_on = goes_on
+        self._keep_going = keep_going
 
     def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
         """Measure every cell that this device can run; the others say why not."""
-        # The switches between cells are none of the session whose metrics were there.
+        # What warms up a cell does not count in the session whose metrics were there.
         self._engine.metrics = Metrics(self._engine.clock())
         for precision in spec.precisions:
             reason = self._switch_precision(precision)
@@ -93,16 +94,18 @@ class Bench:
         begun_s = engine.clock()
         engine.metrics = metrics = Metrics(begun_s)
         energy_before = self._energy()
-        ended, peak_bytes = self._run(spec.load, spec.requests)
+        completions, peak_bytes = self._run(spec.load, spec.requests)
         now_s = engine.clock()
         energy_after = self._energy()
-        totals = metrics.totals(now_s)
-        latency, rates = metrics.session_latency(now_s), metrics.session_hit_rates(now_s)
+        totals, rates = metrics.throughput.totals(now_s), metrics.hits.session(now_s)
+        latency = metrics.latency.over(Window.SESSION, now_s)
         duration_s = now_s - begun_s
         limits = roofline(engine, now_s, math.inf)
         memory = engine_memory(engine, self._own_gpu)
-        output_tokens = sum(e.completion.request.num_output_tokens for e in ended)
-        prompt_tokens = sum(len(e.completion.request.prompt_tokens) for e in ended)
+        requests = [completion.request for completion in completions]
+        output_tokens = sum(request.num_output_tokens for request in requests)
+        prompt_tokens = sum(len(request.prompt_tokens) for request in requests)
+        finished = sum(request.status is Status.FINISHED for request in requests)
         return CellResult(
             model=engine.model.name,
             device=str(engine.device),
@@ -113,8 +116,7 @@ class Bench:
             duration_s=duration_s,
             output_tok_s=output_tokens / duration_s,
             total_tok_s=(output_tokens + prompt_tokens) / duration_s,
-            req_s=sum(each.completion.request.status is Status.FINISHED for each in ended)
-            / duration_s,
+            req_s=finished / duration_s,
             ttft_ms=distribution(latency.ttft),
             ttfb_ms=distribution(latency.ttfb),
             tpot_ms=distribution(latency.tpot),
@@ -133,34 +135,38 @@ class Bench:
             energy_j=None
             if energy_before is None or energy_after is None
             else energy_after - energy_before,
-            output_sha256=output_digest(_outputs(ended)),
+            output_sha256=output_digest(request.output_tokens for request in requests),
             versions=self._versions,
         )
 
     def _energy(self) -> float | None:
         return None if self._own_gpu is None else self._own_gpu.energy_j()
 
-    def _run(self, load: LoadSpec, requests: int) -> tuple[list[Ended], int]:
-        """Put `requests` of `load` through the engine; what ended, and the most memory held."""
+    def _run(self, load: LoadSpec, requests: int) -> tuple[list[Completion], int]:
+        """Serve `requests` of `load`: their ends in the order of arrival, and the most memory held.
+
+        Raises `BenchStoppedError`.
+        """
         engine = self._engine
         traffic = Traffic(engine, self._prompts, load, limit=requests)
-        ended: list[Ended] = []
+        ended: list[Completion] = []
         peak_bytes, looked_s = 0, float("-inf")
         while not traffic.exhausted:
-            traffic.pump()
+            traffic.submit_arrivals()
             completions = engine.step()
-            ended += traffic.settle(completions)
+            ended += traffic.on_completions(completions)
             now_s = engine.clock()
             if now_s - looked_s >= LOOK_INTERVAL_S:
                 looked_s = now_s
-                if not self._goes_on():
+                if not self._keep_going():
                     raise BenchStoppedError("the measurement was stopped")
                 used = engine_memory(engine, self._own_gpu).used_bytes
                 peak_bytes = max(peak_bytes, used)
             if not completions and not engine.computed:
                 due = [t for t in (traffic.next_due_s(), engine.next_deadline_s()) if t is not None]
                 time.sleep(min(max(min(due, default=now_s) - now_s, 0.0), _LONGEST_NAP_S))
-        return ended, peak_bytes
+        # Ids are given in the order of arrival.
+        return sorted(ended, key=lambda each: each.request.request_id), peak_bytes
 
 
 def output_digest(outputs: Iterable[Sequence[int]]) -> str:
@@ -171,15 +177,9 @@ def output_digest(outputs: Iterable[Sequence[int]]) -> str:
     return digest.hexdigest()
 
 
-def _outputs(ended: list[Ended]) -> list[list[int]]:
-    """In the order of the load, whatever ended first."""
-    in_order = sorted(ended, key=lambda each: each.number)
-    return [each.completion.request.output_tokens for each in in_order]
-
-
 def versions() -> dict[str, str]:
     """What a figure depends on beside the hardware."""
-    found = {"prodtop": version("prodtop"), "torch": str(torch.__version__)}
+    versions = {"prodtop": version("prodtop"), "torch": str(torch.__version__)}
     if torch.version.cuda is not None:
-        found["cuda"] = torch.version.cuda
-    return found
+        versions["cuda"] = torch.version.cuda
+    return versions

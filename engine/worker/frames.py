@@ -2,12 +2,10 @@
 
 import time
 
-from ..device.ceilings import ceilings
 from ..device.devices import device_name
-from ..precision.levels import compute_dtype, statuses
+from ..precision.levels import statuses
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
-    RATE_SPAN_S,
     Blocks,
     Cache,
     Frame,
@@ -15,18 +13,15 @@ from ..protocol import (
     Latency,
     Memory,
     ModelInfo,
-    Roofline,
-    Speculation,
     StreamView,
     Window,
 )
-from ..serving.completion import Completion
 from ..serving.engine import Engine
 from ..serving.kv_cache import BLOCK_TOKENS
-from ..serving.request import Request
+from ..serving.request import Completion, Request
 from ..shape.shape_message import shape_message
 from ..text.cleaning import clean
-from .memory import engine_memory
+from .figures import engine_memory, roofline, speculation
 from .traffic import Traffic
 
 SLOW_INTERVAL_S = 0.5
@@ -66,10 +61,12 @@ class FrameBuilder:
         self._rates: dict[Window, HitRates] = {}
         self._memory: Memory
 
-    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
-        """Tell which requests of `traffic` ended, before it is told itself: the followed one is
-        seen to its end."""
-        self._stream.ended(completions, traffic)
+    def on_completions(self, completions: list[Completion], traffic: Traffic) -> None:
+        """Note which requests of `traffic` ended: the one on the screen is shown to its end.
+
+        Before `traffic` itself is told, which then forgets their prompts.
+        """
+        self._stream.on_completions(completions, traffic)
 
     def build(self, traffic: Traffic, switching: str | None = None) -> Frame:
         """The engine as it is now, about to be held up by a switch if it is `switching`."""
@@ -89,7 +86,7 @@ class FrameBuilder:
             precision=engine.precision,
             precisions=self._statuses,
             load=traffic.spec,
-            throughput=metrics.throughput(now_s),
+            throughput=metrics.throughput.rates(now_s),
             latency=self._latency,
             cache=self._cache(),
             queue=metrics.queue(
@@ -103,7 +100,7 @@ class FrameBuilder:
             roofline=roofline(engine, now_s),
             max_seqs=engine.settings.max_seqs,
             switching=switching,
-            last_switch=metrics.switch_effect(now_s),
+            last_switch=metrics.switches.effect(now_s),
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
@@ -112,13 +109,13 @@ class FrameBuilder:
     def _refresh_slow(self, now_s: float) -> None:
         metrics = self._engine.metrics
         if now_s - self._slow_at_s < SLOW_INTERVAL_S:
-            metrics.on_memory(self._memory.used_bytes, now_s)
+            metrics.switches.on_memory(self._memory.used_bytes, now_s)
             return
         self._slow_at_s = now_s
-        self._latency = metrics.latency(now_s)
-        self._rates = metrics.hit_rates(now_s)
+        self._latency = metrics.latency.all_windows(now_s)
+        self._rates = metrics.hits.rates(now_s)
         self._memory = engine_memory(self._engine, self._own_gpu)
-        metrics.on_memory(self._memory.used_bytes, now_s)
+        metrics.switches.on_memory(self._memory.used_bytes, now_s)
 
     def _cache(self) -> Cache:
         engine = self._engine
@@ -148,33 +145,6 @@ class FrameBuilder:
         return f"most prompts are shorter than one KV block ({BLOCK_TOKENS} tokens): no prefix hit"
 
 
-def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
-    """MBU and MFU against the device's measured ceilings, over `span_s`."""
-    limits = ceilings(engine.device)
-    dtype = compute_dtype(engine.precision, engine.device)
-    return engine.metrics.roofline(
-        now_s,
-        copy_bytes_per_s=limits.copy_bytes_per_s(),
-        matmul_flops_per_s=limits.matmul_flops_per_s(dtype),
-        span_s=span_s,
-    )
-
-
-def speculation(engine: Engine, now_s: float) -> Speculation | None:
-    """What drafts do and whether they pay; `None` where none are asked for."""
-    at_work = engine.speculation
-    if at_work.spec is None:
-        return None
-    gain = at_work.pace.gain
-    return Speculation(
-        spec=at_work.spec,
-        drafting=at_work.pace.drafting,
-        acceptance=engine.metrics.draft_acceptance(now_s),
-        tokens_per_step=None if gain is None else gain.tokens_per_step,
-        step_ratio=None if gain is None else gain.step_ratio,
-    )
-
-
 class StreamFollower:
     """Picks one request and stays with it until its end, so that its text can be read."""
 
@@ -185,7 +155,7 @@ class StreamFollower:
         self._final: StreamView | None = None
         self._final_at_s = float("-inf")
 
-    def ended(self, completions: list[Completion], traffic: Traffic) -> None:
+    def on_completions(self, completions: list[Completion], traffic: Traffic) -> None:
         """Keep the last view of the followed request, or of any answer while none is followed."""
         for completion in completions:
             followed = self._request is completion.request
@@ -207,7 +177,7 @@ class StreamFollower:
         if self._request is None:
             return self._final
         delivery = self._engine.deliveries[self._request.request_id]
-        return self._view(self._request, delivery.text, None, held=delivery.held)
+        return self._view(self._request, delivery.text, None, held=delivery.withheld)
 
     def _view(
         self, request: Request, text: str, completion: Completion | None, held: bool = False

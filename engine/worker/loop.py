@@ -28,13 +28,16 @@ from ..protocol import (
     SpeculationSpec,
     StrategyName,
     Switched,
+    describe_load,
+    describe_speculation,
 )
 from ..protocol.channel import Channel
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
-from ..serving.completion import Completion
 from ..serving.engine import Engine
+from ..serving.request import Completion
 from .bench import Bench, BenchStoppedError, versions
+from .figures import finished_request
 from .frames import FrameBuilder
 from .traffic import Traffic
 
@@ -67,39 +70,39 @@ class ServingLoop:
         self._samples: list[FinishedRequest] = []
         self._stopping = False
         self._postponed: list[Command] = []
-        """What came while cells were measured."""
+        """Commands that came while cells were measured."""
 
     def run(self) -> None:
         """Serve until `Shutdown` or until the other side has gone."""
         while not self._stopping and not self._channel.closed:
             postponed, self._postponed = self._postponed, []
             for command in [*postponed, *self._channel.receive()]:
-                self._obey(command)
-            self._traffic.pump()
-            self._take(self._engine.step())
+                self._handle(command)
+            self._traffic.submit_arrivals()
+            self._on_completions(self._engine.step())
             self._publish()
             if not (self._engine.computed or self._stopping or self._channel.closed):
                 self._wait()
 
     def _wait(self) -> None:
         """Sleep until a command, an arrival, a gang's start or the next frame."""
-        moments = (self._traffic.next_due_s(), self._engine.next_deadline_s(), self._frame_due_s)
-        due_s = min(moment for moment in moments if moment is not None)
+        times_s = (self._traffic.next_due_s(), self._engine.next_deadline_s(), self._frame_due_s)
+        due_s = min(time_s for time_s in times_s if time_s is not None)
         wait_s = min(max(due_s - self._engine.clock(), 0.0), _LONGEST_WAIT_S)
         select.select([self._channel], [], [], wait_s)
 
-    def _take(self, completions: list[Completion]) -> None:
+    def _on_completions(self, completions: list[Completion]) -> None:
         if not completions:
             return
-        self._frames.ended(completions, self._traffic)
-        self._traffic.settle(completions)
+        self._frames.on_completions(completions, self._traffic)
+        self._traffic.on_completions(completions)
         for completion in completions[: MOST_SAMPLES - len(self._samples)]:
             self._samples.append(finished_request(completion, self._engine))
 
     def _publish(self) -> None:
         if self._engine.clock() < self._frame_due_s:
             return
-        self._pass_notes_on()
+        self._send_notes()
         if self._samples:
             self._channel.send(FinishedSample(requests=self._samples))
             self._samples = []
@@ -108,12 +111,12 @@ class ServingLoop:
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
         self._channel.send(frame)
 
-    def _pass_notes_on(self) -> None:
+    def _send_notes(self) -> None:
         notes, self._engine.notes = self._engine.notes, []
         for note in notes:
             self._channel.send(Note(message=note))
 
-    def _obey(self, command: Command) -> None:
+    def _handle(self, command: Command) -> None:
         try:
             match command:
                 case SetStrategy(name=strategy):
@@ -122,14 +125,12 @@ class ServingLoop:
                     self._set_precision(precision)
                 case SetLoad(load=load):
                     self._set_load(load)
-                case SetSpeculation(spec=drafts):
-                    self._set_speculation(drafts)
-                case RunBench(spec=spec):
-                    self._bench(spec)
+                case SetSpeculation(spec=speculation):
+                    self._set_speculation(speculation)
+                case RunBench(spec=bench):
+                    self._bench(bench)
                 case Shutdown():
                     self._stopping = True
-                case _:
-                    pass
         except BadInputError as error:
             self._channel.send(Note(message=str(error)))
 
@@ -138,7 +139,7 @@ class ServingLoop:
         if name is not old:
             began_s = self._engine.clock()
             self._engine.set_strategy(name)
-            self._switched("strategy", old, name, began_s)
+            self._record_switch("strategy", old, name, began_s)
 
     def _set_precision(self, name: PrecisionName) -> None:
         old = self._engine.precision
@@ -146,38 +147,34 @@ class ServingLoop:
             return
         require(name, self._engine.device)
         began_s = self._engine.clock()
-        under_way = f"{old} → {name}: packing weights"
-        self._channel.send(self._frames.build(self._traffic, under_way))
+        switching = f"{old} → {name}: packing weights"
+        self._channel.send(self._frames.build(self._traffic, switching))
         try:
             self._engine.set_precision(name)
         except torch.OutOfMemoryError:
             raise BadInputError(
                 f"{name} does not fit into the device's memory: staying at {old}"
             ) from None
-        self._switched("precision", old, name, began_s)
+        self._record_switch("precision", old, name, began_s)
 
     def _set_load(self, load: LoadSpec) -> None:
-        old = self._traffic.spec
+        old, began_s = self._traffic.spec, self._engine.clock()
         self._traffic.set_spec(load)
         before, after = describe_load(old), describe_load(load)
         if before != after:
-            now_s = self._engine.clock()
-            self._engine.metrics.on_switch("load", before, after, now_s)
-            self._switched("load", before, after, now_s)
+            self._record_switch("load", before, after, began_s)
 
     def _set_speculation(self, spec: SpeculationSpec | None) -> None:
-        engine = self._engine
-        old = engine.speculation.spec
-        if spec == old:
-            return
-        began_s = engine.clock()
-        engine.set_speculation(spec)
-        before, after = describe_speculation(old), describe_speculation(spec)
-        engine.metrics.on_switch("speculation", before, after, engine.clock(), began_s)
-        self._switched("speculation", before, after, began_s)
+        old, began_s = self._engine.speculation.spec, self._engine.clock()
+        if spec != old:
+            self._engine.set_speculation(spec)
+            before, after = describe_speculation(old), describe_speculation(spec)
+            self._record_switch("speculation", before, after, began_s)
 
-    def _switched(self, kind: str, old: str, new: str, began_s: float) -> None:
+    def _record_switch(self, kind: str, old: str, new: str, began_s: float) -> None:
+        """Compare what comes with what was before a switch, and tell of it; a frame follows."""
         now_s = self._engine.clock()
+        self._engine.metrics.switches.on_switch(kind, old, new, now_s, began_s)
         self._channel.send(
             Switched(kind=kind, old=old, new=new, at_s=now_s, took_s=now_s - began_s)
         )
@@ -188,7 +185,7 @@ class ServingLoop:
         live = self._traffic.spec
         self._traffic.set_spec(LoadSpec(paused=True))
         while self._engine.has_work:
-            self._take(self._engine.step())
+            self._on_completions(self._engine.step())
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
         try:
@@ -210,62 +207,19 @@ class ServingLoop:
             self._prompts,
             own_gpu=self._own_gpu,
             versions=versions(),
-            goes_on=self._goes_on,
+            keep_going=self._keep_going,
         )
         total = len(spec.strategies) * len(spec.precisions)
         for done, cell in enumerate(bench.cells(spec), start=1):
-            self._pass_notes_on()
+            self._send_notes()
             self._channel.send(cell)
             self._channel.send(Progress(what="measuring cells", fraction=done / total))
 
-    def _goes_on(self) -> bool:
-        """Whether somebody still waits for the cells. Other commands are left for later."""
+    def _keep_going(self) -> bool:
+        """Whether somebody still waits for the cells. Other commands are postponed."""
         for command in self._channel.receive():
             if isinstance(command, Shutdown):
                 self._stopping = True
             else:
                 self._postponed.append(command)
         return not (self._stopping or self._channel.closed)
-
-
-def describe_load(load: LoadSpec) -> str:
-    """A load in a few characters, for marks and messages."""
-    if load.paused:
-        return "paused"
-    if load.rate_per_s is not None:
-        return f"{load.rate_per_s:g}/s"
-    return f"{load.users} user{'' if load.users == 1 else 's'}"
-
-
-def describe_speculation(spec: SpeculationSpec | None) -> str:
-    """A speculation in a few characters, for marks and messages."""
-    if spec is None:
-        return "no drafts"
-    return f"{spec.drafts} draft{'' if spec.drafts == 1 else 's'}"
-
-
-def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
-    """A completion as its client saw it, in milliseconds."""
-    request, latency = completion.request, completion.latency
-
-    def ms(seconds: float | None) -> float | None:
-        return None if seconds is None else seconds * 1e3
-
-    now_s = engine.clock()
-    e2e_s = now_s - request.arrival_at_s if latency is None else latency.e2e_s
-    return FinishedRequest(
-        request_id=request.request_id,
-        strategy=engine.strategy.name,
-        precision=engine.precision,
-        prompt_tokens=len(request.prompt_tokens),
-        output_tokens=request.num_output_tokens,
-        finish_reason=request.finish_reason or "aborted",
-        arrival_at_s=request.arrival_at_s,
-        e2e_ms=e2e_s * 1e3,
-        ttfb_ms=(e2e_s if latency is None else latency.ttfb_s) * 1e3,
-        queue_ms=ms(None if latency is None else latency.queue_s),
-        ttft_ms=ms(None if latency is None else latency.ttft_s),
-        tpot_ms=ms(None if latency is None else latency.tpot_s),
-        cached_prompt_tokens=request.cached_prompt_tokens,
-        from_response_cache=completion.from_response_cache,
-    )

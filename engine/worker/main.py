@@ -18,21 +18,20 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 import psutil
 import torch
 
-from ..device.allocator import keep_freed_memory
 from ..device.ceilings import ceilings
-from ..device.devices import device_name, resolve_device, use_threads
-from ..model.host_memory import check_model_fits
+from ..device.devices import device_name, keep_freed_memory, resolve_device, use_threads
 from ..model.loading import LoadedModel, load_model
+from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
+from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu
-from ..probes.process import load_pynvml
 from ..protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.errors import ProdtopError
 from ..protocol.options import WorkerOptions, from_argument
 from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
-from ..serving.runners import runs_kernels
+from ..serving.runner import runs_kernels
 from ..shape.model_shape import ModelShape
 from .bench import versions
 from .frames import model_info

@@ -8,7 +8,7 @@ from ..protocol import PrecisionName
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
 from ..serving.kv_cache import BLOCK_TOKENS, block_bytes
-from ..serving.runners import runs_kernels
+from ..serving.runner import runs_kernels
 from ..serving.settings import EngineSettings
 from ..shape.model_shape import ModelShape
 

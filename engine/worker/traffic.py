@@ -1,7 +1,6 @@
 """Between the load and the engine: arrivals become requests, and ends are reported back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from ..load.arrivals import fit_tokens
 from ..load.generator import LoadGenerator
@@ -9,9 +8,8 @@ from ..load.prompts import Prompt
 from ..load.sequence import Arrival
 from ..protocol import LoadSpec
 from ..protocol.errors import PromptTooLongError
-from ..serving.completion import Completion
 from ..serving.engine import Engine
-from ..serving.request import Request, Sampling
+from ..serving.request import Completion, Sampling
 from ..text.tokenizer import Tokenizer
 
 
@@ -22,14 +20,6 @@ def check_prompt_length(spec: LoadSpec, context_tokens: int) -> None:
             f"prompts of {spec.prompt_tokens_max} tokens leave no room in a context of "
             f"{context_tokens}: make them shorter than that"
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A completion of the load's own request, with its place in the load's sequence."""
-
-    number: int
-    completion: Completion
 
 
 class Traffic:
@@ -48,9 +38,8 @@ class Traffic:
         self._generator = LoadGenerator(spec, prompts, engine.clock(), limit)
         self._token_ids: dict[tuple[int, bool], list[int]] = {}
         """By prompt, and whether it is a chat's."""
-        self._numbers: dict[int, int] = {}
         self.prompts: dict[int, str] = {}
-        """The prompt texts of the requests in the system, by request id."""
+        """The prompt texts of the load's requests in the system, by request id."""
         self._check_chat(spec)
 
     @property
@@ -72,24 +61,21 @@ class Traffic:
         """When the next request arrives, as far as can be known now."""
         return self._generator.next_due_s()
 
-    def pump(self) -> None:
+    def submit_arrivals(self) -> None:
         """Submit what has arrived by now."""
         for arrival in self._generator.due(self._engine.clock()):
             self._submit(arrival)
 
-    def settle(self, completions: Sequence[Completion]) -> list[Ended]:
-        """Take note of requests that ended; returns them with their numbers."""
-        ended: list[Ended] = []
+    def on_completions(self, completions: Sequence[Completion]) -> list[Completion]:
+        """Tell the load's users which requests ended; returns those that are the load's own."""
+        own: list[Completion] = []
         for completion in completions:
-            request_id = completion.request.request_id
-            number = self._numbers.pop(request_id, None)
-            self.prompts.pop(request_id, None)
-            if number is not None:
+            if self.prompts.pop(completion.request.request_id, None) is not None:
                 self._generator.on_done(self._engine.clock())
-                ended.append(Ended(number, completion))
-        return ended
+                own.append(completion)
+        return own
 
-    def _submit(self, arrival: Arrival) -> Request:
+    def _submit(self, arrival: Arrival) -> None:
         tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
         # A prompt as it is keeps its end: the output that was drawn must find room after it.
         room = self._engine.settings.context_tokens - arrival.max_tokens
@@ -104,9 +90,7 @@ class Traffic:
             arrival_at_s=arrival.arrival_at_s,
             ignore_eos=arrival.ignore_eos,
         )
-        self._numbers[request.request_id] = arrival.number
         self.prompts[request.request_id] = arrival.text
-        return request
 
     def _check_chat(self, spec: LoadSpec) -> None:
         """Raise `BadInputError` now, and not at each request, where no chat is possible."""

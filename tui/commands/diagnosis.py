@@ -12,7 +12,7 @@ import psutil
 from ...engine.files.paths import config_dir, data_dir, log_dir
 from ...engine.probes.host import cpu_name
 from ...engine.probes.nvml import GpuProbe
-from ...engine.probes.process import load_pynvml
+from ...engine.probes.nvml_api import load_pynvml
 from ...engine.protocol import GpuSample
 from ...engine.text.cleaning import clean
 

@@ -1,11 +1,11 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
-from ...engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName
+from ...engine.protocol import Frame, PrecisionName, StrategyName, describe_load
 from ..drawing.meter import level
 from ..settings.keymap import Keymap
 from ..state.actions import load_level
 from ..state.moment import Moment
-from ..style.formatting import binary_bytes, si
+from ..style.formatting import binary_bytes
 from ..style.look import Ink
 from .line import EMPTY, Line, Piece, ends, facts, faint, first_fitting, line, muted
 from .panel import Room
@@ -125,16 +125,7 @@ def _load(moment: Moment, room: Room, cells: int) -> Line:
         return EMPTY
     meter = line(level(load_level(load), cells, room.glyphs), " ") if cells else EMPTY
     ink = Ink.MARK if moment.pending.load else Ink.STRONG
-    return line(muted("load "), meter, Piece(load_text(load), ink))
-
-
-def load_text(load: LoadSpec) -> str:
-    """`32 users` of a closed loop, `4.00/s` of an open one."""
-    if load.paused:
-        return "paused"
-    if load.rate_per_s is not None:
-        return f"{si(load.rate_per_s)}/s"
-    return f"{load.users} user{'' if load.users == 1 else 's'}"
+    return line(muted("load "), meter, Piece(describe_load(load), ink))
 
 
 FOOTER_ACTIONS = (

@@ -7,7 +7,13 @@ import msgspec
 import pytest
 import torch
 from prodtop.engine.device import ceilings as module
-from prodtop.engine.device.ceilings import LONGEST_KEPT_S, Ceilings
+from prodtop.engine.device.ceilings import (
+    LONGEST_KEPT_S,
+    Ceilings,
+    measure_copy_bandwidth,
+    measure_matmul_peak,
+)
+from prodtop.engine.device.devices import device_name, resolve_device
 
 CPU = torch.device("cpu")
 
@@ -107,3 +113,18 @@ def test_where_nothing_can_be_written_it_is_measured_each_time(
     for _ in range(2):
         assert Ceilings(CPU, blocked / "ceilings.json").copy_bytes_per_s() == 50.0
     assert copy.asked == 2
+
+
+def test_ceilings_are_physical_and_measured_once() -> None:
+    # From a slow disk to more than any computer has.
+    assert 1e8 < measure_copy_bandwidth(CPU) < 1e15
+    assert 1e8 < measure_matmul_peak(CPU, torch.float32) < 1e17
+
+
+@pytest.mark.gpu
+def test_a_gpus_ceilings_are_above_a_cpus() -> None:
+    gpu = resolve_device("cuda")
+    assert measure_copy_bandwidth(gpu) > measure_copy_bandwidth(CPU)
+    narrow, wide = torch.bfloat16, torch.float32
+    assert measure_matmul_peak(gpu, narrow) > measure_matmul_peak(CPU, wide)
+    assert device_name(gpu)

@@ -55,7 +55,7 @@ def test_in_steady_state_both_sides_agree(seed: int, servers: int, load: float) 
 @pytest.mark.parametrize("now_s", [12.345, 25.0])
 def test_mean_in_system_is_the_time_average(now_s: float) -> None:
     visits = simulate(seed=3, servers=4, load=0.7)
-    # The span is cut to whole slots of a tenth of a second.
+    # The span is cut to whole bins of a tenth of a second.
     from_s = np.ceil((now_s - SPAN_S) * 10) / 10
     inside = [max(0.0, min(end, now_s) - max(start, from_s)) for start, end in visits]
     found = measure(visits, now_s).mean_in_system(now_s)

@@ -73,11 +73,11 @@ def test_an_end_without_a_beginning_is_refused_and_not_counted() -> None:
 def test_before_anything_happens_nothing_is_made_up() -> None:
     metrics = Metrics(START_S)
     now_s = START_S + 1.0
-    assert set(metrics.latency(now_s).values()) == {Latency()}
-    assert set(metrics.hit_rates(now_s).values()) == {HitRates()}
-    assert metrics.throughput(now_s).batch_waste is None
+    assert set(metrics.latency.all_windows(now_s).values()) == {Latency()}
+    assert set(metrics.hits.rates(now_s).values()) == {HitRates()}
+    assert metrics.throughput.rates(now_s).batch_waste is None
     assert metrics.queue(now_s, running=0, waiting=0).arrival_rate_times_residence is None
-    assert metrics.switch_effect(now_s) is None
+    assert metrics.switches.effect(now_s) is None
     assert metrics.generated_tokens_total == 0
 
 
@@ -90,14 +90,14 @@ def test_a_finished_request_reaches_every_figure() -> None:
     latency = metrics.on_finished(request, START_S + 0.61)
     now_s = START_S + 1.0
     assert latency.ttft_s == pytest.approx(0.4)
-    totals = metrics.totals(now_s)
+    totals = metrics.throughput.totals(now_s)
     assert (totals.prefill_tokens, totals.decode_tokens, totals.cached_tokens) == (40, 2, 16)
     assert metrics.generated_tokens_total == 2
-    assert metrics.throughput(now_s).batch_waste == pytest.approx(1 / 3)
-    e2e = metrics.session_latency(now_s).e2e
+    assert metrics.throughput.rates(now_s).batch_waste == pytest.approx(1 / 3)
+    e2e = metrics.latency.over(Window.SESSION, now_s).e2e
     assert e2e is not None
     assert e2e.mean_ms == pytest.approx(500)
-    assert metrics.latency(now_s)[Window.S10].e2e == e2e
+    assert metrics.latency.all_windows(now_s)[Window.S10].e2e == e2e
     queue = metrics.queue(now_s, running=3, waiting=4, preemptions=5)
     assert (queue.running, queue.waiting, queue.preemptions) == (3, 4, 5)
     # From its arrival at 0.1 to its end at 0.61 it was alone in the system, of one second in all.
@@ -108,30 +108,29 @@ def test_a_finished_request_reaches_every_figure() -> None:
 def test_a_response_cache_hit_gives_cached_tokens_not_generated_ones() -> None:
     metrics = Metrics(START_S)
     metrics.on_submitted(START_S + 0.1)
-    metrics.on_cache_lookup(START_S + 0.1, response_hit=True)
+    metrics.hits.on_response_lookup(True, START_S + 0.1)
     metrics.on_finished(cached(START_S + 0.1), START_S + 0.11, from_response_cache=True)
     now_s = START_S + 1.0
-    assert metrics.totals(now_s).cached_tokens == 4
+    assert metrics.throughput.totals(now_s).cached_tokens == 4
     assert metrics.generated_tokens_total == 0
-    latency = metrics.session_latency(now_s)
+    latency = metrics.latency.over(Window.SESSION, now_s)
     assert latency.ttfb == latency.e2e is not None
     assert (latency.ttft, latency.tpot, latency.itl, latency.queue) == (None, None, None, None)
-    assert metrics.session_hit_rates(now_s) == HitRates(response=1.0, prefix=None)
+    assert metrics.hits.session(now_s) == HitRates(response=1.0, prefix=None)
 
 
 def test_a_lookup_counts_for_the_cache_that_was_asked() -> None:
     metrics = Metrics(START_S)
-    metrics.on_cache_lookup(
-        START_S + 1.0, response_hit=False, prefix_hit_tokens=48, prefix_queried_tokens=64
-    )
-    assert metrics.session_hit_rates(START_S + 2.0) == HitRates(response=0.0, prefix=0.75)
+    metrics.hits.on_response_lookup(False, START_S + 1.0)
+    metrics.hits.on_prefix_lookup(48, 64, START_S + 1.0)
+    assert metrics.hits.session(START_S + 2.0) == HitRates(response=0.0, prefix=0.75)
 
 
 def test_a_failed_request_has_no_latency_but_a_residence() -> None:
     metrics = Metrics(START_S)
     metrics.on_submitted(START_S + 0.1)
     metrics.on_failed(START_S + 0.6, START_S + 0.1)
-    assert metrics.session_latency(START_S + 1.0) == Latency()
+    assert metrics.latency.over(Window.SESSION, START_S + 1.0) == Latency()
     queue = metrics.queue(START_S + 1.0, running=0, waiting=0)
     assert queue.arrival_rate_times_residence == pytest.approx(0.5)
 
@@ -141,10 +140,10 @@ def test_the_roofline_is_work_per_second_over_the_ceiling() -> None:
     for tick in range(50):
         metrics.on_step(START_S + 0.05 + tick / 10, bytes_read=3e9, flops=5e11)
     now_s = START_S + 5.0
-    found = metrics.roofline(now_s, copy_bytes_per_s=1e11, matmul_flops_per_s=1e13)
+    found = metrics.limits.roofline(now_s, copy_bytes_per_s=1e11, matmul_flops_per_s=1e13)
     assert found.mbu == pytest.approx(0.3, rel=0.01)
     assert found.mfu == pytest.approx(0.5, rel=0.01)
-    unknown = metrics.roofline(now_s, copy_bytes_per_s=None, matmul_flops_per_s=None)
+    unknown = metrics.limits.roofline(now_s, copy_bytes_per_s=None, matmul_flops_per_s=None)
     assert (unknown.mbu, unknown.mfu) == (None, None)
 
 
@@ -154,12 +153,12 @@ def test_a_switch_is_judged_from_the_same_events() -> None:
         now_s = START_S + 0.05 + tick / 10
         switched = tick >= 130
         if tick == 130:
-            metrics.on_switch("strategy", "single", "hybrid", now_s)
+            metrics.switches.on_switch("strategy", "single", "hybrid", now_s)
         metrics.on_submitted(now_s - 0.05)
         metrics.on_step(now_s, decode_tokens=40 if switched else 10, rows=1)
-        metrics.on_memory(2000 if switched else 1000, now_s)
+        metrics.switches.on_memory(2000 if switched else 1000, now_s)
         metrics.on_finished(finished(now_s - 0.05, 2, now_s - 0.02, 0.02), now_s)
-    effect = metrics.switch_effect(START_S + 26.0)
+    effect = metrics.switches.effect(START_S + 26.0)
     assert effect is not None
     assert effect.before is not None
     assert effect.after is not None

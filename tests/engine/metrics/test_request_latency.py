@@ -82,7 +82,7 @@ def test_percentiles_are_in_milliseconds_and_itl_is_pooled() -> None:
     windows = LatencyWindows()
     for output_tokens in (4, 2, 1):
         windows.record(request_latency(finished(output_tokens), ARRIVAL_S + 9.0), 60.0)
-    found = windows.latency(Window.S10, 60.0)
+    found = windows.over(Window.S10, 60.0)
     assert found.ttft is not None
     assert found.tpot is not None
     assert found.itl is not None
@@ -105,9 +105,9 @@ def test_each_window_forgets_in_its_own_time() -> None:
 
 def test_a_distribution_is_its_percentiles_and_missing_stays_missing() -> None:
     windows = LatencyWindows()
-    assert distribution(windows.latency(Window.SESSION, 60.0).e2e) is None
+    assert distribution(windows.over(Window.SESSION, 60.0).e2e) is None
     windows.record(replace(request_latency(finished(), 59.0), e2e_s=0.8), 60.0)
-    found = distribution(windows.latency(Window.SESSION, 60.0).e2e)
+    found = distribution(windows.over(Window.SESSION, 60.0).e2e)
     assert found is not None
     assert found.mean == pytest.approx(800.0)
     assert found.p50 == found.p95 == found.p99 == pytest.approx(800.0, rel=0.01)

@@ -22,7 +22,7 @@ def metered(seconds: int) -> ThroughputMeter:
 
 
 def test_rates_are_per_second_and_kept_apart() -> None:
-    rates = metered(5).throughput(START_S + 5.0)
+    rates = metered(5).rates(START_S + 5.0)
     assert rates.prefill_tok_s == pytest.approx(300, rel=0.01)
     assert rates.decode_tok_s == pytest.approx(80, rel=0.01)
     assert rates.cached_tok_s == pytest.approx(40 + 10, rel=0.01)
@@ -34,13 +34,13 @@ def test_rates_are_per_second_and_kept_apart() -> None:
 
 
 def test_where_nothing_was_computed_waste_is_unknown_and_rates_are_zero() -> None:
-    rates = metered(2).throughput(START_S + 60.0)
+    rates = metered(2).rates(START_S + 60.0)
     assert rates.decode_tok_s == 0.0
     assert rates.batch_waste is None
     assert rates.mean_batch_rows is None
 
 
-def test_totals_are_exact_and_their_difference_is_the_span_between() -> None:
+def test_totals_are_exact_and_a_span_has_only_its_own() -> None:
     meter = metered(3)
     early = meter.totals(START_S + 3.0)
     assert (early.prefill_tokens, early.decode_tokens, early.steps) == (900, 240, 30)
@@ -48,16 +48,16 @@ def test_totals_are_exact_and_their_difference_is_the_span_between() -> None:
     meter.on_step(
         START_S + 3.5, prefill_tokens=0, decode_tokens=6, cached_tokens=0, rows=6, ghost_rows=3
     )
-    late = meter.totals(START_S + 4.0) - early
-    assert late.duration_s == pytest.approx(1.0)
-    assert late.per_s(late.decode_tokens) == pytest.approx(6.0)
+    late = meter.over(1.0, START_S + 4.0)
+    assert late.duration_s == pytest.approx(1.0, abs=0.11)
+    assert late.decode_tokens == 6
     assert late.batch_waste == 0.5
     assert late.mean_batch_rows == 6.0
 
 
 def test_an_empty_span_has_no_figures() -> None:
     meter = metered(1)
-    nothing = meter.totals(START_S + 1.0) - meter.totals(START_S + 1.0)
-    assert nothing.per_s(nothing.decode_tokens) is None
+    nothing = meter.over(0.0, START_S + 1.0)
+    assert nothing.duration_s == nothing.decode_tokens == 0
     assert nothing.batch_waste is None
     assert nothing.mean_batch_rows is None

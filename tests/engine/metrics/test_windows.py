@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.windows import (
-    COUNTER_SLOT_S,
-    HISTOGRAM_SLOT_S,
+    COUNTER_BIN_S,
+    HISTOGRAM_BIN_S,
     WindowedCounter,
     WindowedHistogram,
     WindowedIntegral,
@@ -21,7 +21,7 @@ START_S = 1000.0
 
 @st.composite
 def timelines(draw: st.DrawFn) -> list[float]:
-    """Moments in order, never on the edge of a slot, with gaps from nothing to minutes."""
+    """Moments in order, never on the edge of a bin, with gaps from nothing to minutes."""
     gaps = draw(
         st.lists(
             st.one_of(st.integers(0, 30), st.integers(0, 1500), st.integers(0, 40_000)),
@@ -42,13 +42,13 @@ def test_a_window_holds_what_is_young_and_nothing_that_is_old(timeline: list[flo
             view = histogram.view(window, now_s)
             ages = [now_s - at_s for at_s in timeline[: step + 1]]
             width_s = WINDOW_SECONDS[window]
-            at_least = sum(age < width_s - HISTOGRAM_SLOT_S for age in ages)
+            at_least = sum(age < width_s - HISTOGRAM_BIN_S for age in ages)
             at_most = sum(age < width_s for age in ages)
             assert at_least <= view.count <= at_most
             # What is left is the newest: its sum is known from how many there are.
             newest = [1.0 + each for each in range(step + 1)][step + 1 - view.count :]
             assert view.total_s == pytest.approx(math.fsum(newest))
-            assert view.quantile(0.0) == pytest.approx(min(newest), rel=0.01)
+            assert view.quantiles([0.0])[0] == pytest.approx(min(newest), rel=0.01)
 
 
 def test_a_window_empties_when_nothing_arrives() -> None:
@@ -78,17 +78,17 @@ def test_a_late_sample_counts_as_of_now() -> None:
 def test_a_large_sum_leaves_no_rounding_behind() -> None:
     histogram = WindowedHistogram()
     large = np.random.default_rng(2).uniform(1e3, 1e4, size=(200, 7))
-    for slot, durations_s in enumerate(large):
-        histogram.add_many(durations_s, START_S + slot * HISTOGRAM_SLOT_S)
-    later_s = START_S + 200 * HISTOGRAM_SLOT_S
-    for slot in range(40):
-        histogram.add(1.1e-6, later_s + slot * HISTOGRAM_SLOT_S)
-    view = histogram.view(Window.S10, later_s + 40 * HISTOGRAM_SLOT_S)
+    for number, durations_s in enumerate(large):
+        histogram.add_many(durations_s, START_S + number * HISTOGRAM_BIN_S)
+    later_s = START_S + 200 * HISTOGRAM_BIN_S
+    for number in range(40):
+        histogram.add(1.1e-6, later_s + number * HISTOGRAM_BIN_S)
+    view = histogram.view(Window.S10, later_s + 40 * HISTOGRAM_BIN_S)
     assert view.total_s == pytest.approx(view.count * 1.1e-6, rel=1e-12)
 
 
 @settings(deadline=None)
-@given(timelines(), st.floats(min_value=COUNTER_SLOT_S, max_value=300.0))
+@given(timelines(), st.floats(min_value=COUNTER_BIN_S, max_value=300.0))
 def test_a_count_over_a_span_is_the_events_in_the_time_it_covers(
     timeline: list[float], span_s: float
 ) -> None:
@@ -103,12 +103,12 @@ def test_a_count_over_a_span_is_the_events_in_the_time_it_covers(
         )
         assert amount == expected
         assert covered_s <= span_s + 1e-9
-        assert covered_s >= min(span_s - COUNTER_SLOT_S, now_s - START_S) - 1e-9
+        assert covered_s >= min(span_s - COUNTER_BIN_S, now_s - START_S) - 1e-9
 
 
 @settings(deadline=None)
 @given(timelines(), st.data())
-def test_a_count_between_two_moments_is_the_events_between_its_slots(
+def test_a_count_between_two_moments_is_the_events_between_its_bins(
     timeline: list[float], data: st.DataObject
 ) -> None:
     counter = WindowedCounter(START_S)
@@ -119,7 +119,7 @@ def test_a_count_between_two_moments_is_the_events_between_its_slots(
     from_s = data.draw(st.floats(kept_from_s, now_s))
     to_s = data.draw(st.floats(from_s, now_s))
     amount, covered_s = counter.between(from_s, to_s, now_s)
-    at_least = sum(from_s + COUNTER_SLOT_S <= at <= to_s - COUNTER_SLOT_S for at in timeline)
+    at_least = sum(from_s + COUNTER_BIN_S <= at <= to_s - COUNTER_BIN_S for at in timeline)
     assert at_least <= amount <= sum(from_s <= at <= to_s for at in timeline)
     assert 0.0 <= covered_s <= to_s - from_s + 1e-9
 

@@ -11,7 +11,7 @@ import torch
 from checkpoints import INDEX_NAME, WEIGHTS_NAME, TinyShape, shard, write_checkpoint
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.dummy import dummy_weights
-from prodtop.engine.model.slots import checkpoint_slots
+from prodtop.engine.model.tensor_map import tensor_placements
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol.errors import BrokenWeightsError, CheckpointError
 from prodtop.engine.shape.config_json import load_shape
@@ -37,7 +37,9 @@ def load(folder: Path) -> MasterWeights:
 def tensors_of(weights: MasterWeights) -> dict[str, Tensor]:
     """The master weights under the names of the checkpoint, cut out of their fused places."""
     return {
-        name: slot.target for name, slot in checkpoint_slots(weights) if slot.target is not None
+        name: placement.target
+        for name, placement in tensor_placements(weights)
+        if placement.target is not None
     }
 
 

@@ -8,7 +8,7 @@ import torch
 from architectures import write_model
 from checkpoints import WEIGHTS_NAME
 from prodtop.engine.model.checkpoint import load_weights
-from prodtop.engine.model.slots import checkpoint_slots
+from prodtop.engine.model.tensor_map import tensor_placements
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape
@@ -21,12 +21,12 @@ def load(folder: Path) -> MasterWeights:
 
 
 def assert_same(ours: MasterWeights, theirs: MasterWeights) -> None:
-    expected = dict(checkpoint_slots(theirs))
-    for name, slot in checkpoint_slots(ours):
+    expected = dict(tensor_placements(theirs))
+    for name, placement in tensor_placements(ours):
         other = expected[name].target
-        assert slot.target is not None
+        assert placement.target is not None
         assert other is not None
-        assert torch.equal(slot.target, other), name
+        assert torch.equal(placement.target, other), name
 
 
 def test_gpt2_as_first_published_has_no_prefix_and_carries_its_masks(tmp_path: Path) -> None:

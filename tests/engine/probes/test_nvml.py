@@ -13,7 +13,7 @@ from fake_nvml import (
     FakeResetRequiredError,
 )
 from prodtop.engine.probes.nvml import REOPEN_AFTER_S, GpuProbe, throttle_in_words
-from prodtop.engine.probes.process import load_pynvml
+from prodtop.engine.probes.nvml_api import load_pynvml
 from prodtop.engine.protocol import GpuSample
 
 FULL_SAMPLE = GpuSample(

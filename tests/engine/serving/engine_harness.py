@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, StrategyName
-from prodtop.engine.serving.completion import Completion
 from prodtop.engine.serving.engine import Engine
-from prodtop.engine.serving.request import Request, Sampling
-from prodtop.engine.serving.runners import RunnerFactory, runner_for
+from prodtop.engine.serving.request import Completion, Request, Sampling
+from prodtop.engine.serving.runner import RunnerFactory, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 
 CPU = torch.device("cpu")

@@ -8,9 +8,9 @@ from itertools import count
 
 from prodtop.engine.protocol import StrategyName
 from prodtop.engine.serving.blocks import BlockManager
-from prodtop.engine.serving.drafting import Drafting
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.scheduler import Scheduler
+from prodtop.engine.serving.speculation import Drafting
 from prodtop.engine.serving.step_plan import Chunk, StepPlan
 from prodtop.engine.serving.stopping import stop_reason
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
@@ -211,13 +211,13 @@ class Simulation:
         self.check()
 
     def switch_strategy(self, name: StrategyName) -> None:
-        self.settle()
+        self.collect()
         self.scheduler.set_strategy(STRATEGIES[name], self.now_s)
         self.check()
 
     def switch_precision(self) -> None:
         """New weights: what was computed before is worth nothing any more."""
-        self.settle()
+        self.collect()
         self.scheduler.preempt_all()
         self.blocks.drop_cached()
         self.model.weights += 1
@@ -226,10 +226,10 @@ class Simulation:
     def step(self) -> StepPlan:
         """Plan and compute one step, and take in the one that is due."""
         plan = self.begin_step()
-        self.settle(leave=self._ahead if plan.chunks else 0)
+        self.collect(leave=self._ahead if plan.chunks else 0)
         return plan
 
-    def settle(self, leave: int = 0) -> None:
+    def collect(self, leave: int = 0) -> None:
         """Take in what was computed, until so many steps are in flight."""
         while len(self._in_flight) > leave:
             self._end_step(*self._in_flight.popleft())
@@ -281,7 +281,7 @@ class Simulation:
                 self.now_s = deadline_s
             waited = bool(self._in_flight)
             assert self.step().chunks or waited, "there is work, but nothing was scheduled"
-        self.settle()
+        self.collect()
         assert not self.scheduler.has_work, "a request starved"
         assert self.blocks.counts().running == 0, "a finished request still holds blocks"
         for request in self.accepted:

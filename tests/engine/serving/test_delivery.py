@@ -144,10 +144,10 @@ def test_held_until_the_end_unless_it_streams(tokenizer: Tokenizer) -> None:
     held, streamed = Client(tokenizer, stream=False), Client(tokenizer, stream=True)
     for client in (held, streamed):
         client.generate(tokenizer.encode("mill"))
-    assert held.delivery.held
-    assert not streamed.delivery.held
+    assert held.delivery.withheld
+    assert not streamed.delivery.withheld
     held.end()
-    assert not held.delivery.held
+    assert not held.delivery.withheld
 
 
 SWITCHES = st.lists(st.tuples(st.integers(0, 4), st.booleans()), max_size=6)
@@ -192,7 +192,7 @@ def test_switching_streaming_on_delivers_what_was_held(tokenizer: Tokenizer) -> 
     client.delivery.set_streaming(True, 50.0)
     assert client.delivery.text == "The river"
     assert client.request.first_byte_at_s == 50.0
-    assert not client.delivery.held
+    assert not client.delivery.withheld
 
 
 def test_switching_before_the_first_token_is_no_first_byte(tokenizer: Tokenizer) -> None:

@@ -331,7 +331,7 @@ def test_batching_wastes_rows_on_finished_sequences_and_says_how_many(model: Loa
     for max_tokens in (2, 4, 8):
         served.ask((max_tokens, *PROMPT[:7]), max_tokens, ignore_eos=True)
     served.drain()
-    totals = served.engine.metrics.totals(served.clock())
+    totals = served.engine.metrics.throughput.totals(served.clock())
     # Eight steps of three rows, of which 2 + 4 + 8 were of use.
     assert (totals.rows, totals.ghost_rows) == (24, 10)
     assert totals.batch_waste == pytest.approx(10 / 24)
@@ -344,8 +344,8 @@ def test_computed_and_cached_prompt_tokens_are_counted_apart(model: LoadedModel)
     served.drain()
     served.ask((*PROMPT, 9), 4, ignore_eos=True)
     served.drain()
-    totals = served.engine.metrics.totals(served.clock())
+    totals = served.engine.metrics.throughput.totals(served.clock())
     assert totals.cached_tokens == 32
     assert totals.prefill_tokens == len(PROMPT) + len(PROMPT) + 1 - 32
     assert totals.decode_tokens == 8
-    assert served.engine.metrics.session_hit_rates(served.clock()).prefix == pytest.approx(32 / 81)
+    assert served.engine.metrics.hits.session(served.clock()).prefix == pytest.approx(32 / 81)

@@ -23,7 +23,7 @@ from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.speculation import Speculation
 from prodtop.engine.serving.step_graphs import Compute, empty_step
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.worker.memory import read_memory
+from prodtop.engine.worker.figures import read_memory
 from torch import Tensor
 
 LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
@@ -96,7 +96,7 @@ def test_a_step_ahead_says_what_transformers_says(
     [(ROOMY, None), (CHUNKED, ALWAYS), (SCARCE, ALWAYS)],
     ids=["roomy", "chunked-drafts", "scarce-drafts"],
 )
-def test_steps_that_are_filled_up_say_what_transformers_says(
+def test_padded_steps_say_what_transformers_says(
     settings: EngineSettings,
     drafts: SpeculationSpec | None,
     tiny_folder: Path,
@@ -315,8 +315,8 @@ def test_no_more_graphs_are_captured_than_there_may_be(
         assert tuple(request.output_tokens) == case.output
     runner = served.engine.runner
     assert isinstance(runner, PagedRunner)
-    assert runner._graphs is not None
-    assert len(runner._graphs._graphs) == 3
+    assert runner.graphs is not None
+    assert len(runner.graphs) == 3
 
 
 @pytest.mark.gpu

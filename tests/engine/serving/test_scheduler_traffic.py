@@ -124,7 +124,7 @@ class Traffic(RuleBasedStateMachine):
         if within_step:
             self.sim.begin_step()
         action()
-        self.sim.settle()
+        self.sim.collect()
 
     def teardown(self) -> None:
         if hasattr(self, "sim"):

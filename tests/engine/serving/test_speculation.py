@@ -117,7 +117,7 @@ def test_tokens_of_a_step_arrive_together_and_are_counted_once(tiny_folder: Path
     times = request.token_times_s
     assert len(times) == MAX_TOKENS
     assert times == sorted(times)
-    totals = served.engine.metrics.totals(served.clock.now_s)
+    totals = served.engine.metrics.throughput.totals(served.clock.now_s)
     assert len(set(times)) == totals.steps == 1 + steps_needed(len(REPEATING) + 1, MAX_TOKENS - 1)
     assert totals.decode_tokens == MAX_TOKENS
     assert totals.prefill_tokens == len(REPEATING)

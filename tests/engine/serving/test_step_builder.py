@@ -9,7 +9,7 @@ from prodtop.engine.ops.step_layout import DeviceStep, HostStep, StepLayout
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.sampler import SamplingBatch
-from prodtop.engine.serving.step_builder import PlannedStep, StepBuilder
+from prodtop.engine.serving.step_builder import BuiltStep, StepBuilder
 from prodtop.engine.serving.step_plan import Chunk
 
 WIDTH = 8
@@ -47,17 +47,17 @@ def builder() -> StepBuilder:
     return StepBuilder(SEQUENCES, WIDTH, one_tile_each)
 
 
-def filled(planned: PlannedStep) -> HostStep:
-    words = np.full(planned.layout.words, 123_456, dtype=np.int32)
-    planned.fill(words)
-    return HostStep.over(words, planned.layout)
+def filled(built: BuiltStep) -> HostStep:
+    words = np.full(built.layout.words, 123_456, dtype=np.int32)
+    built.fill(words)
+    return HostStep.over(words, built.layout)
 
 
-def test_decode_rows_are_filled_up_with_rows_that_nobody_stores() -> None:
+def test_decode_rows_are_padded_with_rows_that_nobody_stores() -> None:
     chunks = [Chunk(request_of(1, 20), 1, 19), Chunk(request_of(2, 40), 1, 39)]
-    planned = builder().decode(chunks, {}, rows(4))
-    step = filled(planned)
-    assert [chunk.request.request_id for chunk in planned.sampled] == [2, 1], "the longest first"
+    built = builder().decode(chunks, {}, rows(4))
+    step = filled(built)
+    assert [chunk.request.request_id for chunk in built.sampled] == [2, 1], "the longest first"
     assert step.tokens.tolist() == [2039, 1019, 0, 0]
     assert step.positions.tolist() == [39, 19, 0, 0]
     assert step.seq_lens.tolist() == [40, 20, 0, 0]
@@ -82,11 +82,11 @@ def test_chunks_follow_the_decode_rows_and_only_newest_tokens_are_sampled() -> N
         Chunk(request_of(2, 20), 1, 19),
         Chunk(request_of(3, 25), 7, 18),
     ]
-    planned = builder().mixed(chunks, {})
-    step = filled(planned)
-    assert [chunk.request.request_id for chunk in planned.chunks] == [2, 1, 3]
-    assert [chunk.request.request_id for chunk in planned.sampled] == [2, 3]
-    assert (planned.layout.rows, planned.layout.decode, planned.layout.sampled) == (13, 1, 2)
+    built = builder().mixed(chunks, {})
+    step = filled(built)
+    assert [chunk.request.request_id for chunk in built.chunks] == [2, 1, 3]
+    assert [chunk.request.request_id for chunk in built.sampled] == [2, 3]
+    assert (built.layout.rows, built.layout.decode, built.layout.sampled) == (13, 1, 2)
     assert step.tokens.tolist() == [2019, *range(1000, 1005), *range(3018, 3025)]
     assert step.positions.tolist() == [19, *range(5), *range(18, 25)]
     assert step.seq_lens.tolist() == [20, 5, 25]
@@ -96,14 +96,14 @@ def test_chunks_follow_the_decode_rows_and_only_newest_tokens_are_sampled() -> N
 
 def test_each_draft_is_followed_by_a_token_of_its_own() -> None:
     request = request_of(1, 20)
-    planned = builder().mixed([Chunk(request, 3, 19, drafts=(7, 8))], {})
-    step = filled(planned)
+    built = builder().mixed([Chunk(request, 3, 19, drafts=(7, 8))], {})
+    step = filled(built)
     assert step.tokens.tolist() == [1019, 7, 8]
     assert step.sampled_rows.tolist() == [0, 1, 2]
     assert len(set(step.keys.tolist())) == 3
 
 
-def test_a_step_that_is_filled_up_has_its_chunks_behind_the_idle_decode_rows() -> None:
+def test_a_step_that_is_padded_has_its_chunks_behind_the_idle_decode_rows() -> None:
     chunks = [
         Chunk(request_of(1, 30), 5, 0, samples=False),
         Chunk(request_of(2, 20), 1, 19),
@@ -111,10 +111,10 @@ def test_a_step_that_is_filled_up_has_its_chunks_behind_the_idle_decode_rows() -
     ]
     size = StepLayout(rows=20, sequences=7, decode=3, sampled=5, width=WIDTH, tiles=4)
     exact = builder().mixed(chunks, {}, lambda _: None)
-    planned = builder().mixed(chunks, {}, lambda _: size)
-    assert (exact.filled_up, planned.filled_up) == (False, True)
-    assert planned.layout == size
-    step, plain = filled(planned), filled(exact)
+    built = builder().mixed(chunks, {}, lambda _: size)
+    assert (exact.padded, built.padded) == (False, True)
+    assert built.layout == size
+    step, plain = filled(built), filled(exact)
     prompts = [*range(1000, 1005), *range(3018, 3025)]
     assert step.tokens.tolist() == [2019, 0, 0, *prompts, *[0] * 5]
     assert step.slots[[0, *range(3, 15)]].tolist() == plain.slots.tolist()

@@ -1,4 +1,4 @@
-"""Sizes that steps are filled up to."""
+"""Sizes that steps are padded to."""
 
 from itertools import pairwise
 
@@ -56,7 +56,7 @@ def test_a_decode_step_samples_all_its_rows() -> None:
     model=st.sampled_from([(LARGE_MODEL, 512), (SMALL_MODEL, 8192)]),
 )
 @settings(max_examples=300, deadline=None)
-def test_a_step_fits_the_size_it_is_filled_up_to(
+def test_a_step_fits_the_size_it_is_padded_to(
     max_seqs: int,
     token_budget: int,
     decode: int,
@@ -97,7 +97,7 @@ def test_the_sizes_of_one_prompt_are_few() -> None:
     assert sizes().mixed(step(0, [513])) is None
 
 
-def test_of_a_small_model_longer_prompts_are_filled_up() -> None:
+def test_of_a_small_model_longer_prompts_are_padded() -> None:
     small = sizes(weights=SMALL_MODEL)
     assert [small.mixed(step(0, [rows])) is None for rows in (513, 2048, 2049)] == [
         False,
@@ -108,7 +108,7 @@ def test_of_a_small_model_longer_prompts_are_filled_up() -> None:
     assert [longest.mixed(step(0, [rows])) is None for rows in (8192, 8193)] == [False, True]
 
 
-def test_of_the_largest_model_short_prompts_are_filled_up() -> None:
+def test_of_the_largest_model_short_prompts_are_padded() -> None:
     huge = sizes(weights=10**12)
     assert [huge.mixed(step(0, [rows])) is None for rows in (8, 9)] == [False, True]
 

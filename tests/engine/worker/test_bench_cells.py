@@ -193,7 +193,9 @@ def test_a_bench_stops_where_nobody_waits(engine: Engine) -> None:
         strategies=[StrategyName.SINGLE], precisions=[PrecisionName.BF16], requests=10**9, load=LOAD
     )
     looks = iter([True, True, False])
-    bench = Bench(engine, bundled_prompts(), own_gpu=None, versions={}, goes_on=lambda: next(looks))
+    bench = Bench(
+        engine, bundled_prompts(), own_gpu=None, versions={}, keep_going=lambda: next(looks)
+    )
     with pytest.raises(BenchStoppedError):
         list(bench.cells(spec))
 

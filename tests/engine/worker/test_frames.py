@@ -72,11 +72,11 @@ class Stage:
 
     def step(self, times: int = 1) -> None:
         for _ in range(times):
-            self.traffic.pump()
+            self.traffic.submit_arrivals()
             completions = self.engine.step()
             self.clock.now_s += STEP_S
-            self.builder.ended(completions, self.traffic)
-            self.traffic.settle(completions)
+            self.builder.on_completions(completions, self.traffic)
+            self.traffic.on_completions(completions)
 
     def frame(self) -> Frame:
         return self.builder.build(self.traffic)

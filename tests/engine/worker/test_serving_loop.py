@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import (
     COMMAND_DECODER,
@@ -34,10 +35,11 @@ from prodtop.engine.protocol import (
 from prodtop.engine.protocol.channel import Channel
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.serving.engine import Engine
-from prodtop.engine.serving.runner import Runner, StepResult
+from prodtop.engine.serving.kv_cache import KVCache
+from prodtop.engine.serving.runner import Runner, RunnerFactory, StepResult, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.worker.loop import MOST_SAMPLES, ServingLoop, describe_load
+from prodtop.engine.worker.loop import MOST_SAMPLES, ServingLoop
 
 LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)
 
@@ -55,13 +57,18 @@ class Clock:
 
 @pytest.fixture
 def engine(tiny_folder: Path) -> Engine:
+    return make_engine(tiny_folder)
+
+
+def make_engine(folder: Path, make_runner: RunnerFactory = runner_for) -> Engine:
     return Engine(
-        load_model(str(tiny_folder)),
+        load_model(str(folder)),
         EngineSettings(max_seqs=64, token_budget=256, kv_blocks=900, context_tokens=256),
         strategy=StrategyName.CONTINUOUS,
         precision=PrecisionName.FP32,
         device=torch.device("cpu"),
         clock=Clock(),
+        runner_for=make_runner,
     )
 
 
@@ -121,18 +128,14 @@ def test_commands_are_obeyed_in_their_order(
 
 
 def test_a_precision_that_does_not_fit_is_refused_and_serving_goes_on(
-    engine: Engine,
-    channels: tuple[Channel[Report], socket.socket],
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_folder: Path, channels: tuple[Channel[Report], socket.socket]
 ) -> None:
-    make = Engine._make_runner
-
-    def full(self: Engine, precision: PrecisionName) -> Runner:
-        if precision is PrecisionName.BF16:
+    def full(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> Runner:
+        if decoder.precision is PrecisionName.BF16:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return make(self, precision)
+        return runner_for(decoder, kv_cache, settings)
 
-    monkeypatch.setattr(Engine, "_make_runner", full)
+    engine = make_engine(tiny_folder, full)
     reports = converse(engine, channels, SetPrecision(name=PrecisionName.BF16))
     (note,) = [report for report in reports if isinstance(report, Note)]
     assert note.message == "bf16 does not fit into the device's memory: staying at fp32"
@@ -230,15 +233,3 @@ def test_a_burst_of_finished_requests_is_sampled(
     (frame,) = [report for report in reports if isinstance(report, Frame)]
     assert len(sample.requests) == MOST_SAMPLES < frame.accounting.finished
     assert {request.finish_reason for request in sample.requests} <= {"length", "stop"}
-
-
-@pytest.mark.parametrize(
-    ("load", "words"),
-    [
-        (LoadSpec(users=8), "8 users"),
-        (LoadSpec(rate_per_s=2.5), "2.5/s"),
-        (LoadSpec(rate_per_s=4.0, paused=True), "paused"),
-    ],
-)
-def test_a_load_in_a_few_characters(load: LoadSpec, words: str) -> None:
-    assert describe_load(load) == words

@@ -11,9 +11,9 @@ from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName
 from prodtop.engine.protocol.errors import BadInputError, PromptTooLongError
 from prodtop.engine.serving.engine import Engine
-from prodtop.engine.serving.request import Sampling
+from prodtop.engine.serving.request import Completion, Sampling
 from prodtop.engine.serving.settings import EngineSettings
-from prodtop.engine.worker.traffic import Ended, Traffic
+from prodtop.engine.worker.traffic import Traffic
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}[{{ message.role }}] {{ message.content }}\n{% endfor %}"
@@ -55,15 +55,15 @@ def engine_of(folder: Path, clock: Clock) -> Engine:
 
 
 def serve(engine: Engine, traffic: Traffic, clock: Clock) -> dict[int, tuple[int, int]]:
-    """To the end of a limited load: prompt and output tokens by the request's number."""
+    """To the end of a limited load: prompt and output tokens by the request's number in it."""
     served: dict[int, tuple[int, int]] = {}
     for _ in range(10_000):
         if traffic.exhausted:
-            return served
-        traffic.pump()
-        for ended in traffic.settle(engine.step()):
-            request = ended.completion.request
-            served[ended.number] = len(request.prompt_tokens), request.num_output_tokens
+            return dict(enumerate(served[request_id] for request_id in sorted(served)))
+        traffic.submit_arrivals()
+        for completion in traffic.on_completions(engine.step()):
+            request = completion.request
+            served[request.request_id] = len(request.prompt_tokens), request.num_output_tokens
         clock.now_s += 0.01
     raise AssertionError("the load never ended")
 
@@ -83,11 +83,11 @@ def test_users_have_one_request_each_and_their_prompts_are_known(
     traffic = Traffic(engine, bundled_prompts(), LOAD)
     texts = {prompt.text for prompt in bundled_prompts()}
     for _ in range(40):
-        traffic.pump()
+        traffic.submit_arrivals()
         assert engine.metrics.accounting().in_system == 3
         assert set(traffic.prompts) == set(engine.deliveries)
         assert set(traffic.prompts.values()) <= texts
-        traffic.settle(engine.step())
+        traffic.on_completions(engine.step())
         clock.now_s += 0.01
 
 
@@ -97,7 +97,7 @@ def test_prompts_as_they_are_keep_their_end_and_leave_room_for_the_output(
     prompt = Prompt(group="g", system="word " * 100, opening="the very end")
     load = msgspec.structs.replace(LOAD, users=1)
     traffic = Traffic(engine, [prompt], load, limit=1)
-    traffic.pump()
+    traffic.submit_arrivals()
     (request,) = engine.scheduler.waiting
     whole = engine.model.tokenizer.encode(prompt.text)
     assert len(whole) > CONTEXT_TOKENS
@@ -119,7 +119,7 @@ def test_latency_counts_from_the_arrival_and_not_from_when_it_was_noticed(
     traffic = Traffic(engine, bundled_prompts(), LOAD, limit=1)
     arrived_s = clock.now_s
     clock.now_s += 2.0
-    traffic.pump()
+    traffic.submit_arrivals()
     (request,) = engine.scheduler.waiting
     assert (request.arrival_at_s, request.queued_at_s) == (arrived_s, clock.now_s)
     while not (completions := engine.step()):
@@ -147,18 +147,18 @@ def test_requests_of_others_are_none_of_its_own(engine: Engine, clock: Clock) ->
     stranger = engine.submit([7] * 20, Sampling(), 5, ignore_eos=True)
     assert sorted(serve(engine, traffic, clock)) == [0, 1]
     while engine.has_work:
-        assert traffic.settle(engine.step()) == []
+        assert traffic.on_completions(engine.step()) == []
     assert stranger.done
 
 
 def test_an_aborted_request_makes_room_for_the_users_next(engine: Engine, clock: Clock) -> None:
     traffic = Traffic(engine, bundled_prompts(), LOAD)
-    traffic.pump()
+    traffic.submit_arrivals()
     first = min(traffic.prompts)
     engine.abort(first)
-    (ended,) = traffic.settle(engine.step())
-    assert (ended.number, ended.completion.latency) == (0, None)
-    traffic.pump()
+    (completion,) = traffic.on_completions(engine.step())
+    assert (completion.request.request_id, completion.latency) == (first, None)
+    traffic.submit_arrivals()
     assert engine.metrics.accounting().in_system == 3
     assert first not in traffic.prompts
 
@@ -178,8 +178,8 @@ def test_chat_prompts_go_through_the_models_template(
     ):
         clock.now_s += 1
         traffic.set_spec(msgspec.structs.replace(LOAD, chat=chat))
-        traffic.pump()
-        (completion, *_) = [ended.completion for ended in drained(engine, traffic)]
+        traffic.submit_arrivals()
+        (completion, *_) = drained(engine, traffic)
         assert engine.model.tokenizer.decode(completion.request.prompt_tokens) == text
 
 
@@ -195,11 +195,11 @@ def test_a_chat_with_a_model_that_knows_none_is_refused_at_once(
     assert traffic.spec is LOAD
 
 
-def drained(engine: Engine, traffic: Traffic) -> list[Ended]:
+def drained(engine: Engine, traffic: Traffic) -> list[Completion]:
     """What ends until nothing is left to do."""
-    ended: list[Ended] = []
+    ended: list[Completion] = []
     for _ in range(10_000):
         if not engine.has_work:
             return ended
-        ended += traffic.settle(engine.step())
+        ended += traffic.on_completions(engine.step())
     raise AssertionError("requests are stuck")

@@ -10,7 +10,6 @@ from prodtop.engine.protocol import (
     Frame,
     GpuSample,
     Latency,
-    LoadSpec,
     PrecisionName,
     Roofline,
     Speculation,
@@ -31,7 +30,6 @@ from prodtop.tui.views.controls import (
     STREAMING,
     control_lines,
     footer_line,
-    load_text,
 )
 from prodtop.tui.views.events import age_text, effect_line, event_line
 from prodtop.tui.views.gpu import device_view
@@ -309,19 +307,6 @@ def test_the_bars_mark_the_current_the_pending_and_the_unavailable() -> None:
     assert "[bf16]" in precisions.plain
     assert "fp8✗" in precisions.plain
     assert "capability 8.9" in precisions.plain
-
-
-@pytest.mark.parametrize(
-    ("load", "text"),
-    [
-        (LoadSpec(users=1), "1 user"),
-        (LoadSpec(users=32), "32 users"),
-        (LoadSpec(rate_per_s=4.0), "4.00/s"),
-        (LoadSpec(paused=True), "paused"),
-    ],
-)
-def test_a_load_in_words(load: LoadSpec, text: str) -> None:
-    assert load_text(load) == text
 
 
 def test_the_header_tells_live_from_paused_from_stale_from_dead() -> None:

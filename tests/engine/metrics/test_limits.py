@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.metrics.collector import Metrics
-from prodtop.engine.metrics.verdict import verdict
+from prodtop.engine.metrics.limits import verdict
 from prodtop.engine.protocol import Bound
 
 SHARE = st.floats(0.0, 1.0)
@@ -55,15 +55,19 @@ def test_a_share_of_lost_time_is_a_share(
 
 def test_the_collector_tells_it_from_steps_and_idle_time() -> None:
     metrics = Metrics(0.0)
-    metrics.on_active(True, 0.0)
+    metrics.limits.on_active(True, 0.0)
     for tenth in range(1, 11):
         metrics.on_step(tenth / 10, bytes_read=8.0, flops=1.0, device_s=0.04)
-    found = metrics.roofline(1.0, copy_bytes_per_s=100.0, matmul_flops_per_s=100.0, span_s=1.0)
+    found = metrics.limits.roofline(
+        1.0, copy_bytes_per_s=100.0, matmul_flops_per_s=100.0, span_s=1.0
+    )
     assert found.active == pytest.approx(1.0)
     assert found.busy == pytest.approx(0.4)
     assert found.verdict is not None
     assert found.verdict.bound is Bound.HOST
-    metrics.on_active(False, 1.0)
-    idle = metrics.roofline(2.0, copy_bytes_per_s=100.0, matmul_flops_per_s=100.0, span_s=2.0)
+    metrics.limits.on_active(False, 1.0)
+    idle = metrics.limits.roofline(
+        2.0, copy_bytes_per_s=100.0, matmul_flops_per_s=100.0, span_s=2.0
+    )
     assert idle.verdict is not None
     assert idle.verdict.bound is Bound.QUEUE

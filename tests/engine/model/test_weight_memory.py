@@ -8,7 +8,7 @@ import pytest
 import torch
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.dummy import dummy_weights
-from prodtop.engine.model.host_memory import (
+from prodtop.engine.model.weight_memory import (
     check_model_fits,
     check_switch_fits,
     packed_bytes,

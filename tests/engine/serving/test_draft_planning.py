@@ -4,26 +4,26 @@ from collections.abc import Sequence
 
 import pytest
 from prodtop.engine.protocol import StrategyName
-from prodtop.engine.serving.drafting import Drafting
 from prodtop.engine.serving.request import Request
+from prodtop.engine.serving.speculation import Drafting
 from prodtop.engine.serving.step_plan import StepPlan
 from simulation import Simulation, next_token, prompt, rows
 
 
 class Eager:
-    """Has as many right guesses as it is asked for: `Drafter`."""
+    """Has as many accepted guesses as it is asked for: `Drafter`."""
 
     def __init__(self) -> None:
         self.asked: list[int] = []
 
     def propose(self, requests: Sequence[Request], most: Sequence[int]) -> list[Sequence[int]]:
         self.asked += [request.request_id for request in requests]
-        return [self._guess(request, room) for request, room in zip(requests, most, strict=True)]
+        return [self.guess(request, room) for request, room in zip(requests, most, strict=True)]
 
     def forget(self, request_id: int) -> None:
         self.asked.append(-request_id)
 
-    def _guess(self, request: Request, room: int) -> list[int]:
+    def guess(self, request: Request, room: int) -> list[int]:
         tokens = list(request.tokens)
         for _ in range(room):
             tokens.append(next_token(tokens))
@@ -36,7 +36,7 @@ def eager(name: StrategyName, drafts: int = 5, **limits: int) -> Simulation:
     return sim
 
 
-def test_right_drafts_bring_as_many_tokens_and_one_more() -> None:
+def test_accepted_drafts_bring_as_many_tokens_and_one_more() -> None:
     sim = eager(StrategyName.CONTINUOUS)
     request = sim.add(prompt(3), 13)
     sim.step()
@@ -100,22 +100,22 @@ def test_where_the_newest_token_is_not_known_yet_nothing_is_guessed() -> None:
     assert rows(plan) == [(0, 3, 1)]
     assert plan.num_drafts == 0
     sim.scheduler.plan_drafts = None
-    sim.settle()
+    sim.collect()
     sim.drain()
 
 
-@pytest.mark.parametrize("right", range(4))
-def test_a_wrong_draft_ends_the_run_and_its_place_is_computed_again(right: int) -> None:
+@pytest.mark.parametrize("accepted", range(4))
+def test_a_wrong_draft_ends_the_run_and_its_place_is_computed_again(accepted: int) -> None:
     class Wrong(Eager):
-        def _guess(self, request: Request, room: int) -> list[int]:
-            guess = super()._guess(request, room)
-            return [token + (place == right) for place, token in enumerate(guess)]
+        def guess(self, request: Request, room: int) -> list[int]:
+            guess = super().guess(request, room)
+            return [token + (place == accepted) for place, token in enumerate(guess)]
 
     sim = eager(StrategyName.HYBRID)
     sim.scheduler.plan_drafts = Drafting(Wrong(), 4).extend
     request = sim.add(prompt(3), 20)
     sim.step()
     sim.step()
-    assert request.num_output_tokens == 1 + right + 1
+    assert request.num_output_tokens == 1 + accepted + 1
     assert request.num_computed == request.num_tokens - 1
     sim.drain()

@@ -23,7 +23,7 @@ Convert = Callable[[Tensor], Tensor]
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class Placement:
     """Where a checkpoint's tensor of `shape` goes: into `target`, as `convert` makes it.
 
     `convert` raises ValueError for values that cannot be used. Without a target they are only
@@ -37,20 +37,21 @@ class Slot:
     optional: bool = False
 
     def fill(self, tensor: Tensor) -> None:
+        """Convert `tensor` of `shape` into the target. Raises ValueError for unusable values."""
         values = tensor if self.convert is None else self.convert(tensor)
         if self.target is not None:
             self.target.copy_(values)
 
 
-Slots = Iterator[tuple[str, Slot]]
+Placements = Iterator[tuple[str, Placement]]
 
 
-def checkpoint_slots(weights: MasterWeights) -> Slots:
+def tensor_placements(weights: MasterWeights) -> Placements:
     """Every tensor name of `weights`' checkpoint, as `canonical_name` writes it, and its place."""
     if weights.config.stored.names is TensorNames.GPT2:
-        yield from _gpt2_slots(weights)
+        yield from _gpt2_placements(weights)
     else:
-        yield from _llama_slots(weights)
+        yield from _llama_placements(weights)
 
 
 _IMAGE_PARTS = ("vision_tower.", "multi_modal_projector.")
@@ -77,7 +78,7 @@ def canonical_name(name: str, config: ModelShape) -> str | None:
     return None if derived or (config.tied_embeddings and name == "lm_head.weight") else name
 
 
-def _llama_slots(weights: MasterWeights) -> Slots:
+def _llama_placements(weights: MasterWeights) -> Placements:
     config = weights.config
     yield _whole("model.embed_tokens.weight", weights.embedding)
     yield from _norm("model.norm", weights.final_norm, config)
@@ -123,7 +124,7 @@ def _llama_norms(layer: LayerWeights, config: ModelShape) -> Mapping[str, NormWe
     }
 
 
-def _gpt2_slots(weights: MasterWeights) -> Slots:
+def _gpt2_placements(weights: MasterWeights) -> Placements:
     config = weights.config
     yield _whole("wte.weight", weights.embedding)
     if weights.positions is not None:
@@ -141,11 +142,11 @@ def _gpt2_slots(weights: MasterWeights) -> Slots:
         yield from _parts(layer.down, {"mlp.c_proj": config.hidden}, prefix, config)
 
 
-def _whole(name: str, target: Tensor, convert: Convert | None = None) -> tuple[str, Slot]:
-    return name, Slot(target, tuple(target.shape), convert)
+def _whole(name: str, target: Tensor, convert: Convert | None = None) -> tuple[str, Placement]:
+    return name, Placement(target, tuple(target.shape), convert)
 
 
-def _norm(name: str, norm: NormWeights, config: ModelShape) -> Slots:
+def _norm(name: str, norm: NormWeights, config: ModelShape) -> Placements:
     yield _whole(f"{name}.weight", norm.weight, _add_one if config.stored.offset_norms else None)
     if norm.bias is not None:
         yield _whole(f"{name}.bias", norm.bias)
@@ -161,7 +162,7 @@ def _parts(
     prefix: str,
     config: ModelShape,
     rows: Tensor | None = None,
-) -> Slots:
+) -> Placements:
     """The tensors that lie one after the other in a fused projection.
 
     `rows` is the order in which a part's outputs are kept; `None` is their own.
@@ -175,7 +176,7 @@ def _parts(
         elif config.stored.names is TensorNames.GPT2:
             yield (
                 f"{name}.weight",
-                Slot(fused.weight[span], (fused.weight.shape[1], count), torch.t),
+                Placement(fused.weight[span], (fused.weight.shape[1], count), torch.t),
             )
         else:
             yield _whole(f"{name}.weight", fused.weight[span], reorder)
@@ -183,13 +184,13 @@ def _parts(
             yield _whole(f"{name}.bias", fused.bias[span], reorder)
         elif isinstance(fused, Int4Projection):
             # AutoGPTQ wrote a bias of zeros for layers that have none.
-            yield f"{name}.bias", Slot(None, (count,), _zeros_alone, optional=True)
+            yield f"{name}.bias", Placement(None, (count,), _zeros_alone, optional=True)
         start += count
 
 
 def _int4_part(
     name: str, fused: Int4Projection, span: slice, config: ModelShape, reorder: Convert | None
-) -> Slots:
+) -> Placements:
     form = config.stored.int4
     awq = form is not None and form.method is Int4Method.AWQ
     old = form is not None and form.method is Int4Method.GPTQ
@@ -200,15 +201,15 @@ def _int4_part(
     weight = awq_weight if awq else gptq_weight
     zeros = awq_zeros if awq else partial(gptq_zeros, offset=int(old))
 
-    def slot(target: Tensor, shape: tuple[int, ...], *steps: Convert, packed: bool) -> Slot:
-        return Slot(target, shape, _chain(*steps, *([reorder] if reorder else [])), packed)
+    def into(target: Tensor, shape: tuple[int, ...], *steps: Convert, packed: bool) -> Placement:
+        return Placement(target, shape, _chain(*steps, *([reorder] if reorder else [])), packed)
 
-    yield f"{name}.qweight", slot(q, weight_shape, weight, packed=True)
-    yield f"{name}.qzeros", slot(zero, (groups, outputs // 8), zeros, packed=True)
-    yield f"{name}.scales", slot(scale, (groups, outputs), torch.t, packed=False)
+    yield f"{name}.qweight", into(q, weight_shape, weight, packed=True)
+    yield f"{name}.qzeros", into(zero, (groups, outputs // 8), zeros, packed=True)
+    yield f"{name}.scales", into(scale, (groups, outputs), torch.t, packed=False)
     if not awq:
         check = partial(_groups_in_order, group=fused.group)
-        yield f"{name}.g_idx", Slot(None, (columns,), check, packed=True, optional=True)
+        yield f"{name}.g_idx", Placement(None, (columns,), check, packed=True, optional=True)
 
 
 def _chain(*steps: Convert) -> Convert:

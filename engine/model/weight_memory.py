@@ -1,7 +1,7 @@
-"""Whether this machine's memory holds a model: asked before any of it is taken.
+"""The memory of a model's weights: whether the host has enough, and where the master copy stays.
 
 A CPU's memory is handed out as it is written to. One allocation too many does not fail: the kernel
-ends a process for it later, and perhaps another one than this.
+ends a process for it later, and perhaps another one than this. So the check comes first.
 """
 
 import psutil
@@ -11,7 +11,10 @@ from ..precision.levels import base_dtype
 from ..protocol import PrecisionName
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
 from ..shape.model_shape import ModelShape
-from .residency import HOST, master_device
+
+HOST = torch.device("cpu")
+DEVICE_SHARE = 0.25
+"""The part of a device's memory that the master copy may take; the rest serves."""
 
 _MASTER = torch.bfloat16
 """What most checkpoints store, and dummy weights are."""
@@ -61,6 +64,24 @@ def check_switch_fits(
         raise PrecisionUnavailableError(
             f"{precision} takes {_gib(needed)} of this machine's memory, and {_gib(free)} are free"
         )
+
+
+def master_device(config: ModelShape, dtype: torch.dtype, device: torch.device) -> torch.device:
+    """`device` where a master copy in `dtype` takes little of its memory, and the host elsewhere.
+
+    From a device's own memory a model of 8 billion parameters is quantized in a fraction of a
+    second, and at the checkpoint's own precision the layers *are* the master copy. From the host it
+    crosses the bus at each switch, which takes seconds.
+    """
+    if device.type != "cuda":
+        return HOST
+    total_bytes = torch.cuda.get_device_properties(device).total_memory
+    return device if fits_device(config.parameters * dtype.itemsize, total_bytes) else HOST
+
+
+def fits_device(master_bytes: int, total_bytes: int) -> bool:
+    """Whether a device of `total_bytes` has room for the master copy beside what it serves."""
+    return master_bytes <= DEVICE_SHARE * total_bytes
 
 
 def stored_bytes(config: ModelShape) -> float:

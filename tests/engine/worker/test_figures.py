@@ -9,14 +9,14 @@ from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.precision.linear import storage_bytes
+from prodtop.engine.probes.nvml_api import load_pynvml
 from prodtop.engine.probes.own_gpu import OwnGpu
-from prodtop.engine.probes.process import load_pynvml
 from prodtop.engine.protocol import Memory, PrecisionName
 from prodtop.engine.serving.kv_cache import KVCache, block_bytes
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runner import TorchRunner
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.worker.memory import master_bytes, read_memory
+from prodtop.engine.worker.figures import master_bytes, read_memory
 
 CPU = torch.device("cpu")
 BLOCKS = 6

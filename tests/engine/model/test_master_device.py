@@ -7,7 +7,7 @@ import pytest
 import torch
 from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.loading import load_model
-from prodtop.engine.model.residency import HOST, fits_device, master_device
+from prodtop.engine.model.weight_memory import HOST, fits_device, master_device
 from prodtop.engine.model.weights import MasterWeights
 from prodtop.engine.shape.presets import PRESETS
 from torch import Tensor
