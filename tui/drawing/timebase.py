@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .chart_view import Numbers, Pick
+from .chart_data import Numbers
 
 Floats = NDArray[np.float64]
 
@@ -65,10 +65,6 @@ class TimeBase:
         column = (math.floor(time_s / self.bucket_s) - self.first_bucket) // BUCKETS_PER_CELL
         return column if 0 <= column < self.columns else None
 
-    def time_of(self, column: int) -> float:
-        """The moment in the middle of a cell."""
-        return (self.first_bucket + (column + 0.5) * BUCKETS_PER_CELL) * self.bucket_s
-
 
 def bucketed(
     times_s: Numbers | Floats,
@@ -76,7 +72,6 @@ def bucketed(
     base: TimeBase,
     *,
     end_s: float = math.inf,
-    pick: Pick = Pick.MEAN,
     gap_s: float = 2.0,
 ) -> Floats:
     """One value for each bucket, `[columns * 2]`; NaN where there is none.
@@ -97,7 +92,7 @@ def bucketed(
         return result
     index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
     known = ~np.isnan(numbers)
-    _pool(result, index, numbers, known, pick)
+    _pool(result, index, numbers, known)
     _bridge(result, index, times, numbers, base, bridge_s)
     return result
 
@@ -107,22 +102,15 @@ def _pool(
     index: NDArray[np.int64],
     numbers: Floats,
     known: NDArray[np.bool_],
-    pick: Pick,
 ) -> None:
-    """Put the pooled value of each bucket with a known sample into `result`."""
+    """Put the mean of each bucket with a known sample into `result`."""
     inside = known & (index >= 0) & (index < len(result))
-    at, picked = index[inside], numbers[inside]
+    at = index[inside]
     if len(at) == 0:
         return
     starts = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
-    if pick is Pick.MAX:
-        pooled = np.maximum.reduceat(picked, starts)
-    elif pick is Pick.LAST:
-        pooled = picked[np.append(starts[1:], len(picked)) - 1]
-    else:
-        lengths = np.diff(np.append(starts, len(picked)))
-        pooled = np.add.reduceat(picked, starts) / lengths
-    result[at[starts]] = pooled
+    lengths = np.diff(np.append(starts, len(at)))
+    result[at[starts]] = np.add.reduceat(numbers[inside], starts) / lengths
 
 
 def _bridge(

@@ -7,8 +7,8 @@ from ..planner.answer import Answer
 from ..planner.capacity import serve_on
 from ..planner.exports import attempts
 from ..planner.session import Session
-from ..views.panel import Room
-from ..views.planner.bars import memory_view, step_view
+from ..views.panel import Room, RowsView
+from ..views.planner.breakdown import memory_view, step_view
 from ..views.planner.capacity import matrix_view, server_view
 from ..views.planner.curves import curve_view
 from ..views.planner.decision import decision_view, guide_view
@@ -17,7 +17,6 @@ from ..views.planner.formulas import detail_view, tree_view
 from ..views.planner.layouts import front_view, splits_view, strategies_view
 from ..views.planner.summary import summary_view
 from ..views.planner.why import why_view
-from ..views.rows import RowsView
 from ..widgets.curve_panel import CurvePanel
 
 

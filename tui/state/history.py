@@ -41,7 +41,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PastMoment:
     """One remembered moment."""
 
     wall_s: float
@@ -240,7 +240,7 @@ class History:
     def marks(self, start_s: float, end_s: float) -> list[Mark]:
         return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]
 
-    def at(self, wall_s: float) -> Kept | None:
+    def at(self, wall_s: float) -> PastMoment | None:
         """The last moment at or before a time; the oldest one for an earlier time."""
         for tier in self._tiers:
             index = bisect_right(tier.times_s, wall_s) - 1
@@ -270,7 +270,7 @@ def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
     return zlib.compress(ENCODER.encode([ENCODER.encode(report) for report in reports]), 1)
 
 
-def _unpack(wall_s: float, packed: bytes) -> Kept:
+def _unpack(wall_s: float, packed: bytes) -> PastMoment:
     frame: Frame | None = None
     host: HostSample | None = None
     for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
@@ -281,4 +281,4 @@ def _unpack(wall_s: float, packed: bytes) -> Kept:
                 host = sample
             case _:
                 pass
-    return Kept(wall_s, frame, host)
+    return PastMoment(wall_s, frame, host)

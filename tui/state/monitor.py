@@ -39,9 +39,9 @@ from .actions import (
     toggle_drafts,
 )
 from .history import History, Mark
-from .intake import clean_report
 from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event, died_text
-from .playhead import Playhead
+from .playhead import Playhead, Timeline
+from .report_cleaning import clean_report
 
 MAX_LOG_LINES = 500
 MAX_FINISHED = 500
@@ -185,14 +185,16 @@ class Monitor:
     def window(self) -> Window:
         return self._window
 
-    @property
-    def span_s(self) -> float:
-        """The time that charts span: that of the window; infinite for the whole session."""
-        return WINDOW_SECONDS[self._window]
-
-    def chart_end_s(self) -> float:
-        """The right end of the charts."""
-        return self.playhead.chart_end_s(self.wall_s(), self.span_s)
+    def timeline(self) -> Timeline:
+        """What the charts show: the time of the window, all of it for the whole session."""
+        now_s, span_s = self.wall_s(), WINDOW_SECONDS[self._window]
+        return Timeline(
+            history=self.history,
+            now_s=now_s,
+            end_s=self.playhead.chart_end_s(now_s, span_s),
+            span_s=span_s,
+            cursor_s=self.playhead.cursor_s,
+        )
 
     def moment(self) -> Moment:
         """What the panels show: the newest figures, or those under the cursor."""
@@ -219,12 +221,12 @@ class Monitor:
         return live if cursor_s is None else self._moment_then(live, cursor_s)
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
-        then = self.playhead.then
+        past = self.playhead.at_cursor
         return replace(
             live,
             wall_s=cursor_s,
-            frame=then.frame if then else None,
-            host=then.host if then else None,
+            frame=past.frame if past else None,
+            host=past.host if past else None,
             behind_s=max(0.0, live.wall_s - cursor_s),
             log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),

@@ -20,16 +20,7 @@ from textual.theme import Theme
 from ...engine.protocol.errors import BadInputError
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
-from .look import (
-    AREA_INKS,
-    PART_COUNT,
-    PART_INKS,
-    PLAIN_LOOK,
-    SERIES_COUNT,
-    SERIES_INKS,
-    Ink,
-    Look,
-)
+from .inks import AREA_INKS, PART_COUNT, PART_INKS, PLAIN_LOOK, SERIES_COUNT, SERIES_INKS, Ink, Look
 
 DEFAULT_THEME = "prodtop-dark"
 ASCII_THEME = "ascii"

@@ -1,11 +1,7 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
 from ...engine.protocol import Cache, HitRates, Window
-from ..drawing.meter import kv_blocks
-from ..state.moment import Moment
-from ..style.formatting import binary_bytes, count, percent
-from ..style.look import PART_INKS, Ink
-from .line import (
+from ..drawing.line import (
     EMPTY,
     Line,
     Piece,
@@ -17,6 +13,10 @@ from .line import (
     line,
     muted,
 )
+from ..drawing.meter import kv_blocks
+from ..state.moment import Moment
+from ..style.formatting import binary_bytes, count, percent
+from ..style.inks import PART_INKS, Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 HIGH_USE = 0.9

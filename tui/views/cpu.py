@@ -1,10 +1,11 @@
 """The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
 
 from ...engine.protocol import HostSample, Memory
+from ..drawing.line import Line, clipped, facts, line, muted
 from ..drawing.meter import gauge, stacked
 from ..state.moment import Moment
 from ..style.formatting import binary_bytes, bytes_pair, percent
-from ..style.look import Ink
+from ..style.inks import Ink
 from .device import (
     LABEL_WIDTH,
     Ranked,
@@ -17,7 +18,6 @@ from .device import (
     most_needed,
     sample_age_s,
 )
-from .line import Line, clipped, facts, line, muted
 from .panel import PanelView, Room, aged, value
 
 LOW_MEMORY, NO_MEMORY = 0.85, 0.95

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from ...engine.protocol import Bound, Frame, Memory
+from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..drawing.meter import Part, stacked_legend
 from ..state.moment import STALE_AFTER_S, Moment
 from ..style.formatting import binary_bytes, percent
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, line, muted
+from ..style.inks import Ink
 from .panel import Room, figure, value
 
 LABEL_WIDTH = 7

@@ -3,12 +3,12 @@
 import time
 
 from ...engine.metrics.wording import describe_effect
+from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
 from ..style.formatting import span
 from ..style.glyphs import Glyphs
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
+from ..style.inks import Ink
 from .panel import Room, starting_text
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40

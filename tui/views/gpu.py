@@ -1,10 +1,11 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
+from ..drawing.line import Line, Piece, centred, facts, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.moment import Moment
 from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
-from ..style.look import Ink
+from ..style.inks import Ink
 from .cpu import cpu_view
 from .device import (
     LABEL_WIDTH,
@@ -19,7 +20,6 @@ from .device import (
     most_needed,
     sample_age_s,
 )
-from .line import Line, Piece, centred, facts, line, muted
 from .panel import PanelView, Room, aged, value
 
 WIDE = 50

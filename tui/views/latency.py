@@ -1,10 +1,10 @@
 """The latency table: six latencies by three percentiles over the chosen window."""
 
 from ...engine.protocol import Latency, Percentiles
+from ..drawing.line import Line, Piece, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds
-from ..style.look import Ink
-from .line import Line, Piece, line, muted
+from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")

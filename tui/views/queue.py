@@ -1,10 +1,10 @@
 """The queue: who waits, Little's law, and the account of all requests."""
 
 from ...engine.protocol import Accounting, Frame, Window
+from ..drawing.line import Line, Piece, facts, faint, first_fitting, joined, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds, si
-from ..style.look import Ink
-from .line import Line, Piece, facts, faint, first_fitting, joined, line, muted
+from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 

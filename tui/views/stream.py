@@ -2,10 +2,10 @@
 Below, where there is room, the requests that finished last."""
 
 from ...engine.protocol import FinishedRequest, StreamView
+from ..drawing.line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
 from ..state.moment import Moment
 from ..style.formatting import count, milliseconds
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
+from ..style.inks import Ink
 from .panel import PanelView, Room, titled, value, waiting_line
 
 PROMPT_SHARE = 3

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..style.look import Ink
-from .line import Line, Piece, line, muted
+from ..drawing.line import Line, Piece, line, muted
 
 GAP, NARROW_GAP = 2, 1
 
@@ -51,8 +50,3 @@ def _row(cells: Sequence[Line | Piece | str], columns: Sequence[Column], gap: in
         parts.append(line(pad, text) if column.right else line(text, pad))
         parts.append(line(" " * gap))
     return line(*parts[:-1])
-
-
-def labelled(label: str, width: int) -> Piece:
-    """A row's name in a column of its own."""
-    return Piece(label.ljust(width), Ink.MUTED)

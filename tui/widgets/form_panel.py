@@ -6,11 +6,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..drawing.segments import Line, Piece
+from ..drawing.line import EMPTY, Line, Piece
 from ..planner.form import Editing, Form
-from ..style.look import Ink
+from ..style.inks import Ink
 from ..style.theme import look_of
-from ..views.line import EMPTY
 from ..views.panel import Room
 from ..views.planner.form import form_view
 from .lines import LinesView

@@ -6,8 +6,8 @@ from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 
-from ..drawing.segments import Line, changed_spans
-from .inked import Inked
+from ..drawing.line import Line, changed_spans
+from .themed import Inked
 
 
 class LinesView(Inked):

@@ -6,8 +6,8 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.theme import Theme
 
-from ..drawing.segments import Line, Piece, changed_spans
-from ..style.look import Ink, Look
+from ..drawing.line import Line, Piece, changed_spans
+from ..style.inks import Ink, Look
 from ..style.theme import look_of
 
 

@@ -5,11 +5,10 @@ from itertools import chain
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..drawing.segments import Piece
-from ..style.look import Ink
+from ..drawing.line import EMPTY, Line, Piece, line
+from ..style.inks import Ink
 from ..style.theme import look_of
-from ..views.line import EMPTY, Line, line
-from ..views.rows import Row, RowsView
+from ..views.panel import Row, RowsView
 from .lines import LinesView
 from .panel import Panel
 

@@ -15,7 +15,7 @@ from prodtop.tui.drawing.meter import (
     stacked_legend,
 )
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
-from prodtop.tui.style.look import Ink
+from prodtop.tui.style.inks import Ink
 
 glyph_sets = st.sampled_from([UNICODE, ASCII])
 widths = st.integers(min_value=0, max_value=60)

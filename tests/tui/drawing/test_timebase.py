@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.chart_view import Pick
+from prodtop.tui.drawing.chart_data import Pick
 from prodtop.tui.drawing.timebase import TimeBase, bucketed
 
 moments = st.floats(min_value=0, max_value=2e9)

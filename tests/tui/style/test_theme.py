@@ -4,9 +4,9 @@ from itertools import product
 from pathlib import Path
 
 import pytest
-from prodtop.tui.drawing.segments import Line, Piece
+from prodtop.tui.drawing.line import Line, Piece
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
-from prodtop.tui.style.look import SERIES_INKS, Ink
+from prodtop.tui.style.inks import SERIES_INKS, Ink
 from prodtop.tui.style.theme import (
     ASCII_THEME,
     DEFAULT_THEME,

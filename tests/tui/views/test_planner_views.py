@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planner_cases import answered, searched
+from prodtop.tui.drawing.line import EMPTY, Line
 from prodtop.tui.planner.capacity import capacity_matrix, serve_on
 from prodtop.tui.planner.exports import attempts
 from prodtop.tui.planner.form import Form
@@ -15,16 +16,15 @@ from prodtop.tui.planner.tree import branches
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.style.glyphs import ASCII, UNICODE
-from prodtop.tui.views.line import EMPTY, Line
-from prodtop.tui.views.panel import Room
-from prodtop.tui.views.planner.bars import memory_view, step_view
+from prodtop.tui.views.panel import Room, RowsView
+from prodtop.tui.views.planner.breakdown import memory_view, step_view
 from prodtop.tui.views.planner.capacity import matrix_view, server_view
 from prodtop.tui.views.planner.curves import CURVES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
 from prodtop.tui.views.planner.form import form_view
 from prodtop.tui.views.planner.formulas import detail_view, tree_view
-from prodtop.tui.views.planner.frame import (
+from prodtop.tui.views.planner.header_footer import (
     Focus,
     footer_lines,
     hint_line,
@@ -35,7 +35,6 @@ from prodtop.tui.views.planner.layouts import front_view, splits_view, strategie
 from prodtop.tui.views.planner.summary import summary_view
 from prodtop.tui.views.planner.why import why_view
 from prodtop.tui.views.planner.words import derived_words
-from prodtop.tui.views.rows import RowsView
 
 SMALL = answered()
 LARGE = answered(model="gpt-oss-120b", gpus="2048", tp="8", pp="4", ep="8", batch="8192")

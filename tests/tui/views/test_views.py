@@ -20,10 +20,11 @@ from prodtop.engine.protocol import (
     Window,
 )
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
+from prodtop.tui.drawing.line import wrapped
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import LogLine, Moment, Pending, Phase, WorkerState, restart_text
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
-from prodtop.tui.style.look import Ink
+from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.cache import cache_view
 from prodtop.tui.views.controls import (
     ADMISSION,
@@ -37,7 +38,6 @@ from prodtop.tui.views.events import age_text, effect_line, event_line
 from prodtop.tui.views.gpu import device_view
 from prodtop.tui.views.header import header_line
 from prodtop.tui.views.latency import latency_view
-from prodtop.tui.views.line import wrapped
 from prodtop.tui.views.panel import PanelView, Room
 from prodtop.tui.views.queue import queue_view
 from prodtop.tui.views.stream import stream_view

@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.segments import Line, Piece
-from prodtop.tui.style.look import PLAIN_LOOK, Ink
+from prodtop.tui.drawing.line import Line, Piece
+from prodtop.tui.style.inks import PLAIN_LOOK, Ink
 from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.panel import Panel, frame_top

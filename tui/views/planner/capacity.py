@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 
 from ....engine.planner.serving_capacity.capacity import Capacity, Cell, Speed
+from ...drawing.line import EMPTY, Line, Piece, clipped, faint, line, muted, strong, wrapped
 from ...planner.capacity import PRECISIONS, Served
 from ...planner.reading import Plan
 from ...planner.units import gib
 from ...style.formatting import MISSING, milliseconds, percent, si
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, clipped, faint, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from ..table import Column, table
 from .common import panel_title
 

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
-from ...drawing.chart_view import Mark, Place, Series, Stroke, Threshold
+from ...drawing.chart_data import Mark, Place, Series, Stroke, Threshold
+from ...drawing.line import line, muted, strong
 from ...planner.answer import LADDER, Answer, Point
 from ...planner.search_state import Searched
 from ...planner.units import GIB, gib
 from ...style.formatting import FRACTION, MISSING, NUMBER, Unit, si
-from ...style.look import Ink
-from ..curves import CurvesView
-from ..line import line, muted, strong
+from ...style.inks import Ink
+from ..panel import CurvesView
 from .common import panel_title
 
 PLACES = tuple(Place(math.log2(gpus), str(gpus)) for gpus in LADDER)

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from ...drawing.line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
 from ...planner.exports import Attempt
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
+from ...drawing.line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
 from ...planner.answer import Answer
 from ...planner.search_state import Layouts, Searched
 from ...planner.units import gib, seconds
 from ...style.formatting import MISSING, percent, si
-from ...style.look import Ink
-from ..line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from ..table import Column, table
 from .common import panel_title, verdict
 

@@ -2,13 +2,12 @@
 
 from ....engine.planner.explain.turns import Turn
 from ....engine.planner.explain.verdict import Difference, Verdict
+from ...drawing.line import Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ...planner.search_state import Layouts
 from ...planner.units import gib, seconds
 from ...style.formatting import si
-from ...style.look import Ink
-from ..line import Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 MOST_PARTS = 4

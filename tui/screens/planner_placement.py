@@ -16,7 +16,7 @@ def form_width(width: int) -> int:
     return FORM_NARROW if width < WIDE_FROM else FORM_WIDE
 
 
-def regions(
+def place_panels(
     view: str, width: int, height: int, *, page: int = 0, maximized: str | None = None
 ) -> Mapping[str, Region]:
     """The region of each panel that a view shows in an area of `width` × `height` cells.
@@ -49,7 +49,7 @@ def pages(view: str, width: int, height: int) -> int:
     if view == "layouts":
         return 1 if room >= 100 or height >= 40 else 2
     if view == "overview":
-        return 1 if "memory" in regions(view, width, height) else 2
+        return 1 if "memory" in place_panels(view, width, height) else 2
     if view == "export":
         return 1 if height >= 30 else 2
     return 1

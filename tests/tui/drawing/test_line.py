@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.segments import Line, Piece, joined
-from prodtop.tui.style.look import PLAIN_LOOK, Ink
+from prodtop.tui.drawing.line import Line, Piece, joined
+from prodtop.tui.style.inks import PLAIN_LOOK, Ink
 from rich.cells import cell_len
 
 texts = st.text(alphabet="ab 漢字é─", max_size=12)

@@ -5,10 +5,10 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.screens.plan import MIN_HEIGHT, MIN_WIDTH
+from prodtop.tui.screens.live_placement import MIN_HEIGHT, MIN_WIDTH
 from prodtop.tui.screens.planner_panels import ROW_VIEWS
-from prodtop.tui.screens.planner_plan import CURVES, pages, regions
-from prodtop.tui.views.planner.frame import VIEW_TITLES
+from prodtop.tui.screens.planner_placement import CURVES, pages, regions
+from prodtop.tui.views.planner.header_footer import VIEW_TITLES
 from textual.geometry import Region
 
 FRAME_ROWS = 4

@@ -4,7 +4,7 @@ from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.screens.plan import (
+from prodtop.tui.screens.live_placement import (
     FIXED_ROWS,
     MIN_HEIGHT,
     MIN_WIDTH,

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 
 from textual.geometry import Region
 
-MIN_WIDTH, MIN_HEIGHT = 60, 18
-"""The smallest terminal that shows anything worth reading."""
-
 TWO_COLUMNS_FROM = 76
 THREE_COLUMNS_FROM = 200
+GPU_LINES = 7
+"""Lines that the GPU panel has for one GPU, or for the CPU."""
 FIXED_ROWS = 6
 """Header, effect strip, two rows of controls, event line, footer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A panel in a column: heights in rows, frame included. The highest `rank` goes first."""
+class PanelHeight:
+    """How high a panel may be, in rows with its frame. Where not all fit, the highest `rank` goes
+    first; what is left over is shared out by `weight`."""
 
     name: str
     least: int
@@ -29,23 +29,18 @@ class Slot:
     rank: int
 
 
-def fits(width: int, height: int) -> bool:
-    """Whether a terminal is large enough."""
-    return width >= MIN_WIDTH and height >= MIN_HEIGHT
-
-
-def slots(gpu_lines: int) -> dict[str, Slot]:
+def panel_heights(gpu_lines: int) -> dict[str, PanelHeight]:
     """The panels. The GPU panel wants as many rows as it has lines."""
     gpu_rows = gpu_lines + 2
     every = (
-        Slot("throughput", 5, 7, 5, 0),
-        Slot("gpu", 5, gpu_rows, 2, 3),
-        Slot("stream", 4, 10, 3, 2),
-        Slot("latency", 5, 9, 4, 1),
-        Slot("cache", 4, 6, 2, 5),
-        Slot("queue", 4, 5, 2, 4),
+        PanelHeight("throughput", 5, 7, 5, 0),
+        PanelHeight("gpu", 5, gpu_rows, 2, 3),
+        PanelHeight("stream", 4, 10, 3, 2),
+        PanelHeight("latency", 5, 9, 4, 1),
+        PanelHeight("cache", 4, 6, 2, 5),
+        PanelHeight("queue", 4, 5, 2, 4),
     )
-    return {slot.name: slot for slot in every}
+    return {panel.name: panel for panel in every}
 
 
 def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
@@ -57,13 +52,13 @@ def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
     return (("throughput", "stream"), ("latency", "queue"), ("gpu", "cache"))
 
 
-def plan(
-    width: int, height: int, *, gpu_lines: int = 7, maximized: str | None = None
+def place_panels(
+    width: int, height: int, *, gpu_lines: int = GPU_LINES, maximized: str | None = None
 ) -> dict[str, Region]:
     """The region of each panel that is shown, in an area of `width` × `height` cells."""
     if maximized is not None:
         return {maximized: Region(0, 0, width, height)}
-    every = slots(gpu_lines)
+    every = panel_heights(gpu_lines)
     columns = columns_for(width)
     regions: dict[str, Region] = {}
     for index, names in enumerate(columns):
@@ -76,23 +71,23 @@ def plan(
     return regions
 
 
-def heights(column: Sequence[Slot], height: int) -> list[tuple[str, int]]:
+def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]:
     """How high each panel of a column is; together they fill it. Some may be left out."""
-    shown = list(column)
-    while len(shown) > 1 and sum(slot.least for slot in shown) > height:
-        shown.remove(max(shown, key=lambda slot: slot.rank))
-    rows = {slot.name: slot.least for slot in shown}
-    left = height - sum(rows.values())
-    for slot in sorted(shown, key=lambda slot: slot.rank):
-        more = max(0, min(slot.ideal - slot.least, left))
-        rows[slot.name] += more
-        left -= more
-    weights = sum(slot.weight for slot in shown)
-    seen = given = 0
-    for slot in shown:
-        seen += slot.weight
-        share = left * seen // weights - given if weights else 0
-        rows[slot.name] += share
+    panels = list(column)
+    while len(panels) > 1 and sum(panel.least for panel in panels) > height:
+        panels.remove(max(panels, key=lambda panel: panel.rank))
+    rows = {panel.name: panel.least for panel in panels}
+    free = height - sum(rows.values())
+    for panel in sorted(panels, key=lambda panel: panel.rank):
+        more = max(0, min(panel.ideal - panel.least, free))
+        rows[panel.name] += more
+        free -= more
+    weights = sum(panel.weight for panel in panels)
+    weight_so_far = given = 0
+    for panel in panels:
+        weight_so_far += panel.weight
+        share = free * weight_so_far // weights - given if weights else 0
+        rows[panel.name] += share
         given += share
-    rows[shown[0].name] += left - given
-    return [(slot.name, rows[slot.name]) for slot in shown]
+    rows[panels[0].name] += free - given
+    return [(panel.name, rows[panel.name]) for panel in panels]

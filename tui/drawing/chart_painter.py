@@ -6,14 +6,14 @@ import numpy as np
 
 from ..style.formatting import clip, span
 from ..style.glyphs import Glyphs
-from ..style.look import AREA_INKS, SERIES_INKS, Ink
+from ..style.inks import AREA_INKS, SERIES_INKS, Ink
 from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
-from .chart_view import Mark, Settings, View
+from .chart_data import ChartContent, ChartSettings, Mark
+from .chart_layout import AXIS_LABEL_WIDTH, ChartLayout, Sampled
 from .legend import fitting_legend
-from .plot import AXIS_LABEL_WIDTH, Layout, Sampled
-from .segments import Line
+from .line import Line
 
 MARK_LABEL_MIN_ROWS = 4
 """In lower plots a mark is its line alone: a label would hide the curves."""
@@ -23,11 +23,13 @@ _AREA_IDS = np.array([INK_IDS[ink] for ink in AREA_INKS], dtype=np.uint8)
 _SPACE = ord(" ")
 
 
-def draw_curves(view: View, sampled: Sampled, layout: Layout, axis: Axis, glyphs: Glyphs) -> Raster:
+def draw_curves(
+    content: ChartContent, sampled: Sampled, layout: ChartLayout, axis: Axis, glyphs: Glyphs
+) -> Raster:
     """The curves alone, as cells of the plot."""
     traces = [
         Trace(levels, series.stroke)
-        for series, levels in zip(view.series, sampled.levels, strict=True)
+        for series, levels in zip(content.series, sampled.levels, strict=True)
     ]
     return rasterize(traces, sampled.base, layout.height, axis, unicode=glyphs.unicode)
 
@@ -36,11 +38,11 @@ def draw_curves(view: View, sampled: Sampled, layout: Layout, axis: Axis, glyphs
 class Painter:
     """Everything a chart is painted from."""
 
-    view: View
+    content: ChartContent
     sampled: Sampled
     raster: Raster
-    settings: Settings
-    layout: Layout
+    settings: ChartSettings
+    layout: ChartLayout
     axis: Axis
     glyphs: Glyphs
 
@@ -70,7 +72,7 @@ class Painter:
             canvas.write_line(left, self.layout.legend_row, legend)
 
     def _cursor_column(self) -> int | None:
-        moment = self.view.cursor_s
+        moment = self.content.cursor_s
         return None if moment is None else self.sampled.base.column_of(moment)
 
     def _axis_line(self, canvas: Canvas) -> None:
@@ -105,13 +107,13 @@ class Painter:
     def _curves(self, canvas: Canvas) -> None:
         area = self.layout.rows, self.layout.columns
         canvas.characters[area] = self.raster.characters
-        places = [self.view.ink_place(index) for index in range(len(self.view.series))]
+        places = [self.content.ink_place(index) for index in range(len(self.content.series))]
         owners = np.array(places, dtype=np.int64)[np.maximum(self.raster.owner, 0)]
         inks = np.where(self.raster.inside, _AREA_IDS[owners], _SERIES_IDS[owners])
         canvas.inks[area] = np.where(self.raster.owner >= 0, inks, 0)
 
     def _thresholds(self, canvas: Canvas) -> None:
-        for threshold in self.view.thresholds:
+        for threshold in self.content.thresholds:
             if not self.axis.holds(threshold.value):
                 continue
             row = self._row_of(threshold.value)
@@ -127,7 +129,7 @@ class Painter:
     def _marks(self, canvas: Canvas) -> None:
         """Newest first: where labels meet, the older one is cut."""
         end = limit = self.layout.left + self.layout.width
-        for mark in sorted(self.view.marks, key=lambda mark: mark.time_s, reverse=True):
+        for mark in sorted(self.content.marks, key=lambda mark: mark.time_s, reverse=True):
             column = self.sampled.base.column_of(mark.time_s)
             if column is None:
                 continue
@@ -164,19 +166,19 @@ class Painter:
 
     def _times(self, canvas: Canvas, y: int, cursor: int | None) -> None:
         """The time axis; where there is no row for a legend, it shares this one."""
-        view, clock = self.view, self.settings.clock
-        live = view.end_s >= view.now_s
-        left = f"-{span(view.span_s)}" if live else clock(view.end_s - view.span_s)
-        right = "now" if live else clock(view.end_s)
+        content, clock = self.content, self.settings.clock
+        live = content.end_s >= content.now_s
+        left = f"-{span(content.span_s)}" if live else clock(content.end_s - content.span_s)
+        right = "now" if live else clock(content.end_s)
         begin, end = self.layout.left, self.layout.left + self.layout.width
         free = range(begin + len(left) + 2, end - len(right) - 2)
-        moment = "" if cursor is None or view.cursor_s is None else clock(view.cursor_s)
+        moment = "" if cursor is None or content.cursor_s is None else clock(content.cursor_s)
         at = min(max(begin, begin + (cursor or 0) - len(moment) // 2), end - len(moment))
         if moment:
             before, after = range(begin, at - 1), range(at + len(moment) + 1, end)
             free = before if len(before) > len(after) else after
         legend = Line()
-        if self.layout.legend_row is None and self.settings.legend:
+        if self.layout.legend_row is None:
             legend = self._legend(cursor, len(free))
         taken = [range(at, at + len(moment))] if moment else []
         if legend.pieces:
@@ -202,13 +204,13 @@ class Painter:
                 free = x + len(place.label) + 1
 
     def _legend(self, cursor: int | None, room: int) -> Line:
-        view = self.view
+        content = self.content
         values = [
-            series.last(view.end_s, view.span_s)
-            if view.cursor_s is None
+            series.last(content.end_s, content.span_s)
+            if content.cursor_s is None
             else self.sampled.value_at(index, cursor)
-            for index, series in enumerate(view.series)
+            for index, series in enumerate(content.series)
         ]
         unit, glyphs = self.settings.unit, self.glyphs
         timed = not self.settings.places
-        return fitting_legend(view, values, unit, self.axis.high, glyphs, room, timed=timed)
+        return fitting_legend(content, values, unit, self.axis.high, glyphs, room, timed=timed)

@@ -6,7 +6,7 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
-from ..style.look import Look
+from ..style.inks import Look
 from ..style.theme import look_of
 
 
