@@ -1,12 +1,15 @@
 """`prodtop`: the live monitor."""
 
+import gc
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 import typer
 
-from ...engine.protocol.errors import BadInputError
+from ...engine.client.local_engine import LocalEngine
+from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
@@ -132,9 +135,6 @@ def live(
         raise BadInputError(
             "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
         )
-    # Imported here and not above: bad input and the other commands need not wait for the screen.
-    from .open_screen import open_screen
-
     open_screen(
         lambda configured: msgspec.structs.replace(
             configured,
@@ -163,3 +163,44 @@ def _token_range(option: str, field: str, text: str | None) -> dict[str, int]:
         return {}
     low, high = parse_range(option, text)
     return {f"{field}_min": low, f"{field}_max": high}
+
+
+def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str | None) -> None:
+    """Run the monitor until the user leaves it.
+
+    `complete` lays what the command line says over the options that the config file sets. Raises
+    `WorkerFailedError` where the engine gave up, once the terminal is the user's again.
+    """
+    # Here and not above: bad input and the other commands need not wait for the config's modules.
+    from ..settings.config import config_file, load_config, theme_folder
+
+    config = load_config()
+    keymap = config.keymap(f"config {config_file()}")
+    configured = WorkerOptions(
+        model=config.model,
+        device=config.device,
+        strategy=config.strategy,
+        precision=config.precision,
+        load=config.load.spec(),
+    )
+    engine = LocalEngine(complete(configured))
+    engine.start()
+    try:
+        # Only now: importing the screen takes longest, and the worker loads meanwhile. What is
+        # imported stays for good, so collecting garbage among it would only delay the first frame.
+        gc.disable()
+        from ..app import ProdtopApp
+        from ..style.theme import load_themes
+
+        gc.freeze()
+        gc.enable()
+        app = ProdtopApp(
+            engine, config=config, keymap=keymap, theme=theme, themes=load_themes(theme_folder())
+        )
+        app.run()
+    finally:
+        engine.close()
+    if app.fault is not None:
+        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
+    if app.return_code:
+        raise typer.Exit(app.return_code)

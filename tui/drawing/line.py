@@ -9,7 +9,7 @@ from rich.segment import Segment
 from textual.strip import Strip
 
 from ..style.glyphs import Glyphs
-from ..style.inks import Ink, Look
+from ..style.inks import Ink, Palette
 
 
 class Piece(NamedTuple):
@@ -63,10 +63,10 @@ class Line:
                 break
         return Line((*kept, Piece(" " * room))) if room else Line(tuple(kept))
 
-    def strip(self, look: Look, width: int) -> Strip:
+    def strip(self, palette: Palette, width: int) -> Strip:
         """What the terminal gets, exactly `width` cells."""
         segments = [
-            Segment(piece.text, look.styles[piece.ink]) for piece in self.fitted(width).pieces
+            Segment(piece.text, palette.styles[piece.ink]) for piece in self.fitted(width).pieces
         ]
         return Strip(segments, width)
 

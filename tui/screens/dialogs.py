@@ -10,7 +10,7 @@ from textual.screen import ModalScreen
 from ..drawing.line import Line, line, muted
 from ..settings.keymap import Keymap
 from ..state.moment import LogLine
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.events import log_rows
 from ..views.keys import help_lines
 from ..widgets.lines import LinesView
@@ -58,4 +58,4 @@ class EventLogScreen(Dialog):
         self._log = log
 
     def lines(self) -> Sequence[Line]:
-        return log_rows(self._log, look_of(self.app).glyphs) or [line(muted("no events yet"))]
+        return log_rows(self._log, palette_of(self.app).glyphs) or [line(muted("no events yet"))]

@@ -9,7 +9,7 @@ from ..drawing.line import EMPTY, Line
 from ..settings.keymap import LIVE, Keymap
 from ..state.moment import Moment
 from ..state.playhead import Timeline
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.controls import control_lines
 from ..views.events import effect_line, event_line
 from ..views.header import header_line
@@ -74,7 +74,7 @@ class LiveScreen(TabScreen):
         if self.is_too_small:
             return
         self._make_room_for_gpus(moment)
-        room = Room(self.size.width, 1, look_of(self.app).glyphs)
+        room = Room(self.size.width, 1, palette_of(self.app).glyphs)
         if self._footer[0] != room.width:
             self._footer = (room.width, footer_line(self._keymap, room.width))
         for name, lines in (

@@ -9,7 +9,7 @@ from ..drawing.line import EMPTY, Line, in_glyphs, line
 from ..planner.session import Session
 from ..settings.keymap import PLANNER, Keymap
 from ..state.moment import Moment
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
 from ..views.planner.header_footer import Focus, footer_line, hint_line, planner_header, views_line
@@ -65,7 +65,7 @@ class PlannerBoard(TabScreen):
 
     def _say(self, text: str) -> None:
         """Say something in the bottom line until the form changes."""
-        self._note = line(in_glyphs(text, look_of(self.app).glyphs))
+        self._note = line(in_glyphs(text, palette_of(self.app).glyphs))
         self._draw_frame()
 
     # Panels that ask to be drawn
@@ -110,7 +110,7 @@ class PlannerBoard(TabScreen):
             panel = self.query_one(f"#{name}", RowsPanel)
             if not panel.display or not panel.size.width:
                 continue
-            room = Room(panel.size.width, panel.size.height, look_of(self.app).glyphs)
+            room = Room(panel.size.width, panel.size.height, palette_of(self.app).glyphs)
             # Only now: what lies beside a table follows its cursor, which may just have moved.
             targets = {table: self.query_one(f"#{table}", RowsPanel).target for table in BESIDE}
             save_key = self._keymap.first_key("planner_save")
@@ -123,14 +123,14 @@ class PlannerBoard(TabScreen):
     def _draw_form(self) -> None:
         reading = self.session.reading
         plan = reading.plan
-        words = derived_words(plan, self.session.known, look_of(self.app).glyphs) if plan else {}
+        words = derived_words(plan, self.session.known, palette_of(self.app).glyphs) if plan else {}
         self.query_one(FormPanel).show(self.session.form, reading.errors, words)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.is_too_small or not self.can_draw:
             return
         session = self.session
-        room = Room(self.size.width, 1, look_of(self.app).glyphs)
+        room = Room(self.size.width, 1, palette_of(self.app).glyphs)
         focus = self._focus()
         errors = len(session.reading.errors)
         lines: tuple[tuple[str, Line], ...] = (

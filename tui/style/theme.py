@@ -1,7 +1,7 @@
 """Themes: data in TOML, bundled or the user's own, loaded by one loader.
 
 A theme file gives colours by their meaning and a set of glyphs. It becomes a Textual theme (whose
-variables the style sheets use) that also carries the `Look` which the widgets paint with.
+variables the style sheets use) that also carries the `Palette` which the widgets paint with.
 """
 
 import os
@@ -20,7 +20,16 @@ from textual.theme import Theme
 from ...engine.protocol.errors import BadInputError
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
-from .inks import AREA_INKS, PART_COUNT, PART_INKS, PLAIN_LOOK, SERIES_COUNT, SERIES_INKS, Ink, Look
+from .inks import (
+    AREA_INKS,
+    PART_COUNT,
+    PART_INKS,
+    PLAIN_PALETTE,
+    SERIES_COUNT,
+    SERIES_INKS,
+    Ink,
+    Palette,
+)
 
 DEFAULT_THEME = "prodtop-dark"
 ASCII_THEME = "ascii"
@@ -92,10 +101,10 @@ class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 @dataclass
-class LookTheme(Theme):
-    """A Textual theme that carries the look of our own widgets."""
+class PaletteTheme(Theme):
+    """A Textual theme that carries the palette of our own widgets."""
 
-    look: Look = field(default=PLAIN_LOOK)
+    palette: Palette = field(default=PLAIN_PALETTE)
     description: str = ""
 
 
@@ -103,10 +112,10 @@ class LookTheme(Theme):
 class ThemeBook:
     """The themes that loaded, by name, and the errors of those that did not."""
 
-    themes: dict[str, LookTheme]
+    themes: dict[str, PaletteTheme]
     errors: tuple[ThemeError, ...] = ()
 
-    def get(self, name: str) -> LookTheme:
+    def get(self, name: str) -> PaletteTheme:
         """The theme of that name. Raises `ThemeError` naming those there are."""
         theme = self.themes.get(name)
         if theme is None:
@@ -125,10 +134,10 @@ class ThemeBook:
             app.register_theme(theme)
 
 
-def look_of(app: App[ReturnType]) -> Look:
-    """The look of the theme that `app` wears now."""
+def palette_of(app: App[ReturnType]) -> Palette:
+    """The palette of the theme that `app` wears now."""
     theme = app.current_theme
-    return theme.look if isinstance(theme, LookTheme) else PLAIN_LOOK
+    return theme.palette if isinstance(theme, PaletteTheme) else PLAIN_PALETTE
 
 
 def declines_color(environ: Mapping[str, str] = os.environ) -> bool:
@@ -158,7 +167,7 @@ def load_themes(user_folder: Path | None = None) -> ThemeBook:
 
     A file that cannot be used becomes an error in the book; the others load all the same.
     """
-    themes: dict[str, LookTheme] = {}
+    themes: dict[str, PaletteTheme] = {}
     errors: list[ThemeError] = []
     bundled = [
         (entry.name, entry.read_bytes())
@@ -184,7 +193,7 @@ def _sorted_default_first(files: Iterable[tuple[str, bytes]]) -> list[tuple[str,
     return sorted(files, key=lambda item: (item[0] != f"{DEFAULT_THEME}.toml", item[0]))
 
 
-def parse_theme(data: bytes, source: str) -> LookTheme:
+def parse_theme(data: bytes, source: str) -> PaletteTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
     try:
         content = decode(data.decode("utf-8"), ThemeFile)
@@ -203,7 +212,7 @@ class _Painter:
         self._source = source
         self._background = self._color("background", content.colors.background)
 
-    def theme(self) -> LookTheme:
+    def theme(self) -> PaletteTheme:
         colors = self._content.colors
         hexes = {
             name: self._css(name, value)
@@ -229,7 +238,7 @@ class _Painter:
             **{f"series-{i + 1}": value for i, value in enumerate(series)},
             **(_TERMINAL_VARIABLES if self._background is None else {}),
         }
-        return LookTheme(
+        return PaletteTheme(
             name=self._content.name,
             description=self._content.description,
             primary=hexes["accent"],
@@ -245,10 +254,10 @@ class _Painter:
             dark=self._content.dark,
             ansi=self._background is None,
             variables=variables,
-            look=self._look(),
+            palette=self._palette(),
         )
 
-    def _look(self) -> Look:
+    def _palette(self) -> Palette:
         colors = self._content.colors
         styles = {
             ink: self._style(ink.value, getattr(colors, ink.value))
@@ -261,7 +270,7 @@ class _Painter:
             styles[AREA_INKS[i]] = self._area_style(f"series[{i}]", value)
         for i, value in enumerate(colors.parts):
             styles[PART_INKS[i]] = self._style(f"parts[{i}]", value)
-        return Look(
+        return Palette(
             name=self._content.name,
             glyphs=GLYPH_SETS[self._content.glyphs],
             styles=styles,

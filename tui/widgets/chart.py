@@ -14,14 +14,14 @@ from ..drawing.chart_data import ChartContent, ChartSettings, Mark, Series, Thre
 from ..drawing.chart_layout import ChartLayout, Sampled
 from ..drawing.chart_painter import Painter, draw_curves
 from ..drawing.scale import Extent, LinearScale, LogScale, Scale
-from ..style.inks import Look
-from .themed import Inked
+from ..style.inks import Palette
+from .themed import ThemedWidget
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
 """What a chart of a whole session spans: steps, so that it does not creep at every tick."""
 
 
-class BrailleChart(Inked):
+class BrailleChart(ThemedWidget):
     """Curves over a true time base, with marks, thresholds and a cursor.
 
     Hand it everything it shows with `set_data`, as often as you like: only cells that differ
@@ -100,7 +100,7 @@ class BrailleChart(Inked):
         """What is visible when it is shown again may be quite another thing."""
         self.forget_scale()
 
-    def look_changed(self) -> None:
+    def palette_changed(self) -> None:
         self._styles = []
         self._repaint()
 
@@ -123,7 +123,7 @@ class BrailleChart(Inked):
             self.refresh(*regions)
 
     def _paint(self, content: ChartContent, canvas: Canvas) -> None:
-        layout, glyphs = self._layout(), self.look.glyphs
+        layout, glyphs = self._layout(), self.palette.glyphs
         sampled = Sampled.of(
             content, layout.width, self.settings.gap_s, timed=not self.settings.places
         )
@@ -146,7 +146,7 @@ class BrailleChart(Inked):
     def _ink_styles(self, backdrop: Style) -> list[Style]:
         """Styles by ink id, as the canvas counts them."""
         if not self._styles or self._styles[-1] != backdrop:
-            self._styles = _styles_of(self.look, backdrop)
+            self._styles = _styles_of(self.palette, backdrop)
         return self._styles
 
 
@@ -156,11 +156,11 @@ def _scale_for(settings: ChartSettings) -> Scale:
     return LinearScale(settings.top, settings.least_top)
 
 
-def _styles_of(look: Look, backdrop: Style) -> list[Style]:
+def _styles_of(palette: Palette, backdrop: Style) -> list[Style]:
     styles = [backdrop] * 256
     for index, ink in enumerate(INKS):
-        styles[index] = backdrop + look.styles[ink]
-        styles[index | HIGHLIGHT] = styles[index] + look.cursor_column
+        styles[index] = backdrop + palette.styles[ink]
+        styles[index | HIGHLIGHT] = styles[index] + palette.cursor_column
     return styles
 
 

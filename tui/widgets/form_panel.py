@@ -9,7 +9,7 @@ from textual.message import Message
 from ..drawing.line import EMPTY, Line, Piece
 from ..planner.form import Editing, Form
 from ..style.inks import Ink
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.panel import Room
 from ..views.planner.form import form_view
 from .lines import LinesView
@@ -101,7 +101,7 @@ class FormPanel(Panel, can_focus=True):
         width, height = self.size
         if width <= 0 or height <= 0:
             return
-        room = Room(width, height, look_of(self.app).glyphs)
+        room = Room(width, height, palette_of(self.app).glyphs)
         view = form_view(self.form, self._errors, self._derived, room, focused=self.has_focus)
         last = min(view.last, view.first + height - 1)
         top = min(self._top, max(0, len(view.lines) - height))

@@ -11,7 +11,7 @@ from ..state.moment import Moment
 from ..state.playhead import Timeline
 from ..style.formatting import COUNT, FRACTION, MILLISECONDS
 from ..style.inks import Ink
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.cache import cache_view
 from ..views.gpu import device_view
 from ..views.latency import latency_view
@@ -89,7 +89,7 @@ class LivePanel(Panel, can_focus=True):
         width, height = self.size
         if not self.display or width <= 0 or height <= 0:
             return
-        view = self.view(moment, Room(width, height, look_of(self.app).glyphs))
+        view = self.view(moment, Room(width, height, palette_of(self.app).glyphs))
         self.set_title(view.title)
         self.set_headline(_faded(view.figures) if view.stale else view.figures)
         rows = min(height, self.text_rows(view, height))

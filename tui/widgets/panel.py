@@ -7,16 +7,16 @@ from textual.strip import Strip
 from textual.theme import Theme
 
 from ..drawing.line import Line, Piece, changed_spans
-from ..style.inks import Ink, Look
-from ..style.theme import look_of
+from ..style.inks import Ink, Palette
+from ..style.theme import palette_of
 
 
-def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) -> Line:
+def frame_top(title: Line, headline: Line, width: int, palette: Palette, border: Ink) -> Line:
     """The upper edge of a frame, `width` cells: `╭ Title ───── headline ╮`.
 
     The headline gives way first, then the title is cut.
     """
-    box = look.glyphs.box
+    box = palette.glyphs.box
     room = width - 4
     if room < 1:
         return Line.of(Piece((box.top_left + box.horizontal * width)[:width], border))
@@ -35,9 +35,9 @@ def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) 
     )
 
 
-def frame_bottom(footnote: Line, width: int, look: Look, border: Ink) -> Line:
+def frame_bottom(footnote: Line, width: int, palette: Palette, border: Ink) -> Line:
     """The lower edge of a frame: `╰──────── footnote ─╯`; the footnote only where it fits."""
-    box = look.glyphs.box
+    box = palette.glyphs.box
     note = Line.of(Piece(" "), footnote, Piece(" ")) if footnote.pieces else Line()
     if note.width > width - 4:
         note = Line()
@@ -106,8 +106,8 @@ class Panel(Vertical):
             self.refresh(*regions)
 
     def _upper_edge(self, width: int) -> Line:
-        look = look_of(self.app)
-        return frame_top(self._title, self._headline, width, look, self._border())
+        palette = palette_of(self.app)
+        return frame_top(self._title, self._headline, width, palette, self._border())
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The frame lies in the padding, which no child covers and no style can draw on.
@@ -123,21 +123,21 @@ class Panel(Vertical):
     def _edges(self) -> tuple[Line, Line, Line]:
         """The upper edge, a line between the edges, the lower edge."""
         width = self.outer_size.width
-        box, border = look_of(self.app).glyphs.box, self._border()
+        box, border = palette_of(self.app).glyphs.box, self._border()
         side = Piece(box.vertical, border)
         return (
             self._upper_edge(width),
             Line.of(side, " " * (width - 2), side),
-            frame_bottom(self._footnote, width, look_of(self.app), border),
+            frame_bottom(self._footnote, width, palette_of(self.app), border),
         )
 
     def _kept_strip(self, edge: int, line: Line) -> Strip:
         _, background = self.background_colors
-        look, filters = look_of(self.app), tuple(self.get_line_filters())
-        made_of = (line, look.name, background, filters)
+        palette, filters = palette_of(self.app), tuple(self.get_line_filters())
+        made_of = (line, palette.name, background, filters)
         kept = self._kept.get(edge)
         if kept is None or kept[0] != made_of:
-            strip = line.strip(look, self.outer_size.width)
+            strip = line.strip(palette, self.outer_size.width)
             strip = strip.apply_style(Style(bgcolor=background.rich_color))
             for line_filter in filters:
                 strip = strip.apply_filter(line_filter, background)

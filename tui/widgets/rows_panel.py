@@ -7,7 +7,7 @@ from textual.message import Message
 
 from ..drawing.line import EMPTY, Line, Piece, line
 from ..style.inks import Ink
-from ..style.theme import look_of
+from ..style.theme import palette_of
 from ..views.panel import Row, RowsView
 from .lines import LinesView
 from .panel import Panel
@@ -148,13 +148,13 @@ class RowsPanel(Panel, can_focus=True):
         body += [EMPTY] * (room - len(body))
         self.query_one(LinesView).set_lines([*head, *body, *foot])
         below = len(view.rows) - self._top - room
-        arrow = look_of(self.app).glyphs.arrow_down
+        arrow = palette_of(self.app).glyphs.arrow_down
         self.set_footnote(line(Piece(f"{arrow} {below} more" if below > 0 else "", Ink.MUTED)))
 
     def _row(self, index: int, row: Row) -> Line:
         if index != self._cursor or row.target is None or not self.has_focus:
             return row.line
-        pointer = look_of(self.app).glyphs.pointer
+        pointer = palette_of(self.app).glyphs.pointer
         first, *others = row.line.pieces or (Piece(" "),)
         rest = Piece(first.text[1:], first.ink)
         return line(Piece(pointer, Ink.ACCENT), _brighter(rest), *map(_brighter, others))

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.tui.drawing.line import Line, Piece
-from prodtop.tui.style.inks import PLAIN_LOOK, Ink
+from prodtop.tui.style.inks import PLAIN_PALETTE, Ink
 from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.panel import Panel, frame_top
@@ -70,12 +70,12 @@ texts = st.text("abc ", max_size=30).map(lambda text: Line.of(Piece(text, Ink.TI
 def test_the_upper_edge_has_the_width_whatever_is_in_it(
     title: Line, headline: Line, width: int
 ) -> None:
-    assert frame_top(title, headline, width, PLAIN_LOOK, Ink.BORDER).width == width
+    assert frame_top(title, headline, width, PLAIN_PALETTE, Ink.BORDER).width == width
 
 
 def test_the_headline_gives_way_before_the_title() -> None:
     title, headline = Line.of("Throughput"), Line.of("decode 22.9k tok/s")
-    edge = frame_top(title, headline, 24, PLAIN_LOOK, Ink.BORDER).plain
+    edge = frame_top(title, headline, 24, PLAIN_PALETTE, Ink.BORDER).plain
     assert "Throughput" in edge
     assert "decode" not in edge
 
