@@ -42,8 +42,8 @@ from .arguments import (
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         # Imported here: it costs the first frame milliseconds, and nothing else needs it.
         from importlib import metadata
 
@@ -109,7 +109,7 @@ def live(
     check_not_negative("--think", think)
     check_not_negative("--zipf", zipf)
     check_not_negative("--temperature", temperature)
-    given_load = _given(
+    load_overrides = _without_none(
         users=users,
         think_s=think,
         rate_per_s=rate,
@@ -123,8 +123,8 @@ def live(
     )
     if users is not None:
         # Users are a closed loop, whatever the config file says.
-        given_load["rate_per_s"] = None
-    given = _given(
+        load_overrides["rate_per_s"] = None
+    overrides = _without_none(
         model=None if model is None else check_model(model),
         device=device,
         strategy=None if strategy is None else parse_strategy(strategy),
@@ -138,8 +138,8 @@ def live(
     open_screen(
         lambda configured: msgspec.structs.replace(
             configured,
-            **given,
-            load=msgspec.structs.replace(configured.load, **given_load),
+            **overrides,
+            load=msgspec.structs.replace(configured.load, **load_overrides),
             load_format=load_format,
             max_seqs=max_seqs,
             context_tokens=context_tokens,
@@ -152,7 +152,7 @@ def live(
     )
 
 
-def _given(**values: object) -> dict[str, object]:
+def _without_none(**values: object) -> dict[str, object]:
     """The options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None}
 

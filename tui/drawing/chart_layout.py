@@ -93,17 +93,17 @@ class Sampled:
     @property
     def extent(self) -> Extent | None:
         """What is visible; `None` where nothing is."""
-        every = np.concatenate(self.levels) if self.levels else np.empty(0)
-        known = every[~np.isnan(every)]
-        if len(known) == 0:
+        levels = np.concatenate(self.levels) if self.levels else np.empty(0)
+        measured = levels[~np.isnan(levels)]
+        if len(measured) == 0:
             return None
-        highest = float(known.max())
-        return Extent(float(known[known > 0].min(initial=max(highest, 0.0))), highest)
+        highest = float(measured.max())
+        return Extent(float(measured[measured > 0].min(initial=max(highest, 0.0))), highest)
 
     def value_at(self, index: int, column: int | None) -> float | None:
         """The value of a series in a column."""
         if column is None:
             return None
-        pair = self.levels[index][column * 2 : column * 2 + 2]
-        known = pair[~np.isnan(pair)]
-        return float(known.mean()) if len(known) else None
+        buckets = self.levels[index][column * 2 : column * 2 + 2]
+        measured = buckets[~np.isnan(buckets)]
+        return float(measured.mean()) if len(measured) else None

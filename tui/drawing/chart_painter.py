@@ -118,10 +118,10 @@ class Painter:
                 continue
             row = self._row_of(threshold.value)
             cells = self.layout.top + row, self.layout.columns
-            free = canvas.characters[cells] == _SPACE
-            canvas.characters[cells][free] = ord(self.glyphs.threshold_line)
-            canvas.inks[cells][free] = INK_IDS[threshold.ink]
-            if free[: len(threshold.label) + 2].all():
+            blank = canvas.characters[cells] == _SPACE
+            canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
+            canvas.inks[cells][blank] = INK_IDS[threshold.ink]
+            if blank[: len(threshold.label) + 2].all():
                 x = self.layout.left + 1
                 canvas.write(x, self.layout.top + row, threshold.label, threshold.ink)
             self._tick(canvas, threshold.value, row, threshold.ink)
@@ -143,25 +143,25 @@ class Painter:
     def _mark_line(self, canvas: Canvas, x: int, mark: Mark) -> None:
         cells = self.layout.rows, x
         drawn = canvas.characters[cells]
-        free = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
-        canvas.characters[cells][free] = ord(self.glyphs.mark_line)
-        canvas.inks[cells][free] = INK_IDS[mark.ink]
+        blank = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
+        canvas.characters[cells][blank] = ord(self.glyphs.mark_line)
+        canvas.inks[cells][blank] = INK_IDS[mark.ink]
 
     def _mark_label(self, mark: Mark, x: int, limit: int, *, first: bool) -> tuple[int, str]:
         """Where a mark's label starts, and the label: right of its line, cut at `limit`. The
         newest one turns to the left when it would cross the right edge."""
-        room = limit - x - 1
-        if first and len(mark.label) > room:
+        cells = limit - x - 1
+        if first and len(mark.label) > cells:
             start = max(self.layout.left, x - len(mark.label))
             return start, mark.label[: x - start] + self.glyphs.mark
-        text = clip(mark.label, room, ellipsis=self.glyphs.ellipsis) if room >= 3 else ""
+        text = clip(mark.label, cells, ellipsis=self.glyphs.ellipsis) if cells >= 3 else ""
         return x, self.glyphs.mark + text
 
     def _cursor(self, canvas: Canvas, column: int) -> None:
         cells = self.layout.rows, self.layout.left + column
-        free = canvas.characters[cells] == _SPACE
-        canvas.characters[cells][free] = ord(self.glyphs.cursor_line)
-        canvas.inks[cells][free] = INK_IDS[Ink.CURSOR]
+        blank = canvas.characters[cells] == _SPACE
+        canvas.characters[cells][blank] = ord(self.glyphs.cursor_line)
+        canvas.inks[cells][blank] = INK_IDS[Ink.CURSOR]
         canvas.inks[cells] |= HIGHLIGHT
 
     def _times(self, canvas: Canvas, y: int, cursor: int | None) -> None:
@@ -171,39 +171,39 @@ class Painter:
         left = f"-{span(content.span_s)}" if live else clock(content.end_s - content.span_s)
         right = "now" if live else clock(content.end_s)
         begin, end = self.layout.left, self.layout.left + self.layout.width
-        free = range(begin + len(left) + 2, end - len(right) - 2)
-        moment = "" if cursor is None or content.cursor_s is None else clock(content.cursor_s)
-        at = min(max(begin, begin + (cursor or 0) - len(moment) // 2), end - len(moment))
-        if moment:
-            before, after = range(begin, at - 1), range(at + len(moment) + 1, end)
-            free = before if len(before) > len(after) else after
+        legend_cells = range(begin + len(left) + 2, end - len(right) - 2)
+        cursor_time = "" if cursor is None or content.cursor_s is None else clock(content.cursor_s)
+        at = min(max(begin, begin + (cursor or 0) - len(cursor_time) // 2), end - len(cursor_time))
+        if cursor_time:
+            before, after = range(begin, at - 1), range(at + len(cursor_time) + 1, end)
+            legend_cells = before if len(before) > len(after) else after
         legend = Line()
         if self.layout.legend_row is None:
-            legend = self._legend(cursor, len(free))
-        taken = [range(at, at + len(moment))] if moment else []
+            legend = self._legend(cursor, len(legend_cells))
+        occupied = [range(at, at + len(cursor_time))] if cursor_time else []
         if legend.pieces:
-            x = free.start + (len(free) - legend.width) // 2
+            x = legend_cells.start + (len(legend_cells) - legend.width) // 2
             canvas.write_line(x, y, legend)
-            taken.append(range(x, x + legend.width))
-        canvas.write(at, y, moment, Ink.CURSOR)
+            occupied.append(range(x, x + legend.width))
+        canvas.write(at, y, cursor_time, Ink.CURSOR)
         for x, text in ((begin, left), (end - len(right), right)):
-            if not any(x <= cells.stop and cells.start <= x + len(text) for cells in taken):
+            if not any(x <= cells.stop and cells.start <= x + len(text) for cells in occupied):
                 canvas.write(x, y, text, Ink.MUTED)
 
     def _places(self, canvas: Canvas, y: int) -> None:
         """The labels of an axis that is not time, the later ones only where they have room."""
-        free = begin = self.layout.left
+        next_free = begin = self.layout.left
         end = begin + self.layout.width
         for place in self.settings.places:
             column = self.sampled.base.column_of(place.at)
             if column is None:
                 continue
             x = min(max(begin, begin + column - len(place.label) // 2), end - len(place.label))
-            if x >= free:
+            if x >= next_free:
                 canvas.write(x, y, place.label, Ink.MUTED)
-                free = x + len(place.label) + 1
+                next_free = x + len(place.label) + 1
 
-    def _legend(self, cursor: int | None, room: int) -> Line:
+    def _legend(self, cursor: int | None, width: int) -> Line:
         content = self.content
         values = [
             series.last(content.end_s, content.span_s)
@@ -213,4 +213,4 @@ class Painter:
         ]
         unit, glyphs = self.settings.unit, self.glyphs
         timed = not self.settings.places
-        return fitting_legend(content, values, unit, self.axis.high, glyphs, room, timed=timed)
+        return fitting_legend(content, values, unit, self.axis.high, glyphs, width, timed=timed)

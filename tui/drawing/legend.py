@@ -36,11 +36,11 @@ def fitting_legend(
     unit: Unit,
     top_value: float,
     glyphs: Glyphs,
-    room: int,
+    width: int,
     *,
     timed: bool = True,
 ) -> Line:
-    """The legend with the most detail that fits into `room` cells; empty where none does.
+    """The legend with the most detail that fits into `width` cells; empty where none does.
 
     `values` are what to show for each series. Thresholds above `top_value` point upwards. Where
     the axis is not time (`timed`), no value is the newest: without a cursor there are but names.
@@ -52,7 +52,7 @@ def fitting_legend(
         details = SCRUBBING_DETAILS if timed else READING_DETAILS
     for detail in details:
         line = _legend(content, values, unit, top_value, glyphs, detail)
-        if line.width <= room:
+        if line.width <= width:
             return line
     return Line()
 

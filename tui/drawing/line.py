@@ -53,15 +53,15 @@ class Line:
         missing = width - self.width
         if missing >= 0:
             return self + Line((Piece(" " * missing),)) if missing else self
-        kept: list[Piece] = []
-        room = width
+        pieces: list[Piece] = []
+        cells_left = width
         for piece in self.pieces:
-            text = _head(piece.text, room)
-            kept.append(Piece(text, piece.ink))
-            room -= cell_len(text)
+            text = _head(piece.text, cells_left)
+            pieces.append(Piece(text, piece.ink))
+            cells_left -= cell_len(text)
             if len(text) < len(piece.text):
                 break
-        return Line((*kept, Piece(" " * room))) if room else Line(tuple(kept))
+        return Line((*pieces, Piece(" " * cells_left))) if cells_left else Line(tuple(pieces))
 
     def strip(self, palette: Palette, width: int) -> Strip:
         """What the terminal gets, exactly `width` cells."""

@@ -91,8 +91,8 @@ def bucketed(
     if len(times) == 0:
         return result
     index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
-    known = ~np.isnan(numbers)
-    _pool(result, index, numbers, known)
+    measured = ~np.isnan(numbers)
+    _pool(result, index, numbers, measured)
     _bridge(result, index, times, numbers, base, bridge_s)
     return result
 
@@ -101,10 +101,10 @@ def _pool(
     result: Floats,
     index: NDArray[np.int64],
     numbers: Floats,
-    known: NDArray[np.bool_],
+    measured: NDArray[np.bool_],
 ) -> None:
-    """Put the mean of each bucket with a known sample into `result`."""
-    inside = known & (index >= 0) & (index < len(result))
+    """Put the mean of each bucket with a measured sample into `result`."""
+    inside = measured & (index >= 0) & (index < len(result))
     at = index[inside]
     if len(at) == 0:
         return
@@ -123,17 +123,17 @@ def _bridge(
 ) -> None:
     """Fill the empty buckets between neighbouring samples that belong together."""
     near = (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
-    left = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
-    if len(left) == 0:
+    starts = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
+    if len(starts) == 0:
         return
     edges = np.zeros(base.buckets + 1, dtype=np.int64)
-    np.add.at(edges, np.clip(index[left] + 1, 0, base.buckets), 1)
-    np.add.at(edges, np.clip(index[left + 1], 0, base.buckets), -1)
-    wanted = np.flatnonzero((np.cumsum(edges[:-1]) > 0) & np.isnan(result))
+    np.add.at(edges, np.clip(index[starts] + 1, 0, base.buckets), 1)
+    np.add.at(edges, np.clip(index[starts + 1], 0, base.buckets), -1)
+    empty = np.flatnonzero((np.cumsum(edges[:-1]) > 0) & np.isnan(result))
     anchors = np.flatnonzero(~np.isnan(result))
     levels = result[anchors]
-    before = left[index[left] < 0]
+    before = starts[index[starts] < 0]
     if len(before):
         anchors = np.append(index[before[-1]], anchors)
         levels = np.append(numbers[before[-1]], levels)
-    result[wanted] = np.interp(wanted, anchors, levels)
+    result[empty] = np.interp(empty, anchors, levels)

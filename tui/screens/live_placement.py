@@ -58,14 +58,14 @@ def place_panels(
     """The region of each panel that is shown, in an area of `width` × `height` cells."""
     if maximized is not None:
         return {maximized: Region(0, 0, width, height)}
-    every = panel_heights(gpu_lines)
+    panels = panel_heights(gpu_lines)
     columns = columns_for(width)
     regions: dict[str, Region] = {}
     for index, names in enumerate(columns):
         left = width * index // len(columns)
         right = width * (index + 1) // len(columns)
         top = 0
-        for name, rows in heights([every[name] for name in names], height):
+        for name, rows in heights([panels[name] for name in names], height):
             regions[name] = Region(left, top, right - left, rows)
             top += rows
     return regions
@@ -77,17 +77,17 @@ def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]
     while len(panels) > 1 and sum(panel.least for panel in panels) > height:
         panels.remove(max(panels, key=lambda panel: panel.rank))
     rows = {panel.name: panel.least for panel in panels}
-    free = height - sum(rows.values())
+    rows_left = height - sum(rows.values())
     for panel in sorted(panels, key=lambda panel: panel.rank):
-        more = max(0, min(panel.ideal - panel.least, free))
+        more = max(0, min(panel.ideal - panel.least, rows_left))
         rows[panel.name] += more
-        free -= more
+        rows_left -= more
     weights = sum(panel.weight for panel in panels)
-    weight_so_far = given = 0
+    weight_so_far = shared_out = 0
     for panel in panels:
         weight_so_far += panel.weight
-        share = free * weight_so_far // weights - given if weights else 0
+        share = rows_left * weight_so_far // weights - shared_out if weights else 0
         rows[panel.name] += share
-        given += share
-    rows[panels[0].name] += free - given
+        shared_out += share
+    rows[panels[0].name] += rows_left - shared_out
     return [(panel.name, rows[panel.name]) for panel in panels]

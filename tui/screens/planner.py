@@ -152,17 +152,17 @@ class PlannerScreen(PlannerBoard):
 
     def action_save(self) -> None:
         """Save the export under the cursor; the line at the bottom says where."""
-        shown = self.session.answer
-        if self._view != "export" or shown is None:
+        answer = self.session.answer
+        if self._view != "export" or answer is None:
             self._say("choose a configuration in the export view first")
             return
         engine = self.query_one("#engines", RowsPanel).target
-        chosen = next((one for one in attempts(shown.plan) if one.engine == engine), None)
+        chosen = next((one for one in attempts(answer.plan) if one.engine == engine), None)
         if chosen is None or chosen.result is None:
             self._say(chosen.reason or "" if chosen is not None else "nothing to save")
             return
         try:
-            folder = save_export(chosen.result, shown.plan, chosen.engine)
+            folder = save_export(chosen.result, answer.plan, chosen.engine)
         except ProdtopError as error:
             self._say(str(error))
         else:

@@ -19,7 +19,7 @@ from ..widgets.curve_panel import CurvePanel
 from ..widgets.form_panel import FormPanel
 from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
-from .planner_panels import BESIDE, ROW_VIEWS, Shown, row_view, show_curves
+from .planner_panels import BESIDE, ROW_VIEWS, TabContent, show_curves
 from .planner_placement import place_panels
 from .tab import TabScreen
 
@@ -114,7 +114,8 @@ class PlannerBoard(TabScreen):
             # Only now: what lies beside a table follows its cursor, which may just have moved.
             targets = {table: self.query_one(f"#{table}", RowsPanel).target for table in BESIDE}
             save_key = self._keymap.first_key("planner_save")
-            panel.show(row_view(name, Shown(session, session.answer, targets, save_key), room))
+            content = TabContent(session, session.answer, targets, save_key)
+            panel.show(ROW_VIEWS[name](content, room))
 
     def _draw_curves(self) -> None:
         charts = [chart for chart in self.query(CurvePanel) if chart.display]

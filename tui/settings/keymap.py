@@ -165,31 +165,31 @@ class Keymap:
 DEFAULT_KEYMAP = Keymap({action.name: action.keys for action in ACTIONS})
 
 
-def remap(wishes: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
-    """The default keys with those of `wishes` (action name to key or keys) in their place.
+def remap(overrides: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
+    """The default keys with those of `overrides` (action name to key or keys) in their place.
 
     An empty list takes an action its keys. `source` names the file in errors. Raises
     `KeymapError` on an unknown action or key, and on a key that two actions claim.
     """
     keys = {action.name: action.keys for action in ACTIONS}
-    for name, wish in wishes.items():
+    for name, override in overrides.items():
         if name not in keys:
             raise KeymapError(f"{source}: keys.{name}: no such action; there are {', '.join(keys)}")
-        keys[name] = (wish,) if isinstance(wish, str) else tuple(wish)
+        keys[name] = (override,) if isinstance(override, str) else tuple(override)
         for key in keys[name]:
             if not is_key(key):
                 raise KeymapError(f"{source}: keys.{name}: {key!r} is no key")
-    _refuse_conflicts(keys, wishes, source)
+    _refuse_conflicts(keys, overrides, source)
     return Keymap(keys)
 
 
 def _refuse_conflicts(
-    keys: Mapping[str, tuple[str, ...]], wishes: Mapping[str, object], source: str
+    keys: Mapping[str, tuple[str, ...]], overrides: Mapping[str, object], source: str
 ) -> None:
     """Two actions may share a key where they never work in the same tab."""
     tabs = {action.name: action.tab for action in ACTIONS}
     owners: dict[str, list[str]] = {}
-    for name in sorted(keys, key=lambda name: name in wishes):
+    for name in sorted(keys, key=lambda name: name in overrides):
         for key in keys[name]:
             sharing = owners.setdefault(_textual_key(key), [])
             for owner in sharing:

@@ -162,8 +162,8 @@ class _Tier:
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if value == value]
-    return sum(known) / len(known) if known else MISSING
+    measured = [value for value in values if value == value]
+    return sum(measured) / len(measured) if measured else MISSING
 
 
 class History:
@@ -244,14 +244,14 @@ class History:
         """How much a counter grew over a span; `None` where the span holds no two readings, or
         where the counter started anew."""
         series = self.series(name, end_s - span_s, end_s)
-        known = [
+        readings = [
             value
             for time_s, value in zip(series.times_s, series.values, strict=True)
             if end_s - span_s <= time_s <= end_s and not math.isnan(value)
         ]
-        if len(known) < 2 or any(after < before for before, after in pairwise(known)):
+        if len(readings) < 2 or any(after < before for before, after in pairwise(readings)):
             return None
-        return known[-1] - known[0]
+        return readings[-1] - readings[0]
 
 
 def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
@@ -264,8 +264,8 @@ def _unpack(wall_s: float, packed: bytes) -> PastMoment:
     host: HostSample | None = None
     for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
         match REPORT_DECODER.decode(encoded):
-            case Frame() as found:
-                frame = found
+            case Frame() as decoded:
+                frame = decoded
             case HostSample() as sample:
                 host = sample
             case _:

@@ -1,4 +1,4 @@
-"""What the screen knows and remembers: takes reports in, carries wishes out, keeps the history.
+"""What the screen knows and remembers: takes reports in, sends commands, keeps the history.
 
 No widget and no terminal: the app asks it for moments and draws them.
 """
@@ -47,7 +47,7 @@ MAX_LOG_LINES = 500
 MAX_FINISHED = 500
 SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
-"""A wish that had no effect for so long, and is not being worked on, is forgotten."""
+"""What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
 
 
@@ -234,15 +234,15 @@ class Monitor:
         )
 
     def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
-        known = [request for at_s, request in self._finished if at_s <= wall_s]
-        return tuple(known[-SHOWN_FINISHED:])
+        finished = [request for at_s, request in self._finished if at_s <= wall_s]
+        return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)
         tokens = self.history.increase("generated_tokens", wall_s, ENERGY_SPAN_S)
         return energy_j / tokens if energy_j is not None and tokens else None
 
-    # Wishes
+    # Commands
 
     def choose_strategy(self, name: StrategyName) -> None:
         self._carry_out(choose_strategy(self._serving, self._pending, name))

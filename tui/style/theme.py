@@ -119,8 +119,8 @@ class ThemeBook:
         """The theme of that name. Raises `ThemeError` naming those there are."""
         theme = self.themes.get(name)
         if theme is None:
-            known = ", ".join(sorted(self.themes))
-            raise ThemeError(f"unknown theme {name!r}: choose one of {known}")
+            names = ", ".join(sorted(self.themes))
+            raise ThemeError(f"unknown theme {name!r}: choose one of {names}")
         return theme
 
     def after(self, name: str) -> str:
@@ -135,7 +135,7 @@ class ThemeBook:
 
 
 def palette_of(app: App[ReturnType]) -> Palette:
-    """The palette of the theme that `app` wears now."""
+    """The palette of the app's current theme."""
     theme = app.current_theme
     return theme.palette if isinstance(theme, PaletteTheme) else PLAIN_PALETTE
 

@@ -77,7 +77,7 @@ def _precisions(moment: Moment, room: Room) -> Line:
 def _precision(
     name: PrecisionName,
     frame: Frame | None,
-    wanted: PrecisionName | None,
+    pending: PrecisionName | None,
     tried: PrecisionName | None,
     reasons: dict[PrecisionName, str | None],
     room: Room,
@@ -85,7 +85,7 @@ def _precision(
     if frame is not None and (name not in reasons or reasons[name] is not None):
         return Piece(f" {name}{room.glyphs.cross}", Ink.WARN if name == tried else Ink.FAINT)
     return _item(
-        name, current=frame is not None and name == frame.precision, pending=name == wanted
+        name, current=frame is not None and name == frame.precision, pending=name == pending
     )
 
 

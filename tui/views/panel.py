@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...engine.protocol import Window
 from ..drawing.chart_data import Mark, Series, Threshold
-from ..drawing.line import EMPTY, Line, Piece, centred, line, muted
+from ..drawing.line import EMPTY, Line, Piece, centred, clipped, facts, line, muted
 from ..state.moment import Moment, Phase
 from ..style.formatting import MISSING, percent
 from ..style.glyphs import Glyphs
@@ -29,6 +29,14 @@ class Room:
     width: int
     height: int
     glyphs: Glyphs
+
+    def clipped(self, content: Line) -> Line:
+        """A line cut to the width, with an ellipsis where something was cut."""
+        return clipped(content, self.width, self.glyphs)
+
+    def facts(self, parts: Sequence[Line]) -> Line:
+        """As many of the facts, in order, as fit whole, with dots between them."""
+        return facts(parts, self.width, self.glyphs)
 
 
 @dataclass(frozen=True, slots=True)

@@ -127,7 +127,7 @@ class BrailleChart(ThemedWidget):
         sampled = Sampled.of(
             content, layout.width, self.settings.gap_s, timed=not self.settings.places
         )
-        axis = self._scale.axis(self._held(content, sampled), content.now_s)
+        axis = self._scale.axis(self._axis_extent(content, sampled), content.now_s)
         strokes = tuple(series.stroke for series in content.series)
         drawn_for = (layout, axis, strokes, glyphs.unicode)
         if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
@@ -136,7 +136,7 @@ class BrailleChart(ThemedWidget):
         painter = Painter(content, sampled, self._raster, self.settings, layout, axis, glyphs)
         painter.paint(canvas)
 
-    def _held(self, content: ChartContent, sampled: Sampled) -> Extent | None:
+    def _axis_extent(self, content: ChartContent, sampled: Sampled) -> Extent | None:
         """What the value axis has to hold. A logarithmic one has room for the thresholds too."""
         extent = sampled.extent
         if extent is None or not self.settings.logarithmic:
@@ -166,7 +166,7 @@ def _styles_of(palette: Palette, backdrop: Style) -> list[Style]:
 
 def _whole_span(series: Sequence[Series], end_s: float) -> float:
     """A round span that holds all the data up to `end_s`."""
-    oldest = min((float(one.times_s[0]) for one in series if len(one.times_s)), default=end_s)
+    oldest = min((float(curve.times_s[0]) for curve in series if len(curve.times_s)), default=end_s)
     for span_s in LONG_SPANS_S:
         if end_s - oldest <= span_s:
             return span_s

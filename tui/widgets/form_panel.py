@@ -107,8 +107,8 @@ class FormPanel(Panel, can_focus=True):
         top = min(self._top, max(0, len(view.lines) - height))
         top = min(top, max(0, view.first - 1))
         self._top = max(top, last - height + 1)
-        shown = list(view.lines[self._top : self._top + height])
-        self.query_one(LinesView).set_lines(shown + [EMPTY] * (height - len(shown)))
+        visible = list(view.lines[self._top : self._top + height])
+        self.query_one(LinesView).set_lines(visible + [EMPTY] * (height - len(visible)))
         below = len(view.lines) - self._top - height
         more = f"{room.glyphs.arrow_down} {below} more" if below > 0 else ""
         self.set_footnote(Line.of(Piece(more, Ink.MUTED)))

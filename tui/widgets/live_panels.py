@@ -108,8 +108,8 @@ class LivePanel(Panel, can_focus=True):
         height = widget.styles.height
         if height is None or height.value != rows:
             widget.styles.height = rows
-        shown = list(lines[:rows])
-        widget.set_lines(shown + [Line()] * (rows - len(shown)))
+        visible = list(lines[:rows])
+        widget.set_lines(visible + [Line()] * (rows - len(visible)))
 
     def _make_chart(self, settings: ChartSettings) -> "BrailleChart":
         # Here and not above: charts draw with numpy, and the first frame need not wait for it.

@@ -66,7 +66,7 @@ class Panel(Vertical):
         self._title = Line.of(Piece(title, Ink.TITLE))
         self._headline = Line()
         self._footnote = Line()
-        self._kept: dict[int, tuple[tuple[object, ...], Strip]] = {}
+        self._strips: dict[int, tuple[tuple[object, ...], Strip]] = {}
 
     def set_title(self, title: str | Line) -> None:
         """Name the panel."""
@@ -112,10 +112,10 @@ class Panel(Vertical):
     def render_lines(self, crop: Region) -> list[Strip]:
         """The frame lies in the padding, which no child covers and no style can draw on.
 
-        Textual asks for all lines whenever any widget has changed: they are kept as long as what
+        Textual asks for all lines whenever any widget has changed: they stay as long as what
         they are made of is the same.
         """
-        edges = [self._kept_strip(edge, line) for edge, line in enumerate(self._edges())]
+        edges = [self._strip(edge, line) for edge, line in enumerate(self._edges())]
         last = self.outer_size.height - 1
         strips = [edges[0 if y == 0 else 2 if y == last else 1] for y in crop.line_range]
         return [strip.crop(*crop.column_span) for strip in strips]
@@ -131,18 +131,18 @@ class Panel(Vertical):
             frame_bottom(self._footnote, width, palette_of(self.app), border),
         )
 
-    def _kept_strip(self, edge: int, line: Line) -> Strip:
+    def _strip(self, edge: int, line: Line) -> Strip:
         _, background = self.background_colors
         palette, filters = palette_of(self.app), tuple(self.get_line_filters())
-        made_of = (line, palette.name, background, filters)
-        kept = self._kept.get(edge)
-        if kept is None or kept[0] != made_of:
+        key = (line, palette.name, background, filters)
+        cached = self._strips.get(edge)
+        if cached is None or cached[0] != key:
             strip = line.strip(palette, self.outer_size.width)
             strip = strip.apply_style(Style(bgcolor=background.rich_color))
             for line_filter in filters:
                 strip = strip.apply_filter(line_filter, background)
-            kept = self._kept[edge] = (made_of, strip)
-        return kept[1]
+            cached = self._strips[edge] = (key, strip)
+        return cached[1]
 
     def _border(self) -> Ink:
         return Ink.BORDER_FOCUS if self.has_pseudo_class("focus-within") else Ink.BORDER

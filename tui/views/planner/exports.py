@@ -55,4 +55,4 @@ def export_view(attempt: Attempt, save_key: str, room: Room) -> RowsView:
 
 def _code(text: str, room: Room) -> Line:
     ink = Ink.MUTED if text.lstrip().startswith("#") else Ink.TEXT
-    return clipped(line(" ", Piece(text.expandtabs(4), ink)), room.width, room.glyphs)
+    return room.clipped(line(" ", Piece(text.expandtabs(4), ink)))
