@@ -219,23 +219,10 @@ class _Painter:
             for name in Colors.__struct_fields__
             if isinstance(value := getattr(colors, name), str)
         }
-        series = [self._css(f"series[{i}]", value) for i, value in enumerate(colors.series)]
         variables = {
             "panel-border": hexes["border"],
             "panel-border-focus": hexes["border_focus"],
-            "text-strong": hexes["strong"],
             "text-muted": hexes["muted"],
-            "text-faint": hexes["faint"],
-            "state-ok": hexes["ok"],
-            "state-warn": hexes["warn"],
-            "state-bad": hexes["bad"],
-            "mark": hexes["mark"],
-            "selected": hexes["selected"],
-            "selected-background": hexes["selected_background"],
-            "footer-background": hexes["panel"],
-            "footer-key-foreground": hexes["accent"],
-            "footer-description-foreground": hexes["muted"],
-            **{f"series-{i + 1}": value for i, value in enumerate(series)},
             **(_TERMINAL_VARIABLES if self._background is None else {}),
         }
         return PaletteTheme(
@@ -264,7 +251,9 @@ class _Painter:
             for ink in Ink
             if hasattr(colors, ink.value)
         }
-        styles[Ink.SELECTED] += self._back("selected_background", colors.selected_background)
+        styles[Ink.SELECTED] += self._style(
+            "selected_background", colors.selected_background, background=True
+        )
         for i, value in enumerate(colors.series):
             styles[SERIES_INKS[i]] = self._style(f"series[{i}]", value)
             styles[AREA_INKS[i]] = self._area_style(f"series[{i}]", value)
@@ -274,20 +263,18 @@ class _Painter:
             name=self._content.name,
             glyphs=GLYPH_SETS[self._content.glyphs],
             styles=styles,
-            cursor_column=self._back("cursor_background", colors.cursor_background),
+            cursor_column=self._style(
+                "cursor_background", colors.cursor_background, background=True
+            ),
         )
 
-    def _style(self, name: str, value: str) -> Style:
-        attributes, _ = self._split(name, value)
+    def _style(self, name: str, value: str, *, background: bool = False) -> Style:
+        """The colour as that of text, or as its background, with the attributes."""
+        attributes, _ = self._split(value)
         color = self._color(name, value)
-        ink = Style(color=None if color is None else color.rich_color)
-        return ink + Style.parse(" ".join(attributes))
-
-    def _back(self, name: str, value: str) -> Style:
-        attributes, _ = self._split(name, value)
-        color = self._color(name, value)
-        back = Style(bgcolor=None if color is None else color.rich_color)
-        return back + Style.parse(" ".join(attributes))
+        rich_color = None if color is None else color.rich_color
+        style = Style(bgcolor=rich_color) if background else Style(color=rich_color)
+        return style + Style.parse(" ".join(attributes))
 
     def _area_style(self, name: str, value: str) -> Style:
         color = self._color(name, value)
@@ -301,7 +288,7 @@ class _Painter:
 
     def _color(self, name: str, value: str) -> Color | None:
         """The colour part of `value`; `None` is the terminal's own default."""
-        _, color = self._split(name, value)
+        _, color = self._split(value)
         if color == "default":
             return None
         named = color.removeprefix("bright ")
@@ -317,7 +304,9 @@ class _Painter:
             "write #rrggbb, a terminal colour such as `bright red`, or `default`"
         )
 
-    def _split(self, name: str, value: str) -> tuple[list[str], str]:
+    @staticmethod
+    def _split(value: str) -> tuple[list[str], str]:
+        """The attributes and the colour of `[attributes] colour`."""
         words = value.split()
         attributes = [word for word in words if word in ATTRIBUTES]
         color = " ".join(word for word in words if word not in ATTRIBUTES)
