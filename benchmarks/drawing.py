@@ -23,8 +23,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from prodtop.tui.drawing.chart_view import Mark, Series, Settings, Stroke, Threshold
-from prodtop.tui.screens.painting import SpanUpdate
+from prodtop.tui.drawing.chart_data import ChartSettings, Mark, Series, Stroke, Threshold
+from prodtop.tui.drawing.span_update import SpanUpdate
 from prodtop.tui.style.formatting import MILLISECONDS
 from prodtop.tui.style.theme import DEFAULT_THEME, load_themes
 from prodtop.tui.widgets.chart import BrailleChart
@@ -46,7 +46,7 @@ class Drawing(App[None]):
 
     def __init__(self, charts: int, hz: float, seconds: float, theme: str, result: Path) -> None:
         super().__init__()
-        self._charts = [BrailleChart(Settings(unit=MILLISECONDS)) for _ in range(charts)]
+        self._charts = [BrailleChart(ChartSettings(unit=MILLISECONDS)) for _ in range(charts)]
         self._hz, self._seconds, self._result = hz, seconds, result
         load_themes().register(self)
         self.theme = theme

@@ -16,17 +16,15 @@ from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
-from .screens.event_log import EventLogScreen
-from .screens.help import HelpScreen
-from .screens.painting import SpanUpdate
-from .screens.picture import snapshot_of
-from .screens.registry import TABS
+from .drawing.span_update import SpanUpdate
+from .screens.dialogs import EventLogScreen, HelpScreen
+from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
-from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, Keymap
+from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
+from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
-from .widgets.figures_panel import Timeline
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -39,7 +37,7 @@ class ProdtopApp(App[None]):
     CSS_PATH = "app.tcss"
     TITLE = "prodtop"
     ALLOW_SELECT = False
-    DEFAULT_MODE = TABS[0].name
+    DEFAULT_MODE = LIVE
     BINDINGS = [*DEFAULT_KEYMAP.bindings()]
 
     def __init__(
@@ -70,8 +68,8 @@ class ProdtopApp(App[None]):
         # Before anything is drawn: the style sheet uses variables that only our themes have.
         self._book.register(self)
         self.theme = self._book.get(theme or self.monitor.config.theme or fitting).name
-        for tab in TABS:
-            self.add_mode(tab.name, partial(tab.make, keymap, self.monitor.config))
+        self.add_mode(LIVE, partial(LiveScreen, keymap))
+        self.add_mode(PLANNER, partial(_planner_screen, keymap, self.monitor.config))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
 
@@ -139,26 +137,16 @@ class ProdtopApp(App[None]):
     def draw(self) -> None:
         """Draw the moment on the tab in view."""
         tab = self._tab()
-        if tab is None or not tab.stands:
+        if tab is None or not tab.can_draw:
             return
         self._drawn_at_s = self._clock()
         self._changed = False
-        tab.show(self.monitor.moment(), self._timeline())
+        tab.show(self.monitor.moment(), self.monitor.timeline())
 
     def _tab(self) -> TabScreen | None:
         """The tab in view; it stays in view under a dialog."""
         base = self.screen_stack[0] if self.screen_stack else None
         return base if isinstance(base, TabScreen) else None
-
-    def _timeline(self) -> Timeline:
-        monitor = self.monitor
-        return Timeline(
-            history=monitor.history,
-            now_s=monitor.wall_s(),
-            end_s=monitor.chart_end_s(),
-            span_s=monitor.span_s,
-            cursor_s=monitor.playhead.cursor_s,
-        )
 
     # Actions: what the keys of the keymap call
 
@@ -240,7 +228,7 @@ class ProdtopApp(App[None]):
             monitor.say("nothing to save yet: the engine is starting")
         else:
             snapshot = snapshot_of(
-                moment, moment.frame, self._timeline(), monitor.versions, self.theme
+                moment, moment.frame, self.monitor.timeline(), monitor.versions, self.theme
             )
             try:
                 path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)
@@ -276,3 +264,10 @@ class ProdtopApp(App[None]):
                 theme.description or "A theme of your own",
                 partial(self.action_choose_theme, theme.name),
             )
+
+
+def _planner_screen(keymap: Keymap, config: Config) -> TabScreen:
+    # Here and not above: the first frame need not wait for a tab that is not in view.
+    from .screens.planner import PlannerScreen
+
+    return PlannerScreen(keymap, {gpu: table.price() for gpu, table in config.prices.items()})

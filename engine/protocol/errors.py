@@ -7,6 +7,14 @@ class ProdtopError(Exception):
     exit_code = 1
 
 
+class WorkerFailedError(ProdtopError):
+    """The worker could not do what was asked, and said why; the exit code is its own."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
 class BadInputError(ProdtopError):
     """What the user gave cannot be used: an unknown name, a malformed file, an impossible value."""
 

@@ -5,38 +5,18 @@ After a change on purpose: `pytest tests/tui/test_live_snapshots.py --snapshot-u
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Protocol
+from collections.abc import Iterator
 
 import pytest
 from frames import ScriptedClient, host, play
 from prodtop.engine.protocol import ChildDied, Progress, Report
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.settings.config import parse_config
+from running_app import Clock, SnapCompare
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
 CONFIG = parse_config("refresh_hz = 0.5\n[slo]\nttft_ms = 120\ntpot_ms = 30\n", "config.toml")
-
-
-class Compare(Protocol):
-    """The fixture of pytest-textual-snapshot."""
-
-    def __call__(
-        self,
-        app: ProdtopApp,
-        *,
-        terminal_size: tuple[int, int],
-        run_before: Callable[[Pilot[None]], Awaitable[None]],
-    ) -> bool: ...
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +34,7 @@ def greenwich() -> Iterator[None]:
 
 
 def compare(
-    snap_compare: Compare,
+    snap_compare: SnapCompare,
     polls: list[list[Report]],
     size: tuple[int, int],
     *keys: str,
@@ -78,41 +58,41 @@ def compare(
 
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-def test_live_on_a_gpu(snap_compare: Compare, size: tuple[int, int]) -> None:
+def test_live_on_a_gpu(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
     assert compare(snap_compare, play(60), size)
 
 
-def test_live_on_a_cpu(snap_compare: Compare) -> None:
+def test_live_on_a_cpu(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60, gpus=0), (120, 36), theme="prodtop-light")
 
 
-def test_live_in_ascii(snap_compare: Compare) -> None:
+def test_live_in_ascii(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60), (80, 24), theme="ascii")
 
 
-def test_live_with_four_gpus_on_a_wide_screen(snap_compare: Compare) -> None:
+def test_live_with_four_gpus_on_a_wide_screen(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60, gpus=4), (210, 60))
 
 
-def test_paused_in_the_past(snap_compare: Compare) -> None:
+def test_paused_in_the_past(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60), (120, 36), "space", *["shift+left"] * 3)
 
 
-def test_starting(snap_compare: Compare) -> None:
+def test_starting(snap_compare: SnapCompare) -> None:
     polls: list[list[Report]] = [[Progress(what="loading bf16 weights", fraction=0.4), host(0)]]
     assert compare(snap_compare, polls, (80, 24))
 
 
-def test_a_killed_worker(snap_compare: Compare) -> None:
+def test_a_killed_worker(snap_compare: SnapCompare) -> None:
     died = ChildDied(
         child="worker", reason="killed (signal 9)", failed_requests=12, restart_in_s=1.0
     )
     assert compare(snap_compare, [*play(60), [died, host(60.5)]], (80, 24))
 
 
-def test_a_small_terminal(snap_compare: Compare) -> None:
+def test_a_small_terminal(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60), (60, 18))
 
 
-def test_help(snap_compare: Compare) -> None:
+def test_help(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(2), (80, 24), "question_mark")

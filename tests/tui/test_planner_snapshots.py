@@ -4,8 +4,6 @@ After a change on purpose: `pytest tests/tui/test_planner_snapshots.py --snapsho
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 import pytest
 from frames import ScriptedClient, play
@@ -13,7 +11,7 @@ from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
-from prodtop.tui.settings.config import Config
+from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -29,30 +27,17 @@ VIEWS = {
 DEADLINE_S = 60.0
 
 
-class Compare(Protocol):
-    """The fixture of pytest-textual-snapshot."""
-
-    def __call__(
-        self,
-        app: ProdtopApp,
-        *,
-        terminal_size: tuple[int, int],
-        run_before: Callable[[Pilot[None]], Awaitable[None]],
-    ) -> bool: ...
-
-
 @pytest.fixture(autouse=True)
 def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planner_screen, "SearchClient", QuickSearch)
 
 
 def compare(
-    snap_compare: Compare, size: tuple[int, int], *keys: str, theme: str = "prodtop-dark"
+    snap_compare: SnapCompare, size: tuple[int, int], *keys: str, theme: str = "prodtop-dark"
 ) -> bool:
     """Open the tab, wait for its search, press some keys; whether it looks as it did."""
     client = ScriptedClient(play(2))
-    now_s = 1000.0
-    app = ProdtopApp(client, clock=lambda: now_s, config=Config(refresh_hz=0.5), theme=theme)
+    app = ProdtopApp(client, clock=Clock(), config=SLOW, theme=theme)
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:
@@ -62,7 +47,7 @@ def compare(
         await pilot.pause()
         screen = app.screen
         assert isinstance(screen, PlannerScreen)
-        session = screen._session
+        session = screen.session
         async with asyncio.timeout(DEADLINE_S):
             while session.searched is None or session.searched.done_s is None:
                 await asyncio.sleep(0.02)
@@ -76,27 +61,27 @@ def compare(
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 @pytest.mark.parametrize("view", VIEWS)
-def test_views(snap_compare: Compare, view: str, size: tuple[int, int]) -> None:
+def test_views(snap_compare: SnapCompare, view: str, size: tuple[int, int]) -> None:
     keys = ("n",) if view == "overview" else ("n", VIEWS[view])
     assert compare(snap_compare, size, *keys)
 
 
-def test_an_open_formula(snap_compare: Compare) -> None:
+def test_an_open_formula(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, (120, 36), "n", "tab", "down", "enter")
 
 
-def test_in_ascii(snap_compare: Compare) -> None:
+def test_in_ascii(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, (120, 36), "n", theme="ascii")
 
 
-def test_in_light_colours(snap_compare: Compare) -> None:
+def test_in_light_colours(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, (160, 48), "b", "tab", "down", theme="prodtop-light")
 
 
-def test_without_colour(snap_compare: Compare) -> None:
+def test_without_colour(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, (80, 24), "d", theme="mono")
 
 
-def test_while_typing_what_is_wrong(snap_compare: Compare) -> None:
+def test_while_typing_what_is_wrong(snap_compare: SnapCompare) -> None:
     keys = ("down", "down", "down", "down", "down", "9", "9")
     assert compare(snap_compare, (120, 36), *keys)

@@ -69,20 +69,22 @@ Name = TypeVar("Name", bound=StrEnum)
 
 
 def parse_strategy(text: str) -> StrategyName:
+    """One strategy by its name. Raises `BadInputError`."""
     return _named(StrategyName, "strategy", text)
 
 
 def parse_precision(text: str) -> PrecisionName:
+    """One precision by its name. Raises `BadInputError`."""
     return _named(PrecisionName, "precision", text)
 
 
 def parse_strategies(text: str) -> list[StrategyName]:
-    """`a,b` or `all`, each once, in the order given."""
+    """`a,b` or `all`, each once, in the order given. Raises `BadInputError`."""
     return _several(StrategyName, "strategy", text)
 
 
 def parse_precisions(text: str) -> list[PrecisionName]:
-    """`a,b` or `all`, each once, in the order given."""
+    """`a,b` or `all`, each once, in the order given. Raises `BadInputError`."""
     return _several(PrecisionName, "precision", text)
 
 
@@ -96,12 +98,13 @@ def _named(names: type[Name], kind: str, text: str) -> Name:
     try:
         return names(text.strip().lower())
     except ValueError:
-        known = ", ".join(names)
-        raise BadInputError(f"unknown {kind} '{clean(text)}': choose from {known}") from None
+        choices = ", ".join(names)
+        raise BadInputError(f"unknown {kind} '{clean(text)}': choose from {choices}") from None
 
 
 def parse_range(option: str, text: str) -> tuple[int, int]:
-    """`A` or `A:B` as the smallest and the largest of a range of whole numbers from 1."""
+    """`A` or `A:B` as the smallest and the largest of a range of whole numbers from 1. Raises
+    `BadInputError`."""
     first, _, last = text.partition(":")
     try:
         low, high = int(first), int(last or first)
@@ -127,7 +130,8 @@ def check_not_negative(option: str, value: float | None) -> None:
 
 
 def speculation(drafts: int | None, draft_model: str | None) -> SpeculationSpec | None:
-    """What `--speculate` and `--draft-model` ask for; either alone is enough."""
+    """What `--speculate` and `--draft-model` ask for; either alone is enough. Raises
+    `BadInputError` where the draft model is a path that does not exist."""
     if drafts is None and draft_model is None:
         return None
     return SpeculationSpec(
@@ -139,7 +143,7 @@ def speculation(drafts: int | None, draft_model: str | None) -> SpeculationSpec 
 def check_model(model: str) -> str:
     """What can be known of `--model` before the worker looks: a path must exist.
 
-    Returns the model with `~` expanded. Names are the worker's to judge.
+    Returns the model with `~` expanded. Names are the worker's to judge. Raises `BadInputError`.
     """
     looks_like_path = model.startswith(("/", "./", "../", "~")) or model.endswith(".json")
     path = Path(model).expanduser()
@@ -154,7 +158,8 @@ def check_model(model: str) -> str:
 
 
 def refuse_options_before(context: typer.Context) -> None:
-    """`prodtop --model M bench` would leave M unused: say where it belongs."""
+    """`prodtop --model M bench` would leave M unused: raise `BadInputError` that says where it
+    belongs."""
     for name in context.params:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE" and name != "debug":

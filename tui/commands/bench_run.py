@@ -20,8 +20,11 @@ from ...engine.protocol import (
     Progress,
     RunBench,
 )
-from ...engine.protocol.errors import PrecisionUnavailableError, ProdtopError
-from .worker_failed import WorkerFailedError
+from ...engine.protocol.errors import (
+    PrecisionUnavailableError,
+    ProdtopError,
+    WorkerFailedError,
+)
 
 POLL_INTERVAL_S = 0.25
 
@@ -79,7 +82,7 @@ def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
                         engine.send(RunBench(spec=plan.on(report)))
                         begun = True
                 case Fault():
-                    raise WorkerFailedError(report)
+                    raise WorkerFailedError(report.message, report.exit_code)
                 case ChildDied(child="worker"):
                     raise ProdtopError(
                         f"the worker died: {report.reason}; its log is in {log_dir()}"

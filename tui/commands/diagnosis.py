@@ -55,7 +55,7 @@ class GpuFacts(msgspec.Struct, frozen=True, kw_only=True):
     note: str | None
 
 
-class TorchAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class TorchReport(msgspec.Struct, frozen=True, kw_only=True):
     """What torch says of itself, in a process of its own: here it would take seconds to import."""
 
     cuda: bool
@@ -126,6 +126,7 @@ def package_version(name: str) -> str | None:
 
 
 def gpu_facts(probe: GpuProbe) -> GpuFacts:
+    """What NVML says through `probe`, which is closed."""
     reading = probe.read()
     probe.close()
     return GpuFacts(
@@ -143,20 +144,21 @@ def _gpu_in_words(gpu: GpuSample) -> str:
 
 
 def torch_facts() -> TorchFacts:
-    answer, problem = _ask_torch()
+    """What torch says in a process of its own, or why it says nothing."""
+    report, problem = _ask_torch()
     return TorchFacts(
         version=package_version("torch"),
         triton=package_version("triton"),
-        cuda=None if answer is None else answer.cuda,
-        cuda_version=None if answer is None else answer.cuda_version,
-        cuda_devices=[] if answer is None else [clean(name) for name in answer.cuda_devices],
-        threads=None if answer is None else answer.threads,
+        cuda=None if report is None else report.cuda,
+        cuda_version=None if report is None else report.cuda_version,
+        cuda_devices=[] if report is None else [clean(name) for name in report.cuda_devices],
+        threads=None if report is None else report.threads,
         problem=problem,
     )
 
 
-def _ask_torch() -> tuple[TorchAnswer | None, str | None]:
-    """What torch answers, or what is wrong with it."""
+def _ask_torch() -> tuple[TorchReport | None, str | None]:
+    """What torch says, or what is wrong with it."""
     if package_version("torch") is None:
         return None, "torch is not installed: install prodtop with its dependencies"
     try:
@@ -167,7 +169,7 @@ def _ask_torch() -> tuple[TorchAnswer | None, str | None]:
             timeout=TORCH_TIMEOUT_S,
             check=True,
         )
-        return msgspec.json.decode(asked.stdout, type=TorchAnswer), None
+        return msgspec.json.decode(asked.stdout, type=TorchReport), None
     except subprocess.TimeoutExpired:
         return None, f"torch did not load within {TORCH_TIMEOUT_S:.0f} s"
     except subprocess.CalledProcessError as error:
@@ -178,6 +180,7 @@ def _ask_torch() -> tuple[TorchAnswer | None, str | None]:
 
 
 def terminal_facts() -> TerminalFacts:
+    """What this terminal and its environment promise."""
     environment = os.environ
     return TerminalFacts(
         size=_size(),

@@ -1,12 +1,15 @@
 """`prodtop`: the live monitor."""
 
+import gc
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
 import typer
 
-from ...engine.protocol.errors import BadInputError
+from ...engine.client.local_engine import LocalEngine
+from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
 from .arguments import (
     BURSTINESS,
@@ -39,8 +42,8 @@ from .arguments import (
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(asked: bool) -> None:
+    if asked:
         # Imported here: it costs the first frame milliseconds, and nothing else needs it.
         from importlib import metadata
 
@@ -106,7 +109,7 @@ def live(
     check_not_negative("--think", think)
     check_not_negative("--zipf", zipf)
     check_not_negative("--temperature", temperature)
-    given_load = _given(
+    load_overrides = _without_none(
         users=users,
         think_s=think,
         rate_per_s=rate,
@@ -120,8 +123,8 @@ def live(
     )
     if users is not None:
         # Users are a closed loop, whatever the config file says.
-        given_load["rate_per_s"] = None
-    given = _given(
+        load_overrides["rate_per_s"] = None
+    overrides = _without_none(
         model=None if model is None else check_model(model),
         device=device,
         strategy=None if strategy is None else parse_strategy(strategy),
@@ -132,14 +135,11 @@ def live(
         raise BadInputError(
             "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
         )
-    # Imported here and not above: bad input and the other commands need not wait for the screen.
-    from .open_screen import open_screen
-
     open_screen(
         lambda configured: msgspec.structs.replace(
             configured,
-            **given,
-            load=msgspec.structs.replace(configured.load, **given_load),
+            **overrides,
+            load=msgspec.structs.replace(configured.load, **load_overrides),
             load_format=load_format,
             max_seqs=max_seqs,
             context_tokens=context_tokens,
@@ -152,7 +152,7 @@ def live(
     )
 
 
-def _given(**values: object) -> dict[str, object]:
+def _without_none(**values: object) -> dict[str, object]:
     """The options that were given on the command line."""
     return {name: value for name, value in values.items() if value is not None}
 
@@ -163,3 +163,44 @@ def _token_range(option: str, field: str, text: str | None) -> dict[str, int]:
         return {}
     low, high = parse_range(option, text)
     return {f"{field}_min": low, f"{field}_max": high}
+
+
+def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str | None) -> None:
+    """Run the monitor until the user leaves it.
+
+    `complete` lays what the command line says over the options that the config file sets. Raises
+    `WorkerFailedError` where the engine gave up, once the terminal is the user's again.
+    """
+    # Here and not above: bad input and the other commands need not wait for the config's modules.
+    from ..settings.config import config_file, load_config, theme_folder
+
+    config = load_config()
+    keymap = config.keymap(f"config {config_file()}")
+    configured = WorkerOptions(
+        model=config.model,
+        device=config.device,
+        strategy=config.strategy,
+        precision=config.precision,
+        load=config.load.spec(),
+    )
+    engine = LocalEngine(complete(configured))
+    engine.start()
+    try:
+        # Only now: importing the screen takes longest, and the worker loads meanwhile. What is
+        # imported stays for good, so collecting garbage among it would only delay the first frame.
+        gc.disable()
+        from ..app import ProdtopApp
+        from ..style.theme import load_themes
+
+        gc.freeze()
+        gc.enable()
+        app = ProdtopApp(
+            engine, config=config, keymap=keymap, theme=theme, themes=load_themes(theme_folder())
+        )
+        app.run()
+    finally:
+        engine.close()
+    if app.fault is not None:
+        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
+    if app.return_code:
+        raise typer.Exit(app.return_code)

@@ -2,16 +2,23 @@
 
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from ...engine.files.paths import snapshots_dir
+from ...engine.protocol import Latency, Percentiles
 from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+GIB = 2**30
+EVENTS_SHOWN = 10
 
 snapshots = typer.Typer(
     name="snapshot", rich_markup_mode=None, help="The snapshots that the key `s` saved."
@@ -46,8 +53,6 @@ def show_command(
     if json:
         print(msgspec.json.encode(snapshot).decode())
         return
-    from .snapshot_view import print_snapshot
-
     print_snapshot(path, snapshot)
 
 
@@ -91,3 +96,68 @@ def _words(row: dict[str, object]) -> list[str]:
         return [str(row["name"]), str(row["error"])]
     speed = f"{row['decode_tok_s']:,.1f} tok/s"
     return [str(row["name"]), str(row["model"]), str(row["device"]), speed, str(row["label"])]
+
+
+def print_snapshot(path: Path, snapshot: Snapshot) -> None:
+    """Print what was saved: the settings, the figures, the latencies and the last events."""
+    # Here and not above: the other commands need not wait for rich.
+    from rich.console import Console
+
+    console = Console(markup=False, highlight=False)
+    console.print(_facts(path, snapshot))
+    latency = snapshot.frame.latency.get(snapshot.settings.window)
+    if latency is not None:
+        console.print(_latencies(latency, snapshot.settings.window))
+    for event in snapshot.events[-EVENTS_SHOWN:]:
+        console.print(event)
+
+
+def _facts(path: Path, snapshot: Snapshot) -> "Table":
+    frame, settings = snapshot.frame, snapshot.settings
+    saved = datetime.fromtimestamp(snapshot.saved_wall_s, UTC).astimezone()
+    done, throughput = frame.accounting, frame.throughput
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    rows = {
+        "file": str(path),
+        "screen": str(path.with_suffix(".svg")),
+        "label": snapshot.label or "--",
+        "saved": f"{saved:%Y-%m-%d %H:%M:%S %z}",
+        "model": f"{frame.model.name}, {frame.model.parameters:,} parameters",
+        "device": frame.device_name,
+        "settings": f"{settings.strategy}, {settings.precision}, window {settings.window}",
+        "decode": f"{throughput.decode_tok_s:,.1f} tok/s",
+        "prefill": f"{throughput.prefill_tok_s:,.1f} tok/s",
+        "requests": f"{throughput.requests_per_s:,.2f}/s; {done.submitted:,} submitted,"
+        f" {done.finished:,} finished, {done.failed:,} failed, {done.in_system:,} in the system",
+        "memory": f"{frame.memory.used_bytes / GIB:,.2f} GiB, of which weights"
+        f" {frame.memory.weights_bytes / GIB:,.2f} and KV {frame.memory.kv_bytes / GIB:,.2f}",
+        "versions": ", ".join(f"{name} {text}" for name, text in snapshot.versions.items()),
+    }
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def _latencies(latency: Latency, window: str) -> "Table":
+    from rich.table import Table
+
+    table = Table(title=f"latency over {window} (ms)", title_justify="left", box=None)
+    for heading in ("", "p50", "p95", "p99", "mean", "samples"):
+        table.add_column(heading, justify="right" if heading else "left")
+    parts: dict[str, Percentiles | None] = {
+        "TTFT": latency.ttft,
+        "TTFB": latency.ttfb,
+        "TPOT": latency.tpot,
+        "ITL": latency.itl,
+        "E2E": latency.e2e,
+        "queue": latency.queue,
+    }
+    for name, part in parts.items():
+        if part is None:
+            table.add_row(name, *["--"] * 4, "0")
+            continue
+        figures = (part.p50_ms, part.p95_ms, part.p99_ms, part.mean_ms)
+        table.add_row(name, *(f"{figure:,.1f}" for figure in figures), f"{part.count:,}")
+    return table

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .axis import Axis
-from .chart_view import Stroke
+from .chart_data import Stroke
 from .timebase import Floats, TimeBase
 
 DOTS_WIDE = 2

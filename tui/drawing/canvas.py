@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from textual.geometry import Region
 
-from ..style.look import Ink
-from .segments import Line
+from ..style.inks import Ink
+from .line import Line
 
 INKS: tuple[Ink, ...] = tuple(Ink)
 INK_IDS: dict[Ink, int] = {ink: index for index, ink in enumerate(INKS)}

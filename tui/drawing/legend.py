@@ -5,10 +5,10 @@ from enum import Enum
 
 from ..style.formatting import Unit
 from ..style.glyphs import Glyphs
-from ..style.look import SERIES_INKS, Ink
+from ..style.inks import SERIES_INKS, Ink
 from .braille import ASCII_PENS
-from .chart_view import Stroke, View
-from .segments import Line, Piece, joined
+from .chart_data import ChartContent, Stroke
+from .line import Line, Piece, joined
 
 
 class Detail(Enum):
@@ -31,34 +31,34 @@ SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
 
 
 def fitting_legend(
-    view: View,
+    content: ChartContent,
     values: Sequence[float | None],
     unit: Unit,
     top_value: float,
     glyphs: Glyphs,
-    room: int,
+    width: int,
     *,
     timed: bool = True,
 ) -> Line:
-    """The legend with the most detail that fits into `room` cells; empty where none does.
+    """The legend with the most detail that fits into `width` cells; empty where none does.
 
     `values` are what to show for each series. Thresholds above `top_value` point upwards. Where
     the axis is not time (`timed`), no value is the newest: without a cursor there are but names.
     """
     details: tuple[Detail, ...]
-    if view.cursor_s is None:
+    if content.cursor_s is None:
         details = LIVE_DETAILS if timed else PLACED_DETAILS
     else:
         details = SCRUBBING_DETAILS if timed else READING_DETAILS
     for detail in details:
-        line = _legend(view, values, unit, top_value, glyphs, detail)
-        if line.width <= room:
+        line = _legend(content, values, unit, top_value, glyphs, detail)
+        if line.width <= width:
             return line
     return Line()
 
 
 def _legend(
-    view: View,
+    content: ChartContent,
     values: Sequence[float | None],
     unit: Unit,
     top_value: float,
@@ -66,19 +66,19 @@ def _legend(
     detail: Detail,
 ) -> Line:
     if detail in (Detail.INKED, Detail.INKED_VALUES):
-        return _inked(view, values, unit, glyphs, names=detail is Detail.INKED)
+        return _inked(content, values, unit, glyphs, names=detail is Detail.INKED)
     entries: list[Line] = []
-    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+    for index, (series, value) in enumerate(zip(content.series, values, strict=True)):
         whole = detail in (Detail.FULL, Detail.CURVES)
         figure = unit.text(value) if whole else unit.short(value)
         entries.append(
             Line.of(
-                Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[view.ink_place(index)]),
+                Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[content.ink_place(index)]),
                 Piece("" if detail is Detail.VALUES else f" {series.name}", Ink.MUTED),
                 Piece("" if detail is Detail.NAMES else f" {figure}", Ink.STRONG),
             )
         )
-    for threshold in view.thresholds if detail is Detail.FULL else ():
+    for threshold in content.thresholds if detail is Detail.FULL else ():
         sign = glyphs.arrow_up if threshold.value > top_value else glyphs.threshold_line
         limit = f" {threshold.label} {unit.axis(threshold.value)}"
         entries.append(Line.of(Piece(sign + limit, threshold.ink)))
@@ -86,14 +86,19 @@ def _legend(
 
 
 def _inked(
-    view: View, values: Sequence[float | None], unit: Unit, glyphs: Glyphs, *, names: bool
+    content: ChartContent,
+    values: Sequence[float | None],
+    unit: Unit,
+    glyphs: Glyphs,
+    *,
+    names: bool,
 ) -> Line:
     """Names or values in the inks of their curves; after their pens where there is no colour."""
     entries = []
-    for index, (series, value) in enumerate(zip(view.series, values, strict=True)):
+    for index, (series, value) in enumerate(zip(content.series, values, strict=True)):
         text = series.name if names else unit.short(value)
         pen = "" if glyphs.unicode else _pen(series.stroke, index, glyphs)
-        entries.append(Line.of(Piece(pen + text, SERIES_INKS[view.ink_place(index)])))
+        entries.append(Line.of(Piece(pen + text, SERIES_INKS[content.ink_place(index)])))
     return joined(entries, Line.of(Piece(" ")))
 
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..style.glyphs import Glyphs
-from ..style.look import PART_INKS, Ink
-from .segments import Line, Piece, joined
+from ..style.inks import PART_INKS, Ink
+from .line import Line, Piece, joined
 
 
 @dataclass(frozen=True, slots=True)

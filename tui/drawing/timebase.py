@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .chart_view import Numbers, Pick
+from .chart_data import Numbers
 
 Floats = NDArray[np.float64]
 
@@ -65,10 +65,6 @@ class TimeBase:
         column = (math.floor(time_s / self.bucket_s) - self.first_bucket) // BUCKETS_PER_CELL
         return column if 0 <= column < self.columns else None
 
-    def time_of(self, column: int) -> float:
-        """The moment in the middle of a cell."""
-        return (self.first_bucket + (column + 0.5) * BUCKETS_PER_CELL) * self.bucket_s
-
 
 def bucketed(
     times_s: Numbers | Floats,
@@ -76,7 +72,6 @@ def bucketed(
     base: TimeBase,
     *,
     end_s: float = math.inf,
-    pick: Pick = Pick.MEAN,
     gap_s: float = 2.0,
 ) -> Floats:
     """One value for each bucket, `[columns * 2]`; NaN where there is none.
@@ -96,8 +91,8 @@ def bucketed(
     if len(times) == 0:
         return result
     index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
-    known = ~np.isnan(numbers)
-    _pool(result, index, numbers, known, pick)
+    measured = ~np.isnan(numbers)
+    _pool(result, index, numbers, measured)
     _bridge(result, index, times, numbers, base, bridge_s)
     return result
 
@@ -106,23 +101,16 @@ def _pool(
     result: Floats,
     index: NDArray[np.int64],
     numbers: Floats,
-    known: NDArray[np.bool_],
-    pick: Pick,
+    measured: NDArray[np.bool_],
 ) -> None:
-    """Put the pooled value of each bucket with a known sample into `result`."""
-    inside = known & (index >= 0) & (index < len(result))
-    at, picked = index[inside], numbers[inside]
+    """Put the mean of each bucket with a measured sample into `result`."""
+    inside = measured & (index >= 0) & (index < len(result))
+    at = index[inside]
     if len(at) == 0:
         return
     starts = np.flatnonzero(np.concatenate(([True], at[1:] != at[:-1])))
-    if pick is Pick.MAX:
-        pooled = np.maximum.reduceat(picked, starts)
-    elif pick is Pick.LAST:
-        pooled = picked[np.append(starts[1:], len(picked)) - 1]
-    else:
-        lengths = np.diff(np.append(starts, len(picked)))
-        pooled = np.add.reduceat(picked, starts) / lengths
-    result[at[starts]] = pooled
+    lengths = np.diff(np.append(starts, len(at)))
+    result[at[starts]] = np.add.reduceat(numbers[inside], starts) / lengths
 
 
 def _bridge(
@@ -135,17 +123,17 @@ def _bridge(
 ) -> None:
     """Fill the empty buckets between neighbouring samples that belong together."""
     near = (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
-    left = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
-    if len(left) == 0:
+    starts = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
+    if len(starts) == 0:
         return
     edges = np.zeros(base.buckets + 1, dtype=np.int64)
-    np.add.at(edges, np.clip(index[left] + 1, 0, base.buckets), 1)
-    np.add.at(edges, np.clip(index[left + 1], 0, base.buckets), -1)
-    wanted = np.flatnonzero((np.cumsum(edges[:-1]) > 0) & np.isnan(result))
+    np.add.at(edges, np.clip(index[starts] + 1, 0, base.buckets), 1)
+    np.add.at(edges, np.clip(index[starts + 1], 0, base.buckets), -1)
+    empty = np.flatnonzero((np.cumsum(edges[:-1]) > 0) & np.isnan(result))
     anchors = np.flatnonzero(~np.isnan(result))
     levels = result[anchors]
-    before = left[index[left] < 0]
+    before = starts[index[starts] < 0]
     if len(before):
         anchors = np.append(index[before[-1]], anchors)
         levels = np.append(numbers[before[-1]], levels)
-    result[wanted] = np.interp(wanted, anchors, levels)
+    result[empty] = np.interp(empty, anchors, levels)

@@ -6,6 +6,7 @@ from textual.timer import Timer
 
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol.errors import ProdtopError
+from ..drawing.line import EMPTY
 from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
@@ -14,13 +15,12 @@ from ..planner.search_messages import Found, PointFound
 from ..planner.session import YOURS, Session
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
-from ..views.line import EMPTY
+from ..state.playhead import Timeline
 from ..widgets.board import Board
-from ..widgets.figures_panel import Timeline
 from ..widgets.form_panel import FormPanel
 from ..widgets.rows_panel import RowsPanel
 from .planner_board import PlannerBoard
-from .planner_plan import pages
+from .planner_placement import pages
 
 SEARCH_AFTER_S = 0.15
 """The search begins once no key has changed the plan for so long."""
@@ -43,7 +43,7 @@ class PlannerScreen(PlannerBoard):
         self._redraw_soon: Timer | None = None
 
     def on_mount(self) -> None:
-        self._session.look_up()
+        self.session.look_up()
         self.query_one(FormPanel).focus()
 
     async def on_unmount(self) -> None:
@@ -53,9 +53,9 @@ class PlannerScreen(PlannerBoard):
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """The engine's state in the header; the panels change with the form alone."""
         first, self._moment = self._moment is None, moment
-        served = moment.frame is not None and self._session.take_in(moment.frame.model)
+        served = moment.frame is not None and self.session.take_in(moment.frame.model)
         if first or served:
-            self._take_form(self._session.form)
+            self._take_form(self.session.form)
         else:
             self._draw_frame()
 
@@ -64,29 +64,29 @@ class PlannerScreen(PlannerBoard):
     def on_form_panel_changed(self, message: FormPanel.Changed) -> None:
         self._note, self._sure = EMPTY, False
         if message.selection:
-            self._session.form = message.form
+            self.session.form = message.form
             self._draw_form()
             self._draw_frame()
         else:
             self._take_form(message.form)
 
     def _take_form(self, form: Form) -> None:
-        if self._session.take(form):
-            self._session.searched = None
+        if self.session.take(form):
+            self.session.searched = None
             if self._search_soon is not None:
                 self._search_soon.stop()
             self._search_soon = self.set_timer(SEARCH_AFTER_S, self._begin_search)
         self._draw()
 
     def _begin_search(self) -> None:
-        ask = self._session.ask()
+        ask = self.session.ask()
         if ask is not None:
             self.run_worker(self._search.ask(ask), group="search", exclusive=True)
             self._draw_frame()
 
     def _take_finding(self, finding: Found) -> None:
         """Points of curves come by the dozen: they are drawn a few times a second."""
-        self._session.found(finding)
+        self.session.found(finding)
         if not isinstance(finding, PointFound):
             self._draw()
         elif self._redraw_soon is None:
@@ -107,21 +107,21 @@ class PlannerScreen(PlannerBoard):
         else:
             self._view, self._page = name, 0
         self._maximized = None
-        if name == "serving" and self._session.answer is not None:
-            self.query_one("#matrix", RowsPanel).go_to(self._session.answer.plan.cluster.gpu.key)
-        self._replan()
+        if name == "serving" and self.session.answer is not None:
+            self.query_one("#matrix", RowsPanel).go_to(self.session.answer.plan.cluster.gpu.key)
+        self.rearrange()
 
     def action_scenario(self, name: str) -> None:
-        self._take_form(self._session.scenario(name))
+        self._take_form(self.session.scenario(name))
 
     def action_growing(self) -> None:
         """Charts with the batch kept, or growing with the cluster."""
-        self._session.growing = not self._session.growing
-        self._take_form(self._session.form)
+        self.session.growing = not self.session.growing
+        self._take_form(self.session.form)
 
     def action_use(self) -> None:
         """Take over the layout of the chosen row, or the best one that was found."""
-        session, panel = self._session, self.focused
+        session, panel = self.session, self.focused
         chosen = panel.target if isinstance(panel, RowsPanel) and panel.id in TABLES else None
         result = session.best() if chosen is None else session.layout_of(chosen)
         if result is None:
@@ -136,7 +136,7 @@ class PlannerScreen(PlannerBoard):
             self._calibrator.stop()
         elif not self._sure:
             self._sure = True
-            key = self._keymap.shown("planner_calibrate")
+            key = self._keymap.first_key("planner_calibrate")
             self._say(f"measuring takes a minute and slows serving down: {key} again to begin")
         else:
             self._sure = False
@@ -144,25 +144,25 @@ class PlannerScreen(PlannerBoard):
 
     async def _calibrate(self) -> None:
         if await self._calibrator.run(self._say):
-            self._session.look_up()
+            self.session.look_up()
             note = self._note
-            self._take_form(self._session.form)
+            self._take_form(self.session.form)
             self._note = note
             self._draw_frame()
 
     def action_save(self) -> None:
         """Save the export under the cursor; the line at the bottom says where."""
-        shown = self._session.answer
-        if self._view != "export" or shown is None:
+        answer = self.session.answer
+        if self._view != "export" or answer is None:
             self._say("choose a configuration in the export view first")
             return
         engine = self.query_one("#engines", RowsPanel).target
-        chosen = next((one for one in attempts(shown.plan) if one.engine == engine), None)
+        chosen = next((one for one in attempts(answer.plan) if one.engine == engine), None)
         if chosen is None or chosen.result is None:
             self._say(chosen.reason or "" if chosen is not None else "nothing to save")
             return
         try:
-            folder = save_export(chosen.result, shown.plan, chosen.engine)
+            folder = save_export(chosen.result, answer.plan, chosen.engine)
         except ProdtopError as error:
             self._say(str(error))
         else:
@@ -172,7 +172,7 @@ class PlannerScreen(PlannerBoard):
         """A figure opens into its formula, a layout into its figures, a formula into its parts."""
         name, target = message.panel.id, message.target
         if name == "tree":
-            self._session.toggle(target)
+            self.session.toggle(target)
             self._draw_rows("tree", "detail")
         elif name in FIGURES:
             self._open_formulas(YOURS, target)
@@ -182,9 +182,9 @@ class PlannerScreen(PlannerBoard):
             self._open_formulas(f"serve:{target}", None)
 
     def _open_formulas(self, subject: str, figure: str | None) -> None:
-        row = self._session.open_figure(subject, figure)
+        row = self.session.open_figure(subject, figure)
         tree = self.query_one("#tree", RowsPanel)
         self._view, self._page, self._maximized = "formulas", 0, None
-        self._replan()
+        self.rearrange()
         tree.focus()
         tree.point_at(row)

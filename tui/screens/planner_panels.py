@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from ..planner.answer import Answer
 from ..planner.capacity import serve_on
 from ..planner.exports import attempts
+from ..planner.search_state import Layouts
 from ..planner.session import Session
-from ..views.panel import Room
-from ..views.planner.bars import memory_view, step_view
+from ..views.panel import Room, RowsView
+from ..views.planner.breakdown import memory_view, step_view
 from ..views.planner.capacity import matrix_view, server_view
 from ..views.planner.curves import curve_view
 from ..views.planner.decision import decision_view, guide_view
@@ -17,14 +18,13 @@ from ..views.planner.formulas import detail_view, tree_view
 from ..views.planner.layouts import front_view, splits_view, strategies_view
 from ..views.planner.summary import summary_view
 from ..views.planner.why import why_view
-from ..views.rows import RowsView
 from ..widgets.curve_panel import CurvePanel
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """What a panel draws from. `targets` are what lies under the cursors of the panels beside it;
-    `save_key` is the key that saves an export."""
+class TabContent:
+    """What the tab's panels draw from. `targets` are what lies under the cursor of each panel that
+    has another beside it; `save_key` is the key that saves an export."""
 
     session: Session
     answer: Answer
@@ -36,74 +36,50 @@ class Shown:
         """Said where the figures are those of an earlier plan."""
         return "as it was before" if self.session.reading.errors else ""
 
-
-def _strategies(shown: Shown, room: Room) -> RowsView:
-    return strategies_view(shown.answer, shown.session.searched, room, shown.note)
-
-
-def _layouts(shown: Shown, room: Room) -> RowsView:
-    searched = shown.session.searched
-    layouts = searched.layouts if searched is not None else None
-    return splits_view(shown.answer, layouts, room, shown.session.doing)
+    @property
+    def layouts(self) -> Layouts | None:
+        """The layouts that the search has found; `None` before."""
+        return self.session.searched.layouts if self.session.searched is not None else None
 
 
-def _front(shown: Shown, room: Room) -> RowsView:
-    searched = shown.session.searched
-    return front_view(shown.answer, searched.layouts if searched is not None else None, room)
-
-
-def _why(shown: Shown, room: Room) -> RowsView:
-    searched = shown.session.searched
-    return why_view(searched.layouts if searched is not None else None, room)
-
-
-def _tree(shown: Shown, room: Room) -> RowsView:
-    session = shown.session
-    return tree_view(session.branches(), room, session.subject_words)
-
-
-def _detail(shown: Shown, room: Room) -> RowsView:
-    rows = shown.session.branches()
-    at = shown.targets["tree"]
-    chosen = next((row for row in rows if ".".join(map(str, row.path)) == at), rows[0])
+def _detail(tab: TabContent, room: Room) -> RowsView:
+    rows, target = tab.session.branches(), tab.targets["tree"]
+    chosen = next((row for row in rows if ".".join(map(str, row.path)) == target), rows[0])
     return detail_view(chosen.term, room)
 
 
-def _engines(shown: Shown, room: Room) -> RowsView:
-    return engines_view(attempts(shown.answer.plan), room, shown.note)
+def _export(tab: TabContent, room: Room) -> RowsView:
+    every, target = attempts(tab.answer.plan), tab.targets["engines"]
+    chosen = next((attempt for attempt in every if attempt.engine == target), every[0])
+    return export_view(chosen, tab.save_key, room)
 
 
-def _export(shown: Shown, room: Room) -> RowsView:
-    every = attempts(shown.answer.plan)
-    chosen = next((one for one in every if one.engine == shown.targets["engines"]), every[0])
-    return export_view(chosen, shown.save_key, room)
+def _matrix(tab: TabContent, room: Room) -> RowsView:
+    plan = tab.answer.plan
+    return matrix_view(plan, tab.session.cells(plan), room, tab.note)
 
 
-def _matrix(shown: Shown, room: Room) -> RowsView:
-    plan = shown.answer.plan
-    return matrix_view(plan, shown.session.cells(plan), room, shown.note)
+def _server(tab: TabContent, room: Room) -> RowsView:
+    plan, knowledge = tab.answer.plan, tab.session.known
+    cells = tab.session.cells(plan)[tab.targets["matrix"] or plan.cluster.gpu.key]
+    return server_view(serve_on(plan, knowledge, cells), plan, room)
 
 
-def _server(shown: Shown, room: Room) -> RowsView:
-    plan, known = shown.answer.plan, shown.session.known
-    cells = shown.session.cells(plan)
-    key = shown.targets["matrix"] or plan.cluster.gpu.key
-    return server_view(serve_on(plan, known, cells[key]), plan, room)
-
-
-ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
-    "summary": lambda shown, room: summary_view(shown.answer, room, shown.note),
-    "memory": lambda shown, room: memory_view(shown.answer, room, shown.note),
-    "step": lambda shown, room: step_view(shown.answer, room, shown.note),
-    "strategies": _strategies,
-    "layouts": _layouts,
-    "front": _front,
-    "why": _why,
-    "decision": lambda shown, room: decision_view(shown.answer, room, shown.note),
+ROW_VIEWS: Mapping[str, Callable[[TabContent, Room], RowsView]] = {
+    "summary": lambda tab, room: summary_view(tab.answer, room, tab.note),
+    "memory": lambda tab, room: memory_view(tab.answer, room, tab.note),
+    "step": lambda tab, room: step_view(tab.answer, room, tab.note),
+    "strategies": lambda tab, room: strategies_view(
+        tab.answer, tab.session.searched, room, tab.note
+    ),
+    "layouts": lambda tab, room: splits_view(tab.answer, tab.layouts, room, tab.session.doing),
+    "front": lambda tab, room: front_view(tab.answer, tab.layouts, room),
+    "why": lambda tab, room: why_view(tab.layouts, room),
+    "decision": lambda tab, room: decision_view(tab.answer, room, tab.note),
     "guide": lambda _, room: guide_view(room),
-    "tree": _tree,
+    "tree": lambda tab, room: tree_view(tab.session.branches(), room, tab.session.subject_words),
     "detail": _detail,
-    "engines": _engines,
+    "engines": lambda tab, room: engines_view(attempts(tab.answer.plan), room, tab.note),
     "export": _export,
     "matrix": _matrix,
     "server": _server,
@@ -112,11 +88,6 @@ ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
 
 BESIDE = {"tree": "detail", "engines": "export", "matrix": "server"}
 """Panels that show more of what lies under the cursor of another one."""
-
-
-def row_view(name: str, shown: Shown, room: Room) -> RowsView:
-    """What a panel of rows says."""
-    return ROW_VIEWS[name](shown, room)
 
 
 def show_curves(charts: Iterable[CurvePanel], session: Session) -> None:

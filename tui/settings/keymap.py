@@ -17,6 +17,7 @@ class KeymapError(BadInputError):
 
 EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
 """Where a key works: in all tabs, or in the tab of that name."""
+TAB_TITLES = {LIVE: "Live", PLANNER: "Planner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,6 @@ class Action:
     keys: tuple[str, ...]
     description: str
     group: str
-    footer: str = ""
-    """The short word in the footer; empty for actions that the footer does not show."""
     tab: str = EVERYWHERE
     """The tab that the key works in."""
 
@@ -52,61 +51,43 @@ STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
         (str(number),),
         f"Serve with the {name.value} strategy",
         SERVING,
-        tab=LIVE,
+        LIVE,
     )
     for number, name in enumerate(StrategyName, start=1)
 )
 
-PLANNER_ACTIONS: tuple[Action, ...] = (
-    *(
-        Action(f"planner_{name}", call, (key,), words, PLANNING, tab=PLANNER)
-        for name, call, key, words in (
-            ("overview", "screen.view('overview')", "o", "Figures, strategies and curves"),
-            ("scaling", "screen.view('scaling')", "g", "Graphs against the number of GPUs"),
-            ("layouts", "screen.view('layouts')", "l", "The best layouts, and why"),
-            ("formulas", "screen.view('formulas')", "f", "Every figure's formula"),
-            ("decision", "screen.view('decision')", "d", "The decision path and the guide"),
-            ("serving", "screen.view('serving')", "a", "What each GPU gives when it serves"),
-            ("export", "screen.view('export')", "x", "Configurations for training engines"),
-            ("save", "screen.save", "s", "Save the chosen configuration to a file"),
-            ("use", "screen.use", "u", "Take over the chosen layout, or the best one"),
-            ("growing", "screen.growing", "k", "Charts: keep the batch, or let it grow"),
-            ("calibrate", "screen.calibrate", "c", "Measure this machine's GPUs, for the plans"),
-            ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
-            ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
-            ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),
-        )
-    ),
+PLANNER_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"planner_{name}", call, (key,), words, PLANNING, PLANNER)
+    for name, call, key, words in (
+        ("overview", "screen.view('overview')", "o", "Figures, strategies and curves"),
+        ("scaling", "screen.view('scaling')", "g", "Graphs against the number of GPUs"),
+        ("layouts", "screen.view('layouts')", "l", "The best layouts, and why"),
+        ("formulas", "screen.view('formulas')", "f", "Every figure's formula"),
+        ("decision", "screen.view('decision')", "d", "The decision path and the guide"),
+        ("serving", "screen.view('serving')", "a", "What each GPU gives when it serves"),
+        ("export", "screen.view('export')", "x", "Configurations for training engines"),
+        ("save", "screen.save", "s", "Save the chosen configuration to a file"),
+        ("use", "screen.use", "u", "Take over the chosen layout, or the best one"),
+        ("growing", "screen.growing", "k", "Charts: keep the batch, or let it grow"),
+        ("calibrate", "screen.calibrate", "c", "Measure this machine's GPUs, for the plans"),
+        ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
+        ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
+        ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),
+    )
 )
 
 ACTIONS: tuple[Action, ...] = (
     *STRATEGY_ACTIONS,
+    Action("precision_previous", "app.precision(-1)", ("[",), "Previous precision", SERVING, LIVE),
+    Action("precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, LIVE),
+    Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, LIVE),
+    Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, LIVE),
+    Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, LIVE),
     Action(
-        "precision_previous",
-        "app.precision(-1)",
-        ("[",),
-        "Previous precision",
-        SERVING,
-        "precision",
-        LIVE,
-    ),
-    Action(
-        "precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, "precision", LIVE
-    ),
-    Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, tab=LIVE),
-    Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, "load", LIVE),
-    Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, "load", LIVE),
-    Action(
-        "pause",
-        "app.pause",
-        ("space",),
-        "Freeze the display; collection goes on",
-        HISTORY,
-        "pause",
-        LIVE,
+        "pause", "app.pause", ("space",), "Freeze the display; collection goes on", HISTORY, LIVE
     ),
     *(
-        Action(name, call, (key,), f"While frozen: {words}", HISTORY, tab=LIVE)
+        Action(name, call, (key,), f"While frozen: {words}", HISTORY, LIVE)
         for name, call, key, words in (
             ("scrub_back", "app.scrub(-1)", "left", "one step back"),
             ("scrub_forward", "app.scrub(1)", "right", "one step forward"),
@@ -116,25 +97,11 @@ ACTIONS: tuple[Action, ...] = (
             ("scrub_end", "app.scrub_to('end')", "end", "to the newest moment"),
         )
     ),
-    Action("live", "app.live", ("escape",), "Back to the present", HISTORY, tab=LIVE),
-    Action("events", "events", ("e",), "Event log", DISPLAY, "events"),
+    Action("live", "app.live", ("escape",), "Back to the present", HISTORY, LIVE),
+    Action("events", "events", ("e",), "Event log", DISPLAY),
+    Action("window", "app.window", ("w",), "Next window for percentiles and charts", DISPLAY, LIVE),
     Action(
-        "window",
-        "app.window",
-        ("w",),
-        "Next window for percentiles and charts",
-        DISPLAY,
-        "window",
-        LIVE,
-    ),
-    Action(
-        "snapshot",
-        "app.snapshot",
-        ("s",),
-        "Save a snapshot: figures and picture",
-        GENERAL,
-        "snapshot",
-        LIVE,
+        "snapshot", "app.snapshot", ("s",), "Save a snapshot: figures and picture", GENERAL, LIVE
     ),
     Action(
         "maximize",
@@ -143,13 +110,13 @@ ACTIONS: tuple[Action, ...] = (
         "Maximise the focused panel, or put it back",
         DISPLAY,
     ),
-    Action("theme", "next_theme", ("t",), "Next theme", DISPLAY, "theme"),
-    Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS, "live"),
-    Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS, "planner"),
+    Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
+    Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
+    Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
     *PLANNER_ACTIONS,
-    Action("help", "help", ("?",), "Keys and what they do", GENERAL, "help"),
-    Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL, "palette"),
-    Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL, "quit"),
+    Action("help", "help", ("?",), "Keys and what they do", GENERAL),
+    Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),
+    Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL),
 )
 
 _MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
@@ -158,12 +125,12 @@ _NAMED_KEYS = frozenset(key.value for key in Keys if "+" not in key.value and "<
 
 @dataclass(frozen=True)
 class Keymap:
-    """The keys of every action after the user's wishes."""
+    """The keys of every action, as the user mapped them."""
 
     keys: Mapping[str, tuple[str, ...]]
     """By action name, as a user would type them."""
 
-    def shown(self, name: str) -> str:
+    def first_key(self, name: str) -> str:
         """The key to show for an action: the first one, as on the keyboard."""
         keys = self.keys[name]
         return keys[0] if keys else ""
@@ -175,9 +142,8 @@ class Keymap:
             Binding(
                 _textual_key(key),
                 action.call,
-                action.footer or action.description,
-                show=bool(action.footer),
-                key_display=self.shown(action.name),
+                action.description,
+                show=False,
                 id=action.name,
                 # Characters are typed into forms; what goes with ctrl means the same everywhere.
                 priority=action.name in {"quit", "palette"} and len(key) > 1,
@@ -199,32 +165,31 @@ class Keymap:
 DEFAULT_KEYMAP = Keymap({action.name: action.keys for action in ACTIONS})
 
 
-def remap(wishes: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
-    """The default keys with those of `wishes` (action name to key or keys) in their place.
+def remap(overrides: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
+    """The default keys with those of `overrides` (action name to key or keys) in their place.
 
     An empty list takes an action its keys. `source` names the file in errors. Raises
     `KeymapError` on an unknown action or key, and on a key that two actions claim.
     """
     keys = {action.name: action.keys for action in ACTIONS}
-    for name, wish in wishes.items():
+    for name, override in overrides.items():
         if name not in keys:
-            known = ", ".join(keys)
-            raise KeymapError(f"{source}: keys.{name}: no such action; there are {known}")
-        keys[name] = (wish,) if isinstance(wish, str) else tuple(wish)
+            raise KeymapError(f"{source}: keys.{name}: no such action; there are {', '.join(keys)}")
+        keys[name] = (override,) if isinstance(override, str) else tuple(override)
         for key in keys[name]:
             if not is_key(key):
                 raise KeymapError(f"{source}: keys.{name}: {key!r} is no key")
-    _refuse_conflicts(keys, wishes, source)
+    _refuse_conflicts(keys, overrides, source)
     return Keymap(keys)
 
 
 def _refuse_conflicts(
-    keys: Mapping[str, tuple[str, ...]], wishes: Mapping[str, object], source: str
+    keys: Mapping[str, tuple[str, ...]], overrides: Mapping[str, object], source: str
 ) -> None:
     """Two actions may share a key where they never work in the same tab."""
     tabs = {action.name: action.tab for action in ACTIONS}
     owners: dict[str, list[str]] = {}
-    for name in sorted(keys, key=lambda name: name in wishes):
+    for name in sorted(keys, key=lambda name: name in overrides):
         for key in keys[name]:
             sharing = owners.setdefault(_textual_key(key), [])
             for owner in sharing:

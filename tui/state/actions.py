@@ -80,8 +80,8 @@ def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) 
     """Speculative decoding off where there is some, else on as `spec` says."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
-    wanted = spec if frame.speculation is None else None
-    return Outcome(pending, SetSpeculation(spec=wanted))
+    new_spec = spec if frame.speculation is None else None
+    return Outcome(pending, SetSpeculation(spec=new_spec))
 
 
 def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:

@@ -9,13 +9,23 @@ import math
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
 
-from ...engine.protocol import ENCODER, REPORT_DECODER, Frame, HostSample, Report, Window
+from ...engine.protocol import (
+    ENCODER,
+    REPORT_DECODER,
+    Frame,
+    HitRates,
+    HostSample,
+    Latency,
+    Percentiles,
+    Report,
+    Window,
+)
 
 MISSING = math.nan
 """In a series: not measured at that moment. Charts leave a gap."""
@@ -41,7 +51,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class PastMoment:
     """One remembered moment."""
 
     wall_s: float
@@ -49,69 +59,47 @@ class Kept:
     host: HostSample | None
 
 
-def _number(value: float | None) -> float:
-    return MISSING if value is None else float(value)
+def _latency_10s(frame: Frame) -> Latency:
+    return frame.latency.get(Window.S10, Latency())
 
 
-def _frame_numbers(frame: Frame) -> dict[str, float]:
-    recent = frame.latency.get(Window.S10)
-    hits = frame.cache.rates.get(Window.S10)
-    ttft, tpot = (recent.ttft, recent.tpot) if recent else (None, None)
-    return {
-        "decode_tok_s": frame.throughput.decode_tok_s,
-        "prefill_tok_s": frame.throughput.prefill_tok_s,
-        "cached_tok_s": frame.throughput.cached_tok_s,
-        "arrivals_per_s": frame.throughput.arrivals_per_s,
-        "requests_per_s": frame.throughput.requests_per_s,
-        "ttft_p95_ms": _number(ttft.p95_ms if ttft else None),
-        "tpot_p95_ms": _number(tpot.p95_ms if tpot else None),
-        "in_system": float(frame.queue.running + frame.queue.waiting),
-        "running": float(frame.queue.running),
-        "response_hits": _number(hits.response if hits else None),
-        "prefix_hits": _number(hits.prefix if hits else None),
-        "kv_used": _fraction(frame.cache.blocks.running, frame.cache.blocks.total),
-        "mbu": _number(frame.roofline.mbu),
-        "generated_tokens": float(frame.generated_tokens_total),
-    }
+def _hits_10s(frame: Frame) -> HitRates:
+    return frame.cache.rates.get(Window.S10, HitRates())
 
 
-def _host_numbers(host: HostSample) -> dict[str, float]:
-    numbers = {
-        "cpu": host.cpu_utilization,
-        "worker_cpu": _number(host.worker_cpu_utilization),
-    }
-    if host.gpus:
-        numbers["energy_j"] = _number(host.gpus[0].energy_j)
-        numbers["gpu"] = _number(host.gpus[0].utilization)
-        numbers["power_w"] = _number(host.gpus[0].power_w)
-    return numbers
+def _p95_ms(percentiles: Percentiles | None) -> float | None:
+    return None if percentiles is None else percentiles.p95_ms
 
 
-def _fraction(part: int, whole: int) -> float:
-    return part / whole if whole else MISSING
+def _kv_used(frame: Frame) -> float | None:
+    blocks = frame.cache.blocks
+    return blocks.running / blocks.total if blocks.total else None
 
 
-COLUMNS = (
-    "decode_tok_s",
-    "prefill_tok_s",
-    "cached_tok_s",
-    "arrivals_per_s",
-    "requests_per_s",
-    "ttft_p95_ms",
-    "tpot_p95_ms",
-    "in_system",
-    "running",
-    "response_hits",
-    "prefix_hits",
-    "kv_used",
-    "mbu",
-    "generated_tokens",
-    "cpu",
-    "worker_cpu",
-    "gpu",
-    "power_w",
-    "energy_j",
-)
+FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
+    "decode_tok_s": lambda frame: frame.throughput.decode_tok_s,
+    "prefill_tok_s": lambda frame: frame.throughput.prefill_tok_s,
+    "cached_tok_s": lambda frame: frame.throughput.cached_tok_s,
+    "arrivals_per_s": lambda frame: frame.throughput.arrivals_per_s,
+    "requests_per_s": lambda frame: frame.throughput.requests_per_s,
+    "ttft_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).ttft),
+    "tpot_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).tpot),
+    "in_system": lambda frame: frame.queue.running + frame.queue.waiting,
+    "running": lambda frame: frame.queue.running,
+    "response_hits": lambda frame: _hits_10s(frame).response,
+    "prefix_hits": lambda frame: _hits_10s(frame).prefix,
+    "kv_used": _kv_used,
+    "mbu": lambda frame: frame.roofline.mbu,
+    "generated_tokens": lambda frame: frame.generated_tokens_total,
+}
+HOST_COLUMNS: Mapping[str, Callable[[HostSample], float | None]] = {
+    "cpu": lambda host: host.cpu_utilization,
+    "worker_cpu": lambda host: host.worker_cpu_utilization,
+    "gpu": lambda host: host.gpus[0].utilization if host.gpus else None,
+    "power_w": lambda host: host.gpus[0].power_w if host.gpus else None,
+    "energy_j": lambda host: host.gpus[0].energy_j if host.gpus else None,
+}
+COLUMNS = (*FRAME_COLUMNS, *HOST_COLUMNS)
 """The series that are kept. Latencies and hit rates are those of the ten-second window."""
 
 COUNTERS = frozenset({"generated_tokens", "energy_j"})
@@ -134,11 +122,12 @@ class _Tier:
         default_factory=lambda: {name: _doubles() for name in COLUMNS}
     )
 
-    def append(self, wall_s: float, packed: bytes, numbers: Mapping[str, float]) -> None:
+    def append(self, wall_s: float, packed: bytes, numbers: Mapping[str, float | None]) -> None:
         self.times_s.append(wall_s)
         self.packed.append(packed)
         for name, column in self.columns.items():
-            column.append(numbers.get(name, MISSING))
+            number = numbers.get(name)
+            column.append(MISSING if number is None else number)
 
     def drop_oldest(self, count: int) -> None:
         del self.times_s[:count]
@@ -173,8 +162,8 @@ class _Tier:
 
 
 def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if value == value]
-    return sum(known) / len(known) if known else MISSING
+    measured = [value for value in values if value == value]
+    return sum(measured) / len(measured) if measured else MISSING
 
 
 class History:
@@ -195,11 +184,11 @@ class History:
         newest = self.newest_s
         if newest is not None and wall_s <= newest:
             wall_s = math.nextafter(newest, math.inf)
-        numbers: dict[str, float] = {}
+        numbers: dict[str, float | None] = {}
         if frame is not None:
-            numbers |= _frame_numbers(frame)
+            numbers |= {name: read(frame) for name, read in FRAME_COLUMNS.items()}
         if host is not None:
-            numbers |= _host_numbers(host)
+            numbers |= {name: read(host) for name, read in HOST_COLUMNS.items()}
         self._tiers[0].append(wall_s, _pack(frame, host), numbers)
         self._make_room()
 
@@ -240,7 +229,7 @@ class History:
     def marks(self, start_s: float, end_s: float) -> list[Mark]:
         return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]
 
-    def at(self, wall_s: float) -> Kept | None:
+    def at(self, wall_s: float) -> PastMoment | None:
         """The last moment at or before a time; the oldest one for an earlier time."""
         for tier in self._tiers:
             index = bisect_right(tier.times_s, wall_s) - 1
@@ -255,14 +244,14 @@ class History:
         """How much a counter grew over a span; `None` where the span holds no two readings, or
         where the counter started anew."""
         series = self.series(name, end_s - span_s, end_s)
-        known = [
+        readings = [
             value
             for time_s, value in zip(series.times_s, series.values, strict=True)
             if end_s - span_s <= time_s <= end_s and not math.isnan(value)
         ]
-        if len(known) < 2 or any(after < before for before, after in pairwise(known)):
+        if len(readings) < 2 or any(after < before for before, after in pairwise(readings)):
             return None
-        return known[-1] - known[0]
+        return readings[-1] - readings[0]
 
 
 def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
@@ -270,15 +259,15 @@ def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
     return zlib.compress(ENCODER.encode([ENCODER.encode(report) for report in reports]), 1)
 
 
-def _unpack(wall_s: float, packed: bytes) -> Kept:
+def _unpack(wall_s: float, packed: bytes) -> PastMoment:
     frame: Frame | None = None
     host: HostSample | None = None
     for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
         match REPORT_DECODER.decode(encoded):
-            case Frame() as found:
-                frame = found
+            case Frame() as decoded:
+                frame = decoded
             case HostSample() as sample:
                 host = sample
             case _:
                 pass
-    return Kept(wall_s, frame, host)
+    return PastMoment(wall_s, frame, host)

@@ -1,4 +1,4 @@
-"""What the screen knows and remembers: takes reports in, carries wishes out, keeps the history.
+"""What the screen knows and remembers: takes reports in, sends commands, keeps the history.
 
 No widget and no terminal: the app asks it for moments and draws them.
 """
@@ -39,15 +39,15 @@ from .actions import (
     toggle_drafts,
 )
 from .history import History, Mark
-from .intake import clean_report
 from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event, died_text
-from .playhead import Playhead
+from .playhead import Playhead, Timeline
+from .report_cleaning import clean_report
 
 MAX_LOG_LINES = 500
 MAX_FINISHED = 500
 SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
-"""A wish that had no effect for so long, and is not being worked on, is forgotten."""
+"""What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
 
 
@@ -185,14 +185,16 @@ class Monitor:
     def window(self) -> Window:
         return self._window
 
-    @property
-    def span_s(self) -> float:
-        """The time that charts span: that of the window; infinite for the whole session."""
-        return WINDOW_SECONDS[self._window]
-
-    def chart_end_s(self) -> float:
-        """The right end of the charts."""
-        return self.playhead.chart_end_s(self.wall_s(), self.span_s)
+    def timeline(self) -> Timeline:
+        """What the charts show: the time of the window, all of it for the whole session."""
+        now_s, span_s = self.wall_s(), WINDOW_SECONDS[self._window]
+        return Timeline(
+            history=self.history,
+            now_s=now_s,
+            end_s=self.playhead.chart_end_s(now_s, span_s),
+            span_s=span_s,
+            cursor_s=self.playhead.cursor_s,
+        )
 
     def moment(self) -> Moment:
         """What the panels show: the newest figures, or those under the cursor."""
@@ -219,12 +221,12 @@ class Monitor:
         return live if cursor_s is None else self._moment_then(live, cursor_s)
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
-        then = self.playhead.then
+        past = self.playhead.at_cursor
         return replace(
             live,
             wall_s=cursor_s,
-            frame=then.frame if then else None,
-            host=then.host if then else None,
+            frame=past.frame if past else None,
+            host=past.host if past else None,
             behind_s=max(0.0, live.wall_s - cursor_s),
             log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
@@ -232,15 +234,15 @@ class Monitor:
         )
 
     def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
-        known = [request for at_s, request in self._finished if at_s <= wall_s]
-        return tuple(known[-SHOWN_FINISHED:])
+        finished = [request for at_s, request in self._finished if at_s <= wall_s]
+        return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)
         tokens = self.history.increase("generated_tokens", wall_s, ENERGY_SPAN_S)
         return energy_j / tokens if energy_j is not None and tokens else None
 
-    # Wishes
+    # Commands
 
     def choose_strategy(self, name: StrategyName) -> None:
         self._carry_out(choose_strategy(self._serving, self._pending, name))

@@ -1,18 +1,23 @@
-"""Where the display stands in time: live, or frozen with a cursor that walks the history."""
+"""Where the display stands in time: live, or frozen with a cursor that walks the history; and the
+stretch of the history that the charts show there."""
 
 import math
 from dataclasses import dataclass, replace
 
-from .history import History, Kept
+from ..drawing.chart_data import Mark, Series, Stroke
+from ..style.inks import Ink
+from .history import History, PastMoment
+
+MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD}
 
 
 @dataclass(frozen=True, slots=True)
 class _Frozen:
-    """The history's end when the display was frozen, the cursor, and what was known there."""
+    """The history's end when the display was frozen, the cursor, and the moment there."""
 
     end_s: float
     cursor_s: float
-    then: Kept | None
+    at_cursor: PastMoment | None
 
 
 class Playhead:
@@ -32,9 +37,9 @@ class Playhead:
         return self._frozen.cursor_s if self._frozen else None
 
     @property
-    def then(self) -> Kept | None:
-        """What was known at the cursor; `None` while live."""
-        return self._frozen.then if self._frozen else None
+    def at_cursor(self) -> PastMoment | None:
+        """What the history holds at the cursor; `None` while live."""
+        return self._frozen.at_cursor if self._frozen else None
 
     def chart_end_s(self, now_s: float, span_s: float) -> float:
         """The right end of charts that span `span_s`: now; while frozen, when it was frozen, unless
@@ -76,4 +81,36 @@ class Playhead:
         if self._frozen is None or oldest_s is None:
             return
         within_s = min(max(cursor_s, oldest_s), self._frozen.end_s)
-        self._frozen = replace(self._frozen, cursor_s=within_s, then=self._history.at(within_s))
+        self._frozen = replace(
+            self._frozen, cursor_s=within_s, at_cursor=self._history.at(within_s)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """The stretch of the history that every chart shows. `cursor_s` is `None` while live."""
+
+    history: History
+    now_s: float
+    end_s: float
+    span_s: float
+    cursor_s: float | None = None
+
+    def curve(
+        self,
+        column: str,
+        name: str,
+        *,
+        stroke: Stroke = Stroke.LINE,
+        ink: int | None = None,
+    ) -> Series:
+        """A column of the history as a curve."""
+        samples = self.history.series(column, self.end_s - self.span_s, self.end_s)
+        return Series(name, samples.times_s, samples.values, stroke, ink)
+
+    def marks(self) -> list[Mark]:
+        """The switches and faults within the stretch, in the inks of their kinds."""
+        return [
+            Mark(mark.wall_s, mark.label, MARK_INKS[mark.kind])
+            for mark in self.history.marks(self.end_s - self.span_s, self.end_s)
+        ]

@@ -44,8 +44,8 @@ def bytes_pair(used: float | None, total: float | None) -> str:
         return f"{binary_bytes(used)} / {MISSING}"
     step = _step_of(total, 1024.0, len(_BINARY_STEPS))
     unit = 1024.0**step
-    left = f"{used / unit:.1f}" if _is_known(used) else MISSING
-    return f"{left} / {total / unit:.1f} {_BINARY_STEPS[step]}"
+    used_text = f"{used / unit:.1f}" if _is_known(used) else MISSING
+    return f"{used_text} / {total / unit:.1f} {_BINARY_STEPS[step]}"
 
 
 def milliseconds(value_ms: float | None, *, width: int = 0) -> str:

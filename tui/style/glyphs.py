@@ -40,7 +40,6 @@ class Glyphs:
     knob_left: str
     knob_right: str
     """Stand around a value that ← and → change."""
-    caret: str
     mark: str
     """Points down at the column of a mark."""
     mark_line: str
@@ -83,7 +82,6 @@ UNICODE = Glyphs(
     closed="▸",
     knob_left="‹",
     knob_right="›",
-    caret="▏",
     mark="▾",
     mark_line="┊",
     threshold_line="╌",
@@ -123,7 +121,6 @@ ASCII = Glyphs(
     closed="+",
     knob_left="<",
     knob_right=">",
-    caret="_",
     mark=":",
     mark_line=":",
     threshold_line="-",

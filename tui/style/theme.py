@@ -1,7 +1,7 @@
 """Themes: data in TOML, bundled or the user's own, loaded by one loader.
 
 A theme file gives colours by their meaning and a set of glyphs. It becomes a Textual theme (whose
-variables the style sheets use) that also carries the `Look` which the widgets paint with.
+variables the style sheets use) that also carries the `Palette` which the widgets paint with.
 """
 
 import os
@@ -20,15 +20,15 @@ from textual.theme import Theme
 from ...engine.protocol.errors import BadInputError
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
-from .look import (
+from .inks import (
     AREA_INKS,
     PART_COUNT,
     PART_INKS,
-    PLAIN_LOOK,
+    PLAIN_PALETTE,
     SERIES_COUNT,
     SERIES_INKS,
     Ink,
-    Look,
+    Palette,
 )
 
 DEFAULT_THEME = "prodtop-dark"
@@ -101,10 +101,10 @@ class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 @dataclass
-class LookTheme(Theme):
-    """A Textual theme that carries the look of our own widgets."""
+class PaletteTheme(Theme):
+    """A Textual theme that carries the palette of our own widgets."""
 
-    look: Look = field(default=PLAIN_LOOK)
+    palette: Palette = field(default=PLAIN_PALETTE)
     description: str = ""
 
 
@@ -112,15 +112,15 @@ class LookTheme(Theme):
 class ThemeBook:
     """The themes that loaded, by name, and the errors of those that did not."""
 
-    themes: dict[str, LookTheme]
+    themes: dict[str, PaletteTheme]
     errors: tuple[ThemeError, ...] = ()
 
-    def get(self, name: str) -> LookTheme:
+    def get(self, name: str) -> PaletteTheme:
         """The theme of that name. Raises `ThemeError` naming those there are."""
         theme = self.themes.get(name)
         if theme is None:
-            known = ", ".join(sorted(self.themes))
-            raise ThemeError(f"unknown theme {name!r}: choose one of {known}")
+            names = ", ".join(sorted(self.themes))
+            raise ThemeError(f"unknown theme {name!r}: choose one of {names}")
         return theme
 
     def after(self, name: str) -> str:
@@ -134,10 +134,10 @@ class ThemeBook:
             app.register_theme(theme)
 
 
-def look_of(app: App[ReturnType]) -> Look:
-    """The look of the theme that `app` wears now."""
+def palette_of(app: App[ReturnType]) -> Palette:
+    """The palette of the app's current theme."""
     theme = app.current_theme
-    return theme.look if isinstance(theme, LookTheme) else PLAIN_LOOK
+    return theme.palette if isinstance(theme, PaletteTheme) else PLAIN_PALETTE
 
 
 def declines_color(environ: Mapping[str, str] = os.environ) -> bool:
@@ -167,7 +167,7 @@ def load_themes(user_folder: Path | None = None) -> ThemeBook:
 
     A file that cannot be used becomes an error in the book; the others load all the same.
     """
-    themes: dict[str, LookTheme] = {}
+    themes: dict[str, PaletteTheme] = {}
     errors: list[ThemeError] = []
     bundled = [
         (entry.name, entry.read_bytes())
@@ -193,7 +193,7 @@ def _sorted_default_first(files: Iterable[tuple[str, bytes]]) -> list[tuple[str,
     return sorted(files, key=lambda item: (item[0] != f"{DEFAULT_THEME}.toml", item[0]))
 
 
-def parse_theme(data: bytes, source: str) -> LookTheme:
+def parse_theme(data: bytes, source: str) -> PaletteTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
     try:
         content = decode(data.decode("utf-8"), ThemeFile)
@@ -212,33 +212,20 @@ class _Painter:
         self._source = source
         self._background = self._color("background", content.colors.background)
 
-    def theme(self) -> LookTheme:
+    def theme(self) -> PaletteTheme:
         colors = self._content.colors
         hexes = {
             name: self._css(name, value)
             for name in Colors.__struct_fields__
             if isinstance(value := getattr(colors, name), str)
         }
-        series = [self._css(f"series[{i}]", value) for i, value in enumerate(colors.series)]
         variables = {
             "panel-border": hexes["border"],
             "panel-border-focus": hexes["border_focus"],
-            "text-strong": hexes["strong"],
             "text-muted": hexes["muted"],
-            "text-faint": hexes["faint"],
-            "state-ok": hexes["ok"],
-            "state-warn": hexes["warn"],
-            "state-bad": hexes["bad"],
-            "mark": hexes["mark"],
-            "selected": hexes["selected"],
-            "selected-background": hexes["selected_background"],
-            "footer-background": hexes["panel"],
-            "footer-key-foreground": hexes["accent"],
-            "footer-description-foreground": hexes["muted"],
-            **{f"series-{i + 1}": value for i, value in enumerate(series)},
             **(_TERMINAL_VARIABLES if self._background is None else {}),
         }
-        return LookTheme(
+        return PaletteTheme(
             name=self._content.name,
             description=self._content.description,
             primary=hexes["accent"],
@@ -254,40 +241,40 @@ class _Painter:
             dark=self._content.dark,
             ansi=self._background is None,
             variables=variables,
-            look=self._look(),
+            palette=self._palette(),
         )
 
-    def _look(self) -> Look:
+    def _palette(self) -> Palette:
         colors = self._content.colors
         styles = {
             ink: self._style(ink.value, getattr(colors, ink.value))
             for ink in Ink
             if hasattr(colors, ink.value)
         }
-        styles[Ink.SELECTED] += self._back("selected_background", colors.selected_background)
+        styles[Ink.SELECTED] += self._style(
+            "selected_background", colors.selected_background, background=True
+        )
         for i, value in enumerate(colors.series):
             styles[SERIES_INKS[i]] = self._style(f"series[{i}]", value)
             styles[AREA_INKS[i]] = self._area_style(f"series[{i}]", value)
         for i, value in enumerate(colors.parts):
             styles[PART_INKS[i]] = self._style(f"parts[{i}]", value)
-        return Look(
+        return Palette(
             name=self._content.name,
             glyphs=GLYPH_SETS[self._content.glyphs],
             styles=styles,
-            cursor_column=self._back("cursor_background", colors.cursor_background),
+            cursor_column=self._style(
+                "cursor_background", colors.cursor_background, background=True
+            ),
         )
 
-    def _style(self, name: str, value: str) -> Style:
-        attributes, _ = self._split(name, value)
+    def _style(self, name: str, value: str, *, background: bool = False) -> Style:
+        """The colour as that of text, or as its background, with the attributes."""
+        attributes, _ = self._split(value)
         color = self._color(name, value)
-        ink = Style(color=None if color is None else color.rich_color)
-        return ink + Style.parse(" ".join(attributes))
-
-    def _back(self, name: str, value: str) -> Style:
-        attributes, _ = self._split(name, value)
-        color = self._color(name, value)
-        back = Style(bgcolor=None if color is None else color.rich_color)
-        return back + Style.parse(" ".join(attributes))
+        rich_color = None if color is None else color.rich_color
+        style = Style(bgcolor=rich_color) if background else Style(color=rich_color)
+        return style + Style.parse(" ".join(attributes))
 
     def _area_style(self, name: str, value: str) -> Style:
         color = self._color(name, value)
@@ -301,7 +288,7 @@ class _Painter:
 
     def _color(self, name: str, value: str) -> Color | None:
         """The colour part of `value`; `None` is the terminal's own default."""
-        _, color = self._split(name, value)
+        _, color = self._split(value)
         if color == "default":
             return None
         named = color.removeprefix("bright ")
@@ -317,7 +304,9 @@ class _Painter:
             "write #rrggbb, a terminal colour such as `bright red`, or `default`"
         )
 
-    def _split(self, name: str, value: str) -> tuple[list[str], str]:
+    @staticmethod
+    def _split(value: str) -> tuple[list[str], str]:
+        """The attributes and the colour of `[attributes] colour`."""
         words = value.split()
         attributes = [word for word in words if word in ATTRIBUTES]
         color = " ".join(word for word in words if word not in ATTRIBUTES)

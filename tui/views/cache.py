@@ -1,22 +1,20 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
 from ...engine.protocol import Cache, HitRates, Window
-from ..drawing.meter import kv_blocks
-from ..state.moment import Moment
-from ..style.formatting import binary_bytes, count, percent
-from ..style.look import PART_INKS, Ink
-from .line import (
+from ..drawing.line import (
     EMPTY,
     Line,
     Piece,
-    clipped,
-    facts,
     faint,
     first_fitting,
     joined,
     line,
     muted,
 )
+from ..drawing.meter import kv_blocks
+from ..state.moment import Moment
+from ..style.formatting import binary_bytes, count, percent
+from ..style.inks import PART_INKS, Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 HIGH_USE = 0.9
@@ -38,7 +36,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     bar = kv_blocks(blocks.running, blocks.evictable, blocks.total, room.width, room.glyphs)
     lines = [bar, _blocks(cache, room)]
     if cache.note:
-        lines.append(clipped(line(muted(cache.note)), room.width, room.glyphs))
+        lines.append(room.clipped(line(muted(cache.note))))
     lines += _details(session, cache, room)
     return PanelView(
         windowed("Cache", moment) if room.width >= WITH_WORD else titled("Cache", moment),
@@ -48,7 +46,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
             "  ",
             figure("prefix", percent(rates.prefix, width=4)),
         ),
-        tuple(shown for shown in lines if shown != EMPTY),
+        tuple(content for content in lines if content != EMPTY),
         moment.stale_s is not None,
     )
 
@@ -85,13 +83,13 @@ def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
     ]
     if session.response is None and session.prefix is None:
         rates = []
-    kept: list[Line] = []
+    responses: list[Line] = []
     if cache.response_entries is not None:
         used, limit = binary_bytes(cache.response_bytes), binary_bytes(cache.response_limit_bytes)
         number = count(cache.response_entries)
-        kept = [line(value(number), muted(f" responses, {used} of {limit}"))]
+        responses = [line(value(number), muted(f" responses, {used} of {limit}"))]
     separator = line(faint(f" {room.glyphs.dot} "))
-    whole = joined([*rates, *kept], separator)
+    whole = joined([*rates, *responses], separator)
     if whole.width <= room.width:
         return [whole]
-    return [facts(part, room.width, room.glyphs) for part in (rates, kept)]
+    return [room.facts(part) for part in (rates, responses)]

@@ -1,13 +1,13 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
 from ...engine.protocol import Frame, PrecisionName, StrategyName, describe_load
+from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted
 from ..drawing.meter import level
 from ..settings.keymap import Keymap
 from ..state.actions import load_level
 from ..state.moment import Moment
 from ..style.formatting import binary_bytes
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, ends, facts, faint, first_fitting, line, muted
+from ..style.inks import Ink
 from .panel import Room
 
 METER_CELLS = 8
@@ -46,7 +46,7 @@ def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
     current = moment.frame.strategy if moment.frame else None
     items = []
     for name in StrategyName:
-        key = keymap.shown(f"strategy_{name.value}")
+        key = keymap.first_key(f"strategy_{name.value}")
         is_current, is_pending = name == current, name == moment.pending.strategy
         named = room.width >= WIDE or is_current or is_pending
         text = f"{key} {name}".strip() if named else key
@@ -77,7 +77,7 @@ def _precisions(moment: Moment, room: Room) -> Line:
 def _precision(
     name: PrecisionName,
     frame: Frame | None,
-    wanted: PrecisionName | None,
+    pending: PrecisionName | None,
     tried: PrecisionName | None,
     reasons: dict[PrecisionName, str | None],
     room: Room,
@@ -85,7 +85,7 @@ def _precision(
     if frame is not None and (name not in reasons or reasons[name] is not None):
         return Piece(f" {name}{room.glyphs.cross}", Ink.WARN if name == tried else Ink.FAINT)
     return _item(
-        name, current=frame is not None and name == frame.precision, pending=name == wanted
+        name, current=frame is not None and name == frame.precision, pending=name == pending
     )
 
 
@@ -126,51 +126,3 @@ def _load(moment: Moment, room: Room, cells: int) -> Line:
     meter = line(level(load_level(load), cells, room.glyphs), " ") if cells else EMPTY
     ink = Ink.MARK if moment.pending.load else Ink.STRONG
     return line(muted("load "), meter, Piece(describe_load(load), ink))
-
-
-FOOTER_ACTIONS = (
-    ("strategy_", "strategy"),
-    ("precision_", "precision"),
-    ("load_", "load"),
-    ("help", "help"),
-    ("tab_planner", "planner"),
-    ("pause", "pause"),
-    ("quit", "quit"),
-    ("window", "window"),
-    ("snapshot", "save"),
-    ("theme", "theme"),
-    ("events", "events"),
-    ("maximize", "maximise"),
-    ("palette", "palette"),
-    ("scrub_", "scrub"),
-)
-"""Action names (or their common beginning) and their word, the most needed first."""
-
-
-def footer_line(keymap: Keymap, room: Room) -> Line:
-    """The keys, as many as fit whole."""
-    entries = [
-        line(Piece(keys, Ink.ACCENT), muted(f" {word}"))
-        for prefix, word in FOOTER_ACTIONS
-        if (keys := _keys(keymap, prefix))
-    ]
-    for number in range(len(entries), 0, -1):
-        shown = line(" ", *(line(entry, faint("  ")) for entry in entries[:number]))
-        if shown.width <= room.width:
-            return shown
-    return EMPTY
-
-
-def _keys(keymap: Keymap, prefix: str) -> str:
-    """The keys of the actions of one word: `1-6`, `[ ]`."""
-    shown = [
-        keymap.shown(name)
-        for name in keymap.keys
-        if name == prefix or (prefix.endswith("_") and name.startswith(prefix))
-    ]
-    keys = [key for key in shown if key]
-    if prefix == "scrub_":
-        keys = keys[:2]
-    if len(keys) > 2:
-        return f"{keys[0]}-{keys[-1]}"
-    return " ".join(keys)

@@ -1,10 +1,11 @@
 """The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
 
 from ...engine.protocol import HostSample, Memory
+from ..drawing.line import Line, line, muted
 from ..drawing.meter import gauge, stacked
 from ..state.moment import Moment
 from ..style.formatting import binary_bytes, bytes_pair, percent
-from ..style.look import Ink
+from ..style.inks import Ink
 from .device import (
     LABEL_WIDTH,
     Ranked,
@@ -17,7 +18,6 @@ from .device import (
     most_needed,
     sample_age_s,
 )
-from .line import Line, clipped, facts, line, muted
 from .panel import PanelView, Room, aged, value
 
 LOW_MEMORY, NO_MEMORY = 0.85, 0.95
@@ -64,13 +64,11 @@ def _gauges(host: HostSample, room: Room) -> tuple[Line, Line]:
 
 
 def _engine(host: HostSample, room: Room) -> Line:
-    return facts(
+    return room.facts(
         [
             line(label("engine"), value(cores(host.worker_cpu_utilization))),
             line(value(binary_bytes(host.worker_rss_bytes)), muted(" resident")),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 
@@ -82,9 +80,9 @@ def _engine_bar(memory: Memory, room: Room) -> Line:
 
 def _no_gpu(host: HostSample, room: Room) -> Line:
     why = muted(host.gpu_note or "none was found")
-    return clipped(line(label("GPU"), why), room.width, room.glyphs)
+    return room.clipped(line(label("GPU"), why))
 
 
 def _name(host: HostSample, room: Room) -> Line:
     name = f"{host.hostname} {room.glyphs.dot} {host.cpu_name}" if host.cpu_name else host.hostname
-    return clipped(line(label("host"), muted(name)), room.width, room.glyphs)
+    return room.clipped(line(label("host"), muted(name)))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 from ...engine.protocol import Bound, Frame, Memory
+from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..drawing.meter import Part, stacked_legend
 from ..state.moment import STALE_AFTER_S, Moment
 from ..style.formatting import binary_bytes, percent
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, line, muted
+from ..style.inks import Ink
 from .panel import Room, figure, value
 
 LABEL_WIDTH = 7
@@ -25,7 +25,7 @@ def most_needed(lines: Sequence[Ranked], height: int) -> tuple[Line, ...]:
     filled = [ranked for ranked in lines if ranked[1] != EMPTY]
     chosen = sorted(filled, key=lambda ranked: ranked[0])[:height]
     limit = chosen[-1][0] if chosen else 0
-    return tuple(shown for rank, shown in filled if rank <= limit)[:height]
+    return tuple(content for rank, content in filled if rank <= limit)[:height]
 
 
 def sample_age_s(moment: Moment) -> float | None:
@@ -92,10 +92,10 @@ def memory_legend(memory: Memory, room: Room) -> list[Line]:
     parts = memory_parts(memory)
     for to_a_line in (len(parts), -(-len(parts) // 2)):
         lines = _legend_lines(parts, to_a_line, room)
-        if all(shown.width <= room.width for shown in lines):
+        if all(row.width <= room.width for row in lines):
             return lines
     narrow = _legend_lines(parts, 2, room)
-    return [shown if shown.width <= room.width else _tight(shown) for shown in narrow]
+    return [row if row.width <= room.width else _tight(row) for row in narrow]
 
 
 def _legend_lines(parts: Sequence[Part], to_a_line: int, room: Room) -> list[Line]:

@@ -3,12 +3,12 @@
 import time
 
 from ...engine.metrics.wording import describe_effect
+from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
 from ..style.formatting import span
 from ..style.glyphs import Glyphs
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
+from ..style.inks import Ink
 from .panel import Room, starting_text
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40
@@ -20,7 +20,7 @@ def event_line(moment: Moment, room: Room) -> Line:
     """The newest event with its age; what the engine's process lacks comes first."""
     worker = moment.worker
     if worker.phase is not Phase.SERVING and worker.reason and not moment.paused:
-        return clipped(line(" ", Piece(death_text(moment), Ink.BAD)), room.width, room.glyphs)
+        return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
     if not moment.log:
         return (
             _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
@@ -41,7 +41,7 @@ def _starting(moment: Moment, room: Room) -> Line:
     fraction = moment.worker.fraction
     width = min(room.width - text.width - 3, LONGEST_BAR)
     if moment.worker.phase is not Phase.STARTING or fraction is None or width < SHORTEST_BAR:
-        return clipped(text, room.width, room.glyphs)
+        return room.clipped(text)
     return line(text, "  ", gauge(fraction, width, room.glyphs))
 
 
@@ -85,9 +85,7 @@ def effect_line(moment: Moment, room: Room) -> Line:
         return EMPTY
     if frame.switching is not None:
         bullet = Piece(f" {room.glyphs.bullet} ", Ink.MARK)
-        return clipped(
-            line(bullet, in_glyphs(frame.switching, room.glyphs)), room.width, room.glyphs
-        )
+        return room.clipped(line(bullet, in_glyphs(frame.switching, room.glyphs)))
     if frame.last_switch is None:
         return EMPTY
     mark = Piece(f" {room.glyphs.mark} ", Ink.MARK)
@@ -95,4 +93,4 @@ def effect_line(moment: Moment, room: Room) -> Line:
         frame.last_switch, width=room.width - 4, ascii_only=not room.glyphs.unicode
     )
     head, colon, rest = wording.partition(":")
-    return clipped(line(mark, head, muted(colon), strong(rest)), room.width, room.glyphs)
+    return room.clipped(line(mark, head, muted(colon), strong(rest)))

@@ -1,10 +1,11 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
+from ..drawing.line import Line, Piece, centred, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.moment import Moment
 from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
-from ..style.look import Ink
+from ..style.inks import Ink
 from .cpu import cpu_view
 from .device import (
     LABEL_WIDTH,
@@ -19,7 +20,6 @@ from .device import (
     most_needed,
     sample_age_s,
 )
-from .line import Line, Piece, centred, facts, line, muted
 from .panel import PanelView, Room, aged, value
 
 WIDE = 50
@@ -97,7 +97,7 @@ def _power(gpu: GpuSample, joules_per_token: float | None, room: Room) -> Line:
         parts.insert(2, line(Piece(f"held back: {gpu.throttle}", Ink.WARN)))
     if gpu.energy_j is not None:
         parts.append(line(value(f"{si(gpu.energy_j)}J"), muted(" in all")))
-    return facts(parts, room.width, room.glyphs)
+    return room.facts(parts)
 
 
 def _clocks(gpu: GpuSample, room: Room) -> Line:
@@ -106,41 +106,35 @@ def _clocks(gpu: GpuSample, room: Room) -> Line:
         f"{down}{_per_second(gpu.pcie_rx_bytes_s)}",
         f"{up}{_per_second(gpu.pcie_tx_bytes_s)}",
     )
-    return facts(
+    return room.facts(
         [
             line(label("clock"), value(_mhz(gpu.sm_clock_mhz)), muted(" SM")),
             line(value(_mhz(gpu.memory_clock_mhz)), muted(" mem")),
             line(muted("PCIe "), value(pcie[0]), " ", value(pcie[1])),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 
 def _other(gpu: GpuSample, room: Room) -> Line:
     """A GPU beside the engine's, in one line."""
-    return facts(
+    return room.facts(
         [
             line(label(f"GPU {gpu.index}"), value(percent(gpu.utilization, width=5))),
             line(value(bytes_pair(gpu.memory_used_bytes, gpu.memory_total_bytes))),
             line(value(f"{_whole(gpu.power_w)} W")),
             line(value(_celsius(gpu, room), heat_ink(gpu.temperature_c))),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 
 def _host(host: HostSample, room: Room) -> Line:
     use = percent(host.cpu_utilization, width=5)
-    return facts(
+    return room.facts(
         [
             line(label("host"), value(use), muted(f" of {host.cpu_count} cores")),
             line(muted("engine "), value(cores(host.worker_cpu_utilization))),
             line(value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes))),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 

@@ -1,12 +1,23 @@
 """The top line: what is served where, how much, and whether the screen is live."""
 
+from ..drawing.line import (
+    EMPTY,
+    Line,
+    Piece,
+    ends,
+    faint,
+    first_fitting,
+    joined,
+    line,
+    muted,
+    strong,
+)
+from ..settings.keymap import LIVE, TAB_TITLES
 from ..state.moment import Moment, Phase, restart_text
 from ..style.formatting import count, duration, rate
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, ends, faint, first_fitting, joined, line, muted, strong
+from ..style.inks import Ink
 from .panel import Room, starting_text
 
-TAB_TITLES = (("live", "Live"), ("planner", "Planner"))
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
 
@@ -18,7 +29,7 @@ def header_line(moment: Moment, room: Room) -> Line:
     serving = _serving(moment)
     lefts = [line(" ", name, "  ", serving), line(" ", name)]
     if room.width >= TABS_FROM:
-        lefts.insert(0, line(" ", name, "  ", tabs_line("live"), "  ", serving))
+        lefts.insert(0, line(" ", name, "  ", tabs_line(LIVE), "  ", serving))
     left = first_fitting(lefts, room.width - state.width - 2)
     space = room.width - left.width - state.width
     middle = first_fitting(_figures(moment, room), space - 4)
@@ -33,7 +44,7 @@ def tabs_line(current: str) -> Line:
     return line(
         *(
             Piece(f"[{title}]", Ink.SELECTED) if name == current else muted(f" {title} ")
-            for name, title in TAB_TITLES
+            for name, title in TAB_TITLES.items()
         )
     )
 

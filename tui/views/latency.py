@@ -1,10 +1,10 @@
 """The latency table: six latencies by three percentiles over the chosen window."""
 
 from ...engine.protocol import Latency, Percentiles
+from ..drawing.line import Line, Piece, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds
-from ..style.look import Ink
-from .line import Line, Piece, line, muted
+from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
@@ -44,14 +44,14 @@ def latency_view(moment: Moment, room: Room) -> PanelView:
 
 def _table(latency: Latency, moment: Moment, room: Room) -> list[Line]:
     columns = ["p50", "p95", "p99"]
-    free = room.width - _NAME_WIDTH - len(columns) * _CELL_WIDTH
-    if free >= _CELL_WIDTH:
+    width_left = room.width - _NAME_WIDTH - len(columns) * _CELL_WIDTH
+    if width_left >= _CELL_WIDTH:
         columns.append("mean")
-        free -= _CELL_WIDTH
-    if free >= _CELL_WIDTH:
+        width_left -= _CELL_WIDTH
+    if width_left >= _CELL_WIDTH:
         columns.append("count")
-        free -= _CELL_WIDTH
-    meanings = free >= _MEANING_WIDTH
+        width_left -= _CELL_WIDTH
+    meanings = width_left >= _MEANING_WIDTH
     name_width = _NAME_WIDTH + (_MEANING_WIDTH if meanings else 0)
     # What is left over widens the cells, so that the table fills its panel.
     cell = min(14, (room.width - name_width) // len(columns))
@@ -61,23 +61,23 @@ def _table(latency: Latency, moment: Moment, room: Room) -> list[Line]:
         name = Piece(NAMES.get(field, field).ljust(_NAME_WIDTH), Ink.TEXT)
         meaning = MEANINGS[field] if meanings else ""
         padded = Piece(meaning.ljust(name_width - _NAME_WIDTH), Ink.FAINT)
-        found: Percentiles | None = getattr(latency, field)
+        percentiles: Percentiles | None = getattr(latency, field)
         slo_ms = {"ttft": moment.slo_ttft_ms, "tpot": moment.slo_tpot_ms}.get(field)
-        cells = [_cell(found, column, slo_ms, cell) for column in columns]
+        cells = [_cell(percentiles, column, slo_ms, cell) for column in columns]
         rows.append(line(name, padded, *cells))
     return rows
 
 
-def _cell(found: Percentiles | None, column: str, slo_ms: float | None, width: int) -> Piece:
-    if found is None:
+def _cell(percentiles: Percentiles | None, column: str, slo_ms: float | None, width: int) -> Piece:
+    if percentiles is None:
         return value(MISSING.rjust(width))
     if column == "count":
-        return muted(count(found.count, width=width))
-    value_ms: float = getattr(found, f"{column}_ms")
+        return muted(count(percentiles.count, width=width))
+    value_ms: float = getattr(percentiles, f"{column}_ms")
     over = slo_ms is not None and value_ms > slo_ms
     ink = Ink.BAD if over else Ink.STRONG if column == "p95" else Ink.TEXT
     return value(milliseconds(value_ms, width=width), ink)
 
 
-def _over(found: Percentiles | None, slo_ms: float | None) -> bool:
-    return found is not None and slo_ms is not None and found.p95_ms > slo_ms
+def _over(percentiles: Percentiles | None, slo_ms: float | None) -> bool:
+    return percentiles is not None and slo_ms is not None and percentiles.p95_ms > slo_ms

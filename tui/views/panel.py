@@ -1,13 +1,15 @@
-"""What any panel shows: a title, key figures beside it, and lines."""
+"""What a panel shows: lines, rows to choose from or curves, under a title with key figures."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...engine.protocol import Window
+from ..drawing.chart_data import Mark, Series, Threshold
+from ..drawing.line import EMPTY, Line, Piece, centred, clipped, facts, line, muted
 from ..state.moment import Moment, Phase
 from ..style.formatting import MISSING, percent
 from ..style.glyphs import Glyphs
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, centred, line, muted
+from ..style.inks import Ink
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,54 @@ class Room:
     width: int
     height: int
     glyphs: Glyphs
+
+    def clipped(self, content: Line) -> Line:
+        """A line cut to the width, with an ellipsis where something was cut."""
+        return clipped(content, self.width, self.glyphs)
+
+    def facts(self, parts: Sequence[Line]) -> Line:
+        """As many of the facts, in order, as fit whole, with dots between them."""
+        return facts(parts, self.width, self.glyphs)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row. `target` is what choosing it opens; rows without one are passed over."""
+
+    line: Line
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowsView:
+    """A panel's title and key figure, its head, its rows from the top, and its foot.
+
+    The first cell of every row is left free: there the chosen one is pointed at.
+    """
+
+    title: Line
+    figures: Line = EMPTY
+    head: tuple[Line, ...] = ()
+    rows: tuple[Row, ...] = ()
+    foot: tuple[Line, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CurvesView:
+    """Curves over places 0 … `last` of the chart's horizontal axis."""
+
+    title: Line
+    series: Sequence[Series]
+    last: float
+    figures: Line = EMPTY
+    thresholds: Sequence[Threshold] = ()
+    marks: Sequence[Mark] = ()
+    noun: str = ""
+    """What the places count, such as GPUs."""
+
+    def reading(self, place: str) -> Line:
+        """The headline while the values of one place are read off: the place itself."""
+        return Line.of(Piece(place, Ink.STRONG), Piece(f" {self.noun}", Ink.MUTED))
 
 
 def titled(name: str, moment: Moment) -> Line:

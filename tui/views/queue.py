@@ -1,10 +1,10 @@
 """The queue: who waits, Little's law, and the account of all requests."""
 
 from ...engine.protocol import Accounting, Frame, Window
+from ..drawing.line import Line, Piece, faint, first_fitting, joined, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds, si
-from ..style.look import Ink
-from .line import Line, Piece, facts, faint, first_fitting, joined, line, muted
+from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 
@@ -41,27 +41,23 @@ def _one_decimal(number: float | None) -> str:
 def _now(frame: Frame, room: Room) -> Line:
     queue = frame.queue
     waiting_ink = Ink.WARN if queue.waiting > queue.running else Ink.STRONG
-    return facts(
+    return room.facts(
         [
             line(value(count(queue.running, width=4), Ink.STRONG), muted(" running")),
             line(value(count(queue.waiting, width=3), waiting_ink), muted(" waiting")),
             line(muted("at most "), value(count(frame.max_seqs)), muted(" at once")),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 
 def _flow(frame: Frame, room: Room) -> Line:
     throughput = frame.throughput
-    return facts(
+    return room.facts(
         [
             line(value(si(throughput.arrivals_per_s, width=4)), muted("/s come")),
             line(value(si(throughput.requests_per_s, width=4)), muted("/s go")),
             line(value(count(frame.queue.preemptions)), muted(" preempted")),
-        ],
-        room.width,
-        room.glyphs,
+        ]
     )
 
 

@@ -2,10 +2,10 @@
 Below, where there is room, the requests that finished last."""
 
 from ...engine.protocol import FinishedRequest, StreamView
+from ..drawing.line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
 from ..state.moment import Moment
 from ..style.formatting import count, milliseconds
-from ..style.look import Ink
-from .line import EMPTY, Line, Piece, centred, faint, line, muted, strong, wrapped
+from ..style.inks import Ink
 from .panel import PanelView, Room, titled, value, waiting_line
 
 PROMPT_SHARE = 3
@@ -21,8 +21,8 @@ def stream_view(moment: Moment, room: Room) -> PanelView:
     stream = frame.stream if frame else None
     if stream is None:
         idle = centred(muted("no request to follow yet"), room.width)
-        shown = waiting_line(moment, room) if frame is None else idle
-        return PanelView(titled("Stream", moment), lines=(shown,))
+        text = waiting_line(moment, room) if frame is None else idle
+        return PanelView(titled("Stream", moment), lines=(text,))
     listed = _finished(moment.recent, room)
     upper = Room(room.width, room.height - len(listed), room.glyphs)
     text_lines = _text_lines(stream, upper)
@@ -66,12 +66,12 @@ def _text_lines(stream: StreamView, room: Room) -> tuple[Line, ...]:
 def _end_of(rows: list[str], limit: int, room: Room) -> list[Line]:
     """The last rows of the prompt, which ask the question; an ellipsis stands for the others."""
     if len(rows) <= limit or not limit:
-        kept = rows[:limit]
+        end = rows[:limit]
     else:
         words = " ".join(rows[-limit:]).split(" ")
-        while len(kept := wrapped(" ".join([room.glyphs.ellipsis, *words]), room.width)) > limit:
+        while len(end := wrapped(" ".join([room.glyphs.ellipsis, *words]), room.width)) > limit:
             words.pop(0)
-    return [line(Piece(row, Ink.FAINT)) for row in kept]
+    return [line(Piece(row, Ink.FAINT)) for row in end]
 
 
 def _with_cursor(content: Line, room: Room) -> Line:
@@ -87,10 +87,10 @@ def _finished(recent: tuple[FinishedRequest, ...], room: Room) -> tuple[Line, ..
         return ()
     names = ("finished", "prompt", "output", "TTFB", "E2E", "")
     widths = (9, 8, 8, 10, 10, 12)
-    shown = sum(1 for index in range(len(widths)) if sum(widths[: index + 1]) <= room.width)
-    head = line(*(muted(names[i].rjust(widths[i])) for i in range(shown)))
+    columns = sum(1 for index in range(len(widths)) if sum(widths[: index + 1]) <= room.width)
+    head = line(*(muted(names[i].rjust(widths[i])) for i in range(columns)))
     table = [
-        line(*(cell for cell, _ in zip(_row(request, widths), range(shown), strict=False)))
+        line(*(cell for cell, _ in zip(_row(request, widths), range(columns), strict=False)))
         for request in recent[: -rows - 1 : -1]
     ]
     return (EMPTY, head, *table)

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..style.look import Ink
-from .line import Line, Piece, line, muted
+from ..drawing.line import Line, Piece, line, muted
 
 GAP, NARROW_GAP = 2, 1
 
@@ -26,17 +25,19 @@ class Column:
 
 def table(columns: Sequence[Column], width: int) -> tuple[Line, list[Line]]:
     """The headings and the rows in at most `width` cells (unless columns of rank 0 need more)."""
-    shown = list(columns)
-    gap = GAP if _total(shown, GAP) <= width else NARROW_GAP
-    while _total(shown, gap) > width:
-        least_needed = max(shown, key=lambda column: column.rank)
+    fitting = list(columns)
+    gap = GAP if _total(fitting, GAP) <= width else NARROW_GAP
+    while _total(fitting, gap) > width:
+        least_needed = max(fitting, key=lambda column: column.rank)
         if least_needed.rank == 0:
             break
-        shown.remove(least_needed)
-    rows = max((len(column.cells) for column in shown), default=0)
-    gap = GAP if _total(shown, GAP) <= width else NARROW_GAP
-    head = _row([muted(column.title) for column in shown], shown, gap)
-    return head, [_row([column.cells[row] for column in shown], shown, gap) for row in range(rows)]
+        fitting.remove(least_needed)
+    rows = max((len(column.cells) for column in fitting), default=0)
+    gap = GAP if _total(fitting, GAP) <= width else NARROW_GAP
+    head = _row([muted(column.title) for column in fitting], fitting, gap)
+    return head, [
+        _row([column.cells[row] for column in fitting], fitting, gap) for row in range(rows)
+    ]
 
 
 def _total(columns: Sequence[Column], gap: int) -> int:
@@ -51,8 +52,3 @@ def _row(cells: Sequence[Line | Piece | str], columns: Sequence[Column], gap: in
         parts.append(line(pad, text) if column.right else line(text, pad))
         parts.append(line(" " * gap))
     return line(*parts[:-1])
-
-
-def labelled(label: str, width: int) -> Piece:
-    """A row's name in a column of its own."""
-    return Piece(label.ljust(width), Ink.MUTED)

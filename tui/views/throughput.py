@@ -1,10 +1,10 @@
 """Throughput: tokens per second by kind, and the requests behind them."""
 
 from ...engine.protocol import Frame, Speculation, Throughput
+from ..drawing.line import Line, Piece, first_fitting, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, percent, rate, si
-from ..style.look import Ink
-from .line import Line, Piece, facts, first_fitting, line, muted
+from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 _TITLE_CELLS = 14
@@ -57,7 +57,7 @@ def _rates(throughput: Throughput, room: Room) -> Line:
         muted(" of rows wasted"),
     )
     parts += [wasted, cached] if waste else [cached, wasted]
-    return facts(parts, room.width, room.glyphs)
+    return room.facts(parts)
 
 
 def _drafts(speculation: Speculation, room: Room) -> Line:
@@ -78,4 +78,4 @@ def _drafts(speculation: Speculation, room: Room) -> Line:
         ),
         line(value(percent(accepted, width=5)), muted(" right")),
     ]
-    return facts(parts, room.width, room.glyphs)
+    return room.facts(parts)

@@ -1,4 +1,4 @@
-"""The area of the panels: lays them out after a plan that is computed anew for every size."""
+"""The area of the panels: places them by a function that is asked anew for every size."""
 
 from collections.abc import Callable, Mapping
 
@@ -7,22 +7,22 @@ from textual.geometry import Offset, Region, Size, Spacing
 from textual.layout import ArrangeResult, Layout, WidgetPlacement
 from textual.widget import Widget
 
-Plan = Callable[[int, int], Mapping[str, Region]]
+PlacePanels = Callable[[int, int], Mapping[str, Region]]
 """From a width and a height to the region of each widget, by id."""
 
 
-class PlannedLayout(Layout):
-    """Puts each child where the plan says."""
+class PlacedLayout(Layout):
+    """Puts each child where the function says."""
 
-    name = "planned"
+    name = "placed"
 
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
+    def __init__(self, place: PlacePanels) -> None:
+        self._place = place
 
     def arrange(
         self, parent: Widget, children: list[Widget], size: Size, greedy: bool = True
     ) -> ArrangeResult:
-        regions = self._plan(size.width, size.height)
+        regions = self._place(size.width, size.height)
         nothing = Spacing(0, 0, 0, 0)
         return [
             WidgetPlacement(regions[child.id], Offset(0, 0), nothing, child)
@@ -32,27 +32,27 @@ class PlannedLayout(Layout):
 
 
 class Board(Container):
-    """Shows the panels that the plan has a place for, and hides the others."""
+    """Shows the panels that `place` has a region for, and hides the others."""
 
     DEFAULT_CSS = """
     Board { height: 1fr; width: 1fr; overflow: hidden hidden; }
     """
 
-    def __init__(self, *panels: Widget, plan: Plan) -> None:
+    def __init__(self, *panels: Widget, place: PlacePanels) -> None:
         super().__init__(*panels)
-        self._plan = plan
-        self._layout = PlannedLayout(plan)
+        self._place = place
+        self._layout = PlacedLayout(place)
 
     @property
     def layout(self) -> Layout:
         return self._layout
 
-    def replan(self) -> None:
-        """Lay out anew: the plan, or what it depends on, has changed."""
-        shown = self._plan(self.size.width, self.size.height)
+    def rearrange(self) -> None:
+        """Place the panels anew: what their places depend on has changed."""
+        regions = self._place(self.size.width, self.size.height)
         for child in self.children:
-            child.display = child.id in shown
+            child.display = child.id in regions
         self.refresh(layout=True)
 
     def on_resize(self) -> None:
-        self.replan()
+        self.rearrange()

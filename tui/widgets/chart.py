@@ -10,23 +10,23 @@ from textual.strip import Strip
 
 from ..drawing.braille import Raster
 from ..drawing.canvas import HIGHLIGHT, INKS, Canvas
-from ..drawing.chart_view import Mark, Series, Settings, Threshold, View
-from ..drawing.plot import Layout, Sampled
-from ..drawing.plot_painting import Painter, draw_curves
+from ..drawing.chart_data import ChartContent, ChartSettings, Mark, Series, Threshold
+from ..drawing.chart_layout import ChartLayout, Sampled
+from ..drawing.chart_painter import Painter, draw_curves
 from ..drawing.scale import Extent, LinearScale, LogScale, Scale
-from ..style.look import Look
-from .inked import Inked
+from ..style.inks import Palette
+from .themed import ThemedWidget
 
 LONG_SPANS_S = (60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 21_600.0, 43_200.0, 86_400.0)
 """What a chart of a whole session spans: steps, so that it does not creep at every tick."""
 
 
-class BrailleChart(Inked):
+class BrailleChart(ThemedWidget):
     """Curves over a true time base, with marks, thresholds and a cursor.
 
     Hand it everything it shows with `set_data`, as often as you like: only cells that differ
     from the last time are sent to the terminal. `now_s` and all times are on one clock, which
-    `Settings.clock` turns into text.
+    `ChartSettings.clock` turns into text.
     """
 
     DEFAULT_CSS = """
@@ -35,14 +35,14 @@ class BrailleChart(Inked):
 
     def __init__(
         self,
-        settings: Settings | None = None,
+        settings: ChartSettings | None = None,
         *,
         id: str | None = None,  # noqa: A002 (Textual's name for it)
         classes: str | None = None,
     ) -> None:
         super().__init__(id=id, classes=classes)
-        self.settings = settings or Settings()
-        self._view: View | None = None
+        self.settings = settings or ChartSettings()
+        self._content: ChartContent | None = None
         self._canvas = Canvas.blank(0, 0)
         self._scale = _scale_for(self.settings)
         self._styles: list[Style] = []
@@ -63,7 +63,7 @@ class BrailleChart(Inked):
     ) -> None:
         """Show `span_s` of time up to `end_s` (`None`: up to now). An infinite span shows all."""
         end = now_s if end_s is None else end_s
-        self._view = View(
+        self._content = ChartContent(
             series=tuple(series),
             now_s=now_s,
             span_s=span_s if math.isfinite(span_s) else _whole_span(series, end),
@@ -77,9 +77,9 @@ class BrailleChart(Inked):
     @property
     def step_s(self) -> float | None:
         """The time that one column spans: a step of the cursor."""
-        if self._view is None or not self.size.width:
+        if self._content is None or not self.size.width:
             return None
-        return self._view.span_s / self._layout().width
+        return self._content.span_s / self._layout().width
 
     def forget_scale(self) -> None:
         """Let the value axis fit the next data at once, after a change of what is shown."""
@@ -100,14 +100,13 @@ class BrailleChart(Inked):
         """What is visible when it is shown again may be quite another thing."""
         self.forget_scale()
 
-    def look_changed(self) -> None:
+    def palette_changed(self) -> None:
         self._styles = []
         self._repaint()
 
-    def _layout(self) -> Layout:
-        curves = len(self._view.series) if self._view is not None else 0
-        legend = self.settings.legend
-        return Layout.fit(self.size.width, self.size.height, legend=legend, curves=curves)
+    def _layout(self) -> ChartLayout:
+        curves = len(self._content.series) if self._content is not None else 0
+        return ChartLayout.fit(self.size.width, self.size.height, curves=curves)
 
     def _repaint(self) -> None:
         """Paint anew and have the terminal repaint what differs."""
@@ -115,59 +114,59 @@ class BrailleChart(Inked):
         if not width or not height:
             return
         canvas = Canvas.blank(width, height)
-        if self._view is not None:
-            self._paint(self._view, canvas)
+        if self._content is not None:
+            self._paint(self._content, canvas)
         before, self._canvas = self._canvas, canvas
         if before.characters.shape != canvas.characters.shape:
             self.refresh()
         elif regions := canvas.changed_since(before):
             self.refresh(*regions)
 
-    def _paint(self, view: View, canvas: Canvas) -> None:
-        layout, glyphs = self._layout(), self.look.glyphs
+    def _paint(self, content: ChartContent, canvas: Canvas) -> None:
+        layout, glyphs = self._layout(), self.palette.glyphs
         sampled = Sampled.of(
-            view, layout.width, self.settings.gap_s, timed=not self.settings.places
+            content, layout.width, self.settings.gap_s, timed=not self.settings.places
         )
-        axis = self._scale.axis(self._held(view, sampled), view.now_s)
-        strokes = tuple(series.stroke for series in view.series)
+        axis = self._scale.axis(self._axis_extent(content, sampled), content.now_s)
+        strokes = tuple(series.stroke for series in content.series)
         drawn_for = (layout, axis, strokes, glyphs.unicode)
         if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
-            self._raster = draw_curves(view, sampled, layout, axis, glyphs)
+            self._raster = draw_curves(content, sampled, layout, axis, glyphs)
             self._drawn, self._drawn_for = sampled, drawn_for
-        painter = Painter(view, sampled, self._raster, self.settings, layout, axis, glyphs)
+        painter = Painter(content, sampled, self._raster, self.settings, layout, axis, glyphs)
         painter.paint(canvas)
 
-    def _held(self, view: View, sampled: Sampled) -> Extent | None:
+    def _axis_extent(self, content: ChartContent, sampled: Sampled) -> Extent | None:
         """What the value axis has to hold. A logarithmic one has room for the thresholds too."""
         extent = sampled.extent
         if extent is None or not self.settings.logarithmic:
             return extent
-        return extent.including([threshold.value for threshold in view.thresholds])
+        return extent.including([threshold.value for threshold in content.thresholds])
 
     def _ink_styles(self, backdrop: Style) -> list[Style]:
         """Styles by ink id, as the canvas counts them."""
         if not self._styles or self._styles[-1] != backdrop:
-            self._styles = _styles_of(self.look, backdrop)
+            self._styles = _styles_of(self.palette, backdrop)
         return self._styles
 
 
-def _scale_for(settings: Settings) -> Scale:
+def _scale_for(settings: ChartSettings) -> Scale:
     if settings.logarithmic:
         return LogScale()
     return LinearScale(settings.top, settings.least_top)
 
 
-def _styles_of(look: Look, backdrop: Style) -> list[Style]:
+def _styles_of(palette: Palette, backdrop: Style) -> list[Style]:
     styles = [backdrop] * 256
     for index, ink in enumerate(INKS):
-        styles[index] = backdrop + look.styles[ink]
-        styles[index | HIGHLIGHT] = styles[index] + look.cursor_column
+        styles[index] = backdrop + palette.styles[ink]
+        styles[index | HIGHLIGHT] = styles[index] + palette.cursor_column
     return styles
 
 
 def _whole_span(series: Sequence[Series], end_s: float) -> float:
     """A round span that holds all the data up to `end_s`."""
-    oldest = min((float(one.times_s[0]) for one in series if len(one.times_s)), default=end_s)
+    oldest = min((float(curve.times_s[0]) for curve in series if len(curve.times_s)), default=end_s)
     for span_s in LONG_SPANS_S:
         if end_s - oldest <= span_s:
             return span_s

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..drawing.chart_view import Place, Settings
+from ..drawing.chart_data import ChartSettings, Place
 from ..style.formatting import NUMBER, Unit
-from ..views.curves import CurvesView
+from ..views.panel import CurvesView
 from .panel import Panel
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class CurvePanel(Panel, can_focus=True):
         id: str | None = None,  # noqa: A002 (Textual's name for it)
     ) -> None:
         super().__init__(id=id)
-        self._settings = Settings(
+        self._settings = ChartSettings(
             unit=unit,
             top=top,
             logarithmic=logarithmic,

@@ -6,11 +6,10 @@ from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..drawing.segments import Line, Piece
+from ..drawing.line import EMPTY, Line, Piece
 from ..planner.form import Editing, Form
-from ..style.look import Ink
-from ..style.theme import look_of
-from ..views.line import EMPTY
+from ..style.inks import Ink
+from ..style.theme import palette_of
 from ..views.panel import Room
 from ..views.planner.form import form_view
 from .lines import LinesView
@@ -102,14 +101,14 @@ class FormPanel(Panel, can_focus=True):
         width, height = self.size
         if width <= 0 or height <= 0:
             return
-        room = Room(width, height, look_of(self.app).glyphs)
+        room = Room(width, height, palette_of(self.app).glyphs)
         view = form_view(self.form, self._errors, self._derived, room, focused=self.has_focus)
         last = min(view.last, view.first + height - 1)
         top = min(self._top, max(0, len(view.lines) - height))
         top = min(top, max(0, view.first - 1))
         self._top = max(top, last - height + 1)
-        shown = list(view.lines[self._top : self._top + height])
-        self.query_one(LinesView).set_lines(shown + [EMPTY] * (height - len(shown)))
+        visible = list(view.lines[self._top : self._top + height])
+        self.query_one(LinesView).set_lines(visible + [EMPTY] * (height - len(visible)))
         below = len(view.lines) - self._top - height
         more = f"{room.glyphs.arrow_down} {below} more" if below > 0 else ""
         self.set_footnote(Line.of(Piece(more, Ink.MUTED)))

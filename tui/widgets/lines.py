@@ -6,11 +6,11 @@ from textual import events
 from textual.geometry import Region
 from textual.strip import Strip
 
-from ..drawing.segments import Line, changed_spans
-from .inked import Inked
+from ..drawing.line import Line, changed_spans
+from .themed import ThemedWidget
 
 
-class LinesView(Inked):
+class LinesView(ThemedWidget):
     """Shows lines, one a row, cut or padded to its width. Cheap to call at every tick."""
 
     DEFAULT_CSS = """
@@ -53,7 +53,7 @@ class LinesView(Inked):
         width = self.size.width
         if y >= len(self._lines):
             return Strip.blank(width, self.backdrop)
-        return self._lines[y].strip(self.look, width).apply_style(self.backdrop)
+        return self._lines[y].strip(self.palette, width).apply_style(self.backdrop)
 
     def on_resize(self, _event: events.Resize) -> None:
         self.refresh()

@@ -6,43 +6,10 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.theme import Theme
 
-from ..drawing.segments import Line, Piece, changed_spans
-from ..style.look import Ink, Look
-from ..style.theme import look_of
-
-
-def frame_top(title: Line, headline: Line, width: int, look: Look, border: Ink) -> Line:
-    """The upper edge of a frame, `width` cells: `╭ Title ───── headline ╮`.
-
-    The headline gives way first, then the title is cut.
-    """
-    box = look.glyphs.box
-    room = width - 4
-    if room < 1:
-        return Line.of(Piece((box.top_left + box.horizontal * width)[:width], border))
-    left = Line.of(Piece(" "), title, Piece(" ")) if title.pieces else Line()
-    right = Line.of(Piece(" "), headline, Piece(" ")) if headline.pieces else Line()
-    if left.width + right.width > room:
-        right = Line()
-    left = left.fitted(min(left.width, room))
-    edge = box.horizontal * (room - left.width - right.width)
-    return Line.of(
-        Piece(box.top_left + box.horizontal, border),
-        left,
-        Piece(edge, border),
-        right,
-        Piece(box.horizontal + box.top_right, border),
-    )
-
-
-def frame_bottom(footnote: Line, width: int, look: Look, border: Ink) -> Line:
-    """The lower edge of a frame: `╰──────── footnote ─╯`; the footnote only where it fits."""
-    box = look.glyphs.box
-    note = Line.of(Piece(" "), footnote, Piece(" ")) if footnote.pieces else Line()
-    if note.width > width - 4:
-        note = Line()
-    left = Piece(box.bottom_left + box.horizontal * (width - 3 - note.width), border)
-    return Line.of(left, note, Piece(box.horizontal + box.bottom_right, border))
+from ..drawing.frame import frame_bottom, frame_top
+from ..drawing.line import Line, Piece, changed_spans
+from ..style.inks import Ink
+from ..style.theme import palette_of
 
 
 class Panel(Vertical):
@@ -66,7 +33,7 @@ class Panel(Vertical):
         self._title = Line.of(Piece(title, Ink.TITLE))
         self._headline = Line()
         self._footnote = Line()
-        self._kept: dict[int, tuple[tuple[object, ...], Strip]] = {}
+        self._strips: dict[int, tuple[tuple[object, ...], Strip]] = {}
 
     def set_title(self, title: str | Line) -> None:
         """Name the panel."""
@@ -106,16 +73,16 @@ class Panel(Vertical):
             self.refresh(*regions)
 
     def _upper_edge(self, width: int) -> Line:
-        look = look_of(self.app)
-        return frame_top(self._title, self._headline, width, look, self._border())
+        palette = palette_of(self.app)
+        return frame_top(self._title, self._headline, width, palette, self._border())
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """The frame lies in the padding, which no child covers and no style can draw on.
 
-        Textual asks for all lines whenever any widget has changed: they are kept as long as what
+        Textual asks for all lines whenever any widget has changed: they stay as long as what
         they are made of is the same.
         """
-        edges = [self._kept_strip(edge, line) for edge, line in enumerate(self._edges())]
+        edges = [self._strip(edge, line) for edge, line in enumerate(self._edges())]
         last = self.outer_size.height - 1
         strips = [edges[0 if y == 0 else 2 if y == last else 1] for y in crop.line_range]
         return [strip.crop(*crop.column_span) for strip in strips]
@@ -123,26 +90,26 @@ class Panel(Vertical):
     def _edges(self) -> tuple[Line, Line, Line]:
         """The upper edge, a line between the edges, the lower edge."""
         width = self.outer_size.width
-        box, border = look_of(self.app).glyphs.box, self._border()
+        box, border = palette_of(self.app).glyphs.box, self._border()
         side = Piece(box.vertical, border)
         return (
             self._upper_edge(width),
             Line.of(side, " " * (width - 2), side),
-            frame_bottom(self._footnote, width, look_of(self.app), border),
+            frame_bottom(self._footnote, width, palette_of(self.app), border),
         )
 
-    def _kept_strip(self, edge: int, line: Line) -> Strip:
+    def _strip(self, edge: int, line: Line) -> Strip:
         _, background = self.background_colors
-        look, filters = look_of(self.app), tuple(self.get_line_filters())
-        made_of = (line, look.name, background, filters)
-        kept = self._kept.get(edge)
-        if kept is None or kept[0] != made_of:
-            strip = line.strip(look, self.outer_size.width)
+        palette, filters = palette_of(self.app), tuple(self.get_line_filters())
+        key = (line, palette.name, background, filters)
+        cached = self._strips.get(edge)
+        if cached is None or cached[0] != key:
+            strip = line.strip(palette, self.outer_size.width)
             strip = strip.apply_style(Style(bgcolor=background.rich_color))
             for line_filter in filters:
                 strip = strip.apply_filter(line_filter, background)
-            kept = self._kept[edge] = (made_of, strip)
-        return kept[1]
+            cached = self._strips[edge] = (key, strip)
+        return cached[1]
 
     def _border(self) -> Ink:
         return Ink.BORDER_FOCUS if self.has_pseudo_class("focus-within") else Ink.BORDER

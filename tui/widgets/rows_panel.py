@@ -5,11 +5,10 @@ from itertools import chain
 from textual.app import ComposeResult
 from textual.message import Message
 
-from ..drawing.segments import Piece
-from ..style.look import Ink
-from ..style.theme import look_of
-from ..views.line import EMPTY, Line, line
-from ..views.rows import Row, RowsView
+from ..drawing.line import EMPTY, Line, Piece, line
+from ..style.inks import Ink
+from ..style.theme import palette_of
+from ..views.panel import Row, RowsView
 from .lines import LinesView
 from .panel import Panel
 
@@ -56,7 +55,7 @@ class RowsPanel(Panel, can_focus=True):
             self.panel = panel
 
     _view: RowsView | None = None
-    _wanted: str | None = None
+    _awaited: str | None = None
     _cursor = 0
     _top = 0
 
@@ -74,9 +73,9 @@ class RowsPanel(Panel, can_focus=True):
         self._view = view
         self.set_title(view.title)
         self.set_headline(view.figures)
-        wanted = [i for i, row in enumerate(view.rows) if row.target == self._wanted]
-        if self._wanted is not None and wanted:
-            self._cursor, self._wanted = wanted[0], None
+        matching = [i for i, row in enumerate(view.rows) if row.target == self._awaited]
+        if self._awaited is not None and matching:
+            self._cursor, self._awaited = matching[0], None
         self._cursor = min(self._cursor, max(0, len(view.rows) - 1))
         if view.rows and view.rows[self._cursor].target is None:
             self._cursor = self._nearest(self._cursor, 1)
@@ -89,7 +88,7 @@ class RowsPanel(Panel, can_focus=True):
 
     def go_to(self, target: str) -> None:
         """Put the cursor on the row that opens `target`, as soon as there is one."""
-        self._wanted = target
+        self._awaited = target
         if self._view is not None:
             self.show(self._view)
 
@@ -110,8 +109,8 @@ class RowsPanel(Panel, can_focus=True):
             self._top = max(0, self._top + steps)
             self._draw()
             return
-        wanted = min(max(0, self._cursor + steps), len(rows) - 1)
-        self._cursor = self._nearest(wanted, 1 if steps > 0 else -1)
+        index = min(max(0, self._cursor + steps), len(rows) - 1)
+        self._cursor = self._nearest(index, 1 if steps > 0 else -1)
         self._draw()
         self.post_message(self.Moved(self, self.target))
 
@@ -138,24 +137,24 @@ class RowsPanel(Panel, can_focus=True):
             return
         view = self._view
         head, foot = list(view.head[:height]), list(view.foot)
-        room = max(1, height - len(head))
-        if room - len(foot) < min(3, len(view.rows)):
-            foot = foot[: max(0, room - min(3, len(view.rows)))]
-        room -= len(foot)
+        rows_left = max(1, height - len(head))
+        if rows_left - len(foot) < min(3, len(view.rows)):
+            foot = foot[: max(0, rows_left - min(3, len(view.rows)))]
+        rows_left -= len(foot)
         cursor = self._cursor if self.target is not None else None
-        self._top = _scrolled(self._top, cursor, len(view.rows), room)
-        shown = list(enumerate(view.rows))[self._top : self._top + room]
-        body = [self._row(index, row) for index, row in shown]
-        body += [EMPTY] * (room - len(body))
+        self._top = _scrolled(self._top, cursor, len(view.rows), rows_left)
+        visible = list(enumerate(view.rows))[self._top : self._top + rows_left]
+        body = [self._row(index, row) for index, row in visible]
+        body += [EMPTY] * (rows_left - len(body))
         self.query_one(LinesView).set_lines([*head, *body, *foot])
-        below = len(view.rows) - self._top - room
-        arrow = look_of(self.app).glyphs.arrow_down
+        below = len(view.rows) - self._top - rows_left
+        arrow = palette_of(self.app).glyphs.arrow_down
         self.set_footnote(line(Piece(f"{arrow} {below} more" if below > 0 else "", Ink.MUTED)))
 
     def _row(self, index: int, row: Row) -> Line:
         if index != self._cursor or row.target is None or not self.has_focus:
             return row.line
-        pointer = look_of(self.app).glyphs.pointer
+        pointer = palette_of(self.app).glyphs.pointer
         first, *others = row.line.pieces or (Piece(" "),)
         rest = Piece(first.text[1:], first.ink)
         return line(Piece(pointer, Ink.ACCENT), _brighter(rest), *map(_brighter, others))
@@ -166,12 +165,12 @@ def _brighter(piece: Piece) -> Piece:
     return Piece(piece.text, Ink.STRONG) if piece.ink in (Ink.MUTED, Ink.TEXT) else piece
 
 
-def _scrolled(top: int, cursor: int | None, rows: int, room: int) -> int:
-    """The first row to show so that the cursor is in sight and no room is left unused."""
-    top = min(top, max(0, rows - room))
+def _scrolled(top: int, cursor: int | None, rows: int, height: int) -> int:
+    """The first row to show so that the cursor is in sight and no row stays empty."""
+    top = min(top, max(0, rows - height))
     if cursor is None:
         return top
     if cursor < top:
         return cursor if cursor > 1 else 0
-    lowest = cursor - room + 1
+    lowest = cursor - height + 1
     return top if top > lowest else lowest

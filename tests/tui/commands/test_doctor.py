@@ -19,7 +19,7 @@ def test_json_tells_what_this_machine_has(capsys: pytest.CaptureFixture[str]) ->
     assert found["torch"]["version"] == metadata.version("torch")
     assert found["torch"]["problem"] is None
     assert found["torch"]["threads"] >= 1
-    assert found["gpu"]["devices"] or found["gpu"]["note"]
+    assert (found["gpu"]["devices"] == []) == (found["gpu"]["note"] is not None)
     assert found["terminal"]["size"] is None
 
 

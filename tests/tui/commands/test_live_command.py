@@ -23,9 +23,9 @@ CONTROL_SEQUENCE = re.compile(r"\x1b\[[?<>=0-9;]*[A-Za-z]")
 LAUNCH = """
 import functools, sys
 from prodtop.engine.client.local_engine import LocalEngine
-from prodtop.tui.commands import main, open_screen
+from prodtop.tui.commands import live, main
 command = [sys.executable, {worker!r}]
-open_screen.LocalEngine = functools.partial(LocalEngine, worker_command=lambda options: command)
+live.LocalEngine = functools.partial(LocalEngine, worker_command=lambda options: command)
 sys.argv = ["prodtop", *{arguments!r}]
 main.main()
 """

@@ -133,7 +133,9 @@ def test_what_does_not_fit_is_an_answer(capsys: pytest.CaptureFixture[str]) -> N
     assert "GPUs it fits: " in output
     found = planned(arguments, capsys)
     assert found["best"] == found["front"] == []
-    assert found["leanest"] is not None
+    leanest = found["leanest"]
+    assert isinstance(leanest, dict)
+    assert leanest["memory_bytes"]["total"] > 48 * GIB
     limiting = found["limiting"]
     assert isinstance(limiting, dict)
     assert limiting["field"] == "memory"
@@ -309,7 +311,7 @@ def test_score_lists_every_row_scored_or_not(
     assert times["overall"]["rows"] == 3
     assert times["overall"]["mean"] == pytest.approx(sum(errors) / 3)
     assert times["sources"]["one"]["mean"] == pytest.approx(sum(errors[:2]) / 2)
-    assert times["overall"]["baseline_mean"] is not None
+    assert times["overall"]["baseline_mean"] > 0
 
 
 def test_score_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

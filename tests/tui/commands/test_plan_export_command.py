@@ -42,7 +42,11 @@ def test_json_has_the_text_the_launch_and_the_estimate(
     assert found["schema_version"] == 1
     assert found["version"]
     assert found["text"].endswith("\n")
-    assert "nproc_per_node 8" in found["launch"] or "accelerate launch" in found["launch"]
+    if engine == "accelerate":
+        assert found["launch"].startswith("accelerate launch ")
+        assert "num_processes: 8" in found["text"]
+    else:
+        assert "torchrun --standalone --nproc_per_node 8 " in found["launch"]
     assert found["estimate"]["step_s"] > 0
     assert found["estimate"]["layout"]["zero"] in (0, 1, 2, 3)
 

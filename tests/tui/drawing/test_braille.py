@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from prodtop.tui.drawing.axis import Axis
 from prodtop.tui.drawing.braille import Raster, Trace, dot_rows, rasterize
-from prodtop.tui.drawing.chart_view import Stroke
+from prodtop.tui.drawing.chart_data import Stroke
 from prodtop.tui.drawing.timebase import Floats, TimeBase
 
 ROWS, COLUMNS = 4, 8

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.tui.drawing.canvas import HIGHLIGHT, INK_IDS, Canvas
-from prodtop.tui.style.look import Ink
+from prodtop.tui.style.inks import Ink
 from textual.geometry import Region
 
 WIDTH, HEIGHT = 12, 3

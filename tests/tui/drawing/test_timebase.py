@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.chart_view import Pick
 from prodtop.tui.drawing.timebase import TimeBase, bucketed
 
 moments = st.floats(min_value=0, max_value=2e9)
@@ -35,9 +34,10 @@ def test_cells_do_not_move_as_time_goes_on(
     assert before.first_bucket % 2 == 0
 
 
-def test_a_column_and_its_time_agree() -> None:
+def test_a_column_holds_the_moments_of_its_time() -> None:
     base = TimeBase.ending(1000.0, 60.0, 40)
-    assert [base.column_of(base.time_of(column)) for column in range(40)] == list(range(40))
+    middles_s = [base.start_s + (column + 0.5) * 1.5 for column in range(40)]
+    assert [base.column_of(middle_s) for middle_s in middles_s] == list(range(40))
     assert base.column_of(base.start_s - 0.01) is None
     assert base.column_of(base.end_s + 0.01) is None
 
@@ -60,23 +60,16 @@ samples = st.lists(
 ).map(lambda pairs: sorted(pairs, key=lambda pair: pair[0]))
 
 
-@given(samples, st.sampled_from(list(Pick)))
-def test_a_bucket_with_samples_shows_their_mean_largest_or_last(
-    pairs: list[tuple[float, float]], pick: Pick
-) -> None:
+@given(samples)
+def test_a_bucket_with_samples_shows_their_mean(pairs: list[tuple[float, float]]) -> None:
     base = TimeBase.ending(100.0, 64.0, 16)
-    levels = bucketed([t for t, _ in pairs], [v for _, v in pairs], base, pick=pick)
+    levels = bucketed([t for t, _ in pairs], [v for _, v in pairs], base)
     assert levels.shape == (32,)
     for index in range(32):
         bucket = base.first_bucket + index
         inside = [v for t, v in pairs if t // base.bucket_s == bucket and not math.isnan(v)]
         if inside:
-            expected = {
-                Pick.MEAN: sum(inside) / len(inside),
-                Pick.MAX: max(inside),
-                Pick.LAST: inside[-1],
-            }
-            assert levels[index] == pytest.approx(expected[pick], abs=1e-6)
+            assert levels[index] == pytest.approx(sum(inside) / len(inside), abs=1e-6)
 
 
 @given(samples)

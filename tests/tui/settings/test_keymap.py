@@ -39,12 +39,12 @@ def test_a_wish_replaces_all_keys_of_its_action_and_no_others() -> None:
 
 def test_keys_can_be_swapped() -> None:
     keymap = remap({"snapshot": "w", "window": "s"}, "config")
-    assert (keymap.shown("snapshot"), keymap.shown("window")) == ("w", "s")
+    assert (keymap.first_key("snapshot"), keymap.first_key("window")) == ("w", "s")
 
 
 def test_an_action_can_be_left_without_keys() -> None:
     keymap = remap({"snapshot": []}, "config")
-    assert keymap.shown("snapshot") == ""
+    assert keymap.first_key("snapshot") == ""
     assert "snapshot" not in {binding.id for binding in keymap.bindings()}
 
 
@@ -70,7 +70,7 @@ def test_a_bad_wish_names_file_action_and_key(
 
 def test_tabs_may_use_a_key_for_different_things() -> None:
     keymap = remap({"pause": "o", "planner_overview": "o"}, "config")
-    assert keymap.shown("pause") == keymap.shown("planner_overview") == "o"
+    assert keymap.first_key("pause") == keymap.first_key("planner_overview") == "o"
 
 
 def test_a_key_that_works_everywhere_is_no_tabs_own() -> None:

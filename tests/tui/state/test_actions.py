@@ -20,6 +20,8 @@ from prodtop.engine.protocol import (
 )
 from prodtop.tui.state.actions import (
     NOT_READY,
+    RATE_STEPS,
+    USER_STEPS,
     choose_strategy,
     load_level,
     next_window,
@@ -72,8 +74,7 @@ def test_an_unavailable_precision_is_stood_on_and_says_why() -> None:
     outcome = step_precision(at_int4, Pending(), 1)
     assert outcome.command is None
     assert outcome.pending.tried is PrecisionName.FP8
-    assert outcome.say is not None
-    assert "capability" in outcome.say
+    assert outcome.say == "fp8: fp8 needs a GPU of compute capability 8.9 or newer"
 
 
 def test_the_walk_goes_over_an_unavailable_precision_and_not_around_it() -> None:
@@ -106,23 +107,31 @@ def test_the_precisions_end_at_both_ends() -> None:
 
 @given(users=st.integers(1, 5000), direction=st.sampled_from((-1, 1)))
 def test_users_step_in_the_direction_asked_or_stay(users: int, direction: int) -> None:
-    outcome = step_load(frame(load=LoadSpec(users=users)), Pending(), direction)
-    if outcome.command is None:
-        assert outcome.say is not None
+    load = LoadSpec(users=users)
+    outcome = step_load(frame(load=load), Pending(), direction)
+    if direction > 0 and users >= USER_STEPS[-1]:
+        assert (outcome.command, outcome.say) == (None, "this is the highest load")
+    elif direction < 0 and users <= USER_STEPS[0]:
+        assert outcome.command == SetLoad(load=msgspec.structs.replace(load, paused=True))
     else:
         assert isinstance(outcome.command, SetLoad)
-        load = outcome.command.load
-        assert load.paused or (load.users - users) * direction > 0
-        assert not load.paused or (users == 1 and direction == -1)
+        assert (outcome.command.load.users - users) * direction > 0
+        assert not outcome.command.load.paused
 
 
 @given(rate=st.floats(0.01, 1000), direction=st.sampled_from((-1, 1)))
 def test_an_open_loop_steps_its_rate_and_stays_open(rate: float, direction: int) -> None:
-    outcome = step_load(frame(load=LoadSpec(rate_per_s=rate)), Pending(), direction)
-    if isinstance(outcome.command, SetLoad):
-        load = outcome.command.load
-        assert load.rate_per_s is not None
-        assert load.paused or (load.rate_per_s - rate) * direction > 0
+    load = LoadSpec(rate_per_s=rate)
+    outcome = step_load(frame(load=load), Pending(), direction)
+    if direction > 0 and rate >= RATE_STEPS[-1]:
+        assert (outcome.command, outcome.say) == (None, "this is the highest load")
+    elif direction < 0 and rate <= RATE_STEPS[0]:
+        assert outcome.command == SetLoad(load=msgspec.structs.replace(load, paused=True))
+    else:
+        assert isinstance(outcome.command, SetLoad)
+        assert outcome.command.load.rate_per_s is not None
+        assert (outcome.command.load.rate_per_s - rate) * direction > 0
+        assert not outcome.command.load.paused
 
 
 @pytest.mark.parametrize("least", [LoadSpec(users=1), LoadSpec(rate_per_s=0.1)])

@@ -21,16 +21,7 @@ from prodtop.engine.protocol import (
 from prodtop.tui.settings.config import parse_config
 from prodtop.tui.state.moment import Phase
 from prodtop.tui.state.monitor import PENDING_FOR_S, Monitor
-
-
-class Clock:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-
-    def __call__(self) -> float:
-        return self.now_s
+from running_app import Clock
 
 
 @pytest.fixture
@@ -255,9 +246,9 @@ def test_charts_follow_a_cursor_that_leaves_them(
     played(60)
     monitor.set_window(Window.S10)
     monitor.playhead.freeze()
-    assert monitor.chart_end_s() == EPOCH_S + 60
+    assert monitor.timeline().end_s == EPOCH_S + 60
     monitor.playhead.scrub(-40)
-    assert monitor.chart_end_s() - 10 < EPOCH_S + 20 < monitor.chart_end_s()
+    assert monitor.timeline().end_s - 10 < EPOCH_S + 20 < monitor.timeline().end_s
 
 
 def test_there_is_nothing_to_pause_before_the_first_figures(monitor: Monitor) -> None:

@@ -1,11 +1,13 @@
 """The planner's panels: whatever the room, no line is wider, and figures stay in their columns."""
 
+import re
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from planner_cases import answered, searched
+from prodtop.tui.drawing.line import EMPTY, Line
 from prodtop.tui.planner.capacity import capacity_matrix, serve_on
 from prodtop.tui.planner.exports import attempts
 from prodtop.tui.planner.form import Form
@@ -15,18 +17,17 @@ from prodtop.tui.planner.tree import branches
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.style.glyphs import ASCII, UNICODE
-from prodtop.tui.views.line import EMPTY, Line
-from prodtop.tui.views.panel import Room
-from prodtop.tui.views.planner.bars import memory_view, step_view
+from prodtop.tui.views.panel import Room, RowsView
+from prodtop.tui.views.planner.breakdown import memory_view, step_view
 from prodtop.tui.views.planner.capacity import matrix_view, server_view
 from prodtop.tui.views.planner.curves import CURVES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
 from prodtop.tui.views.planner.form import form_view
 from prodtop.tui.views.planner.formulas import detail_view, tree_view
-from prodtop.tui.views.planner.frame import (
+from prodtop.tui.views.planner.header_footer import (
     Focus,
-    footer_lines,
+    footer_line,
     hint_line,
     planner_header,
     views_line,
@@ -35,7 +36,6 @@ from prodtop.tui.views.planner.layouts import front_view, splits_view, strategie
 from prodtop.tui.views.planner.summary import summary_view
 from prodtop.tui.views.planner.why import why_view
 from prodtop.tui.views.planner.words import derived_words
-from prodtop.tui.views.rows import RowsView
 
 SMALL = answered()
 LARGE = answered(model="gpt-oss-120b", gpus="2048", tp="8", pp="4", ep="8", batch="8192")
@@ -104,13 +104,19 @@ def test_plain_terminals_get_plain_characters(name: str) -> None:
         assert one.plain.isascii(), one.plain
 
 
-def test_a_strategy_that_does_not_fit_says_why() -> None:
+def test_a_strategy_that_does_not_fit_is_crossed_out() -> None:
     found = searched(model="gpt3-175b", tp="8", pp="4", batch="64")
     shown = answered(model="gpt3-175b", tp="8", pp="4", batch="64")
-    text = "\n".join(
-        one.plain for one in lines(strategies_view(shown, found, Room(120, 9, UNICODE)))
-    )
-    assert "too big" in text or "✗" in text
+    rows = [row.line.plain for row in strategies_view(shown, found, Room(120, 9, UNICODE)).rows]
+    assert [row.split()[0] for row in rows] == [
+        "yours",
+        "Data",
+        "Model",
+        "Pipeline",
+        "Tensor",
+        "3D",
+    ]
+    assert all(re.search(r"\d ✗ ", row) for row in rows), "none fits its memory"
 
 
 def test_the_strategies_show_what_was_asked_for() -> None:
@@ -126,9 +132,8 @@ def test_curves_run_from_1_to_4096_gpus(name: str, growing: bool) -> None:
     assert view.series[0].name == "yours"
     for series in view.series:
         assert all(0 <= at <= 12 for at in series.times_s)
-    assert (
-        ("limit" in view.thresholds[0].label) == (name == "curve-memory") if view.thresholds else 1
-    )
+    labels = [threshold.label for threshold in view.thresholds]
+    assert labels == {"curve-memory": ["limit 80.0"], "curve-scaling": ["linear"]}.get(name, [])
 
 
 @settings(deadline=None, max_examples=30)
@@ -138,7 +143,7 @@ def test_the_frame_fits(room: Room) -> None:
     for one in (
         planner_header(moment, SMALL, room),
         hint_line(form, 2, "searching", EMPTY, room),
-        *(footer_lines(DEFAULT_KEYMAP, room, focus) for focus in Focus),
+        *(footer_line(DEFAULT_KEYMAP, room, focus) for focus in Focus),
     ):
         assert one.width <= max(room.width, 60)
     assert views_line("overview", DEFAULT_KEYMAP, Room(80, 1, UNICODE)).width <= 80

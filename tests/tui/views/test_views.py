@@ -19,23 +19,23 @@ from prodtop.engine.protocol import (
     Window,
 )
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
+from prodtop.tui.drawing.line import wrapped
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import LogLine, Moment, Pending, Phase, WorkerState, restart_text
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
-from prodtop.tui.style.look import Ink
+from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.cache import cache_view
 from prodtop.tui.views.controls import (
     ADMISSION,
     CACHING,
     STREAMING,
     control_lines,
-    footer_line,
 )
 from prodtop.tui.views.events import age_text, effect_line, event_line
 from prodtop.tui.views.gpu import device_view
 from prodtop.tui.views.header import header_line
+from prodtop.tui.views.keys import footer_line
 from prodtop.tui.views.latency import latency_view
-from prodtop.tui.views.line import wrapped
 from prodtop.tui.views.panel import PanelView, Room
 from prodtop.tui.views.queue import queue_view
 from prodtop.tui.views.stream import stream_view
@@ -94,7 +94,7 @@ def test_no_bar_is_wider_than_the_screen(width: int, glyphs: Glyphs) -> None:
         header_line(moment, room),
         effect_line(moment, room),
         event_line(moment, room),
-        footer_line(DEFAULT_KEYMAP, room),
+        footer_line(DEFAULT_KEYMAP, room.width),
         *control_lines(moment, room, DEFAULT_KEYMAP),
     )
     assert all(row.width <= width for row in rows)
@@ -189,7 +189,8 @@ def test_before_the_first_frame_panels_say_what_is_awaited(
     )
     assert callable(view)
     text = text_of(view(moment, ROOM))
-    assert "starting: loading bf16 weights 40 %" in text or "waiting for the probe" in text
+    awaited = "the probe" if view is device_view else "loading bf16 weights 40 %"
+    assert text.splitlines()[-1].strip().endswith(awaited)
 
 
 @pytest.mark.parametrize("view", [throughput_view, latency_view, cache_view, queue_view])

@@ -1,13 +1,10 @@
 """Panels and line views in an app: frames, titles, and repainting only what changed."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from prodtop.tui.drawing.segments import Line, Piece
-from prodtop.tui.style.look import PLAIN_LOOK, Ink
+from prodtop.tui.drawing.line import Line
 from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.lines import LinesView
-from prodtop.tui.widgets.panel import Panel, frame_top
+from prodtop.tui.widgets.panel import Panel
 from textual.app import App, ComposeResult
 from textual.geometry import Region
 
@@ -61,23 +58,6 @@ async def test_a_panel_has_a_frame_with_title_and_headline(theme: str, corners: 
         assert last[0] + last[-1] == corners[2:]
         assert {len(row) for row in (first, *sides, last)} == {40}
         assert len({row[0] + row[-1] for row in sides}) == 1
-
-
-texts = st.text("abc ", max_size=30).map(lambda text: Line.of(Piece(text, Ink.TITLE)))
-
-
-@given(texts, texts, st.integers(min_value=0, max_value=60))
-def test_the_upper_edge_has_the_width_whatever_is_in_it(
-    title: Line, headline: Line, width: int
-) -> None:
-    assert frame_top(title, headline, width, PLAIN_LOOK, Ink.BORDER).width == width
-
-
-def test_the_headline_gives_way_before_the_title() -> None:
-    title, headline = Line.of("Throughput"), Line.of("decode 22.9k tok/s")
-    edge = frame_top(title, headline, 24, PLAIN_LOOK, Ink.BORDER).plain
-    assert "Throughput" in edge
-    assert "decode" not in edge
 
 
 async def test_a_line_view_repaints_only_the_lines_that_changed() -> None:

@@ -3,14 +3,13 @@
 from collections.abc import Mapping
 
 from ....engine.planner.serving_capacity.capacity import Capacity, Cell, Speed
+from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
 from ...planner.capacity import PRECISIONS, Served
 from ...planner.reading import Plan
 from ...planner.units import gib
 from ...style.formatting import MISSING, milliseconds, percent, si
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, clipped, faint, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from ..table import Column, table
 from .common import panel_title
 
@@ -103,9 +102,9 @@ def server_view(served: Served, plan: Plan, room: Room) -> RowsView:
         ],
         room.width - 1,
     )
-    shown = [*lines, EMPTY, line(" ", head), *(line(" ", row) for row in rows)]
+    rows_shown = [*lines, EMPTY, line(" ", head), *(line(" ", row) for row in rows)]
     count = f"{result.server.gpus} {room.glyphs.times} {result.server.gpu.name}"
-    return RowsView(title, line(muted(count)), rows=tuple(Row(one) for one in shown))
+    return RowsView(title, line(muted(count)), rows=tuple(Row(one) for one in rows_shown))
 
 
 def _facts(result: Capacity, room: Room) -> list[Line]:
@@ -130,7 +129,7 @@ def _facts(result: Capacity, room: Room) -> list[Line]:
             rows[-1] = longer
         else:
             rows.append(line(" ", part))
-    return [*rows, clipped(line(" ", muted(_price(result))), room.width, room.glyphs)]
+    return [*rows, room.clipped(line(" ", muted(_price(result))))]
 
 
 def _tokens(speed: Speed) -> Line:

@@ -1,12 +1,11 @@
 """What the planner's panels share: titles, verdicts on memory, rows with a bar."""
 
+from ...drawing.line import Line, Piece, line, muted
 from ...drawing.meter import gauge
 from ...style.formatting import percent
 from ...style.glyphs import Glyphs
-from ...style.look import Ink
-from ..line import Line, Piece, line, muted
-from ..panel import Room
-from ..rows import Row
+from ...style.inks import Ink
+from ..panel import Room, Row
 
 TIGHT = 0.92
 """From this share of the memory on allocators start to retry."""

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
-from ...drawing.chart_view import Mark, Place, Series, Stroke, Threshold
+from ...drawing.chart_data import Mark, Place, Series, Stroke, Threshold
+from ...drawing.line import line, muted, strong
 from ...planner.answer import LADDER, Answer, Point
 from ...planner.search_state import Searched
 from ...planner.units import GIB, gib
 from ...style.formatting import FRACTION, MISSING, NUMBER, Unit, si
-from ...style.look import Ink
-from ..curves import CurvesView
-from ..line import line, muted, strong
+from ...style.inks import Ink
+from ..panel import CurvesView
 from .common import panel_title
 
 PLACES = tuple(Place(math.log2(gpus), str(gpus)) for gpus in LADDER)
@@ -76,12 +76,12 @@ def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: 
     if name == "curve-scaling":
         thresholds = (Threshold(1.0, "linear", Ink.FAINT),)
     own = shown.growing if growing else shown.fixed
-    found = searched.points if searched is not None else {}
-    base = _base([own, *found.values()]) or shown.estimate.tokens_s_gpu
+    points_by_strategy = searched.points if searched is not None else {}
+    base = _base([own, *points_by_strategy.values()]) or shown.estimate.tokens_s_gpu
     at = math.log2(gpus)
     series = [_series("yours", own, curve.value, base, Stroke.LINE, 0)]
     for place, (key, strategy) in enumerate(STRATEGIES.items(), start=1):
-        if points := found.get(key):
+        if points := points_by_strategy.get(key):
             stroke = STROKES[place - 1]
             series.append(
                 _series(SHORT.get(key, strategy.name), points, curve.value, base, stroke, place)
@@ -102,21 +102,21 @@ def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: 
 def _base(curves: Iterable[Sequence[Point]]) -> float | None:
     """Speed per GPU on the smallest cluster that runs any of the layouts: what scaling is measured
     against."""
-    known = [
+    estimated = [
         (point.gpus, -point.estimate.tokens_s_gpu)
         for points in curves
         for point in points
         if point.estimate is not None
     ]
-    return -min(known)[1] if known else None
+    return -min(estimated)[1] if estimated else None
 
 
 def _series(
     name: str, points: Sequence[Point], value: Value, base: float, stroke: Stroke, ink: int
 ) -> Series:
-    known = [
+    places = [
         (math.log2(point.gpus), value(point.estimate, base))
         for point in points
         if point.estimate is not None
     ]
-    return Series(name, [at for at, _ in known], [figure for _, figure in known], stroke, ink=ink)
+    return Series(name, [at for at, _ in places], [figure for _, figure in places], stroke, ink=ink)

@@ -1,12 +1,11 @@
 """The decision path with the plan's numbers at every node, and the strategy guide."""
 
 from ....engine.planner.search.strategies import STRATEGIES
+from ...drawing.line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ...planner.answer import Answer
 from ...planner.decision import decide
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 NARROWEST_TABLE = 50

@@ -2,11 +2,10 @@
 
 from collections.abc import Sequence
 
+from ...drawing.line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
 from ...planner.exports import Attempt
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, clipped, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 
@@ -56,4 +55,4 @@ def export_view(attempt: Attempt, save_key: str, room: Room) -> RowsView:
 
 def _code(text: str, room: Room) -> Line:
     ink = Ink.MUTED if text.lstrip().startswith("#") else Ink.TEXT
-    return clipped(line(" ", Piece(text.expandtabs(4), ink)), room.width, room.glyphs)
+    return room.clipped(line(" ", Piece(text.expandtabs(4), ink)))

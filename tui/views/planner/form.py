@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ...drawing.line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ...planner.fields import Field, fields
 from ...planner.form import Form
 from ...style.glyphs import Glyphs
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
+from ...style.inks import Ink
 from ..panel import Room
 
 LABEL = 11

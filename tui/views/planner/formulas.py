@@ -1,13 +1,12 @@
 """Every figure as a tree of formulas, and the chosen one with its numbers filled in."""
 
 from ....engine.planner.cost.terms import Term, number
+from ...drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
 from ...planner.tree import Branch
 from ...planner.units import gib, seconds
 from ...style.formatting import percent, si
-from ...style.look import Ink
-from ..line import EMPTY, Line, Piece, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 VALUE_WIDTH = 12

@@ -5,14 +5,13 @@ from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
+from ...drawing.line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
 from ...planner.answer import Answer
 from ...planner.search_state import Layouts, Searched
 from ...planner.units import gib, seconds
 from ...style.formatting import MISSING, percent, si
-from ...style.look import Ink
-from ..line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from ..table import Column, table
 from .common import panel_title, verdict
 
@@ -38,10 +37,10 @@ def strategies_view(
     shown: Answer, searched: Searched | None, room: Room, note: str = ""
 ) -> RowsView:
     """Each of the five strategies at its best, beside the form's own layout."""
-    found = searched.strategies if searched is not None else {}
+    best_by_strategy = searched.strategies if searched is not None else {}
     entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
     for key, strategy in STRATEGIES.items():
-        candidate = found.get(key)
+        candidate = best_by_strategy.get(key)
         result = candidate.estimate if candidate is not None else None
         entries.append(
             Entry(
@@ -55,7 +54,7 @@ def strategies_view(
     best_s = min(
         (
             each.estimate.step_s
-            for each in found.values()
+            for each in best_by_strategy.values()
             if each.estimate is not None and each.reason is None
         ),
         default=None,
@@ -81,7 +80,7 @@ def splits_view(shown: Answer, layouts: Layouts | None, room: Room, doing: str) 
     counts = f"{layouts.fitting} of {layouts.considered} fit"
     foot: tuple[Line, ...] = ()
     if layouts.reason is not None:
-        foot = (clipped(line(" ", Piece(layouts.reason, Ink.BAD)), room.width, room.glyphs),)
+        foot = (room.clipped(line(" ", Piece(layouts.reason, Ink.BAD))),)
     return RowsView(title, line(muted(counts)), (head,), rows, foot)
 
 
@@ -111,30 +110,28 @@ def _rows(
     layout_rank: int = 0,
 ) -> tuple[Line, tuple[Row, ...]]:
     """Rows that line up; where a layout cannot be used its reason stands in the figures' place."""
-
-    def column(title: str, cells: list[Line | Piece | str], rank: int) -> Column:
-        return Column(title, cells, rank=rank)
-
-    shown = [entry.result for entry in entries]
+    estimates = [entry.result for entry in entries]
     short = layout_rank == 0 and room.width < NARROW
-    layouts = [_layout(entry, room, short=short) for entry in entries]
+
+    def figure(title: str, text: Callable[[Estimate], str], rank: int) -> Column:
+        return Column(title, [_cell(each, text) for each in estimates], rank=rank)
+
     columns = [
         Column(name, [entry.name for entry in entries], right=False),
-        Column("layout", layouts, right=False, rank=layout_rank),
-        column("GiB", [_memory(each, limit, room) for each in shown], 0),
-        column("step", [_cell(each, lambda e: seconds(e.step_s)) for each in shown], 0),
-        column("vs best", [_versus(each, best_s, limit) for each in shown], 5),
-        column("tok/s", [_cell(each, lambda e: si(e.tokens_s)) for each in shown], 1),
-        column("MFU", [_cell(each, lambda e: percent(e.mfu())) for each in shown], 2),
-        column(
-            "comm", [_cell(each, lambda e: percent(e.communication_share)) for each in shown], 4
+        Column(
+            "layout",
+            [_layout(entry, room, short=short) for entry in entries],
+            right=False,
+            rank=layout_rank,
         ),
-        column(
-            "bubble",
-            [_cell(each, lambda e: percent(e.time.bubble_s / e.step_s)) for each in shown],
-            8,
-        ),
-        column("tok/s/GPU", [_cell(each, lambda e: si(e.tokens_s_gpu)) for each in shown], 9),
+        Column("GiB", [_memory(each, limit, room) for each in estimates]),
+        figure("step", lambda e: seconds(e.step_s), 0),
+        Column("vs best", [_versus(each, best_s, limit) for each in estimates], rank=5),
+        figure("tok/s", lambda e: si(e.tokens_s), 1),
+        figure("MFU", lambda e: percent(e.mfu()), 2),
+        figure("comm", lambda e: percent(e.communication_share), 4),
+        figure("bubble", lambda e: percent(e.time.bubble_s / e.step_s), 8),
+        figure("tok/s/GPU", lambda e: si(e.tokens_s_gpu), 9),
     ]
     head, lines = table(columns, room.width - 1)
     return line(" ", head), tuple(
@@ -147,9 +144,7 @@ def _line(cells: Line, entry: Entry, room: Room) -> Line:
     if entry.waiting:
         return line(" ", entry.name, "  ", WAITING)
     if entry.result is None and entry.reason:
-        return clipped(
-            line(" ", entry.name, "  ", Piece(entry.reason, Ink.WARN)), room.width, room.glyphs
-        )
+        return room.clipped(line(" ", entry.name, "  ", Piece(entry.reason, Ink.WARN)))
     return line(" ", cells)
 
 

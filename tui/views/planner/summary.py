@@ -2,14 +2,13 @@
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.explain.figures import BUSY_POWER
+from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP, scaling_base
 from ...planner.units import amount, energy, gib, long_time, money, seconds
 from ...style.formatting import MISSING, percent, si
-from ...style.look import Ink
-from ..line import Line, Piece, facts, in_glyphs, line, muted, strong
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title, verdict
 
 LABEL = 14

@@ -2,13 +2,12 @@
 
 from ....engine.planner.explain.turns import Turn
 from ....engine.planner.explain.verdict import Difference, Verdict
+from ...drawing.line import Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ...planner.search_state import Layouts
 from ...planner.units import gib, seconds
 from ...style.formatting import si
-from ...style.look import Ink
-from ..line import Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 MOST_PARTS = 4
@@ -17,25 +16,25 @@ MOST_PARTS = 4
 def why_view(layouts: Layouts | None, room: Room) -> RowsView:
     """The winner against the runner-up: the parts that differ most, and the turning points."""
     title = panel_title("Why the winner wins")
-    found = layouts.verdict if layouts is not None else None
-    if found is None:
+    verdict = layouts.verdict if layouts is not None else None
+    if verdict is None:
         reason = layouts.reason if layouts is not None else None
         words = reason or ("nothing to compare with" if layouts is not None else "searching")
         rows = [Row(line(" ", muted(row))) for row in wrapped(words, room.width - 2)]
         return RowsView(title, rows=tuple(rows))
     lines = [
-        *_against(found, room),
-        *(_part(each, f"{seconds(abs(each.difference))}") for each in _telling(found)),
-        *(_part(each, f"{gib(abs(each.difference))} GiB") for each in found.memory[:2]),
-        *_turns(found, room),
+        *_against(verdict, room),
+        *(_part(each, f"{seconds(abs(each.difference))}") for each in _telling(verdict)),
+        *(_part(each, f"{gib(abs(each.difference))} GiB") for each in verdict.memory[:2]),
+        *_turns(verdict, room),
     ]
-    shown = (clipped(one, room.width, room.glyphs) for one in lines)
+    shown = (room.clipped(one) for one in lines)
     return RowsView(title, rows=tuple(Row(one) for one in shown))
 
 
-def _against(found: Verdict, room: Room) -> list[Line]:
+def _against(verdict: Verdict, room: Room) -> list[Line]:
     """Both layouts with their steps, on as few lines as they fit."""
-    winner, other = found.winner, found.runner_up
+    winner, other = verdict.winner, verdict.runner_up
     share = (other.step_s - winner.step_s) / other.step_s
     parts = [
         line(" ", strong(in_glyphs(winner.layout.shorthand, room.glyphs))),
@@ -56,26 +55,30 @@ def _against(found: Verdict, room: Room) -> list[Line]:
     return rows
 
 
-def _part(each: Difference, text: str) -> Line:
+def _part(part: Difference, text: str) -> Line:
     """One part: `− 120 ms data-parallel communication`, from the winner's side."""
-    better = each.difference > 0
+    better = part.difference > 0
     sign, ink = ("less", Ink.OK) if better else ("more", Ink.WARN)
-    return line("   ", Piece(f"{text:>9} {sign} ", ink), muted(each.name))
+    return line("   ", Piece(f"{text:>9} {sign} ", ink), muted(part.name))
 
 
-def _telling(found: Verdict) -> list[Difference]:
+def _telling(verdict: Verdict) -> list[Difference]:
     """The parts of the step that differ by more than a thousandth of it."""
-    least_s = found.winner.step_s / 1000
-    return [each for each in found.time[:MOST_PARTS] if abs(each.difference) >= least_s]
+    least_s = verdict.winner.step_s / 1000
+    return [
+        difference
+        for difference in verdict.time[:MOST_PARTS]
+        if abs(difference.difference) >= least_s
+    ]
 
 
-def _turns(found: Verdict, room: Room) -> list[Line]:
-    if not found.turns:
+def _turns(verdict: Verdict, room: Room) -> list[Line]:
+    if not verdict.turns:
         return [line(muted(" no memory limit, bandwidth or batch nearby would turn it"))]
     lines = [line(muted(" the runner-up wins with"))]
     lines += [
         line("   ", Piece(row, Ink.TEXT))
-        for turn in found.turns
+        for turn in verdict.turns
         for row in wrapped(turn_text(turn), room.width - 4)
     ]
     return lines

@@ -16,7 +16,7 @@ def form_width(width: int) -> int:
     return FORM_NARROW if width < WIDE_FROM else FORM_WIDE
 
 
-def regions(
+def place_panels(
     view: str, width: int, height: int, *, page: int = 0, maximized: str | None = None
 ) -> Mapping[str, Region]:
     """The region of each panel that a view shows in an area of `width` × `height` cells.
@@ -41,15 +41,15 @@ def regions(
 
 def pages(view: str, width: int, height: int) -> int:
     """How many pages a view takes."""
-    room = width - form_width(width)
+    width_left = width - form_width(width)
     if view == "scaling":
-        return 1 if room >= 76 or height >= 40 else 2
+        return 1 if width_left >= 76 or height >= 40 else 2
     if view == "decision":
-        return 1 if room >= 70 else 2
+        return 1 if width_left >= 70 else 2
     if view == "layouts":
-        return 1 if room >= 100 or height >= 40 else 2
+        return 1 if width_left >= 100 or height >= 40 else 2
     if view == "overview":
-        return 1 if "memory" in regions(view, width, height) else 2
+        return 1 if "memory" in place_panels(view, width, height) else 2
     if view == "export":
         return 1 if height >= 30 else 2
     return 1
@@ -87,8 +87,8 @@ def _scaling(area: Region, page: int) -> dict[str, Region]:
         quarter = area.height // 4
         heights = dict.fromkeys(CURVES, quarter)
         return _rows(area, heights)
-    shown = CURVES[:2] if page == 0 else CURVES[2:]
-    return _rows(area, {shown[0]: area.height // 2, shown[1]: area.height - area.height // 2})
+    charts = CURVES[:2] if page == 0 else CURVES[2:]
+    return _rows(area, {charts[0]: area.height // 2, charts[1]: area.height - area.height // 2})
 
 
 def _layouts(area: Region, page: int) -> dict[str, Region]:
@@ -98,8 +98,8 @@ def _layouts(area: Region, page: int) -> dict[str, Region]:
         return {"layouts": upper, **_columns(lower, ("why", "front"))}
     if area.height >= 40:
         return _rows(area, {"layouts": 14, "front": 14, "why": area.height - 28})
-    shown = "layouts" if page == 0 else "front"
-    return _rows(area, {shown: area.height - low, "why": low})
+    table = "layouts" if page == 0 else "front"
+    return _rows(area, {table: area.height - low, "why": low})
 
 
 def _formulas(area: Region, page: int) -> dict[str, Region]:

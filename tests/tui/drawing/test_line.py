@@ -2,8 +2,8 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.segments import Line, Piece, joined
-from prodtop.tui.style.look import PLAIN_LOOK, Ink
+from prodtop.tui.drawing.line import Line, Piece, joined
+from prodtop.tui.style.inks import PLAIN_PALETTE, Ink
 from rich.cells import cell_len
 
 texts = st.text(alphabet="ab 漢字é─", max_size=12)
@@ -23,7 +23,7 @@ def test_a_fitted_line_has_the_width_and_starts_the_same(line: Line, width: int)
 
 @given(lines, widths)
 def test_a_strip_has_the_width(line: Line, width: int) -> None:
-    strip = line.strip(PLAIN_LOOK, width)
+    strip = line.strip(PLAIN_PALETTE, width)
     assert strip.cell_length == width
     assert cell_len(strip.text) == width
 

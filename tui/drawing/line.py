@@ -1,14 +1,15 @@
-"""Lines of inked text, and the strips that a terminal gets: the step between meaning and style."""
+"""Lines of inked text: built from pieces, fitted to a width, compared, and turned into strips."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from rich.cells import cell_len
+from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
 from textual.strip import Strip
 
-from ..style.look import Ink, Look
+from ..style.glyphs import Glyphs
+from ..style.inks import Ink, Palette
 
 
 class Piece(NamedTuple):
@@ -52,20 +53,20 @@ class Line:
         missing = width - self.width
         if missing >= 0:
             return self + Line((Piece(" " * missing),)) if missing else self
-        kept: list[Piece] = []
-        room = width
+        pieces: list[Piece] = []
+        cells_left = width
         for piece in self.pieces:
-            text = _head(piece.text, room)
-            kept.append(Piece(text, piece.ink))
-            room -= cell_len(text)
+            text = _head(piece.text, cells_left)
+            pieces.append(Piece(text, piece.ink))
+            cells_left -= cell_len(text)
             if len(text) < len(piece.text):
                 break
-        return Line((*kept, Piece(" " * room))) if room else Line(tuple(kept))
+        return Line((*pieces, Piece(" " * cells_left))) if cells_left else Line(tuple(pieces))
 
-    def strip(self, look: Look, width: int) -> Strip:
+    def strip(self, palette: Palette, width: int) -> Strip:
         """What the terminal gets, exactly `width` cells."""
         segments = [
-            Segment(piece.text, look.styles[piece.ink]) for piece in self.fitted(width).pieces
+            Segment(piece.text, palette.styles[piece.ink]) for piece in self.fitted(width).pieces
         ]
         return Strip(segments, width)
 
@@ -122,3 +123,83 @@ def _head(text: str, width: int) -> str:
     while end and cell_len(text[:end]) > width:
         end -= 1
     return text[:end]
+
+
+EMPTY = Line()
+line = Line.of
+
+
+def muted(text: str) -> Piece:
+    return Piece(text, Ink.MUTED)
+
+
+def strong(text: str) -> Piece:
+    return Piece(text, Ink.STRONG)
+
+
+def faint(text: str) -> Piece:
+    return Piece(text, Ink.FAINT)
+
+
+def facts(parts: Sequence[Line], width: int, glyphs: Glyphs) -> Line:
+    """As many of the facts, in order, as fit whole into a width, with dots between them."""
+    separator = line(faint(f" {glyphs.dot} "))
+    return first_fitting(
+        (joined(parts[:count], separator) for count in range(len(parts), 0, -1)), width
+    )
+
+
+def first_fitting(candidates: Iterable[Line], width: int) -> Line:
+    """The first line that fits into a width; an empty one when none does."""
+    return next((candidate for candidate in candidates if candidate.width <= width), EMPTY)
+
+
+def ends(left: Line, right: Line, width: int) -> Line:
+    """`left` and `right` at the two edges; where both do not fit, the right one is left out."""
+    gap = width - left.width - right.width
+    return line(left, " " * gap, right) if gap > 0 else left
+
+
+def centred(content: Line | Piece, width: int) -> Line:
+    """A line in the middle of a width."""
+    whole = line(content)
+    return line(" " * (max(0, width - whole.width) // 2), whole)
+
+
+def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
+    """A line cut to a width, an ellipsis in the last cell where something was cut."""
+    if content.width <= width:
+        return content
+    return line(content.fitted(width - 1), muted(glyphs.ellipsis))
+
+
+def in_glyphs(text: str, glyphs: Glyphs) -> str:
+    """Our own messages in the terminal's characters: arrows and crosses become plain ASCII."""
+    return text if glyphs.unicode else text.replace("→", "->").replace("×", "x")
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """Text broken at spaces into lines of at most `width` cells; longer words are broken."""
+    rows: list[str] = []
+    for paragraph in text.split("\n"):
+        rows.extend(_wrapped_paragraph(paragraph, max(1, width)))
+    return rows
+
+
+def _wrapped_paragraph(paragraph: str, width: int) -> list[str]:
+    rows: list[str] = []
+    row = ""
+    for word in paragraph.split(" "):
+        longer = f"{row} {word}" if row else word
+        if cell_len(longer) <= width:
+            row = longer
+            continue
+        if row:
+            rows.append(row)
+        row = word
+        while cell_len(row) > width:
+            head = set_cell_size(row, width).rstrip(" ") or row[0]
+            rows.append(head)
+            row = row[len(head) :]
+    rows.append(row)
+    return rows

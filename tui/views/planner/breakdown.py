@@ -1,14 +1,13 @@
 """Memory per GPU and the step's time, part by part, as bars."""
 
 from ....engine.planner.cost.estimate import Estimate
+from ...drawing.line import Piece, line, muted, strong
 from ...drawing.meter import Part, stacked
 from ...planner.answer import Answer
 from ...planner.opened import MEMORY, STEP
 from ...planner.units import gib, seconds
-from ...style.look import Ink
-from ..line import Piece, line, muted, strong
-from ..panel import Room
-from ..rows import Row, RowsView
+from ...style.inks import Ink
+from ..panel import Room, Row, RowsView
 from .common import bar_row, panel_title, verdict
 
 LABEL = 16

@@ -4,15 +4,13 @@ from itertools import combinations
 
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.screens.plan import (
+from prodtop.tui.screens.live_placement import (
     FIXED_ROWS,
-    MIN_HEIGHT,
-    MIN_WIDTH,
     columns_for,
-    fits,
-    plan,
-    slots,
+    panel_heights,
+    place_panels,
 )
+from prodtop.tui.screens.tab import MIN_HEIGHT, MIN_WIDTH, fits
 from textual.geometry import Region
 
 widths = st.integers(MIN_WIDTH, 400)
@@ -21,7 +19,7 @@ rows = st.integers(MIN_HEIGHT - FIXED_ROWS, 140)
 
 @given(width=widths, height=rows, gpu_lines=st.integers(4, 15))
 def test_panels_fill_the_board_without_overlap(width: int, height: int, gpu_lines: int) -> None:
-    regions = plan(width, height, gpu_lines=gpu_lines)
+    regions = place_panels(width, height, gpu_lines=gpu_lines)
     assert sum(region.area for region in regions.values()) == width * height
     board = Region(0, 0, width, height)
     assert all(board.contains_region(region) for region in regions.values())
@@ -31,23 +29,23 @@ def test_panels_fill_the_board_without_overlap(width: int, height: int, gpu_line
 
 @given(width=widths, height=rows)
 def test_no_panel_is_lower_than_it_can_bear(width: int, height: int) -> None:
-    least = {name: slot.least for name, slot in slots(7).items()}
-    for name, region in plan(width, height).items():
+    least = {name: panel.least for name, panel in panel_heights(7).items()}
+    for name, region in place_panels(width, height).items():
         assert region.height >= least[name]
 
 
 @given(width=widths, height=rows)
 def test_throughput_and_latency_are_always_there(width: int, height: int) -> None:
-    assert {"throughput", "latency"} <= set(plan(width, height))
+    assert {"throughput", "latency"} <= set(place_panels(width, height))
 
 
 def test_the_usual_sizes_show_every_panel() -> None:
     for width, height in ((80, 24), (120, 36), (160, 48), (220, 60)):
-        assert set(plan(width, height - FIXED_ROWS)) == set(slots(7))
+        assert set(place_panels(width, height - FIXED_ROWS)) == set(panel_heights(7))
 
 
 def test_a_maximised_panel_has_the_board_for_itself() -> None:
-    assert plan(80, 18, maximized="queue") == {"queue": Region(0, 0, 80, 18)}
+    assert place_panels(80, 18, maximized="queue") == {"queue": Region(0, 0, 80, 18)}
 
 
 def test_wider_terminals_have_more_columns() -> None:

@@ -2,15 +2,16 @@
 
 from enum import Enum
 
+from ...drawing.line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
 from ...planner.answer import Answer
 from ...planner.form import Form
 from ...planner.units import gib, seconds
 from ...settings.keymap import Keymap
 from ...state.moment import Moment
 from ...style.formatting import percent, si
-from ...style.look import Ink
+from ...style.inks import Ink
 from ..header import state_line, tabs_line
-from ..line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
+from ..keys import fitting_keys
 from ..panel import Room
 from .common import verdict
 
@@ -23,6 +24,18 @@ VIEW_TITLES = (
     ("serving", "Serving"),
     ("export", "Export"),
 )
+FOOTER_ACTIONS = (
+    ("tab_live", "live"),
+    ("help", "help"),
+    ("quit", "quit"),
+    ("planner_use", "take best"),
+    ("planner_growing", "grow batch"),
+    ("planner_calibrate", "calibrate"),
+    ("maximize", "maximise"),
+    ("theme", "theme"),
+    ("palette", "palette"),
+)
+"""Action names and their word, the most needed first."""
 SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", "70B"))
 
 
@@ -59,7 +72,7 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
     """The views with their keys, the one in sight in brackets; the scenarios at the right."""
     items = []
     for name, title in VIEW_TITLES:
-        key = keymap.shown(f"planner_{name}")
+        key = keymap.first_key(f"planner_{name}")
         shown = f"{title}{page}" if name == view else title
         if name == view:
             items.append(line(Piece(f"[{key} {shown}]".replace("[ ", "["), Ink.SELECTED)))
@@ -71,7 +84,7 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
         *(
             line(" ", Piece(key, Ink.ACCENT), muted(f" {title} "))
             for name, title in SCENARIO_KEYS
-            if (key := keymap.shown(f"planner_{name}"))
+            if (key := keymap.first_key(f"planner_{name}"))
         ),
     )
     return ends(left, scenarios, room.width)
@@ -100,39 +113,16 @@ class Focus(Enum):
     CHART = "chart"
 
 
-def footer_lines(keymap: Keymap, room: Room, focus: Focus) -> Line:
+def footer_line(keymap: Keymap, room: Room, focus: Focus) -> Line:
     """The keys that work now, as many as fit whole."""
-    typing = focus is Focus.TYPING
-    arrows = ("↑↓", "←→") if room.glyphs.unicode else ("up/down", "left/right")
-    if typing:
-        entries = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
-    elif focus is Focus.FORM:
-        entries = [(arrows[0], "field"), (arrows[1], "turn"), ("0-9 enter", "type")]
-    elif focus is Focus.CHART:
-        entries = [(arrows[1], "read"), ("esc", "stop reading")]
-    else:
-        entries = [(arrows[0], "row"), ("enter", "formula")]
-    if not typing:
-        entries += [("tab", "panel")]
-        for name, word in (
-            ("tab_live", "live"),
-            ("help", "help"),
-            ("quit", "quit"),
-            ("planner_use", "take best"),
-            ("planner_growing", "grow batch"),
-            ("planner_calibrate", "calibrate"),
-            ("maximize", "maximise"),
-            ("theme", "theme"),
-            ("palette", "palette"),
-        ):
-            key = keymap.shown(name)
-            if key:
-                entries.append((key, word))
-    pieces = [line(Piece(key, Ink.ACCENT), muted(f" {word}")) for key, word in entries]
-    return first_fitting(
-        (
-            line(" ", *(line(piece, faint("  ")) for piece in pieces[:count]))
-            for count in range(len(pieces), 0, -1)
-        ),
-        room.width,
-    )
+    up_down, left_right = ("↑↓", "←→") if room.glyphs.unicode else ("up/down", "left/right")
+    if focus is Focus.TYPING:
+        typing = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
+        return fitting_keys(typing, room.width)
+    entries = {
+        Focus.FORM: [(up_down, "field"), (left_right, "turn"), ("0-9 enter", "type")],
+        Focus.CHART: [(left_right, "read"), ("esc", "stop reading")],
+        Focus.ROWS: [(up_down, "row"), ("enter", "formula")],
+    }[focus]
+    actions = [(keymap.first_key(name), word) for name, word in FOOTER_ACTIONS]
+    return fitting_keys([*entries, ("tab", "panel"), *actions], room.width)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ..style.formatting import NUMBER, Unit
-from ..style.look import SERIES_COUNT, Ink
+from ..style.inks import SERIES_COUNT, Ink
 
 Numbers = Sequence[float]
 """A tuple, a list, an `array`, or anything else that numpy takes for a row of numbers."""
@@ -27,14 +27,6 @@ class Stroke(StrEnum):
     AREA = "area"
 
 
-class Pick(StrEnum):
-    """What stands for a bucket of time that holds several samples."""
-
-    MEAN = "mean"
-    MAX = "max"
-    LAST = "last"
-
-
 @dataclass(frozen=True, slots=True)
 class Series:
     """One curve: `values[i]` at `times_s[i]`, times ascending; NaN is a gap.
@@ -46,7 +38,6 @@ class Series:
     times_s: Numbers
     values: Numbers
     stroke: Stroke = Stroke.LINE
-    pick: Pick = Pick.MEAN
     ink: int | None = None
 
     @property
@@ -81,7 +72,7 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class ChartContent:
     """What a chart shows: `span_s` of time up to `end_s`.
 
     All times are on one clock. `now_s` is the newest moment; the chart is scrolled back where
@@ -111,7 +102,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ChartSettings:
     """What stays the same for a chart: units, the value axis, what to say when empty."""
 
     unit: Unit = NUMBER
@@ -122,7 +113,6 @@ class Settings:
     logarithmic: bool = False
     """A logarithmic value axis, which also holds the thresholds; the two above do not apply."""
     gap_s: float = 2.0
-    legend: bool = True
     empty: str = "waiting for data"
     places: tuple[Place, ...] = ()
     """Labels of the horizontal axis where it is not time: `times_s` are then places on it."""

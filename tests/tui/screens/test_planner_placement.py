@@ -5,10 +5,10 @@ from itertools import combinations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.screens.plan import MIN_HEIGHT, MIN_WIDTH
 from prodtop.tui.screens.planner_panels import ROW_VIEWS
-from prodtop.tui.screens.planner_plan import CURVES, pages, regions
-from prodtop.tui.views.planner.frame import VIEW_TITLES
+from prodtop.tui.screens.planner_placement import CURVES, pages, place_panels
+from prodtop.tui.screens.tab import MIN_HEIGHT, MIN_WIDTH
+from prodtop.tui.views.planner.header_footer import VIEW_TITLES
 from textual.geometry import Region
 
 FRAME_ROWS = 4
@@ -24,7 +24,7 @@ VIEWS = [name for name, _ in VIEW_TITLES]
 def test_panels_fill_the_board_without_overlap(
     view: str, width: int, height: int, page: int
 ) -> None:
-    placed = regions(view, width, height, page=min(page, pages(view, width, height) - 1))
+    placed = place_panels(view, width, height, page=min(page, pages(view, width, height) - 1))
     board = Region(0, 0, width, height)
     assert sum(region.area for region in placed.values()) == board.area
     assert all(board.contains_region(region) for region in placed.values())
@@ -38,9 +38,9 @@ def test_every_panel_can_be_seen_at_the_usual_sizes(size: tuple[int, int]) -> No
     seen: set[str] = set()
     for view in VIEWS:
         for page in range(pages(view, *size)):
-            seen |= set(regions(view, *size, page=page))
+            seen |= set(place_panels(view, *size, page=page))
     assert seen == {"form", *ROW_VIEWS, *CURVES}
 
 
 def test_a_maximised_panel_has_the_board_for_itself() -> None:
-    assert regions("overview", 80, 20, maximized="step") == {"step": Region(0, 0, 80, 20)}
+    assert place_panels("overview", 80, 20, maximized="step") == {"step": Region(0, 0, 80, 20)}

@@ -1,4 +1,4 @@
-"""The base of widgets that paint with inks: follows the app's theme."""
+"""The base of widgets that paint themselves in the app's theme, and follow it."""
 
 from rich.style import Style
 from textual.geometry import Region
@@ -6,24 +6,24 @@ from textual.strip import Strip
 from textual.theme import Theme
 from textual.widget import Widget
 
-from ..style.look import Look
-from ..style.theme import look_of
+from ..style.inks import Palette
+from ..style.theme import palette_of
 
 
-class Inked(Widget):
-    """A widget that paints itself with the look of the theme in use."""
+class ThemedWidget(Widget):
+    """A widget that paints itself with the palette of the theme in use."""
 
     backdrop: Style = Style.null()
     """The background beneath the widget, which every segment of a line must carry."""
 
-    _look: Look | None = None
+    _palette: Palette | None = None
 
     @property
-    def look(self) -> Look:
-        """The look to paint with."""
-        if self._look is None:
-            self._look = look_of(self.app)
-        return self._look
+    def palette(self) -> Palette:
+        """The palette to paint with."""
+        if self._palette is None:
+            self._palette = palette_of(self.app)
+        return self._palette
 
     def render_lines(self, crop: Region) -> list[Strip]:
         """Note the background once for all lines: finding it walks up to the screen."""
@@ -35,9 +35,9 @@ class Inked(Widget):
         self.app.theme_changed_signal.subscribe(self, self._follow_theme)
 
     def _follow_theme(self, _theme: Theme) -> None:
-        self._look = None
-        self.look_changed()
+        self._palette = None
+        self.palette_changed()
         self.refresh()
 
-    def look_changed(self) -> None:
-        """The theme is another one: forget what was made with the old one."""
+    def palette_changed(self) -> None:
+        """Called after a change of theme: forget what was made with the old palette."""

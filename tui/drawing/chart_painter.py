@@ -6,14 +6,14 @@ import numpy as np
 
 from ..style.formatting import clip, span
 from ..style.glyphs import Glyphs
-from ..style.look import AREA_INKS, SERIES_INKS, Ink
+from ..style.inks import AREA_INKS, SERIES_INKS, Ink
 from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
-from .chart_view import Mark, Settings, View
+from .chart_data import ChartContent, ChartSettings, Mark
+from .chart_layout import AXIS_LABEL_WIDTH, ChartLayout, Sampled
 from .legend import fitting_legend
-from .plot import AXIS_LABEL_WIDTH, Layout, Sampled
-from .segments import Line
+from .line import Line
 
 MARK_LABEL_MIN_ROWS = 4
 """In lower plots a mark is its line alone: a label would hide the curves."""
@@ -23,11 +23,13 @@ _AREA_IDS = np.array([INK_IDS[ink] for ink in AREA_INKS], dtype=np.uint8)
 _SPACE = ord(" ")
 
 
-def draw_curves(view: View, sampled: Sampled, layout: Layout, axis: Axis, glyphs: Glyphs) -> Raster:
+def draw_curves(
+    content: ChartContent, sampled: Sampled, layout: ChartLayout, axis: Axis, glyphs: Glyphs
+) -> Raster:
     """The curves alone, as cells of the plot."""
     traces = [
         Trace(levels, series.stroke)
-        for series, levels in zip(view.series, sampled.levels, strict=True)
+        for series, levels in zip(content.series, sampled.levels, strict=True)
     ]
     return rasterize(traces, sampled.base, layout.height, axis, unicode=glyphs.unicode)
 
@@ -36,11 +38,11 @@ def draw_curves(view: View, sampled: Sampled, layout: Layout, axis: Axis, glyphs
 class Painter:
     """Everything a chart is painted from."""
 
-    view: View
+    content: ChartContent
     sampled: Sampled
     raster: Raster
-    settings: Settings
-    layout: Layout
+    settings: ChartSettings
+    layout: ChartLayout
     axis: Axis
     glyphs: Glyphs
 
@@ -70,7 +72,7 @@ class Painter:
             canvas.write_line(left, self.layout.legend_row, legend)
 
     def _cursor_column(self) -> int | None:
-        moment = self.view.cursor_s
+        moment = self.content.cursor_s
         return None if moment is None else self.sampled.base.column_of(moment)
 
     def _axis_line(self, canvas: Canvas) -> None:
@@ -105,21 +107,21 @@ class Painter:
     def _curves(self, canvas: Canvas) -> None:
         area = self.layout.rows, self.layout.columns
         canvas.characters[area] = self.raster.characters
-        places = [self.view.ink_place(index) for index in range(len(self.view.series))]
+        places = [self.content.ink_place(index) for index in range(len(self.content.series))]
         owners = np.array(places, dtype=np.int64)[np.maximum(self.raster.owner, 0)]
         inks = np.where(self.raster.inside, _AREA_IDS[owners], _SERIES_IDS[owners])
         canvas.inks[area] = np.where(self.raster.owner >= 0, inks, 0)
 
     def _thresholds(self, canvas: Canvas) -> None:
-        for threshold in self.view.thresholds:
+        for threshold in self.content.thresholds:
             if not self.axis.holds(threshold.value):
                 continue
             row = self._row_of(threshold.value)
             cells = self.layout.top + row, self.layout.columns
-            free = canvas.characters[cells] == _SPACE
-            canvas.characters[cells][free] = ord(self.glyphs.threshold_line)
-            canvas.inks[cells][free] = INK_IDS[threshold.ink]
-            if free[: len(threshold.label) + 2].all():
+            blank = canvas.characters[cells] == _SPACE
+            canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
+            canvas.inks[cells][blank] = INK_IDS[threshold.ink]
+            if blank[: len(threshold.label) + 2].all():
                 x = self.layout.left + 1
                 canvas.write(x, self.layout.top + row, threshold.label, threshold.ink)
             self._tick(canvas, threshold.value, row, threshold.ink)
@@ -127,7 +129,7 @@ class Painter:
     def _marks(self, canvas: Canvas) -> None:
         """Newest first: where labels meet, the older one is cut."""
         end = limit = self.layout.left + self.layout.width
-        for mark in sorted(self.view.marks, key=lambda mark: mark.time_s, reverse=True):
+        for mark in sorted(self.content.marks, key=lambda mark: mark.time_s, reverse=True):
             column = self.sampled.base.column_of(mark.time_s)
             if column is None:
                 continue
@@ -141,74 +143,74 @@ class Painter:
     def _mark_line(self, canvas: Canvas, x: int, mark: Mark) -> None:
         cells = self.layout.rows, x
         drawn = canvas.characters[cells]
-        free = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
-        canvas.characters[cells][free] = ord(self.glyphs.mark_line)
-        canvas.inks[cells][free] = INK_IDS[mark.ink]
+        blank = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
+        canvas.characters[cells][blank] = ord(self.glyphs.mark_line)
+        canvas.inks[cells][blank] = INK_IDS[mark.ink]
 
     def _mark_label(self, mark: Mark, x: int, limit: int, *, first: bool) -> tuple[int, str]:
         """Where a mark's label starts, and the label: right of its line, cut at `limit`. The
         newest one turns to the left when it would cross the right edge."""
-        room = limit - x - 1
-        if first and len(mark.label) > room:
+        cells = limit - x - 1
+        if first and len(mark.label) > cells:
             start = max(self.layout.left, x - len(mark.label))
             return start, mark.label[: x - start] + self.glyphs.mark
-        text = clip(mark.label, room, ellipsis=self.glyphs.ellipsis) if room >= 3 else ""
+        text = clip(mark.label, cells, ellipsis=self.glyphs.ellipsis) if cells >= 3 else ""
         return x, self.glyphs.mark + text
 
     def _cursor(self, canvas: Canvas, column: int) -> None:
         cells = self.layout.rows, self.layout.left + column
-        free = canvas.characters[cells] == _SPACE
-        canvas.characters[cells][free] = ord(self.glyphs.cursor_line)
-        canvas.inks[cells][free] = INK_IDS[Ink.CURSOR]
+        blank = canvas.characters[cells] == _SPACE
+        canvas.characters[cells][blank] = ord(self.glyphs.cursor_line)
+        canvas.inks[cells][blank] = INK_IDS[Ink.CURSOR]
         canvas.inks[cells] |= HIGHLIGHT
 
     def _times(self, canvas: Canvas, y: int, cursor: int | None) -> None:
         """The time axis; where there is no row for a legend, it shares this one."""
-        view, clock = self.view, self.settings.clock
-        live = view.end_s >= view.now_s
-        left = f"-{span(view.span_s)}" if live else clock(view.end_s - view.span_s)
-        right = "now" if live else clock(view.end_s)
+        content, clock = self.content, self.settings.clock
+        live = content.end_s >= content.now_s
+        left = f"-{span(content.span_s)}" if live else clock(content.end_s - content.span_s)
+        right = "now" if live else clock(content.end_s)
         begin, end = self.layout.left, self.layout.left + self.layout.width
-        free = range(begin + len(left) + 2, end - len(right) - 2)
-        moment = "" if cursor is None or view.cursor_s is None else clock(view.cursor_s)
-        at = min(max(begin, begin + (cursor or 0) - len(moment) // 2), end - len(moment))
-        if moment:
-            before, after = range(begin, at - 1), range(at + len(moment) + 1, end)
-            free = before if len(before) > len(after) else after
+        legend_cells = range(begin + len(left) + 2, end - len(right) - 2)
+        cursor_time = "" if cursor is None or content.cursor_s is None else clock(content.cursor_s)
+        at = min(max(begin, begin + (cursor or 0) - len(cursor_time) // 2), end - len(cursor_time))
+        if cursor_time:
+            before, after = range(begin, at - 1), range(at + len(cursor_time) + 1, end)
+            legend_cells = before if len(before) > len(after) else after
         legend = Line()
-        if self.layout.legend_row is None and self.settings.legend:
-            legend = self._legend(cursor, len(free))
-        taken = [range(at, at + len(moment))] if moment else []
+        if self.layout.legend_row is None:
+            legend = self._legend(cursor, len(legend_cells))
+        occupied = [range(at, at + len(cursor_time))] if cursor_time else []
         if legend.pieces:
-            x = free.start + (len(free) - legend.width) // 2
+            x = legend_cells.start + (len(legend_cells) - legend.width) // 2
             canvas.write_line(x, y, legend)
-            taken.append(range(x, x + legend.width))
-        canvas.write(at, y, moment, Ink.CURSOR)
+            occupied.append(range(x, x + legend.width))
+        canvas.write(at, y, cursor_time, Ink.CURSOR)
         for x, text in ((begin, left), (end - len(right), right)):
-            if not any(x <= cells.stop and cells.start <= x + len(text) for cells in taken):
+            if not any(x <= cells.stop and cells.start <= x + len(text) for cells in occupied):
                 canvas.write(x, y, text, Ink.MUTED)
 
     def _places(self, canvas: Canvas, y: int) -> None:
         """The labels of an axis that is not time, the later ones only where they have room."""
-        free = begin = self.layout.left
+        next_free = begin = self.layout.left
         end = begin + self.layout.width
         for place in self.settings.places:
             column = self.sampled.base.column_of(place.at)
             if column is None:
                 continue
             x = min(max(begin, begin + column - len(place.label) // 2), end - len(place.label))
-            if x >= free:
+            if x >= next_free:
                 canvas.write(x, y, place.label, Ink.MUTED)
-                free = x + len(place.label) + 1
+                next_free = x + len(place.label) + 1
 
-    def _legend(self, cursor: int | None, room: int) -> Line:
-        view = self.view
+    def _legend(self, cursor: int | None, width: int) -> Line:
+        content = self.content
         values = [
-            series.last(view.end_s, view.span_s)
-            if view.cursor_s is None
+            series.last(content.end_s, content.span_s)
+            if content.cursor_s is None
             else self.sampled.value_at(index, cursor)
-            for index, series in enumerate(view.series)
+            for index, series in enumerate(content.series)
         ]
         unit, glyphs = self.settings.unit, self.glyphs
         timed = not self.settings.places
-        return fitting_legend(view, values, unit, self.axis.high, glyphs, room, timed=timed)
+        return fitting_legend(content, values, unit, self.axis.high, glyphs, width, timed=timed)

@@ -24,7 +24,7 @@ class SpanUpdate(ChopsUpdate):
                 left, right = max(start, first), min(end, last)
                 if strip is None or left >= right:
                     continue
-                shown = strip.crop(left - start, right - start)
+                changed = strip.crop(left - start, right - start)
                 sequences.append(Control.move_to(left, y).segment.text)
-                sequences.append(shown.render(console))
+                sequences.append(changed.render(console))
         return "".join(sequences)

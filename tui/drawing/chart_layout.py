@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .chart_view import View
+from .chart_data import ChartContent
 from .scale import Extent
 from .timebase import Floats, TimeBase, bucketed
 
@@ -18,7 +18,7 @@ AXIS_LABEL_WIDTH = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ChartLayout:
     """Where the parts of a chart lie: the plot, and the rows and columns around it."""
 
     left: int
@@ -39,12 +39,11 @@ class Layout:
         return slice(self.left, self.left + self.width)
 
     @classmethod
-    def fit(cls, width: int, height: int, *, legend: bool, curves: int = 1) -> "Layout":
+    def fit(cls, width: int, height: int, *, curves: int = 1) -> "ChartLayout":
         """The parts that have room: narrow charts lose the value axis, low ones the rows."""
-        named = legend and curves > 1
         left = AXIS_LABEL_WIDTH + 1 if width >= AXIS_MIN_WIDTH and height >= 3 else 0
-        legend_row = 0 if legend and height >= LEGEND_ROW_MIN_HEIGHT else None
-        time_row_from = NAMES_ROW_MIN_HEIGHT if named else TIME_ROW_MIN_HEIGHT
+        legend_row = 0 if height >= LEGEND_ROW_MIN_HEIGHT else None
+        time_row_from = NAMES_ROW_MIN_HEIGHT if curves > 1 else TIME_ROW_MIN_HEIGHT
         time_row = height - 1 if height >= time_row_from else None
         top = 1 if legend_row is not None else 0
         bottom = 1 if time_row is not None else 0
@@ -53,16 +52,18 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Sampled:
-    """A view cut into buckets for one width: what both the scale and the painting need."""
+    """The curves cut into buckets for one width: what both the scale and the painting need."""
 
     base: TimeBase
     levels: tuple[Floats, ...]
 
     @classmethod
-    def of(cls, view: View, columns: int, gap_s: float, *, timed: bool = True) -> "Sampled":
+    def of(
+        cls, content: ChartContent, columns: int, gap_s: float, *, timed: bool = True
+    ) -> "Sampled":
         """`timed`: the newest column is held back until it is whole."""
-        base = TimeBase.ending(view.end_s, view.span_s, columns)
-        end_s = base.settled_s(view.end_s) if timed else math.inf
+        base = TimeBase.ending(content.end_s, content.span_s, columns)
+        end_s = base.settled_s(content.end_s) if timed else math.inf
         return cls(
             base,
             tuple(
@@ -71,10 +72,9 @@ class Sampled:
                     series.values,
                     base,
                     end_s=end_s,
-                    pick=series.pick,
                     gap_s=gap_s,
                 )
-                for series in view.series
+                for series in content.series
             ),
         )
 
@@ -93,17 +93,17 @@ class Sampled:
     @property
     def extent(self) -> Extent | None:
         """What is visible; `None` where nothing is."""
-        every = np.concatenate(self.levels) if self.levels else np.empty(0)
-        known = every[~np.isnan(every)]
-        if len(known) == 0:
+        levels = np.concatenate(self.levels) if self.levels else np.empty(0)
+        measured = levels[~np.isnan(levels)]
+        if len(measured) == 0:
             return None
-        highest = float(known.max())
-        return Extent(float(known[known > 0].min(initial=max(highest, 0.0))), highest)
+        highest = float(measured.max())
+        return Extent(float(measured[measured > 0].min(initial=max(highest, 0.0))), highest)
 
     def value_at(self, index: int, column: int | None) -> float | None:
         """The value of a series in a column."""
         if column is None:
             return None
-        pair = self.levels[index][column * 2 : column * 2 + 2]
-        known = pair[~np.isnan(pair)]
-        return float(known.mean()) if len(known) else None
+        buckets = self.levels[index][column * 2 : column * 2 + 2]
+        measured = buckets[~np.isnan(buckets)]
+        return float(measured.mean()) if len(measured) else None

@@ -1,10 +1,10 @@
-"""What a snapshot keeps of the screen: the moment shown, the curves beside it, the event log."""
+"""The snapshot of what is shown: the moment, the curves beside it, the event log."""
 
 from ...engine.protocol import Frame
 from ...engine.records.snapshot import Settings, Snapshot
-from ..state.history import COLUMNS
-from ..state.moment import Moment
-from ..widgets.figures_panel import Timeline
+from .history import COLUMNS
+from .moment import Moment
+from .playhead import Timeline
 
 
 def snapshot_of(

@@ -1,4 +1,4 @@
-"""What a theme means to the widgets: inks (roles of text) resolved to terminal styles."""
+"""Inks: the roles that text plays; and palettes, which give each ink a terminal style."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -59,8 +59,8 @@ PART_INKS: tuple[Ink, ...] = tuple(Ink(f"part_{i}") for i in range(1, PART_COUNT
 
 
 @dataclass(frozen=True)
-class Look:
-    """A theme as the widgets see it: a style for every ink, and the glyphs to draw with."""
+class Palette:
+    """What widgets paint with under one theme: a style for every ink, and the glyphs."""
 
     name: str
     glyphs: Glyphs
@@ -73,7 +73,7 @@ class Look:
         return self.styles[ink]
 
 
-PLAIN_LOOK = Look(
+PLAIN_PALETTE = Palette(
     name="plain",
     glyphs=UNICODE,
     styles={ink: Style.null() for ink in Ink},

@@ -7,7 +7,7 @@ from frames import MODEL, frame, host, ready
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import ENCODER, Note, StrategyName
-from prodtop.tui.state.intake import clean_report
+from prodtop.tui.state.report_cleaning import clean_report
 
 CLIPBOARD = "\x1b]52;c;aGVsbG8=\x07"
 

@@ -1,0 +1,69 @@
+"""The help, the event log and the command palette."""
+
+from frames import frame, play, ready
+from prodtop.engine.protocol import (
+    PrecisionName,
+    SetPrecision,
+    SetStrategy,
+    StrategyName,
+    Window,
+)
+from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
+from prodtop.tui.style.theme import load_themes
+from running_app import OpenApp
+from textual.command import CommandPalette
+
+
+async def test_help_lists_the_keys_and_closes(opened: OpenApp) -> None:
+    async with opened([[ready(), frame()]], size=(100, 60)) as running:
+        await running.press("question_mark")
+        assert isinstance(running.app.screen, HelpScreen)
+        text = running.text()
+        for description in ("Next precision", "Save a snapshot", "Command palette", "Quit"):
+            assert description in text
+        await running.press("escape")
+        assert not isinstance(running.app.screen, HelpScreen)
+
+
+async def test_e_opens_the_event_log(opened: OpenApp) -> None:
+    async with opened(play(10)) as running:
+        await running.press("e")
+        assert isinstance(running.app.screen, EventLogScreen)
+        assert "strategy: single → continuous" in running.text()
+        await running.press("e")
+        assert not isinstance(running.app.screen, EventLogScreen)
+
+
+async def test_figures_go_on_behind_a_dialog(opened: OpenApp) -> None:
+    async with opened([[ready(), frame(60)]]) as running:
+        await running.press("question_mark")
+        await running.advance([frame(65)])
+        await running.press("escape")
+        assert "00:01:05" in running.line("header")
+
+
+async def test_the_palette_offers_every_choice(opened: OpenApp) -> None:
+    async with opened([[ready(), frame()]]) as running:
+        titles = [command.title for command in running.app.get_system_commands(running.app.screen)]
+        assert {f"Precision: {name}" for name in PrecisionName} <= set(titles)
+        assert {f"Window: {window}" for window in Window} <= set(titles)
+        assert {f"Theme: {name}" for name in load_themes().themes} <= set(titles)
+        assert any("single strategy" in title for title in titles)
+        await running.press("ctrl+p")
+        assert isinstance(running.app.screen, CommandPalette)
+
+
+async def test_commands_of_the_palette_do_what_they_say(opened: OpenApp) -> None:
+    async with opened([[ready(), frame()]]) as running:
+        commands = {c.title: c for c in running.app.get_system_commands(running.app.screen)}
+        for title in ("Precision: int8", "Window: 10s", "Theme: ascii"):
+            commands[title].callback()
+        strategy = next(c for t, c in commands.items() if "single strategy" in t)
+        result = strategy.callback()
+        assert result is not None
+        await result
+        await running.pilot.pause()
+        assert SetPrecision(name=PrecisionName.INT8) in running.client.sent
+        assert SetStrategy(name=StrategyName.SINGLE) in running.client.sent
+        assert running.app.monitor.window is Window.S10
+        assert running.app.theme == "ascii"

@@ -1,0 +1,61 @@
+"""The dialogs over a tab: the help with every key, and the event log."""
+
+from collections.abc import Sequence
+
+from textual.app import ComposeResult
+from textual.binding import Binding
+from textual.containers import VerticalScroll
+from textual.screen import ModalScreen
+
+from ..drawing.line import Line, line, muted
+from ..settings.keymap import Keymap
+from ..state.moment import LogLine
+from ..style.theme import palette_of
+from ..views.events import log_rows
+from ..views.keys import help_lines
+from ..widgets.lines import LinesView
+from ..widgets.panel import Panel
+
+
+class Dialog(ModalScreen[None]):
+    """A framed list of lines that scrolls."""
+
+    title_text: str
+
+    def lines(self) -> Sequence[Line]:
+        """What it says."""
+        raise NotImplementedError
+
+    def compose(self) -> ComposeResult:
+        panel = Panel(self.title_text)
+        panel.set_headline(line(muted("esc closes")))
+        with panel, VerticalScroll():
+            yield LinesView(self.lines())
+
+
+class HelpScreen(Dialog):
+    """Every key and what it does. Closed by escape, `q` or the key that opened it."""
+
+    BINDINGS = [Binding("escape,q,question_mark", "dismiss", "Close", show=False)]
+    title_text = "Keys"
+
+    def __init__(self, keymap: Keymap) -> None:
+        super().__init__()
+        self._keymap = keymap
+
+    def lines(self) -> Sequence[Line]:
+        return help_lines(self._keymap)
+
+
+class EventLogScreen(Dialog):
+    """Every switch, fault and note, the newest first. Closed by escape, `q` or `e`."""
+
+    BINDINGS = [Binding("escape,q,e", "dismiss", "Close", show=False)]
+    title_text = "Events"
+
+    def __init__(self, log: tuple[LogLine, ...]) -> None:
+        super().__init__()
+        self._log = log
+
+    def lines(self) -> Sequence[Line]:
+        return log_rows(self._log, palette_of(self.app).glyphs) or [line(muted("no events yet"))]

@@ -1,0 +1,93 @@
+"""Where the panels of the Live tab lie, for any size of terminal: a pure function.
+
+Panels stand in columns. Each has a least height; where not all fit, the least needed goes. What
+is left over is shared out by weight.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.geometry import Region
+
+TWO_COLUMNS_FROM = 76
+THREE_COLUMNS_FROM = 200
+GPU_LINES = 7
+"""Lines that the GPU panel has for one GPU, or for the CPU."""
+FIXED_ROWS = 6
+"""Header, effect strip, two rows of controls, event line, footer."""
+
+
+@dataclass(frozen=True, slots=True)
+class PanelHeight:
+    """How high a panel may be, in rows with its frame. Where not all fit, the highest `rank` goes
+    first; what is left over is shared out by `weight`."""
+
+    name: str
+    least: int
+    ideal: int
+    weight: int
+    rank: int
+
+
+def panel_heights(gpu_lines: int) -> dict[str, PanelHeight]:
+    """The panels. The GPU panel wants as many rows as it has lines."""
+    gpu_rows = gpu_lines + 2
+    every = (
+        PanelHeight("throughput", 5, 7, 5, 0),
+        PanelHeight("gpu", 5, gpu_rows, 2, 3),
+        PanelHeight("stream", 4, 10, 3, 2),
+        PanelHeight("latency", 5, 9, 4, 1),
+        PanelHeight("cache", 4, 6, 2, 5),
+        PanelHeight("queue", 4, 5, 2, 4),
+    )
+    return {panel.name: panel for panel in every}
+
+
+def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
+    """Which panels stand in which column, from the left, each from the top."""
+    if width < TWO_COLUMNS_FROM:
+        return (("throughput", "latency", "gpu", "cache", "queue", "stream"),)
+    if width < THREE_COLUMNS_FROM:
+        return (("throughput", "gpu", "stream"), ("latency", "cache", "queue"))
+    return (("throughput", "stream"), ("latency", "queue"), ("gpu", "cache"))
+
+
+def place_panels(
+    width: int, height: int, *, gpu_lines: int = GPU_LINES, maximized: str | None = None
+) -> dict[str, Region]:
+    """The region of each panel that is shown, in an area of `width` × `height` cells."""
+    if maximized is not None:
+        return {maximized: Region(0, 0, width, height)}
+    panels = panel_heights(gpu_lines)
+    columns = columns_for(width)
+    regions: dict[str, Region] = {}
+    for index, names in enumerate(columns):
+        left = width * index // len(columns)
+        right = width * (index + 1) // len(columns)
+        top = 0
+        for name, rows in heights([panels[name] for name in names], height):
+            regions[name] = Region(left, top, right - left, rows)
+            top += rows
+    return regions
+
+
+def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]:
+    """How high each panel of a column is; together they fill it. Some may be left out."""
+    panels = list(column)
+    while len(panels) > 1 and sum(panel.least for panel in panels) > height:
+        panels.remove(max(panels, key=lambda panel: panel.rank))
+    rows = {panel.name: panel.least for panel in panels}
+    rows_left = height - sum(rows.values())
+    for panel in sorted(panels, key=lambda panel: panel.rank):
+        more = max(0, min(panel.ideal - panel.least, rows_left))
+        rows[panel.name] += more
+        rows_left -= more
+    weights = sum(panel.weight for panel in panels)
+    weight_so_far = shared_out = 0
+    for panel in panels:
+        weight_so_far += panel.weight
+        share = rows_left * weight_so_far // weights - shared_out if weights else 0
+        rows[panel.name] += share
+        shared_out += share
+    rows[panels[0].name] += rows_left - shared_out
+    return [(panel.name, rows[panel.name]) for panel in panels]
