@@ -13,10 +13,10 @@ from ..kernels.common.chip import chip_of
 from ..kernels.common.embedding import embed_tokens
 from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.linear.gated import gated
-from ..kernels.linear.layer_weight import skinny_weight
 from ..kernels.linear.linear import layer_bias, linear_by_cublas
 from ..kernels.linear.linear import linear as linear_on_gpu
 from ..kernels.linear.skinny import MOST_ROWS, skinny_linear
+from ..kernels.linear.weight import skinny_weight
 from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
 from ..shape.model_config import Activation, ModelConfig
 from .rope import local_rope_config, rotation

@@ -11,7 +11,7 @@ from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
 from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
 from .gemm_kernel import gemm_kernel
-from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
+from .gemm_launch import GemmPlan, WeightFormat, plan_gemm
 from .tile_descriptors import tile_descriptor
 from .workspace import workspace
 

@@ -12,13 +12,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ...precision.linear import DenseLinear, Fp8Linear, Int4Linear, Int8PlanesLinear, Linear
+from .cublas_choice import learn_products, learned_product
 from .dequantize import dequantize_int4, dequantize_int8
+from .dispatch import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
 from .fp8 import quantize_rows, scaled_product
 from .gemm import gemm_dense, gemm_fp8, gemm_int4, gemm_int8
-from .layer_weight import skinny_weight
-from .product_choice import learn_products, learned_product
 from .skinny import MOST_ROWS, skinny_linear
-from .ways import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
+from .weight import skinny_weight
 from .workspace import workspace
 
 Fp8Rows = tuple[Tensor, Tensor]

@@ -16,9 +16,10 @@ from ...shape.model_config import Activation
 from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
 from ..common.norm import rms_norm
+from .gemv_dense import skinny_row_kernel
+from .gemv_packed import skinny_mma_kernel
 from .skinny_dot import skinny_dot_kernel
-from .skinny_mma import skinny_mma_kernel
-from .skinny_plan import (
+from .skinny_launch import (
     FUSED_NORM_ROWS,
     TILE_ROWS,
     DotPlan,
@@ -30,7 +31,6 @@ from .skinny_plan import (
     pieces_of_a_chunk,
     plan_skinny,
 )
-from .skinny_row import skinny_row_kernel
 
 MOST_ROWS = 16
 _STATISTICS_ELEMENTS = 8192

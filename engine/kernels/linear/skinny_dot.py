@@ -16,7 +16,7 @@ import triton
 import triton.language as tl
 
 from ..common.dependent_launch import wait_for_previous
-from .skinny_epilogue import finish, weight_rows
+from .skinny_fusion import finish, weight_rows
 from .skinny_planes import INT4_OFFSET, int4_plane, plane
 from .skinny_prologue import LARGEST_E4M3, round_e4m3, row_statistics
 

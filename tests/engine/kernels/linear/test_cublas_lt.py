@@ -5,16 +5,16 @@ from typing import Never
 
 import pytest
 import torch
-from prodtop.engine.kernels.linear import product_choice
+from prodtop.engine.kernels.linear import cublas_choice as product_choice
+from prodtop.engine.kernels.linear.cublas_choice import ProductChoices, learned_product
 from prodtop.engine.kernels.linear.cublas_lt import (
     CublasLt,
     ProductShape,
     loaded_cublas_lt,
     loaded_library,
 )
+from prodtop.engine.kernels.linear.cublas_trial import Calls, time_on_device
 from prodtop.engine.kernels.linear.linear import learn_for, linear
-from prodtop.engine.kernels.linear.product_choice import ProductChoices, learned_product
-from prodtop.engine.kernels.linear.product_trial import Calls, time_on_device
 from prodtop.engine.precision.linear import DenseLinear
 from torch import Tensor
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from prodtop.engine.kernels.common.chip import chip_of
 from prodtop.engine.kernels.linear.gemm import gemm_dense, gemm_fp8, gemm_int4, gemm_int8
-from prodtop.engine.kernels.linear.gemm_plan import GemmPlan
+from prodtop.engine.kernels.linear.gemm_launch import GemmPlan
 from prodtop.engine.kernels.linear.workspace import workspace
 from prodtop.engine.precision.chunks import int4_layer, int8_layer
 from prodtop.engine.precision.linear import DenseLinear

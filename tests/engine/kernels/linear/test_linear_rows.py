@@ -5,9 +5,9 @@ from typing import Never
 import pytest
 import torch
 from prodtop.engine.kernels.linear import linear as rows_linear
+from prodtop.engine.kernels.linear.dispatch import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
 from prodtop.engine.kernels.linear.fp8 import quantize_rows
 from prodtop.engine.kernels.linear.linear import linear, reserve_for
-from prodtop.engine.kernels.linear.ways import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
 from prodtop.engine.kernels.linear.workspace import workspace
 from prodtop.engine.precision.chunks import fp8_layer, int4_layer, int8_layer
 from prodtop.engine.precision.linear import CpuInt8Linear, DenseLinear, Linear

@@ -14,7 +14,7 @@ pytest.importorskip("triton")
 from prodtop.engine.kernels.common.chip import HOPPER
 from prodtop.engine.kernels.common.fragments import inputs_of_unit
 from prodtop.engine.kernels.linear.skinny import SkinnyWeight, skinny_linear
-from prodtop.engine.kernels.linear.skinny_plan import (
+from prodtop.engine.kernels.linear.skinny_launch import (
     DotPlan,
     MmaPlan,
     Plan,

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from ..common.fragments import fp8_pairs, int4_pairs, int8_pairs, lane_place, multiply, quarters
-from .skinny_columns import planes_of_unit
+from .gemv_packed_inputs import planes_of_unit
 
 
 @triton.jit

@@ -27,7 +27,7 @@ from .cublas_lt import (
     ProductShape,
     loaded_cublas_lt,
 )
-from .product_trial import (
+from .cublas_trial import (
     Product,
     Timer,
     Trial,
@@ -36,7 +36,7 @@ from .product_trial import (
     first_of_the_fastest,
     time_on_device,
 )
-from .ways import algorithm_matters
+from .dispatch import algorithm_matters
 
 _TORCH = "torch"
 _SEARCH = 2

@@ -3,7 +3,7 @@
 The times below are of the four products of an 8-billion-parameter layer, in microseconds.
 """
 
-from .gemm_plan import ENOUGH_TILES
+from .gemm_launch import ENOUGH_TILES
 
 UNPACK_FROM_ROWS = {"int8": 4096, "int4": 385}
 """From here on a packed weight is unpacked and multiplied by cuBLAS.

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.kernels.common.chip import HOPPER
-from prodtop.engine.kernels.linear.gemm_plan import BLOCK_K, WeightFormat, plan_gemm
+from prodtop.engine.kernels.linear.gemm_launch import BLOCK_K, WeightFormat, plan_gemm
 
 FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
 

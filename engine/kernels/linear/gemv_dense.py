@@ -10,7 +10,7 @@ import triton
 import triton.language as tl
 
 from ..common.dependent_launch import let_next_in, wait_for_previous
-from .skinny_epilogue import finish, weight_rows
+from .skinny_fusion import finish, weight_rows
 
 
 @triton.jit

@@ -10,14 +10,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
-from prodtop.engine.kernels.linear.product_choice import (
+from prodtop.engine.kernels.linear.cublas_choice import (
     ProductChoices,
     learn_products,
     learned_product,
 )
-from prodtop.engine.kernels.linear.product_trial import Calls, first_of_the_fastest
-from prodtop.engine.kernels.linear.ways import algorithm_matters
+from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
+from prodtop.engine.kernels.linear.cublas_trial import Calls, first_of_the_fastest
+from prodtop.engine.kernels.linear.dispatch import algorithm_matters
 from prodtop.engine.serving.step_sizes import StepSizes
 from torch import Tensor
 

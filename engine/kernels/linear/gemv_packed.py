@@ -21,7 +21,7 @@ import triton.language as tl
 
 from ..common.dependent_launch import let_next_in, wait_for_previous
 from ..common.fragments import INT8_OFFSET, lane_place
-from .skinny_columns import (
+from .gemv_packed_inputs import (
     column_sums_of,
     gained,
     largest_of,
@@ -31,9 +31,9 @@ from .skinny_columns import (
     rounded,
     scale_of_inputs,
 )
-from .skinny_epilogue import activate
+from .gemv_packed_tile import multiply_unit, own_columns, zero_after_loads
+from .skinny_fusion import activate
 from .skinny_planes import INT4_OFFSET
-from .skinny_products import multiply_unit, own_columns, zero_after_loads
 from .skinny_prologue import row_statistics
 
 
