@@ -1,34 +1,55 @@
-"""A layer's weight as the skinny kernels take it."""
+"""A layer's weight as every kernel of this package takes it."""
+
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
+from torch import Tensor
 
 from ...precision.linear import DenseLinear, Fp8Linear, Int4Linear, Int8PlanesLinear, Linear
-from .skinny import MOST_ROWS, SkinnyWeight
+from ...precision.planes import check_int4_planes, check_int8_planes
+
+WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 
 
-def skinny_weight(layer: Linear, dtype: torch.dtype, rows: int = 1) -> SkinnyWeight | None:
-    """The weight of `layer` for `rows` of activations in `dtype`, where the skinny kernels pay.
+@dataclass(frozen=True, slots=True)
+class LayerWeight:
+    """A weight of `features` rows by `inputs` in its format, and the layer's `bias [features]`.
 
-    `None` for fp32, which cuBLAS multiplies exactly, and where the kernels for more rows are
-    faster. Raises TypeError for a layer that only a CPU runs.
+    dense: `data [features, inputs]` in the activations' dtype. int8: int16 planes
+    `[features, padded inputs / 2]` (`pack_int8_planes`), `scale [features]`. int4: int16 words
+    `[blocks, features, 32]` (`pack_int4`), `scale` int32 `[padded inputs / group, features, 1]`,
+    a bf16 scale and a bf16 zero each. fp8: e4m3 `[features, inputs]`, fp32 `scale [1, features]`.
     """
-    if dtype is torch.float32 or not _pays(layer, rows):
-        return None
-    if isinstance(layer, DenseLinear):
-        return SkinnyWeight.dense(layer.weight)
-    if isinstance(layer, Int8PlanesLinear):
-        return SkinnyWeight.int8(layer.words, layer.scale, layer.inputs)
-    if isinstance(layer, Int4Linear):
-        return SkinnyWeight.int4(layer.packed, layer.scales_and_zeros, layer.group, layer.inputs)
-    if isinstance(layer, Fp8Linear):
-        return SkinnyWeight.fp8(layer.q, layer.scale)
-    raise TypeError(f"{type(layer).__name__} has no GPU kernel")
 
+    format: WeightFormat
+    data: Tensor
+    features: int
+    inputs: int
+    scale: Tensor | None = None
+    group: int = 128
+    bias: Tensor | None = None
 
-def _pays(layer: Linear, rows: int) -> bool:
-    """Whether the skinny kernels multiply so many rows faster than those for more.
+    @classmethod
+    def of(cls, layer: Linear) -> "LayerWeight":
+        """The weight of a layer that a GPU runs.
 
-    Measured on an H200 by whole steps of the 8B shape. Packed weights only at one row: two at int8
-    take 3.20 ms against 3.01, 16 3.92 against 3.34.
-    """
-    return rows == 1 or (isinstance(layer, DenseLinear) and rows <= MOST_ROWS)
+        Raises TypeError for a layer that only a CPU runs, and ValueError for packed words that are
+        not laid out as the kernels read them (`precision/planes.py`).
+        """
+        if isinstance(layer, DenseLinear):
+            features, inputs = layer.weight.shape
+            return cls("dense", layer.weight, features, inputs, bias=layer.bias)
+        if isinstance(layer, Fp8Linear):
+            features, inputs = layer.q.shape
+            return cls("fp8", layer.q, features, inputs, layer.scale, bias=layer.bias)
+        if isinstance(layer, Int8PlanesLinear):
+            words, inputs = layer.words, layer.inputs
+            check_int8_planes(words, inputs)
+            return cls("int8", words, words.shape[0], inputs, layer.scale, bias=layer.bias)
+        if isinstance(layer, Int4Linear):
+            words, inputs, group = layer.packed, layer.inputs, layer.group
+            check_int4_planes(words, layer.scales_and_zeros, group, inputs)
+            pairs = layer.scales_and_zeros.view(torch.int32)
+            return cls("int4", words, words.shape[1], inputs, pairs, group, layer.bias)
+        raise TypeError(f"{type(layer).__name__} has no GPU kernel")
