@@ -46,15 +46,13 @@ def gemm(
         out = torch.empty(rows, features, dtype=dtype or x.dtype, device=x.device)
     if residual is not None and residual.stride() != out.stride():
         raise ValueError("a residual must lie in memory as the output does")
-    chip = chip_of(x.device)
     if launch is None:
+        chip = chip_of(x.device)
         launch = gemm_launch(weight.format, rows, features, inputs, chip, chip.bulk_tensors)
     operands = _operands(x, weight, launch)
     if operands is None:
-        launch, operands = (
-            gemm_launch(weight.format, rows, features, inputs, chip),
-            (x, weight.data),
-        )
+        launch = gemm_launch(weight.format, rows, features, inputs, chip_of(x.device))
+        operands = x, weight.data
     if not launch.fits(rows, features):
         raise ValueError(f"the sums of {launch} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)

@@ -1,7 +1,6 @@
 """A layer's weight as every kernel of this package takes it."""
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -12,8 +11,7 @@ from ...precision.planes import check_int4_planes, check_int8_planes
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerWeight:
+class LayerWeight(NamedTuple):
     """A weight of `features` rows by `inputs` in its format, and the layer's `bias [features]`.
 
     dense: `data [features, inputs]` in the activations' dtype. int8: int16 planes
