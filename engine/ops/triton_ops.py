@@ -1,7 +1,5 @@
 """The decoder's operations on CUDA: one Triton kernel each where one pays."""
 
-from typing import TypeGuard
-
 import torch
 from torch import Tensor
 
@@ -11,13 +9,12 @@ from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention
 from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
 from ..kernels.common.chip import chip_of
 from ..kernels.common.embedding import embed_tokens
-from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
+from ..kernels.common.norm import layer_norm, rms_norm
 from ..kernels.linear.gated import gated
-from ..kernels.linear.layer_weight import skinny_weight
-from ..kernels.linear.linear import layer_bias, linear_by_cublas
 from ..kernels.linear.linear import linear as linear_on_gpu
-from ..kernels.linear.skinny import MOST_ROWS, skinny_linear
-from ..precision.linear import DenseLinear, Fp8Linear, Linear, PackedLinear
+from ..kernels.linear.linear import norm_linear as norm_linear_on_gpu
+from ..kernels.linear.skinny_launch import SKINNY_ROWS
+from ..precision.linear import Linear, PackedLinear
 from ..shape.model_shape import ModelShape
 from ..shape.parts import Activation
 from .rope import local_rope_config, rotation
@@ -186,41 +183,31 @@ class TritonOps:
         self, hidden: Tensor, norm: Norm, linear: Linear, activation: Activation | None
     ) -> Tensor:
         """`linear(norm(hidden))`, gated where there is an `activation`: as fused as it goes."""
-        weight = None
-        few = hidden.shape[0] <= MOST_ROWS
-        if few and norm.bias is None and not self._is_left_to_cublas(linear, hidden):
-            weight = skinny_weight(linear, hidden.dtype, hidden.shape[0])
-        if weight is not None:
-            return skinny_linear(
+        if norm.bias is None and not isinstance(linear, PackedLinear):
+            return norm_linear_on_gpu(
                 hidden,
-                weight,
-                norm=(norm.weight, norm.eps),
-                bias=layer_bias(linear),
-                activation=activation,
+                (norm.weight, norm.eps),
+                linear,
+                activation,
+                sampled_only=self._are_sampled_only(hidden),
                 pdl=self._pdl,
             )
-        if isinstance(linear, Fp8Linear) and norm.bias is None:
-            rows = rms_norm_fp8(hidden, norm.weight, norm.eps, pdl=self._pdl)
-            out = linear_on_gpu(rows, linear, pdl=self._pdl)
-        else:
-            out = self._linear(self.norm(hidden, norm), linear)
+        out = self._linear(self.norm(hidden, norm), linear)
         return out if activation is None else gated(out, activation, pdl=self._pdl)
 
     def _linear(self, x: Tensor, linear: Linear, residual: Tensor | None = None) -> Tensor:
         if isinstance(linear, PackedLinear):
             # A CPU's layer: here Triton's interpreter runs the other kernels, for a test.
             return linear(x) if residual is None else residual.add_(linear(x))
-        if self._is_left_to_cublas(linear, x):
-            return linear_by_cublas(x, linear, residual)
-        return linear_on_gpu(x, linear, residual, pdl=self._pdl)
+        sampled_only = self._are_sampled_only(x)
+        return linear_on_gpu(x, linear, residual, sampled_only=sampled_only, pdl=self._pdl)
 
-    def _is_left_to_cublas(self, linear: Linear, x: Tensor) -> TypeGuard[DenseLinear]:
-        """Whether this is a dense product of the few rows of a prefill step that are sampled.
+    def _are_sampled_only(self, x: Tensor) -> bool:
+        """Whether these rows are the sampled ones of a prefill step, of which there is any number.
 
-        Kernels of our own would be one for each number of them, which is not worth while here.
+        A step of few rows has no more numbers of them than its own, which have kernels.
         """
-        few = x.shape[0] <= MOST_ROWS < self._step.layout.rows
-        return few and isinstance(linear, DenseLinear)
+        return x.shape[0] < self._step.layout.rows > SKINNY_ROWS
 
 
 def _rotary_options(spec: AttentionSpec) -> RotaryOptions:

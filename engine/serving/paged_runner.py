@@ -11,22 +11,23 @@ from torch import Tensor
 from ..kernels.attention.prefill_attention import list_tiles
 from ..kernels.common.chip import chip_of
 from ..kernels.common.intake import take_in
-from ..kernels.linear.linear import learn_for, reserve_for
+from ..kernels.linear.dispatch import MOST_DENSE_ROWS
+from ..kernels.linear.prepare import (
+    choose_cublas_algorithms,
+    reserve_unpacked,
+    rows_to_warm_up,
+)
 from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
+from ..precision.linear import Linear
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .settings import EngineSettings
 from .step_builder import TABLE_STEP, BuiltStep, StepBuilder
 from .step_graphs import StepGraphs, empty_step
 from .step_plan import Chunk
 from .step_sizes import StepSizes, smallest_holding
-
-_PREFILL_ROWS = (2, 4, 8, 12, 16, 24, 48, 96, 192, 384, 768, 1536, 3072)
-"""One of each range of rows in which products go through the same kernel."""
-_MOST_SAMPLED = 64
-"""Logits of more rows are no kernel's of ours: there is nothing to compile."""
 
 _ALIGNED_WORDS = 64
 _RING = 3
@@ -127,8 +128,7 @@ class PagedRunner:
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(settings.sampled_rows, device)
         if self._on_gpu:
-            layers = [linear for layer in decoder.layers for linear in layer.projections()]
-            reserve_for(layers, decoder.dtype, self._most_rows)
+            reserve_unpacked(self._projections(), decoder.dtype, self._most_rows)
         self.graphs: StepGraphs | None = None
         if graphs:
             self.graphs = StepGraphs(self._sizes.largest, self._compute, self._sampled)
@@ -146,8 +146,7 @@ class PagedRunner:
         the cache nor the tokens of the step before are touched.
         """
         decoder = self.decoder
-        projections = (linear for layer in decoder.layers for linear in layer.projections())
-        learn_for([*projections, decoder.head], self._sizes.decode_rows)
+        choose_cublas_algorithms([*self._projections(), decoder.head], self._sizes.decode_rows)
         kept = self._sampled.clone()
         self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
         for layout in self._kinds_of_steps():
@@ -164,10 +163,15 @@ class PagedRunner:
         """
         for rows in self._sizes.decode_rows:
             yield self._sizes.decode(rows)
-        smaller = (size for size in _PREFILL_ROWS if size < self._most_rows)
-        for rows in (*smaller, self._most_rows):
-            sampled = min(rows, len(self._sampled)) if rows <= _MOST_SAMPLED else 1
+        linears, dtype = [*self._projections(), self.decoder.head], self.decoder.dtype
+        for rows in dict.fromkeys(
+            (*rows_to_warm_up(linears, dtype, self._most_rows), self._most_rows)
+        ):
+            sampled = min(rows, len(self._sampled)) if rows <= MOST_DENSE_ROWS else 1
             yield StepLayout(rows, 1, 0, sampled, min(self._sizes.width, TABLE_STEP), tiles=1)
+
+    def _projections(self) -> list[Linear]:
+        return [linear for layer in self.decoder.layers for linear in layer.projections()]
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:

@@ -4,8 +4,8 @@ On Hopper a kernel launched with `launch_pdl=True` may be scheduled once every p
 before has called `gdc_launch_dependents` or left; `gdc_wait` then holds it until that kernel has
 finished and what it wrote can be seen (PTX ISA, `griddepcontrol`). Every program of every kernel
 here waits before it ends, so after its own wait a kernel sees what all before it wrote. Ahead of
-that it reads only weights and what earlier steps left: products of one row (`skinny_row`,
-`skinny_mma`) let the next kernel in before they have waited themselves.
+that it reads only weights and what earlier steps left: products of one row (`gemv_dense`,
+`gemv_packed`) let the next kernel in before they have waited themselves.
 """
 
 import triton

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 
 INT8_OFFSET = tl.constexpr(1152.0)
-"""What `int8_pairs` are too large by. For `int4_pairs` it is that of `skinny_planes`."""
+"""What `int8_pairs` are too large by. For `int4_pairs` it is that of `unpack`."""
 
 
 @triton.constexpr_function

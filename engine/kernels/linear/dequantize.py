@@ -8,6 +8,7 @@ from torch import Tensor
 from ...precision.planes import BLOCK, padded_inputs
 from ..common.chip import interpreted
 from .unpack import unpack_int4, unpack_int8
+from .weight import LayerWeight
 from .workspace import workspace
 
 _ROWS = 32
@@ -16,8 +17,9 @@ _ROWS = 32
 
 @triton.jit
 def _int8_kernel(
-    words, scale, out, features, inputs, EVEN: tl.constexpr, FAST: tl.constexpr, ROWS: tl.constexpr
-):
+    words, scale, out, features, inputs, EVEN: tl.constexpr, INLINE_PTX: tl.constexpr,
+    ROWS: tl.constexpr,
+):  # fmt: skip
     feature = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
     block = tl.program_id(0)
     word = tl.arange(0, 64)
@@ -25,7 +27,7 @@ def _int8_kernel(
     row_words = feature[:, None].to(tl.int64) * (tl.cdiv(inputs, 128) * 64)
     packed = tl.load(words + row_words + block * 64 + word[None, :], mask=inside)
     row_scale = tl.load(scale + feature, mask=feature < features).to(tl.float32)[:, None]
-    first, second = unpack_int8(packed, out.dtype.element_ty, FAST)
+    first, second = unpack_int8(packed, out.dtype.element_ty, INLINE_PTX)
     column = block * 128 + word[None, :]
     target = out + feature[:, None].to(tl.int64) * inputs + column
     first = (first.to(tl.float32) * row_scale).to(out.dtype.element_ty)
@@ -42,16 +44,9 @@ def _store_plane(target, values, column, inputs, inside, EVEN: tl.constexpr, PLA
 
 @triton.jit
 def _int4_kernel(
-    words,
-    grid,
-    out,
-    features,
-    inputs,
-    GROUP: tl.constexpr,
-    EVEN: tl.constexpr,
-    FAST: tl.constexpr,
-    ROWS: tl.constexpr,
-):
+    words, grid, out, features, inputs, GROUP: tl.constexpr, EVEN: tl.constexpr,
+    INLINE_PTX: tl.constexpr, ROWS: tl.constexpr,
+):  # fmt: skip
     feature = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
     block = tl.program_id(0)
     word = tl.arange(0, 32)
@@ -64,7 +59,9 @@ def _int4_kernel(
     grid1 = tl.load(grid + (first + 32) // GROUP * features + feature, mask=held)[:, None]
     grid2 = tl.load(grid + (first + 64) // GROUP * features + feature, mask=held)[:, None]
     grid3 = tl.load(grid + (first + 96) // GROUP * features + feature, mask=held)[:, None]
-    w0, w1, w2, w3 = unpack_int4(packed, grid0, grid1, grid2, grid3, out.dtype.element_ty, FAST)
+    w0, w1, w2, w3 = unpack_int4(
+        packed, grid0, grid1, grid2, grid3, out.dtype.element_ty, INLINE_PTX
+    )
     column = first + word[None, :]
     target = out + feature[:, None].to(tl.int64) * inputs + column
     _store_plane(target, w0, column, inputs, inside, EVEN, 0)
@@ -73,38 +70,18 @@ def _int4_kernel(
     _store_plane(target, w3, column, inputs, inside, EVEN, 3)
 
 
-def dequantize_int8(words: Tensor, scale: Tensor, inputs: int, dtype: torch.dtype) -> Tensor:
-    """The dense `[out, inputs]` of int8 planes, in the device's shared buffer."""
-    features = words.shape[0]
-    out = workspace(words.device).dense(features, inputs, dtype)
-    _int8_kernel[(padded_inputs(inputs) // BLOCK, triton.cdiv(features, _ROWS))](
-        words,
-        scale,
-        out,
-        features,
-        inputs,
-        EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and not interpreted(words.device),
-        ROWS=_ROWS,
-    )
-    return out
-
-
-def dequantize_int4(
-    words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int, dtype: torch.dtype
-) -> Tensor:
-    """The dense `[out, inputs]` of int4 words, in the device's shared buffer."""
-    features = words.shape[1]
-    out = workspace(words.device).dense(features, inputs, dtype)
-    _int4_kernel[(words.shape[0], triton.cdiv(features, _ROWS))](
-        words,
-        scales_and_zeros.view(torch.int32),
-        out,
-        features,
-        inputs,
-        GROUP=group,
-        EVEN=inputs % BLOCK == 0,
-        FAST=dtype is torch.bfloat16 and not interpreted(words.device),
-        ROWS=_ROWS,
-    )
+def dequantize(weight: LayerWeight, dtype: torch.dtype) -> Tensor:
+    """The dense `[features, inputs]` of an int8 or int4 weight, in the device's shared buffer."""
+    features, inputs, device = weight.features, weight.inputs, weight.data.device
+    out = workspace(device).dense(features, inputs, dtype)
+    grid = (padded_inputs(inputs) // BLOCK, triton.cdiv(features, _ROWS))
+    operands = weight.data, weight.scale, out, features, inputs
+    even = inputs % BLOCK == 0
+    inline_ptx = dtype is torch.bfloat16 and not interpreted(device)
+    if weight.format == "int4":
+        _int4_kernel[grid](
+            *operands, GROUP=weight.group, EVEN=even, INLINE_PTX=inline_ptx, ROWS=_ROWS
+        )
+    else:
+        _int8_kernel[grid](*operands, EVEN=even, INLINE_PTX=inline_ptx, ROWS=_ROWS)
     return out

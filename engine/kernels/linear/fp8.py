@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..common.dependent_launch import launch_options, wait_for_previous
 from ..common.fp8_rows import empty_fp8_rows, quantize_row
+from .weight import LayerWeight
 
 
 @triton.jit
@@ -23,16 +24,14 @@ def _quantize_kernel(
     tl.store(scale + row, row_scale)
 
 
-def quantize_rows(
-    x: Tensor, *, out: tuple[Tensor, Tensor] | None = None, pdl: bool = False
-) -> tuple[Tensor, Tensor]:
+def quantize_rows(x: Tensor, *, pdl: bool = False) -> tuple[Tensor, Tensor]:
     """e4m3 `[rows, width]` and fp32 scales `[rows, 1]` of `x [rows, width]`.
 
     The scale of a row is `max|row| / 448`, at least 1e-12; the value is `q * scale`. Rows may be
     strided.
     """
     rows, width = x.shape
-    q, scale = empty_fp8_rows(rows, width, x.device) if out is None else out
+    q, scale = empty_fp8_rows(rows, width, x.device)
     block = triton.next_power_of_2(width)
     _quantize_kernel[(rows,)](
         x,
@@ -49,26 +48,20 @@ def quantize_rows(
     return q, scale
 
 
-def scaled_product(
-    x: Tensor,
-    x_scale: Tensor,
-    q: Tensor,
-    scale: Tensor,
-    bias: Tensor | None,
-    dtype: torch.dtype,
-    fast_accumulation: bool = True,
-) -> Tensor:
-    """`x [rows, in]` by `q [out, in]` (both e4m3) times `x_scale [rows, 1]` and `scale [1, out]`.
+def scaled_product(x: Tensor, row_scale: Tensor, weight: LayerWeight, dtype: torch.dtype) -> Tensor:
+    """e4m3 `x [rows, in]` times `row_scale [rows, 1]` by an fp8 weight, plus its bias, in `dtype`.
 
-    Through torch's row-wise product, with `bias [out]` added.
-    `fast_accumulation` keeps sums in the tensor cores' own precision, about 14 bits of mantissa.
+    torch's row-wise product. Sums are kept in the tensor cores' own precision, about 14 bits of
+    mantissa. Raises ValueError for a weight without scales.
     """
+    if weight.scale is None:
+        raise ValueError(f"a {weight.format} weight has no scales")
     return torch._scaled_mm(
         x,
-        q.t(),
-        scale_a=x_scale,
-        scale_b=scale,
-        bias=bias,
+        weight.data.t(),
+        scale_a=row_scale,
+        scale_b=weight.scale,
+        bias=weight.bias,
         out_dtype=dtype,
-        use_fast_accum=fast_accumulation,
+        use_fast_accum=True,
     )

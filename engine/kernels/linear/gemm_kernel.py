@@ -48,15 +48,15 @@ def _load_words(pointers, first, inputs, MASKED: tl.constexpr):
 
 
 @triton.jit
-def _int8_tile(words, dtype: tl.constexpr, FAST: tl.constexpr):
+def _int8_tile(words, dtype: tl.constexpr, INLINE_PTX: tl.constexpr):
     """`[features, BLOCK_K]` weights: what is joined is already where the tensor cores want it."""
-    w0, w1 = unpack_int8(words, dtype, FAST)
+    w0, w1 = unpack_int8(words, dtype, INLINE_PTX)
     return tl.join(w0, w1).permute(0, 2, 1).reshape(words.shape[0], BLOCK_K)
 
 
 @triton.jit
 def _int4_tile(
-    words, grid, first, features, GROUP: tl.constexpr, dtype: tl.constexpr, FAST: tl.constexpr
+    words, grid, first, features, GROUP: tl.constexpr, dtype: tl.constexpr, INLINE_PTX: tl.constexpr
 ):
     """`[features, BLOCK_K]` weights; `grid` points at each feature's scale and zero of group 0."""
     PLANE: tl.constexpr = BLOCK_K // 4
@@ -71,7 +71,7 @@ def _int4_tile(
     if GROUP < 64:
         grid3 = tl.load(grid + (first + 3 * PLANE) // GROUP * features)
     w0, w1, w2, w3 = unpack_int4(
-        words, grid0[:, None], grid1[:, None], grid2[:, None], grid3[:, None], dtype, FAST
+        words, grid0[:, None], grid1[:, None], grid2[:, None], grid3[:, None], dtype, INLINE_PTX
     )
     planes = tl.join(tl.join(w0, w2), tl.join(w1, w3))
     return planes.permute(0, 2, 3, 1).reshape(words.shape[0], BLOCK_K)
@@ -79,35 +79,12 @@ def _int4_tile(
 
 @triton.jit(do_not_specialize=["rows", "splits", "blocks_per_split", "has_bias", "has_residual"])
 def gemm_kernel(
-    x,
-    weight,
-    grid,
-    scale,
-    row_scale,
-    bias,
-    residual,
-    out,
-    partials,
-    arrivals,
-    rows,
-    features,
-    inputs,
-    x_stride,
-    out_stride,
-    splits,
-    blocks_per_split,
-    has_bias,
-    has_residual,
-    FORMAT: tl.constexpr,
-    GROUP: tl.constexpr,
-    EVEN: tl.constexpr,
-    FAST: tl.constexpr,
-    BULK: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_M: tl.constexpr,
-    STAGES: tl.constexpr,
+    x, weight, grid, scale, row_scale, bias, residual, out, partials, arrivals, rows, features,
+    inputs, x_stride, out_stride, splits, blocks_per_split, has_bias, has_residual,
+    FORMAT: tl.constexpr, GROUP: tl.constexpr, EVEN: tl.constexpr, INLINE_PTX: tl.constexpr,
+    BULK: tl.constexpr, BLOCK_N: tl.constexpr, BLOCK_M: tl.constexpr, STAGES: tl.constexpr,
     PDL: tl.constexpr,
-):
+):  # fmt: skip
     """One tile of `out [rows, features]` over one part of the inputs.
 
     `x [rows, inputs]` and `weight` in FORMAT are pointers, or with BULK descriptors, of which that
@@ -159,9 +136,9 @@ def gemm_kernel(
             words = _load_words(pointers, first, inputs, PLANES == 1 and not EVEN)
         if FORMAT == "int4":
             grids = grid + feature_read
-            w = _int4_tile(words, grids, first, features, GROUP, x_tile.dtype, FAST)
+            w = _int4_tile(words, grids, first, features, GROUP, x_tile.dtype, INLINE_PTX)
         elif FORMAT == "int8":
-            w = _int8_tile(words, x_tile.dtype, FAST)
+            w = _int8_tile(words, x_tile.dtype, INLINE_PTX)
         else:
             w = words
         total = tl.dot(w, x_tile, total)

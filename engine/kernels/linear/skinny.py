@@ -1,8 +1,10 @@
 """Linear layers for one to sixteen rows, with the norm before them and what follows fused in.
 
-At so few rows a layer takes as long as its weight takes to read. One row by a dense weight goes to
-`skinny_row`; one bf16 row by a packed weight to `skinny_mma`, if that takes its shape; all else to
-`skinny_dot` (`plan_skinny`). The kernels may be captured in a CUDA graph.
+At so few rows ("skinny" products) a layer takes as long as its weight takes to read. There are
+three kernels, of which `dispatch` names one: `gemv_dense` for one row by a dense weight,
+`gemv_packed` for one bf16 row by a packed weight of a shape that it takes, `skinny_dot` for a
+packed weight of another shape and for 2 to 16 rows by a dense one. More than one row by a packed
+weight go to the GEMM. All may be captured in a CUDA graph.
 """
 
 from dataclasses import dataclass
@@ -11,123 +13,82 @@ import torch
 import triton
 from torch import Tensor
 
-from ...precision.planes import check_int4_planes, check_int8_planes
 from ...shape.parts import Activation
 from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
 from ..common.norm import rms_norm
+from .gemv_dense import gemv_dense_kernel
+from .gemv_packed import gemv_packed_kernel
 from .skinny_dot import skinny_dot_kernel
-from .skinny_mma import skinny_mma_kernel
-from .skinny_plan import (
+from .skinny_launch import (
     FUSED_NORM_ROWS,
-    TILE_ROWS,
-    DotPlan,
-    MmaPlan,
-    Plan,
-    RowPlan,
-    WeightFormat,
+    SKINNY_ROWS,
+    TILE_FEATURES,
+    GemvDenseLaunch,
+    GemvPackedLaunch,
+    SkinnyDotLaunch,
+    SkinnyLaunch,
     columns,
     pieces_of_a_chunk,
-    plan_skinny,
 )
-from .skinny_row import skinny_row_kernel
+from .weight import LayerWeight
 
-MOST_ROWS = 16
 _STATISTICS_ELEMENTS = 8192
 """Activations whose squares a program of the dot kernel sums at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class SkinnyWeight:
-    """A weight of `features` rows by `inputs`, as its format stores it.
-
-    dense: `data [features, inputs]` in the activations' dtype. int8: int16 planes
-    `[features, padded inputs / 2]` (`pack_int8_planes`), `scale [features]`. int4: int16
-    `[blocks, features, 32]` (`pack_int4`), `scale` bf16 `[groups, features, 2]`, scales and zeros.
-    fp8: e4m3 `[features, inputs]`, `scale` of `features` elements.
-    """
-
-    format: WeightFormat
-    data: Tensor
-    features: int
-    inputs: int
-    scale: Tensor | None = None
-    group: int = 128
-
-    @classmethod
-    def dense(cls, weight: Tensor) -> "SkinnyWeight":
-        return cls("dense", weight, weight.shape[0], weight.shape[1])
-
-    @classmethod
-    def int8(cls, words: Tensor, scale: Tensor, inputs: int) -> "SkinnyWeight":
-        check_int8_planes(words, inputs)
-        return cls("int8", words, words.shape[0], inputs, scale)
-
-    @classmethod
-    def int4(
-        cls, words: Tensor, scales_and_zeros: Tensor, group: int, inputs: int
-    ) -> "SkinnyWeight":
-        check_int4_planes(words, scales_and_zeros, group, inputs)
-        pairs = scales_and_zeros.view(torch.int32)
-        return cls("int4", words, words.shape[1], inputs, pairs, group)
-
-    @classmethod
-    def fp8(cls, q: Tensor, scale: Tensor) -> "SkinnyWeight":
-        return cls("fp8", q, q.shape[0], q.shape[1], scale)
-
-
 def skinny_linear(
     x: Tensor,
-    weight: SkinnyWeight,
+    weight: LayerWeight,
+    launch: SkinnyLaunch,
     *,
     norm: tuple[Tensor, float] | None = None,
-    bias: Tensor | None = None,
     activation: Activation | None = None,
     residual: Tensor | None = None,
     out: Tensor | None = None,
-    plan: Plan | None = None,
     pdl: bool = False,
 ) -> Tensor:
-    """`x [rows, inputs]`, at most 16 rows, by `weight`: `[rows, features]`.
+    """`x [rows, inputs]`, at most 16 rows, by `weight`, plus its bias: `[rows, features]`.
 
-    With `norm`, a weight `[inputs]` and epsilon, `x` goes through RMSNorm first. `bias [features]`
-    is added. With `activation` the weight is a fused gate and up projection, the gate first, and
-    the result `activation(gate) · up`, `[rows, features / 2]`. `residual`, as large as the result,
-    is added; it may be `out`, which is then written over. fp8 weights multiply activations rounded
-    to e4m3 row by row, as `Fp8Linear` does.
+    With `norm`, a weight `[inputs]` and epsilon, `x` goes through RMSNorm first. With `activation`
+    the weight is a fused gate and up projection, the gate first, and the result
+    `activation(gate) · up`, `[rows, features / 2]`. `residual`, as large as the result, is added;
+    it may be `out`, which is then written over. fp8 weights multiply activations rounded to e4m3
+    row by row, as `Fp8Linear` does.
+
+    Raises ValueError for activations of another shape, for a `launch` that is not for them, and for
+    the exact GELU, which no kernel has.
     """
     rows = x.shape[0]
-    if not 1 <= rows <= MOST_ROWS or x.shape[1] != weight.inputs or x.stride(1) != 1:
+    if not 1 <= rows <= SKINNY_ROWS or x.shape[1] != weight.inputs or x.stride(1) != 1:
         raise ValueError(f"{tuple(x.shape)} activations for {weight.inputs} inputs")
+    if activation is Activation.GELU:
+        raise ValueError("the exact GELU has no kernel")
     width = weight.features if activation is None else weight.features // 2
     if out is None:
         out = torch.empty(rows, width, dtype=x.dtype, device=x.device)
-    if norm is not None and (rows > FUSED_NORM_ROWS or x.dtype is torch.float16):
-        # fp16 might overflow before the scale of the norm is there to prevent it.
+    if norm is not None and not _fuses_norm(x, weight, norm[0], launch):
         x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
-    if plan is None:
-        plan = plan_skinny(
-            weight.format,
-            rows,
-            weight.features,
-            weight.inputs,
-            weight.group,
-            activation is not None,
-            x.dtype,
-            chip_of(x.device),
-        )
-    if norm is not None and isinstance(plan, MmaPlan):
-        in_pairs = norm[0].dtype is torch.bfloat16
-        if not in_pairs or plan.sections(weight.format, weight.inputs) > 1:
-            x, norm = rms_norm(x, norm[0], norm[1], pdl=pdl), None
-    call = _Call(x, weight, norm, bias, activation, residual, out, pdl)
-    if isinstance(plan, RowPlan):
-        _launch_row(call, plan)
-    elif isinstance(plan, DotPlan):
-        _launch_dot(call, plan)
-    else:
-        _launch_mma(call, plan)
+    call = _Call(x, weight, norm, activation, residual, out, pdl)
+    match launch:
+        case GemvDenseLaunch():
+            _launch_gemv_dense(call, launch)
+        case GemvPackedLaunch():
+            _launch_gemv_packed(call, launch)
+        case SkinnyDotLaunch():
+            _launch_skinny_dot(call, launch)
     return out
+
+
+def _fuses_norm(x: Tensor, weight: LayerWeight, gain: Tensor, launch: SkinnyLaunch) -> bool:
+    """Whether the kernel normalizes `x [rows, inputs]` for itself, by a norm's weight `gain`."""
+    # fp16 might overflow before the scale of the norm is there to prevent it.
+    if x.shape[0] > FUSED_NORM_ROWS or x.dtype is torch.float16:
+        return False
+    if not isinstance(launch, GemvPackedLaunch):
+        return True
+    # It multiplies pairs of bf16, and only a warp with one section has its inputs at hand.
+    return gain.dtype is torch.bfloat16 and launch.sections(weight.format, weight.inputs) <= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +96,8 @@ class _Call:
     """What `skinny_linear` was asked for, as all of its kernels take it."""
 
     x: Tensor
-    weight: SkinnyWeight
+    weight: LayerWeight
     norm: tuple[Tensor, float] | None
-    bias: Tensor | None
     activation: Activation | None
     residual: Tensor | None
     out: Tensor
@@ -155,7 +115,7 @@ class _Call:
     def ends(self) -> tuple[Tensor, Tensor, Tensor]:
         """Bias, residual and result; the result stands for what there is not."""
         return (
-            self.out if self.bias is None else self.bias,
+            self.out if self.weight.bias is None else self.weight.bias,
             self.out if self.residual is None else self.residual,
             self.out,
         )
@@ -165,7 +125,7 @@ class _Call:
         return {
             "NORM": self.norm is not None,
             "ACTIVATION": "" if self.activation is None else self.activation.value,
-            "HAS_BIAS": self.bias is not None,
+            "HAS_BIAS": self.weight.bias is not None,
             "HAS_RESIDUAL": self.residual is not None,
             "PDL": self.pdl,
             "num_warps": warps,
@@ -173,23 +133,23 @@ class _Call:
         }
 
 
-def _registers(plan: RowPlan | MmaPlan) -> int:
+def _registers(launch: GemvDenseLaunch | GemvPackedLaunch) -> int:
     """A thread's, as many as leave room for all programs."""
-    return min(255, 65536 // (plan.waves * plan.warps * 32))
+    return min(255, 65536 // (launch.programs * launch.warps * 32))
 
 
-def _launch_row(call: _Call, plan: RowPlan) -> None:
+def _launch_gemv_dense(call: _Call, launch: GemvDenseLaunch) -> None:
     x, weight = call.x, call.weight
     if x.shape[0] != 1 or weight.format != "dense":
-        raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
-    blocks = triton.cdiv(weight.features, plan.block_n)
-    blocks_per_program = triton.cdiv(blocks, plan.waves * chip_of(x.device).multiprocessors)
+        raise ValueError(f"{launch} is for one row by dense, not {x.shape[0]} by {weight.format}")
+    blocks = triton.cdiv(weight.features, launch.block_n)
+    blocks_per_program = triton.cdiv(blocks, launch.programs * chip_of(x.device).multiprocessors)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
     piece = 16 // x.element_size()
     pieces = triton.cdiv(weight.inputs, piece)
-    chunk = pieces_of_a_chunk(pieces, plan.warps * 32)
+    chunk = pieces_of_a_chunk(pieces, launch.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
-    skinny_row_kernel[(triton.cdiv(blocks, blocks_per_program),)](
+    gemv_dense_kernel[(triton.cdiv(blocks, blocks_per_program),)](
         x,
         call.gain,
         weight.data,
@@ -199,22 +159,24 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
         call.eps,
         blocks_per_program,
         EVEN=even,
-        BLOCK_N=plan.block_n,
+        BLOCK_N=launch.block_n,
         PIECES=chunk,
         CHUNKS=triton.cdiv(pieces, chunk),
-        DEPTH=plan.depth,
-        EARLY=plan.early,
-        maxnreg=_registers(plan),
-        **call.options(plan.warps),
+        BLOCKS_AHEAD=launch.blocks_ahead,
+        NEXT_EARLY=launch.next_early,
+        maxnreg=_registers(launch),
+        **call.options(launch.warps),
     )
 
 
-def _launch_dot(call: _Call, plan: DotPlan) -> None:
+def _launch_skinny_dot(call: _Call, launch: SkinnyDotLaunch) -> None:
     x, weight, residual = call.x, call.weight, call.residual
     rows, _ = columns(x.shape[0])
     features, inputs = weight.features, weight.inputs
-    even = inputs % (plan.block_k * plan.splits) == 0 and features % plan.block_n == 0
-    skinny_dot_kernel[(triton.cdiv(features, plan.block_n),)](
+    if x.shape[0] > 1 and weight.format != "dense":
+        raise ValueError(f"{launch} is not for {x.shape[0]} rows by {weight.format}")
+    even = inputs % (launch.block_k * launch.splits) == 0 and features % launch.block_n == 0
+    skinny_dot_kernel[(triton.cdiv(features, launch.block_n),)](
         x,
         call.gain,
         weight.data,
@@ -230,25 +192,27 @@ def _launch_dot(call: _Call, plan: DotPlan) -> None:
         FORMAT=weight.format,
         GROUP=weight.group,
         EVEN=even,
-        FAST=not interpreted(x.device),
+        INLINE_PTX=not interpreted(x.device),
         ROWS=rows,
-        BLOCK_N=plan.block_n,
-        BLOCK_K=plan.block_k,
-        SPLITS=plan.splits,
+        BLOCK_N=launch.block_n,
+        BLOCK_K=launch.block_k,
+        SPLITS=launch.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        STAGES=plan.stages,
-        **call.options(plan.warps),
+        STAGES=launch.stages,
+        **call.options(launch.warps),
     )
 
 
-def _launch_mma(call: _Call, plan: MmaPlan) -> None:
+def _launch_gemv_packed(call: _Call, launch: GemvPackedLaunch) -> None:
     x, weight = call.x, call.weight
-    sections = plan.sections(weight.format, weight.inputs)
-    tiles, rest = divmod(weight.features, TILE_ROWS)
+    sections = launch.sections(weight.format, weight.inputs)
+    tiles, rest = divmod(weight.features, TILE_FEATURES)
     if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or rest or not sections:
-        raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
-    programs = min(tiles, plan.waves * chip_of(x.device).multiprocessors)
-    skinny_mma_kernel[(programs,)](
+        raise ValueError(
+            f"{launch} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows"
+        )
+    programs = min(tiles, launch.programs * chip_of(x.device).multiprocessors)
+    gemv_packed_kernel[(programs,)](
         x.view(torch.int32),
         call.gain.view(torch.int32),
         weight.data.view(torch.int32),
@@ -259,13 +223,13 @@ def _launch_mma(call: _Call, plan: MmaPlan) -> None:
         call.eps,
         FORMAT=weight.format,
         GROUP=weight.group,
-        FAST=not interpreted(x.device),
-        UNITS=plan.units,
+        INLINE_PTX=not interpreted(x.device),
+        UNITS=launch.units,
         SECTIONS=sections,
-        DEPTH=plan.depth,
+        SECTIONS_AHEAD=launch.sections_ahead,
         STATISTICS=min(triton.next_power_of_2(weight.inputs), _STATISTICS_ELEMENTS),
-        THREADS=plan.warps * 32,
-        EARLY=plan.early,
-        maxnreg=_registers(plan),
-        **call.options(plan.warps),
+        THREADS=launch.warps * 32,
+        NEXT_EARLY=launch.next_early,
+        maxnreg=_registers(launch),
+        **call.options(launch.warps),
     )

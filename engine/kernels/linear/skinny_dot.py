@@ -1,24 +1,23 @@
-"""One to sixteen rows by a weight of any format, on the tensor cores.
+"""One row by a weight of any format, or up to sixteen by a dense one, on the tensor cores.
 
 The weight is the left operand: 16 of its rows by 16 inputs a step, against eight columns of
 activations. A program takes few rows of the weight, so that there are programs for every
 multiprocessor, and cuts the inputs among its warps (a batched product, summed at the end), so that
 each has enough to do.
 
-A group of int4 weights has its own scale. Its inputs are summed on their own, as values `q + 128`
-that a mask makes (`skinny_planes`), and then scaled; what the zero point and the 136 add is the
-sum of the inputs times a number, and a product with ones gives that sum just where it is needed.
-Rows fewer than eight leave columns free: `SPREAD` neighbouring columns hold the same row, each the
-inputs of one group only and zeros otherwise, and so that many groups go through one product.
+Rows fewer than eight leave columns free. A group of int4 weights has its own scale, so the columns
+hold the one row's inputs of a group each, and zeros otherwise: eight groups go through one product.
+Its inputs are summed on their own, as values `q + 128` that a mask makes (`unpack`), and then
+scaled; what the zero point and the 136 add is the sum of the inputs times a number, and a product
+with ones gives that sum just where it is needed.
 """
 
 import triton
 import triton.language as tl
 
 from ..common.dependent_launch import wait_for_previous
-from .skinny_epilogue import finish, weight_rows
-from .skinny_planes import INT4_OFFSET, int4_plane, plane
-from .skinny_prologue import LARGEST_E4M3, round_e4m3, row_statistics
+from .skinny_fusion import LARGEST_E4M3, finish, round_e4m3, row_statistics, weight_rows
+from .unpack import INT4_OFFSET, int4_plane, plane, scale_and_zero
 
 
 @triton.jit
@@ -36,40 +35,19 @@ def _times(value, gain):
 
 @triton.jit
 def skinny_dot_kernel(
-    x,
-    gain,
-    weight,
-    scale,
-    bias,
-    residual,
-    out,
-    rows,
-    features,
-    inputs,
-    x_stride,
-    residual_stride,
-    out_stride,
-    eps,
-    FORMAT: tl.constexpr,
-    GROUP: tl.constexpr,
-    NORM: tl.constexpr,
-    ACTIVATION: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
-    HAS_RESIDUAL: tl.constexpr,
-    EVEN: tl.constexpr,
-    FAST: tl.constexpr,
-    ROWS: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    BLOCK_K: tl.constexpr,
-    SPLITS: tl.constexpr,
-    CHUNK: tl.constexpr,
-    STAGES: tl.constexpr,
+    x, gain, weight, scale, bias, residual, out, rows, features, inputs, x_stride, residual_stride,
+    out_stride, eps, FORMAT: tl.constexpr, GROUP: tl.constexpr, NORM: tl.constexpr,
+    ACTIVATION: tl.constexpr, HAS_BIAS: tl.constexpr, HAS_RESIDUAL: tl.constexpr,
+    EVEN: tl.constexpr, INLINE_PTX: tl.constexpr, ROWS: tl.constexpr, BLOCK_N: tl.constexpr,
+    BLOCK_K: tl.constexpr, SPLITS: tl.constexpr, CHUNK: tl.constexpr, STAGES: tl.constexpr,
     PDL: tl.constexpr,
-):
-    """`BLOCK_N` rows of the weight by all inputs; `skinny.py` says what the arguments hold.
+):  # fmt: skip
+    """`out [rows, features]` from `x [rows, inputs]`, `BLOCK_N` features a program.
 
-    A step takes `BLOCK_K` inputs of each split. EVEN: the steps end with the inputs, and the
-    blocks of rows with the rows.
+    `weight` and `scale` are those of `LayerWeight`, `gain [inputs]` is the weight of a norm; `ROWS`
+    is `rows` rounded up to a power of two, 1 for packed weights. A step takes `BLOCK_K` inputs of
+    each of `SPLITS` splits, `CHUNK` those of a step of the statistics. EVEN: the steps end with the
+    inputs, and the blocks of features with the features.
     """
     COLUMNS: tl.constexpr = max(8, ROWS)
     SPREAD: tl.constexpr = COLUMNS // ROWS
@@ -80,7 +58,7 @@ def skinny_dot_kernel(
     QUANTIZE: tl.constexpr = FORMAT == "fp8"
     rounded: tl.constexpr = tl.float16 if QUANTIZE else x.dtype.element_ty
     # The interpreter has no product of bf16.
-    dtype: tl.constexpr = rounded if FAST else tl.float32
+    dtype: tl.constexpr = rounded if INLINE_PTX else tl.float32
 
     first = tl.program_id(0) * BLOCK_N
     feature = weight_rows(first, features, ACTIVATION, BLOCK_N)
@@ -120,9 +98,7 @@ def skinny_dot_kernel(
     if FORMAT == "int4":
         # Groups of more than 128 inputs are taken in parts of 128, with one scale for them all.
         PART: tl.constexpr = min(GROUP, 128)
-        # A step's planes go in as many turns as it takes for the columns to hold their groups.
-        TURNS: tl.constexpr = max(1, 128 // (SPREAD * PART))
-        tl.static_assert(BLOCK_K == TURNS * SPREAD * PART)
+        tl.static_assert(ROWS == 1 and BLOCK_K == SPREAD * PART)
         own_part = split[:, None] * (steps * (BLOCK_K // PART)) + (column % SPREAD)[None, :]
         ones = tl.full((SPLITS, BLOCK_N, WORDS), 1.0, dtype)
 
@@ -135,35 +111,31 @@ def skinny_dot_kernel(
             stored = stored & (feature < features)[None, :, None]
             words = tl.load(weights, mask=stored, other=0.0)
         if FORMAT == "int4":
-            for turn in tl.static_range(TURNS):
-                part = step * (BLOCK_K // PART) + turn * SPREAD + own_part
-                group = part * PART // GROUP
-                grid = scale + group[:, None, :] * features + feature[None, :, None]
-                if EVEN:
-                    pair = tl.load(grid)
-                else:
-                    grid_held = (part * PART < inputs)[:, None, :]
-                    grid_held = grid_held & (feature < features)[None, :, None]
-                    pair = tl.load(grid, mask=grid_held, other=0)
-                products = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
-                sums = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
-                for index in tl.static_range(4 // TURNS):
-                    j = turn * (4 // TURNS) + index
-                    own = ((word // RUN * 128 + j * RUN) // PART - turn * SPREAD)[:, None]
-                    own = (own == (column % SPREAD)[None, :])[None, :, :]
-                    k = first_input + step * BLOCK_K + j * RUN
-                    mask = held & own if EVEN else held & own & (k < inputs)[:, :, None]
-                    value = tl.load(x + x_offsets + step * BLOCK_K + j * RUN, mask=mask, other=0.0)
-                    if NORM:
-                        value = _times(value, tl.load(gain + k, mask=k < inputs, other=0.0))
-                    value = value.to(rounded).to(dtype)
-                    plane_values = int4_plane(words, turn * (4 // TURNS) + index, dtype, FAST)
-                    products = tl.dot(plane_values, value, products)
-                    sums = tl.dot(ones, value, sums)
-                group_scale = (pair << 16).to(tl.float32, bitcast=True)
-                group_zero = (pair & -65536).to(tl.float32, bitcast=True)
-                total = products * group_scale + total
-                total = sums * (group_zero - INT4_OFFSET * group_scale) + total
+            part = step * (BLOCK_K // PART) + own_part
+            group = part * PART // GROUP
+            grid = scale + group[:, None, :] * features + feature[None, :, None]
+            if EVEN:
+                pair = tl.load(grid)
+            else:
+                grid_held = (part * PART < inputs)[:, None, :]
+                grid_held = grid_held & (feature < features)[None, :, None]
+                pair = tl.load(grid, mask=grid_held, other=0)
+            products = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
+            sums = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
+            for j in tl.static_range(PLANES):
+                own = ((word // RUN * 128 + j * RUN) // PART)[:, None]
+                own = (own == (column % SPREAD)[None, :])[None, :, :]
+                k = first_input + step * BLOCK_K + j * RUN
+                mask = held & own if EVEN else held & own & (k < inputs)[:, :, None]
+                value = tl.load(x + x_offsets + step * BLOCK_K + j * RUN, mask=mask, other=0.0)
+                if NORM:
+                    value = _times(value, tl.load(gain + k, mask=k < inputs, other=0.0))
+                value = value.to(rounded).to(dtype)
+                products = tl.dot(int4_plane(words, j, dtype, INLINE_PTX), value, products)
+                sums = tl.dot(ones, value, sums)
+            group_scale, group_zero = scale_and_zero(pair)
+            total = products * group_scale + total
+            total = sums * (group_zero - INT4_OFFSET * group_scale) + total
         else:
             for j in tl.static_range(PLANES):
                 k = first_input + step * BLOCK_K + j * RUN
@@ -172,10 +144,10 @@ def skinny_dot_kernel(
                 if NORM:
                     value = _times(value, tl.load(gain + k, mask=k < inputs, other=0.0))
                 if QUANTIZE:
-                    value = round_e4m3(value.to(tl.float32) * to_e4m3, FAST)
+                    value = round_e4m3(value.to(tl.float32) * to_e4m3, INLINE_PTX)
                 value = value.to(rounded).to(dtype)
                 total = tl.dot(
-                    plane(words, FORMAT, j, dtype, FAST), value, total, input_precision="ieee"
+                    plane(words, FORMAT, j, dtype, INLINE_PTX), value, total, input_precision="ieee"
                 )
         weights += weight_step
 
@@ -187,18 +159,6 @@ def skinny_dot_kernel(
     if NORM:
         y *= tl.rsqrt(squares / inputs + eps)[None, :]
     finish(
-        y,
-        first,
-        features,
-        rows,
-        bias,
-        residual,
-        out,
-        residual_stride,
-        out_stride,
-        ACTIVATION,
-        HAS_BIAS,
-        HAS_RESIDUAL,
-        BLOCK_N,
-        ROWS,
-    )
+        y, first, features, rows, bias, residual, out, residual_stride, out_stride, ACTIVATION,
+        HAS_BIAS, HAS_RESIDUAL, BLOCK_N, ROWS,
+    )  # fmt: skip

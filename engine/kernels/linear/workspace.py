@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from .gemm_plan import LARGEST_TILE_COUNT, PARTIAL_ELEMENTS
+from .gemm_launch import LARGEST_TILE_COUNT, PARTIAL_ELEMENTS
 
 
 @dataclass(slots=True)

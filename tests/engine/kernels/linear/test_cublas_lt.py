@@ -5,16 +5,17 @@ from typing import Never
 
 import pytest
 import torch
-from prodtop.engine.kernels.linear import product_choice
+from prodtop.engine.kernels.linear import cublas_choice as product_choice
+from prodtop.engine.kernels.linear.cublas_choice import AlgorithmChoices, multiply_as_chosen
 from prodtop.engine.kernels.linear.cublas_lt import (
     CublasLt,
     ProductShape,
     loaded_cublas_lt,
     loaded_library,
 )
-from prodtop.engine.kernels.linear.linear import learn_for, linear
-from prodtop.engine.kernels.linear.product_choice import ProductChoices, learned_product
-from prodtop.engine.kernels.linear.product_trial import Calls, time_on_device
+from prodtop.engine.kernels.linear.cublas_trial import Calls, time_on_device
+from prodtop.engine.kernels.linear.linear import linear
+from prodtop.engine.kernels.linear.prepare import choose_cublas_algorithms
 from prodtop.engine.precision.linear import DenseLinear
 from torch import Tensor
 
@@ -30,8 +31,8 @@ def lt() -> CublasLt:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_learned(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(product_choice, "_learned", {})
+def _nothing_choices(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(product_choice, "_choices", {})
 
 
 def random(*shape: int, seed: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
@@ -125,11 +126,11 @@ def test_a_graph_multiplies_what_is_put_in_later(
 ) -> None:
     weight = random(4096, 4096, seed=1) / 64
     layer = DenseLinear(weight, None)
-    choices = ProductChoices(lt, "here", LastIsFastest(), tmp_path / "products.json")
+    choices = AlgorithmChoices(lt, "here", LastIsFastest(), tmp_path / "products.json")
     choices.learn([weight], [rows])
-    monkeypatch.setitem(product_choice._learned, weight.device, choices)
+    monkeypatch.setitem(product_choice._choices, weight.device, choices)
     x, residual = random(rows, 4096, seed=2), random(rows, 4096, seed=3)
-    assert learned_product(x, weight, None) is not None
+    assert multiply_as_chosen(x, weight, None) is not None
     linear(x, layer, residual.clone() if has_residual else None)
     total = residual.clone()
     graph = torch.cuda.CUDAGraph()
@@ -151,9 +152,9 @@ def test_the_next_start_multiplies_to_the_same_bits(
     weights = [random(1024, 2048, seed=seed) / 64 for seed in range(3)]
     x = random(rows, 2048, seed=4)
     path = tmp_path / "products.json"
-    first = ProductChoices(lt, "here", LastIsFastest(), path)
+    first = AlgorithmChoices(lt, "here", LastIsFastest(), path)
     first.learn(weights, [rows])
-    again = ProductChoices(lt, "here", no_time, path)
+    again = AlgorithmChoices(lt, "here", no_time, path)
     again.learn(weights, [rows])
     y, same = (choices.multiply(x, weights[0], None) for choices in (first, again))
     assert y is not None
@@ -171,10 +172,10 @@ def test_the_device_and_not_the_host_is_timed() -> None:
 
 
 @pytest.mark.gpu
-def test_layers_are_learned_and_products_stay_right() -> None:
+def test_layers_are_choices_and_products_stay_right() -> None:
     layers = [DenseLinear(random(4096, 4096, seed=seed) / 64, None) for seed in range(4)]
     biased = DenseLinear(layers[0].weight, random(4096, seed=9))
-    learn_for([*layers, biased], [1, 96, 224, 512])
+    choose_cublas_algorithms([*layers, biased], [1, 96, 224, 512])
     for rows in (96, 100, 224, 512):
         x, residual = random(rows, 4096, seed=5), random(rows, 4096, seed=6)
         expected = x.double() @ layers[0].weight.double().T

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from prodtop.engine.kernels.linear.dequantize import dequantize_int4, dequantize_int8
+from prodtop.engine.kernels.linear.dequantize import dequantize
+from prodtop.engine.kernels.linear.weight import LayerWeight
 from prodtop.engine.kernels.linear.workspace import workspace
-from prodtop.engine.precision.linear import Int4Linear
+from prodtop.engine.precision.linear import Int4Linear, Int8PlanesLinear
 from prodtop.engine.precision.planes import pack_int8_planes
 from prodtop.engine.precision.quantize import quantize_int4
 from torch import Tensor
@@ -29,7 +30,8 @@ def poisoned() -> None:
 def test_int8_comes_out_as_it_went_in(features: int, inputs: int) -> None:
     q = torch.randint(-127, 128, (features, inputs), dtype=torch.int8, device=DEVICE)
     scale = weight(features, 1).abs().flatten().to(torch.bfloat16)
-    dense = dequantize_int8(pack_int8_planes(q), scale, inputs, DTYPE)
+    layer = Int8PlanesLinear(pack_int8_planes(q), scale, inputs, None)
+    dense = dequantize(LayerWeight.of(layer), DTYPE)
     assert dense.shape == (features, inputs)
     assert torch.equal(dense, (q.float() * scale.float()[:, None]).to(DTYPE))
 
@@ -43,7 +45,7 @@ def test_int4_comes_out_as_the_reference_dequantizes_it(
 ) -> None:
     quantized = quantize_int4(weight(features, inputs), group, torch.bfloat16)
     layer = Int4Linear.from_quantized(quantized, torch.bfloat16, None)
-    dense = dequantize_int4(layer.packed, layer.scales_and_zeros, group, inputs, DTYPE)
+    dense = dequantize(LayerWeight.of(layer), DTYPE)
     scale, zero = (
         part.repeat_interleave(group, dim=1) for part in (quantized.scale, quantized.zero)
     )

@@ -3,6 +3,8 @@
 import pytest
 import torch
 from prodtop.engine.kernels.linear.fp8 import quantize_rows, scaled_product
+from prodtop.engine.kernels.linear.weight import LayerWeight
+from prodtop.engine.precision.linear import Fp8Linear
 from prodtop.engine.precision.quantize import quantize_fp8
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -55,11 +57,6 @@ def test_the_scaled_product_errs_by_its_rounding(rows: int, has_bias: bool) -> N
     exact = x.double() @ weight.double().T
     if bias is not None:
         exact = exact + bias.double()
-    y = scaled_product(
-        *quantize_rows(x),
-        packed.q,
-        packed.scale,
-        bias,
-        torch.bfloat16,
-    )
+    fp8 = LayerWeight.of(Fp8Linear(packed.q, packed.scale, bias))
+    y = scaled_product(*quantize_rows(x), fp8, torch.bfloat16)
     assert float((y.double() - exact).norm() / exact.norm()) < 0.06

@@ -6,11 +6,17 @@ Each both ways of loading: by pointers, and by descriptors where the GPU has the
 import pytest
 import torch
 from prodtop.engine.kernels.common.chip import chip_of
-from prodtop.engine.kernels.linear.gemm import gemm_dense, gemm_fp8, gemm_int4, gemm_int8
-from prodtop.engine.kernels.linear.gemm_plan import GemmPlan
+from prodtop.engine.kernels.linear.gemm import gemm
+from prodtop.engine.kernels.linear.gemm_launch import GemmLaunch
+from prodtop.engine.kernels.linear.weight import LayerWeight
 from prodtop.engine.kernels.linear.workspace import workspace
 from prodtop.engine.precision.chunks import int4_layer, int8_layer
-from prodtop.engine.precision.linear import DenseLinear
+from prodtop.engine.precision.linear import (
+    DenseLinear,
+    Fp8Linear,
+    Int4Linear,
+    Int8PlanesLinear,
+)
 from prodtop.engine.precision.planes import pack_int4, pack_int8_planes, padded_inputs
 from torch import Tensor
 
@@ -37,13 +43,13 @@ def bulk(request: pytest.FixtureRequest) -> bool:
     return by_descriptors
 
 
-def plan(
+def launch(
     splits: int, inputs: int, block_n: int = 16, block_m: int = 16, bulk: bool = False
-) -> GemmPlan:
+) -> GemmLaunch:
     """Small tiles: the interpreter runs them one after the other."""
     on_gpu = DEVICE.type == "cuda"
     blocks = padded_inputs(inputs) // 128
-    return GemmPlan(
+    return GemmLaunch(
         block_n=64 if on_gpu else block_n,
         block_m=block_m,
         stages=2,
@@ -70,8 +76,8 @@ def test_int8_multiplies_what_it_was_rounded_to(
     exact = x.double() @ (q.double() * scale.double()[:, None]).T
     if bias is not None and residual is not None:
         exact = exact + bias.double() + residual.double()
-    way = plan(splits, inputs, bulk=bulk)
-    y = gemm_int8(x, pack_int8_planes(q), scale, bias, residual, plan=way)
+    weight = LayerWeight.of(Int8PlanesLinear(pack_int8_planes(q), scale, inputs, bias))
+    y = gemm(x, weight, residual, launch=launch(splits, inputs, bulk=bulk))
     assert y.shape == (rows, features)
     assert relative_error(y, exact) < 0.004
     assert not workspace(x.device).arrivals.any(), "the next split product counts from zero"
@@ -87,7 +93,8 @@ def test_int4_multiplies_what_it_was_rounded_to(
     grid = random(padded_inputs(inputs) // group, features, 2, seed=5, dtype=torch.bfloat16) / 8
     scale, zero = grid.double().repeat_interleave(group, dim=0)[:inputs].permute(2, 1, 0)
     weight = ((q.double() - 8) * scale + zero).to(DTYPE)
-    y = gemm_int4(x, pack_int4(q), grid, group, plan=plan(splits, inputs, bulk=bulk))
+    packed = LayerWeight.of(Int4Linear(pack_int4(q), grid, group, inputs, None))
+    y = gemm(x, packed, launch=launch(splits, inputs, bulk=bulk))
     assert y.shape == (rows, features)
     assert relative_error(y, x.double() @ weight.double().T) < 0.005
 
@@ -103,7 +110,8 @@ def test_dense_weights_are_multiplied_as_they_are(
     exact = x.double() @ weight.double().T
     if bias is not None and residual is not None:
         exact = exact + bias.double() + residual.double()
-    y = gemm_dense(x, weight, bias, residual, plan=plan(splits, inputs, bulk=bulk))
+    dense = LayerWeight.of(DenseLinear(weight, bias))
+    y = gemm(x, dense, residual, launch=launch(splits, inputs, bulk=bulk))
     assert y.shape == (rows, features)
     assert relative_error(y, exact) < 0.004
 
@@ -116,8 +124,9 @@ def test_fp8_weights_are_multiplied_as_they_are(
     q = random(features, inputs, seed=2).to(torch.float8_e4m3fn)
     row_scale, scale = random(19, 1, seed=3).float(), random(features, seed=4).float()
     exact = (x.double() * row_scale.double()) @ (q.double() * scale.double()[:, None]).T
-    way = plan(splits, inputs, block_n=32, bulk=bulk)
-    y = gemm_fp8(x, row_scale, q, scale, plan=way, dtype=DTYPE)
+    weight = LayerWeight.of(Fp8Linear(q, scale, None))
+    cut = launch(splits, inputs, block_n=32, bulk=bulk)
+    y = gemm(x, weight, row_scale=row_scale, launch=cut, dtype=DTYPE)
     assert relative_error(y, exact) < 0.004
 
 
@@ -129,24 +138,26 @@ def among_nans(tensor: Tensor, columns: int = 0) -> Tensor:
     return wide[:rows, :width]
 
 
-@pytest.mark.parametrize("weight_format", ["int8", "int4", "bf16"])
+@pytest.mark.parametrize("weight_format", ["int8", "int4", "dense"])
 def test_what_lies_past_the_ends_is_not_multiplied(weight_format: str, bulk: bool) -> None:
-    features, inputs, way = 24, 200, plan(1, 200, bulk=bulk)
+    features, inputs, cut = 24, 200, launch(1, 200, bulk=bulk)
     values = random(19, inputs, seed=1)
     x, weight = among_nans(values, columns=8), random(features, inputs, seed=2)
     match weight_format:
         case "int8":
             int8 = int8_layer(weight, None, DTYPE)
             weight = int8.values() * int8.scale[:, None]
-            y = gemm_int8(x, int8.words, int8.scale, plan=way)
+            y = gemm(x, LayerWeight.of(int8), launch=cut)
         case "int4":
             q = torch.randint(0, 16, weight.shape, dtype=torch.uint8, device=DEVICE)
             grid = random(4, features, 2, seed=5, dtype=torch.bfloat16)
             scale, zero = grid.to(DTYPE).repeat_interleave(64, dim=0)[:inputs].permute(2, 1, 0)
             weight = (q.to(DTYPE) - 8) * scale + zero
-            y = gemm_int4(x, pack_int4(q), grid, 64, plan=way)
+            int4 = Int4Linear(pack_int4(q), grid, 64, inputs, None)
+            y = gemm(x, LayerWeight.of(int4), launch=cut)
         case _:
-            y = gemm_dense(x, among_nans(weight), plan=way)
+            dense = DenseLinear(among_nans(weight), None)
+            y = gemm(x, LayerWeight.of(dense), launch=cut)
     assert relative_error(y, values.double() @ weight.double().T) < 0.005
 
 
@@ -162,11 +173,8 @@ def test_the_shapes_that_are_served_with_the_plans_they_are_served_with(
     x, residual = random(rows, inputs, seed=2), random(rows, features, seed=3)
     int8 = int8_layer(weight, None, DTYPE)
     int4 = int4_layer(weight, 64, None, DTYPE)
-    for y, layer in (
-        (gemm_dense(x, weight, None, residual), DenseLinear(weight, None)),
-        (gemm_int8(x, int8.words, int8.scale, None, residual), int8),
-        (gemm_int4(x, int4.packed, int4.scales_and_zeros, 64, None, residual), int4),
-    ):
+    for layer in (DenseLinear(weight, None), int8, int4):
+        y = gemm(x, LayerWeight.of(layer), residual)
         exact = layer(x.to(DTYPE)).double() + residual.double()
         assert relative_error(y, exact) < 0.006
     assert not workspace(x.device).arrivals.any()
@@ -176,7 +184,8 @@ def test_a_residual_may_be_written_over(bulk: bool) -> None:
     x, weight = random(19, 256, seed=1), random(24, 256, seed=2)
     hidden = random(19, 24, seed=3)
     exact = hidden.double() + x.double() @ weight.double().T
-    y = gemm_dense(x, weight, residual=hidden, out=hidden, plan=plan(2, 256, bulk=bulk))
+    dense, cut = LayerWeight.of(DenseLinear(weight, None)), launch(2, 256, bulk=bulk)
+    y = gemm(x, dense, hidden, out=hidden, launch=cut)
     assert y is hidden
     assert relative_error(hidden, exact) < 0.004
 
@@ -184,7 +193,8 @@ def test_a_residual_may_be_written_over(bulk: bool) -> None:
 def test_rows_may_be_cut_from_a_wider_tensor(bulk: bool) -> None:
     wide = random(18, 512, seed=1)
     weight = random(16, 256, seed=2)
-    y = gemm_dense(wide[:, 128:384], weight, plan=plan(1, 256, bulk=bulk))
+    dense, cut = LayerWeight.of(DenseLinear(weight, None)), launch(1, 256, bulk=bulk)
+    y = gemm(wide[:, 128:384], dense, launch=cut)
     assert relative_error(y, wide[:, 128:384].double() @ weight.double().T) < 0.004
 
 
@@ -192,16 +202,21 @@ def test_rows_may_be_cut_from_a_wider_tensor(bulk: bool) -> None:
 def test_rows_that_no_descriptor_fits_are_multiplied_all_the_same(first: int, inputs: int) -> None:
     wide = random(18, inputs + 8, seed=1)
     x, weight = wide[:, first : first + inputs], random(16, inputs, seed=2)
-    assert relative_error(gemm_dense(x, weight), x.double() @ weight.double().T) < 0.004
+    dense = LayerWeight.of(DenseLinear(weight, None))
+    assert relative_error(gemm(x, dense), x.double() @ weight.double().T) < 0.004
 
 
 def test_what_does_not_fit_is_refused() -> None:
     x = random(17, 256, seed=1)
+    too_short = torch.zeros(8, 64, dtype=torch.int16, device=DEVICE)
     with pytest.raises(ValueError, match="for 256 inputs"):
-        gemm_int8(x, torch.zeros(8, 64, dtype=torch.int16, device=DEVICE), x[0, :8])
+        LayerWeight.of(Int8PlanesLinear(too_short, x[0, :8], 256, None))
     words = torch.zeros(2, 8, 32, dtype=torch.int16, device=DEVICE)
     with pytest.raises(ValueError, match="for 4 groups"):
-        gemm_int4(x, words, random(2, 8, 2, seed=1), 64)
-    too_many = GemmPlan(64, 64, 2, 4, splits=4096, blocks_per_split=1)
+        LayerWeight.of(Int4Linear(words, random(2, 8, 2, seed=1), 64, 256, None))
+    dense = LayerWeight.of(DenseLinear(x, None))
+    too_many = GemmLaunch(64, 64, 2, 4, splits=4096, blocks_per_split=1)
     with pytest.raises(ValueError, match="do not fit the workspace"):
-        gemm_dense(x, x, plan=too_many)
+        gemm(x, dense, launch=too_many)
+    with pytest.raises(ValueError, match="a residual must lie"):
+        gemm(x, dense, random(17, 17, seed=2).t(), launch=launch(1, 256))

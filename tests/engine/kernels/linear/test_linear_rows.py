@@ -4,10 +4,13 @@ from typing import Never
 
 import pytest
 import torch
+from prodtop.engine.kernels.common.chip import HOPPER, Chip, chip_of
 from prodtop.engine.kernels.linear import linear as rows_linear
+from prodtop.engine.kernels.linear import prepare
+from prodtop.engine.kernels.linear.dispatch import Dispatch, Kernel, Product, dispatch
 from prodtop.engine.kernels.linear.fp8 import quantize_rows
-from prodtop.engine.kernels.linear.linear import linear, reserve_for
-from prodtop.engine.kernels.linear.ways import UNPACK_FROM_ROWS, dense_pays, scaled_product_pays
+from prodtop.engine.kernels.linear.linear import linear
+from prodtop.engine.kernels.linear.prepare import reserve_unpacked
 from prodtop.engine.kernels.linear.workspace import workspace
 from prodtop.engine.precision.chunks import fp8_layer, int4_layer, int8_layer
 from prodtop.engine.precision.linear import CpuInt8Linear, DenseLinear, Linear
@@ -36,13 +39,17 @@ def layer_of(level: str, bias: Tensor | None) -> Linear:
             return DenseLinear(weight, bias)
 
 
-@pytest.fixture(params=["packed", "unpacked"])
-def _way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = 1 if request.param == "unpacked" else 1 << 20
-    monkeypatch.setattr(rows_linear, "UNPACK_FROM_ROWS", {"int8": first, "int4": first})
+@pytest.fixture(params=[Kernel.GEMM, Kernel.UNPACK], ids=["packed", "unpacked"])
+def _kernel_of_packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def choose(product: Product, chip: Chip) -> Dispatch:
+        if request.param is Kernel.UNPACK and product.format in ("int8", "int4"):
+            return Dispatch(Kernel.UNPACK)
+        return dispatch(product, chip)
+
+    monkeypatch.setattr(rows_linear, "dispatch", choose)
 
 
-@pytest.mark.usefixtures("_way")
+@pytest.mark.usefixtures("_kernel_of_packed")
 @pytest.mark.parametrize(
     "level", ["dense", "int8", "int4", pytest.param("fp8", marks=pytest.mark.gpu)]
 )
@@ -92,7 +99,8 @@ def test_rounded_rows_are_for_fp8_layers_only() -> None:
 @pytest.mark.parametrize("rows", [48, 80])
 def test_a_large_dense_weight_is_multiplied_either_way(rows: int) -> None:
     layer = DenseLinear(random(16384, 4096, seed=1) / 64, None)
-    assert dense_pays(rows, 16384) is (rows == 48)
+    kernel = dispatch(Product("dense", rows, 16384, 4096), chip_of(DEVICE)).kernel
+    assert kernel is (Kernel.GEMM if rows == 48 else Kernel.CUBLAS)
     x = random(rows, 4096, seed=2)
     expected = x.double() @ layer.weight.double().T
     assert float((linear(x, layer).double() - expected).norm() / expected.norm()) < 0.004
@@ -118,15 +126,18 @@ def test_products_that_start_early_read_what_the_one_before_wrote(level: str, ro
 
 
 def test_a_residual_is_worth_a_slower_product_up_to_some_rows() -> None:
-    assert scaled_product_pays(256, 4096, has_residual=False)
-    assert not scaled_product_pays(256, 4096, has_residual=True)
-    assert scaled_product_pays(2048, 4096, has_residual=True)
+    def kernel(rows: int, has_residual: bool) -> Kernel:
+        product = Product("fp8", rows, 4096, 4096, has_residual=has_residual)
+        return dispatch(product, HOPPER).kernel
+
+    assert kernel(256, has_residual=False) is Kernel.SCALED_MM
+    assert kernel(256, has_residual=True) is Kernel.GEMM
+    assert kernel(2048, has_residual=True) is Kernel.SCALED_MM
 
 
 def test_room_for_the_largest_layer_is_kept() -> None:
     layers = [layer_of("int8", None), layer_of("dense", None)]
-    most_rows = UNPACK_FROM_ROWS["int8"]
-    reserve_for(layers, DTYPE, most_rows)
+    reserve_unpacked(layers, DTYPE, 4096)
     first = workspace(DEVICE).dense(FEATURES, INPUTS, DTYPE)
     assert workspace(DEVICE).dense(FEATURES, INPUTS, DTYPE).data_ptr() == first.data_ptr()
 
@@ -136,5 +147,5 @@ def test_no_room_is_kept_where_no_step_unpacks() -> None:
         raise AssertionError("nothing to reserve")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rows_linear, "workspace", refuse)
-        reserve_for([layer_of("int8", None)], DTYPE, UNPACK_FROM_ROWS["int8"] - 1)
+        patch.setattr(prepare, "workspace", refuse)
+        reserve_unpacked([layer_of("int8", None)], DTYPE, 4095)

@@ -11,25 +11,38 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
-from prodtop.engine.kernels.common.chip import HOPPER
+from prodtop.engine.kernels.common.chip import HOPPER, chip_of
 from prodtop.engine.kernels.common.fragments import inputs_of_unit
-from prodtop.engine.kernels.linear.skinny import SkinnyWeight, skinny_linear
-from prodtop.engine.kernels.linear.skinny_plan import (
-    DotPlan,
-    MmaPlan,
-    Plan,
-    RowPlan,
-    WeightFormat,
+from prodtop.engine.kernels.linear.skinny import skinny_linear
+from prodtop.engine.kernels.linear.skinny_launch import (
+    GemvDenseLaunch,
+    GemvPackedLaunch,
+    SkinnyDotLaunch,
+    SkinnyLaunch,
+    gemv_dense_launch,
+    gemv_packed_launch,
     most_units,
-    plan_mma,
+    skinny_dot_launch,
 )
-from prodtop.engine.precision.linear import Int4Linear
+from prodtop.engine.kernels.linear.weight import LayerWeight, WeightFormat
+from prodtop.engine.precision.linear import (
+    DenseLinear,
+    Fp8Linear,
+    Int4Linear,
+    Int8PlanesLinear,
+    Linear,
+)
 from prodtop.engine.precision.planes import pack_int8_planes
 from prodtop.engine.precision.quantize import quantize_fp8, quantize_int4, quantize_int8
 from prodtop.engine.shape.parts import Activation
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 FORMATS: list[WeightFormat] = ["dense", "int8", "int4", "fp8"]
+ROWS: list[tuple[WeightFormat, int]] = [
+    *(("dense", rows) for rows in (1, 2, 7, 16)),
+    *((packed, 1) for packed in FORMATS[1:]),
+]
+"""Packed weights for more rows go to other kernels."""
 TOLERANCES = {torch.float32: 1e-5, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 
 
@@ -38,27 +51,43 @@ def random(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> Te
     return values.to(DEVICE, dtype)
 
 
-def packed(
-    weight_format: WeightFormat, weight: Tensor, dtype: torch.dtype, group: int
-) -> tuple[SkinnyWeight, Tensor]:
-    """A weight in its format, and in float64 the values that it stands for."""
+def layer_of(
+    weight_format: WeightFormat,
+    weight: Tensor,
+    dtype: torch.dtype,
+    group: int,
+    bias: Tensor | None,
+) -> tuple[Linear, Tensor]:
+    """A layer in its format, and in float64 the values that its weight stands for."""
     if weight_format == "dense":
         dense = weight.to(dtype)
-        return SkinnyWeight.dense(dense), dense.double()
+        return DenseLinear(dense, bias), dense.double()
     if weight_format == "int8":
         int8 = quantize_int8(weight, torch.bfloat16)
         words = pack_int8_planes(int8.q)
         values = int8.q.double() * int8.scale.double()[:, None]
-        return SkinnyWeight.int8(words, int8.scale, weight.shape[1]), values
+        return Int8PlanesLinear(words, int8.scale, weight.shape[1], bias), values
     if weight_format == "fp8":
         fp8 = quantize_fp8(weight)
-        return SkinnyWeight.fp8(fp8.q, fp8.scale), fp8.q.double() * fp8.scale.double().T
+        return Fp8Linear(fp8.q, fp8.scale, bias), fp8.q.double() * fp8.scale.double().T
     int4 = quantize_int4(weight, group, torch.bfloat16)
-    layer = Int4Linear.from_quantized(int4, torch.bfloat16, None)
+    layer = Int4Linear.from_quantized(int4, torch.bfloat16, bias)
     q = (int4.q - 8).view(weight.shape[0], -1, group).double()
     values = q * int4.scale.double()[..., None] + int4.zero.double()[..., None]
-    packed_weight = SkinnyWeight.int4(layer.packed, layer.scales_and_zeros, group, weight.shape[1])
-    return packed_weight, values.flatten(1)
+    return layer, values.flatten(1)
+
+
+def launch_for(x: Tensor, weight: LayerWeight, gated: bool) -> SkinnyLaunch:
+    """That of the kernel which such a product goes to, if no other was asked for."""
+    features, inputs, group, chip = weight.features, weight.inputs, weight.group, chip_of(x.device)
+    if weight.format == "dense" and x.shape[0] == 1:
+        return gemv_dense_launch(features, inputs, gated)
+    processors, size = chip.multiprocessors, x.element_size()
+    if weight.format != "dense" and x.dtype is torch.bfloat16:
+        packed = gemv_packed_launch(weight.format, features, inputs, group, processors)
+        if packed is not None:
+            return packed
+    return skinny_dot_launch(weight.format, x.shape[0], features, inputs, group, size, chip)
 
 
 def rounded_to_e4m3(x: Tensor) -> Tensor:
@@ -87,7 +116,6 @@ def reference(
             up
             * {
                 Activation.SILU: F.silu(gate),
-                Activation.GELU: F.gelu(gate),
                 Activation.GELU_TANH: F.gelu(gate, approximate="tanh"),
             }[activation]
         )
@@ -107,13 +135,15 @@ def check(
     with_bias: bool = False,
     activation: Activation | None = None,
     with_residual: bool = False,
-    plan: Plan | None = None,
+    launch: SkinnyLaunch | None = None,
     pdl: bool = False,
 ) -> None:
     x = random(rows, inputs, seed=1, dtype=dtype)
-    weight, values = packed(weight_format, random(features, inputs) / inputs**0.5, dtype, group)
-    norm = (random(inputs, seed=2, dtype=norm_dtype or dtype), 1e-5) if with_norm else None
     bias = random(features, seed=3, dtype=dtype) if with_bias else None
+    plain = random(features, inputs) / inputs**0.5
+    layer, values = layer_of(weight_format, plain, dtype, group, bias)
+    weight = LayerWeight.of(layer)
+    norm = (random(inputs, seed=2, dtype=norm_dtype or dtype), 1e-5) if with_norm else None
     width = features if activation is None else features // 2
     residual = random(rows, width, seed=4, dtype=dtype) if with_residual else None
     expected = reference(x, values, weight_format, norm, bias, activation, residual)
@@ -123,12 +153,11 @@ def check(
     y = skinny_linear(
         x,
         weight,
+        launch or launch_for(x, weight, activation is not None),
         norm=norm,
-        bias=bias,
         activation=activation,
         residual=residual,
         out=out,
-        plan=plan,
         pdl=pdl,
     )
     tolerance = TOLERANCES[dtype]
@@ -142,11 +171,11 @@ def check(
 @st.composite
 def cases(draw: st.DrawFn) -> dict[str, object]:
     weight_format = draw(st.sampled_from(FORMATS))
-    activation = draw(st.sampled_from([None, None, *Activation]))
+    activation = draw(st.sampled_from([None, None, Activation.SILU, Activation.GELU_TANH]))
     inputs = draw(st.sampled_from([32, 96, 160, 320, 512]))
     return {
         "weight_format": weight_format,
-        "rows": draw(st.integers(1, 16)),
+        "rows": draw(st.integers(1, 16)) if weight_format == "dense" else 1,
         "features": 2 * draw(st.integers(1, 40)),
         "inputs": inputs,
         "group": draw(st.sampled_from([g for g in (32, 64, 128, 256) if inputs % g == 0])),
@@ -164,8 +193,7 @@ def test_any_shape_with_anything_fused_is_the_product(case: dict[str, object]) -
     check(**case)  # type: ignore[arg-type]  # drawn to fit
 
 
-@pytest.mark.parametrize("weight_format", FORMATS)
-@pytest.mark.parametrize("rows", [1, 2, 7, 16])
+@pytest.mark.parametrize(("weight_format", "rows"), ROWS)
 def test_the_norm_and_what_follows_are_fused_for_every_format(
     weight_format: WeightFormat, rows: int
 ) -> None:
@@ -174,14 +202,14 @@ def test_the_norm_and_what_follows_are_fused_for_every_format(
 
 
 @pytest.mark.parametrize(
-    "plan",
+    "launch",
     [
-        RowPlan(block_n=4, warps=4, waves=1, depth=3, early=True),
-        DotPlan(16, 64, splits=2, warps=2, stages=3),
+        GemvDenseLaunch(block_n=4, warps=4, programs=1, blocks_ahead=3, next_early=True),
+        SkinnyDotLaunch(16, 64, splits=2, warps=2, stages=3),
     ],
 )
-def test_a_plan_changes_the_launch_and_not_the_product(plan: Plan) -> None:
-    check("dense", 1, 40, 256, with_norm=True, activation=Activation.GELU, plan=plan)
+def test_the_launch_does_not_change_the_product(launch: SkinnyLaunch) -> None:
+    check("dense", 1, 40, 256, with_norm=True, activation=Activation.GELU_TANH, launch=launch)
 
 
 PACKED: list[tuple[WeightFormat, int]] = [("int8", 8), ("fp8", 8), ("int4", 4)]
@@ -189,9 +217,9 @@ PACKED: list[tuple[WeightFormat, int]] = [("int8", 8), ("fp8", 8), ("int4", 4)]
 
 @pytest.mark.parametrize(("weight_format", "units"), PACKED)
 def test_one_row_by_a_packed_weight_in_one_section(weight_format: WeightFormat, units: int) -> None:
-    plan = MmaPlan(warps=2, units=units, waves=1)
-    check(weight_format, 1, 32, 1024, with_norm=True, with_residual=True, plan=plan)
-    check(weight_format, 1, 48, 1024, with_bias=True, activation=Activation.SILU, plan=plan)
+    launch = GemvPackedLaunch(warps=2, units=units, programs=1)
+    check(weight_format, 1, 32, 1024, with_norm=True, with_residual=True, launch=launch)
+    check(weight_format, 1, 48, 1024, with_bias=True, activation=Activation.SILU, launch=launch)
 
 
 @pytest.mark.parametrize(("weight_format", "units"), PACKED)
@@ -199,74 +227,91 @@ def test_one_row_by_a_packed_weight_in_one_section(weight_format: WeightFormat, 
 def test_one_row_by_a_packed_weight_in_sections(
     weight_format: WeightFormat, units: int, depth: int
 ) -> None:
-    plan = MmaPlan(warps=2, units=units // 2, waves=1, depth=depth, early=True)
-    check(weight_format, 1, 32, 1536, with_bias=True, with_residual=True, plan=plan)
-    check(weight_format, 1, 32, 1536, with_norm=True, activation=Activation.GELU, plan=plan)
+    launch = GemvPackedLaunch(2, units // 2, 1, sections_ahead=depth, next_early=True)
+    check(weight_format, 1, 32, 1536, with_bias=True, with_residual=True, launch=launch)
+    check(
+        weight_format, 1, 32, 1536, with_norm=True, activation=Activation.GELU_TANH, launch=launch
+    )
 
 
-@pytest.mark.parametrize("plan", [MmaPlan(2, 4, waves=1), MmaPlan(2, 2, waves=1), None])
-def test_a_norm_of_wider_weights_is_applied_whatever_the_plan(plan: MmaPlan | None) -> None:
+@pytest.mark.parametrize("launch", [GemvPackedLaunch(2, 4, 1), GemvPackedLaunch(2, 2, 1), None])
+def test_a_norm_of_wider_weights_is_applied_whatever_the_launch(
+    launch: GemvPackedLaunch | None,
+) -> None:
     """Gemma's are fp32, since 1 was added to them."""
-    check("int8", 1, 32, 512, with_norm=True, norm_dtype=torch.float32, plan=plan)
+    check("int8", 1, 32, 512, with_norm=True, norm_dtype=torch.float32, launch=launch)
 
 
 @pytest.mark.parametrize("group", [32, 128, 256])
 def test_groups_of_any_size_have_columns_of_their_own(group: int) -> None:
-    check("int4", 1, 32, 512, group=group, with_norm=True, plan=MmaPlan(2, 2, waves=1))
+    check(
+        "int4", 1, 32, 512, group=group, with_norm=True, launch=GemvPackedLaunch(2, 2, programs=1)
+    )
 
 
 def test_programs_take_turns_where_there_are_more_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(HOPPER, multiprocessors=3)
     monkeypatch.setattr("prodtop.engine.kernels.linear.skinny.chip_of", lambda device: few)
     for depth in (1, 2):
-        check("int8", 1, 80, 256, with_bias=True, plan=MmaPlan(1, 2, waves=1, depth=depth))
+        launch = GemvPackedLaunch(1, 2, programs=1, sections_ahead=depth)
+        check("int8", 1, 80, 256, with_bias=True, launch=launch)
 
 
 @pytest.mark.parametrize(
     ("rows", "features", "dtype"),
     [(2, 32, torch.bfloat16), (1, 24, torch.bfloat16), (1, 32, torch.float16)],
 )
-def test_what_a_mma_plan_is_not_for_is_refused(
+def test_what_the_packed_gemv_is_not_for_is_refused(
     rows: int, features: int, dtype: torch.dtype
 ) -> None:
     with pytest.raises(ValueError, match="is not for"):
-        check("int8", rows, features, 256, dtype=dtype, plan=MmaPlan(2, 2, waves=1))
+        check("int8", rows, features, 256, dtype=dtype, launch=GemvPackedLaunch(2, 2, programs=1))
+
+
+NOT_CUT_EVENLY = {
+    *((weight_format, 11008, group) for weight_format in FORMATS for group in (32, 64, 128)),
+    *(("int4", inputs, 32) for inputs in (1536, 3072, 4096, 8192, 14336, 28672)),
+}
+"""Format, inputs and group: such a row goes to `skinny_dot_kernel`."""
 
 
 @pytest.mark.parametrize("weight_format", ["int8", "fp8", "int4"])
 @pytest.mark.parametrize("inputs", [1024, 1536, 2048, 3072, 4096, 8192, 11008, 14336, 28672])
 @pytest.mark.parametrize("group", [32, 64, 128])
-def test_a_plan_of_one_row_cuts_the_inputs_evenly(
+def test_a_launch_for_one_row_cuts_the_inputs_evenly(
     weight_format: WeightFormat, inputs: int, group: int
 ) -> None:
-    plan = plan_mma(weight_format, 4096, inputs, group, HOPPER.multiprocessors)
-    if plan is not None:
-        assert (
-            plan.sections(weight_format, inputs)
-            * plan.warps
-            * plan.units
-            * (inputs_of_unit(weight_format))
-            == inputs
-        )
-        assert plan.units <= most_units(weight_format, group)
+    launch = gemv_packed_launch(weight_format, 4096, inputs, group, HOPPER.multiprocessors)
+    if (weight_format, inputs, group) in NOT_CUT_EVENLY:
+        assert launch is None
+        return
+    assert launch is not None
+    sections = launch.sections(weight_format, inputs)
+    assert sections * launch.warps * launch.units * inputs_of_unit(weight_format) == inputs
+    assert launch.units <= most_units(weight_format, group)
 
 
 @pytest.mark.parametrize(
     ("weight_format", "rows"), [("dense", 2), ("int8", 1), ("int4", 1), ("fp8", 1)]
 )
-def test_a_row_plan_is_for_one_row_by_a_dense_weight(
+def test_the_dense_gemv_is_for_one_row_by_a_dense_weight(
     weight_format: WeightFormat, rows: int
 ) -> None:
     with pytest.raises(ValueError, match="one row by dense"):
-        check(weight_format, rows, 16, 64, plan=RowPlan(block_n=4, warps=4, waves=1))
+        check(weight_format, rows, 16, 64, launch=GemvDenseLaunch(block_n=4, warps=4, programs=1))
 
 
-def test_a_packed_weight_of_another_size_is_refused() -> None:
-    words = torch.zeros(8, 64, dtype=torch.int16)
-    with pytest.raises(ValueError, match="for 256 inputs"):
-        SkinnyWeight.int8(words, torch.ones(8), 256)
-    with pytest.raises(ValueError, match="for 4 groups"):
-        SkinnyWeight.int4(words.view(2, 8, 32), torch.ones(2, 8, 2), 64, 256)
+@pytest.mark.parametrize("weight_format", ["int8", "int4", "fp8"])
+def test_more_rows_than_one_by_a_packed_weight_are_refused(weight_format: WeightFormat) -> None:
+    with pytest.raises(ValueError, match="is not for 2 rows"):
+        check(weight_format, 2, 32, 256)
+
+
+def test_the_exact_gelu_is_refused() -> None:
+    x, layer = random(1, 64, seed=1), DenseLinear(random(32, 64, seed=2), None)
+    launch = gemv_dense_launch(32, 64, gated=True)
+    with pytest.raises(ValueError, match="exact GELU"):
+        skinny_linear(x, LayerWeight.of(layer), launch, activation=Activation.GELU)
 
 
 def test_more_rows_than_sixteen_are_refused() -> None:
@@ -275,8 +320,7 @@ def test_more_rows_than_sixteen_are_refused() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("rows", [1, 4, 16])
-@pytest.mark.parametrize("weight_format", FORMATS)
+@pytest.mark.parametrize(("weight_format", "rows"), ROWS)
 def test_a_large_model_s_layers_on_a_gpu(weight_format: WeightFormat, rows: int) -> None:
     for pdl in (False, True):
         check(weight_format, rows, 6144, 4096, with_norm=True, with_bias=True, pdl=pdl)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.kernels.common.chip import HOPPER
-from prodtop.engine.kernels.linear.gemm_plan import BLOCK_K, WeightFormat, plan_gemm
+from prodtop.engine.kernels.linear.gemm_launch import BLOCK_K, gemm_launch
+from prodtop.engine.kernels.linear.weight import WeightFormat
 
 FORMATS: tuple[WeightFormat, ...] = get_args(WeightFormat)
 
@@ -25,14 +26,14 @@ def test_the_parts_cover_the_inputs_once_and_fit_the_workspace(
     weight_format: WeightFormat, rows: int, features: int, inputs: int, processors: int, bulk: bool
 ) -> None:
     chip = replace(HOPPER, multiprocessors=processors)
-    plan = plan_gemm(weight_format, rows, features, inputs, chip, bulk)
-    assert bulk or not plan.bulk
+    launch = gemm_launch(weight_format, rows, features, inputs, chip, bulk)
+    assert bulk or not launch.bulk
     blocks = -(-inputs // BLOCK_K)
-    assert plan.splits * plan.blocks_per_split >= blocks
-    assert (plan.splits - 1) * plan.blocks_per_split < blocks, "no part is empty"
-    tiles = plan.tiles(rows, features)
-    assert tiles * plan.block_m * plan.block_n >= rows * features
-    assert plan.fits(rows, features)
+    assert launch.splits * launch.blocks_per_split >= blocks
+    assert (launch.splits - 1) * launch.blocks_per_split < blocks, "no part is empty"
+    tiles = launch.tiles(rows, features)
+    assert tiles * launch.block_m * launch.block_n >= rows * features
+    assert launch.fits(rows, features)
 
 
 @pytest.mark.parametrize(("bulk", "most"), [(False, 4), (True, 7)])
@@ -41,12 +42,12 @@ def test_a_serving_session_builds_few_kernels(
     weight_format: WeightFormat, bulk: bool, most: int
 ) -> None:
     shapes = [(6144, 4096), (4096, 4096), (28672, 4096), (4096, 14336), (128256, 4096)]
-    plans = [
-        plan_gemm(weight_format, rows, *shape, HOPPER, bulk)
+    launches = [
+        gemm_launch(weight_format, rows, *shape, HOPPER, bulk)
         for rows in range(17, 2049)
         for shape in shapes
     ]
-    assert len({(p.block_n, p.block_m, p.stages, p.warps, p.bulk) for p in plans}) <= most
+    assert len({(p.block_n, p.block_m, p.stages, p.warps, p.bulk) for p in launches}) <= most
 
 
 @pytest.mark.parametrize("weight_format", FORMATS)
@@ -56,8 +57,8 @@ def test_less_shared_memory_takes_fewer_stages(
     weight_format: WeightFormat, rows: int, bulk: bool
 ) -> None:
     less = replace(HOPPER, shared_bytes=99 << 10)
-    whole = plan_gemm(weight_format, rows, 28672, 4096, HOPPER, bulk)
-    small = plan_gemm(weight_format, rows, 28672, 4096, less, bulk)
+    whole = gemm_launch(weight_format, rows, 28672, 4096, HOPPER, bulk)
+    small = gemm_launch(weight_format, rows, 28672, 4096, less, bulk)
     assert 2 <= small.stages <= whole.stages
     assert replace(small, stages=whole.stages) == whole
 
@@ -67,8 +68,8 @@ def test_less_shared_memory_takes_fewer_stages(
 def test_descriptors_bring_wider_tiles_where_there_are_many_features(
     weight_format: WeightFormat, rows: int
 ) -> None:
-    many = plan_gemm(weight_format, rows, 28672, 4096, HOPPER, bulk=True)
-    few = plan_gemm(weight_format, rows, 6144, 4096, HOPPER, bulk=True)
+    many = gemm_launch(weight_format, rows, 28672, 4096, HOPPER, bulk=True)
+    few = gemm_launch(weight_format, rows, 6144, 4096, HOPPER, bulk=True)
     assert many.bulk
     assert (many.block_n, few.block_n) == (128, 64)
 
@@ -76,5 +77,5 @@ def test_descriptors_bring_wider_tiles_where_there_are_many_features(
 @pytest.mark.parametrize("weight_format", FORMATS)
 def test_more_rows_than_64_are_loaded_by_pointers(weight_format: WeightFormat) -> None:
     for rows in (65, 128, 256, 2048):
-        by_pointers = plan_gemm(weight_format, rows, 28672, 4096, HOPPER)
-        assert plan_gemm(weight_format, rows, 28672, 4096, HOPPER, bulk=True) == by_pointers
+        by_pointers = gemm_launch(weight_format, rows, 28672, 4096, HOPPER)
+        assert gemm_launch(weight_format, rows, 28672, 4096, HOPPER, bulk=True) == by_pointers

@@ -10,14 +10,15 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
-from prodtop.engine.kernels.linear.product_choice import (
-    ProductChoices,
-    learn_products,
-    learned_product,
+from prodtop.engine.kernels.common.chip import HOPPER
+from prodtop.engine.kernels.linear.cublas_choice import (
+    AlgorithmChoices,
+    choose_algorithms,
+    multiply_as_chosen,
 )
-from prodtop.engine.kernels.linear.product_trial import Calls, first_of_the_fastest
-from prodtop.engine.kernels.linear.ways import algorithm_matters
+from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
+from prodtop.engine.kernels.linear.cublas_trial import Calls, first_of_the_fastest
+from prodtop.engine.kernels.linear.dispatch import tries_cublas_algorithms
 from prodtop.engine.serving.step_sizes import StepSizes
 from torch import Tensor
 
@@ -101,13 +102,13 @@ def learned(
     path: Path,
     owner: str = OWNER,
     sizes: Iterable[int] = (ROWS,),
-) -> ProductChoices:
-    choices = ProductChoices(library, owner, stopwatch, path)
+) -> AlgorithmChoices:
+    choices = AlgorithmChoices(library, owner, stopwatch, path)
     choices.learn([WEIGHT, WEIGHT], sizes)
     return choices
 
 
-def used(choices: ProductChoices, library: FakeLibrary, x: Tensor = X) -> Algorithm | None:
+def used(choices: AlgorithmChoices, library: FakeLibrary, x: Tensor = X) -> Algorithm | None:
     """The algorithm that multiplies; `None` for torch."""
     library.ran.clear()
     product = choices.multiply(x, WEIGHT, None)
@@ -161,7 +162,7 @@ def test_of_many_the_slowest_at_one_look_are_not_timed_again(path: Path) -> None
 def test_of_many_none_at_fault_multiplies(fault: str, path: Path) -> None:
     offers = [Algorithm(bytes([number]) * 64) for number in range(8)]
     library = FakeLibrary(offers=offers, **{fault: FIRST})  # type: ignore[arg-type]  # one of three
-    choices = ProductChoices(library, OWNER, torch_is_slow, path)
+    choices = AlgorithmChoices(library, OWNER, torch_is_slow, path)
     choices.learn([WEIGHT], [ROWS])
     assert used(choices, library) == SECOND
 
@@ -205,7 +206,7 @@ def test_other_rows_than_were_learned_are_left_to_torch_and_not_timed(path: Path
 
 def test_other_dtypes_are_left_to_torch(path: Path) -> None:
     library, stopwatch = FakeLibrary(), Stopwatch(1.0)
-    choices = ProductChoices(library, OWNER, stopwatch, path)
+    choices = AlgorithmChoices(library, OWNER, stopwatch, path)
     choices.learn([WEIGHT.float()], [ROWS])
     assert choices.multiply(X.float(), WEIGHT.float(), None) is None
     assert stopwatch.asked == 0
@@ -270,13 +271,17 @@ def test_a_broken_file_is_measured_over(content: bytes, path: Path) -> None:
 
 
 def test_nothing_is_learned_on_a_cpu() -> None:
-    learn_products([WEIGHT], [ROWS])
-    assert learned_product(X, WEIGHT, None) is None
+    choose_algorithms([WEIGHT], [ROWS])
+    assert multiply_as_chosen(X, WEIGHT, None) is None
 
 
 def test_few_sizes_of_decode_steps_are_measured() -> None:
     sizes = StepSizes(1024, 2048, 7_000_000_000, 1032, 512, 16).decode_rows
     for features, least in ((4096, 32), (28672, 64)):
-        assert 1 <= sum(algorithm_matters(rows, features) for rows in sizes) <= 20
-        assert not algorithm_matters(least, features)
-        assert not algorithm_matters(257, features)
+
+        def tried(rows: int, features: int = features) -> bool:
+            return tries_cublas_algorithms(rows, features, 4096, HOPPER)
+
+        assert 1 <= sum(map(tried, sizes)) <= 20
+        assert not tried(least)
+        assert not tried(257)

@@ -1,4 +1,4 @@
-"""The row of activations of `skinny_mma`, in the columns of its products.
+"""The row of activations of `gemv_packed`, in the columns of its products.
 
 A section's planes are dealt out to the eight columns in order: a thread keeps those of column `g`,
 as pairs, four words a plane.
@@ -8,7 +8,7 @@ import triton
 import triton.language as tl
 
 from ..common.fragments import lane_place, multiply, paired, quarters, unpaired
-from .skinny_prologue import LARGEST_E4M3
+from .skinny_fusion import LARGEST_E4M3, row_statistics
 
 
 @triton.constexpr_function
@@ -54,7 +54,7 @@ def load_column(
 
 
 @triton.jit
-def gained(x, gain, FAST: tl.constexpr):
+def gained(x, gain, INLINE_PTX: tl.constexpr):
     """`x` by `gain`, rounded, and the sum of the squares of `x`."""
     words = ()
     squares = tl.zeros_like(x[0]).to(tl.float32)
@@ -62,7 +62,7 @@ def gained(x, gain, FAST: tl.constexpr):
         low, high = unpaired(x[index], False)
         low_gain, high_gain = unpaired(gain[index], False)
         squares += low * low + high * high
-        words += (paired(low * low_gain, high * high_gain, False, FAST),)  # type: ignore[assignment]  # it grows
+        words += (paired(low * low_gain, high * high_gain, False, INLINE_PTX),)  # type: ignore[assignment]  # it grows
     return words, squares
 
 
@@ -77,7 +77,7 @@ def largest_of(x):
 
 
 @triton.jit
-def rounded(x, factor, FORMAT: tl.constexpr, FAST: tl.constexpr):
+def rounded(x, factor, FORMAT: tl.constexpr, INLINE_PTX: tl.constexpr):
     """`x` by `factor` as pairs of fp16: rounded to e4m3, all of whose values fp16 has, for fp8."""
     words = ()
     for index in tl.static_range(len(x)):
@@ -85,8 +85,8 @@ def rounded(x, factor, FORMAT: tl.constexpr, FAST: tl.constexpr):
         low *= factor
         high *= factor
         if FORMAT == "int8":
-            word = paired(low, high, True, FAST)
-        elif FAST:
+            word = paired(low, high, True, INLINE_PTX)
+        elif INLINE_PTX:
             word = tl.inline_asm_elementwise(
                 "{ .reg .b16 pair; cvt.rn.satfinite.e4m3x2.f32 pair, $2, $1; "
                 "cvt.rn.f16x2.e4m3x2 $0, pair; }",
@@ -115,11 +115,39 @@ def scale_of_inputs(largest, FORMAT: tl.constexpr):
 
 
 @triton.jit
-def column_sums_of(x, FP16: tl.constexpr, FAST: tl.constexpr):
+def column_sums_of(x, FP16: tl.constexpr, INLINE_PTX: tl.constexpr):
     """The sums of the inputs in columns `2t` and `2t + 1`, by products with ones."""
     ones = tl.full(x[0].shape, 0x3C003C00 if FP16 else 0x3F803F80, tl.int32)
     zero = tl.zeros_like(x[0]).to(tl.float32)
     sums = (zero, zero, zero, zero)
     for index in tl.static_range(0, len(x), 2):
-        sums = multiply(ones, ones, ones, ones, x[index], x[index + 1], sums, FP16, FAST)
+        sums = multiply(ones, ones, ones, ones, x[index], x[index + 1], sums, FP16, INLINE_PTX)
     return sums[0], sums[1]
+
+
+@triton.jit
+def first_section(
+    x, gains, first_unit, inputs, eps, FORMAT: tl.constexpr, NORM: tl.constexpr,
+    UNITS: tl.constexpr, SECTIONS: tl.constexpr, SHARED: tl.constexpr, STATISTICS: tl.constexpr,
+    THREADS: tl.constexpr, INLINE_PTX: tl.constexpr,
+):  # fmt: skip
+    """The first section's inputs, what they were multiplied by to be fp16, and what the sums are
+    to be multiplied by for that and for the norm."""
+    x_words = load_column(x, first_unit, FORMAT, UNITS, SHARED, THREADS)
+    factor = 1.0
+    to_fp16 = 0.0
+    if NORM:
+        x_words, squares = gained(x_words, gains, INLINE_PTX)
+        factor = tl.rsqrt(tl.sum(squares, 0) / inputs + eps)
+    if FORMAT != "int4":
+        if SECTIONS == 1:
+            largest = tl.max(largest_of(x_words), 0)
+        else:
+            values = x.to(tl.pointer_type(tl.bfloat16), bitcast=True)
+            _, each = row_statistics(values, values, 1, inputs, 0, False, 1, STATISTICS)
+            largest = tl.max(each, 0)
+        x_scale = scale_of_inputs(largest, FORMAT)
+        to_fp16 = 1.0 / x_scale
+        factor *= x_scale
+        x_words = rounded(x_words, to_fp16, FORMAT, INLINE_PTX)
+    return x_words, to_fp16, factor

@@ -3,30 +3,21 @@
 The row stays in registers, spread over the program's threads and normalized once; rows of the
 weight stream past it, `BLOCK_N` at a time, 16 bytes a load, each thread multiplying what it holds
 the inputs of. As many programs as the device holds run from start to end, each with its next
-`DEPTH` blocks on their way to registers, so that the stream never stops.
+blocks on their way to registers, so that the stream never stops.
 """
 
 import triton
 import triton.language as tl
 
 from ..common.dependent_launch import let_next_in, wait_for_previous
-from .skinny_epilogue import finish, weight_rows
+from .skinny_fusion import finish, weight_rows
 
 
 @triton.jit
 def _load_block(
-    weight,
-    first,
-    end,
-    features,
-    inputs,
-    ACTIVATION: tl.constexpr,
-    EVEN: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    PIECES: tl.constexpr,
-    PIECE: tl.constexpr,
-    CHUNKS: tl.constexpr,
-):
+    weight, first, end, features, inputs, ACTIVATION: tl.constexpr, EVEN: tl.constexpr,
+    BLOCK_N: tl.constexpr, PIECES: tl.constexpr, PIECE: tl.constexpr, CHUNKS: tl.constexpr,
+):  # fmt: skip
     """`[BLOCK_N, PIECES, PIECE]` weights of every chunk of the inputs, nothing from `end` on: that
     is another program's."""
     feature = weight_rows(first, features, ACTIVATION, BLOCK_N)
@@ -60,42 +51,28 @@ def _block_sums(weights, row, BLOCK_N: tl.constexpr, PIECES: tl.constexpr, CHUNK
 
 
 @triton.jit
-def skinny_row_kernel(
-    x,
-    gain,
-    weight,
-    bias,
-    residual,
-    out,
-    features,
-    inputs,
-    eps,
-    blocks_per_program,
-    NORM: tl.constexpr,
-    ACTIVATION: tl.constexpr,
-    HAS_BIAS: tl.constexpr,
-    HAS_RESIDUAL: tl.constexpr,
-    EVEN: tl.constexpr,
-    BLOCK_N: tl.constexpr,
-    PIECES: tl.constexpr,
-    CHUNKS: tl.constexpr,
-    DEPTH: tl.constexpr,
-    EARLY: tl.constexpr,
-    PDL: tl.constexpr,
-):
-    """`out [features]` from `x [inputs]`, in `CHUNKS` of `PIECES` 16-byte pieces of weights.
+def gemv_dense_kernel(
+    x, gain, weight, bias, residual, out, features, inputs, eps, blocks_per_program,
+    NORM: tl.constexpr, ACTIVATION: tl.constexpr, HAS_BIAS: tl.constexpr,
+    HAS_RESIDUAL: tl.constexpr, EVEN: tl.constexpr, BLOCK_N: tl.constexpr, PIECES: tl.constexpr,
+    CHUNKS: tl.constexpr, BLOCKS_AHEAD: tl.constexpr, NEXT_EARLY: tl.constexpr, PDL: tl.constexpr,
+):  # fmt: skip
+    """`out [features]` from `x [inputs]` and `weight [features, inputs]`.
 
-    EVEN: the chunks end with the inputs. EARLY lets the next kernel's programs in from the start.
+    A row of the weight is `CHUNKS` chunks of `PIECES` pieces of 16 bytes, what a thread loads at a
+    time. EVEN: the chunks end with the inputs. A program takes `blocks_per_program` blocks of
+    `BLOCK_N` features, `BLOCKS_AHEAD` of them on their way to registers. NEXT_EARLY lets the next
+    kernel's programs in from the start.
     """
     PIECE: tl.constexpr = 128 // weight.dtype.element_ty.primitive_bitwidth
     span = blocks_per_program * BLOCK_N
     start = tl.program_id(0) * span
     end = tl.minimum(start + span, features)
 
-    if EARLY:
+    if NEXT_EARLY:
         let_next_in(PDL)
     blocks = ()
-    for index in tl.static_range(DEPTH):
+    for index in tl.static_range(BLOCKS_AHEAD):
         blocks += (  # type: ignore[assignment]  # it grows
             _load_block(
                 weight, start + index * BLOCK_N, end, features, inputs, ACTIVATION, EVEN, BLOCK_N,
@@ -119,10 +96,10 @@ def skinny_row_kernel(
     if NORM:
         factor = tl.rsqrt(squares / inputs + eps)
 
-    for turn in tl.range(start, end, DEPTH * BLOCK_N):
+    for block_start in tl.range(start, end, BLOCKS_AHEAD * BLOCK_N):
         following = ()
-        for index in tl.static_range(DEPTH):
-            first = turn + index * BLOCK_N
+        for index in tl.static_range(BLOCKS_AHEAD):
+            first = block_start + index * BLOCK_N
             y = tl.sum(_block_sums(blocks[index], row, BLOCK_N, PIECES, CHUNKS), 1) * factor
             # No row is stored of another program's block.
             finish(
@@ -131,7 +108,7 @@ def skinny_row_kernel(
             )  # fmt: skip
             following += (  # type: ignore[assignment]  # it grows
                 _load_block(
-                    weight, first + DEPTH * BLOCK_N, end, features, inputs, ACTIVATION, EVEN,
+                    weight, first + BLOCKS_AHEAD * BLOCK_N, end, features, inputs, ACTIVATION, EVEN,
                     BLOCK_N, PIECES, PIECE, CHUNKS,
                 ),
             )  # fmt: skip

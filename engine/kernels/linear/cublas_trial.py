@@ -1,4 +1,4 @@
-"""Ways to compute one product, tried against each other on the device."""
+"""The algorithms of one product, tried against each other and against torch on the device."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -29,7 +29,7 @@ _QUEUEING_CYCLES = 100_000
 """Clock cycles in which the host has surely launched one product: 50 µs."""
 
 
-class Product(Protocol):
+class CublasProduct(Protocol):
     """Products of one shape: `LtProduct`."""
 
     def algorithms(self) -> list[Algorithm]: ...
@@ -64,7 +64,7 @@ class Trial:
         out = first.new_empty(shape.rows, shape.features)
         return cls(x, turn, out, expected=torch.mm(x, first.t()))
 
-    def agrees(self, product: Product, algorithm: Algorithm) -> bool:
+    def agrees(self, product: CublasProduct, algorithm: Algorithm) -> bool:
         """Whether it computes torch's product, alone and added to something."""
         weight, out, expected = self.weights[0], self.out, self.expected
         try:
@@ -76,7 +76,7 @@ class Trial:
         added = _error(out.sub_(expected, alpha=2), expected)
         return alone < _LARGEST_ERROR and added < _LARGEST_ERROR
 
-    def by(self, product: Product, algorithm: Algorithm) -> Calls:
+    def by(self, product: CublasProduct, algorithm: Algorithm) -> Calls:
         """The products, by an algorithm."""
         return [
             partial(product.run, algorithm, self.x, weight, self.out, False)
@@ -94,10 +94,10 @@ def _error(difference: Tensor, expected: Tensor) -> float:
     return ratio
 
 
-def fastest(ways: Sequence[Calls], count: int, timer: Timer) -> list[int]:
-    """The places of the `count` ways that are fastest at one look, in their order."""
-    times_s = [_time_s(calls, timer) for calls in ways]
-    return sorted(sorted(range(len(ways)), key=times_s.__getitem__)[:count])
+def fastest(trials: Sequence[Calls], count: int, timer: Timer) -> list[int]:
+    """The places of the `count` trials that are fastest at one look, in their order."""
+    times_s = [_time_s(calls, timer) for calls in trials]
+    return sorted(sorted(range(len(trials)), key=times_s.__getitem__)[:count])
 
 
 def _time_s(calls: Calls, timer: Timer) -> float:
@@ -107,9 +107,9 @@ def _time_s(calls: Calls, timer: Timer) -> float:
         return math.inf
 
 
-def fastest_s(ways: Sequence[Calls], timer: Timer) -> list[float]:
-    """The shortest time of each way; they take turns, as the device's clock changes."""
-    rounds = [[timer(calls) for calls in ways] for _ in range(_ROUNDS)]
+def fastest_s(trials: Sequence[Calls], timer: Timer) -> list[float]:
+    """The shortest time of each, in seconds; they take turns, as the device's clock changes."""
+    rounds = [[timer(calls) for calls in trials] for _ in range(_ROUNDS)]
     return [min(times) for times in zip(*rounds, strict=True)]
 
 

@@ -1,12 +1,10 @@
-"""How a product is cut into programs: a plain table by rows and shape, no search at run time."""
+"""Launch configs of `gemm_kernel`: a plain table by rows and shape, no search at run time."""
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Literal
 
 from ..common.chip import Chip
-
-WeightFormat = Literal["int8", "int4", "fp8", "bf16"]
+from .weight import WeightFormat
 
 BLOCK_K = 128
 """Inputs a program takes in one pass of its loop; `planes.BLOCK`."""
@@ -17,11 +15,11 @@ LARGEST_TILE_COUNT = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
-class GemmPlan:
+class GemmLaunch:
     """A tile is `block_n` features × `block_m` rows; `splits` programs share its inputs.
 
     `bulk` says that both operands are brought by descriptors (`tile_descriptors`); where one has
-    none, a plan for pointers takes this one's place.
+    none, a launch with pointers takes this one's place.
     """
 
     block_n: int
@@ -33,6 +31,7 @@ class GemmPlan:
     bulk: bool = False
 
     def tiles(self, rows: int, features: int) -> int:
+        """Tiles that an output `[rows, features]` is cut into."""
         return _ceil(rows, self.block_m) * _ceil(features, self.block_n)
 
     def fits(self, rows: int, features: int) -> bool:
@@ -46,9 +45,9 @@ class GemmPlan:
 class Tile:
     """A tile's form, and how far its inputs may be split.
 
-    There are at most `programs` for each processor, which should all be resident and leave no room
-    for more: the next kernel's would move in beside some of them, and slow those down. Each has at
-    least `least_blocks` blocks of inputs: adding up the parts costs some microseconds.
+    There are at most `programs` for each multiprocessor, which should all be resident and leave no
+    room for more: the next kernel's would move in beside some of them, and slow those down. Each
+    has at least `least_blocks` blocks of inputs: adding up the parts costs some microseconds.
     """
 
     block_n: int
@@ -79,7 +78,7 @@ _TILES: dict[WeightFormat, dict[int, Tile]] = {
         128: Tile(64, 128, 6, 4, 1, 8),
         256: Tile(128, 128, 4, 8, 1),
     },
-    "bf16": {
+    "dense": {
         32: Tile(64, 32, 6, 4, 1),
         64: Tile(64, 64, 5, 4, 1),
         128: Tile(64, 128, 4, 4, 1),
@@ -105,7 +104,7 @@ _BULK_TILES: dict[WeightFormat, dict[int, tuple[Tile, Tile | None]]] = {
         32: (Tile(128, 32, 3, 8, 1, bulk=True), None),
         64: (Tile(128, 64, 3, 8, 1, bulk=True), None),
     },
-    "bf16": {
+    "dense": {
         32: (Tile(128, 32, 4, 4, 1, bulk=True), None),
         64: (Tile(128, 64, 4, 4, 1, bulk=True), None),
     },
@@ -120,20 +119,20 @@ longer. For more rows descriptors were not measured: those keep to pointers.
 """
 
 ENOUGH_TILES = 96
-"""Fewer large tiles than this leave more processors idle than they save traffic."""
+"""Fewer large tiles than this leave more multiprocessors idle than they save traffic."""
 
 
-# A prefill step launches from the host, where planning anew took a fifth of our time for a layer.
+# A prefill step launches from the host, where doing this anew took a fifth of our time for a layer.
 @lru_cache(maxsize=1024)
-def plan_gemm(
+def gemm_launch(
     weight_format: WeightFormat,
     rows: int,
     features: int,
     inputs: int,
     chip: Chip,
     bulk: bool = False,
-) -> GemmPlan:
-    """The plan for `[rows, inputs] × [features, inputs]ᵀ`; with `bulk` descriptors may be used."""
+) -> GemmLaunch:
+    """The launch for `[rows, inputs] × [features, inputs]ᵀ`; `bulk` allows descriptors."""
     tile = _bulk_tile(weight_format, rows, features) if bulk else None
     if tile is None:
         tile = _tile(weight_format, rows, features)
@@ -166,7 +165,7 @@ def _stage_bytes(weight_format: WeightFormat, tile: Tile) -> int:
 
     And with descriptors the barriers that the copies are awaited at.
     """
-    weight_bits = {"bf16": 16, "int8": 8, "int4": 4, "fp8": 8}[weight_format]
+    weight_bits = {"dense": 16, "int8": 8, "int4": 4, "fp8": 8}[weight_format]
     grid_bytes = 8 * tile.block_n if weight_format == "int4" else 0
     activation_bytes = 1 if weight_format == "fp8" else 2
     weight_bytes = tile.block_n * BLOCK_K * weight_bits // 8
@@ -174,17 +173,19 @@ def _stage_bytes(weight_format: WeightFormat, tile: Tile) -> int:
     return weight_bytes + grid_bytes + tile.block_m * BLOCK_K * activation_bytes + barrier_bytes
 
 
-def split_inputs(tile: Tile, rows: int, features: int, inputs: int, processors: int) -> GemmPlan:
-    """Split the inputs until every processor has its programs, as far as the tile allows."""
+def split_inputs(
+    tile: Tile, rows: int, features: int, inputs: int, multiprocessors: int
+) -> GemmLaunch:
+    """Split the inputs until every multiprocessor has its programs, as far as the tile allows."""
     blocks = _ceil(inputs, BLOCK_K)
     count = _ceil(rows, tile.block_m) * _ceil(features, tile.block_n)
-    programs = processors * tile.programs
+    programs = multiprocessors * tile.programs
     room = PARTIAL_ELEMENTS // (count * tile.block_m * tile.block_n)
     splits = max(1, min(programs // count, blocks // tile.least_blocks, room))
     if count > LARGEST_TILE_COUNT:
         splits = 1
     blocks_per_split = _ceil(blocks, splits)
-    return GemmPlan(
+    return GemmLaunch(
         block_n=tile.block_n,
         block_m=tile.block_m,
         stages=tile.stages,

@@ -1,11 +1,11 @@
 """Which of cuBLAS' algorithms multiplies by a dense weight, found out by running them.
 
 cuBLAS guesses the fastest from a product's shape, and torch takes the guess. Of what it lists next,
-or does not list, one is often faster, by up to a fifth (see `ways`). `learn_products` is called
-once, before anything is served or captured, with the numbers of rows that graphs of decode steps
-have: it alone measures. Every later product, in a graph or not, only looks its shape up, and is
-left to torch where nothing was learned: a prefill step of any odd number of rows costs no
-measuring.
+or does not list, one is often faster, by up to a fifth (`dispatch.tries_cublas_algorithms`).
+`choose_algorithms` is called once, before anything is served or captured, with the numbers of rows
+that graphs of decode steps have: it alone measures. Every later product, in a graph or not, only
+looks its shape up, and is left to torch where nothing was chosen: a prefill step of any odd number
+of rows costs no measuring.
 """
 
 from collections.abc import Iterable, Sequence
@@ -19,6 +19,7 @@ from torch import Tensor
 from ...device.device_file import DeviceFile
 from ...device.devices import device_name
 from ...files.paths import data_dir
+from ..common.chip import chip_of
 from .cublas_lt import (
     DATA_TYPES,
     Algorithm,
@@ -27,8 +28,8 @@ from .cublas_lt import (
     ProductShape,
     loaded_cublas_lt,
 )
-from .product_trial import (
-    Product,
+from .cublas_trial import (
+    CublasProduct,
     Timer,
     Trial,
     fastest,
@@ -36,7 +37,7 @@ from .product_trial import (
     first_of_the_fastest,
     time_on_device,
 )
-from .ways import algorithm_matters
+from .dispatch import tries_cublas_algorithms
 
 _TORCH = "torch"
 _SEARCH = 2
@@ -45,16 +46,16 @@ _FINALISTS = 6
 """So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
 _DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
 
-_Choice = tuple[Product, Algorithm]
+_Chosen = tuple[CublasProduct, Algorithm]
 
 
 class Library(Protocol):
     """What offers algorithms for a shape: `CublasLt`."""
 
-    def product(self, shape: ProductShape) -> Product: ...
+    def product(self, shape: ProductShape) -> CublasProduct: ...
 
 
-class ProductChoices:
+class AlgorithmChoices:
     """The algorithms of one device, in memory and in a file that every start of prodtop shares.
 
     `owner` names all that a choice depends on beside the shape. Whether a product is added to a
@@ -68,8 +69,8 @@ class ProductChoices:
         self._owner = owner
         self._timer = timer
         self._file = DeviceFile(path or data_dir() / "products.json", _DECODER)
-        self._kept = self._file.read(owner)
-        self._chosen: dict[ProductShape, _Choice | None] = {}
+        self._names = self._file.read(owner)
+        self._chosen: dict[ProductShape, _Chosen | None] = {}
 
     def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:
         """Choose for products of each of `sizes` rows by the `weights [features, inputs]`.
@@ -77,18 +78,19 @@ class ProductChoices:
         Measures where it may matter and neither this process nor the file knows. Not while a graph
         is captured.
         """
-        alike: dict[tuple[int, int, torch.dtype], list[Tensor]] = {}
+        by_shape: dict[tuple[int, int, torch.dtype], list[Tensor]] = {}
         for weight in weights:
             if weight.dtype in DATA_TYPES:
-                alike.setdefault((*weight.shape, weight.dtype), []).append(weight)
-        before = dict(self._kept)
+                by_shape.setdefault((*weight.shape, weight.dtype), []).append(weight)
+        names_before = dict(self._names)
         for rows in sizes:
-            for (features, inputs, dtype), those in alike.items():
+            for (features, inputs, dtype), same_shape in by_shape.items():
                 shape = ProductShape(rows, features, inputs, dtype)
-                if algorithm_matters(rows, features) and shape not in self._chosen:
-                    self._chosen[shape] = self._choose(shape, those)
-        if self._kept != before:
-            self._file.write(self._owner, self._kept)
+                tried = _is_tried(rows, same_shape[0])
+                if tried and shape not in self._chosen:
+                    self._chosen[shape] = self._choose(shape, same_shape)
+        if self._names != names_before:
+            self._file.write(self._owner, self._names)
             torch.cuda.empty_cache()
 
     def multiply(self, x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
@@ -112,7 +114,7 @@ class ProductChoices:
             return None
         return out
 
-    def _choose(self, shape: ProductShape, weights: list[Tensor]) -> _Choice | None:
+    def _choose(self, shape: ProductShape, weights: list[Tensor]) -> _Chosen | None:
         """What the file says, if it is still offered, or else what is measured."""
         try:
             product = self._library.product(shape)
@@ -121,35 +123,46 @@ class ProductChoices:
             return None
         name = f"{shape.rows} x {shape.inputs} x {shape.features} {shape.dtype}"
         by_name = {algorithm.configuration.hex(): algorithm for algorithm in offered}
-        kept = self._kept.get(name)
-        if kept != _TORCH and kept not in by_name:
+        fastest_name = self._names.get(name)
+        if fastest_name != _TORCH and fastest_name not in by_name:
             usable = [weight for weight in weights if product.takes(weight)]
-            kept = self._measure(shape, product, offered, usable) if usable else None
-            if kept is not None:
-                self._kept[name] = kept
-        return None if kept is None or kept == _TORCH else (product, by_name[kept])
+            fastest_name = self._measure(shape, product, offered, usable) if usable else None
+            if fastest_name is not None:
+                self._names[name] = fastest_name
+        if fastest_name is None or fastest_name == _TORCH:
+            return None
+        return product, by_name[fastest_name]
 
     def _measure(
-        self, shape: ProductShape, product: Product, offered: list[Algorithm], weights: list[Tensor]
+        self,
+        shape: ProductShape,
+        product: CublasProduct,
+        offered: list[Algorithm],
+        weights: list[Tensor],
     ) -> str | None:
-        """The name of the fastest way; `None` if no algorithm computes what torch does."""
+        """The name of the fastest, torch's or an algorithm's; `None` if none is correct."""
         trial = Trial.of(shape, weights)
         if len(offered) > _FINALISTS:
-            ways = [trial.by(product, algorithm) for algorithm in offered]
-            offered = [offered[place] for place in fastest(ways, _FINALISTS, self._timer)]
-        right = [algorithm for algorithm in offered if trial.agrees(product, algorithm)]
-        if not right:
+            trials = [trial.by(product, algorithm) for algorithm in offered]
+            offered = [offered[place] for place in fastest(trials, _FINALISTS, self._timer)]
+        correct = [algorithm for algorithm in offered if trial.agrees(product, algorithm)]
+        if not correct:
             return None
-        ways = [trial.by_torch(), *(trial.by(product, algorithm) for algorithm in right)]
-        best = first_of_the_fastest(fastest_s(ways, self._timer))
-        return right[best - 1].configuration.hex() if best else _TORCH
+        trials = [trial.by_torch(), *(trial.by(product, algorithm) for algorithm in correct)]
+        best = first_of_the_fastest(fastest_s(trials, self._timer))
+        return correct[best - 1].configuration.hex() if best else _TORCH
 
 
-_learned: dict[torch.device, ProductChoices | None] = {}
+def _is_tried(rows: int, weight: Tensor) -> bool:
+    features, inputs = weight.shape
+    return tries_cublas_algorithms(rows, features, inputs, chip_of(weight.device))
+
+
+_choices: dict[torch.device, AlgorithmChoices | None] = {}
 """By device, for as long as this process lives; `None` where cublasLt cannot be had."""
 
 
-def learn_products(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
+def choose_algorithms(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
     """Find the fastest products of `weights` for each of `sizes` rows where it may matter.
 
     All weights are on one device; nothing is done where that is a CPU. Not while a graph is
@@ -157,24 +170,23 @@ def learn_products(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
     """
     if not weights or not weights[0].is_cuda:
         return
-    features = {weight.shape[0] for weight in weights}
-    if not any(algorithm_matters(rows, count) for rows in sizes for count in features):
+    if not any(_is_tried(rows, weight) for rows in sizes for weight in weights):
         return
     device = weights[0].device
-    if device not in _learned:
-        _learned[device] = _choices_of(device)
-    choices = _learned[device]
+    if device not in _choices:
+        _choices[device] = _choices_of(device)
+    choices = _choices[device]
     if choices is not None:
         choices.learn(weights, sizes)
 
 
-def learned_product(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
-    """`ProductChoices.multiply` with what was learned; `None` where torch must multiply."""
-    choices = _learned.get(x.device)
+def multiply_as_chosen(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
+    """`AlgorithmChoices.multiply` with what was chosen; `None` where torch must multiply."""
+    choices = _choices.get(x.device)
     return None if choices is None else choices.multiply(x, weight, residual)
 
 
-def _choices_of(device: torch.device) -> ProductChoices | None:
+def _choices_of(device: torch.device) -> AlgorithmChoices | None:
     library = loaded_cublas_lt()
     if library is None:
         return None
@@ -183,4 +195,4 @@ def _choices_of(device: torch.device) -> ProductChoices | None:
     except CublasError:
         return None
     versions = f"torch {torch.__version__}", f"cuBLAS {lt.version}", f"search {_SEARCH}"
-    return ProductChoices(lt, ", ".join((device_name(device), *versions)), time_on_device)
+    return AlgorithmChoices(lt, ", ".join((device_name(device), *versions)), time_on_device)

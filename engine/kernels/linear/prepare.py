@@ -1,0 +1,54 @@
+"""What a model's linear layers need before anything is served, as `dispatch` says."""
+
+from collections.abc import Iterable, Sequence
+
+import torch
+
+from ...precision.linear import DenseLinear, Linear, PackedLinear
+from ..common.chip import chip_of
+from .cublas_choice import choose_algorithms
+from .dispatch import Kernel, Product, dispatch, rows_of_each_variant
+from .weight import LayerWeight
+from .workspace import workspace
+
+
+def reserve_unpacked(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int) -> None:
+    """Allocate what unpacking the largest of `layers` takes, before any graph is captured.
+
+    Nothing where steps of `most_rows` rows of `dtype` unpack none. Raises TypeError for a layer
+    that only a CPU runs.
+    """
+    weights = [LayerWeight.of(layer) for layer in layers]
+    unpacked = [
+        weight.features * weight.inputs
+        for weight in weights
+        if _choice(weight, dtype, most_rows) is Kernel.UNPACK
+    ]
+    if unpacked:
+        workspace(weights[0].data.device).reserve_dense(max(unpacked), dtype)
+
+
+def choose_cublas_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
+    """Find the fastest products of the dense `layers` for each of `sizes` rows, before any graph.
+
+    `sizes` are those of decode steps; products of other numbers of rows are left to torch.
+    """
+    choose_algorithms([layer.weight for layer in layers if isinstance(layer, DenseLinear)], sizes)
+
+
+def rows_to_warm_up(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int) -> list[int]:
+    """Numbers of rows, from 2 to `most_rows`, with which `layers` go through all their kernels.
+
+    Raises TypeError for a layer that has none, but a CPU's `PackedLinear`, which tests run.
+    """
+    weights = (LayerWeight.of(layer) for layer in layers if not isinstance(layer, PackedLinear))
+    products = (_product(weight, dtype, most_rows) for weight in weights)
+    return rows_of_each_variant(products, most_rows, chip_of(layers[0].tensors()[0].device))
+
+
+def _choice(weight: LayerWeight, dtype: torch.dtype, rows: int) -> Kernel:
+    return dispatch(_product(weight, dtype, rows), chip_of(weight.data.device)).kernel
+
+
+def _product(weight: LayerWeight, dtype: torch.dtype, rows: int) -> Product:
+    return Product(weight.format, rows, weight.features, weight.inputs, dtype, weight.group)
