@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from planner_scoring.cells import Row
+from planner_scoring.rows import Run, parse_run
+from planner_scoring.scoring import Report, Summary, percentile, read_rows, score
 from prodtop.engine.planner.cost.calibration import Constants, constants_from
 from prodtop.engine.planner.cost.estimate import estimate
-from prodtop.engine.planner.scoring.cells import Row
-from prodtop.engine.planner.scoring.rows import Run, parse_run
-from prodtop.engine.planner.scoring.scoring import Report, Summary, percentile, read_rows, score
 from prodtop.engine.shape.field_errors import FieldError
 
 Tables = dict[str, dict[str, dict[str, object]]]

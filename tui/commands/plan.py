@@ -7,7 +7,6 @@ from .arguments import Debug, Json, refuse_options_before
 from .plan_calibrate import calibrate
 from .plan_capacity import capacity
 from .plan_export import export
-from .plan_score import score
 
 plan = typer.Typer(
     name="plan",
@@ -77,4 +76,3 @@ def search_layouts(
 plan.command("calibrate")(calibrate)
 plan.command("capacity")(capacity)
 plan.command("export")(export)
-plan.command("score")(score)

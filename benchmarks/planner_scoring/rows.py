@@ -9,16 +9,16 @@ from the model's name, from the notes or by what is customary; each such guess i
 import re
 from dataclasses import dataclass, replace
 
-from ...shape.field_errors import FieldError
-from ..cost.calibration import Constants, guess_software
-from ..cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
-from ..cost.layout import Layout
-from ..cost.memory import memory
-from ..cost.setting import Setting
+from prodtop.engine.planner.cost.calibration import Constants, guess_software
+from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.memory import memory
+from prodtop.engine.planner.cost.setting import Setting
+from prodtop.engine.shape.field_errors import FieldError
+
 from .cells import Cells, Row
 from .row_model import row_model
-from .row_network import network_bytes_s
-from .row_words import stated_precision, stated_recompute
+from .row_words import network_bytes_s, stated_precision, stated_recompute
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
 _SPEEDS = dict.fromkeys(("tok/s", "tok/s/gpu", "tokens/s", "tokens/s/gpu", "tps", "tgs"), 1.0)

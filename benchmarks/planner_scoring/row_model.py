@@ -3,10 +3,11 @@
 import re
 from dataclasses import replace
 
-from ...shape.derived import shape_from_parameters
-from ...shape.field_errors import FieldError
-from ...shape.planner_model import Experts, ModelShape
-from ...shape.planner_presets import find_preset
+from prodtop.engine.shape.derived import shape_from_parameters
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.planner_model import Experts, ModelShape
+from prodtop.engine.shape.planner_presets import find_preset
+
 from .cells import Cells
 
 _HYBRIDS = (

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.planner.scoring.row_network import network_bytes_s
+from planner_scoring.row_words import network_bytes_s
 
 
 @pytest.mark.parametrize(

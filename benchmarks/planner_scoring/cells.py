@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from ...shape.field_errors import FieldError
+from prodtop.engine.shape.field_errors import FieldError
 
 Row = Mapping[str, str]
 
