@@ -117,9 +117,9 @@ async def test_keys_of_the_live_tab_do_nothing_here(opened: Open) -> None:
 async def test_arrows_turn_the_chosen_field(opened: Open) -> None:
     async with opened() as tab:
         await tab.press("down", "right")
-        answer = tab.screen._session.answer
-        assert answer is not None
-        assert answer.plan.batch == 512
+        evaluation = tab.screen._session.evaluation
+        assert evaluation is not None
+        assert evaluation.plan.batch == 512
         assert "512" in tab.text()
         await tab.press("left", "left")
         assert tab.screen._session.form.texts["batch"] == "128"
@@ -130,10 +130,10 @@ async def test_results_follow_every_typed_key(opened: Open) -> None:
         await tab.press("down")
         for key, batch in (("6", None), ("4", 64), ("0", 640)):
             await tab.press(key)
-            answer = tab.screen._session.answer
-            assert answer is not None
+            evaluation = tab.screen._session.evaluation
+            assert evaluation is not None
             if batch is not None:
-                assert answer.plan.batch == batch
+                assert evaluation.plan.batch == batch
         await tab.press("enter")
         assert tab.screen._session.form.texts["batch"] == "640"
 
@@ -151,13 +151,13 @@ async def test_letters_are_typed_into_a_field_and_run_nothing(opened: Open) -> N
 
 async def test_a_wrong_field_is_marked_and_the_rest_stays(opened: Open) -> None:
     async with opened() as tab:
-        before = tab.screen._session.answer
+        before = tab.screen._session.evaluation
         await tab.press("down", "9", "9", "enter")
         text = tab.text()
         assert "99 sequences do not split into" in text
         assert "as it was before" in text
         assert "1 field to correct" in tab.note()
-        assert tab.screen._session.answer is before
+        assert tab.screen._session.evaluation is before
         await tab.press("right")
         assert "as it was before" not in tab.text()
 
@@ -208,9 +208,9 @@ async def test_scenarios_take_one_key(opened: Open) -> None:
     async with opened() as tab:
         for key, model in (("v", "generic-1b"), ("b", "generic-7b"), ("n", "generic-70b")):
             await tab.press(key)
-            answer = tab.screen._session.answer
-            assert answer is not None
-            assert (answer.plan.model.name, answer.plan.cluster.gpus) == (model, 32)
+            evaluation = tab.screen._session.evaluation
+            assert evaluation is not None
+            assert (evaluation.plan.model.name, evaluation.plan.cluster.gpus) == (model, 32)
 
 
 async def test_enter_opens_a_figures_formula(opened: Open) -> None:
@@ -227,10 +227,10 @@ async def test_the_best_layout_is_taken_over(opened: Open) -> None:
         await tab.found()
         best = tab.screen._session.best()
         await tab.press("u")
-        answer = tab.screen._session.answer
+        evaluation = tab.screen._session.evaluation
         assert best is not None
-        assert answer is not None
-        assert answer.estimate.layout == best.layout
+        assert evaluation is not None
+        assert evaluation.estimate.layout == best.layout
         assert "taken over" in tab.note()
 
 
@@ -293,9 +293,9 @@ async def test_the_served_model_can_be_planned_for(opened: Open) -> None:
         await tab.press("enter", "ctrl+u")
         await tab.type("served")
         await tab.press("enter")
-        answer = tab.screen._session.answer
-        assert answer is not None
-        assert answer.plan.model.name == "qwen3-0.6b"
+        evaluation = tab.screen._session.evaluation
+        assert evaluation is not None
+        assert evaluation.plan.model.name == "qwen3-0.6b"
 
 
 async def test_a_panel_can_have_all_the_room(opened: Open) -> None:

@@ -2,11 +2,12 @@
 
 import typer
 
-from . import plan_arguments as options
+from ...engine.planner.question.options import SEARCH_OPTIONS
 from .arguments import Debug, Json, refuse_options_before
 from .plan_calibrate import calibrate
 from .plan_capacity import capacity
 from .plan_export import export
+from .plan_options import Texts, with_options
 
 plan = typer.Typer(
     name="plan",
@@ -16,60 +17,33 @@ plan = typer.Typer(
 
 
 @plan.callback(invoke_without_command=True)
+@with_options(SEARCH_OPTIONS)
 def search_layouts(
-    context: typer.Context,
-    model: options.Model = "generic-7b",
-    gpu: options.Gpu = "h100-sxm",
-    gpus: options.Gpus = 32,
-    batch: options.Batch = None,
-    sequence: options.Sequence = "4096",
-    tokens: options.Tokens = None,
-    precision: options.Precision = "bf16",
-    optimizer: options.Optimizer = "adamw",
-    memory_gib: options.MemoryGib = None,
-    framework: options.Framework = "megatron-core",
-    hardware: options.Hardware = None,
-    node_gpus: options.NodeGpus = None,
-    network_gb_s: options.NetworkGbS = None,
-    price: options.Price = None,
-    dp: options.DataParallel = None,
-    tp: options.TensorParallel = None,
-    pp: options.PipelineParallel = None,
-    vp: options.Chunks = None,
-    cp: options.ContextParallel = None,
-    ep: options.ExpertParallel = None,
-    expert_tp: options.ExpertTensor = 1,
-    zero: options.Zero = None,
-    dp_shard: options.DpShard = None,
-    micro_batch: options.MicroBatch = None,
-    recompute: options.Recompute = None,
-    schedule: options.Schedule = None,
-    offload: options.Offload = "none",
-    sequence_parallel: options.SequenceParallel = None,
-    top: options.Top = 8,
-    json: Json = False,
-    debug: Debug = False,
+    context: typer.Context, texts: Texts, json: Json = False, debug: Debug = False
 ) -> None:
     """Plan training: the fastest layouts of a cluster that fit, and why the first one wins."""
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
-    # Imported here: the other commands need not wait for the planner.
-    from .plan_answer import answer
-    from .plan_question import asked_with, read_question
+    # Imported here: a command under this one, and help, need not wait for the search.
+    from ...engine.planner.calibrate.saved import load_saved
+    from ...engine.planner.question.question import Reader, ReferenceData, read_question
+    from .plan_report import report_on
 
-    # The parameters are declared above for typer, and read here by their names.
-    found = answer(read_question(asked_with(context.params)))
+    reader, saved = Reader(texts), load_saved()
+    question = read_question(reader, ReferenceData(prices={}, saved=saved))
+    with reader.blaming_options():
+        report = report_on(question, saved.origin(question.setting.cluster.gpu.key))
     if json:
         import msgspec
 
         from .plan_json import as_object
 
-        print(msgspec.json.encode(as_object(found)).decode())
+        print(msgspec.json.encode(as_object(report)).decode())
         return
-    from .plan_table import print_answer
+    from .plan_table import print_report
 
-    print_answer(found)
+    print_report(report)
 
 
 # Every command under `prodtop plan`, one line each.

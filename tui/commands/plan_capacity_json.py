@@ -3,20 +3,20 @@
 from ...engine.planner.cost.terms import Term
 from ...engine.planner.serving_capacity.capacity import Capacity, Cell, Speed, speeds
 from ...engine.planner.serving_capacity.explain import explain_capacity
-from .plan_capacity_answer import CapacityAnswer
+from .plan_capacity_matrix import CapacityMatrix
 
 SCHEMA_VERSION = 1
 
 Object = dict[str, object]
 
 
-def as_object(found: CapacityAnswer, *, explained: bool) -> Object:
-    """The whole answer; `explained` adds each cell's tree of terms."""
-    load = found.load
+def as_object(matrix: CapacityMatrix, *, explained: bool) -> Object:
+    """The whole matrix; `explained` adds each cell's tree of terms."""
+    load = matrix.load
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": found.model.name,
-        "parameters": found.model.parameters,
+        "model": matrix.model.name,
+        "parameters": matrix.model.parameters,
         "load": {
             "requests": load.requests,
             "prompt_tokens": load.prompt_tokens,
@@ -28,11 +28,11 @@ def as_object(found: CapacityAnswer, *, explained: bool) -> Object:
                 "date": price.date.isoformat(),
                 "source": price.source,
             }
-            for gpu in found.gpus
-            if (price := found.prices.get(gpu.key)) is not None
+            for gpu in matrix.gpus
+            if (price := matrix.prices.get(gpu.key)) is not None
         },
-        "calibration": {gpu.key: found.saved.origin(gpu.key) for gpu in found.gpus},
-        "cells": [_cell(cell, explained) for cell in found.cells],
+        "calibration": {gpu.key: matrix.saved.origin(gpu.key) for gpu in matrix.gpus},
+        "cells": [_cell(cell, explained) for cell in matrix.cells],
     }
 
 

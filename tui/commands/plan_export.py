@@ -5,12 +5,15 @@ from typing import Annotated
 
 import typer
 
-from . import plan_arguments as options
+from ...engine.planner.question.options import EXPORT_OPTIONS
+from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .plan_options import Texts, with_options
 
 
+@with_options(EXPORT_OPTIONS)
 def export(
-    context: typer.Context,
     engine: Annotated[
         str,
         typer.Argument(
@@ -18,48 +21,7 @@ def export(
             help="torchtitan[-main|-0.2.2], megatron, deepspeed or accelerate.",
         ),
     ],
-    model: options.Model = "llama-3.1-8b",
-    gpu: options.Gpu = "h100-sxm",
-    gpus: options.Gpus = 32,
-    batch: options.Batch = None,
-    sequence: options.Sequence = "4096",
-    precision: options.Precision = "bf16",
-    optimizer: options.Optimizer = "adamw",
-    memory_gib: options.MemoryGib = None,
-    framework: Annotated[
-        str | None,
-        typer.Option(
-            "--framework",
-            metavar="F",
-            help="Whose kernels and habits to estimate with; else the engine's.",
-        ),
-    ] = None,
-    hardware: options.Hardware = None,
-    node_gpus: options.NodeGpus = None,
-    network_gb_s: options.NetworkGbS = None,
-    dp: options.DataParallel = None,
-    tp: options.TensorParallel = None,
-    pp: options.PipelineParallel = None,
-    vp: options.Chunks = None,
-    cp: options.ContextParallel = None,
-    ep: options.ExpertParallel = None,
-    expert_tp: options.ExpertTensor = 1,
-    zero: options.Zero = None,
-    dp_shard: options.DpShard = None,
-    micro_batch: options.MicroBatch = None,
-    recompute: options.Recompute = None,
-    schedule: options.Schedule = None,
-    offload: options.Offload = "none",
-    sequence_parallel: options.SequenceParallel = None,
-    steps: Annotated[
-        int, typer.Option("--steps", metavar="N", help="Optimizer steps to run.")
-    ] = 1000,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", metavar="R", help="The peak; it is no advice.")
-    ] = 3e-4,
-    script: Annotated[
-        str, typer.Option("--script", metavar="FILE", help="Yours, where the engine brings none.")
-    ] = "train.py",
+    texts: Texts,
     out: Annotated[
         Path | None,
         typer.Option("--out", metavar="DIR", help="Write the file and launch.sh into a folder."),
@@ -69,14 +31,31 @@ def export(
 ) -> None:
     """Write the fastest layout that an engine can express as its configuration."""
     # Imported here: the other commands need not wait for the planner.
-    from .plan_export_answer import answer
+    from ...engine.planner.calibrate.saved import load_saved
+    from ...engine.planner.export.choose import SOFTWARE, fastest_export
+    from ...engine.planner.export.engines import ENGINES
+    from ...engine.planner.question.parsers import AUTO
+    from ...engine.planner.question.question import (
+        Reader,
+        ReferenceData,
+        read_question,
+        read_run,
+    )
     from .plan_export_output import print_json, print_text, write_folder
 
-    # The parameters are declared above for typer, and read there by their names.
-    found = answer(engine, context.params)
+    if engine not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise BadInputError(f"unknown engine '{clean(engine)}': choose from {known}")
+    if texts["framework"] == AUTO:
+        texts = {**texts, "framework": SOFTWARE[engine]}
+    reader = Reader(texts)
+    run = read_run(reader)
+    question = read_question(reader, ReferenceData(prices={}, saved=load_saved()))
+    with reader.blaming_options():
+        chosen = fastest_export(engine, question.setting, question.constraints, run)
     if out is not None:
-        write_folder(found, out)
+        write_folder(chosen, out)
     if json:
-        print_json(found)
+        print_json(chosen, question)
     elif out is None:
-        print_text(found)
+        print_text(chosen)

@@ -7,24 +7,25 @@ import msgspec
 
 from ...engine.files.atomic import write_atomically
 from ...engine.planner.cost.memory import GIB
+from ...engine.planner.export.choose import Chosen
+from ...engine.planner.question.question import Question
 from ...engine.protocol.errors import BadInputError
 from ...engine.text.cleaning import clean
-from .plan_export_answer import Exported
 from .plan_json import layout_object
 
 SCHEMA_VERSION = 1
 
 
-def print_text(found: Exported) -> None:
+def print_text(chosen: Chosen) -> None:
     """The configuration on stdout, so that it can go into a file; all else on stderr."""
-    print(found.chosen.export.text, end="")
-    for line in _about(found):
+    print(chosen.export.text, end="")
+    for line in _about(chosen):
         print(clean(line), file=sys.stderr)
 
 
-def print_json(found: Exported) -> None:
+def print_json(chosen: Chosen, question: Question) -> None:
     """The export and the estimate of its layout as one object."""
-    exported = found.chosen.export
+    exported = chosen.export
     content = {
         "schema_version": SCHEMA_VERSION,
         "engine": exported.engine,
@@ -33,17 +34,17 @@ def print_json(found: Exported) -> None:
         "text": exported.text,
         "launch": exported.launch,
         "notes": exported.notes,
-        "estimate": layout_object(found.chosen.estimate, found.question),
+        "estimate": layout_object(chosen.estimate, question),
     }
     print(msgspec.json.encode(content).decode())
 
 
-def write_folder(found: Exported, folder: Path) -> None:
+def write_folder(chosen: Chosen, folder: Path) -> None:
     """Write the configuration and `launch.sh` into `folder`, which is made where it is missing.
 
     Raises `BadInputError` where that cannot be done.
     """
-    exported = found.chosen.export
+    exported = chosen.export
     target = folder.expanduser()
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -52,13 +53,13 @@ def write_folder(found: Exported, folder: Path) -> None:
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInputError(f"cannot write --out {clean(str(folder))}: {reason}") from error
-    for line in (f"wrote {exported.file_name} and launch.sh to {folder}", *_about(found)):
+    for line in (f"wrote {exported.file_name} and launch.sh to {folder}", *_about(chosen)):
         print(clean(line), file=sys.stderr)
 
 
-def _about(found: Exported) -> list[str]:
+def _about(chosen: Chosen) -> list[str]:
     """The layout and its estimate, how to start it, and what to know."""
-    exported, estimate = found.chosen.export, found.chosen.estimate
+    exported, estimate = chosen.export, chosen.estimate
     gib = estimate.memory.total / GIB
     return [
         f"{exported.engine} {exported.version}: {estimate.layout.shorthand}; estimated"

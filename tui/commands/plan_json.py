@@ -7,26 +7,26 @@ import msgspec
 
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
+from ...engine.planner.question.question import Question
 from ...engine.planner.search.search import Limiting, SearchResult
 from ...engine.planner.search.strategies import StrategyResult
-from .plan_answer import Answer
-from .plan_question import Question
+from .plan_report import Report
 
 SCHEMA_VERSION = 1
 
 Object = dict[str, object]
 
 
-def as_object(found: Answer) -> Object:
-    """The whole answer."""
-    result, question = found.result, found.question
+def as_object(report: Report) -> Object:
+    """The whole report."""
+    result, question = report.result, report.question
 
     def layouts(estimates: Iterable[Estimate]) -> list[Object]:
         return [layout_object(one, question) for one in estimates]
 
     return {
         "schema_version": SCHEMA_VERSION,
-        "question": _question(question),
+        "question": _question(report),
         "limit_bytes": result.limit_bytes,
         "considered": result.considered,
         "fitting": result.fitting,
@@ -35,10 +35,10 @@ def as_object(found: Answer) -> Object:
         "splits": layouts(result.splits),
         "front": layouts(result.front),
         "leanest": _maybe(result.leanest, question),
-        "more_memory": _maybe(found.more_memory, question),
-        "more_gpus": None if found.more_gpus is None else _larger(found.more_gpus, question),
-        "strategies": [_strategy(one, question) for one in found.strategies],
-        "verdict": None if found.verdict is None else _verdict(found.verdict),
+        "more_memory": _maybe(report.more_memory, question),
+        "more_gpus": None if report.more_gpus is None else _larger(report.more_gpus, question),
+        "strategies": [_strategy(one, question) for one in report.strategies],
+        "verdict": None if report.verdict is None else _verdict(report.verdict),
     }
 
 
@@ -81,8 +81,8 @@ def _training(one: Estimate, question: Question) -> Object | None:
     }
 
 
-def _question(question: Question) -> Object:
-    setting, constraints = question.setting, question.constraints
+def _question(report: Report) -> Object:
+    setting, constraints = report.question.setting, report.question.constraints
     cluster, model = setting.cluster, setting.model
     return {
         "model": {
@@ -96,7 +96,7 @@ def _question(question: Question) -> Object:
         "network_bytes_s": cluster.gpu.network_bytes_s,
         "sequence": setting.sequence,
         "framework": setting.software.name,
-        "constants": question.origin,
+        "constants": report.origin,
         "constraints": msgspec.to_builtins(constraints),
     }
 

@@ -2,59 +2,21 @@
 
 from collections.abc import Mapping
 
-_COMMON = {
-    "gpu": "h100-sxm",
-    "gpus": "32",
-    "node": "auto",
-    "network": "auto",
-    "price": "auto",
-    "limit": "auto",
-    "sequence": "4096",
-    "vp": "1",
-    "cp": "1",
-    "ep": "1",
-    "shard": "all",
-    "sequence_parallel": "auto",
-    "recompute": "none",
-    "schedule": "1f1b",
-    "offload": "none",
-    "precision": "bf16",
-    "optimizer": "adamw",
-}
+from ...engine.planner.question.options import FORM, SERVING
+
+_FIRST = {key: line.first for key, line in FORM.items() if line.group != SERVING}
+"""The first form is a 7B model on 32 GPUs. What to serve it with stays as it is."""
 
 SCENARIOS: Mapping[str, Mapping[str, str]] = {
-    "1B": _COMMON
-    | {
-        "model": "generic-1b",
-        "batch": "256",
-        "tokens": "100B",
-        "tp": "1",
-        "pp": "1",
-        "micro_batch": "4",
-        "zero": "1",
-        "software": "megatron-core",
-    },
-    "7B": _COMMON
-    | {
-        "model": "generic-7b",
-        "batch": "256",
-        "tokens": "1T",
-        "tp": "1",
-        "pp": "1",
-        "micro_batch": "1",
-        "zero": "1",
-        "software": "megatron-core",
-    },
-    "70B": _COMMON
+    "1B": _FIRST | {"model": "generic-1b", "tokens": "100B", "micro_batch": "4"},
+    "7B": _FIRST,
+    "70B": _FIRST
     | {
         "model": "generic-70b",
         "batch": "128",
         "tokens": "2T",
         "tp": "8",
         "pp": "2",
-        "micro_batch": "1",
-        "zero": "1",
         "recompute": "selective",
-        "software": "megatron-core",
     },
 }

@@ -10,7 +10,7 @@ from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
-from ..planner.search_messages import Found, PointFound
+from ..planner.search_messages import Finding, PointFound
 from ..planner.session import YOURS, Session
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
@@ -59,7 +59,7 @@ class PlannerScreen(PlannerBoard):
         else:
             self._draw_frame()
 
-    # The form, its answer, and the search behind it
+    # The form, its evaluation, and the search behind it
 
     def on_form_panel_changed(self, message: FormPanel.Changed) -> None:
         self._note, self._sure = EMPTY, False
@@ -79,14 +79,14 @@ class PlannerScreen(PlannerBoard):
         self._draw()
 
     def _begin_search(self) -> None:
-        ask = self._session.ask()
-        if ask is not None:
-            self.run_worker(self._search.ask(ask), group="search", exclusive=True)
+        request = self._session.request()
+        if request is not None:
+            self.run_worker(self._search.ask(request), group="search", exclusive=True)
             self._draw_frame()
 
-    def _take_finding(self, finding: Found) -> None:
+    def _take_finding(self, finding: Finding) -> None:
         """Points of curves come by the dozen: they are drawn a few times a second."""
-        self._session.found(finding)
+        self._session.add(finding)
         if not isinstance(finding, PointFound):
             self._draw()
         elif self._redraw_soon is None:
@@ -107,8 +107,10 @@ class PlannerScreen(PlannerBoard):
         else:
             self._view, self._page = name, 0
         self._maximized = None
-        if name == "serving" and self._session.answer is not None:
-            self.query_one("#matrix", RowsPanel).go_to(self._session.answer.plan.cluster.gpu.key)
+        if name == "serving" and self._session.evaluation is not None:
+            self.query_one("#matrix", RowsPanel).go_to(
+                self._session.evaluation.plan.cluster.gpu.key
+            )
         self._replan()
 
     def action_scenario(self, name: str) -> None:
@@ -152,7 +154,7 @@ class PlannerScreen(PlannerBoard):
 
     def action_save(self) -> None:
         """Save the export under the cursor; the line at the bottom says where."""
-        shown = self._session.answer
+        shown = self._session.evaluation
         if self._view != "export" or shown is None:
             self._say("choose a configuration in the export view first")
             return

@@ -123,7 +123,7 @@ class PlannerBoard(TabScreen):
 
     def _draw_rows(self, *names: str) -> None:
         session = self._session
-        if session.answer is None:
+        if session.evaluation is None:
             return
         for name in names:
             panel = self.query_one(f"#{name}", RowsPanel)
@@ -133,17 +133,18 @@ class PlannerBoard(TabScreen):
             # Only now: what lies beside a table follows its cursor, which may just have moved.
             targets = {table: self.query_one(f"#{table}", RowsPanel).target for table in BESIDE}
             save_key = self._keymap.shown("planner_save")
-            panel.show(row_view(name, Shown(session, session.answer, targets, save_key), room))
+            panel.show(row_view(name, Shown(session, session.evaluation, targets, save_key), room))
 
     def _draw_curves(self) -> None:
         charts = [chart for chart in self.query(CurvePanel) if chart.display]
         show_curves(charts, self._session)
 
     def _draw_form(self) -> None:
-        reading = self._session.reading
-        plan = reading.plan
-        words = derived_words(plan, self._session.known, look_of(self.app).glyphs) if plan else {}
-        self.query_one(FormPanel).show(self._session.form, reading.errors, words)
+        session, words = self._session, {}
+        if session.evaluation is not None and not session.errors:
+            glyphs = look_of(self.app).glyphs
+            words = derived_words(session.evaluation.plan, session.data, glyphs)
+        self.query_one(FormPanel).show(session.form, session.errors, words)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.has_class("-too-small") or not self.stands:
@@ -151,9 +152,9 @@ class PlannerBoard(TabScreen):
         session = self._session
         room = Room(self.size.width, 1, look_of(self.app).glyphs)
         focus = self._focus()
-        errors = len(session.reading.errors)
+        errors = len(session.errors)
         lines: tuple[tuple[str, Line], ...] = (
-            ("header", planner_header(self._moment, session.answer, room)),
+            ("header", planner_header(self._moment, session.evaluation, room)),
             ("views", views_line(self._view, self._keymap, room)),
             ("event", hint_line(session.form, errors, session.doing, self._note, room)),
             ("footer", footer_lines(self._keymap, room, focus)),

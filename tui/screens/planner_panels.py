@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..planner.answer import Answer
 from ..planner.capacity import serve_on
+from ..planner.evaluation import Evaluation
 from ..planner.exports import attempts
 from ..planner.session import Session
 from ..views.panel import Room
@@ -27,29 +27,29 @@ class Shown:
     `save_key` is the key that saves an export."""
 
     session: Session
-    answer: Answer
+    evaluation: Evaluation
     targets: Mapping[str, str | None]
     save_key: str
 
     @property
     def note(self) -> str:
         """Said where the figures are those of an earlier plan."""
-        return "as it was before" if self.session.reading.errors else ""
+        return "as it was before" if self.session.errors else ""
 
 
 def _strategies(shown: Shown, room: Room) -> RowsView:
-    return strategies_view(shown.answer, shown.session.searched, room, shown.note)
+    return strategies_view(shown.evaluation, shown.session.searched, room, shown.note)
 
 
 def _layouts(shown: Shown, room: Room) -> RowsView:
     searched = shown.session.searched
     layouts = searched.layouts if searched is not None else None
-    return splits_view(shown.answer, layouts, room, shown.session.doing)
+    return splits_view(shown.evaluation, layouts, room, shown.session.doing)
 
 
 def _front(shown: Shown, room: Room) -> RowsView:
     searched = shown.session.searched
-    return front_view(shown.answer, searched.layouts if searched is not None else None, room)
+    return front_view(shown.evaluation, searched.layouts if searched is not None else None, room)
 
 
 def _why(shown: Shown, room: Room) -> RowsView:
@@ -70,36 +70,36 @@ def _detail(shown: Shown, room: Room) -> RowsView:
 
 
 def _engines(shown: Shown, room: Room) -> RowsView:
-    return engines_view(attempts(shown.answer.plan), room, shown.note)
+    return engines_view(attempts(shown.evaluation.plan), room, shown.note)
 
 
 def _export(shown: Shown, room: Room) -> RowsView:
-    every = attempts(shown.answer.plan)
+    every = attempts(shown.evaluation.plan)
     chosen = next((one for one in every if one.engine == shown.targets["engines"]), every[0])
     return export_view(chosen, shown.save_key, room)
 
 
 def _matrix(shown: Shown, room: Room) -> RowsView:
-    plan = shown.answer.plan
+    plan = shown.evaluation.plan
     return matrix_view(plan, shown.session.cells(plan), room, shown.note)
 
 
 def _server(shown: Shown, room: Room) -> RowsView:
-    plan, known = shown.answer.plan, shown.session.known
+    plan, data = shown.evaluation.plan, shown.session.data
     cells = shown.session.cells(plan)
     key = shown.targets["matrix"] or plan.cluster.gpu.key
-    return server_view(serve_on(plan, known, cells[key]), plan, room)
+    return server_view(serve_on(plan, data, cells[key]), plan, room)
 
 
 ROW_VIEWS: Mapping[str, Callable[[Shown, Room], RowsView]] = {
-    "summary": lambda shown, room: summary_view(shown.answer, room, shown.note),
-    "memory": lambda shown, room: memory_view(shown.answer, room, shown.note),
-    "step": lambda shown, room: step_view(shown.answer, room, shown.note),
+    "summary": lambda shown, room: summary_view(shown.evaluation, room, shown.note),
+    "memory": lambda shown, room: memory_view(shown.evaluation, room, shown.note),
+    "step": lambda shown, room: step_view(shown.evaluation, room, shown.note),
     "strategies": _strategies,
     "layouts": _layouts,
     "front": _front,
     "why": _why,
-    "decision": lambda shown, room: decision_view(shown.answer, room, shown.note),
+    "decision": lambda shown, room: decision_view(shown.evaluation, room, shown.note),
     "guide": lambda _, room: guide_view(room),
     "tree": _tree,
     "detail": _detail,
@@ -121,10 +121,10 @@ def row_view(name: str, shown: Shown, room: Room) -> RowsView:
 
 def show_curves(charts: Iterable[CurvePanel], session: Session) -> None:
     """Draw the charts that are in sight."""
-    if session.answer is None:
+    if session.evaluation is None:
         return
     for chart in charts:
         if chart.id is not None:
             chart.show(
-                curve_view(chart.id, session.answer, session.searched, growing=session.growing)
+                curve_view(chart.id, session.evaluation, session.searched, growing=session.growing)
             )

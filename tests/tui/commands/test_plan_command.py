@@ -13,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.cost.memory import GIB
 from prodtop.engine.planner.cost.setting import setting
+from prodtop.engine.planner.question.options import FORM, SEARCH_OPTIONS
+from prodtop.engine.planner.question.question import Reader, ReferenceData, read_question
 from prodtop.tui.commands.main import run
 from prodtop.tui.commands.plan import search_layouts
-from prodtop.tui.commands.plan_question import asked_with, read_question
-from prodtop.tui.planner.fields import by_name
 
 
 def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -55,15 +55,20 @@ def test_the_tables_show_layouts_breakdown_strategies_and_why(
 
 
 def test_the_command_starts_from_what_the_tab_starts_from() -> None:
-    options = {
-        name: parameter.default for name, parameter in signature(search_layouts).parameters.items()
-    }
-    form = {name: field.initial for name, field in by_name().items()}
-    same = ("model", "gpu", "gpus", "sequence", "precision", "optimizer", "offload")
-    assert {name: str(options[name]) for name in same} == {name: form[name] for name in same}
-    assert options["framework"] == form["software"] == setting_of_the_engine()
-    question = read_question(asked_with(options))
+    options = {option.key: option.default for option in SEARCH_OPTIONS}
+    form = {key: line.first for key, line in FORM.items()}
+    same = ("model", "gpu", "gpus", "sequence", "precision", "optimizer", "offload", "framework")
+    assert {key: options[key] for key in same} == {key: form[key] for key in same}
+    assert options["framework"] == setting_of_the_engine()
+    question = read_question(Reader(options), ReferenceData())
     assert str(question.constraints.batch) == form["batch"]
+
+
+def test_every_option_is_a_parameter_of_the_command() -> None:
+    parameters = signature(search_layouts).parameters
+    assert set(parameters) - {option.key for option in SEARCH_OPTIONS} == {
+        *("context", "json", "debug"),
+    }
 
 
 def setting_of_the_engine() -> str:
@@ -161,18 +166,18 @@ def test_your_own_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--gpu", "abacus"], "--gpu: unknown GPU 'abacus'"),
         (["--gpus", "0"], "--gpus: must be a positive whole number"),
         (["--gpus", "-8"], "--gpus: must be a positive whole number"),
-        (["--gpus", "many"], "'--gpus'"),
+        (["--gpus", "many"], "--gpus: must be a positive whole number, found 'many'"),
         (["--gpus", str(10**40)], "--gpus: "),
         (["--gpus", "2000000"], "--gpus: at most 1,048,576"),
         (["--batch", "0"], "--batch: must be a positive whole number"),
         (["--gpus", "31", "--batch", "9"], "--batch: 9 sequences do not split over dp 31"),
-        (["--sequence", "long"], "--sequence 'long' is no number"),
+        (["--sequence", "long"], "--sequence: must be a positive whole number, found 'long'"),
         (["--sequence", "0"], "--sequence: must be a positive whole number"),
-        (["--tokens", "-5"], "--tokens '-5' is no number"),
-        (["--tokens", "0"], "--tokens must be a number above 0"),
-        (["--memory-gib", "nan"], "--memory-gib must be a number above 0"),
-        (["--price", "-1"], "--price must be a number above 0"),
-        (["--network-gb-s", "inf"], "--network-gb-s must be a number above 0"),
+        (["--tokens", "-5"], "--tokens: must be a number above 0, found '-5'"),
+        (["--tokens", "0"], "--tokens: must be a number above 0"),
+        (["--memory-gib", "nan"], "--memory-gib: must be a number above 0"),
+        (["--price", "-1"], "--price: must be a number above 0"),
+        (["--network-gb-s", "inf"], "--network-gb-s: must be a number above 0"),
         (["--node-gpus", "0"], "--node-gpus: must be a positive whole number"),
         (["--precision", "int3"], "--precision: unknown 'int3', known are bf16"),
         (["--gpu", "a100", "--precision", "fp8"], "--precision: A100"),
@@ -189,7 +194,8 @@ def test_your_own_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--zero", "7"], "--zero: the stage is 0, 1, 2 or 3"),
         (["--micro-batch", "3"], "--micro-batch: "),
         (["--vp", "3"], "--vp: "),
-        (["--top", "0"], "'--top'"),
+        (["--top", "0"], "--top: must be a positive whole number"),
+        (["--top", "101"], "--top: at most 100"),
         (["--hardware", "/nowhere/gpus.toml"], "--hardware: "),
         (["--tp", "2", "capacity"], "--tp stands before 'capacity'"),
         (["export"], "Missing argument"),

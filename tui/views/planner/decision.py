@@ -1,8 +1,8 @@
 """The decision path with the plan's numbers at every node, and the strategy guide."""
 
 from ....engine.planner.search.strategies import STRATEGIES
-from ...planner.answer import Answer
 from ...planner.decision import decide
+from ...planner.evaluation import Evaluation
 from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ..panel import Room
@@ -15,7 +15,7 @@ INDENT = " " * 7
 """Before what belongs to a question: under its first word."""
 
 
-def decision_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+def decision_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     """Questions from the top, each with its answer, its numbers and where it leads."""
     decision = decide(shown)
     lines: list[Line] = []

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ...planner.fields import Field, fields
+from ....engine.planner.question.options import FORM
+from ....engine.planner.question.parsers import ALL, AUTO
 from ...planner.form import Form
 from ...style.glyphs import Glyphs
 from ...style.look import Ink
@@ -29,23 +30,21 @@ def form_view(
     lines: list[Line] = []
     first = last = 0
     group = ""
-    for index, field in enumerate(fields()):
+    for key, field in FORM.items():
         if field.group != group:
             if lines:
                 lines.append(EMPTY)
             lines.append(line(Piece(field.group, Ink.TITLE)))
             group = field.group
-        chosen = index == form.selected
+        chosen = key == form.key
         if chosen:
             first = len(lines)
-        lines.append(_field(form, field, errors, room, chosen=chosen, focused=focused))
-        if field.name in errors:
-            reason = wrapped(in_glyphs(errors[field.name], room.glyphs), room.width - 2)
+        lines.append(_field(form, key, errors, room, chosen=chosen, focused=focused))
+        if key in errors:
+            reason = wrapped(in_glyphs(errors[key], room.glyphs), room.width - 2)
             lines += [line("  ", Piece(row, Ink.BAD)) for row in reason]
-        elif derived.get(field.name):
-            lines += [
-                line("  ", muted(row)) for row in wrapped(derived[field.name], room.width - 2)
-            ]
+        elif derived.get(key):
+            lines += [line("  ", muted(row)) for row in wrapped(derived[key], room.width - 2)]
         if chosen:
             last = len(lines) - 1
     return FormView(tuple(lines), first, last)
@@ -53,33 +52,31 @@ def form_view(
 
 def _field(
     form: Form,
-    field: Field,
+    key: str,
     errors: Mapping[str, str],
     room: Room,
     *,
     chosen: bool,
     focused: bool,
 ) -> Line:
-    glyphs, wrong = room.glyphs, field.name in errors
+    glyphs, wrong, field = room.glyphs, key in errors, FORM[key]
     sign = glyphs.cross if wrong else glyphs.pointer if chosen and focused else " "
     label_ink = Ink.BAD if wrong else Ink.TEXT if chosen else Ink.MUTED
     label = Piece(f"{sign} {field.label}".ljust(LABEL + 2), label_ink)
     width = room.width - LABEL - 2
-    return line(label, _value(form, field, glyphs, width, chosen=chosen and focused, wrong=wrong))
+    return line(label, _value(form, key, glyphs, width, chosen=chosen and focused, wrong=wrong))
 
 
-def _value(
-    form: Form, field: Field, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool
-) -> Line:
+def _value(form: Form, key: str, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool) -> Line:
     if chosen and form.editing is not None:
         text, caret = form.editing.text, form.editing.caret
         start = max(0, caret - (width - 2))
         before, at, after = text[start:caret], text[caret : caret + 1] or " ", text[caret + 1 :]
         room = max(0, width - len(before) - 1)
         return line(strong(before), Piece(at, Ink.SELECTED), strong(after[:room]))
-    text = form.texts[field.name]
-    unit = field.unit if text not in ("auto", "all") else ""
-    ink = Ink.BAD if wrong else Ink.STRONG if text != "auto" else Ink.MUTED
+    text = form.texts[key]
+    unit = FORM[key].unit if text not in (AUTO, ALL) else ""
+    ink = Ink.BAD if wrong else Ink.STRONG if text != AUTO else Ink.MUTED
     shown = clipped(line(Piece(text, ink)), width - 4, glyphs)
     if chosen:
         value = line(

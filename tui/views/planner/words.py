@@ -1,13 +1,13 @@
 """What follows from a field's value, said under it: the model's shape, nodes, replicas."""
 
-from ...planner.knowledge import Knowledge
-from ...planner.reading import Plan
+from ....engine.planner.question.question import ReferenceData
+from ...planner.plan import Plan
 from ...planner.units import gib, parameters
 from ...style.glyphs import Glyphs
 
 
-def derived_words(plan: Plan, known: Knowledge, glyphs: Glyphs) -> dict[str, str]:
-    """Words by field name."""
+def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, str]:
+    """Words by the field's key."""
     model, where, layout = plan.model, plan.cluster, plan.layout
     dot, times = f" {glyphs.dot} ", glyphs.times
     shape = [
@@ -30,15 +30,15 @@ def derived_words(plan: Plan, known: Knowledge, glyphs: Glyphs) -> dict[str, str
             ]
         ),
         "gpus": nodes,
-        "price": _price(plan, known),
-        "software": known.origin(where.gpu.key),
+        "price": _price(plan, data),
+        "framework": data.origin(where.gpu.key),
         "micro_batch": f"{layout.dp} replica{'' if layout.dp == 1 else 's'} {times} "
         f"{many} micro-batch{'' if many == 1 else 'es'}",
     }
 
 
-def _price(plan: Plan, known: Knowledge) -> str:
-    listed = known.prices.get(plan.cluster.gpu.key)
+def _price(plan: Plan, data: ReferenceData) -> str:
+    listed = data.prices.get(plan.cluster.gpu.key)
     if listed is None or plan.price != listed.usd_per_hour:
         return "" if plan.price is not None else "no list price: none is shown"
     return f"${listed.usd_per_hour:.2f} listed on {listed.date}"
