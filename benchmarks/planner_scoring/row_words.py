@@ -1,4 +1,4 @@
-"""Precision, recomputation and network of a published run, in whatever words its source has."""
+"""Framework, precision, recomputation and network of a published run, in its source's words."""
 
 import re
 
@@ -75,9 +75,9 @@ def network_bytes_s(words: str, node_gpus: int) -> float | None:
     for part in re.split(r"[;,+]|\band\b", words):
         if _INSIDE.search(part.lower()):
             continue
-        found = _rate(part)
-        if found is not None:
-            bits, nics = found
+        rate = _rate(part)
+        if rate is not None:
+            bits, nics = rate
             whole = re.search(r"(per|/|a|each) ?(node|server|host|machine|instance)", part.lower())
             if nics is not None:
                 return bits * nics / 8 / node_gpus
@@ -88,14 +88,52 @@ def network_bytes_s(words: str, node_gpus: int) -> float | None:
 
 def _rate(part: str) -> tuple[float, int | None] | None:
     """Bits per second of one NIC, and how many there are where it is said."""
-    found = _RATE.search(part)
-    if found:
-        bits = float(found["rate"]) * (1e12 if found["scale"] in "tT" else 1e9)
-        if found["unit"].endswith("B"):
+    match = _RATE.search(part)
+    if match:
+        bits = float(match["rate"]) * (1e12 if match["scale"] in "tT" else 1e9)
+        if match["unit"].endswith("B"):
             bits *= 8
     else:
-        found = _NAMED.search(part.lower())
-        if found is None:
+        match = _NAMED.search(part.lower())
+        if match is None:
             return None
-        bits = 1e9 * float(found["rate"] or _GENERATIONS[found["name"]])
-    return (bits, int(found["nics"]) if found["nics"] else None) if bits else None
+        bits = 1e9 * float(match["rate"] or _GENERATIONS[match["name"]])
+    return (bits, int(match["nics"]) if match["nics"] else None) if bits else None
+
+
+_FRAMEWORKS = (
+    (r"vtrain|megatron-deepspeed|mt-nlg|mt nlg", "megatron-deepspeed"),
+    (r"narayanan|sc21|korthikanti|megatron-lm (v2|2\.|2021|2022)", "megatron-2021"),
+    (r"llm-foundry|mosaic|composer|\bmpt\b", "fsdp-2023"),
+    (r"torchtitan", "torch"),
+    (r"nanotron", "nanotron"),
+    (r"bridge", "megatron-bridge"),
+    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
+    (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
+    (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
+)
+
+
+def guess_software(
+    text: str,
+    *,
+    compiled: bool = False,
+    half: bool = False,
+    zero: int = 0,
+    model_parallel: bool = False,
+) -> str:
+    """The framework generation that a run's description suggests.
+
+    `half` says that it ran in fp16 (the time before bf16 and flash attention); `compiled` that
+    torch.compile was on. Megatron never had ZeRO's third stage in that time: DeepSpeed ran it.
+    `model_parallel` runs that name no framework are taken for Megatron's kind.
+    """
+    lower = text.lower()
+    name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
+    if name is None:
+        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
+    if name in ("megatron-core", "deepspeed") and half:
+        name = "megatron-2021"
+    if name == "megatron-2021" and zero == 3:
+        return "deepspeed-2021"
+    return "torch-compile" if name == "torch" and compiled else name

@@ -1,19 +1,28 @@
-"""`prodtop plan`: the best layouts for training a model on a cluster, and what goes with them."""
+"""`prodtop plan` and its commands: training layouts, serving capacity, exports, calibration."""
 
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
 import typer
 
-from ...engine.planner.question.options import SEARCH_OPTIONS
+from ...engine.planner.question.options import (
+    CAPACITY_OPTIONS,
+    EXPORT_OPTIONS,
+    SEARCH_OPTIONS,
+)
 from .arguments import Debug, Json, refuse_options_before
 from .plan_calibrate import calibrate
-from .plan_capacity import capacity
-from .plan_export import export
 from .plan_options import Texts, with_options
+
+# What works plans out is imported in the commands: `prodtop plan --help` need not wait for it.
 
 plan = typer.Typer(
     name="plan",
     rich_markup_mode=None,
     help="How many GPUs, split how, how long, and does it fit: every figure is an estimate.",
 )
+plan.command("calibrate")(calibrate)
 
 
 @plan.callback(invoke_without_command=True)
@@ -25,28 +34,64 @@ def search_layouts(
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
-    # Imported here: a command under this one, and help, need not wait for the search.
-    from ...engine.planner.calibrate.saved import load_saved
-    from ...engine.planner.question.question import Reader, ReferenceData, read_question
+    from .plan_json import report_object
     from .plan_report import report_on
-
-    reader, saved = Reader(texts), load_saved()
-    question = read_question(reader, ReferenceData(prices={}, saved=saved))
-    with reader.blaming_options():
-        report = report_on(question, saved.origin(question.setting.cluster.gpu.key))
-    if json:
-        import msgspec
-
-        from .plan_json import as_object
-
-        print(msgspec.json.encode(as_object(report)).decode())
-        return
     from .plan_table import print_report
 
-    print_report(report)
+    report = report_on(texts)
+    if json:
+        print(msgspec.json.encode(report_object(report)).decode())
+    else:
+        print_report(report)
 
 
-# Every command under `prodtop plan`, one line each.
-plan.command("calibrate")(calibrate)
-plan.command("capacity")(capacity)
-plan.command("export")(export)
+@plan.command()
+@with_options(CAPACITY_OPTIONS)
+def capacity(
+    texts: Texts,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Open every figure into its formula.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Plan serving: memory, decode speed, TTFT and cost by GPU type and precision."""
+    from .plan_capacity import capacity_matrix
+    from .plan_capacity_json import matrix_object
+    from .plan_capacity_table import print_matrix
+
+    matrix = capacity_matrix(texts)
+    if json:
+        print(msgspec.json.encode(matrix_object(matrix, explained=explain)).decode())
+    else:
+        print_matrix(matrix, explained=explain)
+
+
+@plan.command()
+@with_options(EXPORT_OPTIONS)
+def export(
+    engine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENGINE",
+            help="torchtitan[-main|-0.2.2], megatron, deepspeed or accelerate.",
+        ),
+    ],
+    texts: Texts,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write the file and launch.sh into a folder."),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the fastest layout that an engine can express as its configuration."""
+    from .plan_export import choose, export_object, print_text, write_folder
+
+    question, chosen = choose(engine, texts)
+    if out is not None:
+        write_folder(chosen, out)
+    if json:
+        print(msgspec.json.encode(export_object(chosen, question)).decode())
+    elif out is None:
+        print_text(chosen)

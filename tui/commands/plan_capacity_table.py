@@ -13,7 +13,7 @@ from ...engine.planner.serving_capacity.capacity import BATCHES, Capacity, Cell,
 from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.text.cleaning import clean
 from ..planner.units import parameters
-from .plan_capacity_matrix import CapacityMatrix
+from .plan_capacity import CapacityMatrix
 
 PIPED_WIDTH = 120
 """Columns where there is no terminal to ask: nothing is cut off."""
@@ -122,13 +122,13 @@ def _capacities(results: Sequence[Capacity]) -> Table:
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
-        held = result.memory
-        sizes = (held.weights, held.workspace, held.sequence, held.usable)
+        memory = result.memory
+        sizes = (memory.weights, memory.workspace, memory.sequence, memory.usable)
         table.add_row(
             result.server.storage.precision,
             f"{result.server.gpus}",
             *(f"{size / GIB:,.2f}" for size in sizes),
-            f"{held.largest_batch:,}" + ("" if result.holds_load else "!"),
+            f"{memory.largest_batch:,}" + ("" if result.holds_load else "!"),
             f"{result.ttft_s * 1e3:,.1f}",
             MISSING if result.tpot_s is None else f"{result.tpot_s * 1e3:,.1f}",
             count(result.tokens_s),
@@ -147,11 +147,11 @@ def _decoding(results: Sequence[Capacity]) -> Table:
     columns = [speeds(result) for result in results]
     for index, batch in enumerate(BATCHES):
         row = (column[index] for column in columns)
-        shown = (
+        cells = (
             f"{at.tokens_s:,.0f} of {at.roofline_tokens_s:,.0f}" if at.fits else MISSING
             for at in row
         )
-        table.add_row(f"{batch}", *shown)
+        table.add_row(f"{batch}", *cells)
     return table
 
 

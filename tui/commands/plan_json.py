@@ -8,7 +8,7 @@ import msgspec
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
 from ...engine.planner.question.question import Question
-from ...engine.planner.search.search import Limiting, SearchResult
+from ...engine.planner.search.search import SearchResult
 from ...engine.planner.search.strategies import StrategyResult
 from .plan_report import Report
 
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 Object = dict[str, object]
 
 
-def as_object(report: Report) -> Object:
+def report_object(report: Report) -> Object:
     """The whole report."""
     result, question = report.result, report.question
 
@@ -30,7 +30,7 @@ def as_object(report: Report) -> Object:
         "limit_bytes": result.limit_bytes,
         "considered": result.considered,
         "fitting": result.fitting,
-        "limiting": _limiting(result.limiting),
+        "limiting": msgspec.to_builtins(result.limiting),
         "best": layouts(result.best),
         "splits": layouts(result.splits),
         "front": layouts(result.front),
@@ -110,16 +110,12 @@ def _larger(result: SearchResult, question: Question) -> Object:
     return {"gpus": gpus, "best": _maybe(result.winner, question)}
 
 
-def _limiting(limiting: Limiting | None) -> Object | None:
-    return None if limiting is None else {"field": limiting.field, "reason": limiting.reason}
-
-
 def _strategy(one: StrategyResult, question: Question) -> Object:
     return {
         "key": one.strategy.key,
         "best": _maybe(one.best, question),
         "leanest": _maybe(one.leanest, question),
-        "limiting": _limiting(one.limiting),
+        "limiting": msgspec.to_builtins(one.limiting),
     }
 
 

@@ -40,9 +40,9 @@ def _parts(report: Report, console: Console) -> Iterable[RenderableType]:
     result = report.result
     if result.splits:
         one_split = len(result.splits) == 1
-        shown = result.best if one_split else result.splits
+        layouts = result.best if one_split else result.splits
         title = "Fastest layouts" if one_split else "Fastest layouts, one of each split"
-        yield _layouts(title, shown, result.limit_bytes, console.width)
+        yield _layouts(title, layouts, result.limit_bytes, console.width)
     if report.detailed is not None:
         yield from _breakdown(report.detailed, result.limit_bytes, console.width)
     yield _strategies(report, console.width)
@@ -79,7 +79,7 @@ def _heading(report: Report) -> Text:
     return text
 
 
-def _layouts(title: str, shown: Sequence[Estimate], limit: float, width: int) -> Table:
+def _layouts(title: str, estimates: Sequence[Estimate], limit: float, width: int) -> Table:
     wide = width >= WIDE
     table = _table(title)
     table.add_column("", justify="right", style="dim")
@@ -87,7 +87,7 @@ def _layouts(title: str, shown: Sequence[Estimate], limit: float, width: int) ->
     names = ("GiB", "step", "tok/s", "MFU", "comm")
     for name in (*names, "bubble", "tok/s/GPU") if wide else names:
         table.add_column(name, justify="right", no_wrap=True)
-    for place, one in enumerate(shown, 1):
+    for place, one in enumerate(estimates, 1):
         cells = (
             _memory(one, limit),
             seconds(one.step_s),
@@ -112,13 +112,17 @@ def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableTy
     """Memory and time part by part, side by side where there is room."""
     memory = [(name, getattr(one.memory, part)) for part, name in MEMORY_PARTS.items()]
     step = [(name, getattr(one.time, part)) for part, name in STEP_PARTS.items()]
-    left = _bars(f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan")
-    left.add_row("of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), "")
-    right = _bars("Its step", step, one.step_s, "ms", "green")
+    memory_table = _bars(
+        f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan"
+    )
+    memory_table.add_row(
+        "of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), ""
+    )
+    step_table = _bars("Its step", step, one.step_s, "ms", "green")
     if width < WIDE:
-        return (left, right)
+        return (memory_table, step_table)
     both = Table.grid(padding=(0, 4))
-    both.add_row(left, right)
+    both.add_row(memory_table, step_table)
     return (both,)
 
 

@@ -50,9 +50,7 @@ def _verdict(verdict: Verdict) -> Text:
     text.append(".\n")
     text.append("The runner-up would win ")
     turns = "; ".join(_turn(turn) for turn in verdict.turns)
-    text.append(
-        turns or "at no bandwidth or batch within a factor of 64 of these, nor with less memory"
-    )
+    text.append(turns or NEVER)
     text.append(".")
     return text
 

@@ -6,12 +6,30 @@ Every key press makes a new form; nothing here draws or computes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ...engine.planner.question.options import FORM, Line
+from ...engine.planner.question.options import FORM, SERVING, Line
 from ...engine.planner.question.parsers import parse_amount
 
 KEYS = tuple(FORM)
 LONGEST = 200
 """Characters that a field takes: enough for any path."""
+
+_FIRST = {key: line.first for key, line in FORM.items() if line.group != SERVING}
+"""The first form is a 7B model on 32 GPUs. What to serve it with stays as it is."""
+
+SCENARIOS: Mapping[str, Mapping[str, str]] = {
+    "1B": _FIRST | {"model": "generic-1b", "tokens": "100B", "micro_batch": "4"},
+    "7B": _FIRST,
+    "70B": _FIRST
+    | {
+        "model": "generic-70b",
+        "batch": "128",
+        "tokens": "2T",
+        "tp": "8",
+        "pp": "2",
+        "recompute": "selective",
+    },
+}
+"""What one key sets up on 32 GPUs, by name."""
 
 
 @dataclass(frozen=True, slots=True)

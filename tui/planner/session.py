@@ -15,10 +15,9 @@ from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import ModelInfo
 from .capacity import Cells, capacity_matrix, serve_on
 from .evaluation import Evaluation, evaluate
-from .form import Form
+from .form import SCENARIOS, Form
 from .opened import every_figure, path_to
 from .plan import Plan, layout_texts, read_plan
-from .scenarios import SCENARIOS
 from .search_messages import Finding, SearchRequest
 from .search_state import Searched
 from .served import served_shape

@@ -13,8 +13,8 @@ from ..style.theme import look_of
 from ..views.line import EMPTY, Line, centred, in_glyphs, line, strong
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
+from ..views.planner.form import derived_words
 from ..views.planner.frame import Focus, footer_lines, hint_line, planner_header, views_line
-from ..views.planner.words import derived_words
 from ..widgets.board import Board
 from ..widgets.curve_panel import CurvePanel
 from ..widgets.form_panel import FormPanel

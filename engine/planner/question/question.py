@@ -152,8 +152,8 @@ class Reader:
             yield
         except FieldError as error:
             candidates = _KEYS.get(error.field, (error.field,))
-            known = [key for key in candidates if key in self.texts] or ["model"]
-            key = self.touched if self.touched in candidates else known[0]
+            at_hand = [key for key in candidates if key in self.texts] or ["model"]
+            key = self.touched if self.touched in candidates else at_hand[0]
             raise QuestionError({**self._reasons, key: error.reason}) from error
 
 

@@ -14,9 +14,8 @@ from prodtop.engine.planner.question.question import QuestionError, ReferenceDat
 from prodtop.engine.protocol import ModelInfo, ShapeInfo
 from prodtop.engine.shape.planner_presets import preset
 from prodtop.tui.planner.evaluation import evaluate
-from prodtop.tui.planner.form import Form
+from prodtop.tui.planner.form import SCENARIOS, Form
 from prodtop.tui.planner.plan import Plan, layout_texts, read_plan
-from prodtop.tui.planner.scenarios import SCENARIOS
 from prodtop.tui.planner.served import served_shape
 
 FIRST = Form.initial().texts

@@ -22,7 +22,7 @@ from prodtop.tui.views.planner.capacity import matrix_view, server_view
 from prodtop.tui.views.planner.curves import CURVES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
-from prodtop.tui.views.planner.form import form_view
+from prodtop.tui.views.planner.form import derived_words, form_view
 from prodtop.tui.views.planner.formulas import detail_view, tree_view
 from prodtop.tui.views.planner.frame import (
     Focus,
@@ -34,7 +34,6 @@ from prodtop.tui.views.planner.frame import (
 from prodtop.tui.views.planner.layouts import front_view, splits_view, strategies_view
 from prodtop.tui.views.planner.summary import summary_view
 from prodtop.tui.views.planner.why import why_view
-from prodtop.tui.views.planner.words import derived_words
 from prodtop.tui.views.rows import RowsView
 
 SMALL = evaluated()

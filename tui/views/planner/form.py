@@ -1,11 +1,15 @@
-"""The form as lines: groups, values, the chosen field's knob, and what is wrong under its field."""
+"""The form as lines: groups, values, the chosen field's knob, and under a field what is wrong with
+it or what follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ....engine.planner.question.options import FORM
 from ....engine.planner.question.parsers import ALL, AUTO
+from ....engine.planner.question.question import ReferenceData
 from ...planner.form import Form
+from ...planner.plan import Plan
+from ...planner.units import gib, parameters
 from ...style.glyphs import Glyphs
 from ...style.look import Ink
 from ..line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
@@ -77,14 +81,52 @@ def _value(form: Form, key: str, glyphs: Glyphs, width: int, *, chosen: bool, wr
     text = form.texts[key]
     unit = FORM[key].unit if text not in (AUTO, ALL) else ""
     ink = Ink.BAD if wrong else Ink.STRONG if text != AUTO else Ink.MUTED
-    shown = clipped(line(Piece(text, ink)), width - 4, glyphs)
+    in_room = clipped(line(Piece(text, ink)), width - 4, glyphs)
     if chosen:
         value = line(
             Piece(glyphs.knob_left, Ink.ACCENT),
-            Piece(f" {shown.plain} ", Ink.SELECTED),
+            Piece(f" {in_room.plain} ", Ink.SELECTED),
             Piece(glyphs.knob_right, Ink.ACCENT),
         )
     else:
-        value = line("  ", shown)
+        value = line("  ", in_room)
     whole = line(value, muted(f" {unit}")) if unit else value
     return whole if whole.width <= width else value
+
+
+def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, str]:
+    """What follows from the values of fields, by key: the model's shape, nodes, replicas."""
+    model, where, layout = plan.model, plan.cluster, plan.layout
+    dot, times = f" {glyphs.dot} ", glyphs.times
+    shape = [
+        f"{parameters(model.parameters)}",
+        f"{model.layers} layers {times} {model.hidden}",
+        f"{model.heads} heads" + (f"/{model.kv_heads}" if model.kv_heads != model.heads else ""),
+        f"ffn {model.ffn}",
+    ]
+    if model.experts is not None:
+        shape[1:1] = [f"{parameters(model.active_parameters)} active"]
+        shape[-1] = f"{model.experts.count} experts of {model.experts.ffn}"
+    nodes = f"{where.nodes} node{'' if where.nodes == 1 else 's'} of {where.node_gpus}"
+    many = layout.micro_batches
+    return {
+        "model": dot.join(shape),
+        "gpu": dot.join(
+            [
+                f"{gib(where.gpu.memory_bytes)} GiB",
+                f"{where.gpu.peak_flops(layout.precision) / 1e12:.0f} TFLOP/s",
+            ]
+        ),
+        "gpus": nodes,
+        "price": _price(plan, data),
+        "framework": data.origin(where.gpu.key),
+        "micro_batch": f"{layout.dp} replica{'' if layout.dp == 1 else 's'} {times} "
+        f"{many} micro-batch{'' if many == 1 else 'es'}",
+    }
+
+
+def _price(plan: Plan, data: ReferenceData) -> str:
+    listed = data.prices.get(plan.cluster.gpu.key)
+    if listed is None or plan.price != listed.usd_per_hour:
+        return "" if plan.price is not None else "no list price: none is shown"
+    return f"${listed.usd_per_hour:.2f} listed on {listed.date}"
