@@ -18,11 +18,11 @@ from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
+from planner_scoring.cells import Row
+from planner_scoring.rows import Run, parse_run
+from planner_scoring.scoring import Report, Summary, percentile, read_rows, score
 from prodtop.engine.planner.cost.calibration import Constants, constants_from
 from prodtop.engine.planner.cost.estimate import estimate
-from prodtop.engine.planner.scoring.cells import Row
-from prodtop.engine.planner.scoring.rows import Run, parse_run
-from prodtop.engine.planner.scoring.scoring import Report, Summary, percentile, read_rows, score
 from prodtop.engine.shape.field_errors import FieldError
 
 Tables = dict[str, dict[str, dict[str, object]]]
@@ -111,12 +111,12 @@ class Problem:
 
     def thinned(self, without: str | None = None) -> list[Run]:
         """The runs that a fit looks at."""
-        kept = []
+        thinned = []
         for source in self.sources:
             runs = [run for run in self.runs if run.source == source != without]
             step = max(1, -(-len(runs) // ROWS_PER_SOURCE))
-            kept += runs[::step]
-        return kept
+            thinned += runs[::step]
+        return thinned
 
 
 def log_error(run: Run, constants: Constants) -> float:
@@ -232,8 +232,8 @@ def leave_out(problem: Problem, tables: Tables) -> None:
     for source in problem.sources:
         fit = Fit(problem.thinned(without=source), tables)
         fit.run(rounds=4)
-        held = [run for run in problem.runs if run.source == source]
-        signed = [math.exp(log_error(run, fit.constants)) - 1 for run in held]
+        left_out = [run for run in problem.runs if run.source == source]
+        signed = [math.exp(log_error(run, fit.constants)) - 1 for run in left_out]
         everything += [abs(error) for error in signed]
         errors = sorted(abs(error) for error in signed)
         mean = sum(errors) / len(errors)

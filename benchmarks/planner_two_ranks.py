@@ -83,8 +83,8 @@ def _own_type(measured: Measured) -> Gpu:
     """A GPU type whose vendor states exactly what was measured; its power is not known."""
 
     def peak(dtype: str) -> float:
-        found = measured.products.get(dtype)
-        return 0.0 if found is None else found.flops_s
+        fit = measured.products.get(dtype)
+        return 0.0 if fit is None else fit.flops_s
 
     link = measured.copy.rate if measured.ring is None else measured.ring.rate
     return Gpu(
@@ -152,15 +152,15 @@ def train(strategy: str, size: str, machine: Machine, steps: int) -> Trained:
 def compare(strategy: str, size: str, machine: Machine, steps: int) -> Row:
     """One strategy, trained and predicted."""
     guess = predicted(strategy, SIZES[size], machine)
-    found = train(strategy, size, machine, steps)
+    trained = train(strategy, size, machine, steps)
     return Row(
         strategy=strategy,
-        measured_s=found.step_s,
+        measured_s=trained.step_s,
         predicted_s=guess.step_s,
-        measured_bytes=found.peak_bytes,
+        measured_bytes=trained.peak_bytes,
         predicted_bytes=guess.memory.allocated,
-        first_loss=found.first_loss,
-        last_loss=found.last_loss,
+        first_loss=trained.first_loss,
+        last_loss=trained.last_loss,
     )
 
 
@@ -172,12 +172,12 @@ def table(rows: Sequence[Row]) -> str:
     ]
     for row in rows:
         seconds = f"{row.measured_s * 1e3:,.1f} | {row.predicted_s * 1e3:,.1f}"
-        held = f"-- | {row.predicted_bytes / 2**30:,.2f} | --"
+        memory = f"-- | {row.predicted_bytes / 2**30:,.2f} | --"
         if row.measured_bytes is not None:
             both = f"{row.measured_bytes / 2**30:,.2f} | {row.predicted_bytes / 2**30:,.2f}"
-            held = f"{both} | {row.predicted_bytes / row.measured_bytes - 1:+.1%}"
+            memory = f"{both} | {row.predicted_bytes / row.measured_bytes - 1:+.1%}"
         error = f"{row.predicted_s / row.measured_s - 1:+.1%}"
-        lines.append(f"| {row.strategy} | {seconds} | {error} | {held} |")
+        lines.append(f"| {row.strategy} | {seconds} | {error} | {memory} |")
     return "\n".join(lines)
 
 

@@ -3,39 +3,37 @@
 import asyncio
 from collections.abc import Callable, Iterator
 
-from prodtop.tui.planner.answer import Answer, answer
+from prodtop.engine.planner.question.question import reference_data
+from prodtop.tui.planner.evaluation import Evaluation, evaluate
 from prodtop.tui.planner.form import Form
-from prodtop.tui.planner.knowledge import gather
-from prodtop.tui.planner.reading import Plan, read
-from prodtop.tui.planner.search_messages import Ask, Done, Found, LayoutsFound
+from prodtop.tui.planner.plan import Plan, read_plan
+from prodtop.tui.planner.search_messages import Done, Finding, LayoutsFound, SearchRequest
 from prodtop.tui.planner.search_state import Searched
 from prodtop.tui.planner.searcher import findings
 
 
 def plan(**texts: str) -> Plan:
     """The first form with some other texts."""
-    found = read({**Form.initial().texts, **texts}, gather(None, {}))
-    assert found.plan is not None, found.errors
-    return found.plan
+    return read_plan({**Form.initial().texts, **texts}, reference_data())
 
 
-def answered(**texts: str) -> Answer:
-    return answer(plan(**texts))
+def evaluated(**texts: str) -> Evaluation:
+    return evaluate(plan(**texts))
 
 
-def first_findings(ask: Ask) -> Iterator[Found]:
+def first_findings(request: SearchRequest) -> Iterator[Finding]:
     """Strategies and layouts, without the curves, which take seconds."""
-    for found in findings(ask):
+    for found in findings(request):
         yield found
         if isinstance(found, LayoutsFound):
-            yield Done(number=ask.number, seconds=0.0)
+            yield Done(number=request.number, seconds=0.0)
             return
 
 
 def searched(**texts: str) -> Searched:
     """What is found for a plan before its curves."""
     state = Searched(plan(**texts))
-    for found in first_findings(Ask(number=1, texts={**Form.initial().texts, **texts})):
+    for found in first_findings(SearchRequest(number=1, texts={**Form.initial().texts, **texts})):
         state = state.taking(found)
     return state
 
@@ -43,16 +41,18 @@ def searched(**texts: str) -> Searched:
 class QuickSearch:
     """Stands in for the search process: answers within the loop, without the curves."""
 
-    def __init__(self, on_found: Callable[[Found], None], on_failed: Callable[[str], None]) -> None:
-        self._on_found = on_found
+    def __init__(
+        self, on_finding: Callable[[Finding], None], on_failed: Callable[[str], None]
+    ) -> None:
+        self._on_finding = on_finding
         self.on_failed = on_failed
-        self.asked: list[Ask] = []
+        self.requests: list[SearchRequest] = []
 
-    async def ask(self, ask: Ask) -> None:
-        self.asked.append(ask)
-        for found in first_findings(ask):
+    async def ask(self, request: SearchRequest) -> None:
+        self.requests.append(request)
+        for found in first_findings(request):
             await asyncio.sleep(0)
-            self._on_found(found)
+            self._on_finding(found)
 
     async def close(self) -> None:
         """Nothing runs."""

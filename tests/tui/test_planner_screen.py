@@ -106,7 +106,7 @@ async def test_keys_of_the_live_tab_do_nothing_here(planner: OpenPlanner) -> Non
 async def test_arrows_turn_the_chosen_field(planner: OpenPlanner) -> None:
     async with planner() as tab:
         await tab.press("down", "right")
-        assert tab.answer.plan.batch == 512
+        assert tab.evaluation.plan.batch == 512
         assert "512" in tab.text()
         await tab.press("left", "left")
         assert tab.field("batch") == "128"
@@ -115,13 +115,13 @@ async def test_arrows_turn_the_chosen_field(planner: OpenPlanner) -> None:
 async def test_results_follow_every_typed_key(planner: OpenPlanner) -> None:
     async with planner() as tab:
         await tab.press("down", "6")
-        assert tab.answer.plan.batch == 256, "6 sequences do not split over 32 GPUs"
+        assert tab.evaluation.plan.batch == 256, "6 sequences do not split over 32 GPUs"
         assert "as it was before" in tab.text()
         await tab.press("4")
-        assert tab.answer.plan.batch == 64
+        assert tab.evaluation.plan.batch == 64
         assert "as it was before" not in tab.text()
         await tab.press("0")
-        assert tab.answer.plan.batch == 640
+        assert tab.evaluation.plan.batch == 640
         await tab.press("enter")
         assert tab.field("batch") == "640"
 
@@ -139,13 +139,13 @@ async def test_letters_are_typed_into_a_field_and_run_nothing(planner: OpenPlann
 
 async def test_a_wrong_field_is_marked_and_the_rest_stays(planner: OpenPlanner) -> None:
     async with planner() as tab:
-        before = tab.answer
+        before = tab.evaluation
         await tab.press("down", "9", "9", "enter")
         text = tab.text()
         assert "99 sequences do not split into" in text
         assert "as it was before" in text
         assert "1 field to correct" in tab.note()
-        assert tab.answer is before
+        assert tab.evaluation is before
         await tab.press("right")
         assert "as it was before" not in tab.text()
 
@@ -196,7 +196,7 @@ async def test_scenarios_take_one_key(planner: OpenPlanner) -> None:
     async with planner() as tab:
         for key, model in (("v", "generic-1b"), ("b", "generic-7b"), ("n", "generic-70b")):
             await tab.press(key)
-            assert (tab.answer.plan.model.name, tab.answer.plan.cluster.gpus) == (model, 32)
+            assert (tab.evaluation.plan.model.name, tab.evaluation.plan.cluster.gpus) == (model, 32)
 
 
 async def test_enter_opens_a_figures_formula(planner: OpenPlanner) -> None:
@@ -213,9 +213,9 @@ async def test_the_best_layout_is_taken_over(planner: OpenPlanner) -> None:
         await tab.until_searched()
         best = tab.screen.session.best()
         assert best is not None
-        assert tab.answer.estimate.layout != best.layout
+        assert tab.evaluation.estimate.layout != best.layout
         await tab.press("u")
-        assert tab.answer.estimate.layout == best.layout
+        assert tab.evaluation.estimate.layout == best.layout
         assert "taken over" in tab.note()
 
 
@@ -293,7 +293,7 @@ async def test_the_served_model_can_be_planned_for(planner: OpenPlanner) -> None
         await tab.press("enter", "ctrl+u")
         await tab.press(*"served")
         await tab.press("enter")
-        assert tab.answer.plan.model.name == "qwen3-0.6b"
+        assert tab.evaluation.plan.model.name == "qwen3-0.6b"
 
 
 async def test_a_panel_can_have_all_the_room(planner: OpenPlanner) -> None:

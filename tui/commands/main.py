@@ -6,16 +6,34 @@ from collections.abc import Sequence
 from types import TracebackType
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.text.cleaning import clean
 from .bench import bench
 from .doctor import doctor
 from .live import live
-from .plan import plan
 from .snapshot import snapshots
 
+PLAN = "plan"
+
+
+class Commands(TyperGroup):
+    """All commands. `plan` is loaded when it is named or listed: its options read the planner's
+    tables, for which the screen and the other commands need not wait."""
+
+    def get_command(self, ctx: object, cmd_name: str) -> TyperCommand | TyperGroup | None:
+        """The command of that name."""
+        if cmd_name == PLAN:
+            from .plan import plan
+
+            self.commands[PLAN] = typer.main.get_group(plan)
+        command = self.commands.get(cmd_name)
+        return command if isinstance(command, TyperCommand | TyperGroup) else None
+
+
 app = typer.Typer(
+    cls=Commands,
     add_completion=False,
     # Rich's boxes are slow to import, and an error is one line here.
     rich_markup_mode=None,
@@ -25,7 +43,8 @@ app = typer.Typer(
 app.callback(invoke_without_command=True)(live)
 app.command()(bench)
 app.command()(doctor)
-app.add_typer(plan)
+# Holds the place of `plan` until it is loaded.
+app.add_typer(typer.Typer(), name=PLAN)
 app.add_typer(snapshots)
 
 

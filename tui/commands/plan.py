@@ -1,80 +1,97 @@
-"""`prodtop plan`: the best layouts for training a model on a cluster, and what goes with them."""
+"""`prodtop plan` and its commands: training layouts, serving capacity, exports, calibration."""
 
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
 import typer
 
-from . import plan_arguments as options
+from ...engine.planner.question.options import (
+    CAPACITY_OPTIONS,
+    EXPORT_OPTIONS,
+    SEARCH_OPTIONS,
+)
 from .arguments import Debug, Json, refuse_options_before
 from .plan_calibrate import calibrate
-from .plan_capacity import capacity
-from .plan_export import export
-from .plan_score import score
+from .plan_options import Texts, with_options
+
+# What works plans out is imported in the commands: `prodtop plan --help` need not wait for it.
 
 plan = typer.Typer(
     name="plan",
     rich_markup_mode=None,
     help="How many GPUs, split how, how long, and does it fit: every figure is an estimate.",
 )
+plan.command("calibrate")(calibrate)
 
 
 @plan.callback(invoke_without_command=True)
+@with_options(SEARCH_OPTIONS)
 def search_layouts(
-    context: typer.Context,
-    model: options.Model = "generic-7b",
-    gpu: options.Gpu = "h100-sxm",
-    gpus: options.Gpus = 32,
-    batch: options.Batch = None,
-    sequence: options.Sequence = "4096",
-    tokens: options.Tokens = None,
-    precision: options.Precision = "bf16",
-    optimizer: options.Optimizer = "adamw",
-    memory_gib: options.MemoryGib = None,
-    framework: options.Framework = "megatron-core",
-    hardware: options.Hardware = None,
-    node_gpus: options.NodeGpus = None,
-    network_gb_s: options.NetworkGbS = None,
-    price: options.Price = None,
-    dp: options.DataParallel = None,
-    tp: options.TensorParallel = None,
-    pp: options.PipelineParallel = None,
-    vp: options.Chunks = None,
-    cp: options.ContextParallel = None,
-    ep: options.ExpertParallel = None,
-    expert_tp: options.ExpertTensor = 1,
-    zero: options.Zero = None,
-    dp_shard: options.DpShard = None,
-    micro_batch: options.MicroBatch = None,
-    recompute: options.Recompute = None,
-    schedule: options.Schedule = None,
-    offload: options.Offload = "none",
-    sequence_parallel: options.SequenceParallel = None,
-    top: options.Top = 8,
-    json: Json = False,
-    debug: Debug = False,
+    context: typer.Context, texts: Texts, json: Json = False, debug: Debug = False
 ) -> None:
     """Plan training: the fastest layouts of a cluster that fit, and why the first one wins."""
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
-    # Imported here: the other commands need not wait for the planner.
-    from .plan_answer import answer
-    from .plan_question import asked_with, read_question
+    from .plan_json import report_object
+    from .plan_report import report_on
+    from .plan_table import print_report
 
-    # The parameters are declared above for typer, and read here by their names.
-    found = answer(read_question(asked_with(context.params)))
+    report = report_on(texts)
     if json:
-        import msgspec
-
-        from .plan_json import as_object
-
-        print(msgspec.json.encode(as_object(found)).decode())
-        return
-    from .plan_table import print_answer
-
-    print_answer(found)
+        print(msgspec.json.encode(report_object(report)).decode())
+    else:
+        print_report(report)
 
 
-# Every command under `prodtop plan`, one line each.
-plan.command("calibrate")(calibrate)
-plan.command("capacity")(capacity)
-plan.command("export")(export)
-plan.command("score")(score)
+@plan.command()
+@with_options(CAPACITY_OPTIONS)
+def capacity(
+    texts: Texts,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Open every figure into its formula.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Plan serving: memory, decode speed, TTFT and cost by GPU type and precision."""
+    from .plan_capacity import capacity_matrix
+    from .plan_capacity_json import matrix_object
+    from .plan_capacity_table import print_matrix
+
+    matrix = capacity_matrix(texts)
+    if json:
+        print(msgspec.json.encode(matrix_object(matrix, explained=explain)).decode())
+    else:
+        print_matrix(matrix, explained=explain)
+
+
+@plan.command()
+@with_options(EXPORT_OPTIONS)
+def export(
+    engine: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENGINE",
+            help="torchtitan[-main|-0.2.2], megatron, deepspeed or accelerate.",
+        ),
+    ],
+    texts: Texts,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Write the file and launch.sh into a folder."),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Write the fastest layout that an engine can express as its configuration."""
+    from .plan_export import choose, export_object, print_text, write_folder
+
+    question, chosen = choose(engine, texts)
+    if out is not None:
+        write_folder(chosen, out)
+    if json:
+        print(msgspec.json.encode(export_object(chosen, question)).decode())
+    elif out is None:
+        print_text(chosen)

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ...engine.planner.question.options import CALIBRATION_OPTIONS, HARDWARE, MEASURED_TYPE
 from ...engine.text.cleaning import clean
-from . import plan_arguments as options
 from .arguments import DEVICE, Debug, Json
+from .plan_options import Texts, with_options
 from .status_line import StatusLine
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from ...engine.planner.calibrate.samples import Report
 
 
+@with_options(CALIBRATION_OPTIONS)
 def calibrate(
     device: Annotated[str, DEVICE] = "auto",
     ranks: Annotated[
@@ -26,46 +28,44 @@ def calibrate(
             help="Processes that talk to each other; 1 for none.  [default: all GPUs, 2 on a CPU]",
         ),
     ] = None,
-    gpu: Annotated[
-        str | None,
-        typer.Option("--gpu", metavar="G", help="The GPU type, where its name does not say it."),
-    ] = None,
-    hardware: options.Hardware = None,
+    *,
+    texts: Texts,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
     """Measure products, copies and collectives here, and keep what they reach for later plans."""
     # Imported here: the other commands need not wait for the planner.
-    from pathlib import Path
-
     from ...engine.planner.calibrate.runner import calibrate as measure
     from ...engine.planner.calibrate.runner import progress
-    from ...engine.planner.cost.hardware import find_gpu, load_gpus
+    from ...engine.planner.question.parsers import optional, parse_gpu
+    from ...engine.planner.question.question import Reader
 
-    extra = None if hardware is None else load_gpus(Path(hardware).expanduser())
-    chosen = None if gpu is None else find_gpu(gpu, extra)
+    reader = Reader(texts)
+    own = reader.read(HARDWARE) or {}
+    chosen = reader.parsed(MEASURED_TYPE, optional(lambda text: parse_gpu(text, own)))
+    reader.check()
     status = StatusLine(sys.stderr)
 
     def tell(report: "Report") -> None:
         status.say(clean(progress(report)))
 
-    found = measure(tell, device=device, ranks=ranks, gpu=chosen)
+    calibrated = measure(tell, device=device, ranks=ranks, gpu=chosen)
     if json:
         import msgspec
 
-        print(msgspec.json.encode(as_object(found)).decode())
+        print(msgspec.json.encode(as_object(calibrated)).decode())
         return
-    for line in lines(found):
+    for line in lines(calibrated):
         print(clean(line))
 
 
-def as_object(found: "Calibrated") -> dict[str, object]:
+def as_object(calibrated: "Calibrated") -> dict[str, object]:
     """What was measured, in SI units and bytes."""
-    measured = found.measured
+    measured = calibrated.measured
     return {
         "schema_version": 1,
         "device": measured.device.name,
-        "gpu": None if found.gpu is None else found.gpu.key,
+        "gpu": None if calibrated.gpu is None else calibrated.gpu.key,
         "torch": measured.device.torch,
         "ranks": measured.ranks,
         "products": {
@@ -78,14 +78,14 @@ def as_object(found: "Calibrated") -> dict[str, object]:
             for name, line in measured.links.items()
         },
         "skipped": {sample.what: sample.reason for sample in measured.skipped},
-        "constants": None if found.calibration is None else dict(vars(found.calibration)),
-        "file": str(found.path),
+        "constants": None if calibrated.calibration is None else dict(vars(calibrated.calibration)),
+        "file": str(calibrated.path),
     }
 
 
-def lines(found: "Calibrated") -> list[str]:
+def lines(calibrated: "Calibrated") -> list[str]:
     """The result for people: rates, how well they fit, and what becomes of them."""
-    measured = found.measured
+    measured = calibrated.measured
     text = [f"{measured.device.name}, torch {measured.device.torch}"]
     for dtype, fit in measured.products.items():
         text.append(f"{dtype} products: {fit.flops_s / 1e12:,.2f} TFLOP/s ({fit.error:.1%} off)")
@@ -96,9 +96,9 @@ def lines(found: "Calibrated") -> list[str]:
         kind = name.replace("_", "-")
         text.append(f"{kind} on {measured.ranks}: {latency}, {rate} ({line.error:.1%} off)")
     text += [f"{sample.what} skipped: {sample.reason}" for sample in measured.skipped]
-    if found.gpu is None:
+    if calibrated.gpu is None:
         text.append("no GPU type of that name is known: kept, but plans do not use it (see --gpu)")
     else:
-        text.append(f"plans for {found.gpu.name} use this from now on")
-    text.append(f"kept in {found.path}")
+        text.append(f"plans for {calibrated.gpu.name} use this from now on")
+    text.append(f"kept in {calibrated.path}")
     return text

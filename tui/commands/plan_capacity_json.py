@@ -1,38 +1,30 @@
 """What `prodtop plan capacity --json` prints: one object, in SI units and bytes."""
 
-from ...engine.planner.cost.terms import Term
+import msgspec
+
 from ...engine.planner.serving_capacity.capacity import Capacity, Cell, Speed, speeds
 from ...engine.planner.serving_capacity.explain import explain_capacity
-from .plan_capacity_answer import CapacityAnswer
+from .plan_capacity import CapacityMatrix
 
 SCHEMA_VERSION = 1
 
 Object = dict[str, object]
 
 
-def as_object(found: CapacityAnswer, *, explained: bool) -> Object:
-    """The whole answer; `explained` adds each cell's tree of terms."""
-    load = found.load
+def matrix_object(matrix: CapacityMatrix, *, explained: bool) -> Object:
+    """The whole matrix; `explained` adds each cell's tree of terms."""
     return {
         "schema_version": SCHEMA_VERSION,
-        "model": found.model.name,
-        "parameters": found.model.parameters,
-        "load": {
-            "requests": load.requests,
-            "prompt_tokens": load.prompt_tokens,
-            "output_tokens": load.output_tokens,
-        },
+        "model": matrix.model.name,
+        "parameters": matrix.model.parameters,
+        "load": msgspec.to_builtins(matrix.load),
         "prices": {
-            gpu.key: {
-                "usd_per_hour": price.usd_per_hour,
-                "date": price.date.isoformat(),
-                "source": price.source,
-            }
-            for gpu in found.gpus
-            if (price := found.prices.get(gpu.key)) is not None
+            gpu.key: msgspec.to_builtins(price)
+            for gpu in matrix.gpus
+            if (price := matrix.prices.get(gpu.key)) is not None
         },
-        "calibration": {gpu.key: found.saved.origin(gpu.key) for gpu in found.gpus},
-        "cells": [_cell(cell, explained) for cell in found.cells],
+        "calibration": {gpu.key: matrix.saved.origin(gpu.key) for gpu in matrix.gpus},
+        "cells": [_cell(cell, explained) for cell in matrix.cells],
     }
 
 
@@ -42,23 +34,23 @@ def _cell(cell: Cell, explained: bool) -> Object:
         return {**fields, "fits": False, "reason": cell.reason}
     fields |= {"fits": True, "reason": None, **_capacity(cell.result)}
     if explained:
-        fields["explained"] = term_object(explain_capacity(cell.result))
+        fields["explained"] = msgspec.to_builtins(explain_capacity(cell.result))
     return fields
 
 
 def _capacity(result: Capacity) -> Object:
-    held = result.memory
+    memory = result.memory
     return {
         "holds_load": result.holds_load,
         "batch": result.batch,
-        "largest_batch": held.largest_batch,
+        "largest_batch": memory.largest_batch,
         "memory_bytes": {
-            "weights": held.weights,
-            "kv_per_request": held.sequence,
-            "logits_per_request": held.logits,
-            "workspace": held.workspace,
-            "usable": held.usable,
-            "used": held.used(result.batch),
+            "weights": memory.weights,
+            "kv_per_request": memory.sequence,
+            "logits_per_request": memory.logits,
+            "workspace": memory.workspace,
+            "usable": memory.usable,
+            "used": memory.used(result.batch),
         },
         "ttft_s": result.ttft_s,
         "tpot_s": result.tpot_s,
@@ -76,17 +68,4 @@ def _speed(at: Speed) -> Object:
         "fits": at.fits,
         "roofline_tokens_s": at.roofline_tokens_s,
         "tokens_s": at.tokens_s if at.fits else None,
-    }
-
-
-def term_object(term: Term) -> Object:
-    """A term and its parts."""
-    return {
-        "name": term.name,
-        "value": term.value,
-        "unit": term.unit,
-        "formula": term.formula,
-        "inputs": dict(term.inputs),
-        "source": term.source,
-        "parts": [term_object(part) for part in term.parts],
     }

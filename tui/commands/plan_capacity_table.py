@@ -13,34 +13,34 @@ from ...engine.planner.serving_capacity.capacity import BATCHES, Capacity, Cell,
 from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.text.cleaning import clean
 from ..planner.units import parameters
-from .plan_capacity_answer import CapacityAnswer
+from .plan_capacity import CapacityMatrix
 
 PIPED_WIDTH = 120
 """Columns where there is no terminal to ask: nothing is cut off."""
 MISSING = "--"
 
 
-def print_answer(found: CapacityAnswer, *, explained: bool) -> None:
-    """Print the answer to stdout; `explained` adds every figure's formula."""
+def print_matrix(matrix: CapacityMatrix, *, explained: bool) -> None:
+    """Print the matrix to stdout; `explained` adds every figure's formula."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
-    console.print(_heading(found), soft_wrap=True)
-    for part in _details(found) if found.one_gpu_type else _overview(found):
+    console.print(_heading(matrix), soft_wrap=True)
+    for part in _details(matrix) if matrix.one_gpu_type else _overview(matrix):
         console.print(part)
-    for line in (*_reasons(found), *_prices(found), _origin(found)):
+    for line in (*_reasons(matrix), *_prices(matrix), _origin(matrix)):
         console.print(Text(clean(line)), soft_wrap=True)
     if explained:
-        for cell in found.cells:
+        for cell in matrix.cells:
             if cell.result is not None:
                 console.print(Text(f"\n{cell.gpu.name}, {cell.precision}", style="bold"))
                 lines = explain_capacity(cell.result).lines()
                 console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
-def _heading(found: CapacityAnswer) -> Text:
-    load = found.load
+def _heading(matrix: CapacityMatrix) -> Text:
+    load = matrix.load
     text = Text()
-    text.append(clean(found.model.name), style="bold")
-    text.append(f"  {parameters(found.model.parameters)} parameters; {load.requests:,} requests")
+    text.append(clean(matrix.model.name), style="bold")
+    text.append(f"  {parameters(matrix.model.parameters)} parameters; {load.requests:,} requests")
     text.append(f" in flight, {load.prompt_tokens:,} prompt and {load.output_tokens:,} output")
     text.append(" tokens each; every figure is an estimate")
     return text
@@ -55,20 +55,20 @@ def _title(text: str) -> Text:
     return Text(f"\n{text}", style="bold")
 
 
-def _overview(found: CapacityAnswer) -> Iterable[RenderableType]:
+def _overview(matrix: CapacityMatrix) -> Iterable[RenderableType]:
     yield _title("GPUs × output tokens/s, and $ per million output tokens")
-    yield _matrix(found)
+    yield _matrix(matrix)
 
 
-def _matrix(found: CapacityAnswer) -> Table:
+def _matrix(matrix: CapacityMatrix) -> Table:
     """GPU types by precisions: GPUs and output tokens per second, the price of a million below."""
     table = _table()
     table.add_column("GPU", no_wrap=True)
-    for storage in found.storages:
+    for storage in matrix.storages:
         table.add_column(storage.precision, justify="right", no_wrap=True)
-    cheapest = _cheapest(found.cells)
-    for gpu in found.gpus:
-        cells = (_short(cell, cell is cheapest) for cell in found.row(gpu))
+    cheapest = _cheapest(matrix.cells)
+    for gpu in matrix.gpus:
+        cells = (_short(cell, cell is cheapest) for cell in matrix.row(gpu))
         table.add_row(clean(gpu.name), *cells)
     return table
 
@@ -95,8 +95,8 @@ def _short(cell: Cell, best: bool) -> Text:
     return Text(text, style="bold green" if best else "")
 
 
-def _details(found: CapacityAnswer) -> Iterable[RenderableType]:
-    results = [cell.result for cell in found.cells if cell.result is not None]
+def _details(matrix: CapacityMatrix) -> Iterable[RenderableType]:
+    results = [cell.result for cell in matrix.cells if cell.result is not None]
     if results:
         yield _title(f"On {clean(results[0].server.gpu.name)}, GiB per GPU")
         yield _capacities(results)
@@ -122,13 +122,13 @@ def _capacities(results: Sequence[Capacity]) -> Table:
     ):
         table.add_column(name, justify="right", no_wrap=True)
     for result in results:
-        held = result.memory
-        sizes = (held.weights, held.workspace, held.sequence, held.usable)
+        memory = result.memory
+        sizes = (memory.weights, memory.workspace, memory.sequence, memory.usable)
         table.add_row(
             result.server.storage.precision,
             f"{result.server.gpus}",
             *(f"{size / GIB:,.2f}" for size in sizes),
-            f"{held.largest_batch:,}" + ("" if result.holds_load else "!"),
+            f"{memory.largest_batch:,}" + ("" if result.holds_load else "!"),
             f"{result.ttft_s * 1e3:,.1f}",
             MISSING if result.tpot_s is None else f"{result.tpot_s * 1e3:,.1f}",
             count(result.tokens_s),
@@ -147,45 +147,45 @@ def _decoding(results: Sequence[Capacity]) -> Table:
     columns = [speeds(result) for result in results]
     for index, batch in enumerate(BATCHES):
         row = (column[index] for column in columns)
-        shown = (
+        cells = (
             f"{at.tokens_s:,.0f} of {at.roofline_tokens_s:,.0f}" if at.fits else MISSING
             for at in row
         )
-        table.add_row(f"{batch}", *shown)
+        table.add_row(f"{batch}", *cells)
     return table
 
 
-def _reasons(found: CapacityAnswer) -> Iterable[str]:
-    if any(cell.result is not None and not cell.result.holds_load for cell in found.cells):
+def _reasons(matrix: CapacityMatrix) -> Iterable[str]:
+    if any(cell.result is not None and not cell.result.holds_load for cell in matrix.cells):
         yield "!: not all requests in flight fit at a time; the others wait"
     named: dict[str, list[str]] = {}
-    for cell in found.cells:
+    for cell in matrix.cells:
         if cell.reason is not None:
             named.setdefault(f"{cell.gpu.name}: {cell.reason}", []).append(cell.precision)
     for words, precisions in named.items():
         yield f"{', '.join(precisions)} on {words}"
 
 
-def _prices(found: CapacityAnswer) -> Iterable[str]:
+def _prices(matrix: CapacityMatrix) -> Iterable[str]:
     """Each price with its day and source, equal ones together."""
     named: dict[str, list[str]] = {}
-    for gpu in found.gpus:
-        price = found.prices.get(gpu.key)
+    for gpu in matrix.gpus:
+        price = matrix.prices.get(gpu.key)
         if price is not None:
             words = f"${price.usd_per_hour:,.2f} an hour ({price.source}, {price.date.isoformat()})"
             named.setdefault(words, []).append(gpu.name)
     for words, gpus in named.items():
         yield f"{', '.join(gpus)}: {words}"
-    missing = [gpu.name for gpu in found.gpus if gpu.key not in found.prices]
+    missing = [gpu.name for gpu in matrix.gpus if gpu.key not in matrix.prices]
     if missing:
         yield f"no price known for {', '.join(missing)}: set one under [prices] in config.toml"
 
 
-def _origin(found: CapacityAnswer) -> str:
-    mine = [gpu for gpu in found.gpus if gpu.key in found.saved.calibrations]
+def _origin(matrix: CapacityMatrix) -> str:
+    mine = [gpu for gpu in matrix.gpus if gpu.key in matrix.saved.calibrations]
     if not mine:
-        return f"constants: {found.saved.origin('')}"
-    return "; ".join(f"{gpu.name}: {found.saved.origin(gpu.key)}" for gpu in mine)
+        return f"constants: {matrix.saved.origin('')}"
+    return "; ".join(f"{gpu.name}: {matrix.saved.origin(gpu.key)}" for gpu in mine)
 
 
 def count(value: float | None) -> str:

@@ -1,82 +1,96 @@
-"""`prodtop plan export`: the fastest layout of a training engine, as its configuration."""
+"""What `prodtop plan export` chooses, prints and writes."""
 
+import sys
 from pathlib import Path
-from typing import Annotated
 
-import typer
+from ...engine.files.atomic import write_atomically
+from ...engine.planner.calibrate.saved import load_saved
+from ...engine.planner.cost.memory import GIB
+from ...engine.planner.export.choose import SOFTWARE, Chosen, fastest_export
+from ...engine.planner.export.engines import ENGINES
+from ...engine.planner.question.parsers import AUTO
+from ...engine.planner.question.question import (
+    Question,
+    Reader,
+    ReferenceData,
+    read_question,
+    read_run,
+)
+from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
+from .plan_json import layout_object
+from .plan_options import Texts
 
-from . import plan_arguments as options
-from .arguments import Debug, Json
+SCHEMA_VERSION = 1
 
 
-def export(
-    context: typer.Context,
-    engine: Annotated[
-        str,
-        typer.Argument(
-            metavar="ENGINE",
-            help="torchtitan[-main|-0.2.2], megatron, deepspeed or accelerate.",
-        ),
-    ],
-    model: options.Model = "llama-3.1-8b",
-    gpu: options.Gpu = "h100-sxm",
-    gpus: options.Gpus = 32,
-    batch: options.Batch = None,
-    sequence: options.Sequence = "4096",
-    precision: options.Precision = "bf16",
-    optimizer: options.Optimizer = "adamw",
-    memory_gib: options.MemoryGib = None,
-    framework: Annotated[
-        str | None,
-        typer.Option(
-            "--framework",
-            metavar="F",
-            help="Whose kernels and habits to estimate with; else the engine's.",
-        ),
-    ] = None,
-    hardware: options.Hardware = None,
-    node_gpus: options.NodeGpus = None,
-    network_gb_s: options.NetworkGbS = None,
-    dp: options.DataParallel = None,
-    tp: options.TensorParallel = None,
-    pp: options.PipelineParallel = None,
-    vp: options.Chunks = None,
-    cp: options.ContextParallel = None,
-    ep: options.ExpertParallel = None,
-    expert_tp: options.ExpertTensor = 1,
-    zero: options.Zero = None,
-    dp_shard: options.DpShard = None,
-    micro_batch: options.MicroBatch = None,
-    recompute: options.Recompute = None,
-    schedule: options.Schedule = None,
-    offload: options.Offload = "none",
-    sequence_parallel: options.SequenceParallel = None,
-    steps: Annotated[
-        int, typer.Option("--steps", metavar="N", help="Optimizer steps to run.")
-    ] = 1000,
-    learning_rate: Annotated[
-        float, typer.Option("--learning-rate", metavar="R", help="The peak; it is no advice.")
-    ] = 3e-4,
-    script: Annotated[
-        str, typer.Option("--script", metavar="FILE", help="Yours, where the engine brings none.")
-    ] = "train.py",
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", metavar="DIR", help="Write the file and launch.sh into a folder."),
-    ] = None,
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Write the fastest layout that an engine can express as its configuration."""
-    # Imported here: the other commands need not wait for the planner.
-    from .plan_export_answer import answer
-    from .plan_export_output import print_json, print_text, write_folder
+def choose(engine: str, texts: Texts) -> tuple[Question, Chosen]:
+    """The fastest layout that `engine` can express, for texts of `EXPORT_OPTIONS`.
 
-    # The parameters are declared above for typer, and read there by their names.
-    found = answer(engine, context.params)
-    if out is not None:
-        write_folder(found, out)
-    if json:
-        print_json(found)
-    elif out is None:
-        print_text(found)
+    Raises:
+        BadInputError: there is no such engine, or a value that cannot be planned with or that the
+            engine cannot express.
+    """
+    if engine not in ENGINES:
+        names = ", ".join(ENGINES)
+        raise BadInputError(f"unknown engine '{clean(engine)}': choose from {names}")
+    if texts["framework"] == AUTO:
+        texts = {**texts, "framework": SOFTWARE[engine]}
+    reader = Reader(texts)
+    run = read_run(reader)
+    question = read_question(reader, ReferenceData(prices={}, saved=load_saved()))
+    with reader.blaming_options():
+        chosen = fastest_export(engine, question.setting, question.constraints, run)
+    return question, chosen
+
+
+def print_text(chosen: Chosen) -> None:
+    """The configuration on stdout, so that it can go into a file; all else on stderr."""
+    print(chosen.export.text, end="")
+    for line in _about(chosen):
+        print(clean(line), file=sys.stderr)
+
+
+def export_object(chosen: Chosen, question: Question) -> dict[str, object]:
+    """The export and the estimate of its layout as one object."""
+    exported = chosen.export
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "engine": exported.engine,
+        "version": exported.version,
+        "file_name": exported.file_name,
+        "text": exported.text,
+        "launch": exported.launch,
+        "notes": exported.notes,
+        "estimate": layout_object(chosen.estimate, question),
+    }
+
+
+def write_folder(chosen: Chosen, folder: Path) -> None:
+    """Write the configuration and `launch.sh` into `folder`, which is made where it is missing.
+
+    Raises `BadInputError` where that cannot be done.
+    """
+    exported = chosen.export
+    target = folder.expanduser()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        write_atomically(target / exported.file_name, exported.text.encode())
+        write_atomically(target / "launch.sh", f"{exported.launch}\n".encode())
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else str(error)
+        raise BadInputError(f"cannot write --out {clean(str(folder))}: {reason}") from error
+    for line in (f"wrote {exported.file_name} and launch.sh to {folder}", *_about(chosen)):
+        print(clean(line), file=sys.stderr)
+
+
+def _about(chosen: Chosen) -> list[str]:
+    """The layout and its estimate, how to start it, and what to know."""
+    exported, estimate = chosen.export, chosen.estimate
+    gib = estimate.memory.total / GIB
+    return [
+        f"{exported.engine} {exported.version}: {estimate.layout.shorthand}; estimated"
+        f" {estimate.step_s:.3g} s a step, {gib:.1f} GiB a GPU",
+        f"start: {exported.launch}",
+        *(f"note: {note}" for note in exported.notes),
+    ]

@@ -7,38 +7,38 @@ import msgspec
 
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
-from ...engine.planner.search.search import Limiting, SearchResult
+from ...engine.planner.question.question import Question
+from ...engine.planner.search.search import SearchResult
 from ...engine.planner.search.strategies import StrategyResult
-from .plan_answer import Answer
-from .plan_question import Question
+from .plan_report import Report
 
 SCHEMA_VERSION = 1
 
 Object = dict[str, object]
 
 
-def as_object(found: Answer) -> Object:
-    """The whole answer."""
-    result, question = found.result, found.question
+def report_object(report: Report) -> Object:
+    """The whole report."""
+    result, question = report.result, report.question
 
     def layouts(estimates: Iterable[Estimate]) -> list[Object]:
         return [layout_object(one, question) for one in estimates]
 
     return {
         "schema_version": SCHEMA_VERSION,
-        "question": _question(question),
+        "question": _question(report),
         "limit_bytes": result.limit_bytes,
         "considered": result.considered,
         "fitting": result.fitting,
-        "limiting": _limiting(result.limiting),
+        "limiting": msgspec.to_builtins(result.limiting),
         "best": layouts(result.best),
         "splits": layouts(result.splits),
         "front": layouts(result.front),
         "leanest": _maybe(result.leanest, question),
-        "more_memory": _maybe(found.more_memory, question),
-        "more_gpus": None if found.more_gpus is None else _larger(found.more_gpus, question),
-        "strategies": [_strategy(one, question) for one in found.strategies],
-        "verdict": None if found.verdict is None else _verdict(found.verdict),
+        "more_memory": _maybe(report.more_memory, question),
+        "more_gpus": None if report.more_gpus is None else _larger(report.more_gpus, question),
+        "strategies": [_strategy(one, question) for one in report.strategies],
+        "verdict": None if report.verdict is None else _verdict(report.verdict),
     }
 
 
@@ -81,8 +81,8 @@ def _training(one: Estimate, question: Question) -> Object | None:
     }
 
 
-def _question(question: Question) -> Object:
-    setting, constraints = question.setting, question.constraints
+def _question(report: Report) -> Object:
+    setting, constraints = report.question.setting, report.question.constraints
     cluster, model = setting.cluster, setting.model
     return {
         "model": {
@@ -96,7 +96,7 @@ def _question(question: Question) -> Object:
         "network_bytes_s": cluster.gpu.network_bytes_s,
         "sequence": setting.sequence,
         "framework": setting.software.name,
-        "constants": question.origin,
+        "constants": report.origin,
         "constraints": msgspec.to_builtins(constraints),
     }
 
@@ -110,16 +110,12 @@ def _larger(result: SearchResult, question: Question) -> Object:
     return {"gpus": gpus, "best": _maybe(result.winner, question)}
 
 
-def _limiting(limiting: Limiting | None) -> Object | None:
-    return None if limiting is None else {"field": limiting.field, "reason": limiting.reason}
-
-
 def _strategy(one: StrategyResult, question: Question) -> Object:
     return {
         "key": one.strategy.key,
         "best": _maybe(one.best, question),
         "leanest": _maybe(one.leanest, question),
-        "limiting": _limiting(one.limiting),
+        "limiting": msgspec.to_builtins(one.limiting),
     }
 
 

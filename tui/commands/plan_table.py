@@ -14,7 +14,7 @@ from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS
 from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si
-from .plan_answer import Answer
+from .plan_report import Report
 from .plan_why import why
 
 PIPED_WIDTH = 120
@@ -26,33 +26,33 @@ FULLEST = 0.95
 """Share of the limit from which memory is shown as tight."""
 
 
-def print_answer(found: Answer) -> None:
-    """Print the answer to stdout."""
+def print_report(report: Report) -> None:
+    """Print the report to stdout."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
-    console.print(_heading(found))
-    if found.result.limiting is not None:
-        console.print(Text(f"nothing fits: {found.result.limiting.reason}", style="bold red"))
-    for part in _parts(found, console):
+    console.print(_heading(report))
+    if report.result.limiting is not None:
+        console.print(Text(f"nothing fits: {report.result.limiting.reason}", style="bold red"))
+    for part in _parts(report, console):
         console.print(part)
 
 
-def _parts(found: Answer, console: Console) -> Iterable[RenderableType]:
-    result = found.result
+def _parts(report: Report, console: Console) -> Iterable[RenderableType]:
+    result = report.result
     if result.splits:
         one_split = len(result.splits) == 1
-        shown = result.best if one_split else result.splits
+        layouts = result.best if one_split else result.splits
         title = "Fastest layouts" if one_split else "Fastest layouts, one of each split"
-        yield _layouts(title, shown, result.limit_bytes, console.width)
-    if found.shown is not None:
-        yield from _breakdown(found.shown, result.limit_bytes, console.width)
-    yield _strategies(found, console.width)
+        yield _layouts(title, layouts, result.limit_bytes, console.width)
+    if report.detailed is not None:
+        yield from _breakdown(report.detailed, result.limit_bytes, console.width)
+    yield _strategies(report, console.width)
     if len(result.front) > 1:
         yield _front(result.front)
-    yield from why(found)
+    yield from why(report)
 
 
-def _heading(found: Answer) -> Text:
-    question, result = found.question, found.result
+def _heading(report: Report) -> Text:
+    question, result = report.question, report.result
     setting, constraints = question.setting, question.constraints
     model, cluster = setting.model, setting.cluster
     size = parameters(model.parameters)
@@ -73,13 +73,13 @@ def _heading(found: Answer) -> Text:
     text.append(f"{batch} ({si(tokens)})\n")
     text.append(
         f"{result.considered:,} legal layouts, {result.fitting:,} fit; every figure is an estimate"
-        f" from {question.origin}\n",
+        f" from {report.origin}\n",
         style="dim",
     )
     return text
 
 
-def _layouts(title: str, shown: Sequence[Estimate], limit: float, width: int) -> Table:
+def _layouts(title: str, estimates: Sequence[Estimate], limit: float, width: int) -> Table:
     wide = width >= WIDE
     table = _table(title)
     table.add_column("", justify="right", style="dim")
@@ -87,7 +87,7 @@ def _layouts(title: str, shown: Sequence[Estimate], limit: float, width: int) ->
     names = ("GiB", "step", "tok/s", "MFU", "comm")
     for name in (*names, "bubble", "tok/s/GPU") if wide else names:
         table.add_column(name, justify="right", no_wrap=True)
-    for place, one in enumerate(shown, 1):
+    for place, one in enumerate(estimates, 1):
         cells = (
             _memory(one, limit),
             seconds(one.step_s),
@@ -112,13 +112,17 @@ def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableTy
     """Memory and time part by part, side by side where there is room."""
     memory = [(name, getattr(one.memory, part)) for part, name in MEMORY_PARTS.items()]
     step = [(name, getattr(one.time, part)) for part, name in STEP_PARTS.items()]
-    left = _bars(f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan")
-    left.add_row("of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), "")
-    right = _bars("Its step", step, one.step_s, "ms", "green")
+    memory_table = _bars(
+        f"Memory of {one.layout.shorthand}", memory, one.memory.total, "GiB", "cyan"
+    )
+    memory_table.add_row(
+        "of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), ""
+    )
+    step_table = _bars("Its step", step, one.step_s, "ms", "green")
     if width < WIDE:
-        return (left, right)
+        return (memory_table, step_table)
     both = Table.grid(padding=(0, 4))
-    both.add_row(left, right)
+    both.add_row(memory_table, step_table)
     return (both,)
 
 
@@ -147,7 +151,7 @@ def _bar(share: float) -> str:
     return "█" * full + (" ▏▎▍▌▋▊▉"[part] if part else "")
 
 
-def _strategies(found: Answer, width: int) -> Table:
+def _strategies(report: Report, width: int) -> Table:
     wide = width >= WIDE
     table = _table("The textbook strategies, each at its best")
     table.add_column("strategy")
@@ -156,7 +160,7 @@ def _strategies(found: Answer, width: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     if wide:
         table.add_column("good for", style="dim")
-    for each in found.strategies:
+    for each in report.strategies:
         name, one = each.strategy.name, each.best or each.leanest
         last = (each.strategy.good_for,) if wide else ()
         if one is None:
@@ -166,7 +170,7 @@ def _strategies(found: Answer, width: int) -> Table:
         table.add_row(
             name,
             one.layout.shorthand,
-            _memory(one, found.result.limit_bytes),
+            _memory(one, report.result.limit_bytes),
             seconds(one.step_s),
             percent(one.mfu()),
             percent(one.communication_share),

@@ -9,7 +9,7 @@ from ...engine.planner.explain.turns import Turn
 from ...engine.planner.explain.verdict import Difference, Verdict
 from ..planner.units import energy, gib, long_time, money, seconds
 from ..style.formatting import percent
-from .plan_answer import Answer
+from .plan_report import Report
 
 MOST_PARTS = 3
 """Parts that are named for and against the winner."""
@@ -18,21 +18,21 @@ SMALLEST_PART = 0.05
 NEVER = "at no bandwidth or batch within a factor of 64 of these, nor with less memory"
 
 
-def why(found: Answer) -> Iterator[Text]:
+def why(report: Report) -> Iterator[Text]:
     """Lines below the tables."""
-    if found.verdict is not None:
-        yield _verdict(found.verdict)
-    more, winner = found.more_memory, found.result.winner
+    if report.verdict is not None:
+        yield _verdict(report.verdict)
+    more, winner = report.more_memory, report.result.winner
     if more is not None:
         line = f"With {gib(more.memory.total)} GiB a GPU: {more.layout.shorthand}"
         gain = "" if winner is None else f", {percent(1 - more.step_s / winner.step_s)} less time"
         yield Text(f"{line}, {seconds(more.step_s)} a step{gain}.")
-    if found.more_gpus is not None and found.more_gpus.winner is not None:
-        first = found.more_gpus.winner
-        gpus = f"With {found.more_gpus.setting.cluster.gpus:,} GPUs it fits"
+    if report.more_gpus is not None and report.more_gpus.winner is not None:
+        first = report.more_gpus.winner
+        gpus = f"With {report.more_gpus.setting.cluster.gpus:,} GPUs it fits"
         yield Text(f"{gpus}: {first.layout.shorthand}, {seconds(first.step_s)} a step.")
-    if found.question.tokens is not None and found.shown is not None:
-        yield _training(found)
+    if report.question.tokens is not None and report.detailed is not None:
+        yield _training(report)
 
 
 def _verdict(verdict: Verdict) -> Text:
@@ -50,9 +50,7 @@ def _verdict(verdict: Verdict) -> Text:
     text.append(".\n")
     text.append("The runner-up would win ")
     turns = "; ".join(_turn(turn) for turn in verdict.turns)
-    text.append(
-        turns or "at no bandwidth or batch within a factor of 64 of these, nor with less memory"
-    )
+    text.append(turns or NEVER)
     text.append(".")
     return text
 
@@ -86,8 +84,8 @@ def _turn(turn: Turn) -> str:
             return f"with {name} {side} {turn.value / 1e9:,.1f} GB/s (now {turn.now / 1e9:,.1f})"
 
 
-def _training(found: Answer) -> Text:
-    question, one = found.question, found.shown
+def _training(report: Report) -> Text:
+    question, one = report.question, report.detailed
     assert question.tokens is not None
     assert one is not None
     run_s = one.training_s(question.tokens)

@@ -39,11 +39,11 @@ class Calibrator:
         try:
             assert process.stderr is not None
             assert process.stdout is not None
-            found = asyncio.create_task(process.stdout.read())
+            output = asyncio.create_task(process.stdout.read())
             while line := await process.stderr.readline():
                 last = clean(line.decode(errors="replace")).strip() or last
                 tell(f"calibrating: {last}")
-            results = clean((await found).decode(errors="replace")).strip().splitlines()
+            results = clean((await output).decode(errors="replace")).strip().splitlines()
             code = await process.wait()
         finally:
             self._process = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ...engine.planner.cost.memory import CONTEXT_BYTES
 from ...engine.shape.model_shape import ModelShape
-from .answer import Answer
+from .evaluation import Evaluation
 from .units import gib, parameters
 
 STATE_BYTES = 16.0
@@ -41,9 +41,9 @@ class Decision:
     reason: str
 
 
-def decide(shown: Answer) -> Decision:
+def decide(evaluation: Evaluation) -> Decision:
     """Walk the path for a plan: a question is asked only where the ones before lead to it."""
-    plan = shown.plan
+    plan = evaluation.plan
     model, where = plan.model, plan.cluster
     states = model.parameters * STATE_BYTES
     room = STATE_SHARE * (plan.limit_bytes - CONTEXT_BYTES)

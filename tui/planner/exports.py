@@ -10,7 +10,7 @@ from ...engine.planner.export.contract import Export, TrainingRun
 from ...engine.planner.export.engines import ENGINES, export
 from ...engine.protocol.errors import ProdtopError
 from ...engine.shape.field_errors import FieldError
-from .reading import Plan
+from .plan import Plan
 
 
 class ExportFailedError(ProdtopError):

@@ -6,11 +6,30 @@ Every key press makes a new form; nothing here draws or computes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from .fields import Field, fields
-from .numbers import parse_amount
+from ...engine.planner.question.options import FORM, SERVING, Line
+from ...engine.planner.question.parsers import parse_amount
 
+KEYS = tuple(FORM)
 LONGEST = 200
 """Characters that a field takes: enough for any path."""
+
+_FIRST = {key: line.first for key, line in FORM.items() if line.group != SERVING}
+"""The first form is a 7B model on 32 GPUs. What to serve it with stays as it is."""
+
+SCENARIOS: Mapping[str, Mapping[str, str]] = {
+    "1B": _FIRST | {"model": "generic-1b", "tokens": "100B", "micro_batch": "4"},
+    "7B": _FIRST,
+    "70B": _FIRST
+    | {
+        "model": "generic-70b",
+        "batch": "128",
+        "tokens": "2T",
+        "tp": "8",
+        "pp": "2",
+        "recompute": "selective",
+    },
+}
+"""What one key sets up on 32 GPUs, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +41,9 @@ class Editing:
 
     def typed(self, characters: str) -> "Editing":
         """With some characters at the caret; what cannot be shown on one line is left out."""
-        kept = "".join(one for one in characters if one.isprintable())
-        text = (self.text[: self.caret] + kept + self.text[self.caret :])[:LONGEST]
-        return Editing(text, min(self.caret + len(kept), len(text)))
+        printable = "".join(one for one in characters if one.isprintable())
+        text = (self.text[: self.caret] + printable + self.text[self.caret :])[:LONGEST]
+        return Editing(text, min(self.caret + len(printable), len(text)))
 
     def erased(self, *, before: bool) -> "Editing":
         """Without the character before the caret, or the one at it."""
@@ -39,8 +58,8 @@ class Editing:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What stands in the form. `touched` is the field that was changed last: where several fields
-    disagree, it is the one to mark."""
+    """What stands in the form, by the key of each option. `touched` is the one that was changed
+    last: where several disagree, it is the one to mark."""
 
     texts: Mapping[str, str]
     selected: int = 0
@@ -49,34 +68,38 @@ class Form:
 
     @classmethod
     def initial(cls) -> "Form":
-        return cls({field.name: field.initial for field in fields()})
+        return cls({key: line.first for key, line in FORM.items()})
 
     @property
-    def field(self) -> Field:
+    def key(self) -> str:
+        """The chosen field's."""
+        return KEYS[self.selected]
+
+    @property
+    def line(self) -> Line:
         """The chosen field."""
-        return fields()[self.selected]
+        return FORM[self.key]
 
     @property
     def current(self) -> Mapping[str, str]:
         """All texts, with what is being typed in its place: results follow every key."""
         if self.editing is None:
             return self.texts
-        return {**self.texts, self.field.name: self.editing.text}
+        return {**self.texts, self.key: self.editing.text}
 
     def moved(self, steps: int) -> "Form":
         """Another field chosen; what was being typed stays."""
-        kept = self.committed()
-        return replace(kept, selected=min(max(0, kept.selected + steps), len(fields()) - 1))
+        form = self.committed()
+        return replace(form, selected=min(max(0, form.selected + steps), len(KEYS) - 1))
 
-    def choosing(self, name: str) -> "Form":
-        """The field of that name chosen."""
-        names = [field.name for field in fields()]
-        return replace(self.committed(), selected=names.index(name))
+    def choosing(self, key: str) -> "Form":
+        """The field of that option chosen."""
+        return replace(self.committed(), selected=KEYS.index(key))
 
     def stepped(self, direction: int) -> "Form":
         """The chosen field one step on or back; a value between steps goes to the next one."""
-        text = stepped(self.field, self.texts[self.field.name], direction)
-        return self.with_texts({self.field.name: text})
+        text = stepped(self.line, self.texts[self.key], direction)
+        return self.with_texts({self.key: text})
 
     def with_texts(self, texts: Mapping[str, str]) -> "Form":
         """With other values in some fields. A field that is being typed into is left."""
@@ -85,9 +108,9 @@ class Form:
 
     def begun(self, text: str | None = None) -> "Form":
         """Typing into the chosen field, over its value or, with `text`, in its place."""
-        start = self.texts[self.field.name] if text is None else text
+        start = self.texts[self.key] if text is None else text
         editing = Editing("", 0).typed(start)
-        return replace(self, editing=editing, touched=self.field.name)
+        return replace(self, editing=editing, touched=self.key)
 
     def edited(self, editing: Editing) -> "Form":
         return replace(self, editing=editing)
@@ -96,27 +119,27 @@ class Form:
         """What was typed becomes the field's value; nothing typed leaves it as it was."""
         if self.editing is None:
             return self
-        text = self.editing.text.strip() or self.texts[self.field.name]
-        return replace(self, texts={**self.texts, self.field.name: text}, editing=None)
+        text = self.editing.text.strip() or self.texts[self.key]
+        return replace(self, texts={**self.texts, self.key: text}, editing=None)
 
     def cancelled(self) -> "Form":
         """As before the typing began."""
         return replace(self, editing=None)
 
 
-def stepped(field: Field, text: str, direction: int) -> str:
+def stepped(line: Line, text: str, direction: int) -> str:
     """The step after or before `text`; `text` itself at the end of the steps.
 
     A number that is no step goes to the nearest step in that direction, any other text to the
     field's first value.
     """
-    steps = field.steps
+    steps = line.steps
     if text in steps:
         index = steps.index(text) + direction
         return steps[min(max(0, index), len(steps) - 1)]
     value = _number(text)
-    if not field.numeric or value is None:
-        return field.initial
+    if not line.numeric or value is None:
+        return line.first
     numbers = [(number, step) for step in steps if (number := _number(step)) is not None]
     if direction > 0:
         return next((step for number, step in numbers if number > value), steps[-1])

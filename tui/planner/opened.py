@@ -20,13 +20,13 @@ from ...engine.planner.explain.figures import (
     explain_training,
 )
 from ...engine.planner.explain.memory import explain_memory
-from .answer import Answer, Point
+from .evaluation import Evaluation, Point
 
 MEMORY = "memory per GPU"
 STEP = "step time"
 
 
-def every_figure(shown: Answer) -> tuple[Term, ...]:
+def every_figure(shown: Evaluation) -> tuple[Term, ...]:
     """The formulas of all figures of an answer, in the order of the summary."""
     result, plan = shown.estimate, shown.plan
     terms = [

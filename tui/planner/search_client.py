@@ -8,7 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from ...engine.protocol.options import module_command
-from .search_messages import ENCODER, FOUND_DECODER, Ask, Found
+from .search_messages import ENCODER, FINDING_DECODER, Finding, SearchRequest
 
 PATIENCE_S = 0.7
 """A process that is in the middle of a long search is ended when it does not turn to a new
@@ -19,12 +19,14 @@ LINE_LIMIT = 1 << 20
 class SearchClient:
     """One process, started with the first question and ended with `close`.
 
-    `on_found` is called for every finding of the newest question, in the event loop; `on_failed`
+    `on_finding` is called for every finding of the newest question, in the event loop; `on_failed`
     with a line where the process ends by itself.
     """
 
-    def __init__(self, on_found: Callable[[Found], None], on_failed: Callable[[str], None]) -> None:
-        self._on_found = on_found
+    def __init__(
+        self, on_finding: Callable[[Finding], None], on_failed: Callable[[str], None]
+    ) -> None:
+        self._on_finding = on_finding
         self._on_failed = on_failed
         self._process: Process | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -36,19 +38,19 @@ class SearchClient:
         """The number of the newest question."""
         return self._asked
 
-    async def ask(self, ask: Ask) -> None:
-        """Ask; the answer to an older question is dropped."""
-        self._asked = ask.number
+    async def ask(self, request: SearchRequest) -> None:
+        """SearchRequest; the answer to an older question is dropped."""
+        self._asked = request.number
         busy = self._process is not None and self._process.returncode is None
         if not busy:
             await self._start()
-        self._send(ask)
+        self._send(request)
         if busy:
             await asyncio.sleep(PATIENCE_S)
-            if self._asked == ask.number and self._answered != ask.number:
+            if self._asked == request.number and self._answered != request.number:
                 self._end()
                 await self._start()
-                self._send(ask)
+                self._send(request)
 
     async def close(self) -> None:
         """End the process, and wait until it is gone."""
@@ -68,11 +70,11 @@ class SearchClient:
         )
         self._reading = asyncio.create_task(self._read(self._process))
 
-    def _send(self, ask: Ask) -> None:
+    def _send(self, request: SearchRequest) -> None:
         if self._process is not None and self._process.stdin is not None:
             # A process that has just ended is noticed by its reader.
             with contextlib.suppress(ConnectionError, RuntimeError):
-                self._process.stdin.write(ENCODER.encode(ask) + b"\n")
+                self._process.stdin.write(ENCODER.encode(request) + b"\n")
 
     def _end(self) -> None:
         if self._reading is not None:
@@ -86,12 +88,12 @@ class SearchClient:
         assert process.stdout is not None
         while line := await process.stdout.readline():
             try:
-                found = FOUND_DECODER.decode(line)
+                finding = FINDING_DECODER.decode(line)
             except msgspec.DecodeError:
                 break
-            if found.number == self._asked:
-                self._answered = found.number
-                self._on_found(found)
+            if finding.number == self._asked:
+                self._answered = finding.number
+                self._on_finding(finding)
         if self._process is process:
             self._process = None
             self._on_failed("the search ended by itself: change a field to start it again")

@@ -10,7 +10,7 @@ BEST = "best"
 """Beside the strategies' keys: the best of all layouts."""
 
 
-class Ask(msgspec.Struct, frozen=True, kw_only=True):
+class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Search for what the form's `texts` ask. `growing`: over cluster sizes the batch grows."""
 
     number: int
@@ -24,8 +24,8 @@ class StrategyFound(msgspec.Struct, frozen=True, kw_only=True, tag="strategy"):
 
     number: int
     key: StrategyKey
-    layout: Layout | None
-    reason: str | None
+    layout: Layout | None = None
+    reason: str | None = None
 
 
 class LayoutsFound(msgspec.Struct, frozen=True, kw_only=True, tag="layouts"):
@@ -33,12 +33,12 @@ class LayoutsFound(msgspec.Struct, frozen=True, kw_only=True, tag="layouts"):
     first), and the leanest layout that more memory would make faster than all that fit."""
 
     number: int
-    splits: tuple[Layout, ...]
-    front: tuple[Layout, ...]
-    faster: Layout | None
-    considered: int
-    fitting: int
-    reason: str | None
+    splits: tuple[Layout, ...] = ()
+    front: tuple[Layout, ...] = ()
+    faster: Layout | None = None
+    considered: int = 0
+    fitting: int = 0
+    reason: str | None = None
 
 
 class PointFound(msgspec.Struct, frozen=True, kw_only=True, tag="point"):
@@ -57,8 +57,8 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     seconds: float
 
 
-Found = StrategyFound | LayoutsFound | PointFound | Done
+Finding = StrategyFound | LayoutsFound | PointFound | Done
 
 ENCODER = msgspec.json.Encoder()
-ASK_DECODER = msgspec.json.Decoder(Ask)
-FOUND_DECODER: msgspec.json.Decoder[Found] = msgspec.json.Decoder(Found)
+REQUEST_DECODER = msgspec.json.Decoder(SearchRequest)
+FINDING_DECODER: msgspec.json.Decoder[Finding] = msgspec.json.Decoder(Finding)

@@ -9,9 +9,9 @@ from ...engine.planner.cost.layout import Layout
 from ...engine.planner.cost.setting import Setting
 from ...engine.planner.explain.verdict import Verdict, verdict
 from ...engine.shape.field_errors import FieldError
-from .answer import Point
-from .reading import Plan
-from .search_messages import Done, Found, LayoutsFound, PointFound, StrategyFound
+from .evaluation import Point
+from .plan import Plan
+from .search_messages import Done, Finding, LayoutsFound, PointFound, StrategyFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +53,14 @@ class Searched:
     points: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
     done_s: float | None = None
 
-    def taking(self, found: Found) -> "Searched":
+    def taking(self, finding: Finding) -> "Searched":
         """With one more finding."""
-        match found:
+        match finding:
             case StrategyFound(key=key, layout=layout, reason=reason):
                 candidate = Candidate(_estimate(self.plan.setting, layout), reason)
                 return replace(self, strategies={**self.strategies, key: candidate})
             case LayoutsFound():
-                return replace(self, layouts=self._layouts(found))
+                return replace(self, layouts=self._layouts(finding))
             case PointFound(key=key, gpus=gpus, layout=layout):
                 point = Point(gpus, self._on(gpus, layout))
                 points = (*self.points.get(key, ()), point)
@@ -68,15 +68,15 @@ class Searched:
             case Done(seconds=seconds):
                 return replace(self, done_s=seconds)
 
-    def _layouts(self, found: LayoutsFound) -> Layouts:
+    def _layouts(self, finding: LayoutsFound) -> Layouts:
         setting = self.plan.setting
         return Layouts(
-            splits=_estimates(setting, found.splits),
-            front=_estimates(setting, found.front),
-            faster=_estimate(setting, found.faster),
-            considered=found.considered,
-            fitting=found.fitting,
-            reason=found.reason,
+            splits=_estimates(setting, finding.splits),
+            front=_estimates(setting, finding.front),
+            faster=_estimate(setting, finding.faster),
+            considered=finding.considered,
+            fitting=finding.fitting,
+            reason=finding.reason,
             limit_bytes=self.plan.limit_bytes,
         )
 

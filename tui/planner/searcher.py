@@ -1,10 +1,10 @@
-"""The process that searches layouts beside the screen: questions on stdin, findings on stdout.
+"""The process that searches layouts beside the screen: requests on stdin, findings on stdout.
 
 A process and not a thread: a search keeps a core busy for seconds, and the keys must not wait for
-it. Between two parts of an answer it looks whether another question has come, and then drops the
-old one.
+it. Between two findings it looks whether another request has come, and then drops the old one.
 """
 
+import contextlib
 import os
 import select
 import sys
@@ -12,24 +12,25 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from ...engine.planner.cost.layout import Layout
 from ...engine.planner.cost.setting import Setting
 from ...engine.planner.explain.verdict import with_more_memory
+from ...engine.planner.question.question import QuestionError, reference_data
 from ...engine.planner.search.constraints import Constraints
 from ...engine.planner.search.search import search
 from ...engine.planner.search.strategies import STRATEGY_KEYS, StrategyKey, best_of
 from ...engine.shape.field_errors import FieldError
-from .answer import LADDER
-from .knowledge import gather
-from .reading import Plan, read
+from .evaluation import GPU_COUNTS
+from .plan import Plan, read_plan
 from .search_messages import (
-    ASK_DECODER,
     BEST,
     ENCODER,
-    Ask,
+    REQUEST_DECODER,
     Done,
-    Found,
+    Finding,
     LayoutsFound,
     PointFound,
+    SearchRequest,
     StrategyFound,
 )
 from .served import served_shape
@@ -49,49 +50,44 @@ def constraints_of(plan: Plan) -> Constraints:
     )
 
 
-def findings(ask: Ask) -> Iterator[Found]:
-    """The answer to a question, part by part, what is wanted most first."""
-    started_s = time.monotonic()
-    served = served_shape(ask.served) if ask.served is not None else None
-    plan = read(ask.texts, gather(served, {})).plan
-    if plan is not None:
-        given = constraints_of(plan)
+def findings(request: SearchRequest) -> Iterator[Finding]:
+    """What is found for a request, part by part, what is wanted most first."""
+    started_s, number = time.monotonic(), request.number
+    served = served_shape(request.served) if request.served is not None else None
+    with contextlib.suppress(QuestionError):
+        plan = read_plan(request.texts, reference_data(served))
+        constraints = constraints_of(plan)
         for key in STRATEGY_KEYS:
-            yield _strategy(ask.number, key, plan.setting, given)
-        yield _layouts(ask.number, plan.setting, given)
-        for curve in (*STRATEGY_KEYS, BEST):
-            for gpus in LADDER:
-                yield _point(ask, curve, gpus, plan, given)
-    yield Done(number=ask.number, seconds=time.monotonic() - started_s)
+            yield _strategy(number, key, plan.setting, constraints)
+        yield _layouts(number, plan.setting, constraints)
+        for curve in (*STRATEGY_KEYS, None):
+            for gpus in GPU_COUNTS:
+                layout = _on(gpus, plan, curve, growing=request.growing)
+                yield PointFound(number=number, key=curve or BEST, gpus=gpus, layout=layout)
+    yield Done(number=number, seconds=time.monotonic() - started_s)
 
 
-def _strategy(number: int, key: StrategyKey, setting: Setting, given: Constraints) -> StrategyFound:
+def _strategy(
+    number: int, key: StrategyKey, setting: Setting, constraints: Constraints
+) -> StrategyFound:
     try:
-        found = best_of(key, setting, given)
+        result = best_of(key, setting, constraints)
     except FieldError as error:
-        return StrategyFound(number=number, key=key, layout=None, reason=error.reason)
-    shown = found.best or found.leanest
+        return StrategyFound(number=number, key=key, reason=error.reason)
+    estimate = result.best or result.leanest
     return StrategyFound(
         number=number,
         key=key,
-        layout=shown.layout if shown is not None else None,
-        reason=found.limiting.reason if found.limiting is not None else None,
+        layout=estimate.layout if estimate is not None else None,
+        reason=result.limiting.reason if result.limiting is not None else None,
     )
 
 
-def _layouts(number: int, setting: Setting, given: Constraints) -> LayoutsFound:
+def _layouts(number: int, setting: Setting, constraints: Constraints) -> LayoutsFound:
     try:
-        result = search(setting, given)
+        result = search(setting, constraints)
     except FieldError as error:
-        return LayoutsFound(
-            number=number,
-            splits=(),
-            front=(),
-            faster=None,
-            considered=0,
-            fitting=0,
-            reason=error.reason,
-        )
+        return LayoutsFound(number=number, reason=error.reason)
     faster = with_more_memory(result)
     return LayoutsFound(
         number=number,
@@ -104,45 +100,39 @@ def _layouts(number: int, setting: Setting, given: Constraints) -> LayoutsFound:
     )
 
 
-def _point(ask: Ask, key: str, gpus: int, plan: Plan, given: Constraints) -> PointFound:
-    """One cluster size of one curve. A batch that grows keeps its share of each GPU."""
-    nothing = PointFound(number=ask.number, key=key, gpus=gpus, layout=None)
+def _on(gpus: int, plan: Plan, strategy: StrategyKey | None, *, growing: bool) -> Layout | None:
+    """The best layout of a strategy, or of all, on a cluster of another size, where one fits. A
+    batch that grows keeps its share of each GPU."""
     batch = plan.batch
-    if ask.growing:
+    if growing:
         batch, rest = divmod(plan.batch * gpus, plan.cluster.gpus)
         if rest or not batch:
-            return nothing
+            return None
     setting = replace(plan.setting, cluster=replace(plan.cluster, gpus=gpus))
-    wanted = replace(given, batch=batch, keep=1)
+    constraints = replace(constraints_of(plan), batch=batch, keep=1)
     try:
-        strategy: StrategyKey | None = next((one for one in STRATEGY_KEYS if one == key), None)
-        found = (
-            search(setting, wanted).winner
-            if strategy is None
-            else best_of(strategy, setting, wanted).best
-        )
+        if strategy is None:
+            best = search(setting, constraints).winner
+        else:
+            best = best_of(strategy, setting, constraints).best
     except FieldError:
-        return nothing
-    return (
-        nothing
-        if found is None
-        else PointFound(number=ask.number, key=key, gpus=gpus, layout=found.layout)
-    )
+        return None
+    return None if best is None else best.layout
 
 
 def main() -> None:
-    """Answer questions until stdin ends; a newer one ends the answer to the one before."""
+    """Answer requests until stdin ends; a newer one ends the answer to the one before."""
     os.nice(NICENESS)
-    questions = _Questions(sys.stdin.fileno())
-    while (ask := questions.newest(wait=True)) is not None:
-        for found in findings(ask):
-            sys.stdout.buffer.write(ENCODER.encode(found) + b"\n")
+    requests = _Requests(sys.stdin.fileno())
+    while (request := requests.newest(wait=True)) is not None:
+        for finding in findings(request):
+            sys.stdout.buffer.write(ENCODER.encode(finding) + b"\n")
             sys.stdout.buffer.flush()
-            if questions.waiting():
+            if requests.waiting():
                 break
 
 
-class _Questions:
+class _Requests:
     """Lines of stdin, read without a buffer that would hide them from `select`."""
 
     def __init__(self, fd: int) -> None:
@@ -151,20 +141,17 @@ class _Questions:
         self._lines: list[bytes] = []
         self._ended = False
 
-    def newest(self, *, wait: bool) -> Ask | None:
-        """The newest question, older ones dropped; `None` once stdin has ended."""
+    def newest(self, *, wait: bool) -> SearchRequest | None:
+        """The newest request, older ones dropped; `None` once stdin has ended."""
         while not self._lines and not self._ended:
             self._read(None if wait else 0)
-        return ASK_DECODER.decode(self._lines.pop()) if self._take() else None
+        newest, self._lines = self._lines[-1:], []
+        return REQUEST_DECODER.decode(newest[0]) if newest else None
 
     def waiting(self) -> bool:
-        """Whether another question has come, or no more will be."""
+        """Whether another request has come, or no more will be."""
         self._read(0)
         return bool(self._lines) or self._ended
-
-    def _take(self) -> bool:
-        del self._lines[:-1]
-        return bool(self._lines)
 
     def _read(self, timeout_s: float | None) -> None:
         ready, _, _ = select.select([self._fd], [], [], timeout_s)

@@ -1,4 +1,4 @@
-"""What the Planner tab knows at a time: form, plan, answer, findings, opened formulas.
+"""What the Planner tab knows at a time: form, evaluation, findings, opened formulas.
 
 No screen and no process: the tab tells it what was done and draws what it says.
 """
@@ -8,19 +8,17 @@ from dataclasses import dataclass, field, replace
 
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.cost.terms import Term
+from ...engine.planner.question.parsers import SERVED
+from ...engine.planner.question.question import QuestionError, ReferenceData, reference_data
 from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import ModelInfo
-from .answer import Answer, answer
 from .capacity import Cells, capacity_matrix, serve_on
-from .fields import SERVED
-from .form import Form
-from .knowledge import Knowledge, gather
-from .layout_texts import layout_texts
+from .evaluation import Evaluation, evaluate
+from .form import SCENARIOS, Form
 from .opened import every_figure, path_to
-from .reading import Plan, Reading, read
-from .scenarios import SCENARIOS
-from .search_messages import Ask, Found
+from .plan import Plan, layout_texts, read_plan
+from .search_messages import Finding, SearchRequest
 from .search_state import Searched
 from .served import served_shape
 from .tree import Branch, Path, ancestors, branches
@@ -35,70 +33,72 @@ class Session:
     """The state of the tab. `subject` is the layout whose formulas are shown: `yours` or a row."""
 
     form: Form = field(default_factory=Form.initial)
-    reading: Reading = field(default_factory=lambda: Reading(None, {}))
-    answer: Answer | None = None
+    errors: Mapping[str, str] = field(default_factory=dict)
+    evaluation: Evaluation | None = None
     searched: Searched | None = None
     growing: bool = False
     subject: str = YOURS
     opened: frozenset[Path] = frozenset()
     served: ModelInfo | None = None
     own_prices: Mapping[str, Price] = field(default_factory=dict)
-    known: Knowledge = field(default_factory=Knowledge)
-    _asked: int = 0
+    data: ReferenceData = field(default_factory=ReferenceData)
+    _requests: int = 0
     _texts: dict[str, str] = field(default_factory=dict)
-    _served_by: tuple[Plan, Knowledge, Cells] | None = None
+    _served_by: tuple[Plan, ReferenceData, Cells] | None = None
 
     def look_up(self) -> None:
         """Read what lies in files: prices and calibrations."""
-        self.known = gather(self.known.served, self.own_prices)
+        self.data = reference_data(self.data.served, self.own_prices)
 
     def take_in(self, info: ModelInfo) -> bool:
         """Note the model that is being served; whether the plan is for it and must be made anew."""
         if self.served == info:
             return False
         self.served = info
-        self.known = replace(self.known, served=served_shape(info))
+        self.data = replace(self.data, served=served_shape(info))
         return self.form.current["model"].strip().lower() == SERVED
 
     def take(self, form: Form) -> bool:
-        """Another form; whether it asks for another plan. An answer stays as it was where the form
-        holds an error."""
+        """Another form; whether it asks for another plan. The evaluation stays as it was where the
+        form holds an error."""
         self.form = form
-        reading = read(form.current, self.known, form.touched)
-        before, self.reading = self.reading.plan, reading
-        if reading.plan is None:
+        was_wrong = bool(self.errors) or self.evaluation is None
+        try:
+            plan = read_plan(form.current, self.data, form.touched)
+        except QuestionError as error:
+            self.errors = error.reasons
             return False
-        self.answer, self._texts = answer(reading.plan), dict(form.current)
-        if self.subject == YOURS or before is None:
+        self.errors, self.evaluation, self._texts = {}, evaluate(plan), dict(form.current)
+        if was_wrong:
             self.subject = YOURS
         return True
 
     def scenario(self, name: str) -> Form:
         return self.form.committed().with_texts(SCENARIOS[name])
 
-    def ask(self) -> Ask | None:
-        """The question to the search for the plan that is shown, which the form may have left
-        since; earlier findings are dropped. `None` before the first plan."""
-        if self.answer is None:
+    def request(self) -> SearchRequest | None:
+        """The request to search for the plan that is shown, which the form may have left since;
+        earlier findings are dropped. `None` before the first plan."""
+        if self.evaluation is None:
             return None
-        self._asked += 1
-        self.searched = Searched(self.answer.plan)
-        return Ask(
-            number=self._asked,
+        self._requests += 1
+        self.searched = Searched(self.evaluation.plan)
+        return SearchRequest(
+            number=self._requests,
             texts=self._texts,
             served=self.served,
             growing=self.growing,
         )
 
-    def found(self, finding: Found) -> None:
-        """One more finding of the newest question."""
-        if self.searched is not None and finding.number == self._asked:
+    def add(self, finding: Finding) -> None:
+        """One more finding for the newest request."""
+        if self.searched is not None and finding.number == self._requests:
             self.searched = self.searched.taking(finding)
 
     def layout_of(self, target: str) -> Estimate | None:
         """The estimate that a row of a table stands for."""
         if target == YOURS:
-            return self.answer.estimate if self.answer is not None else None
+            return self.evaluation.estimate if self.evaluation is not None else None
         if self.searched is None:
             return None
         kind, _, name = target.partition(":")
@@ -124,15 +124,15 @@ class Session:
 
     def cells(self, plan: Plan) -> Cells:
         """What each GPU type serves of a plan's model; worked out once for a plan."""
-        kept = self._served_by
-        if kept is None or kept[0] is not plan or kept[1] is not self.known:
-            self._served_by = kept = (plan, self.known, capacity_matrix(plan, self.known))
-        return kept[2]
+        last = self._served_by
+        if last is None or last[0] is not plan or last[1] is not self.data:
+            self._served_by = last = (plan, self.data, capacity_matrix(plan, self.data))
+        return last[2]
 
     @property
     def doing(self) -> str:
         """What is being worked on, in a word or two; empty when all is found."""
-        if self.answer is None:
+        if self.evaluation is None:
             return ""
         if self.searched is None or self.searched.layouts is None:
             return "searching"
@@ -150,22 +150,22 @@ class Session:
 
     def trees(self) -> tuple[Term, ...]:
         """The formulas of the subject's figures."""
-        if self.answer is None:
+        if self.evaluation is None:
             return ()
         if self.subject.startswith(SERVE):
-            return self._serving_trees(self.answer)
+            return self._serving_trees(self.evaluation)
         result = self.layout_of(self.subject)
         if result is None:
-            self.subject, result = YOURS, self.answer.estimate
+            self.subject, result = YOURS, self.evaluation.estimate
         if self.subject == YOURS:
-            return every_figure(self.answer)
-        return every_figure(replace(self.answer, estimate=result, fixed=(), growing=()))
+            return every_figure(self.evaluation)
+        return every_figure(replace(self.evaluation, estimate=result, fixed=(), growing=()))
 
-    def _serving_trees(self, shown: Answer) -> tuple[Term, ...]:
+    def _serving_trees(self, evaluation: Evaluation) -> tuple[Term, ...]:
         """The formulas of what a GPU type serves; the plan's own where it cannot."""
-        row = self.cells(shown.plan).get(self.subject.removeprefix(SERVE))
-        result = serve_on(shown.plan, self.known, row).result if row is not None else None
-        return every_figure(shown) if result is None else (explain_capacity(result),)
+        row = self.cells(evaluation.plan).get(self.subject.removeprefix(SERVE))
+        result = serve_on(evaluation.plan, self.data, row).result if row is not None else None
+        return every_figure(evaluation) if result is None else (explain_capacity(result),)
 
     def branches(self) -> list[Branch]:
         """The visible rows of the formula trees."""

@@ -11,7 +11,7 @@ from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
-from ..planner.search_messages import Found, PointFound
+from ..planner.search_messages import Finding, PointFound
 from ..planner.session import YOURS, Session
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
@@ -59,7 +59,7 @@ class PlannerScreen(PlannerBoard):
         else:
             self._draw_frame()
 
-    # The form, its answer, and the search behind it
+    # The form, its evaluation, and the search behind it
 
     def on_form_panel_changed(self, message: FormPanel.Changed) -> None:
         self._note, self._sure = EMPTY, False
@@ -79,14 +79,14 @@ class PlannerScreen(PlannerBoard):
         self._draw()
 
     def _begin_search(self) -> None:
-        ask = self.session.ask()
-        if ask is not None:
-            self.run_worker(self._search.ask(ask), group="search", exclusive=True)
+        request = self.session.request()
+        if request is not None:
+            self.run_worker(self._search.ask(request), group="search", exclusive=True)
             self._draw_frame()
 
-    def _take_finding(self, finding: Found) -> None:
+    def _take_finding(self, finding: Finding) -> None:
         """Points of curves come by the dozen: they are drawn a few times a second."""
-        self.session.found(finding)
+        self.session.add(finding)
         if not isinstance(finding, PointFound):
             self._draw()
         elif self._redraw_soon is None:
@@ -107,8 +107,8 @@ class PlannerScreen(PlannerBoard):
         else:
             self._view, self._page = name, 0
         self._maximized = None
-        if name == "serving" and self.session.answer is not None:
-            self.query_one("#matrix", RowsPanel).go_to(self.session.answer.plan.cluster.gpu.key)
+        if name == "serving" and self.session.evaluation is not None:
+            self.query_one("#matrix", RowsPanel).go_to(self.session.evaluation.plan.cluster.gpu.key)
         self.rearrange()
 
     def action_scenario(self, name: str) -> None:
@@ -152,17 +152,17 @@ class PlannerScreen(PlannerBoard):
 
     def action_save(self) -> None:
         """Save the export under the cursor; the line at the bottom says where."""
-        answer = self.session.answer
-        if self._view != "export" or answer is None:
+        evaluation = self.session.evaluation
+        if self._view != "export" or evaluation is None:
             self._say("choose a configuration in the export view first")
             return
         engine = self.query_one("#engines", RowsPanel).target
-        chosen = next((one for one in attempts(answer.plan) if one.engine == engine), None)
+        chosen = next((one for one in attempts(evaluation.plan) if one.engine == engine), None)
         if chosen is None or chosen.result is None:
             self._say(chosen.reason or "" if chosen is not None else "nothing to save")
             return
         try:
-            folder = save_export(chosen.result, answer.plan, chosen.engine)
+            folder = save_export(chosen.result, evaluation.plan, chosen.engine)
         except ProdtopError as error:
             self._say(str(error))
         else:

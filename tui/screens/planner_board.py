@@ -12,8 +12,8 @@ from ..state.moment import Moment
 from ..style.theme import palette_of
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
+from ..views.planner.form import derived_words
 from ..views.planner.header_footer import Focus, footer_line, hint_line, planner_header, views_line
-from ..views.planner.words import derived_words
 from ..widgets.board import Board
 from ..widgets.curve_panel import CurvePanel
 from ..widgets.form_panel import FormPanel
@@ -104,7 +104,7 @@ class PlannerBoard(TabScreen):
 
     def _draw_rows(self, *names: str) -> None:
         session = self.session
-        if session.answer is None:
+        if session.evaluation is None:
             return
         for name in names:
             panel = self.query_one(f"#{name}", RowsPanel)
@@ -114,7 +114,7 @@ class PlannerBoard(TabScreen):
             # Only now: what lies beside a table follows its cursor, which may just have moved.
             targets = {table: self.query_one(f"#{table}", RowsPanel).target for table in BESIDE}
             save_key = self._keymap.first_key("planner_save")
-            content = TabContent(session, session.answer, targets, save_key)
+            content = TabContent(session, session.evaluation, targets, save_key)
             panel.show(ROW_VIEWS[name](content, room))
 
     def _draw_curves(self) -> None:
@@ -122,10 +122,11 @@ class PlannerBoard(TabScreen):
         show_curves(charts, self.session)
 
     def _draw_form(self) -> None:
-        reading = self.session.reading
-        plan = reading.plan
-        words = derived_words(plan, self.session.known, palette_of(self.app).glyphs) if plan else {}
-        self.query_one(FormPanel).show(self.session.form, reading.errors, words)
+        session, words = self.session, {}
+        if session.evaluation is not None and not session.errors:
+            glyphs = palette_of(self.app).glyphs
+            words = derived_words(session.evaluation.plan, session.data, glyphs)
+        self.query_one(FormPanel).show(session.form, session.errors, words)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.is_too_small or not self.can_draw:
@@ -133,9 +134,9 @@ class PlannerBoard(TabScreen):
         session = self.session
         room = Room(self.size.width, 1, palette_of(self.app).glyphs)
         focus = self._focus()
-        errors = len(session.reading.errors)
+        errors = len(session.errors)
         lines: tuple[tuple[str, Line], ...] = (
-            ("header", planner_header(self._moment, session.answer, room)),
+            ("header", planner_header(self._moment, session.evaluation, room)),
             ("views", views_line(self._view, self._keymap, room)),
             ("event", hint_line(session.form, errors, session.doing, self._note, room)),
             ("footer", footer_line(self._keymap, room, focus)),

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from ..planner.answer import Answer
 from ..planner.capacity import serve_on
+from ..planner.evaluation import Evaluation
 from ..planner.exports import attempts
 from ..planner.search_state import Layouts
 from ..planner.session import Session
@@ -27,14 +27,14 @@ class TabContent:
     has another beside it; `save_key` is the key that saves an export."""
 
     session: Session
-    answer: Answer
+    evaluation: Evaluation
     targets: Mapping[str, str | None]
     save_key: str
 
     @property
     def note(self) -> str:
         """Said where the figures are those of an earlier plan."""
-        return "as it was before" if self.session.reading.errors else ""
+        return "as it was before" if self.session.errors else ""
 
     @property
     def layouts(self) -> Layouts | None:
@@ -49,37 +49,37 @@ def _detail(tab: TabContent, room: Room) -> RowsView:
 
 
 def _export(tab: TabContent, room: Room) -> RowsView:
-    every, target = attempts(tab.answer.plan), tab.targets["engines"]
+    every, target = attempts(tab.evaluation.plan), tab.targets["engines"]
     chosen = next((attempt for attempt in every if attempt.engine == target), every[0])
     return export_view(chosen, tab.save_key, room)
 
 
 def _matrix(tab: TabContent, room: Room) -> RowsView:
-    plan = tab.answer.plan
+    plan = tab.evaluation.plan
     return matrix_view(plan, tab.session.cells(plan), room, tab.note)
 
 
 def _server(tab: TabContent, room: Room) -> RowsView:
-    plan, knowledge = tab.answer.plan, tab.session.known
+    plan, data = tab.evaluation.plan, tab.session.data
     cells = tab.session.cells(plan)[tab.targets["matrix"] or plan.cluster.gpu.key]
-    return server_view(serve_on(plan, knowledge, cells), plan, room)
+    return server_view(serve_on(plan, data, cells), plan, room)
 
 
 ROW_VIEWS: Mapping[str, Callable[[TabContent, Room], RowsView]] = {
-    "summary": lambda tab, room: summary_view(tab.answer, room, tab.note),
-    "memory": lambda tab, room: memory_view(tab.answer, room, tab.note),
-    "step": lambda tab, room: step_view(tab.answer, room, tab.note),
+    "summary": lambda tab, room: summary_view(tab.evaluation, room, tab.note),
+    "memory": lambda tab, room: memory_view(tab.evaluation, room, tab.note),
+    "step": lambda tab, room: step_view(tab.evaluation, room, tab.note),
     "strategies": lambda tab, room: strategies_view(
-        tab.answer, tab.session.searched, room, tab.note
+        tab.evaluation, tab.session.searched, room, tab.note
     ),
-    "layouts": lambda tab, room: splits_view(tab.answer, tab.layouts, room, tab.session.doing),
-    "front": lambda tab, room: front_view(tab.answer, tab.layouts, room),
+    "layouts": lambda tab, room: splits_view(tab.evaluation, tab.layouts, room, tab.session.doing),
+    "front": lambda tab, room: front_view(tab.evaluation, tab.layouts, room),
     "why": lambda tab, room: why_view(tab.layouts, room),
-    "decision": lambda tab, room: decision_view(tab.answer, room, tab.note),
+    "decision": lambda tab, room: decision_view(tab.evaluation, room, tab.note),
     "guide": lambda _, room: guide_view(room),
     "tree": lambda tab, room: tree_view(tab.session.branches(), room, tab.session.subject_words),
     "detail": _detail,
-    "engines": lambda tab, room: engines_view(attempts(tab.answer.plan), room, tab.note),
+    "engines": lambda tab, room: engines_view(attempts(tab.evaluation.plan), room, tab.note),
     "export": _export,
     "matrix": _matrix,
     "server": _server,
@@ -92,10 +92,10 @@ BESIDE = {"tree": "detail", "engines": "export", "matrix": "server"}
 
 def show_curves(charts: Iterable[CurvePanel], session: Session) -> None:
     """Draw the charts that are in sight."""
-    if session.answer is None:
+    if session.evaluation is None:
         return
     for chart in charts:
         if chart.id is not None:
             chart.show(
-                curve_view(chart.id, session.answer, session.searched, growing=session.growing)
+                curve_view(chart.id, session.evaluation, session.searched, growing=session.growing)
             )

@@ -87,7 +87,7 @@ class FormPanel(Panel, can_focus=True):
             return form.begun()
         if key == "backspace":
             return form.begun("")
-        if event.character and event.character in TYPED and form.field.numeric:
+        if event.character and event.character in TYPED and form.line.numeric:
             return form.begun(event.character)
         return None
 

@@ -6,7 +6,6 @@ measures; `Software`, one per generation of training frameworks, is what the pro
 """
 
 import math
-import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -193,41 +192,3 @@ def _record(values: Mapping[str, object], kind: type[_Record], source: str) -> _
         if isinstance(value, float) and not 0 <= value < math.inf:
             raise FieldError(name, f"{source}: must be a finite number from 0 on, found {value}")
     return record
-
-
-_FRAMEWORKS = (
-    (r"vtrain|megatron-deepspeed|mt-nlg|mt nlg", "megatron-deepspeed"),
-    (r"narayanan|sc21|korthikanti|megatron-lm (v2|2\.|2021|2022)", "megatron-2021"),
-    (r"llm-foundry|mosaic|composer|\bmpt\b", "fsdp-2023"),
-    (r"torchtitan", "torch"),
-    (r"nanotron", "nanotron"),
-    (r"bridge", "megatron-bridge"),
-    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
-    (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
-    (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
-)
-
-
-def guess_software(
-    text: str,
-    *,
-    compiled: bool = False,
-    half: bool = False,
-    zero: int = 0,
-    model_parallel: bool = False,
-) -> str:
-    """The framework generation that a run's description suggests.
-
-    `half` says that it ran in fp16 (the time before bf16 and flash attention); `compiled` that
-    torch.compile was on. Megatron never had ZeRO's third stage in that time: DeepSpeed ran it.
-    `model_parallel` runs that name no framework are taken for Megatron's kind.
-    """
-    lower = text.lower()
-    name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
-    if name is None:
-        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
-    if name in ("megatron-core", "deepspeed") and half:
-        name = "megatron-2021"
-    if name == "megatron-2021" and zero == 3:
-        return "deepspeed-2021"
-    return "torch-compile" if name == "torch" and compiled else name

@@ -11,7 +11,7 @@ from ..search.search import search
 from .contract import Export, InexpressibleError, TrainingRun
 from .engines import export
 
-KEPT = 100
+TRIED = 100
 """Layouts of each search that are tried, fastest first."""
 
 SOFTWARE: Mapping[str, str] = {
@@ -43,14 +43,14 @@ def fastest_export(
         InexpressibleError: some fit and the engine can express none; says why for the fastest.
     """
     results = [search(setting, each) for each in in_terms_of(engine, constraints)]
-    found = sorted((one for result in results for one in result.best), key=lambda one: one.step_s)
-    if not found:
+    fitting = [estimate for result in results for estimate in result.best]
+    if not fitting:
         limiting = next(result.limiting for result in results)
         if limiting is None:
             raise FieldError("memory", "no layout fits")
         raise FieldError(limiting.field, limiting.reason)
     refused: InexpressibleError | None = None
-    for estimate in found:
+    for estimate in sorted(fitting, key=lambda estimate: estimate.step_s):
         try:
             text = export(engine, setting, estimate.layout, run)
         except InexpressibleError as refusal:
@@ -66,39 +66,22 @@ def in_terms_of(engine: str, constraints: Constraints) -> tuple[Constraints, ...
 
     What was asked for stays, also where the engine will refuse it.
     """
-    kept = replace(constraints, keep=KEPT)
-    plain = replace(kept, sequence_parallel=bool(kept.sequence_parallel))
+    tried = replace(constraints, keep=TRIED)
+    plain = replace(
+        tried, sequence_parallel=bool(constraints.sequence_parallel), pp=constraints.pp or 1
+    )
     match engine:
         case "megatron":
-            return (kept,)
+            return (tried,)
         case "deepspeed":
-            return (_narrowed(plain, pp=1, cp=1, dp_shard=0),)
+            return (replace(plain, cp=plain.cp or 1, dp_shard=plain.dp_shard or 0),)
         case "accelerate":
-            return tuple(_narrowed(plain, pp=1, ep=1, zero=stage) for stage in (3, 2))
+            return tuple(_at_stage(replace(plain, ep=plain.ep or 1), stage) for stage in (3, 2))
         case _:
-            stages = tuple(_narrowed(kept, zero=stage) for stage in (3, 0))
-            return (*stages, _narrowed(kept, zero=3, pp=1, cp=1))
+            sharded, replicated = _at_stage(tried, 3), _at_stage(tried, 0)
+            return (sharded, replicated, replace(sharded, pp=tried.pp or 1, cp=tried.cp or 1))
 
 
-def _narrowed(
-    constraints: Constraints,
-    *,
-    zero: int | None = None,
-    pp: int | None = None,
-    cp: int | None = None,
-    ep: int | None = None,
-    dp_shard: int | None = None,
-) -> Constraints:
-    """`constraints` with these values for what is left open."""
-
-    def asked(value: int | None, narrow: int | None) -> int | None:
-        return narrow if value is None else value
-
-    return replace(
-        constraints,
-        zero=asked(constraints.zero, zero),
-        pp=asked(constraints.pp, pp),
-        cp=asked(constraints.cp, cp),
-        ep=asked(constraints.ep, ep),
-        dp_shard=asked(constraints.dp_shard, dp_shard),
-    )
+def _at_stage(constraints: Constraints, zero: int) -> Constraints:
+    """With this ZeRO stage, where it is left open."""
+    return constraints if constraints.zero is not None else replace(constraints, zero=zero)

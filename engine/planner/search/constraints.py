@@ -81,9 +81,9 @@ class Constraints:
         return gpu_bytes if self.memory_bytes is None else self.memory_bytes
 
 
-def _one_of(field: str, value: str | None, known: tuple[str | None, ...]) -> None:
-    if value not in known:
-        names = ", ".join(str(name) for name in known if name is not None)
+def _one_of(field: str, value: str | None, choices: tuple[str | None, ...]) -> None:
+    if value not in choices:
+        names = ", ".join(str(name) for name in choices if name is not None)
         raise FieldError(field, f"unknown {value!r}; choose from {names}")
 
 

@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.cost.calibration import (
     default_constants,
-    guess_software,
     parse_constants,
 )
 from prodtop.engine.planner.cost.hardware import Gpu, find_gpu, known_gpus, load_gpus, parse_gpus
@@ -101,26 +100,3 @@ def test_every_efficiency_is_a_fraction() -> None:
         for name, value in vars(measured).items():
             if not name.endswith("_s") and name != "gemm_wave":
                 assert 0 < value <= 1, f"{key}.{name}"
-
-
-@pytest.mark.parametrize(
-    ("text", "software"),
-    [
-        ("vTrain ground truth (Megatron-DeepSpeed)", "megatron-deepspeed"),
-        ("Narayanan et al. 2021 (SC21) Table 1", "megatron-2021"),
-        ("llm-foundry MPT benchmark", "fsdp-2023"),
-        ("torchtitan 2024-12", "torch"),
-        ("Megatron-Bridge perf summary", "megatron-bridge"),
-        ("NeMo 24.07 perf summary", "megatron-core"),
-        ("nanotron benchmark", "nanotron"),
-        ("somebody's own trainer", "torch"),
-    ],
-)
-def test_a_description_suggests_its_software(text: str, software: str) -> None:
-    assert guess_software(text) == software
-
-
-def test_the_time_before_flash_attention() -> None:
-    assert guess_software("NVIDIA Megatron", half=True) == "megatron-2021"
-    assert guess_software("Megatron 2021 with ZeRO-3", half=True, zero=3) != "megatron-2021"
-    assert guess_software("torchtitan", compiled=True) == "torch-compile"

@@ -117,17 +117,17 @@ def test_a_calibration_of_this_machine_is_used_and_named(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--gpu", "tpu"], "unknown GPU"),
-        (["--precision", "int3"], "unknown precision"),
-        (["--model", "nosuch"], "unknown model"),
-        (["--requests", "0"], "requests"),
-        (["--prompt-tokens", "many"], "--prompt-tokens"),
-        (["--output-tokens", "-1"], "output"),
-        (["--gpus", "0"], "--gpus"),
-        (["--gpus", "some"], "--gpus"),
-        (["--price", "-1"], "--price"),
-        (["--int4-group", "0"], "group"),
-        (["--hardware", "/no/such.toml"], "cannot be read"),
+        (["--gpu", "tpu"], "--gpu: unknown GPU"),
+        (["--precision", "int3"], "--precision: unknown precision"),
+        (["--model", "nosuch"], "--model: unknown model"),
+        (["--requests", "0"], "--requests: "),
+        (["--prompt-tokens", "many"], "--prompt-tokens: "),
+        (["--output-tokens", "-1"], "--output-tokens: "),
+        (["--gpus", "0"], "--gpus: "),
+        (["--gpus", "some"], "--gpus: "),
+        (["--price", "-1"], "--price: "),
+        (["--int4-group", "0"], "--int4-group: "),
+        (["--hardware", "/no/such.toml"], "--hardware: /no/such.toml: cannot be read"),
     ],
 )
 def test_bad_input_is_one_line(

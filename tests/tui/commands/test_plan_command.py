@@ -1,7 +1,6 @@
-"""`prodtop plan` and `prodtop plan score`: answers, JSON, and what bad input gets."""
+"""`prodtop plan`: answers, JSON, and what bad input gets."""
 
 import contextlib
-import csv
 import io
 import json
 import subprocess
@@ -14,10 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.cost.memory import GIB
 from prodtop.engine.planner.cost.setting import setting
+from prodtop.engine.planner.question.options import FORM, SEARCH_OPTIONS
+from prodtop.engine.planner.question.question import Reader, ReferenceData, read_question
 from prodtop.tui.commands.main import run
 from prodtop.tui.commands.plan import search_layouts
-from prodtop.tui.commands.plan_question import asked_with, read_question
-from prodtop.tui.planner.fields import by_name
 
 
 def printed(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
@@ -56,15 +55,20 @@ def test_the_tables_show_layouts_breakdown_strategies_and_why(
 
 
 def test_the_command_starts_from_what_the_tab_starts_from() -> None:
-    options = {
-        name: parameter.default for name, parameter in signature(search_layouts).parameters.items()
-    }
-    form = {name: field.initial for name, field in by_name().items()}
-    same = ("model", "gpu", "gpus", "sequence", "precision", "optimizer", "offload")
-    assert {name: str(options[name]) for name in same} == {name: form[name] for name in same}
-    assert options["framework"] == form["software"] == setting_of_the_engine()
-    question = read_question(asked_with(options))
+    options = {option.key: option.default for option in SEARCH_OPTIONS}
+    form = {key: line.first for key, line in FORM.items()}
+    same = ("model", "gpu", "gpus", "sequence", "precision", "optimizer", "offload", "framework")
+    assert {key: options[key] for key in same} == {key: form[key] for key in same}
+    assert options["framework"] == setting_of_the_engine()
+    question = read_question(Reader(options), ReferenceData())
     assert str(question.constraints.batch) == form["batch"]
+
+
+def test_every_option_is_a_parameter_of_the_command() -> None:
+    parameters = signature(search_layouts).parameters
+    assert set(parameters) - {option.key for option in SEARCH_OPTIONS} == {
+        *("context", "json", "debug"),
+    }
 
 
 def setting_of_the_engine() -> str:
@@ -164,18 +168,18 @@ def test_your_own_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--gpu", "abacus"], "--gpu: unknown GPU 'abacus'"),
         (["--gpus", "0"], "--gpus: must be a positive whole number"),
         (["--gpus", "-8"], "--gpus: must be a positive whole number"),
-        (["--gpus", "many"], "'--gpus'"),
+        (["--gpus", "many"], "--gpus: must be a positive whole number, found 'many'"),
         (["--gpus", str(10**40)], "--gpus: "),
         (["--gpus", "2000000"], "--gpus: at most 1,048,576"),
         (["--batch", "0"], "--batch: must be a positive whole number"),
         (["--gpus", "31", "--batch", "9"], "--batch: 9 sequences do not split over dp 31"),
-        (["--sequence", "long"], "--sequence 'long' is no number"),
+        (["--sequence", "long"], "--sequence: must be a positive whole number, found 'long'"),
         (["--sequence", "0"], "--sequence: must be a positive whole number"),
-        (["--tokens", "-5"], "--tokens '-5' is no number"),
-        (["--tokens", "0"], "--tokens must be a number above 0"),
-        (["--memory-gib", "nan"], "--memory-gib must be a number above 0"),
-        (["--price", "-1"], "--price must be a number above 0"),
-        (["--network-gb-s", "inf"], "--network-gb-s must be a number above 0"),
+        (["--tokens", "-5"], "--tokens: must be a number above 0, found '-5'"),
+        (["--tokens", "0"], "--tokens: must be a number above 0"),
+        (["--memory-gib", "nan"], "--memory-gib: must be a number above 0"),
+        (["--price", "-1"], "--price: must be a number above 0"),
+        (["--network-gb-s", "inf"], "--network-gb-s: must be a number above 0"),
         (["--node-gpus", "0"], "--node-gpus: must be a positive whole number"),
         (["--precision", "int3"], "--precision: unknown 'int3', known are bf16"),
         (["--gpu", "a100", "--precision", "fp8"], "--precision: A100"),
@@ -192,11 +196,11 @@ def test_your_own_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Non
         (["--zero", "7"], "--zero: the stage is 0, 1, 2 or 3"),
         (["--micro-batch", "3"], "--micro-batch: "),
         (["--vp", "3"], "--vp: "),
-        (["--top", "0"], "'--top'"),
+        (["--top", "0"], "--top: must be a positive whole number"),
+        (["--top", "101"], "--top: at most 100"),
         (["--hardware", "/nowhere/gpus.toml"], "--hardware: "),
-        (["--tp", "2", "score", "x.csv"], "--tp stands before 'score'"),
-        (["score"], "Missing argument"),
-        (["score", "/nowhere/runs.csv"], "/nowhere/runs.csv: cannot be read"),
+        (["--tp", "2", "capacity"], "--tp stands before 'capacity'"),
+        (["export"], "Missing argument"),
     ],
     ids=lambda value: ascii(" ".join(value)) if isinstance(value, list) else "",
 )
@@ -275,74 +279,6 @@ def test_no_value_crashes_it(chosen: dict[str, int], odd: str, as_json: bool) ->
         assert out.getvalue() == ""
         (line,) = err.getvalue().splitlines()
         assert line.startswith("prodtop: ")
-
-
-COLUMNS = ["source", "model", "seq", "gpu", "num_gpus", "tp", "global_bs", "step_time_s"]
-
-
-def runs_file(tmp_path: Path, rows: list[list[str]]) -> Path:
-    file = tmp_path / "runs.csv"
-    with file.open("w", newline="") as opened:
-        csv.writer(opened).writerows([COLUMNS, *rows])
-    return file
-
-
-RUNS = [
-    ["one", "llama-3.1-8b", "8192", "H100", "8", "1", "64", "6.0"],
-    ["one", "llama-3.1-8b", "8192", "H100", "16", "2", "128", "6.5"],
-    ["two", "llama-3.1-70b", "8192", "H100", "64", "8", "64", "20"],
-    ["two", "llama-3.1-70b", "8192", "abacus", "64", "8", "64", "20"],
-    ["two", "llama-3.1-70b", "8192", "H100", "64", "8", "64", ""],
-]
-
-
-def test_score_lists_every_row_scored_or_not(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    report = planned(["score", str(runs_file(tmp_path, RUNS))], capsys)
-    rows, skipped, times = report["rows"], report["skipped"], report["time"]
-    assert isinstance(rows, list)
-    assert isinstance(skipped, list)
-    assert isinstance(times, dict)
-    assert sorted([one["row"] for one in (*rows, *skipped)]) == [1, 2, 3, 4, 5]
-    assert [one["row"] for one in skipped] == [4, 5]
-    assert "unknown GPU" in skipped[0]["reason"]
-    errors = [abs(one["predicted"] / one["measured"] - 1) for one in rows]
-    assert times["overall"]["rows"] == 3
-    assert times["overall"]["mean"] == pytest.approx(sum(errors) / 3)
-    assert times["sources"]["one"]["mean"] == pytest.approx(sum(errors[:2]) / 2)
-    assert times["overall"]["baseline_mean"] > 0
-
-
-def test_score_as_a_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    output = printed(["score", str(runs_file(tmp_path, RUNS))], capsys)
-    assert "baseline" in output
-    assert "Not scored: 2" in output
-    assert "unknown GPU 'abacus'" in output
-
-
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
-@given(
-    cells=st.lists(
-        st.lists(
-            st.sampled_from(["", "8", "-1", "1e999", "nan", "llama-3.1-8b", "H100", "\x1b["]),
-            min_size=len(COLUMNS),
-            max_size=len(COLUMNS),
-        ),
-        min_size=1,
-        max_size=4,
-    )
-)
-def test_no_table_of_runs_crashes_it(
-    cells: list[list[str]], tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    file = runs_file(tmp_path_factory.mktemp("runs"), cells)
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert run(["plan", "score", str(file), "--json"]) == 0
-    report = json.loads(out.getvalue())
-    found = {one["row"] for one in (*report["rows"], *report["skipped"])}
-    assert found == set(range(1, len(cells) + 1))
 
 
 def test_the_planner_is_loaded_only_when_it_is_asked() -> None:

@@ -71,7 +71,10 @@ def test_a_folder_gets_the_file_and_its_launch(
         (["deepspeed", *SMALL, "--pp", "2"], "--pp: DeepSpeed"),
         (["torchtitan", "--model", "7B"], "--model: torchtitan"),
         (["torchtitan", *SMALL, "--steps", "0"], "--steps: must be a positive whole number"),
-        (["torchtitan", *SMALL, "--learning-rate", "-1"], "--learning-rate: must be above 0"),
+        (
+            ["torchtitan", *SMALL, "--learning-rate", "-1"],
+            "--learning-rate: must be a number above 0",
+        ),
         (["deepspeed", *SMALL, "--script", " "], "--script: must be the name of a file"),
         (["megatron", *SMALL, "--out", "/dev/null/x"], "cannot write --out /dev/null/x: "),
         (["megatron", *SMALL, "--framework", "fastest"], "--framework: "),

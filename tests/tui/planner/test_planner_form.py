@@ -3,25 +3,26 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.planner.fields import by_name, fields
+from prodtop.engine.planner.question.options import FORM
 from prodtop.tui.planner.form import LONGEST, Editing, Form, stepped
 
 FIRST = Form.initial()
 
 
 def test_a_form_begins_with_its_first_values() -> None:
-    assert dict(FIRST.texts) == {field.name: field.initial for field in fields()}
-    assert FIRST.field is fields()[0]
+    assert dict(FIRST.texts) == {key: line.first for key, line in FORM.items()}
+    assert FIRST.key == "model"
+    assert FIRST.line is FORM["model"]
 
 
 def test_the_choice_stops_at_both_ends() -> None:
     assert FIRST.moved(-1).selected == 0
-    assert FIRST.moved(10_000).selected == len(fields()) - 1
+    assert FIRST.moved(10_000).selected == len(FORM) - 1
 
 
-@pytest.mark.parametrize("field", fields(), ids=lambda field: field.name)
-def test_a_first_value_is_one_of_the_steps(field: object) -> None:
-    assert by_name()[field.name].initial in field.steps  # type: ignore[attr-defined]  # a Field
+@pytest.mark.parametrize("key", FORM)
+def test_a_first_value_is_one_of_the_steps(key: str) -> None:
+    assert FORM[key].first in FORM[key].steps
 
 
 @pytest.mark.parametrize(
@@ -29,14 +30,14 @@ def test_a_first_value_is_one_of_the_steps(field: object) -> None:
     [("32", "64", "16"), ("33", "64", "32"), ("1", "2", "1"), ("99999999", "16384", "16384")],
 )
 def test_numbers_turn_to_the_next_step(text: str, up: str, down: str) -> None:
-    field = by_name()["gpus"]
-    assert stepped(field, text, 1) == up
-    assert stepped(field, text, -1) == down
+    line = FORM["gpus"]
+    assert stepped(line, text, 1) == up
+    assert stepped(line, text, -1) == down
 
 
 def test_a_word_between_steps_turns_to_the_first_value() -> None:
-    assert stepped(by_name()["model"], "no-such-model", 1) == "generic-7b"
-    assert stepped(by_name()["gpus"], "many", -1) == "32"
+    assert stepped(FORM["model"], "no-such-model", 1) == "generic-7b"
+    assert stepped(FORM["gpus"], "many", -1) == "32"
 
 
 def test_what_is_typed_counts_at_once_and_can_be_taken_back() -> None:

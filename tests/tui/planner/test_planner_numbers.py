@@ -5,7 +5,7 @@ from contextlib import suppress
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.planner.numbers import parse_amount, parse_whole
+from prodtop.engine.planner.question.parsers import parse_amount, parse_whole
 from prodtop.tui.planner.units import amount, energy, gib, long_time, parameters, seconds
 
 

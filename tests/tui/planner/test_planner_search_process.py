@@ -7,7 +7,13 @@ from contextlib import asynccontextmanager
 from planner_cases import plan
 from prodtop.tui.planner.form import Form
 from prodtop.tui.planner.search_client import SearchClient
-from prodtop.tui.planner.search_messages import Ask, Done, Found, LayoutsFound, PointFound
+from prodtop.tui.planner.search_messages import (
+    Done,
+    Finding,
+    LayoutsFound,
+    PointFound,
+    SearchRequest,
+)
 from prodtop.tui.planner.searcher import constraints_of, findings
 
 DEADLINE_S = 60.0
@@ -18,11 +24,11 @@ class Listener:
     """Notes what is found, and wakes who waits for it."""
 
     def __init__(self) -> None:
-        self.found: list[Found] = []
+        self.found: list[Finding] = []
         self.failed: list[str] = []
         self._news = asyncio.Event()
 
-    def take(self, found: Found) -> None:
+    def take(self, found: Finding) -> None:
         self.found.append(found)
         self._news.set()
 
@@ -30,7 +36,7 @@ class Listener:
         self.failed.append(text)
         self._news.set()
 
-    async def until(self, kind: type[Found], number: int) -> Found:
+    async def until(self, kind: type[Finding], number: int) -> Finding:
         """The first finding of a kind that answers a question."""
         async with asyncio.timeout(DEADLINE_S):
             while True:
@@ -53,7 +59,7 @@ async def searching() -> AsyncIterator[tuple[SearchClient, Listener]]:
 
 async def test_an_answer_comes_part_by_part() -> None:
     async with searching() as (client, listener):
-        await client.ask(Ask(number=1, texts=TEXTS | {"gpus": "4", "batch": "4"}))
+        await client.ask(SearchRequest(number=1, texts=TEXTS | {"gpus": "4", "batch": "4"}))
         await listener.until(Done, 1)
         kinds = [type(found).__name__ for found in listener.found]
         assert kinds[:6] == ["StrategyFound"] * 5 + ["LayoutsFound"]
@@ -63,8 +69,8 @@ async def test_an_answer_comes_part_by_part() -> None:
 
 async def test_a_newer_question_ends_the_answer_to_the_older() -> None:
     async with searching() as (client, listener):
-        await client.ask(Ask(number=1, texts=TEXTS | {"gpus": "4096", "batch": "8192"}))
-        await client.ask(Ask(number=2, texts=TEXTS | {"gpus": "2", "batch": "4"}))
+        await client.ask(SearchRequest(number=1, texts=TEXTS | {"gpus": "4096", "batch": "8192"}))
+        await client.ask(SearchRequest(number=2, texts=TEXTS | {"gpus": "2", "batch": "4"}))
         found = await listener.until(LayoutsFound, 2)
         assert isinstance(found, LayoutsFound)
         assert found.splits[0].world == 2
@@ -73,27 +79,27 @@ async def test_a_newer_question_ends_the_answer_to_the_older() -> None:
 
 async def test_a_process_that_dies_is_said_and_started_again() -> None:
     async with searching() as (client, listener):
-        await client.ask(Ask(number=1, texts=TEXTS))
+        await client.ask(SearchRequest(number=1, texts=TEXTS))
         process = client._process
         assert process is not None
         process.kill()
         async with asyncio.timeout(DEADLINE_S):
             while not listener.failed:
                 await asyncio.sleep(0.01)
-        await client.ask(Ask(number=2, texts=TEXTS | {"gpus": "2"}))
+        await client.ask(SearchRequest(number=2, texts=TEXTS | {"gpus": "2"}))
         assert await listener.until(LayoutsFound, 2)
 
 
 async def test_closing_ends_the_process() -> None:
     async with searching() as (client, _):
-        await client.ask(Ask(number=1, texts=TEXTS))
+        await client.ask(SearchRequest(number=1, texts=TEXTS))
         process = client._process
     assert process is not None
     assert process.returncode is not None
 
 
 def test_a_search_keeps_to_what_the_form_says() -> None:
-    asked = plan(limit="40", batch="64", precision="fp8", optimizer="sgd")
+    asked = plan(memory_gib="40", batch="64", precision="fp8", optimizer="sgd")
     given = constraints_of(asked)
     assert given.memory_bytes == asked.limit_bytes == 40 * 2**30
     assert (given.batch, given.precision, given.optimizer) == (64, "fp8", "sgd")
@@ -101,12 +107,12 @@ def test_a_search_keeps_to_what_the_form_says() -> None:
 
 
 def test_a_broken_question_is_answered_with_nothing() -> None:
-    (only,) = findings(Ask(number=3, texts=TEXTS | {"gpus": "x"}))
+    (only,) = findings(SearchRequest(number=3, texts=TEXTS | {"gpus": "x"}))
     assert isinstance(only, Done)
 
 
 def test_a_growing_batch_grows_along_the_curve() -> None:
-    ask = Ask(number=1, texts=TEXTS | {"gpus": "2", "batch": "4"}, growing=True)
+    ask = SearchRequest(number=1, texts=TEXTS | {"gpus": "2", "batch": "4"}, growing=True)
     points = [found for found in findings(ask) if isinstance(found, PointFound)]
     data = {point.gpus: point.layout for point in points if point.key == "data"}
     assert data[64] is not None

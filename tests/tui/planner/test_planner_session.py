@@ -12,19 +12,19 @@ def session() -> Session:
     made = Session()
     made.look_up()
     assert made.take(made.form)
-    ask = made.ask()
-    assert ask is not None
-    for found in first_findings(ask):
-        made.found(found)
+    request = made.request()
+    assert request is not None
+    for found in first_findings(request):
+        made.add(found)
     return made
 
 
-def test_an_error_keeps_the_answer_as_it_was() -> None:
+def test_an_error_keeps_the_evaluation_as_it_was() -> None:
     made = session()
-    before = made.answer
+    before = made.evaluation
     assert not made.take(made.form.choosing("gpus").begun("x"))
-    assert made.answer is before
-    assert made.reading.errors
+    assert made.evaluation is before
+    assert made.errors
     assert made.doing == ""
 
 
@@ -32,9 +32,9 @@ def test_the_search_is_for_the_plan_that_is_shown() -> None:
     made = Session()
     made.take(made.form)
     made.take(made.form.choosing("gpus").begun("x"))
-    ask = made.ask()
-    assert ask is not None
-    assert ask.texts["gpus"] == "32"
+    request = made.request()
+    assert request is not None
+    assert request.texts["gpus"] == "32"
 
 
 def test_all_strategies_and_layouts_are_found() -> None:
@@ -50,8 +50,8 @@ def test_all_strategies_and_layouts_are_found() -> None:
 
 def test_findings_of_an_older_question_are_dropped() -> None:
     made = session()
-    assert made.ask() is not None
-    made.found(StrategyFound(number=1, key="data", layout=None, reason="old"))
+    assert made.request() is not None
+    made.add(StrategyFound(number=1, key="data", layout=None, reason="old"))
     assert made.searched is not None
     assert not made.searched.strategies
     assert made.doing == "searching"
@@ -59,9 +59,9 @@ def test_findings_of_an_older_question_are_dropped() -> None:
 
 def test_points_of_a_curve_are_kept_in_order() -> None:
     made = session()
-    layout = made.answer.estimate.layout if made.answer else None
+    layout = made.evaluation.estimate.layout if made.evaluation else None
     for gpus in (16, 32):
-        made.found(PointFound(number=1, key="data", gpus=gpus, layout=layout))
+        made.add(PointFound(number=1, key="data", gpus=gpus, layout=layout))
     assert made.searched is not None
     assert [point.gpus for point in made.searched.points["data"]] == [16, 32]
 
@@ -71,8 +71,8 @@ def test_the_best_layout_can_be_taken_over() -> None:
     best = made.best()
     assert best is not None
     made.take(made.using(best))
-    assert made.answer is not None
-    assert made.answer.estimate.layout == best.layout
+    assert made.evaluation is not None
+    assert made.evaluation.estimate.layout == best.layout
 
 
 def test_every_row_stands_for_a_layout() -> None:
@@ -104,8 +104,8 @@ def test_the_served_model_is_planned_for_when_it_is_asked_for() -> None:
     )
     assert not made.take_in(info)
     assert made.take(made.form.with_texts({"model": "served"}))
-    assert made.answer is not None
-    assert made.answer.plan.model.name == "qwen3-0.6b"
+    assert made.evaluation is not None
+    assert made.evaluation.plan.model.name == "qwen3-0.6b"
     assert not made.take_in(info)
 
 
@@ -113,5 +113,5 @@ def test_a_scenario_ends_typing() -> None:
     made = session()
     made.take(made.form.choosing("batch").begun("").edited(Editing("7", 1)))
     assert made.take(made.scenario("70B"))
-    assert made.answer is not None
-    assert made.answer.plan.model.name == "generic-70b"
+    assert made.evaluation is not None
+    assert made.evaluation.plan.model.name == "generic-70b"

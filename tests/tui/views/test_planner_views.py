@@ -6,12 +6,12 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from planner_cases import answered, searched
+from planner_cases import evaluated, searched
+from prodtop.engine.planner.question.question import ReferenceData, reference_data
 from prodtop.tui.drawing.line import EMPTY, Line
 from prodtop.tui.planner.capacity import capacity_matrix, serve_on
 from prodtop.tui.planner.exports import attempts
 from prodtop.tui.planner.form import Form
-from prodtop.tui.planner.knowledge import Knowledge, gather
 from prodtop.tui.planner.opened import every_figure
 from prodtop.tui.planner.tree import branches
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
@@ -23,7 +23,7 @@ from prodtop.tui.views.planner.capacity import matrix_view, server_view
 from prodtop.tui.views.planner.curves import CURVES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
-from prodtop.tui.views.planner.form import form_view
+from prodtop.tui.views.planner.form import derived_words, form_view
 from prodtop.tui.views.planner.formulas import detail_view, tree_view
 from prodtop.tui.views.planner.header_footer import (
     Focus,
@@ -35,12 +35,11 @@ from prodtop.tui.views.planner.header_footer import (
 from prodtop.tui.views.planner.layouts import front_view, splits_view, strategies_view
 from prodtop.tui.views.planner.summary import summary_view
 from prodtop.tui.views.planner.why import why_view
-from prodtop.tui.views.planner.words import derived_words
 
-SMALL = answered()
-LARGE = answered(model="gpt-oss-120b", gpus="2048", tp="8", pp="4", ep="8", batch="8192")
+SMALL = evaluated()
+LARGE = evaluated(model="gpt-oss-120b", gpus="2048", tp="8", pp="4", ep="8", batch="8192")
 FOUND = searched()
-KNOWN = gather(None, {})
+KNOWN = reference_data()
 CELLS = capacity_matrix(SMALL.plan, KNOWN)
 TREES = every_figure(LARGE)
 OPEN = branches(TREES, frozenset((index,) for index in range(len(TREES))))
@@ -106,7 +105,7 @@ def test_plain_terminals_get_plain_characters(name: str) -> None:
 
 def test_a_strategy_that_does_not_fit_is_crossed_out() -> None:
     found = searched(model="gpt3-175b", tp="8", pp="4", batch="64")
-    shown = answered(model="gpt3-175b", tp="8", pp="4", batch="64")
+    shown = evaluated(model="gpt3-175b", tp="8", pp="4", batch="64")
     rows = [row.line.plain for row in strategies_view(shown, found, Room(120, 9, UNICODE)).rows]
     assert [row.split()[0] for row in rows] == [
         "yours",
@@ -160,7 +159,7 @@ def test_the_form_fits(width: int, selected: int, typed: str, glyphs: object) ->
     form = Form.initial().moved(selected).begun(typed)
     room = Room(width, 30, glyphs)  # type: ignore[arg-type]  # one of the two sets
     errors = {"gpus": "must be a positive whole number, found 0"}
-    words = derived_words(SMALL.plan, Knowledge(), room.glyphs)
+    words = derived_words(SMALL.plan, ReferenceData(), room.glyphs)
     view = form_view(form, errors, words, room, focused=True)
     assert 0 <= view.first <= view.last < len(view.lines)
     for one in view.lines:

@@ -3,7 +3,7 @@
 from ....engine.planner.cost.estimate import Estimate
 from ...drawing.line import Piece, line, muted, strong
 from ...drawing.meter import Part, stacked
-from ...planner.answer import Answer
+from ...planner.evaluation import Evaluation
 from ...planner.opened import MEMORY, STEP
 from ...planner.units import gib, seconds
 from ...style.inks import Ink
@@ -17,7 +17,7 @@ LEAST_SHARE = 5e-4
 """What takes less of a step would show as 0.0 %."""
 
 
-def memory_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+def memory_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     """The bar is the memory limit; each part is a share of what is used."""
     memory, limit = shown.estimate.memory, shown.plan.limit_bytes
     parts = (
@@ -78,7 +78,7 @@ def step_parts(result: Estimate) -> tuple[Part, ...]:
     )
 
 
-def step_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+def step_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     """Every part of the step that takes time, the longest first within its kind."""
     time = shown.estimate.time
     parts = (

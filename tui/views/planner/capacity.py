@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from ....engine.planner.serving_capacity.capacity import Capacity, Cell, Speed
 from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
 from ...planner.capacity import PRECISIONS, Served
-from ...planner.reading import Plan
+from ...planner.plan import Plan
 from ...planner.units import gib
 from ...style.formatting import MISSING, milliseconds, percent, si
 from ...style.inks import Ink
@@ -29,7 +29,7 @@ def matrix_view(
             Column("$/Mtok", [_cost(cell, cheapest) for cell in row], rank=2 * rank + 1),
         ]
     head, rows = table(columns, room.width - 1)
-    load = plan.serving
+    load = plan.load
     figures = line(
         strong(f"{load.requests}"),
         muted(" requests of "),

@@ -12,7 +12,7 @@ from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
 from ...drawing.chart_data import Mark, Place, Series, Stroke, Threshold
 from ...drawing.line import line, muted, strong
-from ...planner.answer import LADDER, Answer, Point
+from ...planner.evaluation import GPU_COUNTS, Evaluation, Point
 from ...planner.search_state import Searched
 from ...planner.units import GIB, gib
 from ...style.formatting import FRACTION, MISSING, NUMBER, Unit, si
@@ -20,7 +20,7 @@ from ...style.inks import Ink
 from ..panel import CurvesView
 from .common import panel_title
 
-PLACES = tuple(Place(math.log2(gpus), str(gpus)) for gpus in LADDER)
+PLACES = tuple(Place(math.log2(gpus), str(gpus)) for gpus in GPU_COUNTS)
 LAST = PLACES[-1].at
 STROKES = (Stroke.DOTTED, Stroke.DASHED, Stroke.LINE, Stroke.DASHED, Stroke.DOTTED)
 """Of the strategies, so that curves that lie on one another can be told apart."""
@@ -66,7 +66,9 @@ CURVES: dict[str, Curve] = {
 }
 
 
-def curve_view(name: str, shown: Answer, searched: Searched | None, *, growing: bool) -> CurvesView:
+def curve_view(
+    name: str, shown: Evaluation, searched: Searched | None, *, growing: bool
+) -> CurvesView:
     """One of the four charts. `growing`: the batch grows with the cluster, else it is kept."""
     curve, plan = CURVES[name], shown.plan
     gpus = plan.cluster.gpus

@@ -2,8 +2,8 @@
 
 from ....engine.planner.search.strategies import STRATEGIES
 from ...drawing.line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
-from ...planner.answer import Answer
 from ...planner.decision import decide
+from ...planner.evaluation import Evaluation
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from .common import panel_title
@@ -14,7 +14,7 @@ INDENT = " " * 7
 """Before what belongs to a question: under its first word."""
 
 
-def decision_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+def decision_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     """Questions from the top, each with its answer, its numbers and where it leads."""
     decision = decide(shown)
     lines: list[Line] = []

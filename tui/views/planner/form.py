@@ -1,11 +1,16 @@
-"""The form as lines: groups, values, the chosen field's knob, and what is wrong under its field."""
+"""The form as lines: groups, values, the chosen field's knob, and under a field what is wrong with
+it or what follows from it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ....engine.planner.question.options import FORM
+from ....engine.planner.question.parsers import ALL, AUTO
+from ....engine.planner.question.question import ReferenceData
 from ...drawing.line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
-from ...planner.fields import Field, fields
 from ...planner.form import Form
+from ...planner.plan import Plan
+from ...planner.units import gib, parameters
 from ...style.glyphs import Glyphs
 from ...style.inks import Ink
 from ..panel import Room
@@ -29,23 +34,21 @@ def form_view(
     lines: list[Line] = []
     first = last = 0
     group = ""
-    for index, field in enumerate(fields()):
+    for key, field in FORM.items():
         if field.group != group:
             if lines:
                 lines.append(EMPTY)
             lines.append(line(Piece(field.group, Ink.TITLE)))
             group = field.group
-        chosen = index == form.selected
+        chosen = key == form.key
         if chosen:
             first = len(lines)
-        lines.append(_field(form, field, errors, room, chosen=chosen, focused=focused))
-        if field.name in errors:
-            reason = wrapped(in_glyphs(errors[field.name], room.glyphs), room.width - 2)
+        lines.append(_field(form, key, errors, room, chosen=chosen, focused=focused))
+        if key in errors:
+            reason = wrapped(in_glyphs(errors[key], room.glyphs), room.width - 2)
             lines += [line("  ", Piece(row, Ink.BAD)) for row in reason]
-        elif derived.get(field.name):
-            lines += [
-                line("  ", muted(row)) for row in wrapped(derived[field.name], room.width - 2)
-            ]
+        elif derived.get(key):
+            lines += [line("  ", muted(row)) for row in wrapped(derived[key], room.width - 2)]
         if chosen:
             last = len(lines) - 1
     return FormView(tuple(lines), first, last)
@@ -53,41 +56,77 @@ def form_view(
 
 def _field(
     form: Form,
-    field: Field,
+    key: str,
     errors: Mapping[str, str],
     room: Room,
     *,
     chosen: bool,
     focused: bool,
 ) -> Line:
-    glyphs, wrong = room.glyphs, field.name in errors
+    glyphs, wrong, field = room.glyphs, key in errors, FORM[key]
     sign = glyphs.cross if wrong else glyphs.pointer if chosen and focused else " "
     label_ink = Ink.BAD if wrong else Ink.TEXT if chosen else Ink.MUTED
     label = Piece(f"{sign} {field.label}".ljust(LABEL + 2), label_ink)
     width = room.width - LABEL - 2
-    return line(label, _value(form, field, glyphs, width, chosen=chosen and focused, wrong=wrong))
+    return line(label, _value(form, key, glyphs, width, chosen=chosen and focused, wrong=wrong))
 
 
-def _value(
-    form: Form, field: Field, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool
-) -> Line:
+def _value(form: Form, key: str, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool) -> Line:
     if chosen and form.editing is not None:
         text, caret = form.editing.text, form.editing.caret
         start = max(0, caret - (width - 2))
         before, at, after = text[start:caret], text[caret : caret + 1] or " ", text[caret + 1 :]
         room = max(0, width - len(before) - 1)
         return line(strong(before), Piece(at, Ink.SELECTED), strong(after[:room]))
-    text = form.texts[field.name]
-    unit = field.unit if text not in ("auto", "all") else ""
-    ink = Ink.BAD if wrong else Ink.STRONG if text != "auto" else Ink.MUTED
-    shown = clipped(line(Piece(text, ink)), width - 4, glyphs)
+    text = form.texts[key]
+    unit = FORM[key].unit if text not in (AUTO, ALL) else ""
+    ink = Ink.BAD if wrong else Ink.STRONG if text != AUTO else Ink.MUTED
+    in_room = clipped(line(Piece(text, ink)), width - 4, glyphs)
     if chosen:
         value = line(
             Piece(glyphs.knob_left, Ink.ACCENT),
-            Piece(f" {shown.plain} ", Ink.SELECTED),
+            Piece(f" {in_room.plain} ", Ink.SELECTED),
             Piece(glyphs.knob_right, Ink.ACCENT),
         )
     else:
-        value = line("  ", shown)
+        value = line("  ", in_room)
     whole = line(value, muted(f" {unit}")) if unit else value
     return whole if whole.width <= width else value
+
+
+def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, str]:
+    """What follows from the values of fields, by key: the model's shape, nodes, replicas."""
+    model, where, layout = plan.model, plan.cluster, plan.layout
+    dot, times = f" {glyphs.dot} ", glyphs.times
+    shape = [
+        f"{parameters(model.parameters)}",
+        f"{model.layers} layers {times} {model.hidden}",
+        f"{model.heads} heads" + (f"/{model.kv_heads}" if model.kv_heads != model.heads else ""),
+        f"ffn {model.intermediate}",
+    ]
+    if model.experts is not None:
+        shape[1:1] = [f"{parameters(model.active_parameters)} active"]
+        shape[-1] = f"{model.experts.count} experts of {model.experts.intermediate}"
+    nodes = f"{where.nodes} node{'' if where.nodes == 1 else 's'} of {where.node_gpus}"
+    many = layout.micro_batches
+    return {
+        "model": dot.join(shape),
+        "gpu": dot.join(
+            [
+                f"{gib(where.gpu.memory_bytes)} GiB",
+                f"{where.gpu.peak_flops(layout.precision) / 1e12:.0f} TFLOP/s",
+            ]
+        ),
+        "gpus": nodes,
+        "price": _price(plan, data),
+        "framework": data.origin(where.gpu.key),
+        "micro_batch": f"{layout.dp} replica{'' if layout.dp == 1 else 's'} {times} "
+        f"{many} micro-batch{'' if many == 1 else 'es'}",
+    }
+
+
+def _price(plan: Plan, data: ReferenceData) -> str:
+    listed = data.prices.get(plan.cluster.gpu.key)
+    if listed is None or plan.price != listed.usd_per_hour:
+        return "" if plan.price is not None else "no list price: none is shown"
+    return f"${listed.usd_per_hour:.2f} listed on {listed.date}"

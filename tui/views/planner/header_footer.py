@@ -3,7 +3,7 @@
 from enum import Enum
 
 from ...drawing.line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
-from ...planner.answer import Answer
+from ...planner.evaluation import Evaluation
 from ...planner.form import Form
 from ...planner.units import gib, seconds
 from ...settings.keymap import Keymap
@@ -39,7 +39,7 @@ FOOTER_ACTIONS = (
 SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", "70B"))
 
 
-def planner_header(moment: Moment, shown: Answer | None, room: Room) -> Line:
+def planner_header(moment: Moment, shown: Evaluation | None, room: Room) -> Line:
     """The tabs, the plan in a few words, and whether the engine lives."""
     state = state_line(moment, room)
     left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line("planner"))
@@ -49,7 +49,7 @@ def planner_header(moment: Moment, shown: Answer | None, room: Room) -> Line:
     return ends(line(left, " " * gap, middle), line(state, " "), room.width)
 
 
-def _plans(shown: Answer, room: Room) -> list[Line]:
+def _plans(shown: Evaluation, room: Room) -> list[Line]:
     """The plan and its verdict, from the fullest to the barest."""
     plan, result = shown.plan, shown.estimate
     _, ink, sign = verdict(result.memory.total / plan.limit_bytes, room.glyphs)
@@ -92,7 +92,7 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
 
 def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Line:
     """What the chosen field takes, and at the right what is being worked on."""
-    field = form.field
+    field = form.line
     hint = line(" ", strong(field.label), muted(f": {field.hint}"))
     if note.pieces:
         hint = line(" ", note)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
 from ...drawing.line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
-from ...planner.answer import Answer
+from ...planner.evaluation import Evaluation
 from ...planner.search_state import Layouts, Searched
 from ...planner.units import gib, seconds
 from ...style.formatting import MISSING, percent, si
@@ -34,7 +34,7 @@ class Entry:
 
 
 def strategies_view(
-    shown: Answer, searched: Searched | None, room: Room, note: str = ""
+    shown: Evaluation, searched: Searched | None, room: Room, note: str = ""
 ) -> RowsView:
     """Each of the five strategies at its best, beside the form's own layout."""
     best_by_strategy = searched.strategies if searched is not None else {}
@@ -63,7 +63,7 @@ def strategies_view(
     return RowsView(panel_title("Strategies", note), line(muted("each at its best")), (head,), rows)
 
 
-def splits_view(shown: Answer, layouts: Layouts | None, room: Room, doing: str) -> RowsView:
+def splits_view(shown: Evaluation, layouts: Layouts | None, room: Room, doing: str) -> RowsView:
     """The fastest layout of each split, best first."""
     entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
     best_s = None
@@ -84,7 +84,7 @@ def splits_view(shown: Answer, layouts: Layouts | None, room: Room, doing: str) 
     return RowsView(title, line(muted(counts)), (head,), rows, foot)
 
 
-def front_view(shown: Answer, layouts: Layouts | None, room: Room) -> RowsView:
+def front_view(shown: Evaluation, layouts: Layouts | None, room: Room) -> RowsView:
     """The layouts that none beats in both memory and time, leanest first."""
     title = panel_title("Memory against time")
     if layouts is None:

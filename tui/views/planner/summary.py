@@ -3,7 +3,7 @@
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.explain.figures import BUSY_POWER
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
-from ...planner.answer import Answer
+from ...planner.evaluation import Evaluation
 from ...planner.opened import MEMORY, STEP, scaling_base
 from ...planner.units import amount, energy, gib, long_time, money, seconds
 from ...style.formatting import MISSING, percent, si
@@ -17,7 +17,7 @@ Entry = tuple[str, str | None, list[Line]]
 """A row's label, the figure whose formula it opens, and its facts, the most needed first."""
 
 
-def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
+def summary_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     """`note` says what the figures are of where the form holds an error."""
     entries = [*_step(shown, room), *_training(shown), *_scaling(shown, room)]
     width = room.width - LABEL - 1
@@ -32,7 +32,7 @@ def summary_view(shown: Answer, room: Room, note: str = "") -> RowsView:
     return RowsView(panel_title("Your layout", note), figures, rows=rows)
 
 
-def _step(shown: Answer, room: Room) -> list[Entry]:
+def _step(shown: Evaluation, room: Room) -> list[Entry]:
     result, limit = shown.estimate, shown.plan.limit_bytes
     memory = result.memory.total
     share = memory / limit
@@ -63,7 +63,7 @@ def _hfu(result: Estimate) -> Line:
     return line(muted("HFU "), percent(result.hfu()))
 
 
-def _training(shown: Answer) -> list[Entry]:
+def _training(shown: Evaluation) -> list[Entry]:
     result, plan = shown.estimate, shown.plan
     training_s = result.training_s(plan.tokens)
     gpu_hours = training_s / 3600 * result.layout.world
@@ -83,7 +83,7 @@ def _training(shown: Answer) -> list[Entry]:
     ]
 
 
-def _scaling(shown: Answer, room: Room) -> list[Entry]:
+def _scaling(shown: Evaluation, room: Room) -> list[Entry]:
     result = shown.estimate
     base = scaling_base(shown.fixed)
     efficiency = None if base is None else result.tokens_s_gpu / base.tokens_s_gpu

@@ -1,21 +1,58 @@
-"""The tables that `prodtop plan score` prints."""
+"""How far the planner is from measured runs: python benchmarks/planner_score.py FILE.csv [--json]
 
+Predicts each run of a CSV file (one a line, columns as in `planner_scoring/rows.py`, blank cells
+allowed) and says how far off that is, per source and overall.
+"""
+
+import argparse
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 
+import msgspec
+from planner_scoring.scoring import Metric, Report, Scored, Summary, read_rows, score
+from prodtop.engine.protocol.errors import BadInputError
+from prodtop.engine.text.cleaning import clean
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ...engine.planner.scoring.scoring import Metric, Report, Summary
-from ...engine.text.cleaning import clean
-
+SCHEMA_VERSION = 1
 PIPED_WIDTH = 140
 """Columns where there is no terminal to ask: nothing is cut off."""
 TITLES: dict[Metric, str] = {
     "time": "Step time or tokens/s: predicted against measured",
     "memory": "Peak memory: predicted against measured",
 }
+
+Object = dict[str, object]
+
+
+def as_object(report: Report) -> Object:
+    """Summaries per metric, overall and per source, then every row, scored or not."""
+    return {
+        "schema_version": SCHEMA_VERSION,
+        **{metric: _metric(report, metric) for metric in TITLES},
+        "rows": [_row(one) for one in report.scored],
+        "skipped": [msgspec.to_builtins(one) for one in report.skipped],
+    }
+
+
+def _metric(report: Report, metric: Metric) -> Object:
+    summaries = {source: report.summary(metric, source) for source in report.sources(metric)}
+    return {
+        "overall": msgspec.to_builtins(report.summary(metric)),
+        "sources": {source: msgspec.to_builtins(one) for source, one in summaries.items()},
+    }
+
+
+def _row(one: Scored) -> Object:
+    return {
+        **msgspec.to_builtins(one),
+        "error": one.error,
+        "baseline_error": one.baseline_error,
+    }
 
 
 def print_report(report: Report) -> None:
@@ -82,3 +119,27 @@ def _table(title: str) -> Table:
     return Table(
         title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False
     )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the scores; returns 2 where the file cannot be read, with a line on stderr."""
+    parser = argparse.ArgumentParser(
+        description="Score the planner against a CSV file of measured runs."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE.csv", help="one run a line")
+    parser.add_argument("--json", action="store_true", help="JSON instead of a table")
+    given = parser.parse_args(arguments)
+    try:
+        report = score(read_rows(given.file.expanduser()))
+    except BadInputError as error:
+        print(f"planner_score: {clean(str(error))}", file=sys.stderr)
+        return 2
+    if given.json:
+        print(msgspec.json.encode(as_object(report)).decode())
+    else:
+        print_report(report)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

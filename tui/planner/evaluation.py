@@ -1,14 +1,14 @@
-"""What comes of a plan: its estimate, and the same layout on clusters from 1 to 4096 GPUs."""
+"""A plan's estimate, and that of the same layout on clusters from 1 to 4096 GPUs."""
 
 from dataclasses import dataclass, replace
 
 from ...engine.planner.cost.estimate import Estimate, estimate
 from ...engine.planner.cost.layout import check_layout
 from ...engine.shape.field_errors import FieldError
-from .reading import Plan
+from .plan import Plan
 
-LADDER = tuple(1 << power for power in range(13))
-"""GPU counts of the charts: 1, 2, 4 … 4096."""
+GPU_COUNTS = tuple(1 << power for power in range(13))
+"""Of the charts: 1, 2, 4 … 4096."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,7 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Evaluation:
     """A plan with its estimate. `fixed` keeps the batch over all cluster sizes (strong scaling),
     `growing` keeps it per GPU (weak scaling)."""
 
@@ -32,21 +32,16 @@ class Answer:
     @property
     def fits(self) -> bool:
         """Whether the fullest GPU stays within the memory limit."""
-        return fits(self.estimate, self.plan)
+        return self.estimate.memory.total <= self.plan.limit_bytes
 
 
-def fits(result: Estimate, plan: Plan) -> bool:
-    """Whether the fullest GPU stays within the plan's memory limit."""
-    return result.memory.total <= plan.limit_bytes
-
-
-def answer(plan: Plan) -> Answer:
+def evaluate(plan: Plan) -> Evaluation:
     """The direct estimate and its curves: some 27 estimates, a millisecond or so."""
-    return Answer(
+    return Evaluation(
         plan,
         estimate(plan.setting, plan.layout),
-        tuple(_point(plan, gpus, plan.batch) for gpus in LADDER),
-        tuple(_point(plan, gpus, plan.batch * gpus / plan.cluster.gpus) for gpus in LADDER),
+        tuple(_point(plan, gpus, plan.batch) for gpus in GPU_COUNTS),
+        tuple(_point(plan, gpus, plan.batch * gpus / plan.cluster.gpus) for gpus in GPU_COUNTS),
     )
 
 

@@ -3,11 +3,12 @@
 import re
 from dataclasses import replace
 
-from ...shape.derived import shape_from_parameters
-from ...shape.field_errors import FieldError
-from ...shape.model_shape import ModelShape, with_layers
-from ...shape.parts import Experts
-from ...shape.presets import find_preset
+from prodtop.engine.shape.derived import shape_from_parameters
+from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.model_shape import ModelShape, with_layers
+from prodtop.engine.shape.parts import Experts
+from prodtop.engine.shape.presets import find_preset
+
 from .cells import Cells
 
 _HYBRIDS = (

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.planner.scoring.row_network import network_bytes_s
+from planner_scoring.row_words import guess_software, network_bytes_s
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,26 @@ def test_what_sources_write(words: str, bytes_s: float | None) -> None:
 def test_any_words_give_a_rate_or_nothing(words: str, node_gpus: int) -> None:
     found = network_bytes_s(words, node_gpus)
     assert found is None or found > 0
+
+
+@pytest.mark.parametrize(
+    ("text", "software"),
+    [
+        ("vTrain ground truth (Megatron-DeepSpeed)", "megatron-deepspeed"),
+        ("Narayanan et al. 2021 (SC21) Table 1", "megatron-2021"),
+        ("llm-foundry MPT benchmark", "fsdp-2023"),
+        ("torchtitan 2024-12", "torch"),
+        ("Megatron-Bridge perf summary", "megatron-bridge"),
+        ("NeMo 24.07 perf summary", "megatron-core"),
+        ("nanotron benchmark", "nanotron"),
+        ("somebody's own trainer", "torch"),
+    ],
+)
+def test_a_description_suggests_its_software(text: str, software: str) -> None:
+    assert guess_software(text) == software
+
+
+def test_the_time_before_flash_attention() -> None:
+    assert guess_software("NVIDIA Megatron", half=True) == "megatron-2021"
+    assert guess_software("Megatron 2021 with ZeRO-3", half=True, zero=3) != "megatron-2021"
+    assert guess_software("torchtitan", compiled=True) == "torch-compile"

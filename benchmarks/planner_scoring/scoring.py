@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ...shape.field_errors import FieldError
-from ..cost.calibration import Constants, default_constants
-from ..cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.calibration import Constants, default_constants
+from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.shape.field_errors import FieldError
+
 from .cells import Row
 from .rows import Run, parse_run
 

@@ -3,19 +3,19 @@
 from pathlib import Path
 
 import pytest
-from planner_cases import answered, plan
-from prodtop.tui.planner.answer import LADDER
+from planner_cases import evaluated, plan
+from prodtop.engine.planner.question.question import ReferenceData
 from prodtop.tui.planner.capacity import PRECISIONS, capacity_matrix, serve_on
 from prodtop.tui.planner.decision import decide
+from prodtop.tui.planner.evaluation import GPU_COUNTS
 from prodtop.tui.planner.exports import ExportFailedError, attempts, save_export
-from prodtop.tui.planner.knowledge import Knowledge
 from prodtop.tui.planner.opened import every_figure, path_to, scaling_base
 from prodtop.tui.planner.tree import ancestors, branches
 
 
 def test_curves_keep_the_layout_and_the_batch() -> None:
-    shown = answered(tp="8", pp="2", batch="64", model="llama-2-70b")
-    assert [point.gpus for point in shown.fixed] == list(LADDER)
+    shown = evaluated(tp="8", pp="2", batch="64", model="llama-2-70b")
+    assert [point.gpus for point in shown.fixed] == list(GPU_COUNTS)
     known = [point for point in shown.fixed if point.estimate is not None]
     assert known[0].gpus == 16
     for point in known:
@@ -25,7 +25,7 @@ def test_curves_keep_the_layout_and_the_batch() -> None:
 
 
 def test_a_growing_batch_keeps_its_share_of_each_gpu() -> None:
-    shown = answered(gpus="32", batch="64")
+    shown = evaluated(gpus="32", batch="64")
     for point in shown.growing:
         if point.estimate is not None:
             assert point.estimate.layout.batch == 2 * point.gpus
@@ -34,7 +34,7 @@ def test_a_growing_batch_keeps_its_share_of_each_gpu() -> None:
 
 
 def test_the_plan_lies_on_its_own_curve() -> None:
-    shown = answered()
+    shown = evaluated()
     at = next(point for point in shown.fixed if point.gpus == 32)
     assert at.estimate is not None
     assert at.estimate.step_s == shown.estimate.step_s
@@ -56,15 +56,15 @@ def test_the_plan_lies_on_its_own_curve() -> None:
     ],
 )
 def test_the_path_leads_to_a_strategy(texts: dict[str, str], strategy: str) -> None:
-    decision = decide(answered(**texts))
+    decision = decide(evaluated(**texts))
     assert decision.strategy == strategy
     assert decision.steps
     assert all(any(char.isdigit() for char in step.numbers) for step in decision.steps)
 
 
 def test_more_memory_changes_the_path() -> None:
-    assert not decide(answered(limit="40")).steps[0].yes
-    assert decide(answered(limit="192")).steps[0].yes
+    assert not decide(evaluated(memory_gib="40")).steps[0].yes
+    assert decide(evaluated(memory_gib="192")).steps[0].yes
 
 
 def test_every_engine_is_tried() -> None:
@@ -93,24 +93,24 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
 
 def test_the_matrix_has_every_gpu_at_every_precision() -> None:
     asked = plan()
-    cells = capacity_matrix(asked, Knowledge())
+    cells = capacity_matrix(asked, ReferenceData())
     assert "h100-sxm" in cells
     assert all(set(row) == set(PRECISIONS) for row in cells.values())
-    served = serve_on(asked, Knowledge(), cells["h100-sxm"])
+    served = serve_on(asked, ReferenceData(), cells["h100-sxm"])
     assert served.result is not None
     assert [speed.batch for speed in served.speeds] == [1, 2, 4, 8, 16, 32, 64, 128, 256]
 
 
 def test_a_gpu_without_the_precision_says_so() -> None:
     asked = plan(serve_at="fp8")
-    cells = capacity_matrix(asked, Knowledge())
-    served = serve_on(asked, Knowledge(), cells["a100-80"])
+    cells = capacity_matrix(asked, ReferenceData())
+    served = serve_on(asked, ReferenceData(), cells["a100-80"])
     assert served.result is None
     assert served.reason
 
 
 def test_every_figure_has_a_formula() -> None:
-    terms = every_figure(answered(tp="8", pp="2", model="llama-2-70b"))
+    terms = every_figure(evaluated(tp="8", pp="2", model="llama-2-70b"))
     names = {term.name for term in terms}
     assert {"memory per GPU", "step time", "throughput", "MFU", "cost", "parameters"} <= names
     assert all(
@@ -120,14 +120,14 @@ def test_every_figure_has_a_formula() -> None:
 
 @pytest.mark.parametrize("target", ["MFU", "activations", "pipeline bubble", "layers"])
 def test_a_figure_is_found_among_the_trees(target: str) -> None:
-    terms = every_figure(answered())
+    terms = every_figure(evaluated())
     path = path_to(terms, target)
     rows = branches(terms, ancestors(path))
     assert next(row for row in rows if row.path == path).term.name == target
 
 
 def test_an_unknown_figure_opens_the_first() -> None:
-    assert path_to(every_figure(answered()), "no such figure") == (0,)
+    assert path_to(every_figure(evaluated()), "no such figure") == (0,)
 
 
 def test_scaling_needs_a_cluster_that_runs_it() -> None:

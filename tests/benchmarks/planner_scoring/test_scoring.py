@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from planner_scoring.rows import parse_run
+from planner_scoring.scoring import percentile, read_rows, score
 from prodtop.engine.planner.cost.calibration import default_constants
 from prodtop.engine.planner.cost.estimate import estimate
-from prodtop.engine.planner.scoring.rows import parse_run
-from prodtop.engine.planner.scoring.scoring import percentile, read_rows, score
 from prodtop.engine.shape.field_errors import FieldError
 
 ROW = {

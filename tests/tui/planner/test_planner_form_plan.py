@@ -1,6 +1,7 @@
 """What the form's texts mean, and that no text at all breaks it."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -9,29 +10,32 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.calibrate.saved import Saved
 from prodtop.engine.planner.cost.calibration import default_constants
+from prodtop.engine.planner.question.options import FORM
+from prodtop.engine.planner.question.question import QuestionError, ReferenceData, reference_data
 from prodtop.engine.protocol import ModelInfo
 from prodtop.engine.shape.presets import preset
 from prodtop.engine.shape.shape_message import shape_message
-from prodtop.tui.planner.answer import answer
-from prodtop.tui.planner.fields import by_name, fields
-from prodtop.tui.planner.form import Form
-from prodtop.tui.planner.knowledge import Knowledge, gather
-from prodtop.tui.planner.layout_texts import layout_texts
-from prodtop.tui.planner.reading import Plan, Reading, read
-from prodtop.tui.planner.scenarios import SCENARIOS
+from prodtop.tui.planner.evaluation import evaluate
+from prodtop.tui.planner.form import SCENARIOS, Form
+from prodtop.tui.planner.plan import Plan, layout_texts, read_plan
 from prodtop.tui.planner.served import served_shape
 
 FIRST = Form.initial().texts
 
 
-def reading(texts: dict[str, str], touched: str = "", known: Knowledge | None = None) -> Reading:
-    return read({**FIRST, **texts}, known, touched)
+def plan_with(data: ReferenceData, **texts: str) -> Plan:
+    return read_plan({**FIRST, **texts}, data)
 
 
 def plan(**texts: str) -> Plan:
-    found = reading(texts)
-    assert found.plan is not None, found.errors
-    return found.plan
+    return plan_with(ReferenceData(), **texts)
+
+
+def errors(texts: dict[str, str], touched: str = "") -> Mapping[str, str]:
+    """The reason for each wrong field."""
+    with pytest.raises(QuestionError) as raised:
+        read_plan({**FIRST, **texts}, ReferenceData(), touched)
+    return raised.value.reasons
 
 
 def test_the_first_form_is_a_plan() -> None:
@@ -46,8 +50,8 @@ def test_the_first_form_is_a_plan() -> None:
 def test_scenarios_fit_32_gpus(name: str) -> None:
     found = plan(**SCENARIOS[name])
     assert found.cluster.gpus == 32
-    assert answer(found).fits
-    assert set(SCENARIOS[name]) <= set(by_name())
+    assert evaluate(found).fits
+    assert set(SCENARIOS[name]) <= set(FORM)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +64,12 @@ def test_scenarios_fit_32_gpus(name: str) -> None:
         ({"gpu": "tpu-v5"}, "gpu", "unknown GPU"),
         ({"gpus": "-8"}, "gpus", "whole number"),
         ({"gpus": "0"}, "gpus", "positive"),
-        ({"gpus": "1e9"}, "gpus", "not planned"),
+        ({"gpus": "1e9"}, "gpus", "at most 1,048,576"),
         ({"batch": "many"}, "batch", "whole number"),
         ({"sequence": "0.5"}, "sequence", "whole number"),
         ({"tokens": "0"}, "tokens", "above 0"),
-        ({"limit": "-1"}, "limit", "number"),
-        ({"zero": "4"}, "zero", "one of"),
+        ({"memory_gib": "-1"}, "memory_gib", "number"),
+        ({"zero": "4"}, "zero", "0, 1, 2 or 3"),
         ({"tp": "3"}, "gpus", "do not split"),
         ({"tp": "64", "gpus": "64"}, "tp", "heads"),
         ({"batch": "100"}, "batch", "do not split"),
@@ -73,30 +77,29 @@ def test_scenarios_fit_32_gpus(name: str) -> None:
         ({"vp": "2"}, "vp", "pipeline"),
         ({"ep": "2"}, "ep", "no experts"),
         ({"gpu": "a100-80", "precision": "fp8"}, "precision", "no fp8"),
-        ({"software": "none"}, "software", "unknown framework"),
+        ({"framework": "none"}, "framework", "unknown framework"),
+        ({"recompute": "some"}, "recompute", "known are none, selective, full"),
+        ({"tp": "auto"}, "tp", "must be given"),
+        ({"tokens": "auto"}, "tokens", "must be given"),
     ],
 )
 def test_a_wrong_field_is_marked_with_its_reason(
     texts: dict[str, str], field: str, words: str
 ) -> None:
-    found = reading(texts)
-    assert found.plan is None
-    assert list(found.errors) == [field]
-    assert words in found.errors[field]
+    found = errors(texts)
+    assert list(found) == [field]
+    assert words in found[field]
 
 
 def test_every_wrong_field_is_marked() -> None:
-    assert set(reading({"gpus": "x", "batch": "y", "zero": "z"}).errors) == {
-        "gpus",
-        "batch",
-        "zero",
-    }
+    wrong = {"gpus": "x", "batch": "y", "zero": "z", "requests": "0", "serve_at": "int3"}
+    assert set(errors(wrong)) == set(wrong)
 
 
 def test_the_field_changed_last_gets_the_blame() -> None:
-    assert list(reading({"tp": "3"}, "tp").errors) == ["tp"]
-    assert list(reading({"micro_batch": "3"}, "micro_batch").errors) == ["micro_batch"]
-    assert list(reading({"tp": "3"}, "tokens").errors) == ["gpus"]
+    assert list(errors({"tp": "3"}, "tp")) == ["tp"]
+    assert list(errors({"micro_batch": "3"}, "micro_batch")) == ["micro_batch"]
+    assert list(errors({"tp": "3"}, "tokens")) == ["gpus"]
 
 
 def test_a_count_becomes_a_plausible_shape() -> None:
@@ -117,7 +120,7 @@ def test_a_config_file_and_its_folder_are_read(tmp_path: Path) -> None:
     assert plan(model=str(file)).model.layers == 16
     assert plan(model=f"{tmp_path}/").model.hidden == 2048
     file.write_text("{ broken")
-    assert "cannot be read" in reading({"model": str(file)}).errors["model"]
+    assert "cannot be read" in errors({"model": str(file)})["model"]
 
 
 def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
@@ -129,9 +132,9 @@ def test_own_gpus_come_from_a_file(tmp_path: Path) -> None:
     )
     assert plan(gpu=str(file)).cluster.gpu.name == "X1"
     assert plan(gpu=f"{file}:x1").cluster.node_gpus == 4
-    assert "unknown GPU" in reading({"gpu": f"{file}:x2"}).errors["gpu"]
+    assert "unknown GPU" in errors({"gpu": f"{file}:x2"})["gpu"]
     file.write_text("broken")
-    assert "TOML" in reading({"gpu": str(file)}).errors["gpu"]
+    assert "TOML" in errors({"gpu": str(file)})["gpu"]
 
 
 @pytest.mark.parametrize("name", ["gpt2", "gemma-3-1b", "phi-3-mini", "llama-3.1-8b"])
@@ -146,12 +149,10 @@ def test_the_served_model_is_the_one_that_the_engine_says(name: str) -> None:
         shape=shape_message(shape),
     )
     sent = msgspec.msgpack.decode(msgspec.msgpack.encode(info), type=ModelInfo)
-    known = Knowledge(served=served_shape(sent))
-    found = reading({"model": "served"}, known=known).plan
-    assert found is not None
-    assert found.model == shape
-    assert found.model.name == "tiny"
-    assert found.model.parameters == info.parameters
+    asked = plan_with(ReferenceData(served=served_shape(sent)), model="served")
+    assert asked.model == shape
+    assert asked.model.name == "tiny"
+    assert asked.model.parameters == info.parameters
 
 
 def test_a_shape_of_another_version_is_no_shape() -> None:
@@ -183,51 +184,52 @@ def test_prices_are_the_users_or_listed_or_typed() -> None:
     listed = plan().price
     assert listed is not None
     assert plan(price="2.5").price == 2.5
-    prices = gather(None, {}).prices
+    prices = reference_data().prices
     assert prices["h100-sxm"].usd_per_hour == listed
-    unpriced = reading({}, known=Knowledge(prices={}))
-    assert unpriced.plan is not None
-    assert unpriced.plan.price is None
+    assert plan_with(ReferenceData(prices={})).price is None
 
 
 def test_a_calibration_is_used() -> None:
     measured = default_constants().gpu("a100-80")
-    known = Knowledge(saved=Saved(path=Path("x"), calibrations={"h100-sxm": measured}))
-    found = reading({}, known=known).plan
-    assert found is not None
-    assert found.setting.calibration is measured
-    assert known.origin("h100-sxm").startswith("calibrated")
+    data = ReferenceData(saved=Saved(path=Path("x"), calibrations={"h100-sxm": measured}))
+    assert plan_with(data).setting.calibration is measured
+    assert data.origin("h100-sxm").startswith("calibrated")
 
 
 def test_a_layout_is_written_as_it_is_read() -> None:
-    texts = {"tp": "4", "pp": "2", "zero": "1", "recompute": "full", "shard": "2"}
+    texts = {"tp": "4", "pp": "2", "zero": "1", "recompute": "full", "dp_shard": "2"}
     layout = plan(**texts).layout
     assert plan(**layout_texts(layout)).layout == layout
 
 
 ABSURD = ("9e15", "1e300", "1e-300", "8k", "0", "-1", "1e5", "nan", "../x.json", "x.toml:")
-steps = st.sampled_from([field.name for field in fields()]).flatmap(
+steps = st.sampled_from([*FORM]).flatmap(
     lambda name: st.tuples(
         st.just(name),
         st.one_of(
             st.text(max_size=12),
             st.sampled_from(ABSURD),
-            st.sampled_from(by_name()[name].steps),
+            st.sampled_from(FORM[name].steps),
         ),
     )
 )
 
 
 @settings(deadline=None, max_examples=300)
-@given(st.lists(steps, max_size=8).map(dict), st.sampled_from([*by_name(), ""]))
+@given(st.lists(steps, max_size=8).map(dict), st.sampled_from([*FORM, ""]))
 def test_no_form_breaks_it(texts: dict[str, str], touched: str) -> None:
-    found = reading(texts, touched)
-    assert (found.plan is None) == bool(found.errors)
-    assert set(found.errors) <= set(by_name())
-    for reason in found.errors.values():
+    found: Plan | None = None
+    reasons: Mapping[str, str] = {}
+    try:
+        found = read_plan({**FIRST, **texts}, ReferenceData(), touched)
+    except QuestionError as error:
+        reasons = error.reasons
+    assert (found is None) == bool(reasons)
+    assert set(reasons) <= set(FORM)
+    for reason in reasons.values():
         assert reason
         assert "\n" not in reason
-    if found.plan is not None:
-        shown = answer(found.plan)
+    if found is not None:
+        shown = evaluate(found)
         assert shown.estimate.step_s > 0
         assert shown.estimate.memory.total > 0

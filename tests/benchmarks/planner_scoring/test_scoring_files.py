@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.scoring.scoring import Report, parse_rows, score
+from planner_scoring.scoring import Report, parse_rows, score
 from test_scoring import ROW
 
 _STEP = {**ROW, "tokens_per_s_per_gpu": "", "step_time_s": "3.1", "peak_mem_gb": "70"}

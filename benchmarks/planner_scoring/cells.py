@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 
-from ...shape.field_errors import FieldError
+from prodtop.engine.shape.field_errors import FieldError
 
 Row = Mapping[str, str]
 
@@ -80,16 +80,16 @@ class Cells:
         text = re.sub(r"\(.*?\)|\[.*?\]", "", self.text(name)).strip()
         if not text or _BLANK.fullmatch(text.lower()):
             return None
-        found = _NUMBER.match(text)
-        digits = re.sub(r"[,_'\s]", "", found["number"]) if found else ""
-        rest = text[found.end() :].strip() if found else ""
+        match = _NUMBER.match(text)
+        digits = re.sub(r"[,_'\s]", "", match["number"]) if match else ""
+        rest = text[match.end() :].strip() if match else ""
         try:
             value = float(digits)
         except ValueError:
             raise FieldError(name, f"must be a number, found {text!r}") from None
         if re.match(r"[-–—/.,:]?\s*\d", rest):
             raise FieldError(name, f"must be one number, found {text!r}")
-        return value, found["unit"].lower() if found else ""
+        return value, match["unit"].lower() if match else ""
 
     @property
     def zero_stage(self) -> int | None:
@@ -107,5 +107,5 @@ class Cells:
         return 0 if text in ("ddp", "none", "no", "false") else None
 
     def noted(self, pattern: str) -> int | None:
-        found = re.search(pattern, self.everything)
-        return int(found.group(1)) if found else None
+        match = re.search(pattern, self.everything)
+        return int(match.group(1)) if match else None

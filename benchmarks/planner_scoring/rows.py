@@ -9,16 +9,16 @@ from the model's name, from the notes or by what is customary; each such guess i
 import re
 from dataclasses import dataclass, replace
 
-from ...shape.field_errors import FieldError
-from ..cost.calibration import Constants, guess_software
-from ..cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
-from ..cost.layout import Layout
-from ..cost.memory import memory
-from ..cost.setting import Setting
+from prodtop.engine.planner.cost.calibration import Constants
+from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
+from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.memory import memory
+from prodtop.engine.planner.cost.setting import Setting
+from prodtop.engine.shape.field_errors import FieldError
+
 from .cells import Cells, Row
 from .row_model import row_model
-from .row_network import network_bytes_s
-from .row_words import stated_precision, stated_recompute
+from .row_words import guess_software, network_bytes_s, stated_precision, stated_recompute
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
 _SPEEDS = dict.fromkeys(("tok/s", "tok/s/gpu", "tokens/s", "tokens/s/gpu", "tps", "tgs"), 1.0)
@@ -131,13 +131,13 @@ def _replicas(cells: Cells, model_parallel: int, cp: int) -> int:
         if dp is None:
             cells.assumed.append("one replica")
         return dp or 1
-    found, rest = divmod(gpus, model_parallel * cp)
-    if rest or not found:
+    replicas, rest = divmod(gpus, model_parallel * cp)
+    if rest or not replicas:
         ranks = f"tp · pp · cp = {model_parallel * cp} ranks"
         raise FieldError("num_gpus", f"{gpus} GPUs do not split over {ranks}")
-    if dp not in (None, found, found * cp):
+    if dp not in (None, replicas, replicas * cp):
         raise FieldError("dp", f"dp {dp} × tp · pp {model_parallel} × cp {cp} is not {gpus} GPUs")
-    return found
+    return replicas
 
 
 def _layout(cells: Cells, software: str, precision: Precision) -> Layout:

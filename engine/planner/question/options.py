@@ -1,0 +1,335 @@
+"""Every option of the planner, declared once: command line, form and exports read it here.
+
+In the order of `prodtop plan --help` and of the form.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Generic, Self, TypeVar
+
+from ...shape.presets import PRESETS
+from ..cost.calibration import default_constants
+from ..cost.hardware import PRECISIONS, known_gpus
+from ..export.contract import TrainingRun
+from ..search.constraints import (
+    MOST_GPUS,
+    MOST_SEQUENCES,
+    OFFLOADS,
+    OPTIMIZERS,
+    RECOMPUTES,
+    SCHEDULES,
+)
+from ..serving_capacity import storage
+from .parsers import (
+    ALL,
+    AUTO,
+    SERVED,
+    above_zero,
+    count,
+    gpu_file,
+    one_of,
+    optional,
+    several,
+    shard_size,
+    switch,
+    zero_stage,
+)
+
+TRAINING, CLUSTER, LAYOUT = "Training", "Cluster", "Layout"
+SOFTWARE, SERVING = "Software", "Serving"
+SEQUENCES_PER_GPU = 8
+"""Of the global batch, unless it is given."""
+LARGEST_CLUSTER = 16_384
+"""GPUs up to which the form steps; more can be typed."""
+SEARCHED, USUAL = "searched", "the type's usual"
+
+Value_co = TypeVar("Value_co", covariant=True)
+
+
+@dataclass(frozen=True)
+class Line:
+    """An option's line in the form.
+
+    group: the heading that it stands under. steps: what ← and → go through. first: the text that
+    the form begins with. hint: what may be written. numeric: is typed into at once, other lines
+    once editing is asked for.
+    """
+
+    label: str
+    group: str
+    steps: tuple[str, ...]
+    first: str
+    hint: str
+    unit: str
+    numeric: bool
+
+
+@dataclass(frozen=True)
+class Option(Generic[Value_co]):
+    """One thing that the planner can be asked for.
+
+    key: its name; the command line dashes it. parse: what a text means; raises `ValueError` or
+        `FieldError`. help: what it is, as a few words; `choices` are listed behind them.
+    default: the text where none is given. `AUTO` stands for what follows from the rest, and `auto`
+        says what that is. metavar: what the help calls the value; a flag has none.
+    remedy: what to do about a refused value. line: in the form, which lacks the options without.
+    """
+
+    key: str
+    parse: Callable[[str], Value_co]
+    help: str
+    default: str = AUTO
+    auto: str = ""
+    metavar: str = "N"
+    choices: tuple[str, ...] = ()
+    remedy: str = ""
+    line: Line | None = None
+
+    @property
+    def argument(self) -> str:
+        """Its name on the command line: `--node-gpus`."""
+        return "--" + self.key.replace("_", "-")
+
+    def following(self, auto: str) -> Self:
+        """With what `AUTO` stands for."""
+        return replace(self, auto=auto)
+
+    def refused(self, remedy: str) -> Self:
+        """With what to do about a refused value."""
+        return replace(self, remedy=remedy)
+
+    def in_form(
+        self,
+        label: str,
+        group: str,
+        steps: tuple[str, ...],
+        *,
+        first: str = "",
+        hint: str = "",
+        unit: str = "",
+        numeric: bool = True,
+    ) -> Self:
+        """With a line in the form, which begins with the option's default and says its help unless
+        told otherwise."""
+        start = first or self.default
+        words = f"{self.help}; auto: {self.auto}" if start == AUTO else self.help
+        return replace(self, line=Line(label, group, steps, start, hint or words, unit, numeric))
+
+
+def _powers(first: int, last: int) -> tuple[str, ...]:
+    """`first`, doubled up to `last`."""
+    doublings = (last // first).bit_length()
+    return tuple(str(first << doubling) for doubling in range(doublings))
+
+
+def _searched(
+    key: str, words: str, parse: Callable[[str], Value_co], metavar: str = "N"
+) -> Option[Value_co | None]:
+    """What is searched unless it is given."""
+    option = Option(key, optional(parse), words, auto=SEARCHED, metavar=metavar)
+    return option.refused("choose another, or leave it out to have it searched")
+
+
+def _degree(key: str, words: str, label: str, most: int, unit: str = "") -> Option[int | None]:
+    """A degree of parallelism, or another count."""
+    steps = _powers(1, most)
+    return _searched(key, words, count()).in_form(label, LAYOUT, steps, first="1", unit=unit)
+
+
+def _choice(
+    key: str,
+    words: str,
+    parse: Callable[[str], Value_co],
+    choices: tuple[str, ...],
+    group: str,
+    first: str,
+    *,
+    auto: str = "",
+    label: str = "",
+) -> Option[Value_co]:
+    """One of some words; one with `auto` may be left open, but the form begins with `first`."""
+    default, way = (AUTO, ", or leave it out") if auto else (first, "")
+    return (
+        Option(key, parse, words, default, auto, key[0].upper(), choices)
+        .refused(f"choose one of them{way}")
+        .in_form(label or key, group, choices, first=first, numeric=False)
+    )
+
+
+_A_MODEL = "a preset, a count such as 13B, or a path to a config.json"
+_A_MODEL_OR_SERVED = "a preset, a count such as 13B, a path to a config.json, or served"
+MODEL = (
+    Option("model", str.strip, _A_MODEL, "generic-7b", metavar="M")
+    .refused("give a preset, a config.json or a parameter count such as 7B")
+    .in_form("model", TRAINING, (SERVED, *PRESETS), hint=_A_MODEL_OR_SERVED, numeric=False)
+)
+BATCH = (
+    Option("batch", optional(count(MOST_SEQUENCES)), "sequences per step")
+    .following(f"{SEQUENCES_PER_GPU} for each GPU")
+    .refused("give a batch that the replicas share evenly, or another --gpus")
+    .in_form("batch", TRAINING, _powers(1, 16_384), first="256", unit="seq")
+)
+SEQUENCE = (
+    Option("sequence", count(), "tokens a sequence, such as 4096 or 8k", "4096")
+    .refused("give a number of tokens, such as 8k")
+    .in_form("sequence", TRAINING, _powers(512, 1 << 20), unit="tok")
+)
+_TOKENS = ("1B", "10B", "100B", "300B", "1T", "2T", "5T", "10T", "15T", "30T")
+TOKENS = Option(
+    "tokens", optional(above_zero), "tokens to train on, such as 2T", metavar="T"
+).in_form("train on", TRAINING, _TOKENS, first="1T", unit="tok")
+_A_GPU = "a GPU type, such as a100-80 or mi300x, or your own as FILE.toml"
+GPU = (
+    Option("gpu", str.strip, _A_GPU, "h100-sxm", metavar="G")
+    .refused("or describe yours with --hardware FILE")
+    .in_form("GPU", CLUSTER, tuple(known_gpus()), numeric=False)
+)
+HARDWARE = Option("hardware", optional(gpu_file), "your own GPUs, as TOML", metavar="FILE").refused(
+    "correct the file"
+)
+GPUS = (
+    Option("gpus", count(MOST_GPUS), "GPUs in all", "32")
+    .refused("give another number of GPUs")
+    .in_form("GPUs", CLUSTER, _powers(1, LARGEST_CLUSTER))
+)
+NODE_GPUS = (
+    Option("node_gpus", optional(count()), "GPUs joined by fast links", auto=USUAL)
+    .refused("give a positive whole number")
+    .in_form("per node", CLUSTER, (AUTO, "1", "2", "4", "8", "16", "32", "72"))
+)
+_NETWORKS = (AUTO, "1.25", "3.125", "6.25", "12.5", "25", "50", "100")
+NETWORK = Option(
+    "network_gb_s", optional(above_zero), "GB/s per GPU between nodes", auto=USUAL, metavar="B"
+).in_form("network", CLUSTER, _NETWORKS, unit="GB/s")
+_LIMITS = (AUTO, "16", "24", "40", "48", "64", "72", "80", "96", "128", "141", "180", "192")
+MEMORY = (
+    Option("memory_gib", optional(above_zero), "GiB of memory per GPU to stay within", metavar="G")
+    .following("all of it")
+    .refused("give a larger limit or more GPUs")
+    .in_form("mem. limit", CLUSTER, _LIMITS, unit="GiB")
+)
+_PRICES = (AUTO, "0.5", "1", "1.5", "2", "2.5", "3", "4", "6", "8", "10")
+_PRICED = "US dollars per GPU and hour"
+PRICE = Option("price", optional(above_zero), _PRICED, metavar="P").in_form(
+    "price", CLUSTER, _PRICES, hint=f"{_PRICED}; auto: the list price", unit="$/h"
+)
+DP = _searched("dp", "replicas", count())
+TP = _degree("tp", "GPUs that split each layer", "tensor", 64)
+PP = _degree("pp", "stages that split the layers", "pipeline", 128)
+VP = _degree("vp", "model chunks a stage, interleaved", "chunks", 16)
+CP = _degree("cp", "GPUs that split each sequence", "context", 64)
+EP = _degree("ep", "GPUs that share out the experts", "experts", 256)
+EXPERT_TP = Option("expert_tp", count(), "GPUs that split each expert", "1")
+MICRO_BATCH = _degree("micro_batch", "sequences at a time", "micro-batch", 64, "seq")
+_STAGES = "what replicas share out: 1 optimizer, 2 and gradients, 3 and weights (FSDP)"
+ZERO = _searched("zero", _STAGES, zero_stage, "0-3").in_form(
+    "ZeRO", LAYOUT, ("0", "1", "2", "3"), first="1", numeric=False
+)
+_SHARDS = "ranks that share one sharded copy: fewer than all is hybrid sharding"
+DP_SHARD = _searched("dp_shard", _SHARDS, shard_size, "N|all").in_form(
+    "shard over", LAYOUT, (ALL, *_powers(2, 512)), first=ALL
+)
+_SPLITS = "sequence parallelism beside tensor parallelism"
+SEQUENCE_PARALLEL = (
+    Option("sequence_parallel", optional(switch), _SPLITS, metavar="")
+    .following("wherever the sequence splits")
+    .in_form("seq. split", LAYOUT, (AUTO, "on", "off"), numeric=False)
+)
+_AGAIN = "activations computed again in the backward pass"
+RECOMPUTE = _choice(
+    "recompute", _AGAIN, optional(one_of(RECOMPUTES)), RECOMPUTES, LAYOUT, "none", auto=SEARCHED
+)
+_ORDER = "order of micro-batches"
+SCHEDULE = _choice(
+    "schedule", _ORDER, optional(one_of(SCHEDULES)), SCHEDULES, LAYOUT, "1f1b", auto="the last two"
+)
+OFFLOAD = _choice("offload", "to the host's memory", one_of(OFFLOADS), OFFLOADS, LAYOUT, "none")
+PRECISION = _choice(
+    "precision", "of the matrix products", one_of(PRECISIONS), PRECISIONS, SOFTWARE, "bf16"
+).refused("choose another precision or GPU")
+OPTIMIZER = _choice(
+    "optimizer", "states to keep", one_of(OPTIMIZERS), OPTIMIZERS, SOFTWARE, "adamw"
+)
+FRAMEWORK = _choice(
+    "framework",
+    "whose kernels and habits",
+    lambda text: default_constants().profile(text.strip()),
+    tuple(default_constants().software),
+    SOFTWARE,
+    "megatron-core",
+)
+TOP = Option("top", count(100), "layouts to show, at most 100", "8")
+REQUESTS = Option("requests", count(), "in flight at a time", "32").in_form(
+    "requests", SERVING, _powers(1, 4096)
+)
+_EACH = "tokens of each request, such as 512 or 8k"
+PROMPT_TOKENS = Option("prompt_tokens", count(), _EACH, "512").in_form(
+    "prompt", SERVING, _powers(16, 1 << 17), hint="tokens", unit="tok"
+)
+OUTPUT_TOKENS = Option("output_tokens", count(), _EACH, "256").in_form(
+    "output", SERVING, _powers(16, 1 << 15), hint="tokens", unit="tok"
+)
+_STORED = storage.SERVING_PRECISIONS
+SERVE_AT = _choice(
+    "serve_at",
+    "precision of the weights",
+    one_of(_STORED),
+    _STORED,
+    SERVING,
+    "bf16",
+    label="serve at",
+)
+FP8_CACHE = Option("fp8_cache", switch, "keys and values in one byte each", "off", metavar="")
+INT4_GROUP = Option(
+    "int4_group", count(), "weights that share a scale in int4", str(storage.INT4_GROUP)
+)
+SERVER_GPUS = (
+    Option("gpus", optional(count()), "GPUs that share the model", metavar="N|auto")
+    .following("as few as hold it")
+    .refused(GPUS.remedy)
+)
+_LIST = "a,b|all"
+SERVER_TYPES = Option("gpu", several, "GPU types; one alone shows more of it", ALL, metavar=_LIST)
+SERVER_PRECISIONS = Option("precision", several, "such as bf16, fp8 or int4", ALL, metavar=_LIST)
+MEASURED_TYPE = Option(
+    "gpu", optional(str.strip), "the GPU type, where its name does not say it", metavar="G"
+)
+_RUN = TrainingRun()
+STEPS = Option("steps", count(), "optimizer steps to run", str(_RUN.steps))
+LEARNING_RATE = Option(
+    "learning_rate", above_zero, "the peak; it is no advice", str(_RUN.learning_rate), metavar="R"
+)
+SCRIPT = Option("script", str, "yours, where the engine brings none", _RUN.script, metavar="FILE")
+
+_SERVED_MODEL = replace(MODEL, default="llama-3.1-8b")
+_CLUSTER = (GPU, HARDWARE, GPUS, NODE_GPUS, NETWORK, MEMORY)
+_LAYOUT = (
+    *(DP, TP, PP, VP, CP, EP, EXPERT_TP, MICRO_BATCH, ZERO, DP_SHARD, SEQUENCE_PARALLEL),
+    *(RECOMPUTE, SCHEDULE, OFFLOAD, PRECISION, OPTIMIZER),
+)
+SEARCH_OPTIONS: tuple[Option[object], ...] = (
+    *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, TOP),
+)
+"""Of `prodtop plan`."""
+EXPORT_OPTIONS: tuple[Option[object], ...] = (
+    *(_SERVED_MODEL, BATCH, SEQUENCE, *_CLUSTER, *_LAYOUT),
+    *(replace(FRAMEWORK, default=AUTO, auto="the engine's"), STEPS, LEARNING_RATE, SCRIPT),
+)
+"""Of `prodtop plan export`."""
+CAPACITY_OPTIONS: tuple[Option[object], ...] = (
+    *(_SERVED_MODEL, SERVER_TYPES, HARDWARE, SERVER_GPUS, SERVER_PRECISIONS),
+    *(REQUESTS, PROMPT_TOKENS, OUTPUT_TOKENS, FP8_CACHE, INT4_GROUP, PRICE),
+)
+"""Of `prodtop plan capacity`."""
+CALIBRATION_OPTIONS: tuple[Option[object], ...] = (MEASURED_TYPE, HARDWARE)
+"""Of `prodtop plan calibrate`."""
+_FORM_OPTIONS: tuple[Option[object], ...] = (
+    *(*SEARCH_OPTIONS, REQUESTS, PROMPT_TOKENS, OUTPUT_TOKENS, SERVE_AT),
+)
+FORM: Mapping[str, Line] = {
+    option.key: option.line for option in _FORM_OPTIONS if option.line is not None
+}
+"""The lines of the form by key, from the top."""
+BY_KEY: Mapping[str, Option[object]] = {
+    option.key: option for option in (*CAPACITY_OPTIONS, *EXPORT_OPTIONS, *_FORM_OPTIONS)
+}
