@@ -5,7 +5,7 @@ than taken for something else. What the engine cannot serve of them is noted in 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..files.json_fields import Fields, read_json
@@ -23,109 +23,97 @@ Details = Callable[[ModelShape, Fields], ModelShape]
 class Kind:
     """How one kind of `config.json` is read: its structure, and the details for the engine.
 
-    `defaults` are transformers' own, where they differ from those of the readers. A kind without
-    `served` can be planned alone.
+    `defaults` are transformers' own, where they differ from those of the readers. A kind that is
+    not `served` can only be planned.
     """
 
     architecture: str
     structure: Callable[[Fields], ModelShape]
-    details: Details | None = rotary.rotary_details
-    defaults: Mapping[str, object] = field(default_factory=dict)
-    served: bool = False
+    details: Details | None
+    served: bool
+    defaults: Mapping[str, object]
+
+
+def _served(
+    architecture: str,
+    structure: Callable[[Fields], ModelShape],
+    details: Details = rotary.rotary_details,
+    /,
+    **defaults: object,
+) -> Kind:
+    return Kind(architecture, structure, details, True, defaults)
+
+
+def _planned(
+    architecture: str,
+    structure: Callable[[Fields], ModelShape],
+    details: Details | None = rotary.rotary_details,
+    /,
+    **defaults: object,
+) -> Kind:
+    return Kind(architecture, structure, details, False, defaults)
 
 
 _QWEN = {"max_position_embeddings": 32_768, "sliding_window": 4096, "max_window_layers": 28}
-_GEMMA: dict[str, object] = {"head_dim": 256, "tie_word_embeddings": True}
 # transformers writes only what differs from these into the table of a model with images.
-_GEMMA_2: dict[str, object] = _GEMMA | {
+_GEMMA: dict[str, object] = {
     "hidden_size": 2304,
     "intermediate_size": 9216,
     "num_hidden_layers": 26,
     "num_attention_heads": 8,
     "num_key_value_heads": 4,
+    "head_dim": 256,
     "query_pre_attn_scalar": 256,
     "sliding_window": 4096,
+    "tie_word_embeddings": True,
 }
-_GEMMA_3 = _GEMMA_2 | {
+_GEMMA_2 = _GEMMA | {
+    "vocab_size": 256_000,
+    "max_position_embeddings": 8192,
+    "attn_logit_softcapping": 50.0,
+    "final_logit_softcapping": 30.0,
+}
+_GEMMA_3 = _GEMMA | {
     "vocab_size": 262_208,
     "max_position_embeddings": 131_072,
     "sliding_window_pattern": 6,
 }
+_GPT_2 = {"vocab_size": 50_257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}
+_MISTRAL = {"max_position_embeddings": 131_072, "sliding_window": 4096}
+_PHI_3 = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
 _DEEPSEEK = {"q_lora_rank": 1536, "max_position_embeddings": 4096}
 _TIED = {"tie_word_embeddings": True}
 
 KINDS = {
-    "llama": Kind("LlamaForCausalLM", rotary.llama, served=True),
-    "mistral": Kind(
-        "MistralForCausalLM",
-        rotary.mistral,
-        defaults={"max_position_embeddings": 131_072, "sliding_window": 4096},
-        served=True,
+    "llama": _served("LlamaForCausalLM", rotary.llama),
+    "mistral": _served("MistralForCausalLM", rotary.mistral, **_MISTRAL),
+    "qwen2": _served("Qwen2ForCausalLM", rotary.qwen2, **_QWEN),
+    "qwen3": _served("Qwen3ForCausalLM", rotary.qwen3, **_QWEN, head_dim=128),
+    "phi3": _served("Phi3ForCausalLM", rotary.phi3, **_PHI_3),
+    "gemma2": _served("Gemma2ForCausalLM", rotary.gemma2, rotary.gemma2_details, **_GEMMA_2),
+    "gemma3_text": _served("Gemma3ForCausalLM", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3),
+    "gemma3": _served(
+        "Gemma3ForConditionalGeneration", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3
     ),
-    "qwen2": Kind("Qwen2ForCausalLM", rotary.qwen2, defaults=_QWEN, served=True),
-    "qwen3": Kind(
-        "Qwen3ForCausalLM", rotary.qwen3, defaults=_QWEN | {"head_dim": 128}, served=True
+    "gpt2": _served(
+        "GPT2LMHeadModel", gpt.gpt2, gpt.gpt2_details, **_TIED, **_GPT_2, resid_pdrop=0.1
     ),
-    "phi3": Kind(
-        "Phi3ForCausalLM",
-        rotary.phi3,
-        defaults={"max_position_embeddings": 4096, "rms_norm_eps": 1e-5},
-        served=True,
+    "gemma": _planned(
+        "GemmaForCausalLM", rotary.gemma, rotary.gemma_details, **_TIED, head_dim=256
     ),
-    "gemma2": Kind(
-        "Gemma2ForCausalLM",
-        rotary.gemma2,
-        rotary.gemma2_details,
-        _GEMMA_2
-        | {
-            "vocab_size": 256_000,
-            "max_position_embeddings": 8192,
-            "attn_logit_softcapping": 50.0,
-            "final_logit_softcapping": 30.0,
-        },
-        served=True,
-    ),
-    "gemma3_text": Kind(
-        "Gemma3ForCausalLM", rotary.gemma3, rotary.gemma3_details, _GEMMA_3, served=True
-    ),
-    "gemma3": Kind(
-        "Gemma3ForConditionalGeneration",
-        rotary.gemma3,
-        rotary.gemma3_details,
-        _GEMMA_3,
-        served=True,
-    ),
-    "gpt2": Kind(
-        "GPT2LMHeadModel",
-        gpt.gpt2,
-        gpt.gpt2_details,
-        _TIED
-        | {
-            "vocab_size": 50_257,
-            "n_embd": 768,
-            "n_layer": 12,
-            "n_head": 12,
-            "n_positions": 1024,
-            "resid_pdrop": 0.1,
-        },
-        served=True,
-    ),
-    "gemma": Kind("GemmaForCausalLM", rotary.gemma, rotary.gemma_details, _GEMMA),
-    "granite": Kind("GraniteForCausalLM", rotary.llama),
-    "smollm3": Kind("SmolLM3ForCausalLM", rotary.llama, defaults=_TIED),
-    "nemotron": Kind("NemotronForCausalLM", rotary.nemotron, None),
-    "mixtral": Kind("MixtralForCausalLM", rotary.mixtral),
-    "qwen2_moe": Kind("Qwen2MoeForCausalLM", rotary.qwen2_moe, defaults=_QWEN),
-    "qwen3_moe": Kind("Qwen3MoeForCausalLM", rotary.qwen3_moe, defaults=_QWEN),
-    "deepseek_v2": Kind("DeepseekV2ForCausalLM", rotary.deepseek_v2, defaults=_DEEPSEEK),
-    "deepseek_v3": Kind("DeepseekV3ForCausalLM", rotary.deepseek_v3, defaults=_DEEPSEEK),
-    "gpt_oss": Kind(
-        "GptOssForCausalLM", rotary.gpt_oss, defaults={"head_dim": 64, "sliding_window": 128}
-    ),
-    "gptj": Kind("GPTJForCausalLM", gpt.gptj, None),
-    "gpt_neox": Kind("GPTNeoXForCausalLM", gpt.gpt_neox, None),
-    "phi": Kind("PhiForCausalLM", gpt.phi, None),
-    "opt": Kind("OPTForCausalLM", gpt.opt, None, _TIED | {"dropout": 0.1}),
+    "granite": _planned("GraniteForCausalLM", rotary.llama),
+    "smollm3": _planned("SmolLM3ForCausalLM", rotary.llama, **_TIED),
+    "nemotron": _planned("NemotronForCausalLM", rotary.nemotron, None),
+    "mixtral": _planned("MixtralForCausalLM", rotary.mixtral),
+    "qwen2_moe": _planned("Qwen2MoeForCausalLM", rotary.qwen2_moe, **_QWEN),
+    "qwen3_moe": _planned("Qwen3MoeForCausalLM", rotary.qwen3_moe, **_QWEN),
+    "deepseek_v2": _planned("DeepseekV2ForCausalLM", rotary.deepseek_v2, **_DEEPSEEK),
+    "deepseek_v3": _planned("DeepseekV3ForCausalLM", rotary.deepseek_v3, **_DEEPSEEK),
+    "gpt_oss": _planned("GptOssForCausalLM", rotary.gpt_oss, head_dim=64, sliding_window=128),
+    "gptj": _planned("GPTJForCausalLM", gpt.gptj, None),
+    "gpt_neox": _planned("GPTNeoXForCausalLM", gpt.gpt_neox, None),
+    "phi": _planned("PhiForCausalLM", gpt.phi, None),
+    "opt": _planned("OPTForCausalLM", gpt.opt, None, **_TIED, dropout=0.1),
 }
 """By the `model_type` of their `config.json`."""
 

@@ -6,11 +6,8 @@ of the published checkpoints (see the tests). Formulas follow Megatron-LM's
 DeepSeek's latent attention (MLA, DeepSeek-V2, section 2.1).
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-
-import msgspec
 
 from .field_errors import FieldError, positive
 from .parts import PLAIN_FORM, Activation, Experts, LatentAttention, RopeScaling, StoredForm
@@ -94,6 +91,14 @@ class ModelShape:
                 raise FieldError("active experts", "more experts active than there are")
             if not 0 <= self.experts.dense_layers <= self.layers:
                 raise FieldError("dense layers", "must lie between 0 and the number of layers")
+
+    @cached_property
+    def _hash(self) -> int:
+        return hash((self.layers, self.hidden, self.heads, self.kv_heads, self.intermediate))
+
+    def __hash__(self) -> int:
+        # Every estimate looks up caches by its shape, and a few fields tell shapes apart.
+        return self._hash
 
     # Widths of the attention.
 
@@ -378,24 +383,3 @@ def with_layers(shape: ModelShape, layers: int) -> ModelShape:
         experts = replace(experts, dense_layers=layers)
     sliding = frozenset(layer for layer in shape.sliding_layers if layer < layers)
     return replace(shape, layers=layers, experts=experts, sliding_layers=sliding)
-
-
-def shape_message(shape: ModelShape) -> dict[str, object]:
-    """`shape` without its name as a message carries it: plain values, and no defaults."""
-    values = {each.name: (getattr(shape, each.name), each.default) for each in fields(shape)}
-    stated = {name: value for name, (value, default) in values.items() if value != default}
-    stated.pop("name", None)
-    plain: dict[str, object] = msgspec.to_builtins(stated)
-    return plain
-
-
-def read_shape_message(message: Mapping[str, object], name: str) -> ModelShape:
-    """The shape that `shape_message` wrote, called `name`.
-
-    Raises:
-        FieldError: it is none, as where an engine of another version wrote it.
-    """
-    try:
-        return msgspec.convert({**message, "name": name}, ModelShape)
-    except msgspec.ValidationError as error:
-        raise FieldError("model", f"its shape cannot be read: {error}") from error

@@ -7,6 +7,7 @@ releases it is the first of its size: `mistral-7b` is v0.2 with 32,000 tokens, v
 import math
 import re
 from dataclasses import replace
+from functools import cache
 
 from .field_errors import FieldError
 from .model_shape import ModelShape
@@ -294,11 +295,14 @@ def find_preset(name: str) -> ModelShape | None:
 
     A release that has no shape of its own is the first of its size.
     """
-    for spelled in (_letters, normalised):
-        for known, shape in PRESETS.items():
-            if spelled(known) == spelled(name):
-                return shape
-    return None
+    known = _by_spelling()
+    return known.get(_letters(name)) or known.get(normalised(name))
+
+
+@cache
+def _by_spelling() -> dict[str, ModelShape]:
+    first = {normalised(name): shape for name, shape in reversed(PRESETS.items())}
+    return first | {_letters(name): shape for name, shape in PRESETS.items()}
 
 
 def normalised(name: str) -> str:

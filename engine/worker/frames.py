@@ -24,7 +24,7 @@ from ..serving.completion import Completion
 from ..serving.engine import Engine
 from ..serving.kv_cache import BLOCK_TOKENS
 from ..serving.request import Request
-from ..shape.model_shape import shape_message
+from ..shape.shape_message import shape_message
 from ..text.cleaning import clean
 from .memory import engine_memory
 from .traffic import Traffic

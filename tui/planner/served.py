@@ -5,8 +5,9 @@ from contextlib import suppress
 from ...engine.protocol import ModelInfo
 from ...engine.shape.derived import shape_from_parameters
 from ...engine.shape.field_errors import FieldError
-from ...engine.shape.model_shape import ModelShape, read_shape_message
+from ...engine.shape.model_shape import ModelShape
 from ...engine.shape.presets import find_preset
+from ...engine.shape.shape_message import read_shape_message
 
 
 def served_shape(info: ModelInfo) -> ModelShape | None:

@@ -67,6 +67,11 @@ def test_a_shape_has_no_weights_of_its_own(folder: Path) -> None:
             load_model(shape)
 
 
+def test_what_cannot_be_served_is_refused_before_any_weight_takes_memory() -> None:
+    with pytest.raises(CheckpointError, match="deepseek-v3: a mixture of experts and latent"):
+        load_model("deepseek-v3", "dummy")
+
+
 @pytest.mark.parametrize(
     "name", ["llama-9000b", "", "no/such/folder", "config.json", "~nobody-here/model"]
 )
@@ -77,7 +82,9 @@ def test_an_unknown_name_is_answered_with_those_that_are_known(
     with pytest.raises(BadInputError) as caught:
         load_model(name)
     line = str(caught.value)
-    assert "bundled, llama-3.1-8b" in line
+    assert "bundled, gpt2" in line
+    assert "llama-3.1-8b" in line
+    assert "mixtral" not in line, "it cannot be served"
     assert "\n" not in line
     assert caught.value.exit_code == 2
 

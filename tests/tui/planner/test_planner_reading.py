@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from prodtop.engine.planner.calibrate.saved import Saved
 from prodtop.engine.planner.cost.calibration import default_constants
 from prodtop.engine.protocol import ModelInfo
-from prodtop.engine.shape.model_shape import shape_message
 from prodtop.engine.shape.presets import preset
+from prodtop.engine.shape.shape_message import shape_message
 from prodtop.tui.planner.answer import answer
 from prodtop.tui.planner.fields import by_name, fields
 from prodtop.tui.planner.form import Form
