@@ -135,3 +135,10 @@ def test_a_large_vocabulary_makes_the_last_stage_the_fullest() -> None:
     large, small = (memory(on(model, 8), layout) for model in (shape, GPT_22B))
     assert large.logits >= 10 * 2048 * 512_000
     assert large.total > small.total
+
+
+def test_norms_on_both_sides_keep_their_inputs_too() -> None:
+    gemma = preset("gemma-2-2b")
+    plain = replace(gemma, norms_per_layer=2)
+    both, before = (layer_activation_bytes(on(model, 1), Layout()) for model in (gemma, plain))
+    assert both - before == 2 * 2 * 2048 * gemma.hidden

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.cost.calibration import Software, default_constants
-from prodtop.engine.planner.cost.communication import Group, exchange_s, gather_s, place, reduce_s
+from prodtop.engine.planner.cost.communication import (
+    Group,
+    exchange_s,
+    gather_s,
+    layer_traffic,
+    place,
+    reduce_s,
+)
 from prodtop.engine.planner.cost.estimate import Estimate, estimate
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.layout import Layout, check_layout
@@ -295,3 +302,11 @@ def test_every_framework_has_sane_constants() -> None:
         assert 0 <= software.tp_overlap < 1
         assert 0 <= software.dp_overlap < 1
         assert 0 < software.dispatch_s < 1e-4
+
+
+def test_attention_beside_the_mlp_exchanges_once_a_layer() -> None:
+    one_by_one = on(8)
+    beside = replace(one_by_one, model=replace(one_by_one.model, parallel_blocks=True))
+    layout = Layout(tp=8)
+    traffic = [layer_traffic(each, layout).tensor_forward_s for each in (one_by_one, beside)]
+    assert traffic[0] == 2 * traffic[1] > 0

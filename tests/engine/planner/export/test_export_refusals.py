@@ -9,6 +9,7 @@ from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.export.contract import InexpressibleError, TrainingRun
 from prodtop.engine.planner.export.engines import ENGINES, export
 from prodtop.engine.shape.field_errors import FieldError
+from prodtop.engine.shape.parts import Activation
 
 RUN = TrainingRun()
 FSDP = Layout(dp=8, zero=3)
@@ -111,6 +112,26 @@ def test_torchtitan_cannot_tie_embeddings_across_stages() -> None:
 )
 def test_megatron_refuses(model: str, layout: Layout, field: str) -> None:
     refused("megatron", plan(model, layout, software="megatron-core"), field)
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"parallel_blocks": True}, "blocks side by side"),
+        ({"norms_per_layer": 4}, "4 norms a layer"),
+        ({"head_bias": True}, "output layer's bias"),
+        ({"qkv_bias": True, "output_bias": True}, "biases of some projections"),
+        ({"activation": Activation.GELU_TANH}, "gated GELU"),
+    ],
+)
+def test_megatron_is_not_given_another_model_than_was_planned(
+    change: dict[str, object], reason: str
+) -> None:
+    setting, layout = plan("llama-3.1-8b", Layout(dp=8), software="megatron-core")
+    # The fields are of many types, which `replace` cannot know here.
+    other = replace(setting.model, **change)  # type: ignore[arg-type]
+    error = refused("megatron", (replace(setting, model=other), layout), "model")
+    assert reason in str(error)
 
 
 @pytest.mark.parametrize(
