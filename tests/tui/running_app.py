@@ -1,8 +1,9 @@
 """The app under Textual's pilot over a scripted engine, and what is on its terminal."""
 
 import re
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Protocol
 from xml.etree import ElementTree
 
@@ -10,6 +11,7 @@ from frames import ScriptedClient
 from prodtop.engine.protocol import Report
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.settings.config import Config
+from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, Keymap
 from prodtop.tui.widgets.lines import LinesView
 from textual.pilot import Pilot
 
@@ -68,7 +70,28 @@ class RunningApp:
         return terminal_text(self.app)
 
 
-OpenApp = Callable[..., AbstractAsyncContextManager[RunningApp]]
+@asynccontextmanager
+async def open_app(
+    polls: Iterable[list[Report]] = (),
+    *,
+    size: tuple[int, int] = (100, 30),
+    keymap: Keymap = DEFAULT_KEYMAP,
+    snapshot_folder: Path | None = None,
+) -> AsyncIterator[RunningApp]:
+    """Open the app at some size over what an engine says."""
+    client, clock = ScriptedClient(obedient=True), Clock()
+    app = ProdtopApp(
+        client,
+        clock=clock,
+        config=SLOW,
+        keymap=keymap,
+        theme="prodtop-dark",
+        snapshot_folder=snapshot_folder,
+    )
+    async with app.run_test(size=size) as pilot:
+        running = RunningApp(app, client, clock, pilot)
+        await running.advance(*polls)
+        yield running
 
 
 class SnapCompare(Protocol):

@@ -10,12 +10,12 @@ from prodtop.engine.protocol import (
 )
 from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
 from prodtop.tui.style.theme import load_themes
-from running_app import OpenApp
+from running_app import open_app
 from textual.command import CommandPalette
 
 
-async def test_help_lists_the_keys_and_closes(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]], size=(100, 60)) as running:
+async def test_help_lists_the_keys_and_closes() -> None:
+    async with open_app([[ready(), frame()]], size=(100, 60)) as running:
         await running.press("question_mark")
         assert isinstance(running.app.screen, HelpScreen)
         text = running.text()
@@ -25,8 +25,8 @@ async def test_help_lists_the_keys_and_closes(opened: OpenApp) -> None:
         assert not isinstance(running.app.screen, HelpScreen)
 
 
-async def test_e_opens_the_event_log(opened: OpenApp) -> None:
-    async with opened(play(10)) as running:
+async def test_e_opens_the_event_log() -> None:
+    async with open_app(play(10)) as running:
         await running.press("e")
         assert isinstance(running.app.screen, EventLogScreen)
         assert "strategy: single → continuous" in running.text()
@@ -34,16 +34,16 @@ async def test_e_opens_the_event_log(opened: OpenApp) -> None:
         assert not isinstance(running.app.screen, EventLogScreen)
 
 
-async def test_figures_go_on_behind_a_dialog(opened: OpenApp) -> None:
-    async with opened([[ready(), frame(60)]]) as running:
+async def test_figures_go_on_behind_a_dialog() -> None:
+    async with open_app([[ready(), frame(60)]]) as running:
         await running.press("question_mark")
         await running.advance([frame(65)])
         await running.press("escape")
         assert "00:01:05" in running.line("header")
 
 
-async def test_the_palette_offers_every_choice(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_the_palette_offers_every_choice() -> None:
+    async with open_app([[ready(), frame()]]) as running:
         titles = [command.title for command in running.app.get_system_commands(running.app.screen)]
         assert {f"Precision: {name}" for name in PrecisionName} <= set(titles)
         assert {f"Window: {window}" for window in Window} <= set(titles)
@@ -53,8 +53,8 @@ async def test_the_palette_offers_every_choice(opened: OpenApp) -> None:
         assert isinstance(running.app.screen, CommandPalette)
 
 
-async def test_commands_of_the_palette_do_what_they_say(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_commands_of_the_palette_do_what_they_say() -> None:
+    async with open_app([[ready(), frame()]]) as running:
         commands = {c.title: c for c in running.app.get_system_commands(running.app.screen)}
         for title in ("Precision: int8", "Window: 10s", "Theme: ascii"):
             commands[title].callback()

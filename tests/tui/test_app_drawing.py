@@ -11,12 +11,12 @@ from prodtop.engine.protocol import (
 )
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.style.theme import ThemeError
-from running_app import OpenApp
+from running_app import open_app
 from textual import events
 
 
-async def test_out_of_focus_the_screen_rests(opened: OpenApp) -> None:
-    async with opened([[ready(), frame(60)]]) as running:
+async def test_out_of_focus_the_screen_rests() -> None:
+    async with open_app([[ready(), frame(60)]]) as running:
         running.app.post_message(events.AppBlur())
         await running.pilot.pause()
         await running.advance([frame(61)], seconds=0.5)
@@ -26,10 +26,8 @@ async def test_out_of_focus_the_screen_rests(opened: OpenApp) -> None:
         assert len(running.app.monitor.history) == 3
 
 
-async def test_a_terminal_that_lags_behind_is_not_drawn_to(
-    opened: OpenApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened([[ready(), frame(60)]]) as running:
+async def test_a_terminal_that_lags_behind_is_not_drawn_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_app([[ready(), frame(60)]]) as running:
         queue: Queue[str] = Queue()
         queue.put("a frame that the terminal has not taken in yet")
         writer = SimpleNamespace(_writer_thread=SimpleNamespace(_queue=queue))
@@ -43,8 +41,8 @@ async def test_a_terminal_that_lags_behind_is_not_drawn_to(
         assert "00:01:01" in running.line("header")
 
 
-async def test_too_small_a_terminal_says_so_and_recovers(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]], size=(50, 12)) as running:
+async def test_too_small_a_terminal_says_so_and_recovers() -> None:
+    async with open_app([[ready(), frame()]], size=(50, 12)) as running:
         assert "50x12 is too small: prodtop needs 60x18" in running.text()
         assert "Throughput" not in running.text()
         await running.pilot.resize_terminal(80, 24)
@@ -53,10 +51,8 @@ async def test_too_small_a_terminal_says_so_and_recovers(opened: OpenApp) -> Non
         assert "too small" not in running.text()
 
 
-async def test_an_unchanged_frame_repaints_nothing(
-    opened: OpenApp, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async with opened([[ready(), frame(), host()]]) as running:
+async def test_an_unchanged_frame_repaints_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with open_app([[ready(), frame(), host()]]) as running:
         sent: list[object] = []
         running.app.draw()
         await running.pilot.pause()
@@ -69,7 +65,7 @@ async def test_an_unchanged_frame_repaints_nothing(
 
 
 @pytest.mark.parametrize("evil", ["\x1b]52;c;aGVsbG8=\x07", "\x9b2J", "\x1b[2J\x1bc", "a\x00b\x7f"])
-async def test_no_escape_from_outside_reaches_the_terminal(opened: OpenApp, evil: str) -> None:
+async def test_no_escape_from_outside_reaches_the_terminal(evil: str) -> None:
     stream = frame().stream
     assert stream is not None
     dirty = msgspec.structs.replace(
@@ -81,7 +77,7 @@ async def test_no_escape_from_outside_reaches_the_terminal(opened: OpenApp, evil
     )
     sample = host(gpus=0)
     sample = msgspec.structs.replace(sample, gpu_note=evil, hostname=evil, cpu_name=evil)
-    async with opened([[ready(), dirty, sample, Fault(message=evil)]], size=(160, 48)) as running:
+    async with open_app([[ready(), dirty, sample, Fault(message=evil)]], size=(160, 48)) as running:
         text = running.text()
         assert "text " in text
         assert not any(c < " " or "\x7f" <= c <= "\x9f" for c in text.replace("\n", ""))

@@ -18,15 +18,13 @@ from prodtop.engine.protocol import (
 from prodtop.tui.settings.keymap import remap
 from prodtop.tui.style.theme import load_themes
 from prodtop.tui.widgets.live_panels import LivePanel
-from running_app import OpenApp
+from running_app import open_app
 
 
 @pytest.mark.parametrize(("number", "strategy"), enumerate(StrategyName, start=1))
-async def test_digits_choose_strategies(
-    opened: OpenApp, number: int, strategy: StrategyName
-) -> None:
+async def test_digits_choose_strategies(number: int, strategy: StrategyName) -> None:
     start = StrategyName.SINGLE if strategy is not StrategyName.SINGLE else StrategyName.CACHED
-    async with opened([[ready(), frame(strategy=start)]]) as running:
+    async with open_app([[ready(), frame(strategy=start)]]) as running:
         await running.press(str(number))
         assert running.client.sent == [SetStrategy(name=strategy)]
         assert f">{number} {strategy}<" in running.text()
@@ -34,11 +32,11 @@ async def test_digits_choose_strategies(
         assert f"[{number} {strategy}]" in running.text()
 
 
-async def test_d_switches_drafts_off_and_on_again_as_they_were(opened: OpenApp) -> None:
+async def test_d_switches_drafts_off_and_on_again_as_they_were() -> None:
     spec = SpeculationSpec(drafts=6)
     state = Speculation(spec=spec, drafting=True, tokens_per_step=1.05, step_ratio=1.3)
     drafted = msgspec.structs.replace(frame(), speculation=state)
-    async with opened([[ready(), drafted]]) as running:
+    async with open_app([[ready(), drafted]]) as running:
         assert "drafts lose ×0.81" in running.text()
         await running.press("d")
         await running.advance([frame(61)])
@@ -47,8 +45,8 @@ async def test_d_switches_drafts_off_and_on_again_as_they_were(opened: OpenApp) 
         assert running.client.sent == [SetSpeculation(spec=None), SetSpeculation(spec=spec)]
 
 
-async def test_brackets_walk_the_precisions(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_brackets_walk_the_precisions() -> None:
+    async with open_app([[ready(), frame()]]) as running:
         await running.press("left_square_bracket")
         assert running.client.sent == [SetPrecision(name=PrecisionName.FP32)]
         await running.advance([frame(61)])
@@ -64,15 +62,15 @@ async def test_brackets_walk_the_precisions(opened: OpenApp) -> None:
 
 
 @pytest.mark.parametrize(("key", "users"), [("minus", 24), ("equals_sign", 48), ("plus", 48)])
-async def test_minus_and_equals_change_the_load(opened: OpenApp, key: str, users: int) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_minus_and_equals_change_the_load(key: str, users: int) -> None:
+    async with open_app([[ready(), frame()]]) as running:
         await running.press(key)
         assert running.client.sent == [SetLoad(load=LoadSpec(users=users))]
         assert f"{users} users" in running.text()
 
 
-async def test_w_walks_the_windows(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_w_walks_the_windows() -> None:
+    async with open_app([[ready(), frame()]]) as running:
         assert "Latency 1m" in running.text()
         await running.press("w")
         assert "Latency 5m" in running.text()
@@ -80,8 +78,8 @@ async def test_w_walks_the_windows(opened: OpenApp) -> None:
         assert running.app.monitor.window is Window.S10
 
 
-async def test_t_walks_the_themes_and_back(opened: OpenApp) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_t_walks_the_themes_and_back() -> None:
+    async with open_app([[ready(), frame()]]) as running:
         names = list(load_themes().themes)
         seen = []
         for _ in names:
@@ -92,8 +90,8 @@ async def test_t_walks_the_themes_and_back(opened: OpenApp) -> None:
 
 
 @pytest.mark.parametrize("key", ["m", "enter"])
-async def test_a_panel_is_maximised_and_put_back(opened: OpenApp, key: str) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_a_panel_is_maximised_and_put_back(key: str) -> None:
+    async with open_app([[ready(), frame()]]) as running:
         await running.press(key)
         assert "choose a panel" in running.app.monitor.moment().log[-1].text
         await running.press("tab", key)
@@ -105,16 +103,16 @@ async def test_a_panel_is_maximised_and_put_back(opened: OpenApp, key: str) -> N
 
 
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
-async def test_q_quits_and_ends_the_engine(opened: OpenApp, key: str) -> None:
-    async with opened([[ready(), frame()]]) as running:
+async def test_q_quits_and_ends_the_engine(key: str) -> None:
+    async with open_app([[ready(), frame()]]) as running:
         await running.press(key)
     assert running.client.closed
     assert running.app.return_code == 0
 
 
-async def test_keys_follow_the_config(opened: OpenApp) -> None:
+async def test_keys_follow_the_config() -> None:
     keymap = remap({"strategy_single": "x", "quit": "Q"}, "config.toml")
-    async with opened([[ready(), frame()]], keymap=keymap) as running:
+    async with open_app([[ready(), frame()]], keymap=keymap) as running:
         await running.press("1")
         assert running.client.sent == []
         await running.press("x")
