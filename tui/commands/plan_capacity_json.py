@@ -1,8 +1,8 @@
 """What `prodtop plan capacity --json` prints: one object, in SI units and bytes."""
 
-from ...engine.planner.cost.terms import Term
+from ...engine.planner.explain.serving import explain_capacity
+from ...engine.planner.explain.terms import Term
 from ...engine.planner.serving_capacity.capacity import Capacity, Cell, Speed, speeds
-from ...engine.planner.serving_capacity.explain import explain_capacity
 from .plan_capacity_answer import CapacityAnswer
 
 SCHEMA_VERSION = 1

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...engine.planner.cost.estimate import Estimate
-from ...engine.planner.cost.terms import Term
-from ...engine.planner.serving_capacity.explain import explain_capacity
+from ...engine.planner.explain.serving import explain_capacity
+from ...engine.planner.explain.terms import Term
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import ModelInfo
 from .answer import Answer, answer
@@ -17,13 +17,12 @@ from .fields import SERVED
 from .form import Form
 from .knowledge import Knowledge, gather
 from .layout_texts import layout_texts
-from .opened import every_figure, path_to
 from .reading import Plan, Reading, read
 from .scenarios import SCENARIOS
 from .search_messages import Ask, Found
 from .search_state import Searched
 from .served import served_shape
-from .tree import Branch, Path, ancestors, branches
+from .tree import Branch, Path, ancestors, branches, every_figure, path_to
 
 YOURS = "yours"
 SERVE = "serve:"

@@ -1,9 +1,10 @@
 """Memory per GPU and the step's time, part by part, as bars."""
 
 from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.explain.memory import MEMORY
+from ....engine.planner.explain.step import STEP
 from ...drawing.meter import Part, stacked
 from ...planner.answer import Answer
-from ...planner.opened import MEMORY, STEP
 from ...planner.units import gib, seconds
 from ...style.look import Ink
 from ..line import Piece, line, muted, strong
@@ -24,8 +25,8 @@ def memory_view(shown: Answer, room: Room, note: str = "") -> RowsView:
     parts = (
         ("weights", memory.weights, "weights"),
         ("gradients", memory.gradients, "gradients"),
-        ("optimizer", memory.optimizer, "optimizer"),
-        ("gathered", memory.gathered, "gathered parameters"),
+        ("optimizer", memory.optimizer, "optimizer states"),
+        ("gathered", memory.gathered, "gathered layers"),
         ("activations", memory.activations, "activations"),
         ("logits", memory.logits, "logits"),
         ("fragments", memory.reserve, "fragments"),

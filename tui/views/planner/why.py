@@ -1,6 +1,6 @@
 """Why the fastest layout wins, and what would make the runner-up win."""
 
-from ....engine.planner.explain.turns import Turn
+from ....engine.planner.explain.break_even import BreakEven
 from ....engine.planner.explain.verdict import Difference, Verdict
 from ...planner.search_state import Layouts
 from ...planner.units import gib, seconds
@@ -70,18 +70,18 @@ def _telling(found: Verdict) -> list[Difference]:
 
 
 def _turns(found: Verdict, room: Room) -> list[Line]:
-    if not found.turns:
+    if not found.break_evens:
         return [line(muted(" no memory limit, bandwidth or batch nearby would turn it"))]
     lines = [line(muted(" the runner-up wins with"))]
     lines += [
         line("   ", Piece(row, Ink.TEXT))
-        for turn in found.turns
+        for turn in found.break_evens
         for row in wrapped(turn_text(turn), room.width - 4)
     ]
     return lines
 
 
-def turn_text(turn: Turn) -> str:
+def turn_text(turn: BreakEven) -> str:
     """Where the verdict turns, and its step there: `a network of 12.5 GB/s (now 50.0), 3.20 s`."""
     step = seconds(turn.runner_up_s)
     match turn.knob:
