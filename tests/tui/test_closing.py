@@ -6,7 +6,7 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.planner.search_messages import Found
+from prodtop.tui.planner.search_messages import Finding
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
 from prodtop.tui.widgets.form_panel import FormPanel
@@ -47,7 +47,7 @@ async def test_what_helpers_say_while_the_panels_go_is_not_drawn(
 
     class KnownSearch(QuickSearch):
         def __init__(
-            self, on_found: Callable[[Found], None], on_failed: Callable[[str], None]
+            self, on_found: Callable[[Finding], None], on_failed: Callable[[str], None]
         ) -> None:
             super().__init__(on_found, on_failed)
             searches.append(self)

@@ -11,8 +11,8 @@ from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.planner import calibrating
-from prodtop.tui.planner.answer import Answer
 from prodtop.tui.planner.calibrating import Calibrator
+from prodtop.tui.planner.evaluation import Evaluation
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
 from prodtop.tui.widgets.board import Board
@@ -35,11 +35,11 @@ class PlannerTab(RunningApp):
         return self.app.screen
 
     @property
-    def answer(self) -> Answer:
+    def evaluation(self) -> Evaluation:
         """What the plan in the form comes to."""
-        answer = self.screen.session.answer
-        assert answer is not None
-        return answer
+        evaluation = self.screen.session.evaluation
+        assert evaluation is not None
+        return evaluation
 
     def field(self, name: str) -> str:
         """The text in a field of the form."""

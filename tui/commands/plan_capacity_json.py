@@ -2,8 +2,8 @@
 
 import msgspec
 
+from ...engine.planner.explain.serving import explain_capacity
 from ...engine.planner.serving_capacity.capacity import Capacity, Cell, Speed, speeds
-from ...engine.planner.serving_capacity.explain import explain_capacity
 from .plan_capacity import CapacityMatrix
 
 SCHEMA_VERSION = 1

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ...engine.planner.cost.memory import GIB
+from ...engine.planner.explain.serving import explain_capacity
 from ...engine.planner.serving_capacity.capacity import BATCHES, Capacity, Cell, speeds
-from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.text.cleaning import clean
 from ..planner.units import parameters
 from .plan_capacity import CapacityMatrix

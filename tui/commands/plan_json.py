@@ -6,7 +6,9 @@ from dataclasses import asdict
 import msgspec
 
 from ...engine.planner.cost.estimate import Estimate
-from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS, Difference, Verdict
+from ...engine.planner.explain.memory import MEMORY_PARTS
+from ...engine.planner.explain.step import STEP_PARTS
+from ...engine.planner.explain.verdict import Difference, Verdict
 from ...engine.planner.question.question import Question
 from ...engine.planner.search.search import SearchResult
 from ...engine.planner.search.strategies import StrategyResult
@@ -126,7 +128,7 @@ def _verdict(verdict: Verdict) -> Object:
         "difference_s": verdict.runner_up.step_s - verdict.winner.step_s,
         "time": [_difference(one) for one in verdict.time],
         "memory": [_difference(one) for one in verdict.memory],
-        "turns": [msgspec.to_builtins(turn) for turn in verdict.turns],
+        "turns": [msgspec.to_builtins(point) for point in verdict.break_evens],
     }
 
 

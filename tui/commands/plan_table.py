@@ -10,7 +10,8 @@ from rich.text import Text
 
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.cost.memory import GIB
-from ...engine.planner.explain.verdict import MEMORY_PARTS, STEP_PARTS
+from ...engine.planner.explain.memory import MEMORY_PARTS
+from ...engine.planner.explain.step import STEP_PARTS
 from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from rich.text import Text
 
 from ...engine.planner.cost.memory import GIB
-from ...engine.planner.explain.turns import Turn
+from ...engine.planner.explain.break_even import BreakEven
 from ...engine.planner.explain.verdict import Difference, Verdict
 from ..planner.units import energy, gib, long_time, money, seconds
 from ..style.formatting import percent
@@ -49,8 +49,7 @@ def _verdict(verdict: Verdict) -> Text:
         text.append(f"; against it: {against}")
     text.append(".\n")
     text.append("The runner-up would win ")
-    turns = "; ".join(_turn(turn) for turn in verdict.turns)
-    text.append(turns or NEVER)
+    text.append("; ".join(map(_break_even, verdict.break_evens)) or NEVER)
     text.append(".")
     return text
 
@@ -71,17 +70,17 @@ def _signed(value_s: float) -> str:
     return f"{'−' if value_s < 0 else '+'}{seconds(abs(value_s))}"
 
 
-def _turn(turn: Turn) -> str:
-    match turn.knob:
+def _break_even(point: BreakEven) -> str:
+    match point.knob:
         case "memory":
-            return f"below a limit of {turn.value / GIB:.1f} GiB, where the winner does not fit"
+            return f"below a limit of {point.value / GIB:.1f} GiB, where the winner does not fit"
         case "batch":
-            side = "or fewer" if turn.value < turn.now else "or more"
-            return f"with a batch of {turn.value:,.0f} {side} (now {turn.now:,.0f})"
+            side = "or fewer" if point.value < point.now else "or more"
+            return f"with a batch of {point.value:,.0f} {side} (now {point.now:,.0f})"
         case "network" | "link":
-            name = "a network" if turn.knob == "network" else "links in the node"
-            side = "below" if turn.value < turn.now else "above"
-            return f"with {name} {side} {turn.value / 1e9:,.1f} GB/s (now {turn.now / 1e9:,.1f})"
+            name = "a network" if point.knob == "network" else "links in the node"
+            side = "below" if point.value < point.now else "above"
+            return f"with {name} {side} {point.value / 1e9:,.1f} GB/s (now {point.now / 1e9:,.1f})"
 
 
 def _training(report: Report) -> Text:

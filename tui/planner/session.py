@@ -7,21 +7,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from ...engine.planner.cost.estimate import Estimate
-from ...engine.planner.cost.terms import Term
+from ...engine.planner.explain.serving import explain_capacity
+from ...engine.planner.explain.terms import Term
 from ...engine.planner.question.parsers import SERVED
 from ...engine.planner.question.question import QuestionError, ReferenceData, reference_data
-from ...engine.planner.serving_capacity.explain import explain_capacity
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import ModelInfo
 from .capacity import Cells, capacity_matrix, serve_on
 from .evaluation import Evaluation, evaluate
 from .form import SCENARIOS, Form
-from .opened import every_figure, path_to
 from .plan import Plan, layout_texts, read_plan
 from .search_messages import Finding, SearchRequest
 from .search_state import Searched
 from .served import served_shape
-from .tree import Branch, Path, ancestors, branches
+from .tree import Branch, Path, ancestors, branches, every_figure, path_to
 
 YOURS = "yours"
 SERVE = "serve:"

@@ -4,21 +4,26 @@ After Korthikanti et al. 2022, counted per operation so that SwiGLU, grouped que
 dropout are exact.
 """
 
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from .layout import Layout
 from .setting import Setting
 from .stages import stage_layers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineEnd:
-    """What one end of the pipeline keeps: layers in flight, the embedding's output, logits."""
+class PipelineEnd(NamedTuple):
+    """Bytes that one end of the pipeline keeps: layers in flight, the embedding's output, logits.
+
+    `heads` is 1 where it has the logits, of so many `tokens`. A tuple: a search sizes many
+    thousands.
+    """
 
     layers: float
     layer_bytes: float
     stem: float
+    tokens: float
+    heads: int
     logits: float
 
     @property
@@ -35,18 +40,14 @@ def fullest_end(setting: Setting, layout: Layout) -> PipelineEnd:
     layer_bytes = layer_activation_bytes(setting, layout)
     tokens = layout.micro_batch * setting.sequence / layout.cp
     logits = logit_bytes(setting, layout, tokens)
-    first = PipelineEnd(
-        layers=in_flight_layers(setting, layout),
-        layer_bytes=layer_bytes,
-        stem=stem_bytes(setting, layout, tokens),
-        logits=logits if layout.pp == 1 else 0.0,
-    )
+    in_flight, stem = in_flight_layers(setting, layout), stem_bytes(setting, layout, tokens)
     if layout.pp == 1:
-        return first
-    layers = stage_layers(setting.model.layers, layout.pp).last
+        return PipelineEnd(in_flight, layer_bytes, stem, tokens, 1, logits)
+    first = PipelineEnd(in_flight, layer_bytes, stem, tokens, 0, 0.0)
     held = layout.micro_batches if layout.schedule == "gpipe" else 1
-    last = PipelineEnd(layers=layers * held, layer_bytes=layer_bytes, stem=0.0, logits=logits)
-    return max(first, last, key=lambda end: end.kept + end.logits)
+    layers = stage_layers(setting.model.layers, layout.pp).last * held
+    last = PipelineEnd(layers, layer_bytes, 0.0, tokens, 1, logits)
+    return last if last.kept + logits > first.kept else first
 
 
 def in_flight_layers(setting: Setting, layout: Layout) -> float:

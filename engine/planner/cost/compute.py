@@ -5,99 +5,119 @@ mask hides and computes scores again in its backward pass, unfused attention doe
 """
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from .hardware import Precision
-from .layout import Layout
-from .products import Product, Work, layer_products, rates, total, work_of
-from .recomputation import recomputed, recomputed_layers
+from .products import Product, ProductWork, Rates, Work, layer_products, rates, total, work_of
+from .recomputation import Again, recomputed
 from .setting import Setting
 
+PASS_KERNELS = 8
+"""Kernels of a layer's forward pass that are bound by memory."""
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayerWork:
-    """One layer for one micro-batch on one GPU, averaged over dense and MoE layers.
 
-    `dispatch_forward_s` is the host's time to launch the layer's kernels. `again_*` is what the
-    backward pass computes a second time.
+class LayerLayout(NamedTuple):
+    """What of a layout a layer's time depends on, the first six also its traffic's.
+
+    share: of its layers that recompute.
     """
 
+    micro_batch: int
+    tp: int
+    cp: int
+    ep: int
+    expert_tp: int
+    sequence_parallel: bool
+    recompute: str
+    modules: tuple[str, ...]
+    share: float
+    precision: Precision
+
+
+class AttentionCore(NamedTuple):
+    """Scores and values of one layer: forward `flops / flops_s + scores_s + starts_s`.
+
+    width: features of queries and values on a rank. scores_s: scores that go through memory.
+    """
+
+    tokens: float
+    attended: float
+    width: float
+    flops: float
+    flops_s: float
+    scores_s: float
+    starts_s: float
+    forward_s: float
+    backward_s: float
+
+
+class Pass(NamedTuple):
+    """A layer's pass takes the GPU's time or the host's to launch its kernels."""
+
+    busy_s: float
+    dispatch_s: float
+
+    @property
+    def seconds(self) -> float:
+        """Whichever is longer."""
+        return max(self.busy_s, self.dispatch_s)
+
+    @property
+    def launch_s(self) -> float:
+        """What the launches take longer than the GPU's work."""
+        return self.seconds - self.busy_s
+
+
+class LayerWork(NamedTuple):
+    """One layer for one micro-batch on one GPU, averaged over dense and MoE layers.
+
+    `projections` and `mlp` add up the products of the two blocks, `gemm` all. `moved_bytes` is what
+    `passes` over memory move forward. `again_s` is what the backward pass computes a second time,
+    in the share `share` of all layers.
+    """
+
+    rates: Rates
+    products: tuple[ProductWork, ...]
+    projections: Work
+    mlp: Work
     gemm: Work
-    attention: Work
-    elementwise: Work
-    dispatch_forward_s: float
-    dispatch_backward_s: float
+    attention: AttentionCore
+    moved_bytes: float
+    passes: Work
+    again: Again
+    share: float
     again_s: float
-    again_dispatch_s: float
-
-    @property
-    def forward_s(self) -> float:
-        """Forward pass: the GPU's time or the host's, whichever is longer."""
-        busy = self.gemm.forward_s + self.attention.forward_s + self.elementwise.forward_s
-        return max(busy, self.dispatch_forward_s)
-
-    @property
-    def backward_s(self) -> float:
-        """Backward pass with what it computes again."""
-        busy = self.gemm.backward_s + self.attention.backward_s + self.elementwise.backward_s
-        return max(busy + self.again_s, self.dispatch_backward_s + self.again_dispatch_s)
+    forward: Pass
+    backward: Pass
 
 
-def layer_work(setting: Setting, layout: Layout) -> LayerWork:
-    """One average layer for one micro-batch under `layout`."""
-    return _layer_work(
-        setting,
-        layout.micro_batch,
-        layout.tp,
-        layout.cp,
-        layout.ep,
-        layout.expert_tp,
-        layout.sequence_parallel,
-        layout.recompute,
-        layout.recompute_modules,
-        recomputed_layers(setting, layout),
-        layout.precision,
+def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
+    """One average layer for one micro-batch."""
+    rate, share = rates(setting, layer.precision), layer.share
+    tokens = layer.micro_batch * setting.sequence / layer.cp
+    every = layer_products(setting, tokens, layer.tp, layer.ep, layer.expert_tp)
+    products = tuple([work_of(rate, product) for product in every])
+    projections = total(work for work in products if work.product.block == "attention")
+    mlp = total(work for work in products if work.product.block == "mlp")
+    gemm = total((projections, mlp))
+    core = attention_core(setting, layer.micro_batch, layer.tp, layer.cp)
+    moved = elementwise_bytes(setting, tokens, layer.tp, layer.sequence_parallel, layer.precision)
+    passes_s = rate.pass_s(moved, PASS_KERNELS)
+    passes = Work(passes_s, 2 * passes_s)
+    dispatch_s = _kernels(setting, layer.ep) * setting.software.dispatch_s
+    again = recomputed(setting, layer.recompute, layer.modules)
+    again_s = again.attention * projections.forward_s + again.mlp * mlp.forward_s
+    again_s += again.core * core.forward_s + again.elementwise * passes.forward_s
+    again_s *= share
+    forward = Pass(gemm.forward_s + core.forward_s + passes.forward_s, dispatch_s)
+    backward = Pass(
+        gemm.backward_s + core.backward_s + passes.backward_s + again_s,
+        2 * dispatch_s + share * again.dispatch * dispatch_s,
     )
-
-
-@lru_cache(maxsize=65_536)
-def _layer_work(
-    setting: Setting,
-    micro_batch: int,
-    tp: int,
-    cp: int,
-    ep: int,
-    expert_tp: int,
-    sequence_parallel: bool,
-    recompute: str,
-    modules: tuple[str, ...],
-    share: float,
-    precision: Precision,
-) -> LayerWork:
-    software = setting.software
-    rate = rates(setting, precision)
-    tokens = micro_batch * setting.sequence / cp
-    products = layer_products(setting, tokens, tp, ep, expert_tp)
-    attention_gemm = total(work_of(rate, p) for p in products if p.block == "attention")
-    mlp = total(work_of(rate, p) for p in products if p.block == "mlp")
-    core = attention_core(setting, micro_batch, tp, cp)
-    moved = elementwise_bytes(setting, tokens, tp, sequence_parallel, precision)
-    passes = moved / rate.hbm_bytes + 8 * rate.kernel_s
-    gemm = total((attention_gemm, mlp))
-    elementwise = Work(forward_s=passes, backward_s=2 * passes)
-    dispatch = _kernels(setting, ep) * software.dispatch_s
-    again = recomputed(setting, recompute, modules)
-    again_s = again.attention * attention_gemm.forward_s + again.mlp * mlp.forward_s
-    again_s += again.core * core.forward_s + again.elementwise * elementwise.forward_s
+    blocks = (projections, mlp, gemm)
     return LayerWork(
-        gemm=gemm,
-        attention=core,
-        elementwise=elementwise,
-        dispatch_forward_s=dispatch,
-        dispatch_backward_s=2 * dispatch,
-        again_s=share * again_s,
-        again_dispatch_s=share * again.dispatch * dispatch,
+        rate, products, *blocks, core, moved, passes, again, share, again_s, forward, backward
     )
 
 
@@ -112,7 +132,7 @@ def _kernels(setting: Setting, ep: int) -> float:
     return kernels
 
 
-def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work:
+def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> AttentionCore:
     """Scores and values: 2 products forward, 4 backward, or 5 with flash's second scores.
 
     Flash rates fall for short sequences and small heads; the backward pass reaches a part of the
@@ -127,31 +147,29 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Work
     tokens = micro_batch * setting.sequence / cp
     width = (model.query_width + model.value_width) / tp
     unfused = software.attention == "unfused"
-    flops = 2.0 * tokens * model.attended(setting.sequence, causal=not unfused) * width
+    attended = model.attended(setting.sequence, causal=not unfused)
+    flops = 2.0 * tokens * attended * width
     if unfused:
         scores = tokens * setting.sequence * model.heads / tp
         byte_s = scores / (setting.cluster.gpu.hbm_bytes_s * measured.hbm)
         rate = peak * measured.gemm_bf16 * shared.attention_unfused
-        return Work(
-            forward_s=flops / rate + 13 * byte_s + 5 * measured.kernel_s,
-            backward_s=2 * flops / rate + 19 * byte_s + 10 * measured.kernel_s,
-            forward_flops=flops,
-            backward_flops=2 * flops,
-        )
-    share = {
-        "flash1": measured.attention_flash1,
-        "flash2": measured.attention_flash2,
-        "flash3": measured.attention_flash3,
-    }[software.attention]
-    head = (model.query_width + model.value_width) / (2 * model.heads)
-    length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
-    narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
-    rate = peak * share * length * narrow / (1 + shared.context_penalty * math.log2(cp))
-    return Work(
-        forward_s=flops / rate + measured.kernel_s,
-        backward_s=2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s,
-        forward_flops=flops,
-        backward_flops=2.5 * flops,
+        scores_s, starts_s = 13 * byte_s, 5 * measured.kernel_s
+        backward = 2 * flops / rate + 19 * byte_s + 10 * measured.kernel_s
+    else:
+        share = {
+            "flash1": measured.attention_flash1,
+            "flash2": measured.attention_flash2,
+            "flash3": measured.attention_flash3,
+        }[software.attention]
+        head = (model.query_width + model.value_width) / (2 * model.heads)
+        length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
+        narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
+        rate = peak * share * length * narrow / (1 + shared.context_penalty * math.log2(cp))
+        scores_s, starts_s = 0.0, measured.kernel_s
+        backward = 2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s
+    forward = flops / rate + scores_s + starts_s
+    return AttentionCore(
+        tokens, attended, width, flops, rate, scores_s, starts_s, forward, backward
     )
 
 
@@ -185,20 +203,25 @@ def elementwise_bytes(
     return moved
 
 
+class HeadWork(NamedTuple):
+    """The logits of one micro-batch and their loss, half of it in each pass."""
+
+    rates: Rates
+    logits: ProductWork
+    loss_s: float
+    forward_s: float
+    backward_s: float
+
+
 @lru_cache(maxsize=65_536)
-def head_work(setting: Setting, micro_batch: int, tp: int, cp: int, precision: Precision) -> Work:
-    """The logits of one micro-batch and their loss; fp8 leaves this product in bf16."""
+def head_work(
+    setting: Setting, micro_batch: int, tp: int, cp: int, precision: Precision
+) -> HeadWork:
+    """Logits and loss of one micro-batch; fp8 leaves this product in bf16."""
     model = setting.model
     base: Precision = "bf16" if precision == "fp8" else precision
     rate = rates(setting, base)
     tokens = micro_batch * setting.sequence / cp
-    logit = Product("logits", "head", tokens, model.vocabulary / tp, model.hidden)
-    product = work_of(rate, logit)
-    logits = tokens * model.vocabulary / tp
-    loss = setting.software.logit_bytes * logits / rate.hbm_bytes
-    return Work(
-        forward_s=product.forward_s + loss / 2,
-        backward_s=product.backward_s + loss / 2,
-        forward_flops=product.forward_flops,
-        backward_flops=product.backward_flops,
-    )
+    work = work_of(rate, Product("logits", "head", tokens, model.vocabulary / tp, model.hidden))
+    loss_s = setting.software.logit_bytes * (tokens * model.vocabulary / tp) / rate.hbm_bytes
+    return HeadWork(rate, work, loss_s, work.forward_s + loss_s / 2, work.backward_s + loss_s / 2)

@@ -8,6 +8,9 @@ from .recomputation import recomputed_flops_per_token
 from .schedule import StepTime, step_time
 from .setting import Setting
 
+BUSY_POWER = 0.9
+"""Share of its power limit that a GPU draws while it trains (MLPerf power results: 0.8 to 1.0)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
@@ -81,20 +84,15 @@ class Estimate:
         """Cost of training on `tokens` tokens, in the price's currency."""
         return self.training_s(tokens) / 3600 * self.layout.world * price_per_gpu_hour
 
-    def training_energy_j(self, tokens: float, busy_power: float = 0.9) -> float:
-        """Energy of the GPUs alone for `tokens` tokens: `busy_power` of their limit."""
-        power = self.setting.cluster.gpu.power_w * busy_power * self.layout.world
+    def training_energy_j(self, tokens: float) -> float:
+        """Energy of the GPUs alone for `tokens` tokens: `BUSY_POWER` of their limit."""
+        power = self.setting.cluster.gpu.power_w * BUSY_POWER * self.layout.world
         return self.training_s(tokens) * power
-
-    @property
-    def parallel_fraction(self) -> float:
-        """Share of the step that shrinks with more GPUs: computation on the batch."""
-        return self.time.compute_s / self.step_s
 
     @property
     def amdahl_speedup(self) -> float:
         """Bound on the speed-up over this layout if only computation shrank (Amdahl 1967)."""
-        rest = 1 - self.parallel_fraction
+        rest = 1 - self.time.compute_s / self.step_s
         return 1 / rest if rest > 0 else float("inf")
 
 

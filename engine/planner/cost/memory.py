@@ -4,11 +4,12 @@ States after Megatron-LM's distributed optimizer and FSDP2; activations are in `
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from .activations import fullest_end, working_set_bytes
+from .activations import PipelineEnd, fullest_end, working_set_bytes
 from .layout import OPTIMIZER_STATE_BYTES, Layout
 from .setting import Setting
-from .stages import expert_shards, rank_parameters
+from .stages import RankParameters, expert_shards, rank_parameters
 
 GIB = 2.0**30
 
@@ -19,6 +20,8 @@ class Memory:
 
     `allocated` is what the framework's allocator holds at the peak, `reserve` what it keeps beyond
     (fragments), `context` what the driver, the libraries and the communicators take.
+
+    states, end, working: what weights to gathered layers, and activations and logits, are made of.
     """
 
     weights: float
@@ -29,6 +32,9 @@ class Memory:
     logits: float
     context: float
     reserve: float
+    states: "ModelStates"
+    end: PipelineEnd
+    working: float
 
     @property
     def allocated(self) -> float:
@@ -63,95 +69,103 @@ FRAGMENT_SHARE = 0.04
 
 def memory(setting: Setting, layout: Layout) -> Memory:
     """Peak bytes per GPU of `setting` under `layout`."""
-    weights, gradients, optimizer, gathered = resident_states(setting, layout)
-    activations, logits = passing_bytes(setting, layout)
-    comes_and_goes = activations + logits + gathered
+    states, end = model_states(setting, layout), fullest_end(setting, layout)
+    working = working_set_bytes(setting, layout)
+    activations = end.kept + working
     return Memory(
-        weights=weights,
-        gradients=gradients,
-        optimizer=optimizer,
-        gathered=gathered,
+        weights=states.weights,
+        gradients=states.gradients,
+        optimizer=states.optimizer,
+        gathered=states.gathered,
         activations=activations,
-        logits=logits,
+        logits=end.logits,
         context=context_bytes(layout),
-        reserve=FRAGMENT_SHARE * comes_and_goes,
+        reserve=FRAGMENT_SHARE * (activations + end.logits + states.gathered),
+        states=states,
+        end=end,
+        working=working,
     )
 
 
 def states_total(setting: Setting, layout: Layout) -> float:
     """The part of `memory` that micro-batch, chunks and recomputation do not change."""
-    *kept, gathered = resident_states(setting, layout)
-    return sum(kept) + (1 + FRAGMENT_SHARE) * gathered + context_bytes(layout)
+    states = model_states(setting, layout)
+    kept = states.weights + states.gradients + states.optimizer
+    return kept + (1 + FRAGMENT_SHARE) * states.gathered + context_bytes(layout)
 
 
 def passing_total(setting: Setting, layout: Layout) -> float:
     """The rest of `memory`, which ZeRO does not change: activations, logits and their fragments."""
-    return (1 + FRAGMENT_SHARE) * sum(passing_bytes(setting, layout))
-
-
-def passing_bytes(setting: Setting, layout: Layout) -> tuple[float, float]:
-    """Bytes of activations, with what the running layer needs, and of logits."""
     end = fullest_end(setting, layout)
-    return end.kept + working_set_bytes(setting, layout), end.logits
+    return (1 + FRAGMENT_SHARE) * (end.kept + working_set_bytes(setting, layout) + end.logits)
+
+
+def communicators(layout: Layout) -> int:
+    """Kinds of parallelism whose ranks talk to each other."""
+    return sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
 
 
 def context_bytes(layout: Layout) -> float:
-    """The driver's context, and communicators for each kind of parallelism."""
-    groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
-    return CONTEXT_BYTES + groups * COMMUNICATOR_BYTES
+    """The driver's context, and a communicator for each kind of parallelism."""
+    return CONTEXT_BYTES + communicators(layout) * COMMUNICATOR_BYTES
 
 
-def resident_states(setting: Setting, layout: Layout) -> tuple[float, float, float, float]:
-    """As `model_states`, without what is offloaded to the host."""
-    weights, gradients, optimizer, gathered = model_states(setting, layout)
-    if layout.offload != "none":
-        optimizer = 0.0
-    if layout.offload == "all":
-        weights = 0.0
-    return weights, gradients, optimizer, gathered
+class StateBytes(NamedTuple):
+    """Bytes of one parameter before sharding."""
+
+    weight: float
+    gradient: float
+    optimizer: float
 
 
-def state_bytes_per_parameter(setting: Setting, layout: Layout) -> tuple[float, float, float]:
-    """(weights, gradients, optimizer) bytes of one parameter before sharding.
+class ModelStates(NamedTuple):
+    """Bytes on a rank, of what FSDP has `gathered` at the peak too, and what they are made of."""
+
+    weights: float
+    gradients: float
+    optimizer: float
+    gathered: float
+    each: StateBytes
+    parameters: RankParameters
+
+
+def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
+    """What one parameter takes, by precision and framework.
 
     Megatron-LM `docs/dist_optimizer.md`: bf16 parameters with fp32 gradients 2 + 4 + 12; fp16 with
     fp16 gradients 2 + 2 + 16 (the master's gradients count there); fp32 4 + 4 + 8. FSDP2 shards
     fp32 parameters and gradients: 4 + 4 + 8.
     """
     if setting.frozen:
-        return 2.0, 0.0, 0.0
+        return StateBytes(2.0, 0.0, 0.0)
     software = setting.software
     moments = OPTIMIZER_STATE_BYTES[layout.optimizer] * software.moment_bytes / 4.0
-    if layout.precision in ("fp32", "tf32"):
-        return 4.0, 4.0, moments
-    if _fsdp(setting, layout):
-        return 4.0, 4.0, moments
+    fsdp = layout.zero == 3 and not software.name.startswith("megatron")
+    if fsdp or layout.precision in ("fp32", "tf32"):
+        return StateBytes(4.0, 4.0, moments)
     if layout.precision == "fp16":
-        return 2.0, 2.0, 4.0 + 4.0 + moments
-    return 2.0, software.gradient_bytes, 4.0 + moments
+        return StateBytes(2.0, 2.0, 4.0 + 4.0 + moments)
+    return StateBytes(2.0, software.gradient_bytes, 4.0 + moments)
 
 
-def _fsdp(setting: Setting, layout: Layout) -> bool:
-    return layout.zero == 3 and not setting.software.name.startswith("megatron")
-
-
-def model_states(setting: Setting, layout: Layout) -> tuple[float, float, float, float]:
-    """Bytes of weights, gradients, optimizer states, and of what FSDP has gathered at the peak."""
-    held = rank_parameters(setting.model, layout)
-    weight, grad, state = state_bytes_per_parameter(setting, layout)
-    shards, experts = layout.shards, expert_shards(layout)
-
-    def split(per: float, stage: int) -> float:
-        if layout.zero >= stage:
-            return per * (held.dense / shards + held.experts / experts)
-        return per * held.total
-
+def model_states(setting: Setting, layout: Layout) -> ModelStates:
+    """Weights, gradients and optimizer states of one rank that are not offloaded to the host."""
+    local, each = rank_parameters(setting.model, layout), state_bytes(setting, layout)
+    whole = local.dense + local.experts
+    shard = local.dense / layout.shards + local.experts / expert_shards(layout)
     gathered = 0.0
     if layout.zero == 3:
         if layout.pp > 1:
             # A pipeline keeps its stage gathered in bf16, and its gradients whole until the end.
-            gathered = 2.0 * held.total + setting.software.grad_bytes * held.total
+            gathered = 2.0 * whole + setting.software.grad_bytes * whole
         else:
             # Two layers ahead in bf16 with one layer's gradients; embedding and head stay gathered.
-            gathered = 2.0 * (2 * held.layer + held.embedding) + 2.0 * held.layer
-    return split(weight, 3), split(grad, 2), split(state, 1), gathered
+            gathered = 2.0 * (2 * local.layer + local.embedding) + 2.0 * local.layer
+    return ModelStates(
+        each.weight * (shard if layout.zero >= 3 else whole) if layout.offload != "all" else 0.0,
+        each.gradient * (shard if layout.zero >= 2 else whole),
+        each.optimizer * (shard if layout.zero else whole) if layout.offload == "none" else 0.0,
+        gathered,
+        each,
+        local,
+    )

@@ -3,24 +3,22 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from .hardware import Precision
 from .setting import Setting
 
 _TILE = 128 * 256
 """Output elements of one tile of a large matrix product (cuBLAS, CUTLASS defaults)."""
-_DEEPEST_WAVE = 4096
+DEEPEST_WAVE = 4096
 """Inner dimensions beyond this are split over SMs, so that a wave does not get longer."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """Seconds and FLOPs of one part of a layer, forward (`f`) and backward (`b`)."""
+class Work(NamedTuple):
+    """Seconds of one part of a layer in each pass. A tuple: a search makes many thousands."""
 
     forward_s: float
     backward_s: float
-    forward_flops: float = 0.0
-    backward_flops: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +36,14 @@ class Rates:
     def gemm_s(self, m: float, n: float, k: float, rate: float = 1.0) -> float:
         """Seconds for [m, k] × [k, n]: arithmetic and part of a wave, or memory."""
         flops = 2.0 * m * n * k
-        wave = self.wave_flops * min(k, _DEEPEST_WAVE)
+        wave = self.wave_flops * min(k, DEEPEST_WAVE)
         arithmetic = (flops + wave) / (self.gemm_flops * rate)
         memory = self.gemm_bytes * (m * k + k * n + m * n) / self.hbm_bytes
         return max(arithmetic, memory) + self.kernel_s
 
-    def pass_s(self, moved_bytes: float) -> float:
-        """Seconds to move `moved_bytes` through a kernel bound by memory."""
-        return moved_bytes / self.hbm_bytes + self.kernel_s
+    def pass_s(self, moved_bytes: float, kernels: int = 1) -> float:
+        """Seconds to move `moved_bytes` through kernels bound by memory."""
+        return moved_bytes / self.hbm_bytes + kernels * self.kernel_s
 
 
 @lru_cache(maxsize=4096)
@@ -67,8 +65,7 @@ def rates(setting: Setting, precision: Precision) -> Rates:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """A linear layer's [m, k] × [k, n], `copies` of it in an average layer.
 
     `rate` is the share of a plain product's speed that it reaches. `block` is "attention" or "mlp".
@@ -83,35 +80,31 @@ class Product:
     rate: float = 1.0
 
 
-def work_of(rate: Rates, product: Product) -> Work:
+class ProductWork(NamedTuple):
+    """A product with the seconds of its passes."""
+
+    product: Product
+    forward_s: float
+    backward_s: float
+
+
+def work_of(rate: Rates, product: Product) -> ProductWork:
     """A linear layer: forward, then the gradients of its input and, unless frozen, its weight."""
     m, n, k, share = product.m, product.n, product.k, product.rate
     forward = rate.gemm_s(m, n, k, share) * product.copies
     backward = rate.gemm_s(m, k, n, share) * product.copies
-    flops = 2.0 * m * n * k * product.copies
-    if rate.frozen:
-        return Work(
-            forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=flops
-        )
-    backward += rate.gemm_s(n, k, m, share) * product.copies
-    return Work(
-        forward_s=forward, backward_s=backward, forward_flops=flops, backward_flops=2 * flops
-    )
+    if not rate.frozen:
+        backward += rate.gemm_s(n, k, m, share) * product.copies
+    return ProductWork(product, forward, backward)
 
 
-def total(parts: Iterable[Work]) -> Work:
-    forward_s = backward_s = forward_flops = backward_flops = 0.0
+def total(parts: Iterable[Work | ProductWork]) -> Work:
+    """The passes of all `parts`, one after the other."""
+    forward_s = backward_s = 0.0
     for part in parts:
         forward_s += part.forward_s
         backward_s += part.backward_s
-        forward_flops += part.forward_flops
-        backward_flops += part.backward_flops
-    return Work(
-        forward_s=forward_s,
-        backward_s=backward_s,
-        forward_flops=forward_flops,
-        backward_flops=backward_flops,
-    )
+    return Work(forward_s, backward_s)
 
 
 def layer_products(

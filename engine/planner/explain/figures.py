@@ -1,152 +1,179 @@
-"""Figures that follow from an estimate, as terms: shares, scaling, training time, cost, energy."""
+"""Every figure of an estimate as a tree of terms, in the order in which people ask for them."""
 
-from ..cost.estimate import Estimate
+from typing import NamedTuple
+
+from ..cost.estimate import BUSY_POWER, Estimate
 from ..cost.recomputation import recomputed_flops_per_token
-from ..cost.terms import Term
-from .explain import explain_mfu, explain_step, explain_throughput
-
-BUSY_POWER = 0.9
-"""Share of its power limit that a GPU draws while it trains (MLPerf power results: 0.8 to 1.0)."""
+from .memory import explain_memory
+from .step import STEP, explain_step
+from .terms import Term, term
 
 
-def explain_samples(estimate: Estimate) -> Term:
-    """Sequences per second."""
-    return Term(
-        name="samples per second",
-        value=estimate.samples_s,
-        unit="sequences/s",
-        formula="batch / step",
-        inputs={"batch": estimate.layout.batch, "step": estimate.step_s},
-        parts=(explain_step(estimate),),
-    )
+class _Figure(NamedTuple):
+    """One figure's equation; `opened` names the figures before it that open its inputs."""
+
+    name: str
+    equation: str
+    unit: str
+    source: str = ""
+    opened: tuple[str, ...] = ()
 
 
-def explain_hfu(estimate: Estimate) -> Term:
-    """Hardware FLOPs utilisation: model FLOPs and what recomputation runs again, over the peak."""
-    return Term(
-        name="HFU",
-        value=estimate.hfu(),
-        unit="of peak",
-        formula="mfu + speed * again / peak",
-        inputs={
-            "mfu": estimate.mfu(),
-            "speed": estimate.tokens_s_gpu,
-            "again": recomputed_flops_per_token(estimate.setting, estimate.layout),
-            "peak": estimate.peak_flops,
-        },
-        source="FLOPs counted as for MFU, and those of a token that run again; PaLM appendix B",
-        parts=(explain_mfu(estimate),),
-    )
+_FLOPS = "model FLOPs per token"
+_EXPOSED = "tensor_s + context_s + expert_s + pipeline_s + data_s + contention_s"
+_FIGURES = (
+    _Figure(
+        "throughput", "tokens_s = dp * micro_batch * micro_batches * sequence / step_s", "tokens/s"
+    ),
+    _Figure("samples per second", "samples_s = batch / step_s", "sequences/s", opened=(STEP,)),
+    _Figure(
+        "MFU",
+        "mfu = tokens_s_gpu * flops / peak_flops",
+        "of peak",
+        "model FLOPs, attention without the causal half",
+        (_FLOPS, "parameters"),
+    ),
+    _Figure(
+        "HFU",
+        "hfu = mfu + tokens_s_gpu * again / peak_flops",
+        "of peak",
+        "FLOPs counted as for MFU, and those of a token that run again; PaLM appendix B",
+        ("MFU",),
+    ),
+    _Figure(
+        "communication overhead",
+        f"communication_share = ({_EXPOSED}) / step_s",
+        "of the step",
+        "exposed communication only: what runs beside computation costs but its contention",
+        (STEP,),
+    ),
+    _Figure(
+        "bubble share",
+        "bubble_share = bubble_s / step_s",
+        "of the step",
+        "(p - 1) / (v m) of the rest: Narayanan et al. 2021, section 2.2",
+        (STEP,),
+    ),
+    _Figure(
+        "Amdahl's bound",
+        "amdahl_speedup = 1 / (1 - compute_s / step_s)",
+        "times as fast",
+        "Amdahl 1967: computation shrinks with more GPUs, the rest stays",
+    ),
+    _Figure(
+        "training time",
+        "training_s = tokens / tokens_s",
+        "s",
+        "without restarts and evaluations",
+        ("throughput",),
+    ),
+    _Figure(
+        "energy",
+        "energy_j = training_s * gpu.power_w * busy * world",
+        "J",
+        "GPUs at a share of their power limit; no hosts, network or cooling",
+        ("training time",),
+    ),
+    _Figure(
+        "cost",
+        "cost = training_s / 3600 * world * price",
+        "US dollars",
+        opened=("training time",),
+    ),
+    _Figure(
+        "scaling efficiency",
+        "efficiency = (tokens_s / world) / (base_tokens_s / base_world)",
+        "of linear",
+        "follows from the two estimates; nothing is assumed about it",
+    ),
+)
 
 
-def explain_communication(estimate: Estimate) -> Term:
-    """Exposed communication's share of the step, by kind."""
-    time = estimate.time
-    kinds = {
-        "tensor": time.tensor_s,
-        "context": time.context_s,
-        "expert": time.expert_s,
-        "pipeline": time.pipeline_s,
-        "data": time.data_s,
-        "contention": time.contention_s,
+def explain(
+    estimate: Estimate, tokens: float, price: float | None = None, base: Estimate | None = None
+) -> tuple[Term, ...]:
+    """All figures; built on demand, so that a search pays nothing for it.
+
+    tokens: to train on. price: US dollars per GPU and hour. base: the smallest cluster that runs
+    the same layout, what scaling is measured against. Without these two there is no cost, and no
+    scaling efficiency.
+    """
+    setting, layout = estimate.setting, estimate.layout
+    flops = explain_flops(estimate)
+    given: dict[str, float] = {
+        "flops": flops.value,
+        "mfu": estimate.mfu(),
+        "hfu": estimate.hfu(),
+        "again": recomputed_flops_per_token(setting, layout),
+        "bubble_share": estimate.time.bubble_s / estimate.step_s,
+        "tokens": tokens,
+        "training_s": estimate.training_s(tokens),
+        "energy_j": estimate.training_energy_j(tokens),
+        "busy": BUSY_POWER,
     }
-    return Term(
-        name="communication overhead",
-        value=estimate.communication_share,
-        unit="of the step",
-        formula=f"({' + '.join(kinds)}) / step",
-        inputs={**kinds, "step": estimate.step_s},
-        source="exposed communication only: what runs beside computation costs but its contention",
-        parts=(explain_step(estimate),),
+    if price is not None:
+        given |= {"price": price, "cost": estimate.training_cost(tokens, price)}
+    if base is not None:
+        given |= {"base_tokens_s": base.tokens_s, "base_world": base.layout.world}
+        given |= {"efficiency": estimate.tokens_s_gpu / base.tokens_s_gpu}
+    terms = [explain_memory(estimate), explain_step(estimate)]
+    parameters = explain_parameters(estimate)
+    known = {one.name: one for one in (*terms, flops, parameters)}
+    for name, equation, unit, source, opened in _FIGURES:
+        if (name == "cost" and price is None) or (name == "scaling efficiency" and base is None):
+            continue
+        known[name] = term(
+            name,
+            equation,
+            *(estimate, estimate.time, layout, setting, setting.cluster),
+            unit=unit,
+            source=source,
+            parts=[known[part] for part in opened],
+            **given,
+        )
+        terms.append(known[name])
+    return (*terms, parameters)
+
+
+def explain_parameters(estimate: Estimate) -> Term:
+    """The parameter count: layers, embedding, output."""
+    model, unit = estimate.setting.model, "parameters"
+    layers = term(
+        "layers",
+        "layer_parameters = dense_layers * dense_layer_parameters"
+        " + moe_layers * (moe_layer_shared_parameters + routed_parameters)",
+        model,
+        unit=unit,
     )
-
-
-def explain_bubble(estimate: Estimate) -> Term:
-    """The share of the pipeline's time in which a stage waits for others."""
-    layout = estimate.layout
-    return Term(
-        name="bubble share",
-        value=estimate.time.bubble_s / estimate.step_s,
-        unit="of the step",
-        formula="bubble / step",
-        inputs={"bubble": estimate.time.bubble_s, "step": estimate.step_s},
-        source=f"(p - 1) / (v m) of the rest: p {layout.pp}, v {layout.vp}, "
-        f"m {layout.micro_batches}; Narayanan et al. 2021, section 2.2",
-        parts=(explain_step(estimate),),
+    embedding = term(
+        "embedding",
+        "embedding_parameters = (vocabulary + learned_positions) * hidden",
+        model,
+        unit=unit,
     )
-
-
-def explain_amdahl(estimate: Estimate) -> Term:
-    """How much faster the step could get if only computation shrank."""
-    return Term(
-        name="Amdahl's bound",
-        value=estimate.amdahl_speedup,
-        unit="times as fast",
-        formula="1 / (1 - compute / step)",
-        inputs={"compute": estimate.time.compute_s, "step": estimate.step_s},
-        source="Amdahl 1967: computation shrinks with more GPUs, the rest stays",
+    output = term(
+        "output and last norm",
+        "head_parameters = (norm_vectors + own_rows) * hidden + biases",
+        model,
+        unit=unit,
+        norm_vectors=2 if model.layer_norm else 1,
+        own_rows=0 if model.tied_embeddings else model.vocabulary,
+        biases=model.head_bias * model.vocabulary,
     )
+    parts = (layers, embedding, output)
+    return term(unit, "parameters", model, unit=unit, parts=parts)
 
 
-def explain_training(estimate: Estimate, tokens: float) -> Term:
-    """Seconds to train on `tokens` tokens, without restarts."""
-    return Term(
-        name="training time",
-        value=estimate.training_s(tokens),
-        unit="s",
-        formula="tokens / speed",
-        inputs={"tokens": tokens, "speed": estimate.tokens_s},
-        source="without restarts and evaluations",
-        parts=(explain_throughput(estimate),),
-    )
-
-
-def explain_cost(estimate: Estimate, tokens: float, price: float) -> Term:
-    """What training on `tokens` tokens costs at `price` US dollars per GPU and hour."""
-    return Term(
-        name="cost",
-        value=estimate.training_cost(tokens, price),
-        unit="US dollars",
-        formula="training / 3600 * gpus * price",
-        inputs={
-            "training": estimate.training_s(tokens),
-            "gpus": estimate.layout.world,
-            "price": price,
-        },
-        parts=(explain_training(estimate, tokens),),
-    )
-
-
-def explain_energy(estimate: Estimate, tokens: float) -> Term:
-    """Energy of the GPUs alone for `tokens` tokens."""
-    return Term(
-        name="energy",
-        value=estimate.training_energy_j(tokens, BUSY_POWER),
-        unit="J",
-        formula="training * power * busy * gpus",
-        inputs={
-            "training": estimate.training_s(tokens),
-            "power": estimate.setting.cluster.gpu.power_w,
-            "busy": BUSY_POWER,
-            "gpus": estimate.layout.world,
-        },
-        source="GPUs at a share of their power limit; no hosts, network or cooling",
-        parts=(explain_training(estimate, tokens),),
-    )
-
-
-def explain_scaling(estimate: Estimate, base: Estimate) -> Term:
-    """Throughput per GPU over that of `base`, the smallest cluster that runs the same layout."""
-    return Term(
-        name="scaling efficiency",
-        value=estimate.tokens_s_gpu / base.tokens_s_gpu,
-        unit="of linear",
-        formula="(speed / gpus) / (base_speed / base_gpus)",
-        inputs={
-            "speed": estimate.tokens_s,
-            "gpus": estimate.layout.world,
-            "base_speed": base.tokens_s,
-            "base_gpus": base.layout.world,
-        },
-        source="follows from the two estimates; nothing is assumed about it",
+def explain_flops(estimate: Estimate) -> Term:
+    """Model FLOPs of one token, with full attention."""
+    model, sequence = estimate.setting.model, estimate.setting.sequence
+    return term(
+        _FLOPS,
+        "flops = 6 * (matmul_parameters + vocabulary * hidden"
+        " + layers * attended * (query_width + value_width))",
+        model,
+        unit="FLOP",
+        source="PaLM appendix B; dgxc-benchmarking",
+        flops=model.flops_per_token(sequence),
+        attended=model.attended(sequence, causal=False),
     )

@@ -1,107 +1,73 @@
 """The memory estimate as terms."""
 
-from ..cost.activations import fullest_end, working_set_bytes
 from ..cost.estimate import Estimate
-from ..cost.memory import (
-    COMMUNICATOR_BYTES,
-    CONTEXT_BYTES,
-    FRAGMENT_SHARE,
-    state_bytes_per_parameter,
-)
-from ..cost.stages import expert_shards, rank_parameters
-from ..cost.terms import Term, total
+from ..cost.memory import COMMUNICATOR_BYTES, CONTEXT_BYTES, FRAGMENT_SHARE, communicators
+from ..cost.stages import expert_shards
+from .terms import Term, term
+
+MEMORY = "memory per GPU"
+
+MEMORY_PARTS = {
+    "weights": "weights",
+    "gradients": "gradients",
+    "optimizer": "optimizer states",
+    "gathered": "gathered layers",
+    "activations": "activations",
+    "logits": "logits",
+    "context": "context and communicators",
+    "reserve": "fragments",
+}
+"""The parts of a GPU's memory that add up to it, by their field in `Memory`."""
+
+_SOURCES = {
+    "weights": "Megatron-LM docs/dist_optimizer.md; ZeRO; none where offloaded",
+    "gradients": "Megatron-LM docs/dist_optimizer.md; ZeRO",
+    "optimizer": "Megatron-LM docs/dist_optimizer.md; ZeRO; none where offloaded",
+    "gathered": "FSDP: two layers ahead with one layer's gradients, embedding and output;"
+    " in a pipeline the whole stage",
+    "activations": "Korthikanti et al. 2022, counted per operation",
+    "logits": "Korthikanti et al. 2022, section 4.3, and the loss in fp32",
+    "context": "ml-engineering, training/performance",
+}
 
 
 def explain_memory(estimate: Estimate) -> Term:
     """Bytes on the fullest GPU, part by part."""
     setting, layout, memory = estimate.setting, estimate.layout, estimate.memory
-    weight, gradient, state = state_bytes_per_parameter(setting, layout)
-    comes_and_goes = memory.activations + memory.logits + memory.gathered
-    groups = sum(degree > 1 for degree in (layout.dp, layout.tp, layout.pp, layout.cp, layout.ep))
-    offloaded = layout.offload
-    tokens = layout.micro_batch * setting.sequence / layout.cp
-    last = memory.logits > 0
+
+    def states(each: str, stage: int) -> str:
+        sharded = "dense / shards + experts / expert_shards"
+        return f"each.{each} * ({sharded if layout.zero >= stage else 'dense + experts'})"
+
+    gathered = "0"
+    if layout.zero == 3:
+        gathered = "2 * (2 * layer + embedding) + 2 * layer"
+        if layout.pp > 1:
+            gathered = "(2 + grad_bytes) * (dense + experts)"
+    formulas = {
+        "weights": states("weight", 3) if layout.offload != "all" else "0",
+        "gradients": states("gradient", 2),
+        "optimizer": states("optimizer", 1) if layout.offload == "none" else "0",
+        "gathered": gathered,
+        "activations": "end.layers * layer_bytes + stem + working",
+        "logits": "heads * tokens * (logit_copies * model.vocabulary / tp + 4 * model.hidden)",
+        "context": "driver + groups * communicator",
+        "reserve": "share * (activations + logits + gathered)",
+    }
     parts = [
-        _states(estimate, "weights", memory.weights, weight, 3, away=offloaded == "all"),
-        _states(estimate, "gradients", memory.gradients, gradient, 2, away=False),
-        _states(estimate, "optimizer", memory.optimizer, state, 1, away=offloaded != "none"),
-        Term(
-            name="gathered parameters",
-            value=memory.gathered,
+        term(
+            name,
+            f"{field} = {formulas[field]}",
+            *(memory, memory.end, memory.states, memory.states.parameters),
+            *(layout, setting.software, setting),
             unit="bytes",
-            source="FSDP: two layers ahead with one layer's gradients, embedding and output",
-        ),
-        _activations(estimate),
-        Term(
-            name="logits",
-            value=memory.logits,
-            unit="bytes",
-            formula="here * tokens * (copies * V / t + 4 * h)",
-            inputs={
-                "here": 1 if last else 0,
-                "tokens": tokens,
-                "copies": setting.software.logit_copies,
-                "V": setting.model.vocabulary,
-                "t": layout.tp,
-                "h": setting.model.hidden,
-            },
-            source="Korthikanti et al. 2022, section 4.3, and the loss in fp32",
-        ),
-        Term(
-            name="fragments",
-            value=memory.reserve,
-            unit="bytes",
-            formula="share * comes_and_goes",
-            inputs={"share": FRAGMENT_SHARE, "comes_and_goes": comes_and_goes},
-        ),
-        Term(
-            name="context and communicators",
-            value=memory.context,
-            unit="bytes",
-            formula="context + groups * each",
-            inputs={"context": CONTEXT_BYTES, "groups": groups, "each": COMMUNICATOR_BYTES},
-            source="ml-engineering, training/performance",
-        ),
+            source=_SOURCES.get(field, ""),
+            expert_shards=expert_shards(layout),
+            share=FRAGMENT_SHARE,
+            driver=CONTEXT_BYTES,
+            communicator=COMMUNICATOR_BYTES,
+            groups=communicators(layout),
+        )
+        for field, name in MEMORY_PARTS.items()
     ]
-    return total("memory per GPU", "bytes", parts)
-
-
-def _states(
-    estimate: Estimate, name: str, value: float, each: float, stage: int, *, away: bool
-) -> Term:
-    layout = estimate.layout
-    held = rank_parameters(estimate.setting.model, layout)
-    split = layout.zero >= stage
-    return Term(
-        name=name,
-        value=value,
-        unit="bytes",
-        formula="here * each * (dense / shards + experts / expert_shards)",
-        inputs={
-            "here": 0 if away else 1,
-            "each": each,
-            "dense": held.dense,
-            "shards": layout.shards if split else 1,
-            "experts": held.experts,
-            "expert_shards": expert_shards(layout) if split else 1,
-        },
-        source="Megatron-LM docs/dist_optimizer.md; ZeRO",
-    )
-
-
-def _activations(estimate: Estimate) -> Term:
-    setting, layout = estimate.setting, estimate.layout
-    end = fullest_end(setting, layout)
-    return Term(
-        name="activations",
-        value=estimate.memory.activations,
-        unit="bytes",
-        formula="in_flight * layer + working + embedding",
-        inputs={
-            "in_flight": end.layers,
-            "layer": end.layer_bytes,
-            "working": working_set_bytes(setting, layout),
-            "embedding": end.stem,
-        },
-        source="Korthikanti et al. 2022, counted per operation",
-    )
+    return term(MEMORY, "total", memory, unit="bytes", parts=parts)

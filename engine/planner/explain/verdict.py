@@ -6,40 +6,9 @@ from dataclasses import dataclass, replace
 
 from ..cost.estimate import Estimate
 from ..search.search import SearchResult, search
-from .turns import Turn, turns
-
-STEP_PARTS = {
-    "gemm_s": "matrix products",
-    "attention_s": "attention",
-    "elementwise_s": "norms, activations, residuals",
-    "head_s": "logits and loss",
-    "recompute_s": "recomputation",
-    "launch_s": "waiting for kernel launches",
-    "tensor_s": "tensor-parallel communication",
-    "context_s": "context-parallel communication",
-    "expert_s": "expert dispatch",
-    "pipeline_s": "pipeline sends",
-    "data_s": "data-parallel communication",
-    "contention_s": "computation slowed by collectives",
-    "bubble_s": "pipeline bubble",
-    "optimizer_s": "optimizer",
-    "offload_s": "offloading",
-    "overhead_s": "fixed cost of a step",
-    "straggler_s": "stragglers",
-}
-"""The parts of a step that add up to it, by their field in `StepTime`."""
-
-MEMORY_PARTS = {
-    "weights": "weights",
-    "gradients": "gradients",
-    "optimizer": "optimizer states",
-    "gathered": "gathered layers",
-    "activations": "activations",
-    "logits": "logits",
-    "context": "context and communicators",
-    "reserve": "fragments",
-}
-"""The parts of a GPU's memory that add up to it, by their field in `Memory`."""
+from .break_even import BreakEven, break_evens
+from .memory import MEMORY_PARTS
+from .step import STEP_PARTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,15 +30,15 @@ class Difference:
 class Verdict:
     """Two layouts compared; the parts that differ most stand first, parts that do not are left out.
 
-    turns: what would make the runner-up win, found within a factor of 64 of each knob; empty where
-    nothing there does.
+    break_evens: what would make the runner-up win, found within a factor of 64 of each knob; empty
+    where nothing there does.
     """
 
     winner: Estimate
     runner_up: Estimate
     time: tuple[Difference, ...]
     memory: tuple[Difference, ...]
-    turns: tuple[Turn, ...]
+    break_evens: tuple[BreakEven, ...]
 
 
 def verdict(winner: Estimate, runner_up: Estimate, limit_bytes: float) -> Verdict:
@@ -79,7 +48,7 @@ def verdict(winner: Estimate, runner_up: Estimate, limit_bytes: float) -> Verdic
         runner_up=runner_up,
         time=_differences(STEP_PARTS, winner.time, runner_up.time),
         memory=_differences(MEMORY_PARTS, winner.memory, runner_up.memory),
-        turns=turns(winner, runner_up, limit_bytes),
+        break_evens=break_evens(winner, runner_up, limit_bytes),
     )
 
 

@@ -17,14 +17,22 @@ LOGIT_BYTES = 10.0
 class Memory:
     """Bytes of one GPU. `sequence` and `logits` are those of one request at full length.
 
-    `workspace` is the activations of one chunk of prompts, CUDA graphs, the driver's context and
-    communication buffers. `usable` is the GPU's memory less what is left unused.
+    `weights` are `packed` ones of the layers' matrices and `plain` ones; `sequence` is `cached`
+    tokens of `token_bytes`. `workspace` is the driver's context, CUDA graphs, communication buffers
+    and one chunk of prompts, `chunk_width` elements a token. `usable` is the GPU's memory less what
+    is left unused.
     """
 
     weights: float
+    packed: float
+    plain: float
     sequence: float
+    cached: float
+    token_bytes: float
     logits: float
     workspace: float
+    communicator: float
+    chunk_width: float
     usable: float
 
     @property
@@ -50,18 +58,18 @@ def latent_weights(model: ModelShape) -> int:
     return model.layers * sum(whole)
 
 
-def weight_bytes(server: Server) -> float:
-    """Bytes of one GPU's share of all weights."""
-    model, storage = server.model, server.storage
+def gpu_weights(server: Server) -> tuple[float, float]:
+    """One GPU's share of all weights: those that quantization packs, and the others."""
+    model = server.model
     split = model.linear_parameters - latent_weights(model)
     extra_kv = 0.0
     if model.latent is None:
         copies = cache_copies(model, server.gpus)
         extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
-    packed = (split + extra_kv) / server.gpus + latent_weights(model)
     rest = model.layer_parameters - model.linear_parameters
     tables = model.embedding_parameters + model.head_parameters
-    return storage.weight_bytes * packed + storage.base_bytes * (rest + tables / server.gpus)
+    packed = (split + extra_kv) / server.gpus + latent_weights(model)
+    return packed, rest + tables / server.gpus
 
 
 def token_bytes(server: Server) -> float:
@@ -73,22 +81,32 @@ def token_bytes(server: Server) -> float:
 
 def memory(server: Server, load: Load) -> Memory:
     """The memory of one GPU for requests of `load`'s lengths."""
+    engine, storage = server.engine, server.storage
     blocks = -(-load.context_tokens // BLOCK_TOKENS)
-    kept = cached_tokens(server.model, blocks * BLOCK_TOKENS)
+    cached, each = cached_tokens(server.model, blocks * BLOCK_TOKENS), token_bytes(server)
+    (packed, plain), width = gpu_weights(server), chunk_width(server)
+    communicator = COMMUNICATOR_BYTES if server.gpus > 1 else 0.0
+    chunk = engine.chunk_tokens * width * storage.base_bytes
     return Memory(
-        weights=weight_bytes(server),
-        sequence=token_bytes(server) * kept,
+        weights=storage.weight_bytes * packed + storage.base_bytes * plain,
+        packed=packed,
+        plain=plain,
+        sequence=each * cached,
+        cached=cached,
+        token_bytes=each,
         logits=LOGIT_BYTES * server.model.vocabulary / server.gpus,
-        workspace=workspace_bytes(server),
-        usable=server.gpu.memory_bytes * (1 - server.engine.reserve_share),
+        workspace=CONTEXT_BYTES + engine.graph_bytes + communicator + chunk,
+        communicator=communicator,
+        chunk_width=width,
+        usable=server.gpu.memory_bytes * (1 - engine.reserve_share),
     )
 
 
-def workspace_bytes(server: Server) -> float:
-    """Context, graphs, communication buffers and the activations of one chunk of prompt tokens.
+def chunk_width(server: Server) -> float:
+    """Elements of a prompt's token at the widest point of a layer.
 
-    At the widest point of a layer a token has its residual and its normed copy, and the MLP's two
-    inner rows and their product; under a mixture, those of each expert that it goes to.
+    It has its residual and its normed copy, and the MLP's two inner rows and their product; under a
+    mixture, those of each expert that it goes to.
     """
     model, gpus = server.model, server.gpus
     inner = model.mlp_matrices * model.intermediate / gpus if model.dense_layers else 0.0
@@ -98,7 +116,4 @@ def workspace_bytes(server: Server) -> float:
         shared = model.mlp_matrices * experts.shared_intermediate / gpus
         inner = max(inner, experts.active * row + shared)
     attention = (model.query_width + 2 * model.kv_width + model.value_width) / gpus
-    width = 2.0 * model.hidden + max(inner, attention)
-    chunk = server.engine.chunk_tokens * width * server.storage.base_bytes
-    communicator = COMMUNICATOR_BYTES if gpus > 1 else 0.0
-    return CONTEXT_BYTES + server.engine.graph_bytes + communicator + chunk
+    return 2.0 * model.hidden + max(inner, attention)

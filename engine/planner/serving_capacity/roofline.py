@@ -9,8 +9,16 @@ from .storage import cached_tokens
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Roofline:
-    """What one GPU must read and compute in a step, and the time at the vendor's figures."""
+    """What one GPU must read and compute in a step, and the time at the vendor's figures.
 
+    Read are `streamed` weights of the layers and `head` weights, and of each sequence `cached`
+    tokens of `token_bytes`.
+    """
+
+    streamed: float
+    head: float
+    cached: float
+    token_bytes: float
     weight_bytes: float
     kv_bytes: float
     flops: float
@@ -51,12 +59,16 @@ def head_weights(server: Server) -> float:
 def decode_roofline(server: Server, batch: int, context: float) -> Roofline:
     """The bound of a decode step of `batch` sequences of `context` tokens each."""
     model, storage = server.model, server.storage
-    weights = storage.weight_bytes * streamed_weights(server, batch)
-    weights += storage.base_bytes * head_weights(server)
+    streamed, head = streamed_weights(server, batch), head_weights(server)
+    weights = storage.weight_bytes * streamed + storage.base_bytes * head
     cache = cache_bytes(server, batch, context)
-    products = 2.0 * batch * (model.matmul_parameters / server.gpus + head_weights(server))
+    products = 2.0 * batch * (model.matmul_parameters / server.gpus + head)
     flops = products + attention_flops(server, batch, context)
     return Roofline(
+        streamed=streamed,
+        head=head,
+        cached=cached_tokens(model, context),
+        token_bytes=token_bytes(server),
         weight_bytes=weights,
         kv_bytes=cache,
         flops=flops,

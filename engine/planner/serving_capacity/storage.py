@@ -47,38 +47,20 @@ def storage_of(precision: str, *, fp8_cache: bool = False, group: int = INT4_GRO
     """
     if group < 1:
         raise FieldError("group", f"must be a positive whole number, found {group}")
-    kv = 1.0 if fp8_cache else 4.0 if precision == "fp32" else 2.0
-    match precision:
-        case "fp32":
-            return _plain("fp32", 4.0, kv)
-        case "bf16":
-            return _plain("bf16", 2.0, kv)
-        case "fp16":
-            return _plain("fp16", 2.0, kv)
-        case "int8":
-            return _packed("int8", 1.0, kv, "bf16")
-        case "int4":
-            return _packed("int4", 0.5 + 4.0 / group, kv, "bf16")
-        case "fp8":
-            return _packed("fp8", 1.0, kv, "fp8")
-    known = ", ".join(SERVING_PRECISIONS)
-    raise FieldError("precision", f"unknown precision {precision!r}; known are {known}")
-
-
-def _plain(name: Literal["fp32", "bf16", "fp16"], width: float, kv: float) -> Storage:
-    return Storage(
-        precision=name, weight_bytes=width, base_bytes=width, kv_bytes=kv, arithmetic=name
-    )
-
-
-def _packed(name: ServingPrecision, width: float, kv: float, arithmetic: Precision) -> Storage:
+    name = next((each for each in SERVING_PRECISIONS if each == precision), None)
+    if name is None:
+        known = ", ".join(SERVING_PRECISIONS)
+        raise FieldError("precision", f"unknown precision {precision!r}; known are {known}")
+    packed = {"int8": 1.0, "int4": 0.5 + 4.0 / group, "fp8": 1.0}
+    converted = name in ("int8", "int4")
+    base = 4.0 if name == "fp32" else 2.0
     return Storage(
         precision=name,
-        weight_bytes=width,
-        base_bytes=2.0,
-        kv_bytes=kv,
-        arithmetic=arithmetic,
-        converted=arithmetic != "fp8",
+        weight_bytes=packed.get(name, base),
+        base_bytes=base,
+        kv_bytes=1.0 if fp8_cache else base,
+        arithmetic="bf16" if name == "int8" or name == "int4" else name,
+        converted=converted,
     )
 
 

@@ -76,17 +76,19 @@ def test_state_bytes_per_parameter_are_megatrons(
 ) -> None:
     """Megatron-LM docs, `dist_optimizer.md`."""
     layout = Layout(dp=dp, zero=zero, precision=precision)
-    weights, gradients, optimizer, _ = model_states(on(GPT_22B, dp), layout)
+    states = model_states(on(GPT_22B, dp), layout)
     held = rank_parameters(GPT_22B, layout).total
-    assert (weights + gradients + optimizer) / held == pytest.approx(expected)
+    kept = states.weights + states.gradients + states.optimizer
+    assert kept / held == pytest.approx(expected)
 
 
 def test_fsdp_shards_sixteen_bytes_per_parameter() -> None:
     model = preset("llama-3.1-8b")
     layout = Layout(dp=8, zero=3)
-    weights, gradients, optimizer, gathered = model_states(on(model, 8, "torch"), layout)
-    assert weights + gradients + optimizer == pytest.approx(16 * model.parameters / 8)
-    assert gathered > 0
+    states = model_states(on(model, 8, "torch"), layout)
+    kept = states.weights + states.gradients + states.optimizer
+    assert kept == pytest.approx(16 * model.parameters / 8)
+    assert states.gathered > 0
 
 
 def test_experts_are_sharded_over_the_ranks_that_hold_the_same_ones() -> None:
@@ -94,7 +96,7 @@ def test_experts_are_sharded_over_the_ranks_that_hold_the_same_ones() -> None:
     layout = Layout(dp=16, ep=8, zero=1)
     held = rank_parameters(model, layout)
     assert held.experts == pytest.approx(model.moe_layers * model.routed_parameters / 8)
-    *_, optimizer, _ = model_states(on(model, 16, "megatron-core"), layout)
+    optimizer = model_states(on(model, 16, "megatron-core"), layout).optimizer
     assert optimizer == pytest.approx(12 * (held.dense / 16 + held.experts / 2))
 
 

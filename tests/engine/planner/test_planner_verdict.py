@@ -9,7 +9,7 @@ from prodtop.engine.planner.cost.estimate import Estimate, estimate
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.memory import GIB
 from prodtop.engine.planner.cost.setting import Setting, setting
-from prodtop.engine.planner.explain.turns import Turn
+from prodtop.engine.planner.explain.break_even import BreakEven
 from prodtop.engine.planner.explain.verdict import Verdict, verdict, verdict_of, with_more_memory
 from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.planner.search.search import SearchResult, search
@@ -59,7 +59,7 @@ def with_bandwidth(where: Setting, knob: str, value: float) -> Setting:
     return replace(where, cluster=replace(where.cluster, gpu=changed))
 
 
-def assert_turns(judgement: Verdict, turn: Turn, limit: float) -> None:
+def assert_turns(judgement: Verdict, turn: BreakEven, limit: float) -> None:
     """Work out both layouts again on either side of the turning point."""
     winner, runner_up = judgement.winner, judgement.runner_up
     if turn.knob == "memory":
@@ -103,13 +103,13 @@ def test_every_turning_point_turns(
     if first == second:
         return
     judgement = verdict(result.splits[first], result.splits[second], limit)
-    for turn in judgement.turns:
+    for turn in judgement.break_evens:
         assert_turns(judgement, turn, limit)
 
 
 def test_a_leaner_runner_up_wins_below_the_winners_memory() -> None:
     winner, leaner = estimates_of_two()
-    (turn,) = (one for one in verdict(winner, leaner, 80 * GIB).turns if one.knob == "memory")
+    (turn,) = (one for one in verdict(winner, leaner, 80 * GIB).break_evens if one.knob == "memory")
     assert turn.value == winner.memory.total
     result = search(on(8), Constraints(batch=64, memory_bytes=turn.value - 1))
     assert winner.layout not in [one.layout for one in result.best]

@@ -9,8 +9,7 @@ from prodtop.tui.planner.capacity import PRECISIONS, capacity_matrix, serve_on
 from prodtop.tui.planner.decision import decide
 from prodtop.tui.planner.evaluation import GPU_COUNTS
 from prodtop.tui.planner.exports import ExportFailedError, attempts, save_export
-from prodtop.tui.planner.opened import every_figure, path_to, scaling_base
-from prodtop.tui.planner.tree import ancestors, branches
+from prodtop.tui.planner.tree import ancestors, branches, every_figure, path_to, scaling_base
 
 
 def test_curves_keep_the_layout_and_the_batch() -> None:

@@ -12,8 +12,7 @@ from prodtop.tui.drawing.line import EMPTY, Line
 from prodtop.tui.planner.capacity import capacity_matrix, serve_on
 from prodtop.tui.planner.exports import attempts
 from prodtop.tui.planner.form import Form
-from prodtop.tui.planner.opened import every_figure
-from prodtop.tui.planner.tree import branches
+from prodtop.tui.planner.tree import branches, every_figure
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.style.glyphs import ASCII, UNICODE

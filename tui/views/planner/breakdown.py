@@ -1,10 +1,11 @@
 """Memory per GPU and the step's time, part by part, as bars."""
 
 from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.explain.memory import MEMORY
+from ....engine.planner.explain.step import STEP
 from ...drawing.line import Piece, line, muted, strong
 from ...drawing.meter import Part, stacked
 from ...planner.evaluation import Evaluation
-from ...planner.opened import MEMORY, STEP
 from ...planner.units import gib, seconds
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
@@ -23,8 +24,8 @@ def memory_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     parts = (
         ("weights", memory.weights, "weights"),
         ("gradients", memory.gradients, "gradients"),
-        ("optimizer", memory.optimizer, "optimizer"),
-        ("gathered", memory.gathered, "gathered parameters"),
+        ("optimizer", memory.optimizer, "optimizer states"),
+        ("gathered", memory.gathered, "gathered layers"),
         ("activations", memory.activations, "activations"),
         ("logits", memory.logits, "logits"),
         ("fragments", memory.reserve, "fragments"),

@@ -1,6 +1,6 @@
 """Every figure as a tree of formulas, and the chosen one with its numbers filled in."""
 
-from ....engine.planner.cost.terms import Term, number
+from ....engine.planner.explain.terms import Term, number
 from ...drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
 from ...planner.tree import Branch
 from ...planner.units import gib, seconds

@@ -1,10 +1,11 @@
 """The main figures of a plan, one a row; each opens into its formula."""
 
 from ....engine.planner.cost.estimate import Estimate
-from ....engine.planner.explain.figures import BUSY_POWER
+from ....engine.planner.explain.memory import MEMORY
+from ....engine.planner.explain.step import STEP
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ...planner.evaluation import Evaluation
-from ...planner.opened import MEMORY, STEP, scaling_base
+from ...planner.tree import scaling_base
 from ...planner.units import amount, energy, gib, long_time, money, seconds
 from ...style.formatting import MISSING, percent, si
 from ...style.inks import Ink
@@ -71,7 +72,7 @@ def _training(shown: Evaluation) -> list[Entry]:
     if plan.price is not None:
         total = money(result.training_cost(plan.tokens, plan.price))
         cost = [line(f"${total}"), line(muted(f"at ${plan.price:g} a GPU-hour"))]
-    joules = result.training_energy_j(plan.tokens, BUSY_POWER)
+    joules = result.training_energy_j(plan.tokens)
     return [
         (
             f"train on {amount(plan.tokens)}",

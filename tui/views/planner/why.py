@@ -1,6 +1,6 @@
 """Why the fastest layout wins, and what would make the runner-up win."""
 
-from ....engine.planner.explain.turns import Turn
+from ....engine.planner.explain.break_even import BreakEven
 from ....engine.planner.explain.verdict import Difference, Verdict
 from ...drawing.line import Line, Piece, in_glyphs, line, muted, strong, wrapped
 from ...planner.search_state import Layouts
@@ -26,7 +26,7 @@ def why_view(layouts: Layouts | None, room: Room) -> RowsView:
         *_against(verdict, room),
         *(_part(each, f"{seconds(abs(each.difference))}") for each in _telling(verdict)),
         *(_part(each, f"{gib(abs(each.difference))} GiB") for each in verdict.memory[:2]),
-        *_turns(verdict, room),
+        *_break_evens(verdict, room),
     ]
     shown = (room.clipped(one) for one in lines)
     return RowsView(title, rows=tuple(Row(one) for one in shown))
@@ -72,28 +72,28 @@ def _telling(verdict: Verdict) -> list[Difference]:
     ]
 
 
-def _turns(verdict: Verdict, room: Room) -> list[Line]:
-    if not verdict.turns:
+def _break_evens(verdict: Verdict, room: Room) -> list[Line]:
+    if not verdict.break_evens:
         return [line(muted(" no memory limit, bandwidth or batch nearby would turn it"))]
     lines = [line(muted(" the runner-up wins with"))]
     lines += [
         line("   ", Piece(row, Ink.TEXT))
-        for turn in verdict.turns
-        for row in wrapped(turn_text(turn), room.width - 4)
+        for point in verdict.break_evens
+        for row in wrapped(break_even_text(point), room.width - 4)
     ]
     return lines
 
 
-def turn_text(turn: Turn) -> str:
+def break_even_text(point: BreakEven) -> str:
     """Where the verdict turns, and its step there: `a network of 12.5 GB/s (now 50.0), 3.20 s`."""
-    step = seconds(turn.runner_up_s)
-    match turn.knob:
+    step = seconds(point.runner_up_s)
+    match point.knob:
         case "memory":
-            return f"less than {gib(turn.value)} GiB (now {gib(turn.now)}), {step}"
+            return f"less than {gib(point.value)} GiB (now {gib(point.now)}), {step}"
         case "batch":
-            return f"a batch of {turn.value:.0f} (now {turn.now:.0f}), {step}"
+            return f"a batch of {point.value:.0f} (now {point.now:.0f}), {step}"
         case "network":
             name = "a network"
         case "link":
             name = "links in the node"
-    return f"{name} of {si(turn.value / 1e9)} GB/s (now {si(turn.now / 1e9)}), {step}"
+    return f"{name} of {si(point.value / 1e9)} GB/s (now {si(point.now / 1e9)}), {step}"

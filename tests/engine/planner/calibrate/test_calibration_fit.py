@@ -32,7 +32,7 @@ from prodtop.engine.planner.calibrate.samples import (
 )
 from prodtop.engine.planner.calibrate.sweep import COPY_BYTES, PAYLOAD_BYTES, SHAPES
 from prodtop.engine.planner.cost.calibration import default_constants
-from prodtop.engine.planner.cost.communication import Group, gather_s, reduce_s
+from prodtop.engine.planner.cost.communication import Group, all_reduce, gather
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.products import rates
 from prodtop.engine.planner.cost.setting import Setting, setting
@@ -128,8 +128,8 @@ def made_by(where: Setting) -> list[Report]:
         CopySample(moved_bytes=2 * size, seconds=rate.pass_s(2 * size)) for size in COPY_BYTES
     ]
     for size in PAYLOAD_BYTES:
-        reports.append(collective("all_gather", size, gather_s(where, group, size)))
-        reports.append(collective("all_reduce", size, reduce_s(where, group, size)))
+        reports.append(collective("all_gather", size, gather(where, group, size).seconds))
+        reports.append(collective("all_reduce", size, all_reduce(where, group, size).seconds))
     return reports
 
 

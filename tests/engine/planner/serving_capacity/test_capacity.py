@@ -1,7 +1,5 @@
 """Serving capacity: sums by hand, runs that were measured, and what must hold for every server."""
 
-import math
-from collections.abc import Iterator
 from dataclasses import replace
 from itertools import pairwise
 
@@ -9,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.cost.hardware import find_gpu, known_gpus
-from prodtop.engine.planner.cost.terms import Term
+from prodtop.engine.planner.explain.serving import explain_capacity
 from prodtop.engine.planner.serving_capacity.capacity import (
     BATCHES,
     Capacity,
@@ -18,8 +16,7 @@ from prodtop.engine.planner.serving_capacity.capacity import (
     speeds,
 )
 from prodtop.engine.planner.serving_capacity.constants import parse_serving, serving_constants
-from prodtop.engine.planner.serving_capacity.explain import explain_capacity
-from prodtop.engine.planner.serving_capacity.memory import memory, token_bytes, weight_bytes
+from prodtop.engine.planner.serving_capacity.memory import memory, token_bytes
 from prodtop.engine.planner.serving_capacity.prices import (
     packaged_prices,
     parse_prices,
@@ -29,9 +26,9 @@ from prodtop.engine.planner.serving_capacity.roofline import decode_roofline, to
 from prodtop.engine.planner.serving_capacity.server import Load, Server, server
 from prodtop.engine.planner.serving_capacity.step import decode_step
 from prodtop.engine.planner.serving_capacity.storage import SERVING_PRECISIONS, storage_of
-from prodtop.engine.planner.serving_capacity.work import communication_s
 from prodtop.engine.shape.field_errors import FieldError
 from prodtop.engine.shape.presets import PRESETS, preset
+from term_checks import assert_terms_hold, named
 
 H200 = find_gpu("h200")
 LLAMA = preset("llama-3.1-8b")
@@ -42,6 +39,10 @@ def on(
     gpu: str = "h200", precision: str = "bf16", gpus: int = 1, model: str = "llama-3.1-8b"
 ) -> Server:
     return server(preset(model), find_gpu(gpu), gpus, precision)
+
+
+def weight_bytes(served: Server) -> float:
+    return memory(served, LOAD).weights
 
 
 def test_weights_are_the_parameters_in_their_bytes() -> None:
@@ -152,9 +153,10 @@ def test_direct_links_reduce_small_tensors_in_one_shot() -> None:
     layers = LLAMA.layers
     fast, slow = on("h200", gpus=8), on("l40s", gpus=8)
     one_shot = serving_constants().engine.all_reduce_s
-    assert communication_s(fast, 1) == pytest.approx(2 * layers * one_shot, rel=0.05)
-    assert communication_s(slow, 64) > communication_s(fast, 64)
-    assert communication_s(on(), 64) == 0
+    assert decode_step(fast, 1, 1).communication_s == pytest.approx(2 * layers * one_shot, rel=0.05)
+    slower, faster, alone = (decode_step(each, 64, 1) for each in (slow, fast, on()))
+    assert slower.communication_s > faster.communication_s
+    assert alone.communication_s == 0
 
 
 def test_what_does_not_fit_has_no_speed() -> None:
@@ -289,23 +291,13 @@ def test_the_largest_batch_fills_the_memory_and_no_more(result: Capacity) -> Non
 @given(capacities())
 def test_every_figure_can_be_worked_out_again(result: Capacity) -> None:
     tree = explain_capacity(result)
-    for term in _terms(tree):
-        assert math.isfinite(term.value)
-        if term.formula:
-            names = {**term.inputs, "max": max, "min": min}
-            worked_out = eval(term.formula, {"__builtins__": {}}, names)
-            assert worked_out == pytest.approx(term.value, rel=1e-9, abs=1e-12), term.name
-        elif term.parts:
-            assert sum(part.value for part in term.parts) == pytest.approx(term.value)
-    used = tree.find("memory per GPU")
-    assert used is not None
+    assert_terms_hold(tree)
+    used = named("memory per GPU", tree)
     assert used.value == pytest.approx(result.memory.used(result.batch))
-
-
-def _terms(term: Term) -> Iterator[Term]:
-    yield term
-    for part in term.parts:
-        yield from _terms(part)
+    assert sum(part.value for part in used.parts) == pytest.approx(used.value)
+    for name in ("TTFT", "decode step") if result.running is not None else ("TTFT",):
+        step = named(name, tree)
+        assert sum(part.value for part in step.parts) == pytest.approx(step.value)
 
 
 def test_constants_are_in_reach_of_what_they_stand_for() -> None:
