@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-gpu lint format clean
+.PHONY: run test test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
 
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
@@ -14,11 +14,19 @@ test: $(VENV)/.installed-dev $(VENV)/engines/.installed
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m gpu $(ARGS)
 
-lint: $(VENV)/.installed-dev
+lint: lint-ruff lint-format lint-types lint-imports
+
+lint-ruff: $(VENV)/.installed-dev
 	$(BIN)/ruff check .
+
+lint-format: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
+
+lint-types: $(VENV)/.installed-dev
 	$(BIN)/mypy -p prodtop
-	$(BIN)/mypy tests benchmarks
+	$(BIN)/mypy tests benchmarks tools
+
+lint-imports: $(VENV)/.installed-dev
 	$(BIN)/lint-imports
 
 format: $(VENV)/.installed-dev

@@ -7,7 +7,7 @@ DEADLINE_S = 20.0
 
 PRELUDE = """
 import argparse, os, select, signal, sys, time
-from prodtop.engine.ipc import Channel
+from prodtop.engine.protocol.channel import Channel
 from prodtop.engine.protocol import *
 parser = argparse.ArgumentParser()
 parser.add_argument("--channel-fd", type=int)

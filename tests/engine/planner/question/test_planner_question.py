@@ -24,11 +24,16 @@ from prodtop.engine.planner.question.question import (
 from prodtop.engine.planner.search.constraints import Constraints
 from prodtop.engine.shape.field_errors import FieldError
 
-EVERY = {*SEARCH_OPTIONS, *EXPORT_OPTIONS, *CAPACITY_OPTIONS, *CALIBRATION_OPTIONS}
+EVERY: list[Option[object]] = [
+    *SEARCH_OPTIONS,
+    *EXPORT_OPTIONS,
+    *CAPACITY_OPTIONS,
+    *CALIBRATION_OPTIONS,
+]
 DATA = ReferenceData()
 
 
-@pytest.mark.parametrize("option", sorted(EVERY, key=lambda option: option.key), ids=lambda option: option.key)
+@pytest.mark.parametrize("option", EVERY, ids=[option.key for option in EVERY])
 def test_a_default_can_be_read(option: Option[object]) -> None:
     if not (option.key == "framework" and option.default == AUTO):
         option.parse(option.default)

@@ -77,7 +77,7 @@ def model_card(facts: CorpusFacts, run: Run, quality: Quality, samples: list[Sam
         "validation text. `<|endoftext|>` (id 0) begins and ends a document. Encoding never adds "
         "it: put it first to begin a document."
     )
-    shown = "\n\n".join(
+    quoted_samples = "\n\n".join(
         f"**{sample.prompt or '(no prompt)'}**\n\n{_quoted(sample.continuation)}"
         for sample in samples
     )
@@ -141,7 +141,7 @@ has book heads and headings, which the model never saw in training.
 Temperature 0.8, top-p 0.95, seeds 1, 2, 3 and so on, the first ones drawn; cut at 160 tokens. The
 bold text is the prompt.
 
-{shown}
+{quoted_samples}
 
 ## Limits
 

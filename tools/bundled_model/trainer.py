@@ -51,7 +51,10 @@ class Trainer:
             self._loss = torch.compile(self._plain_loss, dynamic=False)
 
     def first_step(self, windows: Tensor) -> Tensor:
-        """Take the first step; where the compiler fails, go on without it."""
+        """Take the first step; where the compiler fails, go on without it.
+
+        Raises what a step without the compiler raises.
+        """
         try:
             return self.step(windows, 0.0)
         except RuntimeError as error:
@@ -128,7 +131,7 @@ def optimizers(network: Network, settings: Settings) -> list[torch.optim.Optimiz
 
 
 def window_batches(row: Tensor, batch: int, context: int, seed: int) -> Iterator[Tensor]:
-    """Yield `[batch, context + 1]` windows of `row` for ever.
+    """Yield `[batch, context + 1]` windows of `row` `[tokens]` for ever.
 
     Each pass over the row cuts it at another offset and takes the windows in another order.
     """

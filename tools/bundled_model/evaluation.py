@@ -33,7 +33,7 @@ class Loss:
 
 @torch.inference_mode()
 def loss_over(network: Network, row: np.ndarray, window: int, stride: int) -> Loss:
-    """Score every token of `row` but the first, each once.
+    """Score every token of `row` `[tokens]` but the first, each once.
 
     Windows of `window` tokens begin every `stride` tokens; a window scores the tokens that no
     earlier one did. With `stride == window` a token sees what its window holds before it; with

@@ -1,6 +1,6 @@
 """Turn the corpus into what training reads: tokens, tokenizer, held-out text, facts.
 
-    python -m prodtop.engine.model.bundled.prepare CORPUS PREPARED
+    python -m tools.bundled_model.prepare CORPUS PREPARED
 
 `CORPUS` holds `train.txt.xz`, `valid.txt` and `BOOKS.md` (one `- author/title` a line).
 """

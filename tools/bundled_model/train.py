@@ -1,11 +1,11 @@
 """Train the bundled model and write its whole checkpoint folder.
 
-    python -m prodtop.engine.model.bundled.train PREPARED OUT --minutes 9
+    python -m tools.bundled_model.train PREPARED OUT --minutes 9
 
 On a CPU, short windows, small batches and a C library that keeps its memory are fast:
 
     MALLOC_MMAP_THRESHOLD_=17179869184 MALLOC_TRIM_THRESHOLD_=17179869184 OMP_WAIT_POLICY=passive \\
-    python -m prodtop.engine.model.bundled.train PREPARED OUT --minutes 75 --context 512 \\
+    python -m tools.bundled_model.train PREPARED OUT --minutes 75 --context 512 \\
         --batch-windows 16 --warmup-steps 100 --evaluate-every-s 240 --validation-tokens 32769 \\
         --finish-reserve-s 240
 
@@ -65,6 +65,8 @@ def train(
     """Train until the time is up; the best weights are in `out` afterwards.
 
     `began` is the moment (`time.monotonic`) from which `settings.minutes` count.
+
+    Raises `FloatingPointError` where a loss is not a finite number.
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     row = torch.from_numpy(prepared.train.astype(np.int32)).to(device)
@@ -107,7 +109,10 @@ def train(
 
 
 def keep_best(trainer: Trainer, validation: np.ndarray, out: Path, best: Best | None) -> Best:
-    """Score the weights and their average; write them to `out` where they beat `best`."""
+    """Score the weights and their average; write them to `out` where they beat `best`.
+
+    Raises `FloatingPointError` where the first validation loss is not a number.
+    """
     window = trainer.shape.context_tokens
     for network, averaged in ((trainer.network, False), (trainer.averaged_network(), True)):
         with torch.autocast(trainer.device.type, torch.bfloat16):

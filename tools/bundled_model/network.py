@@ -125,7 +125,7 @@ class Network(nn.Module):
 def rotate(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """Turn `x` `[batch, heads, tokens, head_dim]` by its positions (Su et al. 2021), halves paired.
 
-    The angles are fp32; the result has the type of `x`.
+    `cosine` and `sine` are `[tokens, head_dim]` in fp32; the result has the type of `x`.
     """
     first, second = x.chunk(2, dim=-1)
     return (x * cosine + torch.cat((-second, first), dim=-1) * sine).to(x.dtype)

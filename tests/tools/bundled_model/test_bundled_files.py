@@ -4,32 +4,34 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.model.bundled import FOLDER, HELD_OUT_TEXT
-from prodtop.engine.model.bundled.checkpoint import read_network
-from prodtop.engine.model.bundled.corpus import clean_characters, is_heading
-from prodtop.engine.model.bundled.evaluation import loss_over
-from prodtop.engine.model.bundled.network import Network
-from prodtop.engine.model.bundled.vocabulary import (
+from prodtop.engine.model.loading import BUNDLED_FOLDER
+from safetensors import safe_open
+from tokenizers import Tokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+
+from tools.bundled_model.checkpoint import read_network
+from tools.bundled_model.corpus import clean_characters, is_heading
+from tools.bundled_model.evaluation import loss_over
+from tools.bundled_model.network import Network
+from tools.bundled_model.vocabulary import (
     END_OF_TEXT,
     END_OF_TEXT_ID,
     VOCABULARY_SIZE,
     encode_documents,
 )
-from safetensors import safe_open
-from tokenizers import Tokenizer
-from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
 CPU = torch.device("cpu")
+HELD_OUT_TEXT = BUNDLED_FOLDER / "heldout.txt"
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
-    return Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    return Tokenizer.from_file(str(BUNDLED_FOLDER / "tokenizer.json"))
 
 
 @pytest.fixture(scope="module")
 def network() -> Network:
-    return read_network(FOLDER, CPU)
+    return read_network(BUNDLED_FOLDER, CPU)
 
 
 # The checkpoint
@@ -38,7 +40,7 @@ def network() -> Network:
 def test_transformers_loads_the_folder_unchanged_and_agrees_with_the_training_network(
     network: Network,
 ) -> None:
-    peer = AutoModelForCausalLM.from_pretrained(FOLDER, dtype=torch.float32)
+    peer = AutoModelForCausalLM.from_pretrained(BUNDLED_FOLDER, dtype=torch.float32)
     names = {name for name in peer.state_dict() if name != "lm_head.weight"}
     assert names == set(network.state_dict())
     assert type(peer).__name__ == "LlamaForCausalLM"
@@ -48,7 +50,7 @@ def test_transformers_loads_the_folder_unchanged_and_agrees_with_the_training_ne
 
 
 def test_the_weights_are_bf16_and_small_enough_to_ship() -> None:
-    weights = FOLDER / "model.safetensors"
+    weights = BUNDLED_FOLDER / "model.safetensors"
     assert weights.stat().st_size <= 16_000_000
     with safe_open(str(weights), framework="pt") as file:
         kinds = {file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118
@@ -56,13 +58,15 @@ def test_the_weights_are_bf16_and_small_enough_to_ship() -> None:
 
 
 def test_every_file_names_the_same_context(network: Network) -> None:
-    tokenizer = AutoTokenizer.from_pretrained(FOLDER)
+    tokenizer = AutoTokenizer.from_pretrained(BUNDLED_FOLDER)
     assert network.shape.context_tokens == tokenizer.model_max_length
-    assert f"context {tokenizer.model_max_length}" in (FOLDER / "MODEL_CARD.md").read_text("utf-8")
+    assert f"context {tokenizer.model_max_length}" in (BUNDLED_FOLDER / "MODEL_CARD.md").read_text(
+        "utf-8"
+    )
 
 
 def test_transformers_reads_the_generation_settings() -> None:
-    generation = GenerationConfig.from_pretrained(FOLDER)
+    generation = GenerationConfig.from_pretrained(BUNDLED_FOLDER)
     assert (generation.bos_token_id, generation.eos_token_id) == (END_OF_TEXT_ID, END_OF_TEXT_ID)
     assert generation.do_sample
     assert (generation.temperature, generation.top_p) == (0.8, 0.95)
@@ -102,7 +106,7 @@ def test_any_text_round_trips(tokenizer: Tokenizer, text: str) -> None:
 
 
 def test_transformers_reads_the_same_tokenizer(tokenizer: Tokenizer) -> None:
-    peer = AutoTokenizer.from_pretrained(FOLDER)
+    peer = AutoTokenizer.from_pretrained(BUNDLED_FOLDER)
     text = 'It was late--"very late," he said.\n\nNobody answered; naïve, 1887.'
     assert peer(text)["input_ids"] == tokenizer.encode(text).ids
     assert peer.decode(peer(text)["input_ids"]) == text

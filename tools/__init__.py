@@ -1,0 +1,1 @@
+"""What builds parts of prodtop. Not installed: run from the root of the repository."""
