@@ -12,14 +12,14 @@ from .search_messages import ENCODER, FINDING_DECODER, Finding, SearchRequest
 
 PATIENCE_S = 0.7
 """A process that is in the middle of a long search is ended when it does not turn to a new
-question within this time."""
+request within this time."""
 LINE_LIMIT = 1 << 20
 
 
 class SearchClient:
-    """One process, started with the first question and ended with `close`.
+    """One process, started with the first request and ended with `close`.
 
-    `on_finding` is called for every finding of the newest question, in the event loop; `on_failed`
+    `on_finding` is called for every finding of the newest request, in the event loop; `on_failed`
     with a line where the process ends by itself.
     """
 
@@ -35,11 +35,11 @@ class SearchClient:
 
     @property
     def newest(self) -> int:
-        """The number of the newest question."""
+        """The number of the newest request."""
         return self._asked
 
     async def ask(self, request: SearchRequest) -> None:
-        """SearchRequest; the answer to an older question is dropped."""
+        """Ask for a search; what is found for an older request is dropped."""
         self._asked = request.number
         busy = self._process is not None and self._process.returncode is None
         if not busy:

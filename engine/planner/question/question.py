@@ -67,13 +67,12 @@ class ReferenceData:
     """What a question is read with beside its texts.
 
     served: the model that the engine serves. prices: by GPU key. saved: what was calibrated on this
-    user's machines, and `fault` why that could not be read.
+    user's machines.
     """
 
     served: ModelShape | None = None
     prices: Mapping[str, Price] = field(default_factory=packaged_prices)
     saved: Saved | None = None
-    fault: str | None = None
 
     @property
     def calibrations(self) -> Mapping[str, Calibration]:
@@ -90,12 +89,13 @@ class ReferenceData:
 def reference_data(
     served: ModelShape | None = None, own_prices: Mapping[str, Price] | None = None
 ) -> ReferenceData:
-    """What there is to know now; the user's own prices go before the packaged ones."""
+    """What there is to know now; the user's own prices go before the packaged ones, and a
+    calibration that cannot be read is left out."""
     prices = {**packaged_prices(), **(own_prices or {})}
     try:
         return ReferenceData(served, prices, load_saved())
-    except FieldError as error:
-        return ReferenceData(served, prices, fault=error.reason)
+    except FieldError:
+        return ReferenceData(served, prices)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

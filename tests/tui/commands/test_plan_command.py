@@ -293,6 +293,22 @@ def test_the_planner_is_loaded_only_when_it_is_asked() -> None:
     assert found.stdout.splitlines()[-1] == "[]"
 
 
+def test_other_commands_do_not_load_its_options() -> None:
+    code = (
+        "import sys\n"
+        "from prodtop.tui.commands.main import run\n"
+        "run(['bench', '--help'])\n"
+        "print('prodtop.engine.planner.question.options' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.splitlines()[-1] == "False"
+
+
+def test_a_slip_of_the_pen_is_told_the_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["plna"]) == 2
+    assert "Did you mean 'plan'?" in capsys.readouterr().err
+
+
 def test_planning_loads_no_torch() -> None:
     code = (
         "import sys\n"
