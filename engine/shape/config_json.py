@@ -5,7 +5,7 @@ than taken for something else. What the engine cannot serve of them is noted in 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ..files.json_fields import Fields, read_json
@@ -29,29 +29,9 @@ class Kind:
 
     architecture: str
     structure: Callable[[Fields], ModelShape]
-    details: Details | None
-    served: bool
-    defaults: Mapping[str, object]
-
-
-def _served(
-    architecture: str,
-    structure: Callable[[Fields], ModelShape],
-    details: Details = rotary.rotary_details,
-    /,
-    **defaults: object,
-) -> Kind:
-    return Kind(architecture, structure, details, True, defaults)
-
-
-def _planned(
-    architecture: str,
-    structure: Callable[[Fields], ModelShape],
-    details: Details | None = rotary.rotary_details,
-    /,
-    **defaults: object,
-) -> Kind:
-    return Kind(architecture, structure, details, False, defaults)
+    defaults: Mapping[str, object] = field(default_factory=dict)
+    details: Details | None = rotary.rotary_details
+    served: bool = False
 
 
 _QWEN = {"max_position_embeddings": 32_768, "sliding_window": 4096, "max_window_layers": 28}
@@ -78,42 +58,57 @@ _GEMMA_3 = _GEMMA | {
     "max_position_embeddings": 131_072,
     "sliding_window_pattern": 6,
 }
-_GPT_2 = {"vocab_size": 50_257, "n_embd": 768, "n_layer": 12, "n_head": 12, "n_positions": 1024}
+_GPT_2: dict[str, object] = {
+    "vocab_size": 50_257,
+    "n_embd": 768,
+    "n_layer": 12,
+    "n_head": 12,
+    "n_positions": 1024,
+    "resid_pdrop": 0.1,
+    "tie_word_embeddings": True,
+}
+_GPT_OSS = {"head_dim": 64, "sliding_window": 128}
 _MISTRAL = {"max_position_embeddings": 131_072, "sliding_window": 4096}
 _PHI_3 = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
 _DEEPSEEK = {"q_lora_rank": 1536, "max_position_embeddings": 4096}
-_TIED = {"tie_word_embeddings": True}
+_TIED: dict[str, object] = {"tie_word_embeddings": True}
 
 KINDS = {
-    "llama": _served("LlamaForCausalLM", rotary.llama),
-    "mistral": _served("MistralForCausalLM", rotary.mistral, **_MISTRAL),
-    "qwen2": _served("Qwen2ForCausalLM", rotary.qwen2, **_QWEN),
-    "qwen3": _served("Qwen3ForCausalLM", rotary.qwen3, **_QWEN, head_dim=128),
-    "phi3": _served("Phi3ForCausalLM", rotary.phi3, **_PHI_3),
-    "gemma2": _served("Gemma2ForCausalLM", rotary.gemma2, rotary.gemma2_details, **_GEMMA_2),
-    "gemma3_text": _served("Gemma3ForCausalLM", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3),
-    "gemma3": _served(
-        "Gemma3ForConditionalGeneration", rotary.gemma3, rotary.gemma3_details, **_GEMMA_3
+    "llama": Kind("LlamaForCausalLM", rotary.llama, served=True),
+    "mistral": Kind("MistralForCausalLM", rotary.mistral, _MISTRAL, served=True),
+    "qwen2": Kind("Qwen2ForCausalLM", rotary.qwen2, _QWEN, served=True),
+    "qwen3": Kind("Qwen3ForCausalLM", rotary.qwen3, _QWEN | {"head_dim": 128}, served=True),
+    "phi3": Kind("Phi3ForCausalLM", rotary.phi3, _PHI_3, served=True),
+    "gemma2": Kind(
+        "Gemma2ForCausalLM", rotary.gemma2, _GEMMA_2, rotary.gemma2_details, served=True
     ),
-    "gpt2": _served(
-        "GPT2LMHeadModel", gpt.gpt2, gpt.gpt2_details, **_TIED, **_GPT_2, resid_pdrop=0.1
+    "gemma3_text": Kind(
+        "Gemma3ForCausalLM", rotary.gemma3, _GEMMA_3, rotary.gemma3_details, served=True
     ),
-    "gemma": _planned(
-        "GemmaForCausalLM", rotary.gemma, rotary.gemma_details, **_TIED, head_dim=256
+    "gemma3": Kind(
+        "Gemma3ForConditionalGeneration",
+        rotary.gemma3,
+        _GEMMA_3,
+        rotary.gemma3_details,
+        served=True,
     ),
-    "granite": _planned("GraniteForCausalLM", rotary.llama),
-    "smollm3": _planned("SmolLM3ForCausalLM", rotary.llama, **_TIED),
-    "nemotron": _planned("NemotronForCausalLM", rotary.nemotron, None),
-    "mixtral": _planned("MixtralForCausalLM", rotary.mixtral),
-    "qwen2_moe": _planned("Qwen2MoeForCausalLM", rotary.qwen2_moe, **_QWEN),
-    "qwen3_moe": _planned("Qwen3MoeForCausalLM", rotary.qwen3_moe, **_QWEN),
-    "deepseek_v2": _planned("DeepseekV2ForCausalLM", rotary.deepseek_v2, **_DEEPSEEK),
-    "deepseek_v3": _planned("DeepseekV3ForCausalLM", rotary.deepseek_v3, **_DEEPSEEK),
-    "gpt_oss": _planned("GptOssForCausalLM", rotary.gpt_oss, head_dim=64, sliding_window=128),
-    "gptj": _planned("GPTJForCausalLM", gpt.gptj, None),
-    "gpt_neox": _planned("GPTNeoXForCausalLM", gpt.gpt_neox, None),
-    "phi": _planned("PhiForCausalLM", gpt.phi, None),
-    "opt": _planned("OPTForCausalLM", gpt.opt, None, **_TIED, dropout=0.1),
+    "gpt2": Kind("GPT2LMHeadModel", gpt.gpt2, _GPT_2, gpt.gpt2_details, served=True),
+    "gemma": Kind(
+        "GemmaForCausalLM", rotary.gemma, _TIED | {"head_dim": 256}, rotary.gemma_details
+    ),
+    "granite": Kind("GraniteForCausalLM", rotary.llama),
+    "smollm3": Kind("SmolLM3ForCausalLM", rotary.llama, _TIED),
+    "nemotron": Kind("NemotronForCausalLM", rotary.nemotron, details=None),
+    "mixtral": Kind("MixtralForCausalLM", rotary.mixtral),
+    "qwen2_moe": Kind("Qwen2MoeForCausalLM", rotary.qwen2_moe, _QWEN),
+    "qwen3_moe": Kind("Qwen3MoeForCausalLM", rotary.qwen3_moe, _QWEN),
+    "deepseek_v2": Kind("DeepseekV2ForCausalLM", rotary.deepseek_v2, _DEEPSEEK),
+    "deepseek_v3": Kind("DeepseekV3ForCausalLM", rotary.deepseek_v3, _DEEPSEEK),
+    "gpt_oss": Kind("GptOssForCausalLM", rotary.gpt_oss, _GPT_OSS),
+    "gptj": Kind("GPTJForCausalLM", gpt.gptj, details=None),
+    "gpt_neox": Kind("GPTNeoXForCausalLM", gpt.gpt_neox, details=None),
+    "phi": Kind("PhiForCausalLM", gpt.phi, details=None),
+    "opt": Kind("OPTForCausalLM", gpt.opt, _TIED | {"dropout": 0.1}, None),
 }
 """By the `model_type` of their `config.json`."""
 

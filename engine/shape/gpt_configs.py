@@ -1,4 +1,8 @@
-"""The shapes that the `config.json` of GPT and its relatives state: LayerNorm and a plain MLP."""
+"""The shapes that the `config.json` of GPT and its relatives state: LayerNorm and a plain MLP.
+
+Each function raises `CheckpointError` for a field that is missing or absurd, as in
+`rotary_configs`.
+"""
 
 from dataclasses import replace
 
@@ -57,6 +61,7 @@ def _gpt_of_openai(fields: Fields) -> ModelShape:
 
 
 def gpt2(fields: Fields) -> ModelShape:
+    """GPT-2: learned positions."""
     refuse(fields, "add_cross_attention")
     shape = _gpt_of_openai(fields)
     stored = StoredForm(names=TensorNames.GPT2)
@@ -64,6 +69,7 @@ def gpt2(fields: Fields) -> ModelShape:
 
 
 def gpt2_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Its norms, activation and scale of scores."""
     if fields.flag("scale_attn_by_inverse_layer_idx"):
         raise fields.error("`scale_attn_by_inverse_layer_idx` is not supported")
     return replace(

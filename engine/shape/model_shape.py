@@ -26,9 +26,9 @@ class ModelShape:
     `parallel_blocks`: attention and MLP both read the layer's input.
 
     `learned_positions` counts the rows of a learned position table, 0 where positions are rotary
-    over `rotary_dim` dimensions of each head (`None`: all). Layers in `sliding_layers`
-    see `sliding_window` tokens back; with a `local_rope_theta` their rotary base is that one,
-    unscaled. Scores are multiplied by `attention_scale` (`None`: `head_dim ** -0.5`).
+    over `rotary_dim` dimensions of each head (`None`: all). Layers in `sliding_layers` see
+    `sliding_window` tokens back; with a `local_rope_theta` their rotary base is that one, unscaled.
+    Scores are multiplied by `attention_scale` (`None`: `head_dim ** -0.5`).
     `dropout`: trained with dropout behind attention and MLP. `unserved`: what the model has beyond
     this record, for which the engine cannot serve it, if anything.
 

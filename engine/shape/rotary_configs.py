@@ -1,7 +1,8 @@
 """The shapes that the `config.json` of Llama and its relatives state: one function a family.
 
 A shape is read in two passes: what decides parameters and work, which the planner needs too, and
-the details that only who serves the model has to know.
+the details that only the engine needs. Each function raises `CheckpointError` for a field that is
+missing or absurd, the second pass also for what the engine does not compute.
 """
 
 from collections.abc import Callable
@@ -61,8 +62,6 @@ def _rotary(fields: Fields) -> ModelShape:
 
 def rotary_details(shape: ModelShape, fields: Fields) -> ModelShape:
     """`shape` with norms, activation and positions as all families but Gemma state them."""
-    if shape.head_dim % 2:
-        raise fields.error(f"`head_dim` is {shape.head_dim}; rotary positions need an even one")
     detailed = replace(
         shape,
         norm_eps=fields.number("rms_norm_eps", 1e-6),
@@ -105,19 +104,23 @@ def nemotron(fields: Fields) -> ModelShape:
 
 
 def mistral(fields: Fields) -> ModelShape:
+    """Mistral: all layers slide, where there is a window."""
     return _with_window(_rotary(fields), fields)
 
 
 def mixtral(fields: Fields) -> ModelShape:
+    """Mixtral: experts as wide as a dense MLP would be."""
     shape = mistral(fields)
     return replace(shape, experts=_experts(fields, shape.intermediate))
 
 
 def qwen2(fields: Fields) -> ModelShape:
+    """Qwen 2 and 2.5: biases of queries, keys and values."""
     return replace(_qwen(fields), qkv_bias=True)
 
 
 def qwen3(fields: Fields) -> ModelShape:
+    """Qwen 3: norms of queries and keys."""
     bias = fields.flag("attention_bias")
     return replace(_qwen(fields), qk_norm=True, qkv_bias=bias, output_bias=bias)
 
@@ -144,6 +147,7 @@ def qwen2_moe(fields: Fields) -> ModelShape:
 
 
 def qwen3_moe(fields: Fields) -> ModelShape:
+    """Qwen 3's mixture, without shared experts."""
     refuse(fields, "use_sliding_window")
     experts = _experts(fields, fields.count("moe_intermediate_size"))
     return replace(qwen3(fields), experts=experts)
@@ -218,6 +222,7 @@ def gpt_oss(fields: Fields) -> ModelShape:
 
 
 def phi3(fields: Fields) -> ModelShape:
+    """Phi 3: a Mistral with fused tensors."""
     return replace(mistral(fields), stored=StoredForm(names=TensorNames.PHI3))
 
 
@@ -251,10 +256,12 @@ def gemma_details(shape: ModelShape, fields: Fields) -> ModelShape:
 
 
 def gemma2_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Gemma 2: one rotary base."""
     return read_rope(_gemma_details(shape, fields), fields)
 
 
 def gemma3_details(shape: ModelShape, fields: Fields) -> ModelShape:
+    """Gemma 3: a rotary base of its own for the layers that slide."""
     return read_dual_rope(_gemma_details(shape, fields), fields)
 
 

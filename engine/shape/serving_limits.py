@@ -17,6 +17,8 @@ def unserved_reason(shape: ModelShape) -> str | None:
     parts = [part for part, is_there in lacking.items() if is_there]
     if parts:
         return f"{' and '.join(parts)} cannot be served, only planned"
+    if shape.head_dim % 2 and not shape.learned_positions:
+        return f"`head_dim` is {shape.head_dim}; rotary positions need an even one"
     return shape.unserved or None
 
 
