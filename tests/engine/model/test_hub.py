@@ -15,7 +15,7 @@ from prodtop.engine.model.hub import HubId, parse_hub_id
 
 DOWNLOAD = """
 import json, sys
-from prodtop.engine.errors import CheckpointError
+from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.model.hub import download, parse_hub_id
 
 fractions = []
