@@ -22,7 +22,7 @@ CONTROL_SEQUENCE = re.compile(r"\x1b\[[?<>=0-9;]*[A-Za-z]")
 
 LAUNCH = """
 import functools, sys
-from prodtop.engine.client import LocalEngine
+from prodtop.engine.client.local_engine import LocalEngine
 from prodtop.tui.commands import main, open_screen
 command = [sys.executable, {worker!r}]
 open_screen.LocalEngine = functools.partial(LocalEngine, worker_command=lambda options: command)
