@@ -11,12 +11,9 @@ from torch import Tensor
 from ..kernels.attention.prefill_attention import list_tiles
 from ..kernels.common.chip import chip_of
 from ..kernels.common.intake import take_in
+from ..kernels.linear.cublas_choice import choose_algorithms
 from ..kernels.linear.dispatch import MOST_DENSE_ROWS
-from ..kernels.linear.prepare import (
-    choose_cublas_algorithms,
-    reserve_unpacked,
-    rows_to_warm_up,
-)
+from ..kernels.linear.prepare import reserve_unpacked, rows_to_warm_up
 from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
@@ -146,7 +143,7 @@ class PagedRunner:
         the cache nor the tokens of the step before are touched.
         """
         decoder = self.decoder
-        choose_cublas_algorithms([*self._projections(), decoder.head], self._sizes.decode_rows)
+        choose_algorithms([*self._projections(), decoder.head], self._sizes.decode_rows)
         kept = self._sampled.clone()
         self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
         for layout in self._kinds_of_steps():
@@ -163,10 +160,9 @@ class PagedRunner:
         """
         for rows in self._sizes.decode_rows:
             yield self._sizes.decode(rows)
-        linears, dtype = [*self._projections(), self.decoder.head], self.decoder.dtype
-        for rows in dict.fromkeys(
-            (*rows_to_warm_up(linears, dtype, self._most_rows), self._most_rows)
-        ):
+        decoder, most_rows = self.decoder, self._most_rows
+        linears = [*self._projections(), decoder.head]
+        for rows in sorted({*rows_to_warm_up(linears, decoder.dtype, most_rows), most_rows}):
             sampled = min(rows, len(self._sampled)) if rows <= MOST_DENSE_ROWS else 1
             yield StepLayout(rows, 1, 0, sampled, min(self._sizes.width, TABLE_STEP), tiles=1)
 

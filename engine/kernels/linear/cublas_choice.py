@@ -19,6 +19,7 @@ from torch import Tensor
 from ...device.device_file import DeviceFile
 from ...device.devices import device_name
 from ...files.paths import data_dir
+from ...precision.linear import DenseLinear, Linear
 from ..common.chip import chip_of
 from .cublas_lt import (
     DATA_TYPES,
@@ -162,12 +163,13 @@ _choices: dict[torch.device, AlgorithmChoices | None] = {}
 """By device, for as long as this process lives; `None` where cublasLt cannot be had."""
 
 
-def choose_algorithms(weights: Sequence[Tensor], sizes: Sequence[int]) -> None:
-    """Find the fastest products of `weights` for each of `sizes` rows where it may matter.
+def choose_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
+    """Find the fastest products of the dense `layers` for each of `sizes` rows where it may matter.
 
-    All weights are on one device; nothing is done where that is a CPU. Not while a graph is
-    captured.
+    `sizes` are those of decode steps; products of other numbers of rows are left to torch. All
+    layers are on one device; nothing is done where that is a CPU. Not while a graph is captured.
     """
+    weights = [layer.weight for layer in layers if isinstance(layer, DenseLinear)]
     if not weights or not weights[0].is_cuda:
         return
     if not any(_is_tried(rows, weight) for rows in sizes for weight in weights):

@@ -10,40 +10,11 @@ from dataclasses import dataclass
 
 _PARTS = (2, 3)
 _ROWS_UNIT = 8
-# cublasLtMatmulTile_t: features × rows.
+_TILE_ROWS = range(24, 129, _ROWS_UNIT)
+# cublasLtMatmulTile_t by features and rows.
 _TILES = {
-    64: {
-        24: 313,
-        32: 13,
-        40: 314,
-        48: 315,
-        56: 316,
-        64: 15,
-        72: 317,
-        80: 318,
-        88: 319,
-        96: 26,
-        104: 320,
-        112: 321,
-        120: 322,
-        128: 17,
-    },
-    128: {
-        24: 395,
-        32: 16,
-        40: 396,
-        48: 397,
-        56: 398,
-        64: 18,
-        72: 399,
-        80: 400,
-        88: 401,
-        96: 33,
-        104: 402,
-        112: 403,
-        120: 404,
-        128: 20,
-    },
+    64: (313, 13, 314, 315, 316, 15, 317, 318, 319, 26, 320, 321, 322, 17),
+    128: (395, 16, 396, 397, 398, 18, 399, 400, 401, 33, 402, 403, 404, 20),
 }
 # cublasLtClusterShape_t: one program, two beside each other in features, two in rows.
 _CLUSTERS = (2, 3, 5)
@@ -64,8 +35,9 @@ def even_tiles(rows: int) -> Iterator[TileConfig]:
     """Configurations whose tiles cut `rows` into a few parts of about one size."""
     for parts in _PARTS:
         part = -(-rows // (parts * _ROWS_UNIT)) * _ROWS_UNIT
-        for by_rows in _TILES.values():
-            if part in by_rows:
+        if part in _TILE_ROWS:
+            for tiles in _TILES.values():
+                tile = tiles[_TILE_ROWS.index(part)]
                 for cluster in _CLUSTERS:
                     for option in _WALKS:
-                        yield TileConfig(by_rows[part], cluster, option)
+                        yield TileConfig(tile, cluster, option)

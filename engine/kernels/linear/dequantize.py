@@ -50,15 +50,15 @@ def _int4_kernel(
     feature = tl.program_id(1) * ROWS + tl.arange(0, ROWS)
     block = tl.program_id(0)
     word = tl.arange(0, 32)
-    held = feature < features
-    inside = held[:, None]
+    feature_inside = feature < features
+    inside = feature_inside[:, None]
     row_words = (block.to(tl.int64) * features + feature)[:, None] * 32
     packed = tl.load(words + row_words + word[None, :], mask=inside)
     first = block * 128
-    grid0 = tl.load(grid + first // GROUP * features + feature, mask=held)[:, None]
-    grid1 = tl.load(grid + (first + 32) // GROUP * features + feature, mask=held)[:, None]
-    grid2 = tl.load(grid + (first + 64) // GROUP * features + feature, mask=held)[:, None]
-    grid3 = tl.load(grid + (first + 96) // GROUP * features + feature, mask=held)[:, None]
+    grid0 = tl.load(grid + first // GROUP * features + feature, mask=feature_inside)[:, None]
+    grid1 = tl.load(grid + (first + 32) // GROUP * features + feature, mask=feature_inside)[:, None]
+    grid2 = tl.load(grid + (first + 64) // GROUP * features + feature, mask=feature_inside)[:, None]
+    grid3 = tl.load(grid + (first + 96) // GROUP * features + feature, mask=feature_inside)[:, None]
     w0, w1, w2, w3 = unpack_int4(
         packed, grid0, grid1, grid2, grid3, out.dtype.element_ty, INLINE_PTX
     )

@@ -26,26 +26,22 @@ def gemm(
     residual: Tensor | None = None,
     *,
     row_scale: Tensor | None = None,
-    out: Tensor | None = None,
     dtype: torch.dtype | None = None,
     launch: GemmLaunch | None = None,
     pdl: bool = False,
 ) -> Tensor:
-    """`x [rows, inputs]` by `weight`, plus its bias and `residual [rows, features]`.
+    """`x [rows, inputs]` by `weight`, plus its bias and `residual`: `[rows, features]`.
 
-    fp8 weights take e4m3 `x` with fp32 `row_scale [rows, 1]`; all others bf16 or fp16. Returns
-    `out [rows, features]`, which may be the residual and is then written over; a new one is of
-    `dtype`, that of `x` by default.
+    A `residual [rows, features]` is written over; without one the result is of `dtype`, that of `x`
+    by default. fp8 weights take e4m3 `x` with fp32 `row_scale [rows, 1]`, all others bf16 or fp16.
 
-    Raises ValueError for a residual with other strides than `out`, and for a `launch` whose split
-    sums do not fit the workspace.
+    Raises ValueError for a `launch` whose split sums do not fit the workspace.
     """
     rows, inputs = x.shape
     features = weight.features
+    out = residual
     if out is None:
         out = torch.empty(rows, features, dtype=dtype or x.dtype, device=x.device)
-    if residual is not None and residual.stride() != out.stride():
-        raise ValueError("a residual must lie in memory as the output does")
     if launch is None:
         chip = chip_of(x.device)
         launch = gemm_launch(weight.format, rows, features, inputs, chip, chip.bulk_tensors)
@@ -56,39 +52,21 @@ def gemm(
     if not launch.fits(rows, features):
         raise ValueError(f"the sums of {launch} for {rows} rows do not fit the workspace")
     shared = workspace(x.device)
-    is_int4 = weight.format == "int4"
     # What a launch does not use must still be a pointer of the right type: fewer kernels to build.
+    grid, scale = shared.arrivals, out if weight.scale is None else weight.scale
+    if weight.format == "int4":
+        grid, scale = scale, out
     gemm_kernel[(launch.tiles(rows, features), launch.splits)](
-        *operands,
-        weight.scale if is_int4 else shared.arrivals,
-        out if weight.scale is None or is_int4 else weight.scale,
-        shared.partials if row_scale is None else row_scale,
-        out if weight.bias is None else weight.bias,
-        out if residual is None else residual,
-        out,
-        shared.partials,
-        shared.arrivals,
-        rows,
-        features,
-        inputs,
-        x.stride(0),
-        out.stride(0),
-        launch.splits,
-        launch.blocks_per_split,
-        int(weight.bias is not None),
-        int(residual is not None),
-        FORMAT=weight.format,
-        GROUP=weight.group,
-        EVEN=inputs % BLOCK == 0,
+        *operands, grid, scale, shared.partials if row_scale is None else row_scale,
+        out if weight.bias is None else weight.bias, out, out,
+        shared.partials, shared.arrivals, rows, features, inputs, x.stride(0), out.stride(0),
+        launch.splits, launch.blocks_per_split,
+        int(weight.bias is not None), int(residual is not None),
+        FORMAT=weight.format, GROUP=weight.group, EVEN=inputs % BLOCK == 0,
         INLINE_PTX=x.dtype is torch.bfloat16 and not interpreted(x.device),
-        BULK=launch.bulk,
-        BLOCK_N=launch.block_n,
-        BLOCK_M=launch.block_m,
-        STAGES=launch.stages,
-        PDL=pdl,
-        num_warps=launch.warps,
-        **launch_options(pdl),
-    )
+        BULK=launch.bulk, BLOCK_N=launch.block_n, BLOCK_M=launch.block_m, STAGES=launch.stages,
+        PDL=pdl, num_warps=launch.warps, **launch_options(pdl),
+    )  # fmt: skip
     return out
 
 

@@ -22,16 +22,16 @@ BLOCK_K: tl.constexpr = tl.constexpr(128)
 
 
 @triton.jit
-def _load_inputs(x, offsets, held, first, inputs, EVEN: tl.constexpr):
+def _load_inputs(x, offsets, row_inside, first, inputs, EVEN: tl.constexpr):
     """`[BLOCK_K, rows]` of the activations from input `first` on, zeros past the ends.
 
-    Rows that are not `held` must not be read in the last one's place: lines that all programs read
-    time and again are slow.
+    Rows past the end must not be read in the last one's place: lines that all programs read time
+    and again are slow.
     """
     if EVEN:
-        return tl.load(x + offsets + first, mask=held[None, :], other=0.0)
+        return tl.load(x + offsets + first, mask=row_inside[None, :], other=0.0)
     inside = first + tl.arange(0, BLOCK_K)[:, None] < inputs
-    return tl.load(x + offsets + first, mask=held[None, :] & inside, other=0.0)
+    return tl.load(x + offsets + first, mask=row_inside[None, :] & inside, other=0.0)
 
 
 @triton.jit
@@ -99,7 +99,7 @@ def gemm_kernel(
 
     row = first_row + tl.arange(0, BLOCK_M)
     feature = first_feature + tl.arange(0, BLOCK_N)
-    held = row < rows
+    row_inside = row < rows
     # Past the end the last feature is read again, and not stored.
     feature_read = tl.minimum(feature, features - 1)
     blocks = tl.cdiv(inputs, BLOCK_K)
@@ -131,7 +131,7 @@ def gemm_kernel(
             # At int4 a tile's rows past the last feature are of the next block, and not stored.
             words = weight.load([first_feature + block * row_step, block * column_step])
         else:
-            x_tile = _load_inputs(x, x_offsets, held, first, inputs, EVEN)
+            x_tile = _load_inputs(x, x_offsets, row_inside, first, inputs, EVEN)
             pointers = weight + word_offsets + block * block_stride
             words = _load_words(pointers, first, inputs, PLANES == 1 and not EVEN)
         if FORMAT == "int4":
@@ -165,10 +165,10 @@ def gemm_kernel(
         if FORMAT == "int8" or FORMAT == "fp8":
             total *= tl.load(scale + feature_read).to(tl.float32)[:, None]
         if FORMAT == "fp8":
-            total *= tl.load(row_scale + row, mask=held, other=0.0)[None, :]
+            total *= tl.load(row_scale + row, mask=row_inside, other=0.0)[None, :]
         if has_bias:
             total += tl.load(bias + feature_read).to(tl.float32)[:, None]
-        stored = held[None, :] & (feature < features)[:, None]
+        stored = row_inside[None, :] & (feature < features)[:, None]
         offsets = row.to(tl.int64)[None, :] * out_stride + feature[:, None]
         if has_residual:
             total += tl.load(residual + offsets, mask=stored, other=0.0).to(tl.float32)

@@ -106,7 +106,7 @@ def _multiply(
     if weight.format == "fp8":
         return _multiply_fp8(quantize_rows(x, pdl=pdl), weight, residual, x.dtype, pdl)
     if isinstance(choice.launch, GemmLaunch):
-        return gemm(x, weight, residual, out=residual, launch=choice.launch, pdl=pdl)
+        return gemm(x, weight, residual, launch=choice.launch, pdl=pdl)
     dense = dequantize(weight, x.dtype) if choice.kernel is Kernel.UNPACK else weight.data
     return _multiply_by_cublas(x, dense, weight.bias, residual)
 
@@ -120,16 +120,8 @@ def _multiply_fp8(
     if not isinstance(choice.launch, GemmLaunch):
         y = scaled_product(q, row_scale, weight, dtype)
         return y if residual is None else residual.add_(y)
-    return gemm(
-        q,
-        weight,
-        residual,
-        row_scale=row_scale,
-        out=residual,
-        dtype=dtype,
-        launch=choice.launch,
-        pdl=pdl,
-    )
+    launch = choice.launch
+    return gemm(q, weight, residual, row_scale=row_scale, dtype=dtype, launch=launch, pdl=pdl)
 
 
 def _multiply_by_cublas(

@@ -1,12 +1,11 @@
 """What a model's linear layers need before anything is served, as `dispatch` says."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import torch
 
-from ...precision.linear import DenseLinear, Linear, PackedLinear
+from ...precision.linear import Linear, PackedLinear
 from ..common.chip import chip_of
-from .cublas_choice import choose_algorithms
 from .dispatch import Kernel, Product, dispatch, rows_of_each_variant
 from .weight import LayerWeight
 from .workspace import workspace
@@ -26,14 +25,6 @@ def reserve_unpacked(layers: Sequence[Linear], dtype: torch.dtype, most_rows: in
     ]
     if unpacked:
         workspace(weights[0].data.device).reserve_dense(max(unpacked), dtype)
-
-
-def choose_cublas_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
-    """Find the fastest products of the dense `layers` for each of `sizes` rows, before any graph.
-
-    `sizes` are those of decode steps; products of other numbers of rows are left to torch.
-    """
-    choose_algorithms([layer.weight for layer in layers if isinstance(layer, DenseLinear)], sizes)
 
 
 def rows_to_warm_up(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int) -> list[int]:

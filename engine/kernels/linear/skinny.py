@@ -150,23 +150,11 @@ def _launch_gemv_dense(call: _Call, launch: GemvDenseLaunch) -> None:
     chunk = pieces_of_a_chunk(pieces, launch.warps * 32)
     even = weight.inputs % (chunk * piece) == 0
     gemv_dense_kernel[(triton.cdiv(blocks, blocks_per_program),)](
-        x,
-        call.gain,
-        weight.data,
-        *call.ends,
-        weight.features,
-        weight.inputs,
-        call.eps,
-        blocks_per_program,
-        EVEN=even,
-        BLOCK_N=launch.block_n,
-        PIECES=chunk,
-        CHUNKS=triton.cdiv(pieces, chunk),
-        BLOCKS_AHEAD=launch.blocks_ahead,
-        NEXT_EARLY=launch.next_early,
-        maxnreg=_registers(launch),
-        **call.options(launch.warps),
-    )
+        x, call.gain, weight.data, *call.ends, weight.features, weight.inputs, call.eps,
+        blocks_per_program, EVEN=even, BLOCK_N=launch.block_n, PIECES=chunk,
+        CHUNKS=triton.cdiv(pieces, chunk), BLOCKS_AHEAD=launch.blocks_ahead,
+        NEXT_EARLY=launch.next_early, maxnreg=_registers(launch), **call.options(launch.warps),
+    )  # fmt: skip
 
 
 def _launch_skinny_dot(call: _Call, launch: SkinnyDotLaunch) -> None:
@@ -177,30 +165,14 @@ def _launch_skinny_dot(call: _Call, launch: SkinnyDotLaunch) -> None:
         raise ValueError(f"{launch} is not for {x.shape[0]} rows by {weight.format}")
     even = inputs % (launch.block_k * launch.splits) == 0 and features % launch.block_n == 0
     skinny_dot_kernel[(triton.cdiv(features, launch.block_n),)](
-        x,
-        call.gain,
-        weight.data,
-        call.out if weight.scale is None else weight.scale,
-        *call.ends,
-        x.shape[0],
-        features,
-        inputs,
-        x.stride(0),
-        0 if residual is None else residual.stride(0),
-        call.out.stride(0),
-        call.eps,
-        FORMAT=weight.format,
-        GROUP=weight.group,
-        EVEN=even,
-        INLINE_PTX=not interpreted(x.device),
-        ROWS=rows,
-        BLOCK_N=launch.block_n,
-        BLOCK_K=launch.block_k,
-        SPLITS=launch.splits,
+        x, call.gain, weight.data, call.out if weight.scale is None else weight.scale, *call.ends,
+        x.shape[0], features, inputs, x.stride(0), 0 if residual is None else residual.stride(0),
+        call.out.stride(0), call.eps, FORMAT=weight.format, GROUP=weight.group, EVEN=even,
+        INLINE_PTX=not interpreted(x.device), ROWS=rows, BLOCK_N=launch.block_n,
+        BLOCK_K=launch.block_k, SPLITS=launch.splits,
         CHUNK=min(triton.next_power_of_2(inputs), _STATISTICS_ELEMENTS // rows),
-        STAGES=launch.stages,
-        **call.options(launch.warps),
-    )
+        STAGES=launch.stages, **call.options(launch.warps),
+    )  # fmt: skip
 
 
 def _launch_gemv_packed(call: _Call, launch: GemvPackedLaunch) -> None:
@@ -213,23 +185,11 @@ def _launch_gemv_packed(call: _Call, launch: GemvPackedLaunch) -> None:
         )
     programs = min(tiles, launch.programs * chip_of(x.device).multiprocessors)
     gemv_packed_kernel[(programs,)](
-        x.view(torch.int32),
-        call.gain.view(torch.int32),
-        weight.data.view(torch.int32),
-        weight.scale,
-        *call.ends,
-        weight.features,
-        weight.inputs,
-        call.eps,
-        FORMAT=weight.format,
-        GROUP=weight.group,
-        INLINE_PTX=not interpreted(x.device),
-        UNITS=launch.units,
-        SECTIONS=sections,
-        SECTIONS_AHEAD=launch.sections_ahead,
+        x.view(torch.int32), call.gain.view(torch.int32), weight.data.view(torch.int32),
+        weight.scale, *call.ends, weight.features, weight.inputs, call.eps, FORMAT=weight.format,
+        GROUP=weight.group, INLINE_PTX=not interpreted(x.device), UNITS=launch.units,
+        SECTIONS=sections, SECTIONS_AHEAD=launch.sections_ahead,
         STATISTICS=min(triton.next_power_of_2(weight.inputs), _STATISTICS_ELEMENTS),
-        THREADS=launch.warps * 32,
-        NEXT_EARLY=launch.next_early,
-        maxnreg=_registers(launch),
+        THREADS=launch.warps * 32, NEXT_EARLY=launch.next_early, maxnreg=_registers(launch),
         **call.options(launch.warps),
-    )
+    )  # fmt: skip

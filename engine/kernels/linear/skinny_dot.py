@@ -91,9 +91,9 @@ def skinny_dot_kernel(
     first_input += ((word // RUN) * (RUN * PLANES) + word % RUN)[None, :]
     row = column // SPREAD
     x_offsets = first_input[:, :, None] + (row * x_stride)[None, None, :]
-    held = (row < rows)[None, None, :]
+    column_used = (row < rows)[None, None, :]
     if FORMAT != "int4":
-        held = held & (column % SPREAD == 0)[None, None, :]
+        column_used = column_used & (column % SPREAD == 0)[None, None, :]
 
     if FORMAT == "int4":
         # Groups of more than 128 inputs are taken in parts of 128, with one scale for them all.
@@ -117,16 +117,16 @@ def skinny_dot_kernel(
             if EVEN:
                 pair = tl.load(grid)
             else:
-                grid_held = (part * PART < inputs)[:, None, :]
-                grid_held = grid_held & (feature < features)[None, :, None]
-                pair = tl.load(grid, mask=grid_held, other=0)
+                grid_inside = (part * PART < inputs)[:, None, :]
+                grid_inside = grid_inside & (feature < features)[None, :, None]
+                pair = tl.load(grid, mask=grid_inside, other=0)
             products = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
             sums = tl.zeros((SPLITS, BLOCK_N, COLUMNS), tl.float32)
             for j in tl.static_range(PLANES):
                 own = ((word // RUN * 128 + j * RUN) // PART)[:, None]
                 own = (own == (column % SPREAD)[None, :])[None, :, :]
                 k = first_input + step * BLOCK_K + j * RUN
-                mask = held & own if EVEN else held & own & (k < inputs)[:, :, None]
+                mask = column_used & own if EVEN else column_used & own & (k < inputs)[:, :, None]
                 value = tl.load(x + x_offsets + step * BLOCK_K + j * RUN, mask=mask, other=0.0)
                 if NORM:
                     value = _times(value, tl.load(gain + k, mask=k < inputs, other=0.0))
@@ -139,7 +139,7 @@ def skinny_dot_kernel(
         else:
             for j in tl.static_range(PLANES):
                 k = first_input + step * BLOCK_K + j * RUN
-                mask = held if EVEN else held & (k < inputs)[:, :, None]
+                mask = column_used if EVEN else column_used & (k < inputs)[:, :, None]
                 value = tl.load(x + x_offsets + step * BLOCK_K + j * RUN, mask=mask, other=0.0)
                 if NORM:
                     value = _times(value, tl.load(gain + k, mask=k < inputs, other=0.0))

@@ -49,13 +49,13 @@ def tile_descriptor(tensor: Tensor, tile_rows: int, tile_columns: int) -> Tensor
     tile = tile_rows, tile_columns
     if interpreted(tensor.device):  # the interpreter asks for the tensor itself
         return _described(tensor, tensor.shape, tensor.stride(), tile)
-    return _kept(tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tile)
+    return _cached(tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride(), tile)
 
 
 # A prefill step launches from the host: to find one takes a third of the time to make it. A step
 # asks for one or two for each weight.
 @lru_cache(maxsize=4096)
-def _kept(
+def _cached(
     address: int,
     dtype: torch.dtype,
     shape: tuple[int, ...],

@@ -259,7 +259,7 @@ def test_warming_up_learns_every_product_of_the_graphs(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     learned: list[tuple[list[Linear], list[int]]] = []
-    monkeypatch.setattr(module, "choose_cublas_algorithms", lambda *given: learned.append(given))
+    monkeypatch.setattr(module, "choose_algorithms", lambda *given: learned.append(given))
     served = CheckedEngine(
         model_of(tiny_folder),
         StrategyName.CONTINUOUS,

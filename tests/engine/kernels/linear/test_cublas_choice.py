@@ -19,6 +19,7 @@ from prodtop.engine.kernels.linear.cublas_choice import (
 from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
 from prodtop.engine.kernels.linear.cublas_trial import Calls, first_of_the_fastest
 from prodtop.engine.kernels.linear.dispatch import tries_cublas_algorithms
+from prodtop.engine.precision.linear import DenseLinear
 from prodtop.engine.serving.step_sizes import StepSizes
 from torch import Tensor
 
@@ -271,7 +272,7 @@ def test_a_broken_file_is_measured_over(content: bytes, path: Path) -> None:
 
 
 def test_nothing_is_learned_on_a_cpu() -> None:
-    choose_algorithms([WEIGHT], [ROWS])
+    choose_algorithms([DenseLinear(WEIGHT, None)], [ROWS])
     assert multiply_as_chosen(X, WEIGHT, None) is None
 
 

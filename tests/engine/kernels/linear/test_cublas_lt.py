@@ -6,7 +6,11 @@ from typing import Never
 import pytest
 import torch
 from prodtop.engine.kernels.linear import cublas_choice as product_choice
-from prodtop.engine.kernels.linear.cublas_choice import AlgorithmChoices, multiply_as_chosen
+from prodtop.engine.kernels.linear.cublas_choice import (
+    AlgorithmChoices,
+    choose_algorithms,
+    multiply_as_chosen,
+)
 from prodtop.engine.kernels.linear.cublas_lt import (
     CublasLt,
     ProductShape,
@@ -15,7 +19,6 @@ from prodtop.engine.kernels.linear.cublas_lt import (
 )
 from prodtop.engine.kernels.linear.cublas_trial import Calls, time_on_device
 from prodtop.engine.kernels.linear.linear import linear
-from prodtop.engine.kernels.linear.prepare import choose_cublas_algorithms
 from prodtop.engine.precision.linear import DenseLinear
 from torch import Tensor
 
@@ -175,7 +178,7 @@ def test_the_device_and_not_the_host_is_timed() -> None:
 def test_layers_are_choices_and_products_stay_right() -> None:
     layers = [DenseLinear(random(4096, 4096, seed=seed) / 64, None) for seed in range(4)]
     biased = DenseLinear(layers[0].weight, random(4096, seed=9))
-    choose_cublas_algorithms([*layers, biased], [1, 96, 224, 512])
+    choose_algorithms([*layers, biased], [1, 96, 224, 512])
     for rows in (96, 100, 224, 512):
         x, residual = random(rows, 4096, seed=5), random(rows, 4096, seed=6)
         expected = x.double() @ layers[0].weight.double().T

@@ -174,7 +174,7 @@ def test_the_shapes_that_are_served_with_the_plans_they_are_served_with(
     int8 = int8_layer(weight, None, DTYPE)
     int4 = int4_layer(weight, 64, None, DTYPE)
     for layer in (DenseLinear(weight, None), int8, int4):
-        y = gemm(x, LayerWeight.of(layer), residual)
+        y = gemm(x, LayerWeight.of(layer), residual.clone())
         exact = layer(x.to(DTYPE)).double() + residual.double()
         assert relative_error(y, exact) < 0.006
     assert not workspace(x.device).arrivals.any()
@@ -185,7 +185,7 @@ def test_a_residual_may_be_written_over(bulk: bool) -> None:
     hidden = random(19, 24, seed=3)
     exact = hidden.double() + x.double() @ weight.double().T
     dense, cut = LayerWeight.of(DenseLinear(weight, None)), launch(2, 256, bulk=bulk)
-    y = gemm(x, dense, hidden, out=hidden, launch=cut)
+    y = gemm(x, dense, hidden, launch=cut)
     assert y is hidden
     assert relative_error(hidden, exact) < 0.004
 
@@ -218,5 +218,3 @@ def test_what_does_not_fit_is_refused() -> None:
     too_many = GemmLaunch(64, 64, 2, 4, splits=4096, blocks_per_split=1)
     with pytest.raises(ValueError, match="do not fit the workspace"):
         gemm(x, dense, launch=too_many)
-    with pytest.raises(ValueError, match="a residual must lie"):
-        gemm(x, dense, random(17, 17, seed=2).t(), launch=launch(1, 256))
