@@ -23,6 +23,7 @@ from prodtop.engine.precision.projection import Int4Projection
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape
+from prodtop.engine.shape.serving_limits import check_served
 from quantized import Scheme, quantize_checkpoint
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -50,7 +51,9 @@ def write_quantized(folder: Path, scheme: Scheme, *, bias: bool = False) -> Llam
 
 
 def load(folder: Path) -> MasterWeights:
-    return load_weights(folder, load_shape(folder / "config.json"))
+    shape = load_shape(folder / "config.json")
+    check_served(shape, str(folder))
+    return load_weights(folder, shape)
 
 
 def logits_of(
