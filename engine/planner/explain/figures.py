@@ -144,11 +144,11 @@ def explain_parameters(estimate: Estimate) -> Term:
         "embedding": "embedding_parameters = (vocabulary + learned_positions) * hidden",
         "output and last norm": "head_parameters = (norm_vectors + own_rows) * hidden",
     }
-    given: dict[str, float] = {
-        "norm_vectors": 2 if model.layer_norm else 1,
-        "own_rows": 0 if model.tied else model.vocabulary,
-    }
-    parts = [term(name, each, model, unit=unit, **given) for name, each in equations.items()]
+    norms, rows = 2 if model.layer_norm else 1, 0 if model.tied else model.vocabulary
+    parts = [
+        term(name, equation, model, unit=unit, norm_vectors=norms, own_rows=rows)
+        for name, equation in equations.items()
+    ]
     return term(unit, "parameters", model, unit=unit, parts=parts)
 
 
