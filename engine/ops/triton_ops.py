@@ -9,8 +9,8 @@ from ..kernels.attention.decode_attention import DecodePlan, decode_attention_fu
 from ..kernels.attention.decode_mma import has_kernel
 from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
 from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
-from ..kernels.common.chip import chip_of
 from ..kernels.common.embedding import embed_tokens
+from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.linear.gated import gated
 from ..kernels.linear.layer_weight import skinny_weight
@@ -50,7 +50,7 @@ class OpsContext:
         )
         self.group = config.heads // config.kv_heads
         self.tile: PrefillTile = prefill_tile(
-            config.head_dim, self.group, kv_dtype.itemsize, chip_of(device)
+            config.head_dim, self.group, kv_dtype.itemsize, gpu_limits(device)
         )
         self._plans: dict[int, DecodePlan] = {}
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.attention.prefill_attention import list_tiles
-from ..kernels.common.chip import chip_of
+from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.intake import take_in
 from ..kernels.linear.linear import learn_for, reserve_for
 from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
@@ -115,7 +115,7 @@ class PagedRunner:
         words = max(largest.words, self._sizes.largest.words)
         self._most_rows = max(largest.rows, self._sizes.largest.rows)
         self._on_gpu = device.type == "cuda"
-        self._pdl = self._on_gpu and chip_of(device).dependent_launch
+        self._pdl = self._on_gpu and gpu_limits(device).dependent_launch
         # Rows are aligned as whole tensors are: the same kernel takes each of them in. The first is
         # for steps that only warm up or are captured: nobody reads their tokens.
         self._inputs = self._host(-(-words // _ALIGNED_WORDS) * _ALIGNED_WORDS, torch.int32)

@@ -12,9 +12,8 @@ import torch
 import triton
 from torch import Tensor
 
-from ..common.chip import chip_of
 from ..common.dependent_launch import launch_options
-from ..common.powers import largest_power_of_two
+from ..common.gpu_limits import gpu_limits, largest_power_of_two
 from .decode_kernel import decode_kernel
 from .decode_mma import MmaTile, decode_mma
 from .rotary import PLAIN, RotaryOptions
@@ -78,7 +77,7 @@ def plan_decode(
         tile = decode_tile(pairs, heads // kv_heads, head_dim, element_bytes, mma)
     if splits is None:
         choose = mma_splits if isinstance(tile, MmaTile) else decode_splits
-        processors = chip_of(device).multiprocessors
+        processors = gpu_limits(device).multiprocessors
         splits = choose(sequences * kv_heads, context_tokens, tile.share, processors)
     shape = (sequences, kv_heads, splits, heads // kv_heads)
     return DecodePlan(

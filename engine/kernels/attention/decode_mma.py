@@ -15,9 +15,9 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..common.chip import interpreted
 from ..common.dependent_launch import launch_options, wait_for_previous
 from ..common.fragments import lane_place
+from ..common.gpu_limits import interpreted
 from .across_warps import merged
 from .key_tiles import (
     by_column,

@@ -15,8 +15,8 @@ import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.chip import Chip
 from ..common.dependent_launch import launch_options, wait_for_previous
+from ..common.gpu_limits import GpuLimits
 from .paging import token_slots
 from .softmax import LOG2_E, capped
 
@@ -38,7 +38,7 @@ class PrefillTile:
         return self.rows // group
 
 
-def prefill_tile(head_dim: int, group: int, element_bytes: int, chip: Chip) -> PrefillTile:
+def prefill_tile(head_dim: int, group: int, element_bytes: int, chip: GpuLimits) -> PrefillTile:
     """The tile for a head size, a number of heads per KV head, the cache's dtype and a chip."""
     widest = triton.next_power_of_2(group)
     if element_bytes > 2:

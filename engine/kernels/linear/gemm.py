@@ -8,8 +8,8 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ...precision.planes import BLOCK, check_int4_planes, check_int8_planes
-from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
+from ..common.gpu_limits import gpu_limits, interpreted
 from .gemm_kernel import gemm_kernel
 from .gemm_plan import GemmPlan, WeightFormat, plan_gemm
 from .tile_descriptors import tile_descriptor
@@ -109,7 +109,7 @@ def _launch(
         out = torch.empty(rows, features, dtype=x.dtype, device=x.device)
     if residual is not None and residual.stride() != out.stride():
         raise ValueError("a residual must lie in memory as the output does")
-    chip = chip_of(x.device)
+    chip = gpu_limits(x.device)
     if plan is None:
         plan = plan_gemm(weight_format, rows, features, inputs, chip, chip.bulk_tensors)
     operands = _operands(weight_format, x, weight, plan)

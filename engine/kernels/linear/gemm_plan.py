@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
-from ..common.chip import Chip
+from ..common.gpu_limits import GpuLimits
 
 WeightFormat = Literal["int8", "int4", "fp8", "bf16"]
 
@@ -130,7 +130,7 @@ def plan_gemm(
     rows: int,
     features: int,
     inputs: int,
-    chip: Chip,
+    chip: GpuLimits,
     bulk: bool = False,
 ) -> GemmPlan:
     """The plan for `[rows, inputs] × [features, inputs]ᵀ`; with `bulk` descriptors may be used."""

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ...precision.planes import check_int4_planes, check_int8_planes
 from ...shape.model_config import Activation
-from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
+from ..common.gpu_limits import gpu_limits, interpreted
 from ..common.norm import rms_norm
 from .skinny_dot import skinny_dot_kernel
 from .skinny_mma import skinny_mma_kernel
@@ -114,7 +114,7 @@ def skinny_linear(
             weight.group,
             activation is not None,
             x.dtype,
-            chip_of(x.device),
+            gpu_limits(x.device),
         )
     if norm is not None and isinstance(plan, MmaPlan):
         in_pairs = norm[0].dtype is torch.bfloat16
@@ -183,7 +183,7 @@ def _launch_row(call: _Call, plan: RowPlan) -> None:
     if x.shape[0] != 1 or weight.format != "dense":
         raise ValueError(f"{plan} is for one row by dense, not {x.shape[0]} by {weight.format}")
     blocks = triton.cdiv(weight.features, plan.block_n)
-    blocks_per_program = triton.cdiv(blocks, plan.waves * chip_of(x.device).multiprocessors)
+    blocks_per_program = triton.cdiv(blocks, plan.waves * gpu_limits(x.device).multiprocessors)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
     piece = 16 // x.element_size()
     pieces = triton.cdiv(weight.inputs, piece)
@@ -247,7 +247,7 @@ def _launch_mma(call: _Call, plan: MmaPlan) -> None:
     tiles, rest = divmod(weight.features, TILE_ROWS)
     if x.shape[0] != 1 or x.dtype is not torch.bfloat16 or rest or not sections:
         raise ValueError(f"{plan} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows")
-    programs = min(tiles, plan.waves * chip_of(x.device).multiprocessors)
+    programs = min(tiles, plan.waves * gpu_limits(x.device).multiprocessors)
     skinny_mma_kernel[(programs,)](
         x.view(torch.int32),
         call.gain.view(torch.int32),

@@ -5,9 +5,8 @@ from typing import Literal
 
 import torch
 
-from ..common.chip import Chip
 from ..common.fragments import inputs_of_unit
-from ..common.powers import largest_power_of_two
+from ..common.gpu_limits import GpuLimits, largest_power_of_two
 from .skinny_measured import AT_ONE_ROW, Launch
 
 WeightFormat = Literal["dense", "int8", "int4", "fp8"]
@@ -93,7 +92,7 @@ def plan_skinny(
     group: int,
     gated: bool,
     dtype: torch.dtype,
-    chip: Chip,
+    chip: GpuLimits,
 ) -> Plan:
     """The launch for `rows` of `inputs`, of `dtype`, by a weight of `features` rows."""
     dense = weight_format == "dense"

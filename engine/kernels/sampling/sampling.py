@@ -12,8 +12,8 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options, wait_for_previous
+from ..common.gpu_limits import gpu_limits, interpreted
 from .noise import gumbel_noise
 from .order import ordered_bits
 from .thresholds import (
@@ -193,7 +193,7 @@ def sample_tokens(
         )
     block = min(1024, triton.next_power_of_2(vocabulary))
     if splits is None:
-        processors = chip_of(logits.device).multiprocessors
+        processors = gpu_limits(logits.device).multiprocessors
         splits = sample_splits(rows, vocabulary, block, processors)
     chunk = triton.cdiv(triton.cdiv(vocabulary, splits), block) * block
     _sample_kernel[(rows, triton.cdiv(vocabulary, chunk))](

@@ -16,7 +16,7 @@ from prodtop.engine.kernels.attention.decode_attention import (
     plan_decode,
 )
 from prodtop.engine.kernels.attention.decode_mma import MmaTile
-from prodtop.engine.kernels.common.chip import HOPPER
+from prodtop.engine.kernels.common.gpu_limits import HOPPER
 from torch import Tensor
 
 SMALL_TILE = DecodeTile(keys=16, warps=4, stages=2, share=16)

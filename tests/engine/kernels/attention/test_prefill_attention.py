@@ -14,7 +14,7 @@ from prodtop.engine.kernels.attention.prefill_attention import (
     prefill_attention,
     prefill_tile,
 )
-from prodtop.engine.kernels.common.chip import chip_of
+from prodtop.engine.kernels.common.gpu_limits import gpu_limits
 from torch import Tensor
 
 SMALL_TILE = PrefillTile(rows=16, keys=16, warps=4, stages=2)
@@ -134,5 +134,5 @@ def test_tiles_hold_every_query_once_and_the_longest_come_first(
     ids=str,
 )
 def test_shapes_that_are_served(shape: Shape) -> None:
-    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize, chip_of(DEVICE))
+    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize, gpu_limits(DEVICE))
     Prefill(shape, [(1024, 0), (1, 700), (300, 512), (77, 3)], tile).check()

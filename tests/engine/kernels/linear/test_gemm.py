@@ -5,7 +5,7 @@ Each both ways of loading: by pointers, and by descriptors where the GPU has the
 
 import pytest
 import torch
-from prodtop.engine.kernels.common.chip import chip_of
+from prodtop.engine.kernels.common.gpu_limits import gpu_limits
 from prodtop.engine.kernels.linear.gemm import gemm_dense, gemm_fp8, gemm_int4, gemm_int8
 from prodtop.engine.kernels.linear.gemm_plan import GemmPlan
 from prodtop.engine.kernels.linear.workspace import workspace
@@ -32,7 +32,7 @@ def relative_error(ours: Tensor, exact: Tensor) -> float:
 def bulk(request: pytest.FixtureRequest) -> bool:
     """Whether tiles are brought by descriptors."""
     by_descriptors: bool = request.param
-    if by_descriptors and not chip_of(DEVICE).bulk_tensors:
+    if by_descriptors and not gpu_limits(DEVICE).bulk_tensors:
         pytest.skip("this GPU copies no tiles")
     return by_descriptors
 

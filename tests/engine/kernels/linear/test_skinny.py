@@ -11,8 +11,8 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
-from prodtop.engine.kernels.common.chip import HOPPER
 from prodtop.engine.kernels.common.fragments import inputs_of_unit
+from prodtop.engine.kernels.common.gpu_limits import HOPPER
 from prodtop.engine.kernels.linear.skinny import SkinnyWeight, skinny_linear
 from prodtop.engine.kernels.linear.skinny_plan import (
     DotPlan,
@@ -217,7 +217,7 @@ def test_groups_of_any_size_have_columns_of_their_own(group: int) -> None:
 
 def test_programs_take_turns_where_there_are_more_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(HOPPER, multiprocessors=3)
-    monkeypatch.setattr("prodtop.engine.kernels.linear.skinny.chip_of", lambda device: few)
+    monkeypatch.setattr("prodtop.engine.kernels.linear.skinny.gpu_limits", lambda device: few)
     for depth in (1, 2):
         check("int8", 1, 80, 256, with_bias=True, plan=MmaPlan(1, 2, waves=1, depth=depth))
 
