@@ -9,9 +9,9 @@ from ..kernels.attention.decode_attention import DecodePlan, decode_attention_fu
 from ..kernels.attention.decode_mma import has_kernel
 from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
 from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
-from ..kernels.common.embedding import embed_tokens
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
+from ..kernels.common.step_input import embed_tokens
 from ..kernels.linear.gated import gated
 from ..kernels.linear.layer_weight import skinny_weight
 from ..kernels.linear.linear import layer_bias, linear_by_cublas

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..kernels.attention.prefill_attention import list_tiles
 from ..kernels.common.gpu_limits import gpu_limits
-from ..kernels.common.intake import take_in
+from ..kernels.common.step_input import copy_step_input
 from ..kernels.linear.linear import learn_for, reserve_for
 from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
@@ -199,7 +199,7 @@ class PagedRunner:
         self._take_in(self._turn, words)
 
     def _take_in(self, turn: int, words: Tensor) -> None:
-        take_in(self._inputs[turn, : len(words)], words)
+        copy_step_input(self._inputs[turn, : len(words)], words)
 
     def _compute(self, step: DeviceStep, filtered: bool) -> None:
         """One step from its input on the device to `_sampled`. What a graph captures."""
