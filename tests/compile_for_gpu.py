@@ -14,7 +14,12 @@ from dataclasses import replace
 
 import torch
 from prodtop.engine.kernels.common.gpu_limits import gpu_limits
-from prodtop.engine.kernels.sampling.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from prodtop.engine.kernels.sampling.sampling import (
+    HostTokens,
+    SamplerScratch,
+    SamplerSettings,
+    sample_tokens,
+)
 from prodtop.engine.model import weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
@@ -119,8 +124,9 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: to
     logits = decoder.logits(hidden, ops)
     settings = SamplerSettings(inputs.temperature, inputs.top_p, inputs.top_k, inputs.keys)
     scratch = SamplerScratch.of(layout.sampled, META)
+    host = HostTokens(torch.empty(4, layout.sampled, dtype=sampled.dtype), inputs.ring_row)
     for filtered in (False, True):
-        sample_tokens(logits, settings, scratch, sampled, filtered=filtered)
+        sample_tokens(logits, settings, scratch, sampled, host, filtered=filtered)
 
 
 def main(capability: str, preset: str, precision: str, rows: str, kv_format: str = "") -> None:

@@ -12,7 +12,7 @@ from ..kernels.attention.prefill_attention import list_tiles
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.step_input import copy_step_input
 from ..kernels.linear.linear import learn_for, reserve_for
-from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
+from ..kernels.sampling.sampling import HostTokens, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
@@ -195,7 +195,7 @@ class PagedRunner:
     def _upload(self, planned: PlannedStep, words: Tensor) -> None:
         host: NDArray[np.int32] = self._inputs[self._turn, : planned.layout.words].numpy()
         planned.fill(host)
-        HostStep.over(host, planned.layout).turn[0] = self._turn
+        HostStep.over(host, planned.layout).ring_row[0] = self._turn
         self._take_in(self._turn, words)
 
     def _take_in(self, turn: int, words: Tensor) -> None:
@@ -221,8 +221,8 @@ class PagedRunner:
             settings,
             self._scratch,
             self._sampled[: layout.sampled],
+            HostTokens(self._outputs, step.ring_row),
             filtered=filtered,
-            home=Home(self._outputs, step.turn),
         )
 
     def _delivered(
