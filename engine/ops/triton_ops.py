@@ -5,10 +5,10 @@ from typing import TypeGuard
 import torch
 from torch import Tensor
 
-from ..kernels.attention.decode_attention import DecodePlan, decode_attention_fused, plan_decode
-from ..kernels.attention.decode_mma import has_kernel
+from ..kernels.attention.decode_attention import decode_attention
+from ..kernels.attention.decode_plan import DecodePlan, plan_decode
 from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
-from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
+from ..kernels.attention.rotary import HeadNorms, rotate_and_store
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
 from ..kernels.common.step_input import embed_tokens
@@ -55,11 +55,6 @@ class OpsContext:
         self._plans: dict[int, DecodePlan] = {}
 
     @property
-    def _turned(self) -> int:
-        """Elements of a head that are turned."""
-        return 2 * self.rotation[0].shape[1]
-
-    @property
     def tile_queries(self) -> int:
         """Queries of a prefill chunk that one tile computes."""
         return self.tile.queries(self.group)
@@ -75,9 +70,8 @@ class OpsContext:
                 config.kv_heads,
                 config.head_dim,
                 self._context_tokens,
+                self._kv_dtype,
                 self._device,
-                element_bytes=self._kv_dtype.itemsize,
-                mma=has_kernel(self._kv_dtype, self.group, config.head_dim, self._turned),
             )
         return plan
 
@@ -124,11 +118,11 @@ class TritonOps:
         context, step, layout = self._context, self._step, self._step.layout
         cos, sin = context.local_rotation if spec.local_rope else context.rotation
         scale = spec.head_dim**-0.5 if spec.scale is None else spec.scale
-        window, softcap, options = spec.window or 0, spec.softcap or 0.0, _rotary_options(spec)
+        window, softcap, norms = spec.window or 0, spec.softcap or 0.0, _head_norms(spec)
         out = qkv.new_empty(qkv.shape[0], spec.heads * spec.head_dim)
         decode = layout.decode
         if self._plan is not None:
-            decode_attention_fused(
+            decode_attention(
                 qkv[:decode],
                 kv_blocks,
                 step.block_table[:decode],
@@ -138,16 +132,16 @@ class TritonOps:
                 sin,
                 self._plan,
                 scale,
-                options=options,
+                out=out[:decode],
+                norms=norms,
                 window=window,
                 softcap=softcap,
-                out=out[:decode],
                 pdl=self._pdl,
             )
         if layout.tiles:
             rows = slice(decode, None)
             positions, slots = step.positions[rows], step.slots[rows]
-            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, options=options)
+            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, norms=norms)
             prefill_attention(
                 q,
                 kv_blocks,
@@ -156,10 +150,10 @@ class TritonOps:
                 step.query_starts,
                 step.tiles,
                 scale,
+                out=out[rows],
                 tile=context.tile,
                 window=window,
                 softcap=softcap,
-                out=out[rows],
             )
         return out
 
@@ -222,10 +216,10 @@ class TritonOps:
         return few and isinstance(linear, DenseLinear)
 
 
-def _rotary_options(spec: AttentionSpec) -> RotaryOptions:
+def _head_norms(spec: AttentionSpec) -> HeadNorms | None:
     if spec.query_norm is None or spec.key_norm is None:
-        return PLAIN
-    return RotaryOptions(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
+        return None
+    return HeadNorms(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
 
 
 def _rotation(config: ModelConfig, positions: int, device: torch.device) -> Rotation:

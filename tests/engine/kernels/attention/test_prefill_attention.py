@@ -38,7 +38,7 @@ class Prefill:
 
     def run(self) -> Tensor:
         scene, shape = self.scene, self.scene.shape
-        k_scale, v_scale = shape.kv_scales
+        out = torch.empty(len(self.q), shape.heads * shape.head_dim, dtype=self.q.dtype)
         return prefill_attention(
             self.q,
             scene.kv_blocks,
@@ -47,11 +47,10 @@ class Prefill:
             torch.tensor(self.starts, dtype=torch.int32, device=DEVICE),
             self.tiles,
             shape.scale,
+            out=out.to(DEVICE),
             tile=self.tile,
             window=shape.window,
             softcap=shape.softcap,
-            k_scale=k_scale,
-            v_scale=v_scale,
         )
 
     def check(self) -> None:
@@ -111,12 +110,12 @@ def test_tiles_hold_every_query_once_and_the_longest_come_first(
 ) -> None:
     seq_lens = [count + before for count, before in chunks]
     tiles = list_tiles([count for count, _ in chunks], seq_lens, queries)
-    held = [
+    covered = [
         (int(sequence), query)
         for sequence, first in tiles
         for query in range(first, min(first + queries, chunks[sequence][0]))
     ]
-    assert sorted(held) == [(s, q) for s, (count, _) in enumerate(chunks) for q in range(count)]
+    assert sorted(covered) == [(s, q) for s, (count, _) in enumerate(chunks) for q in range(count)]
     keys = [chunks[sequence][1] + int(first) for sequence, first in tiles]
     assert keys == sorted(keys, reverse=True)
 
