@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 from compile_for_gpu import META, compile_only
-from prodtop.engine.kernels.attention.decode_attention import decode_attention_fused, plan_decode
-from prodtop.engine.kernels.attention.decode_mma import MmaTile
-from prodtop.engine.kernels.attention.rotary import PLAIN, RotaryOptions
+from prodtop.engine.kernels.attention.decode_attention import decode_attention
+from prodtop.engine.kernels.attention.decode_plan import MmaTile, plan_decode
+from prodtop.engine.kernels.attention.rotary import HeadNorms
 from triton import knobs
 
 KV_HEADS = 8
@@ -41,24 +41,26 @@ def stack_bytes(binary: bytes) -> int:
 def main(tiles: int, head_dim: int, group: int, splits: int, normed: int, window: int) -> None:
     binaries = compile_only(90)
     tile = MmaTile(WARPS, tiles, WARPS * tiles * 16)
+    heads = group * KV_HEADS
     plan = plan_decode(
-        1, group * KV_HEADS, KV_HEADS, head_dim, 4096, META, splits=splits, tile=tile
+        1, heads, KV_HEADS, head_dim, 4096, torch.bfloat16, META, splits=splits, tile=tile
     )
     weight = torch.empty(head_dim, dtype=torch.bfloat16, device=META)
     qkv = torch.empty(1, (group + 2) * KV_HEADS * head_dim, dtype=torch.bfloat16, device=META)
     lens = torch.empty(1, dtype=torch.int32, device=META)
-    turns = torch.empty(4096, head_dim // 2, device=META)
-    decode_attention_fused(
+    rotation = torch.empty(4096, head_dim // 2, device=META)
+    decode_attention(
         qkv,
         torch.empty(64, 16, 2, KV_HEADS, head_dim, dtype=torch.bfloat16, device=META),
         torch.empty(1, 64, dtype=torch.int32, device=META),
         lens,
         lens,
-        turns,
-        turns,
+        rotation,
+        rotation,
         plan,
         head_dim**-0.5,
-        options=RotaryOptions(weight, weight) if normed else PLAIN,
+        out=torch.empty(1, heads * head_dim, dtype=torch.bfloat16, device=META),
+        norms=HeadNorms(weight, weight) if normed else None,
         window=window,
         pdl=True,
     )

@@ -13,8 +13,13 @@ from collections import defaultdict
 from dataclasses import replace
 
 import torch
-from prodtop.engine.kernels.common.chip import chip_of
-from prodtop.engine.kernels.sampling.sampling import SamplerScratch, SamplerSettings, sample_tokens
+from prodtop.engine.kernels.common.gpu_limits import gpu_limits
+from prodtop.engine.kernels.sampling.sampling import (
+    HostTokens,
+    SamplerScratch,
+    SamplerSettings,
+    sample_tokens,
+)
 from prodtop.engine.model import weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
@@ -91,7 +96,7 @@ def compile_only(capability: int) -> dict[str, list[bytes]]:
     ) -> object:
         kernel = launch(self, *args, grid=grid, warmup=True, **options)
         name = self.fn.__name__
-        has = chip_of(META).shared_bytes
+        has = gpu_limits(META).shared_bytes
         assert kernel.metadata.shared <= has, f"{name}: {kernel.metadata.shared} of {has} bytes"
         binaries[name].append(kernel.asm["cubin"])
         if "cp.async.bulk.tensor" in kernel.asm["ptx"]:
@@ -108,7 +113,7 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: to
     words = torch.empty(layout.words, dtype=torch.int32, device=META)
     inputs = DeviceStep.over(words, layout)
     sampled = torch.zeros(layout.sampled, dtype=torch.int64, device=META)
-    pdl = layout is not MIXED and chip_of(META).dependent_launch
+    pdl = layout is not MIXED and gpu_limits(META).dependent_launch
     plan = context.decode_plan(layout.decode)
     ops = TritonOps(context, inputs, plan, sampled=sampled, pdl=pdl)
     config = decoder.config
@@ -119,8 +124,9 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: to
     logits = decoder.logits(hidden, ops)
     settings = SamplerSettings(inputs.temperature, inputs.top_p, inputs.top_k, inputs.keys)
     scratch = SamplerScratch.of(layout.sampled, META)
+    host = HostTokens(torch.empty(4, layout.sampled, dtype=sampled.dtype), inputs.ring_row)
     for filtered in (False, True):
-        sample_tokens(logits, settings, scratch, sampled, filtered=filtered)
+        sample_tokens(logits, settings, scratch, sampled, host, filtered=filtered)
 
 
 def main(capability: str, preset: str, precision: str, rows: str, kv_format: str = "") -> None:

@@ -36,7 +36,7 @@ class StepLayout:
         """Where each field lies, in words of 4 bytes. Those of 8 come first and are aligned."""
         counts = {
             "keys": 2 * self.sampled,
-            "turn": 1,
+            "ring_row": 1,
             "temperature": self.sampled,
             "top_p": self.sampled,
             "top_k": self.sampled,
@@ -58,6 +58,7 @@ class StepLayout:
 
     @property
     def words(self) -> int:
+        """Words of 4 bytes that the whole input takes."""
         end: int = self.spans()["block_table"].stop
         return end
 
@@ -67,7 +68,7 @@ class HostStep:
     """A step's input on the host. For the fields see `DeviceStep`."""
 
     keys: NDArray[np.uint64]
-    turn: NDArray[np.int32]
+    ring_row: NDArray[np.int32]
     temperature: NDArray[np.float32]
     top_p: NDArray[np.float32]
     top_k: NDArray[np.int32]
@@ -83,7 +84,7 @@ class HostStep:
 
     @classmethod
     def empty(cls, words: NDArray[np.int32], layout: StepLayout) -> "HostStep":
-        """`words` written over with a step whose rows and tiles are of no sequence."""
+        """Overwrite `words` with a step whose rows and tiles are of no sequence."""
         words[:] = 0
         step = cls.over(words, layout)
         step.carried[:] = -1
@@ -94,22 +95,15 @@ class HostStep:
 
     @classmethod
     def over(cls, words: NDArray[np.int32], layout: StepLayout) -> "HostStep":
-        part = {name: words[span] for name, span in layout.spans().items()}
+        """Views of `words` `[layout.words]`, which are left as they are."""
+        views = {name: words[span] for name, span in layout.spans().items()}
         return cls(
-            keys=part["keys"].view(np.uint64),
-            turn=part["turn"],
-            temperature=part["temperature"].view(np.float32),
-            top_p=part["top_p"].view(np.float32),
-            top_k=part["top_k"],
-            sampled_rows=part["sampled_rows"],
-            tokens=part["tokens"],
-            carried=part["carried"],
-            positions=part["positions"],
-            slots=part["slots"],
-            seq_lens=part["seq_lens"],
-            query_starts=part["query_starts"],
-            tiles=part["tiles"].reshape(-1, 2),
-            block_table=part["block_table"].reshape(layout.sequences, layout.width),
+            keys=views.pop("keys").view(np.uint64),
+            temperature=views.pop("temperature").view(np.float32),
+            top_p=views.pop("top_p").view(np.float32),
+            tiles=views.pop("tiles").reshape(-1, 2),
+            block_table=views.pop("block_table").reshape(layout.sequences, layout.width),
+            **views,
         )
 
 
@@ -124,13 +118,13 @@ class DeviceStep:
     `block_table` `[sequences, width]` says where. `query_starts` `[prefill chunks + 1]` are the
     first rows of the chunks, counted from the first chunk's, and `tiles` `[tiles, 2]` their tiles.
     `sampled_rows` `[sampled]` are the rows that a token follows, chosen by `temperature` and
-    `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`. `turn` `[1]` says
+    `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`. `ring_row` `[1]` says
     which of the host's rows the tokens are sent to.
     """
 
     layout: StepLayout
     keys: Tensor
-    turn: Tensor
+    ring_row: Tensor
     temperature: Tensor
     top_p: Tensor
     top_k: Tensor
@@ -146,21 +140,14 @@ class DeviceStep:
 
     @classmethod
     def over(cls, words: Tensor, layout: StepLayout) -> "DeviceStep":
-        part = {name: words[span] for name, span in layout.spans().items()}
+        """Views of `words`, int32 `[layout.words]`, which are left as they are."""
+        views = {name: words[span] for name, span in layout.spans().items()}
         return cls(
             layout=layout,
-            keys=part["keys"].view(torch.int64),
-            turn=part["turn"],
-            temperature=part["temperature"].view(torch.float32),
-            top_p=part["top_p"].view(torch.float32),
-            top_k=part["top_k"],
-            sampled_rows=part["sampled_rows"],
-            tokens=part["tokens"],
-            carried=part["carried"],
-            positions=part["positions"],
-            slots=part["slots"],
-            seq_lens=part["seq_lens"],
-            query_starts=part["query_starts"],
-            tiles=part["tiles"].view(-1, 2),
-            block_table=part["block_table"].view(layout.sequences, layout.width),
+            keys=views.pop("keys").view(torch.int64),
+            temperature=views.pop("temperature").view(torch.float32),
+            top_p=views.pop("top_p").view(torch.float32),
+            tiles=views.pop("tiles").view(-1, 2),
+            block_table=views.pop("block_table").view(layout.sequences, layout.width),
+            **views,
         )

@@ -15,9 +15,9 @@ from ..shape.parts import Activation
 
 @dataclass(frozen=True, slots=True)
 class Norm:
-    """RMSNorm (Zhang & Sennrich 2019) over a row of `weight`'s width.
+    """RMSNorm (Zhang & Sennrich 2019) over rows of `weight`'s width `[width]`.
 
-    With a `bias` it is LayerNorm (Ba et al. 2016): the row's mean is taken off first.
+    With a `bias` `[width]` it is LayerNorm (Ba et al. 2016): the row's mean is subtracted first.
     """
 
     weight: Tensor
@@ -25,6 +25,7 @@ class Norm:
     bias: Tensor | None = None
 
     def tensors(self) -> list[Tensor]:
+        """The parameters: the weight, and the bias where there is one."""
         return [self.weight] if self.bias is None else [self.weight, self.bias]
 
 
@@ -35,7 +36,7 @@ class AttentionSpec:
     Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`, become
     `softcap · tanh(score / softcap)`. With a `window` a query sees that many tokens, itself
     included. `query_norm` and `key_norm` normalize each head before the rotation. `local_rope`:
-    positions turn by the model's second rotary table.
+    heads are rotated by the model's second rotary table.
     """
 
     heads: int
@@ -77,7 +78,7 @@ class StepOps(Protocol):
 
         `qkv` is `[rows, (heads + 2 kv_heads) · head_dim]`, `kv_blocks` one layer of the cache
         `[blocks, block_tokens, 2, kv_heads, head_dim]`. Query and key heads are normalized, where
-        `spec` says so, and turned by their positions, where the model has rotary ones; keys and
+        `spec` says so, and rotated by their positions, where the model has rotary ones; keys and
         values are written to their slots. Returns `[rows, heads · head_dim]`.
         """
         ...
@@ -99,6 +100,6 @@ class StepOps(Protocol):
     ) -> Tensor:
         """`activation(gate) · up`, where `linear(norm(hidden))` is `[rows, gate | up]`.
 
-        SwiGLU and GeGLU (Shazeer 2020).
+        SwiGLU and GeGLU (Shazeer 2020). Returns `[rows, out / 2]`.
         """
         ...

@@ -50,8 +50,10 @@ def paged_attention(
     `q` is `[rows, heads, head_dim]`; `kv_blocks` `[blocks, block_tokens, 2, kv_heads, head_dim]`
     already holds the keys and values of these rows. Groups lie one after the other in the order of
     rows. Scores are multiplied by `scale` (`None`: `head_dim ** -0.5`) and, with a `softcap`,
-    become `softcap · tanh(score / softcap)` (Gemma 2). With a `window`, which every group has a
-    mask for, a query sees that many tokens, itself included. Returns `[rows, heads · head_dim]`.
+    become `softcap · tanh(score / softcap)` (Gemma 2). With a `window` a query sees that many
+    tokens, itself included. Returns `[rows, heads · head_dim]`.
+
+    Raises KeyError for a window that a group has no mask for.
     """
     outputs = [_group_attention(q, kv_blocks, group, scale, window, softcap) for group in groups]
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
@@ -67,15 +69,15 @@ def _group_attention(
 ) -> Tensor:
     heads, head_dim = q.shape[1], q.shape[2]
     kv_heads = kv_blocks.shape[3]
-    shared = heads // kv_heads
+    heads_per_kv = heads // kv_heads
     sequences, queries = group.sequences, group.queries
     if group.rows is None:
         q = q[group.first : group.first + sequences * queries]
     else:
         q = q.index_select(0, group.rows)
     # The query heads that share a KV head become more queries of that head: no copy of the keys.
-    q = q.view(sequences, queries, kv_heads, shared, head_dim).transpose(1, 2)
-    q = q.reshape(sequences, kv_heads, queries * shared, head_dim)
+    q = q.view(sequences, queries, kv_heads, heads_per_kv, head_dim).transpose(1, 2)
+    q = q.reshape(sequences, kv_heads, queries * heads_per_kv, head_dim)
     kv = kv_blocks.index_select(0, group.block_table).view(sequences, -1, 2, kv_heads, head_dim)
     keys, values = (part.transpose(1, 2) for part in kv.unbind(2))
     mask = group.mask if window is None else group.windowed[window]
@@ -83,7 +85,7 @@ def _group_attention(
         out = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, scale=scale)
     else:
         out = _softcapped_attention(q, keys, values, mask, scale or head_dim**-0.5, softcap)
-    out = out.view(sequences, kv_heads, queries, shared, head_dim).transpose(1, 2)
+    out = out.view(sequences, kv_heads, queries, heads_per_kv, head_dim).transpose(1, 2)
     out = out.reshape(sequences * queries, heads * head_dim)
     return out if group.scatter is None else out.index_select(0, group.scatter)
 

@@ -15,9 +15,9 @@ from .torch_attention import AttentionGroup, paged_attention
 
 @dataclass(frozen=True, slots=True)
 class StepInput:
-    """One step's rows. `tokens`, `positions` and `slots` are `[rows]`.
+    """One step's rows. `tokens`, `positions` and `slots` are int64 `[rows]`.
 
-    `slots` says where in the KV cache, counted in tokens, each row's keys and values go.
+    A slot is where in the KV cache, counted in tokens, a row's keys and values go.
     """
 
     tokens: Tensor
@@ -69,20 +69,20 @@ class TorchOps:
         """Queries `[rows, heads, head_dim]`; keys and values go into the cache."""
         qkv = qkv.view(-1, spec.heads + 2 * spec.kv_heads, spec.head_dim)
         if spec.query_norm is not None and spec.key_norm is not None:
-            heads, turned = spec.heads, spec.heads + spec.kv_heads
-            query, key, value = qkv[:, :heads], qkv[:, heads:turned], qkv[:, turned:]
+            heads, rotated = spec.heads, spec.heads + spec.kv_heads
+            query, key, value = qkv[:, :heads], qkv[:, heads:rotated], qkv[:, rotated:]
             query, key = self.norm(query, spec.query_norm), self.norm(key, spec.key_norm)
             qkv = torch.cat((query, key, value), dim=1)
         rope = self._local_rope if spec.local_rope else self._rope
         if rope is not None:
             qkv = RotaryTable.rotate(qkv, *rope)
-        kept = qkv[:, spec.heads :]
+        keys_and_values = qkv[:, spec.heads :]
         if qkv.dtype is torch.float16:
             # What overflowed stays with its own sequence: the next owner of the block masks it
             # out, but a masked NaN or infinity would still spread.
-            kept = kept.nan_to_num()
+            keys_and_values = keys_and_values.nan_to_num()
         cache_rows = kv_blocks.view(-1, 2 * spec.kv_heads, spec.head_dim)
-        cache_rows.index_copy_(0, self._step.slots, kept)
+        cache_rows.index_copy_(0, self._step.slots, keys_and_values)
         return qkv[:, : spec.heads]
 
     def linear(self, x: Tensor, linear: Linear) -> Tensor:
@@ -103,7 +103,7 @@ class TorchOps:
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
-    """SiLU, or GELU (Hendrycks & Gimpel 2016) exactly or through its tanh approximation."""
+    """`x` of any shape through SiLU or GELU (Hendrycks & Gimpel 2016), exact or by tanh."""
     match activation:
         case Activation.SILU:
             return F.silu(x)

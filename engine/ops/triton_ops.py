@@ -3,13 +3,13 @@
 import torch
 from torch import Tensor
 
-from ..kernels.attention.decode_attention import DecodePlan, decode_attention_fused, plan_decode
-from ..kernels.attention.decode_mma import has_kernel
+from ..kernels.attention.decode_attention import decode_attention
+from ..kernels.attention.decode_plan import DecodePlan, plan_decode
 from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
-from ..kernels.attention.rotary import PLAIN, RotaryOptions, rotate_and_store
-from ..kernels.common.chip import chip_of
-from ..kernels.common.embedding import embed_tokens
+from ..kernels.attention.rotary import HeadNorms, rotate_and_store
+from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.norm import layer_norm, rms_norm
+from ..kernels.common.step_input import embed_tokens
 from ..kernels.linear.gated import gated
 from ..kernels.linear.linear import linear as linear_on_gpu
 from ..kernels.linear.linear import norm_linear as norm_linear_on_gpu
@@ -48,14 +48,9 @@ class OpsContext:
         )
         self.group = config.heads // config.kv_heads
         self.tile: PrefillTile = prefill_tile(
-            config.head_dim, self.group, kv_dtype.itemsize, chip_of(device)
+            config.head_dim, self.group, kv_dtype.itemsize, gpu_limits(device)
         )
         self._plans: dict[int, DecodePlan] = {}
-
-    @property
-    def _turned(self) -> int:
-        """Elements of a head that are turned."""
-        return 2 * self.rotation[0].shape[1]
 
     @property
     def tile_queries(self) -> int:
@@ -73,9 +68,8 @@ class OpsContext:
                 config.kv_heads,
                 config.head_dim,
                 self._context_tokens,
+                self._kv_dtype,
                 self._device,
-                element_bytes=self._kv_dtype.itemsize,
-                mma=has_kernel(self._kv_dtype, self.group, config.head_dim, self._turned),
             )
         return plan
 
@@ -122,11 +116,11 @@ class TritonOps:
         context, step, layout = self._context, self._step, self._step.layout
         cos, sin = context.local_rotation if spec.local_rope else context.rotation
         scale = spec.head_dim**-0.5 if spec.scale is None else spec.scale
-        window, softcap, options = spec.window or 0, spec.softcap or 0.0, _rotary_options(spec)
+        window, softcap, norms = spec.window or 0, spec.softcap or 0.0, _head_norms(spec)
         out = qkv.new_empty(qkv.shape[0], spec.heads * spec.head_dim)
         decode = layout.decode
         if self._plan is not None:
-            decode_attention_fused(
+            decode_attention(
                 qkv[:decode],
                 kv_blocks,
                 step.block_table[:decode],
@@ -136,16 +130,16 @@ class TritonOps:
                 sin,
                 self._plan,
                 scale,
-                options=options,
+                out=out[:decode],
+                norms=norms,
                 window=window,
                 softcap=softcap,
-                out=out[:decode],
                 pdl=self._pdl,
             )
         if layout.tiles:
             rows = slice(decode, None)
             positions, slots = step.positions[rows], step.slots[rows]
-            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, options=options)
+            q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, norms=norms)
             prefill_attention(
                 q,
                 kv_blocks,
@@ -154,10 +148,10 @@ class TritonOps:
                 step.query_starts,
                 step.tiles,
                 scale,
+                out=out[rows],
                 tile=context.tile,
                 window=window,
                 softcap=softcap,
-                out=out[rows],
             )
         return out
 
@@ -210,10 +204,10 @@ class TritonOps:
         return x.shape[0] < self._step.layout.rows > SKINNY_ROWS
 
 
-def _rotary_options(spec: AttentionSpec) -> RotaryOptions:
+def _head_norms(spec: AttentionSpec) -> HeadNorms | None:
     if spec.query_norm is None or spec.key_norm is None:
-        return PLAIN
-    return RotaryOptions(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
+        return None
+    return HeadNorms(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
 
 
 def _rotation(config: ModelShape, positions: int, device: torch.device) -> Rotation:

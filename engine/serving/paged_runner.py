@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..kernels.attention.prefill_attention import list_tiles
-from ..kernels.common.chip import chip_of
-from ..kernels.common.intake import take_in
+from ..kernels.common.gpu_limits import gpu_limits
+from ..kernels.common.step_input import copy_step_input
 from ..kernels.linear.cublas_choice import choose_algorithms
 from ..kernels.linear.dispatch import MOST_DENSE_ROWS
 from ..kernels.linear.prepare import reserve_unpacked, rows_to_warm_up
-from ..kernels.sampling.sampling import Home, SamplerScratch, SamplerSettings, sample_tokens
+from ..kernels.sampling.sampling import HostTokens, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
@@ -115,7 +115,7 @@ class PagedRunner:
         words = max(largest.words, self._sizes.largest.words)
         self._most_rows = max(largest.rows, self._sizes.largest.rows)
         self._on_gpu = device.type == "cuda"
-        self._pdl = self._on_gpu and chip_of(device).dependent_launch
+        self._pdl = self._on_gpu and gpu_limits(device).dependent_launch
         # Rows are aligned as whole tensors are: the same kernel takes each of them in. The first is
         # for steps that only warm up or are captured: nobody reads their tokens.
         self._inputs = self._host(-(-words // _ALIGNED_WORDS) * _ALIGNED_WORDS, torch.int32)
@@ -197,11 +197,11 @@ class PagedRunner:
     def _upload(self, built: BuiltStep, words: Tensor) -> None:
         host: NDArray[np.int32] = self._inputs[self._turn, : built.layout.words].numpy()
         built.fill(host)
-        HostStep.over(host, built.layout).turn[0] = self._turn
+        HostStep.over(host, built.layout).ring_row[0] = self._turn
         self._take_in(self._turn, words)
 
     def _take_in(self, turn: int, words: Tensor) -> None:
-        take_in(self._inputs[turn, : len(words)], words)
+        copy_step_input(self._inputs[turn, : len(words)], words)
 
     def _compute(self, step: DeviceStep, filtered: bool) -> None:
         """One step from its input on the device to `_sampled`. What a graph captures."""
@@ -223,8 +223,8 @@ class PagedRunner:
             settings,
             self._scratch,
             self._sampled[: layout.sampled],
+            HostTokens(self._outputs, step.ring_row),
             filtered=filtered,
-            home=Home(self._outputs, step.turn),
         )
 
     def _delivered(

@@ -9,16 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 import triton
 import triton.language as tl
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.chip import Chip
-from ..common.dependent_launch import launch_options, wait_for_previous
-from .paging import token_slots
-from .softmax import LOG2_E, capped
+from ..common.gpu_limits import GpuLimits
+from .online_softmax import LOG2_E, add_tile, tile_scores
+from .paged_kv import for_tile, load_kv_tile, token_slots
 
 _WIDE_HEADS_BYTES = 144 << 10
 """Shared memory of the tile for heads of 256 elements: queries, keys, values and weights."""
@@ -38,13 +36,13 @@ class PrefillTile:
         return self.rows // group
 
 
-def prefill_tile(head_dim: int, group: int, element_bytes: int, chip: Chip) -> PrefillTile:
-    """The tile for a head size, a number of heads per KV head, the cache's dtype and a chip."""
+def prefill_tile(head_dim: int, group: int, element_bytes: int, limits: GpuLimits) -> PrefillTile:
+    """The tile for a head size, query heads per KV head, the cache's element size and a GPU."""
     widest = triton.next_power_of_2(group)
     if element_bytes > 2:
         return PrefillTile(rows=max(32, widest), keys=32, warps=4, stages=1)
     if head_dim > 128:
-        if chip.shared_bytes < _WIDE_HEADS_BYTES:
+        if limits.shared_bytes < _WIDE_HEADS_BYTES:
             return PrefillTile(rows=max(64, widest), keys=32, warps=4, stages=2)
         return PrefillTile(rows=max(128, widest), keys=64, warps=8, stages=2)
     if element_bytes == 1:
@@ -71,8 +69,8 @@ def list_tiles(
 @triton.jit
 def _attend(
     acc,
-    top,
-    total,
+    row_max,
+    row_sum,
     q,
     position,
     kv_ptrs,
@@ -84,7 +82,6 @@ def _attend(
     MASKED: tl.constexpr,
     WINDOW: tl.constexpr,
     CAPPED: tl.constexpr,
-    FP8: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     BLOCK_D: tl.constexpr,
@@ -98,34 +95,19 @@ def _attend(
         token = first + tl.arange(0, BLOCK_N)
         inside = token < end
         slot = token_slots(table, token, inside, BLOCK_TOKENS)
-        k_ptrs = kv_ptrs + slot[:, None] * (2 * KV_HEADS * HEAD_DIM)
-        if MASKED or HEAD_DIM != BLOCK_D:
-            # What a block holds past the chunk's end is a stranger's, and may be NaN: never loaded.
-            keep = inside[:, None] & in_head[None, :]
-            k = tl.load(k_ptrs, mask=keep, other=0.0)
-            v = tl.load(k_ptrs + KV_HEADS * HEAD_DIM, mask=keep, other=0.0)
-        else:
-            k = tl.load(k_ptrs)
-            v = tl.load(k_ptrs + KV_HEADS * HEAD_DIM)
-        if FP8:
-            k, v = k.to(tl.float16), v.to(tl.float16)
-        scores = tl.dot(q, tl.trans(k), input_precision="ieee") * score_scale
-        if CAPPED:
-            scores = capped(scores, cap)
+        # A block past the chunk's end belongs to another sequence; a padded head, to the next head.
+        keep = inside[:, None] & in_head[None, :]
+        masked_load: tl.constexpr = MASKED or HEAD_DIM != BLOCK_D
+        k, v = load_kv_tile(kv_ptrs, slot, keep, KV_HEADS * HEAD_DIM, masked_load)
+        scores = tile_scores(q, k, score_scale, cap, CAPPED)
         if MASKED:
             seen = inside[None, :] & (token[None, :] <= position[:, None])
             if WINDOW > 0:
                 seen = seen & (token[None, :] > position[:, None] - WINDOW)
             scores = tl.where(seen, scores, float("-inf"))
-        new_top = tl.maximum(top, tl.max(scores, axis=1))
-        # A row may see no key of a window's first tiles: -inf less -inf would be NaN.
-        anchor = tl.where(new_top == float("-inf"), 0.0, new_top) if WINDOW > 0 else new_top
-        shrink = tl.exp2(top - anchor)
-        p = tl.exp2(scores - anchor[:, None])
-        total = total * shrink + tl.sum(p, axis=1)
-        acc = tl.dot(p.to(v.dtype), v, acc * shrink[:, None], input_precision="ieee")
-        top = new_top
-    return acc, top, total
+        # A row may see no key of a window's first tiles.
+        acc, row_max, row_sum = add_tile(acc, row_max, row_sum, scores, v, WINDOW > 0)
+    return acc, row_max, row_sum
 
 
 @triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "starts_ptr", "tiles_ptr", "table_stride"])
@@ -142,25 +124,21 @@ def _prefill_kernel(
     out_stride,
     score_scale,
     cap,
-    v_scale,
     GROUP: tl.constexpr,
     KV_HEADS: tl.constexpr,
     HEAD_DIM: tl.constexpr,
     BLOCK_TOKENS: tl.constexpr,
     WINDOW: tl.constexpr,
     CAPPED: tl.constexpr,
-    FP8: tl.constexpr,
     QUERIES: tl.constexpr,
     BLOCK_M: tl.constexpr,
     BLOCK_D: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
-    PDL: tl.constexpr,
 ):
     kv_head = tl.program_id(0)
     sequence = tl.load(tiles_ptr + 2 * tl.program_id(1))
     first = tl.load(tiles_ptr + 2 * tl.program_id(1) + 1)
-    wait_for_previous(PDL)
     if sequence < 0:
         return
     first_row = tl.load(starts_ptr + sequence)
@@ -176,8 +154,7 @@ def _prefill_kernel(
     row = (first_row + query).to(tl.int64)
     column = head[:, None] * HEAD_DIM + offs_d[None, :]
     q = tl.load(q_ptr + row[:, None] * q_stride + column, mask=keep, other=0.0)
-    if FP8:
-        q = tl.clamp(q.to(tl.float32), -65504.0, 65504.0).to(tl.float16)
+    q = for_tile(q, kv_ptr.dtype.element_ty)
 
     position = seq_len - queries + query
     oldest = seq_len - queries + first
@@ -189,21 +166,21 @@ def _prefill_kernel(
     whole = (oldest + 1) // BLOCK_N * BLOCK_N
     kv_ptrs = kv_ptr + kv_head * HEAD_DIM + offs_d[None, :]
     table = table_ptr + sequence.to(tl.int64) * table_stride
-    top = tl.full((BLOCK_M,), float("-inf"), tl.float32)
-    total = tl.zeros((BLOCK_M,), tl.float32)
+    row_max = tl.full((BLOCK_M,), float("-inf"), tl.float32)
+    row_sum = tl.zeros((BLOCK_M,), tl.float32)
     acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
     if WINDOW > 0:
         whole = start
     else:
-        acc, top, total = _attend(
-            acc, top, total, q, position, kv_ptrs, table, start, whole, score_scale, cap,
-            False, WINDOW, CAPPED, FP8, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
+        acc, row_max, row_sum = _attend(
+            acc, row_max, row_sum, q, position, kv_ptrs, table, start, whole, score_scale, cap,
+            False, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
         )  # fmt: skip
-    acc, top, total = _attend(
-        acc, top, total, q, position, kv_ptrs, table, whole, end, score_scale, cap,
-        True, WINDOW, CAPPED, FP8, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
+    acc, row_max, row_sum = _attend(
+        acc, row_max, row_sum, q, position, kv_ptrs, table, whole, end, score_scale, cap,
+        True, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
     )  # fmt: skip
-    acc = acc * (v_scale / tl.where(total > 0.0, total, 1.0))[:, None]
+    acc = acc * (1.0 / tl.where(row_sum > 0.0, row_sum, 1.0))[:, None]
     out = out_ptr + row[:, None] * out_stride + column
     tl.store(out, acc.to(out_ptr.dtype.element_ty), mask=keep)
 
@@ -217,27 +194,24 @@ def prefill_attention(
     tiles: Tensor,
     scale: float,
     *,
+    out: Tensor,
     tile: PrefillTile,
     window: int = 0,
     softcap: float = 0.0,
-    k_scale: float = 1.0,
-    v_scale: float = 1.0,
-    out: Tensor | None = None,
-    pdl: bool = False,
 ) -> Tensor:
     """Causal attention of each sequence's last tokens, its chunk, over its keys and values.
 
     `q` is `[rows, heads, head_dim]`, whose rows may be strided; those of sequence `i` are
     `query_starts[i] … query_starts[i + 1]` (int32 `[sequences + 1]`), the last of its
-    `seq_lens[i]` tokens (int32 `[sequences]`). `tiles` int32 `[tiles, 2]` is `list_tiles` for
-    `tile.queries(heads // kv_heads)`; a sequence of -1 is padding. `kv_blocks`, `block_table`,
-    `scale`, `window`, `softcap`, `k_scale` and `v_scale` are those of `decode_attention`. Returns
-    `[rows, heads · head_dim]` in `out`; rows of no tile are left as they were.
+    `seq_lens[i]` tokens (int32 `[sequences]`). `kv_blocks` `[blocks, block_tokens, 2, kv_heads,
+    head_dim]`, in the dtype of `q` or e4m3, already holds their keys and values. `tiles` int32
+    `[tiles, 2]` is `list_tiles` for `tile.queries(heads // kv_heads)`; a sequence of -1 is padding.
+    `block_table`, `scale`, `window` and `softcap` are those of `decode_attention`. Returns `out`
+    `[rows, heads · head_dim]`; rows of no tile are left as they were.
     """
-    rows, heads, head_dim = q.shape
+    heads, head_dim = q.shape[1:]
     kv_heads = kv_blocks.shape[3]
-    if out is None:
-        out = torch.empty((rows, heads * head_dim), dtype=q.dtype, device=q.device)
+    group = heads // kv_heads
     _prefill_kernel[(kv_heads, tiles.shape[0])](
         q,
         kv_blocks,
@@ -249,23 +223,19 @@ def prefill_attention(
         q.stride(0),
         block_table.stride(0),
         out.stride(0),
-        scale * k_scale * LOG2_E,
+        scale * LOG2_E,
         softcap * LOG2_E,
-        v_scale,
-        GROUP=heads // kv_heads,
+        GROUP=group,
         KV_HEADS=kv_heads,
         HEAD_DIM=head_dim,
         BLOCK_TOKENS=kv_blocks.shape[1],
         WINDOW=window,
         CAPPED=softcap > 0,
-        FP8=kv_blocks.dtype is torch.float8_e4m3fn,
-        QUERIES=tile.queries(heads // kv_heads),
+        QUERIES=tile.queries(group),
         BLOCK_M=tile.rows,
         BLOCK_D=triton.next_power_of_2(head_dim),
         BLOCK_N=tile.keys,
         STAGES=tile.stages,
-        PDL=pdl,
         num_warps=tile.warps,
-        **launch_options(pdl),
     )
     return out

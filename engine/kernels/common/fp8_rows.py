@@ -5,8 +5,6 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-LARGEST_E4M3 = 448.0
-
 
 @triton.jit
 def quantize_row(x):

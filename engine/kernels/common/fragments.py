@@ -1,4 +1,4 @@
-"""A warp's products on the tensor cores, of operands that lie in registers as they are needed.
+"""A warp's tensor-core products of operands loaded straight into the registers that need them.
 
 `mma.sync.m16n8k16` (PTX ISA, "Matrix Fragments for mma.m16n8k16") multiplies 16 rows of 16 values
 by 16 values of 8 columns. Of the operands and the result each of the 32 threads holds a few: with
@@ -9,6 +9,7 @@ long row these are is for the caller to choose, as long as both operands agree.
 
 All tensors here have as many elements as the program has threads, so that element `i` lies in
 thread `i`. A value of an operand is a word of two bf16 or two fp16, the first in its low half.
+`INLINE_PTX` allows inline PTX; without it, in the interpreter, plain operations do the same.
 """
 
 import triton
@@ -33,7 +34,7 @@ def lane_place(THREADS: tl.constexpr):
 
 @triton.jit
 def quarters(words):
-    """`[threads, 4]` as four of `[threads]`: what a thread loads in 16 bytes."""
+    """Split `[threads, 4]`, what a thread loads in 16 bytes, into four of `[threads]`."""
     THREADS: tl.constexpr = words.shape[0]
     even, odd = tl.split(tl.reshape(words, (THREADS, 2, 2)))
     first, third = tl.split(even)
@@ -42,13 +43,13 @@ def quarters(words):
 
 
 @triton.jit
-def load_quarters(pointers, wanted, FAST: tl.constexpr):
+def load_quarters(pointers, wanted, INLINE_PTX: tl.constexpr):
     """The four words from each of `pointers` `[threads]` on; zeros where they are not `wanted`.
 
-    For many loads: what Triton does to choose a layout for each of its own takes time with the
-    square of the kernel's length.
+    For kernels of many loads: to choose a layout for each of its own loads, Triton takes time that
+    grows with the square of the kernel's length.
     """
-    if FAST:
+    if INLINE_PTX:
         return tl.inline_asm_elementwise(
             "{ .reg .pred wanted; setp.ne.b32 wanted, $5, 0; "
             "mov.b32 $0, 0; mov.b32 $1, 0; mov.b32 $2, 0; mov.b32 $3, 0; "
@@ -65,7 +66,7 @@ def load_quarters(pointers, wanted, FAST: tl.constexpr):
 
 @triton.jit
 def unpaired(words, FP16: tl.constexpr):
-    """The two values of each word, in fp32."""
+    """Unpack the two values of each word, to fp32."""
     if FP16:
         low = (words & 0xFFFF).to(tl.int16).to(tl.float16, bitcast=True).to(tl.float32)
         high = (words >> 16).to(tl.int16).to(tl.float16, bitcast=True).to(tl.float32)
@@ -76,9 +77,9 @@ def unpaired(words, FP16: tl.constexpr):
 
 
 @triton.jit
-def paired(low, high, FP16: tl.constexpr, FAST: tl.constexpr):
-    """Words of two fp32 values, rounded."""
-    if FAST:
+def paired(low, high, FP16: tl.constexpr, INLINE_PTX: tl.constexpr):
+    """Round two fp32 values and pack them in words, `low` in the low half."""
+    if INLINE_PTX:
         KIND: tl.constexpr = "f16" if FP16 else "bf16"
         return tl.inline_asm_elementwise(
             f"cvt.rn.{KIND}x2.f32 $0, $2, $1;",
@@ -94,9 +95,9 @@ def paired(low, high, FP16: tl.constexpr, FAST: tl.constexpr):
 
 
 @triton.jit
-def halves(first, second, HIGH: tl.constexpr, FAST: tl.constexpr):
-    """Words of the low halves of two, or of the high ones: what two rows have of a column."""
-    if FAST:
+def halves(first, second, HIGH: tl.constexpr, INLINE_PTX: tl.constexpr):
+    """Words of two words' low halves, or of their high ones: one column of two rows."""
+    if INLINE_PTX:
         SELECTED: tl.constexpr = 0x7632 if HIGH else 0x5410
         return tl.inline_asm_elementwise(
             f"prmt.b32 $0, $1, $2, {SELECTED};",
@@ -112,9 +113,9 @@ def halves(first, second, HIGH: tl.constexpr, FAST: tl.constexpr):
 
 
 @triton.jit
-def transposed(words, FAST: tl.constexpr):
-    """A warp's eight rows of eight values, `2t` and `2t + 1` of row `g` in a word, transposed."""
-    if FAST:
+def transposed(words, INLINE_PTX: tl.constexpr):
+    """Transpose a warp's 8 × 8 matrix, values `2t` and `2t + 1` of row `g` in a thread's word."""
+    if INLINE_PTX:
         return tl.inline_asm_elementwise(
             "movmatrix.sync.aligned.m8n8.trans.b16 $0, $1;",
             "=r,r",
@@ -131,9 +132,9 @@ def transposed(words, FAST: tl.constexpr):
 
 
 @triton.jit
-def multiply(a0, a1, a2, a3, b0, b1, c, FP16: tl.constexpr, FAST: tl.constexpr):
-    """`c`, the four parts of a result in fp32, plus the products of `a` and `b`."""
-    if FAST:
+def multiply(a0, a1, a2, a3, b0, b1, c, FP16: tl.constexpr, INLINE_PTX: tl.constexpr):
+    """Add the product of `a` and `b` to `c`, the four parts of a result in fp32."""
+    if INLINE_PTX:
         KIND: tl.constexpr = "f16" if FP16 else "bf16"
         return tl.inline_asm_elementwise(
             f"mma.sync.aligned.m16n8k16.row.col.f32.{KIND}.{KIND}.f32 "
@@ -158,7 +159,7 @@ def multiply(a0, a1, a2, a3, b0, b1, c, FP16: tl.constexpr, FAST: tl.constexpr):
 
 @triton.jit
 def _products(a, b, FP16: tl.constexpr):
-    """What the tensor cores make of one word of each operand, in plain arithmetic: two columns."""
+    """The tensor cores' product of one word of each operand, in plain arithmetic: two columns."""
     THREADS: tl.constexpr = a.shape[0]
     WARPS: tl.constexpr = THREADS // 32
     total = tl.zeros((WARPS, 8, 8), tl.float32)
@@ -173,10 +174,10 @@ def _products(a, b, FP16: tl.constexpr):
 
 
 @triton.jit
-def int4_pairs(words, PLANE: tl.constexpr, FAST: tl.constexpr):
+def int4_pairs(words, PLANE: tl.constexpr, INLINE_PTX: tl.constexpr):
     """`q + 128` of the four bits `PLANE` of both halves, as bf16: 0x4300 is 128 in it."""
     shifted = words >> (4 * PLANE)
-    if FAST:
+    if INLINE_PTX:
         # Written as plain operations this would become two instructions.
         return tl.inline_asm_elementwise(
             "lop3.b32 $0, $1, 0x000F000F, 0x43004300, 0xEA;",
@@ -190,10 +191,10 @@ def int4_pairs(words, PLANE: tl.constexpr, FAST: tl.constexpr):
 
 
 @triton.jit
-def int8_pairs(words, PLANE: tl.constexpr, FAST: tl.constexpr):
+def int8_pairs(words, PLANE: tl.constexpr, INLINE_PTX: tl.constexpr):
     """`q + 1152` of the signed byte `PLANE` of both halves, as fp16: 0x6400 is 1024 in it."""
     lifted = words ^ 0x80808080 - (1 << 32)
-    if FAST:
+    if INLINE_PTX:
         SELECTED: tl.constexpr = 0x4240 if PLANE == 0 else 0x4341
         return tl.inline_asm_elementwise(
             f"prmt.b32 $0, $1, 0x64646464, {SELECTED};",
@@ -207,9 +208,9 @@ def int8_pairs(words, PLANE: tl.constexpr, FAST: tl.constexpr):
 
 
 @triton.jit
-def fp8_pairs(words, FAST: tl.constexpr):
+def fp8_pairs(words, INLINE_PTX: tl.constexpr):
     """The e4m3 of a word's first two bytes, and of its last two, as fp16."""
-    if FAST:
+    if INLINE_PTX:
         return tl.inline_asm_elementwise(
             "{ .reg .b16 low, high; mov.b32 {low, high}, $2; "
             "cvt.rn.f16x2.e4m3x2 $0, low; cvt.rn.f16x2.e4m3x2 $1, high; }",

@@ -1,4 +1,4 @@
-"""RMSNorm and LayerNorm, fused with the residual addition before and the fp8 rounding after.
+"""RMSNorm and LayerNorm, fused with the fp8 rounding after.
 
 One program a row: a row is read once, stays in registers, and is written once.
 """
@@ -15,17 +15,14 @@ from .fp8_rows import empty_fp8_rows, quantize_row
 @triton.jit
 def _norm_kernel(
     x_ptr,
-    delta_ptr,
     weight_ptr,
     bias_ptr,
     out_ptr,
     scale_ptr,
     x_stride,
-    delta_stride,
     out_stride,
     width,
     eps,
-    ADD: tl.constexpr,
     CENTER: tl.constexpr,
     QUANTIZE: tl.constexpr,
     BLOCK: tl.constexpr,
@@ -39,15 +36,7 @@ def _norm_kernel(
     if CENTER:
         bias = tl.load(bias_ptr + columns, mask=inside, other=0.0).to(tl.float32)
     wait_for_previous(PDL)
-    x_ptrs = x_ptr + row * x_stride + columns
-    x = tl.load(x_ptrs, mask=inside, other=0.0).to(tl.float32)
-    if ADD:
-        x += tl.load(delta_ptr + row * delta_stride + columns, mask=inside, other=0.0).to(
-            tl.float32
-        )
-        total = x.to(x_ptr.dtype.element_ty)
-        tl.store(x_ptrs, total, mask=inside)
-        x = total.to(tl.float32)
+    x = tl.load(x_ptr + row * x_stride + columns, mask=inside, other=0.0).to(tl.float32)
     if CENTER:
         x = tl.where(inside, x - tl.sum(x, axis=0) / width, 0.0)
     normed = x * tl.rsqrt(tl.sum(x * x, axis=0) / width + eps) * weight
@@ -63,68 +52,40 @@ def _norm_kernel(
         tl.store(out_ptr + row * out_stride + columns, normed, mask=inside)
 
 
-def rms_norm(
-    x: Tensor,
-    weight: Tensor,
-    eps: float,
-    *,
-    delta: Tensor | None = None,
-    out: Tensor | None = None,
-    pdl: bool = False,
-) -> Tensor:
+def rms_norm(x: Tensor, weight: Tensor, eps: float, *, pdl: bool = False) -> Tensor:
     """RMSNorm (Zhang and Sennrich 2019) of `x [rows, width]`, times `weight [width]`.
 
-    With `delta [rows, width]` first `x += delta`, in place: `x` is the residual stream and `delta`
-    what the layer before adds to it. The mean square is that of the sum as `x` stores it. Rows may
-    be strided. Returns `out`, `[rows, width]` in the dtype of `x`.
+    Rows may be strided. Returns `[rows, width]` in the dtype of `x`.
     """
-    if out is None:
-        out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    _launch(x, delta, weight, None, out, None, eps, pdl)
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    _launch(x, weight, None, out, None, eps, pdl)
     return out
 
 
 def rms_norm_fp8(
-    x: Tensor,
-    weight: Tensor,
-    eps: float,
-    *,
-    delta: Tensor | None = None,
-    out: tuple[Tensor, Tensor] | None = None,
-    pdl: bool = False,
+    x: Tensor, weight: Tensor, eps: float, *, pdl: bool = False
 ) -> tuple[Tensor, Tensor]:
     """`rms_norm`, rounded row by row to fp8: e4m3 `[rows, width]` and fp32 scales `[rows, 1]`.
 
     The scale of a row is `max|row| / 448`, at least 1e-12; the value is `q * scale`.
     """
-    q, scale = empty_fp8_rows(x.shape[0], x.shape[1], x.device) if out is None else out
-    _launch(x, delta, weight, None, q, scale, eps, pdl)
+    q, scale = empty_fp8_rows(x.shape[0], x.shape[1], x.device)
+    _launch(x, weight, None, q, scale, eps, pdl)
     return q, scale
 
 
-def layer_norm(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    eps: float,
-    *,
-    delta: Tensor | None = None,
-    out: Tensor | None = None,
-    pdl: bool = False,
-) -> Tensor:
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float, *, pdl: bool = False) -> Tensor:
     """LayerNorm (Ba et al. 2016) of `x [rows, width]` with `weight` and `bias [width]`.
 
-    `delta` and `out` are those of `rms_norm`.
+    Rows may be strided. Returns `[rows, width]` in the dtype of `x`.
     """
-    if out is None:
-        out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
-    _launch(x, delta, weight, bias, out, None, eps, pdl)
+    out = torch.empty(x.shape, dtype=x.dtype, device=x.device)
+    _launch(x, weight, bias, out, None, eps, pdl)
     return out
 
 
 def _launch(
     x: Tensor,
-    delta: Tensor | None,
     weight: Tensor,
     bias: Tensor | None,
     out: Tensor,
@@ -136,26 +97,19 @@ def _launch(
     block = triton.next_power_of_2(width)
     _norm_kernel[(rows,)](
         x,
-        x if delta is None else delta,
         weight,
         weight if bias is None else bias,
         out,
         out if scale is None else scale,
         x.stride(0),
-        0 if delta is None else delta.stride(0),
         out.stride(0),
         width,
         eps,
-        ADD=delta is not None,
         CENTER=bias is not None,
         QUANTIZE=scale is not None,
         BLOCK=block,
         PDL=pdl,
-        num_warps=norm_warps(block),
+        # 16 elements a thread, so that one row's loads are all in flight at once.
+        num_warps=max(1, min(16, block // 512)),
         **launch_options(pdl),
     )
-
-
-def norm_warps(block: int) -> int:
-    """Warps a program: 16 elements a thread, so that one row's loads are all in flight at once."""
-    return max(1, min(16, block // 512))

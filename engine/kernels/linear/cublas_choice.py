@@ -20,7 +20,7 @@ from ...device.device_file import DeviceFile
 from ...device.devices import device_name
 from ...files.paths import data_dir
 from ...precision.linear import DenseLinear, Linear
-from ..common.chip import chip_of
+from ..common.gpu_limits import gpu_limits
 from .cublas_lt import (
     DATA_TYPES,
     Algorithm,
@@ -156,7 +156,7 @@ class AlgorithmChoices:
 
 def _is_tried(rows: int, weight: Tensor) -> bool:
     features, inputs = weight.shape
-    return tries_cublas_algorithms(rows, features, inputs, chip_of(weight.device))
+    return tries_cublas_algorithms(rows, features, inputs, gpu_limits(weight.device))
 
 
 _choices: dict[torch.device, AlgorithmChoices | None] = {}

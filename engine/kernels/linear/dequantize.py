@@ -6,7 +6,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ...precision.planes import BLOCK, padded_inputs
-from ..common.chip import interpreted
+from ..common.gpu_limits import interpreted
 from .unpack import unpack_int4, unpack_int8
 from .weight import LayerWeight
 from .workspace import workspace

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import torch
 
-from ..common.chip import Chip
+from ..common.gpu_limits import GpuLimits
 from .gemm_launch import ENOUGH_TILES, GemmLaunch, gemm_launch
 from .skinny_launch import (
     SKINNY_ROWS,
@@ -141,7 +141,7 @@ _CUBLAS_TRIED_ROWS = 256
 
 # A prefill step launches from the host, layer after layer.
 @lru_cache(maxsize=4096)
-def dispatch(product: Product, chip: Chip) -> Dispatch:
+def dispatch(product: Product, chip: GpuLimits) -> Dispatch:
     """The kernel that multiplies, and how it is launched on `chip`."""
     for rule in TABLE:
         if rule.matches(product):
@@ -151,7 +151,7 @@ def dispatch(product: Product, chip: Chip) -> Dispatch:
     raise ValueError(f"no rule for {product}")
 
 
-def _launch(kernel: Kernel, product: Product, chip: Chip) -> SkinnyLaunch | GemmLaunch | None:
+def _launch(kernel: Kernel, product: Product, chip: GpuLimits) -> SkinnyLaunch | GemmLaunch | None:
     weight_format, rows, features, inputs, dtype, group = product[:6]
     match kernel:
         case Kernel.GEMV_DENSE:
@@ -167,7 +167,7 @@ def _launch(kernel: Kernel, product: Product, chip: Chip) -> SkinnyLaunch | Gemm
             return None
 
 
-def tries_cublas_algorithms(rows: int, features: int, inputs: int, chip: Chip) -> bool:
+def tries_cublas_algorithms(rows: int, features: int, inputs: int, chip: GpuLimits) -> bool:
     """Whether cuBLAS may have a faster algorithm for a dense product than the one it would take.
 
     Over the layer 127 instead of 141 for 96 rows, 131 instead of 143 for 128, 167 instead of 184
@@ -178,7 +178,7 @@ def tries_cublas_algorithms(rows: int, features: int, inputs: int, chip: Chip) -
     return kernel is Kernel.CUBLAS and rows <= _CUBLAS_TRIED_ROWS
 
 
-def rows_of_each_variant(products: Iterable[Product], most_rows: int, chip: Chip) -> list[int]:
+def rows_of_each_variant(products: Iterable[Product], most_rows: int, chip: GpuLimits) -> list[int]:
     """Numbers of rows, from 2 on and rising, with which `products` go through all their kernels.
 
     Whatever kernel one of them needs for 2 to `most_rows` rows, with a residual or without, it
@@ -217,7 +217,7 @@ def _candidates(most_rows: int) -> list[int]:
     return sorted(number for number in rows if 2 <= number <= most_rows)
 
 
-def _compiled_variant(product: Product, chip: Chip) -> tuple[object, ...] | None:
+def _compiled_variant(product: Product, chip: GpuLimits) -> tuple[object, ...] | None:
     """What tells the kernels apart that are compiled for a product; `None` for a library's."""
     choice = dispatch(product, chip)
     match choice.launch:

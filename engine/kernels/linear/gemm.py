@@ -8,8 +8,8 @@ from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
 from ...precision.planes import BLOCK
-from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
+from ..common.gpu_limits import gpu_limits, interpreted
 from .gemm_kernel import gemm_kernel
 from .gemm_launch import GemmLaunch, gemm_launch
 from .tile_descriptors import tile_descriptor
@@ -43,11 +43,11 @@ def gemm(
     if out is None:
         out = torch.empty(rows, features, dtype=dtype or x.dtype, device=x.device)
     if launch is None:
-        chip = chip_of(x.device)
+        chip = gpu_limits(x.device)
         launch = gemm_launch(weight.format, rows, features, inputs, chip, chip.bulk_tensors)
     operands = _operands(x, weight, launch)
     if operands is None:
-        launch = gemm_launch(weight.format, rows, features, inputs, chip_of(x.device))
+        launch = gemm_launch(weight.format, rows, features, inputs, gpu_limits(x.device))
         operands = x, weight.data
     if not launch.fits(rows, features):
         raise ValueError(f"the sums of {launch} for {rows} rows do not fit the workspace")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
-from ..common.chip import Chip
+from ..common.gpu_limits import GpuLimits
 from .weight import WeightFormat
 
 BLOCK_K = 128
@@ -129,7 +129,7 @@ def gemm_launch(
     rows: int,
     features: int,
     inputs: int,
-    chip: Chip,
+    chip: GpuLimits,
     bulk: bool = False,
 ) -> GemmLaunch:
     """The launch for `[rows, inputs] × [features, inputs]ᵀ`; `bulk` allows descriptors."""

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ...precision.linear import Linear
 from ...shape.parts import Activation
-from ..common.chip import chip_of
+from ..common.gpu_limits import gpu_limits
 from ..common.norm import rms_norm, rms_norm_fp8
 from .cublas_choice import multiply_as_chosen
 from .dequantize import dequantize
@@ -95,7 +95,7 @@ def _choose(
         has_residual,
         sampled_only,
     )
-    return dispatch(product, chip_of(x.device))
+    return dispatch(product, gpu_limits(x.device))
 
 
 def _multiply(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ...precision.linear import Linear, PackedLinear
-from ..common.chip import chip_of
+from ..common.gpu_limits import gpu_limits
 from .dispatch import Kernel, Product, dispatch, rows_of_each_variant
 from .weight import LayerWeight
 from .workspace import workspace
@@ -34,11 +34,11 @@ def rows_to_warm_up(layers: Sequence[Linear], dtype: torch.dtype, most_rows: int
     """
     weights = (LayerWeight.of(layer) for layer in layers if not isinstance(layer, PackedLinear))
     products = (_product(weight, dtype, most_rows) for weight in weights)
-    return rows_of_each_variant(products, most_rows, chip_of(layers[0].tensors()[0].device))
+    return rows_of_each_variant(products, most_rows, gpu_limits(layers[0].tensors()[0].device))
 
 
 def _choice(weight: LayerWeight, dtype: torch.dtype, rows: int) -> Kernel:
-    return dispatch(_product(weight, dtype, rows), chip_of(weight.data.device)).kernel
+    return dispatch(_product(weight, dtype, rows), gpu_limits(weight.data.device)).kernel
 
 
 def _product(weight: LayerWeight, dtype: torch.dtype, rows: int) -> Product:

@@ -14,8 +14,8 @@ import triton
 from torch import Tensor
 
 from ...shape.parts import Activation
-from ..common.chip import chip_of, interpreted
 from ..common.dependent_launch import launch_options
+from ..common.gpu_limits import gpu_limits, interpreted
 from ..common.norm import rms_norm
 from .gemv_dense import gemv_dense_kernel
 from .gemv_packed import gemv_packed_kernel
@@ -143,7 +143,7 @@ def _launch_gemv_dense(call: _Call, launch: GemvDenseLaunch) -> None:
     if x.shape[0] != 1 or weight.format != "dense":
         raise ValueError(f"{launch} is for one row by dense, not {x.shape[0]} by {weight.format}")
     blocks = triton.cdiv(weight.features, launch.block_n)
-    blocks_per_program = triton.cdiv(blocks, launch.programs * chip_of(x.device).multiprocessors)
+    blocks_per_program = triton.cdiv(blocks, launch.programs * gpu_limits(x.device).multiprocessors)
     # A thread loads 16 bytes at a time, so a piece of the weight is as many inputs.
     piece = 16 // x.element_size()
     pieces = triton.cdiv(weight.inputs, piece)
@@ -183,7 +183,7 @@ def _launch_gemv_packed(call: _Call, launch: GemvPackedLaunch) -> None:
         raise ValueError(
             f"{launch} is not for {tuple(x.shape)} {x.dtype} by {weight.features} rows"
         )
-    programs = min(tiles, launch.programs * chip_of(x.device).multiprocessors)
+    programs = min(tiles, launch.programs * gpu_limits(x.device).multiprocessors)
     gemv_packed_kernel[(programs,)](
         x.view(torch.int32), call.gain.view(torch.int32), weight.data.view(torch.int32),
         weight.scale, *call.ends, weight.features, weight.inputs, call.eps, FORMAT=weight.format,

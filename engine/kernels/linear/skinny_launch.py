@@ -6,9 +6,8 @@ not take. Which of the kernels that is, is `dispatch`'s to say.
 
 from dataclasses import dataclass, replace
 
-from ..common.chip import Chip
 from ..common.fragments import inputs_of_unit
-from ..common.powers import largest_power_of_two
+from ..common.gpu_limits import GpuLimits, largest_power_of_two
 from .weight import WeightFormat
 
 SKINNY_ROWS = 16
@@ -152,7 +151,7 @@ def skinny_dot_launch(
     inputs: int,
     group: int,
     element_bytes: int,
-    chip: Chip,
+    chip: GpuLimits,
 ) -> SkinnyDotLaunch:
     """The launch for `rows` of activations of so many bytes an element; packed, for one row."""
     block_n = 16 if features <= 16384 else 32

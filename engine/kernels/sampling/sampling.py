@@ -12,16 +12,14 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..common.chip import chip_of, interpreted
-from ..common.dependent_launch import launch_options, wait_for_previous
-from .noise import gumbel_noise
-from .order import ordered_bits
+from ..common.gpu_limits import gpu_limits, interpreted
 from .thresholds import (
-    DIGITS,
-    MOST_PASSES,
-    NO_TOP,
+    DIGIT_VALUES,
+    MAX_PASSES,
+    NO_MAX,
     image_bits,
     measure_rows,
+    ordered_bits,
     passes,
     row_threshold,
 )
@@ -51,76 +49,121 @@ class SamplerSettings:
 
 @dataclass(frozen=True, slots=True)
 class SamplerScratch:
-    """Memory between programs, a row for each of a batch's; `sample_tokens` leaves it as found."""
+    """Memory between programs, for each row of a batch; `sample_tokens` resets what it used.
+
+    The programs' best `offers` (int64 `[rows]`), how many have `arrived` (int32 `[rows]`), and what
+    `measure_rows` writes: `maxima` and `measures`.
+    """
 
     offers: Tensor
     arrived: Tensor
-    tops: Tensor
+    maxima: Tensor
     measures: Tensor
 
     @classmethod
     def of(cls, rows: int, device: torch.device) -> "SamplerScratch":
+        """Scratch for up to `rows` rows, as a launch expects it."""
         return cls(
             offers=torch.full((rows,), _NO_OFFER, dtype=torch.int64, device=device),
             arrived=torch.zeros(rows, dtype=torch.int32, device=device),
-            tops=torch.full((rows,), NO_TOP, dtype=torch.int32, device=device),
+            maxima=torch.full((rows,), NO_MAX, dtype=torch.int32, device=device),
             measures=torch.zeros(
-                (rows, 2 * MOST_PASSES * DIGITS.value), dtype=torch.int64, device=device
+                (rows, 2 * MAX_PASSES * DIGIT_VALUES.value), dtype=torch.int64, device=device
             ),
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
-    """Where the host reads tokens: row `turn` (int32 `[1]`, on the device) of `tokens`.
+class HostTokens:
+    """Where the host reads tokens: row `ring_row` (int32 `[1]`, on the device) of `tokens`.
 
-    `tokens` int64 `[turns, rows]` is pinned memory of the host, which a kernel can write to: a copy
-    behind the kernel would hold up the step after it.
+    `tokens` int64 `[ring_rows, rows]` is pinned memory of the host, which a kernel can write to: a
+    copy behind the kernel would hold up the step after it.
     """
 
     tokens: Tensor
-    turn: Tensor
+    ring_row: Tensor
 
 
-@triton.jit(do_not_specialize=["temperature_ptr", "keys_ptr", "top_p_ptr", "top_k_ptr", "turn_ptr"])
+@triton.jit
+def gumbel_noise(key, token, FAST_LOG: tl.constexpr):
+    """Standard Gumbel noise of int64 `key` and int32 tokens, from the reference's uniform exactly.
+
+    The uniform is `(h + 0.5) / 2^23` with `h` the highest 23 bits of splitmix64 (Steele et al.
+    2014) of `key + token · golden`.
+    """
+    word = key.to(tl.uint64, bitcast=True) + token.to(tl.uint64) * 0x9E3779B97F4A7C15
+    word = (word ^ (word >> 30)) * 0xBF58476D1CE4E5B9
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EB
+    word = word ^ (word >> 31)
+    # A fraction's bits, of a number from 1 on: quicker than a conversion, and as exact.
+    high = (word >> 41).to(tl.int32) | 0x3F800000
+    uniform = high.to(tl.float32, bitcast=True) - (1.0 - 1.0 / (1 << 24))
+    return -_log(-_log_of_uniform(uniform, FAST_LOG), FAST_LOG)
+
+
+@triton.jit
+def _log_of_uniform(uniform, FAST_LOG: tl.constexpr):
+    """The logarithm, with a series in `1 - u`, which is exact in fp32, near 1.
+
+    The winners' noise comes from there, where the fast logarithm is off by as much as the logarithm
+    itself.
+    """
+    if FAST_LOG:
+        gap = 1.0 - uniform
+        series = -gap * (1.0 + gap * (0.5 + gap * (1 / 3 + gap * (0.25 + gap * 0.2))))
+        return tl.where(gap < 0.0625, series, _log(uniform, FAST_LOG))
+    return _log(uniform, FAST_LOG)
+
+
+@triton.jit
+def _log(x, FAST_LOG: tl.constexpr):
+    """The natural logarithm; the GPU's fast one (`lg2.approx`) is right to 2^-22, absolutely."""
+    if FAST_LOG:
+        return tl.extra.cuda.libdevice.fast_logf(x)
+    return tl.log(x)
+
+
+@triton.jit(
+    do_not_specialize=["temperature_ptr", "keys_ptr", "top_p_ptr", "top_k_ptr", "ring_row_ptr"]
+)
 def _sample_kernel(
     logits_ptr,
     temperature_ptr,
     keys_ptr,
     top_p_ptr,
     top_k_ptr,
-    tops_ptr,
+    maxima_ptr,
     measures_ptr,
     offers_ptr,
     arrived_ptr,
     tokens_ptr,
-    home_ptr,
-    turn_ptr,
-    home_stride,
+    host_ptr,
+    ring_row_ptr,
+    host_stride,
     measures_stride,
     stride,
     vocabulary,
     chunk,
     FILTERED: tl.constexpr,
-    QUICK: tl.constexpr,
-    HOME: tl.constexpr,
+    FAST_LOG: tl.constexpr,
     BITS: tl.constexpr,
     PASSES: tl.constexpr,
     BLOCK: tl.constexpr,
-    PDL: tl.constexpr,
 ):
     row = tl.program_id(0)
     first = tl.program_id(1) * chunk
     end = tl.minimum(first + chunk, vocabulary)
     temperature = tl.load(temperature_ptr + row)
     key = tl.load(keys_ptr + row)
-    wait_for_previous(PDL)
     least = 0
     if FILTERED:
         measures_ptr += row.to(tl.int64) * measures_stride
         top_p = tl.load(top_p_ptr + row)
         top_k = tl.load(top_k_ptr + row)
-        least = row_threshold(measures_ptr, tops_ptr + row, top_p, top_k, vocabulary, BITS, PASSES)
+        least = row_threshold(
+            measures_ptr, maxima_ptr + row, top_p, top_k, vocabulary, BITS, PASSES
+        )
     drawn = temperature > 0.0
     inverse_temperature = 1.0 / tl.where(drawn, temperature, 1.0)
     row_ptr = logits_ptr + row.to(tl.int64) * stride
@@ -132,11 +175,11 @@ def _sample_kernel(
         score = tl.load(row_ptr + token, mask=token < end, other=float("-inf")).to(tl.float32)
         sound = sound & (score < float("inf"))
         if drawn:
-            kept = token < end
+            eligible = token < end
             if FILTERED:
-                kept = kept & ((ordered_bits(score) >> (32 - BITS)) >= least)
-            score = score * inverse_temperature + gumbel_noise(key, token, QUICK)
-            score = tl.where(kept, score, float("-inf"))
+                eligible = eligible & ((ordered_bits(score) >> (32 - BITS)) >= least)
+            score = score * inverse_temperature + gumbel_noise(key, token, FAST_LOG)
+            score = tl.where(eligible, score, float("-inf"))
         better = score > best
         choice = tl.where(better, token, choice)
         best = tl.where(better, score, best)
@@ -149,17 +192,15 @@ def _sample_kernel(
         winner = tl.atomic_xchg(offers_ptr + row, -(1 << 63), sem="relaxed")
         tl.store(arrived_ptr + row, 0)
         if FILTERED:
-            tl.store(tops_ptr + row, -(1 << 31))
+            tl.store(maxima_ptr + row, -(1 << 31))
             place = tl.arange(0, 512)
-            tl.store(
-                measures_ptr + place, tl.zeros((512,), tl.int64), mask=place < 2 * PASSES * DIGITS
-            )
+            used = place < 2 * PASSES * DIGIT_VALUES
+            tl.store(measures_ptr + place, tl.zeros((512,), tl.int64), mask=used)
         token = 0x7FFFFFFF - (winner & 0x7FFFFFFF)
         broken = (winner == BROKEN_OFFER) | ((winner >> 32) == LOWEST_SCORE)
         token = tl.where(broken, BROKEN, token)
         tl.store(tokens_ptr + row, token.to(tokens_ptr.dtype.element_ty))
-        if HOME:
-            tl.store(home_ptr + tl.load(turn_ptr) * home_stride + row, token)
+        tl.store(host_ptr + tl.load(ring_row_ptr) * host_stride + row, token)
 
 
 def sample_tokens(
@@ -167,18 +208,16 @@ def sample_tokens(
     settings: SamplerSettings,
     scratch: SamplerScratch,
     out: Tensor,
+    host: HostTokens,
     *,
     filtered: bool,
     splits: int | None = None,
-    home: Home | None = None,
-    quick: bool | None = None,
-    pdl: bool = False,
 ) -> Tensor:
     """Write the next token of each row of `logits [rows, vocabulary]` to `out [rows]`, any integer.
 
-    With `home` they are written there as well. `filtered` says that some row may have a top-k or
-    top-p: without it they are not looked at. `quick` takes the device's own logarithm for the noise
-    (left out: on a GPU). Rows may be strided. Nothing waits for the device. Returns `out`.
+    They are written to `host` as well. `filtered` says that some row may have a top-k or top-p:
+    without it they are not looked at. Rows may be strided. `splits` overrides how many programs a
+    row is split over. Nothing waits for the device. Returns `out`.
     """
     rows, vocabulary = logits.shape
     if filtered:
@@ -187,13 +226,12 @@ def sample_tokens(
             settings.temperature,
             settings.top_p,
             settings.top_k,
-            scratch.tops,
+            scratch.maxima,
             scratch.measures,
-            pdl=pdl,
         )
     block = min(1024, triton.next_power_of_2(vocabulary))
     if splits is None:
-        processors = chip_of(logits.device).multiprocessors
+        processors = gpu_limits(logits.device).multiprocessors
         splits = sample_splits(rows, vocabulary, block, processors)
     chunk = triton.cdiv(triton.cdiv(vocabulary, splits), block) * block
     _sample_kernel[(rows, triton.cdiv(vocabulary, chunk))](
@@ -202,27 +240,24 @@ def sample_tokens(
         settings.keys,
         settings.top_p,
         settings.top_k,
-        scratch.tops,
+        scratch.maxima,
         scratch.measures,
         scratch.offers,
         scratch.arrived,
         out,
-        out if home is None else home.tokens,
-        scratch.arrived if home is None else home.turn,
-        0 if home is None else home.tokens.stride(0),
+        host.tokens,
+        host.ring_row,
+        host.tokens.stride(0),
         scratch.measures.stride(0),
         logits.stride(0),
         vocabulary,
         chunk,
         FILTERED=filtered,
-        QUICK=not interpreted(logits.device) if quick is None else quick,
-        HOME=home is not None,
+        FAST_LOG=not interpreted(logits.device),
         BITS=image_bits(logits.dtype),
         PASSES=passes(logits.dtype),
         BLOCK=block,
-        PDL=pdl,
         num_warps=4,
-        **launch_options(pdl),
     )
     return out
 

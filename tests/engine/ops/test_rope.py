@@ -32,17 +32,17 @@ def rows(count: int) -> torch.Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(0))
 
 
-def test_every_pair_turns_by_its_frequency_times_its_position() -> None:
+def test_every_pair_is_rotated_by_its_frequency_times_its_position() -> None:
     positions = torch.tensor([0, 1, 7, 63])
     qkv = rows(4)
     table = RotaryTable(CONFIG, 64, CPU, torch.float32)
-    turned = table.rotate(qkv, *table.at(positions)).numpy()
+    rotated = table.rotate(qkv, *table.at(positions)).numpy()
     frequencies = 500.0 ** (-np.arange(8) / 8)
-    turns = np.exp(1j * positions.numpy()[:, None] * frequencies)[:, None]
-    before, after = qkv.numpy(), turned
+    phases = np.exp(1j * positions.numpy()[:, None] * frequencies)[:, None]
+    before, after = qkv.numpy(), rotated
     heads = CONFIG.heads + CONFIG.kv_heads
     # The two halves of a head are the real and the imaginary parts of its pairs.
-    expected = (before[:, :heads, :8] + 1j * before[:, :heads, 8:]) * turns
+    expected = (before[:, :heads, :8] + 1j * before[:, :heads, 8:]) * phases
     np.testing.assert_allclose(after[:, :heads, :8], expected.real, atol=1e-5)
     np.testing.assert_allclose(after[:, :heads, 8:], expected.imag, atol=1e-5)
     assert (after[:, heads:] == before[:, heads:]).all(), "values pass through bit for bit"
@@ -53,8 +53,8 @@ def test_scores_depend_on_the_distance_alone() -> None:
     both = rows(1).expand(2, -1, -1)
 
     def score(query: int, key: int) -> float:
-        turned = table.rotate(both, *table.at(torch.tensor([query, key])))
-        return float(turned[0, 0] @ turned[1, CONFIG.heads])
+        rotated = table.rotate(both, *table.at(torch.tensor([query, key])))
+        return float(rotated[0, 0] @ rotated[1, CONFIG.heads])
 
     assert score(20, 13) == pytest.approx(score(50, 43), abs=1e-4)
     assert score(20, 13) != pytest.approx(score(20, 12), abs=1e-3)

@@ -58,6 +58,6 @@ def test_a_worker_that_ended_is_absent_and_another_can_be_watched() -> None:
 
 def test_the_processors_name_is_cleaned(tmp_path: Path) -> None:
     file = tmp_path / "cpuinfo"
-    file.write_text("processor\t: 0\nmodel name\t: Fast\x1b[2J Chip\nmodel name\t: other\n")
-    assert cpu_name(file) == "Fast[2J Chip"
+    file.write_text("processor\t: 0\nmodel name\t: Fast\x1b[2J GpuLimits\nmodel name\t: other\n")
+    assert cpu_name(file) == "Fast[2J GpuLimits"
     assert cpu_name(tmp_path / "missing") == ""

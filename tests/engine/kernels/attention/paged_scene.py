@@ -37,10 +37,6 @@ class Shape:
     def scale(self) -> float:
         return float(self.head_dim**-0.5)
 
-    @property
-    def kv_scales(self) -> tuple[float, float]:
-        return (0.5, 2.0) if self.dtype is FP8 else (1.0, 1.0)
-
 
 class PagedScene:
     """A cache of random keys and values, its blocks out of order; NaN where there is no token."""
@@ -69,13 +65,16 @@ class PagedScene:
         wide = torch.randn(rows, shape.heads + 2, shape.head_dim, generator=self._generator)
         return wide.to(DEVICE, shape.query_dtype)[:, : shape.heads]
 
-    def expected(self, sequence: int, queries: Tensor) -> Tensor:
-        """Float64 attention `[queries, heads · head_dim]` of a sequence's last tokens."""
+    def expected(self, sequence: int, queries: Tensor, kv_blocks: Tensor | None = None) -> Tensor:
+        """Float64 attention `[queries, heads · head_dim]` of a sequence's last tokens.
+
+        To the scene's own keys and values, or to those of `kv_blocks`.
+        """
         shape, length, count = self.shape, int(self.seq_lens[sequence]), queries.shape[0]
-        kv = self.kv_blocks[self.block_table[sequence].long()].double().flatten(0, 1)[:length]
+        kv_blocks = self.kv_blocks if kv_blocks is None else kv_blocks
+        kv = kv_blocks[self.block_table[sequence].long()].double().flatten(0, 1)[:length]
         keys, values = kv.repeat_interleave(shape.group, dim=2).unbind(1)
-        k_scale, v_scale = shape.kv_scales
-        scores = torch.einsum("qhd,khd->hqk", queries.double(), keys * k_scale) * shape.scale
+        scores = torch.einsum("qhd,khd->hqk", queries.double(), keys) * shape.scale
         if shape.softcap:
             scores = shape.softcap * torch.tanh(scores / shape.softcap)
         position = torch.arange(length - count, length, device=DEVICE)[:, None]
@@ -84,4 +83,4 @@ class PagedScene:
         if shape.window:
             seen &= key > position - shape.window
         weights = scores.masked_fill(~seen, float("-inf")).softmax(dim=-1)
-        return torch.einsum("hqk,khd->qhd", weights, values * v_scale).flatten(1)
+        return torch.einsum("hqk,khd->qhd", weights, values).flatten(1)

@@ -14,7 +14,7 @@ from prodtop.engine.kernels.attention.prefill_attention import (
     prefill_attention,
     prefill_tile,
 )
-from prodtop.engine.kernels.common.chip import chip_of
+from prodtop.engine.kernels.common.gpu_limits import gpu_limits
 from torch import Tensor
 
 SMALL_TILE = PrefillTile(rows=16, keys=16, warps=4, stages=2)
@@ -38,7 +38,7 @@ class Prefill:
 
     def run(self) -> Tensor:
         scene, shape = self.scene, self.scene.shape
-        k_scale, v_scale = shape.kv_scales
+        out = torch.empty(len(self.q), shape.heads * shape.head_dim, dtype=self.q.dtype)
         return prefill_attention(
             self.q,
             scene.kv_blocks,
@@ -47,11 +47,10 @@ class Prefill:
             torch.tensor(self.starts, dtype=torch.int32, device=DEVICE),
             self.tiles,
             shape.scale,
+            out=out.to(DEVICE),
             tile=self.tile,
             window=shape.window,
             softcap=shape.softcap,
-            k_scale=k_scale,
-            v_scale=v_scale,
         )
 
     def check(self) -> None:
@@ -111,12 +110,12 @@ def test_tiles_hold_every_query_once_and_the_longest_come_first(
 ) -> None:
     seq_lens = [count + before for count, before in chunks]
     tiles = list_tiles([count for count, _ in chunks], seq_lens, queries)
-    held = [
+    covered = [
         (int(sequence), query)
         for sequence, first in tiles
         for query in range(first, min(first + queries, chunks[sequence][0]))
     ]
-    assert sorted(held) == [(s, q) for s, (count, _) in enumerate(chunks) for q in range(count)]
+    assert sorted(covered) == [(s, q) for s, (count, _) in enumerate(chunks) for q in range(count)]
     keys = [chunks[sequence][1] + int(first) for sequence, first in tiles]
     assert keys == sorted(keys, reverse=True)
 
@@ -134,5 +133,5 @@ def test_tiles_hold_every_query_once_and_the_longest_come_first(
     ids=str,
 )
 def test_shapes_that_are_served(shape: Shape) -> None:
-    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize, chip_of(DEVICE))
+    tile = prefill_tile(shape.head_dim, shape.group, shape.dtype.itemsize, gpu_limits(DEVICE))
     Prefill(shape, [(1024, 0), (1, 700), (300, 512), (77, 3)], tile).check()

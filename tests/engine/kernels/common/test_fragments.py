@@ -26,7 +26,7 @@ BYTES = torch.arange(-128, 128, dtype=torch.int8)
 
 
 @triton.jit
-def _multiply_kernel(a, b, c, out, FP16: tl.constexpr, FAST: tl.constexpr, T: tl.constexpr):
+def _multiply_kernel(a, b, c, out, FP16: tl.constexpr, INLINE_PTX: tl.constexpr, T: tl.constexpr):
     thread = tl.arange(0, T)
     parts = (
         tl.load(c + thread),
@@ -43,28 +43,28 @@ def _multiply_kernel(a, b, c, out, FP16: tl.constexpr, FAST: tl.constexpr, T: tl
         tl.load(b + T + thread),
         parts,
         FP16,
-        FAST,
+        INLINE_PTX,
     )
     for part in tl.static_range(4):
         tl.store(out + part * T + thread, parts[part])
 
 
 @triton.jit
-def _unpack_kernel(words, out, FORMAT: tl.constexpr, FAST: tl.constexpr, T: tl.constexpr):
+def _unpack_kernel(words, out, FORMAT: tl.constexpr, INLINE_PTX: tl.constexpr, T: tl.constexpr):
     """`[values, T]`: pair by pair, the first of a pair and then the second."""
     thread = tl.arange(0, T)
     word = tl.load(words + thread)
     if FORMAT == "int4":
         pairs = (
-            int4_pairs(word, 0, FAST),
-            int4_pairs(word, 1, FAST),
-            int4_pairs(word, 2, FAST),
-            int4_pairs(word, 3, FAST),
+            int4_pairs(word, 0, INLINE_PTX),
+            int4_pairs(word, 1, INLINE_PTX),
+            int4_pairs(word, 2, INLINE_PTX),
+            int4_pairs(word, 3, INLINE_PTX),
         )
     elif FORMAT == "int8":
-        pairs = (int8_pairs(word, 0, FAST), int8_pairs(word, 1, FAST))  # type: ignore[assignment]  # another format's
+        pairs = (int8_pairs(word, 0, INLINE_PTX), int8_pairs(word, 1, INLINE_PTX))  # type: ignore[assignment]  # another format's
     else:
-        pairs = fp8_pairs(word, FAST)
+        pairs = fp8_pairs(word, INLINE_PTX)
     for index in tl.static_range(len(pairs)):
         low, high = unpaired(pairs[index], FORMAT != "int4")
         tl.store(out + 2 * index * T + thread, low)
@@ -72,27 +72,27 @@ def _unpack_kernel(words, out, FORMAT: tl.constexpr, FAST: tl.constexpr, T: tl.c
 
 
 @triton.jit
-def _round_trip_kernel(values, out, FP16: tl.constexpr, FAST: tl.constexpr, T: tl.constexpr):
+def _round_trip_kernel(values, out, FP16: tl.constexpr, INLINE_PTX: tl.constexpr, T: tl.constexpr):
     thread = tl.arange(0, T)
     words = tl.load(values + 4 * thread[:, None] + tl.arange(0, 4)[None, :])
     first, second, third, fourth = quarters(words)
-    low, high = unpaired(paired(first, second, FP16, FAST), FP16)
+    low, high = unpaired(paired(first, second, FP16, INLINE_PTX), FP16)
     tl.store(out + 4 * thread, low)
     tl.store(out + 4 * thread + 1, high)
-    low, high = unpaired(paired(third, fourth, FP16, FAST), FP16)
+    low, high = unpaired(paired(third, fourth, FP16, INLINE_PTX), FP16)
     tl.store(out + 4 * thread + 2, low)
     tl.store(out + 4 * thread + 3, high)
 
 
 @triton.jit
-def _rearrange_kernel(words, out, FAST: tl.constexpr, T: tl.constexpr):
+def _rearrange_kernel(words, out, INLINE_PTX: tl.constexpr, T: tl.constexpr):
     """`[3, T]`: the low and the high halves of two words, and the first transposed."""
     thread = tl.arange(0, T)
     word = tl.load(words + thread)
     other = tl.load(words + T + thread)
-    tl.store(out + thread, halves(word, other, False, FAST))
-    tl.store(out + T + thread, halves(word, other, True, FAST))
-    tl.store(out + 2 * T + thread, transposed(word, FAST))
+    tl.store(out + thread, halves(word, other, False, INLINE_PTX))
+    tl.store(out + T + thread, halves(word, other, True, INLINE_PTX))
+    tl.store(out + 2 * T + thread, transposed(word, INLINE_PTX))
 
 
 def pairs_of(matrix: Tensor, rows: Tensor, first: Tensor) -> Tensor:
@@ -130,7 +130,7 @@ def check_product(dtype: torch.dtype) -> None:
         torch.stack([torch.cat([m[p] for m in c]) for p in c_parts]).to(DEVICE),
         out,
         FP16=dtype is torch.float16,
-        FAST=ON_GPU,
+        INLINE_PTX=ON_GPU,
         T=THREADS,
         num_warps=WARPS,
     )
@@ -142,7 +142,7 @@ def check_product(dtype: torch.dtype) -> None:
 def unpacked(weight_format: str, words: Tensor, values: int) -> Tensor:
     out = torch.full((values, words.numel()), torch.nan, device=DEVICE)
     _unpack_kernel[(1,)](
-        words.to(DEVICE), out, FORMAT=weight_format, FAST=ON_GPU, T=words.numel(), num_warps=2
+        words.to(DEVICE), out, FORMAT=weight_format, INLINE_PTX=ON_GPU, T=words.numel(), num_warps=2
     )
     return out.cpu()
 
@@ -171,7 +171,7 @@ def test_values_are_rounded_into_pairs_and_come_out_again(dtype: torch.dtype, on
     values = torch.randn(THREADS, 4, generator=torch.Generator().manual_seed(1)).to(DEVICE)
     out = torch.full_like(values, torch.nan)
     _round_trip_kernel[(1,)](
-        values, out, FP16=dtype is torch.float16, FAST=ON_GPU, T=THREADS, num_warps=WARPS
+        values, out, FP16=dtype is torch.float16, INLINE_PTX=ON_GPU, T=THREADS, num_warps=WARPS
     )
     assert torch.equal(out, values.to(dtype).float())
 
@@ -183,9 +183,9 @@ def test_rows_and_columns_change_places(on_gpu: bool) -> None:
     values = torch.randint(-(1 << 15), 1 << 15, (2, WARPS, 8, 8), generator=random).short()
     words = values.view(torch.int32)
     out = torch.zeros(3, THREADS, dtype=torch.int32, device=DEVICE)
-    _rearrange_kernel[(1,)](words.to(DEVICE), out, FAST=ON_GPU, T=THREADS, num_warps=WARPS)
-    low, high, turned = out.cpu().view(torch.int16).view(3, WARPS, 8, 4, 2)
+    _rearrange_kernel[(1,)](words.to(DEVICE), out, INLINE_PTX=ON_GPU, T=THREADS, num_warps=WARPS)
+    low, high, flipped = out.cpu().view(torch.int16).view(3, WARPS, 8, 4, 2)
     first, second = values.view(2, WARPS, 8, 4, 2)
     assert torch.equal(low, torch.stack([first[..., 0], second[..., 0]], dim=-1))
     assert torch.equal(high, torch.stack([first[..., 1], second[..., 1]], dim=-1))
-    assert torch.equal(turned.reshape(WARPS, 8, 8), values[0].transpose(1, 2))
+    assert torch.equal(flipped.reshape(WARPS, 8, 8), values[0].transpose(1, 2))

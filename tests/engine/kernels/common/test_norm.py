@@ -36,16 +36,6 @@ def test_rms_norm(dtype: torch.dtype, width: int) -> None:
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_what_the_layer_before_adds_goes_into_the_residual(dtype: torch.dtype) -> None:
-    x, delta = random(3, 48, seed=1, dtype=dtype), random(3, 48, seed=2, dtype=dtype)
-    weight = random(48, seed=3, dtype=dtype)
-    total = x + delta
-    normed = rms_norm(x, weight, EPS, delta=delta)
-    assert torch.equal(x, total)
-    assert close(normed, exact_rms_norm(total, weight))
-
-
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_layer_norm(dtype: torch.dtype, width: int) -> None:
     x = random(3, width, seed=1, dtype=dtype) + 3
@@ -59,30 +49,25 @@ def test_layer_norm(dtype: torch.dtype, width: int) -> None:
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_fusing_the_rounding_changes_nothing(dtype: torch.dtype) -> None:
-    x, delta = random(4, 72, seed=1, dtype=dtype), random(4, 72, seed=2, dtype=dtype)
-    x[2], delta[2] = 0, 0
-    weight = random(72, seed=3, dtype=dtype)
-    q, scale = fp8_rows(rms_norm(x.clone(), weight, EPS, delta=delta))
-    fused_q, fused_scale = rms_norm_fp8(x.clone(), weight, EPS, delta=delta)
+    x, weight = random(4, 72, seed=1, dtype=dtype), random(72, seed=3, dtype=dtype)
+    x[2] = 0
+    q, scale = fp8_rows(rms_norm(x, weight, EPS))
+    fused_q, fused_scale = rms_norm_fp8(x, weight, EPS)
     assert torch.equal(fused_scale, scale)
     assert torch.equal(fused_q.float(), q.float())
 
 
-def test_rows_may_be_strided_and_land_in_a_buffer() -> None:
+def test_rows_may_be_strided() -> None:
     wide = random(5, 100, seed=1, dtype=torch.float32)
     weight = random(40, seed=2, dtype=torch.float32)
-    out = torch.zeros(5, 60, device=DEVICE)
-    rms_norm(wide[:, 10:50], weight, EPS, out=out[:, :40])
-    assert close(out[:, :40], exact_rms_norm(wide[:, 10:50], weight))
-    assert not out[:, 40:].any()
+    x = wide[:, 10:50]
+    assert close(rms_norm(x, weight, EPS), exact_rms_norm(x, weight))
 
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("rows", [1, 256, 3000])
 @pytest.mark.parametrize("width", [1024, 4096, 5120])
 def test_shapes_that_are_served(rows: int, width: int) -> None:
-    x, delta = (random(rows, width, seed=seed, dtype=torch.bfloat16) for seed in (1, 2))
+    x = random(rows, width, seed=1, dtype=torch.bfloat16)
     weight = random(width, seed=3, dtype=torch.bfloat16)
-    total = x + delta
-    assert close(rms_norm(x, weight, EPS, delta=delta), exact_rms_norm(total, weight))
-    assert torch.equal(x, total)
+    assert close(rms_norm(x, weight, EPS), exact_rms_norm(x, weight))

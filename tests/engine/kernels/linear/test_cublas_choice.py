@@ -10,7 +10,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.kernels.common.chip import HOPPER
+from prodtop.engine.kernels.common.gpu_limits import HOPPER
 from prodtop.engine.kernels.linear.cublas_choice import (
     AlgorithmChoices,
     choose_algorithms,

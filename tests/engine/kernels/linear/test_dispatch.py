@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("triton")
 
-from prodtop.engine.kernels.common.chip import HOPPER, Chip
+from prodtop.engine.kernels.common.gpu_limits import HOPPER, GpuLimits
 from prodtop.engine.kernels.linear.dispatch import (
     MOST_DENSE_ROWS,
     TABLE,
@@ -148,7 +148,7 @@ def test_every_product_has_a_kernel_with_a_launch_of_its_own(
     inputs: int,
     dtype: torch.dtype,
     flags: tuple[bool, bool, bool],
-    chip: Chip,
+    chip: GpuLimits,
 ) -> None:
     choice = dispatch(Product(weight_format, rows, features, inputs, dtype, 64, *flags), chip)
     by_library = choice.kernel in (Kernel.UNPACK, Kernel.SCALED_MM, Kernel.CUBLAS)
@@ -184,7 +184,7 @@ def test_each_rule_is_the_first_for_some_product() -> None:
     assert reached == set(range(len(TABLE)))
 
 
-def compiled(product: Product, chip: Chip) -> object:
+def compiled(product: Product, chip: GpuLimits) -> object:
     """What Triton tells apart: the launch without what is an argument of the kernel."""
     choice = dispatch(product, chip)
     if isinstance(choice.launch, GemmLaunch):
@@ -213,7 +213,7 @@ def test_no_number_of_rows_needs_a_kernel_that_the_warm_up_did_not_run(
     most_rows: int,
     rows: list[int],
     has_residual: bool,
-    chip: Chip,
+    chip: GpuLimits,
 ) -> None:
     products = [
         Product(weight_format, 1, *shape, group=64, has_residual=has_residual)

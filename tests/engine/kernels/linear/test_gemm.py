@@ -5,7 +5,7 @@ Each both ways of loading: by pointers, and by descriptors where the GPU has the
 
 import pytest
 import torch
-from prodtop.engine.kernels.common.chip import chip_of
+from prodtop.engine.kernels.common.gpu_limits import gpu_limits
 from prodtop.engine.kernels.linear.gemm import gemm
 from prodtop.engine.kernels.linear.gemm_launch import GemmLaunch
 from prodtop.engine.kernels.linear.weight import LayerWeight
@@ -38,7 +38,7 @@ def relative_error(ours: Tensor, exact: Tensor) -> float:
 def bulk(request: pytest.FixtureRequest) -> bool:
     """Whether tiles are brought by descriptors."""
     by_descriptors: bool = request.param
-    if by_descriptors and not chip_of(DEVICE).bulk_tensors:
+    if by_descriptors and not gpu_limits(DEVICE).bulk_tensors:
         pytest.skip("this GPU copies no tiles")
     return by_descriptors
 

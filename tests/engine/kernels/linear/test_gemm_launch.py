@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.kernels.common.chip import HOPPER
+from prodtop.engine.kernels.common.gpu_limits import HOPPER
 from prodtop.engine.kernels.linear.gemm_launch import BLOCK_K, gemm_launch
 from prodtop.engine.kernels.linear.weight import WeightFormat
 

@@ -4,7 +4,7 @@ from typing import Never
 
 import pytest
 import torch
-from prodtop.engine.kernels.common.chip import HOPPER, Chip, chip_of
+from prodtop.engine.kernels.common.gpu_limits import HOPPER, GpuLimits, gpu_limits
 from prodtop.engine.kernels.linear import linear as rows_linear
 from prodtop.engine.kernels.linear import prepare
 from prodtop.engine.kernels.linear.dispatch import Dispatch, Kernel, Product, dispatch
@@ -41,7 +41,7 @@ def layer_of(level: str, bias: Tensor | None) -> Linear:
 
 @pytest.fixture(params=[Kernel.GEMM, Kernel.UNPACK], ids=["packed", "unpacked"])
 def _kernel_of_packed(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    def choose(product: Product, chip: Chip) -> Dispatch:
+    def choose(product: Product, chip: GpuLimits) -> Dispatch:
         if request.param is Kernel.UNPACK and product.format in ("int8", "int4"):
             return Dispatch(Kernel.UNPACK)
         return dispatch(product, chip)
@@ -99,7 +99,7 @@ def test_rounded_rows_are_for_fp8_layers_only() -> None:
 @pytest.mark.parametrize("rows", [48, 80])
 def test_a_large_dense_weight_is_multiplied_either_way(rows: int) -> None:
     layer = DenseLinear(random(16384, 4096, seed=1) / 64, None)
-    kernel = dispatch(Product("dense", rows, 16384, 4096), chip_of(DEVICE)).kernel
+    kernel = dispatch(Product("dense", rows, 16384, 4096), gpu_limits(DEVICE)).kernel
     assert kernel is (Kernel.GEMM if rows == 48 else Kernel.CUBLAS)
     x = random(rows, 4096, seed=2)
     expected = x.double() @ layer.weight.double().T

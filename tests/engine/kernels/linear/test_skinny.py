@@ -11,8 +11,8 @@ from torch import Tensor
 
 pytest.importorskip("triton")
 
-from prodtop.engine.kernels.common.chip import HOPPER, chip_of
 from prodtop.engine.kernels.common.fragments import inputs_of_unit
+from prodtop.engine.kernels.common.gpu_limits import HOPPER, gpu_limits
 from prodtop.engine.kernels.linear.skinny import skinny_linear
 from prodtop.engine.kernels.linear.skinny_launch import (
     GemvDenseLaunch,
@@ -79,7 +79,12 @@ def layer_of(
 
 def launch_for(x: Tensor, weight: LayerWeight, gated: bool) -> SkinnyLaunch:
     """That of the kernel which such a product goes to, if no other was asked for."""
-    features, inputs, group, chip = weight.features, weight.inputs, weight.group, chip_of(x.device)
+    features, inputs, group, chip = (
+        weight.features,
+        weight.inputs,
+        weight.group,
+        gpu_limits(x.device),
+    )
     if weight.format == "dense" and x.shape[0] == 1:
         return gemv_dense_launch(features, inputs, gated)
     processors, size = chip.multiprocessors, x.element_size()
@@ -251,7 +256,7 @@ def test_groups_of_any_size_have_columns_of_their_own(group: int) -> None:
 
 def test_programs_take_turns_where_there_are_more_tiles(monkeypatch: pytest.MonkeyPatch) -> None:
     few = replace(HOPPER, multiprocessors=3)
-    monkeypatch.setattr("prodtop.engine.kernels.linear.skinny.chip_of", lambda device: few)
+    monkeypatch.setattr("prodtop.engine.kernels.linear.skinny.gpu_limits", lambda device: few)
     for depth in (1, 2):
         launch = GemvPackedLaunch(1, 2, programs=1, sections_ahead=depth)
         check("int8", 1, 80, 256, with_bias=True, launch=launch)

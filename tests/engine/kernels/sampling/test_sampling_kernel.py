@@ -5,7 +5,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.kernels.sampling.sampling import (
-    Home,
+    HostTokens,
     SamplerScratch,
     SamplerSettings,
     sample_tokens,
@@ -15,6 +15,13 @@ from torch import Tensor
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
+
+
+def host_tokens(ring_rows: int, rows: int, ring_row: int) -> HostTokens:
+    tokens = torch.full((ring_rows, rows), -7)
+    if DEVICE.type == "cuda":
+        tokens = tokens.pin_memory()
+    return HostTokens(tokens, torch.tensor([ring_row], dtype=torch.int32, device=DEVICE))
 
 
 class Draw:
@@ -36,12 +43,13 @@ class Draw:
 
     def tokens(self, *, filtered: bool, splits: int | None = None) -> list[int]:
         out = torch.full((len(self.logits),), -2, dtype=torch.int32, device=DEVICE)
+        host = host_tokens(1, len(self.logits), 0)
         sample_tokens(
-            self.logits, self.settings, self.scratch, out, filtered=filtered, splits=splits
+            self.logits, self.settings, self.scratch, out, host, filtered=filtered, splits=splits
         )
-        found = SamplerScratch.of(len(self.logits), DEVICE)
-        for name in ("offers", "arrived", "tops", "measures"):
-            assert torch.equal(getattr(self.scratch, name), getattr(found, name)), name
+        fresh = SamplerScratch.of(len(self.logits), DEVICE)
+        for name in ("offers", "arrived", "maxima", "measures"):
+            assert torch.equal(getattr(self.scratch, name), getattr(fresh, name)), name
         chosen: list[int] = out.tolist()
         return chosen
 
@@ -162,17 +170,14 @@ def test_a_row_that_is_no_numbers_has_no_token_and_its_neighbours_keep_theirs(
     assert broken.tokens(filtered=filtered, splits=2) == expected
 
 
-@pytest.mark.parametrize("turn", [0, 2])
-def test_tokens_are_written_to_the_row_whose_turn_it_is(turn: int) -> None:
+@pytest.mark.parametrize("ring_row", [0, 2])
+def test_tokens_are_written_to_the_hosts_row_of_this_step(ring_row: int) -> None:
     draw = Draw(random_logits(5, 300, torch.float32), [(0.8, 1.0, 0)] * 5)
-    rows = torch.full((3, 8), -7)
-    if DEVICE.type == "cuda":
-        rows = rows.pin_memory()
     out = torch.empty(5, dtype=torch.int64, device=DEVICE)
-    home = Home(rows, torch.tensor([turn], dtype=torch.int32, device=DEVICE))
-    sample_tokens(draw.logits, draw.settings, draw.scratch, out, filtered=False, home=home)
+    host = host_tokens(3, 8, ring_row)
+    sample_tokens(draw.logits, draw.settings, draw.scratch, out, host, filtered=False)
     tokens = out.tolist()  # waits for the device
     expected = [[-7] * 8 for _ in range(3)]
-    expected[turn][:5] = tokens
+    expected[ring_row][:5] = tokens
     assert tokens == draw.expected()
-    assert rows.tolist() == expected
+    assert host.tokens.tolist() == expected

@@ -1,9 +1,9 @@
-"""A step's embeddings, of known tokens and of carried ones."""
+"""A step's input gets to the device whole, and its tokens, known or carried, are embedded."""
 
 import pytest
 import torch
 import torch.nn.functional as F
-from prodtop.engine.kernels.common.embedding import embed_tokens
+from prodtop.engine.kernels.common.step_input import copy_step_input, embed_tokens
 
 DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
 VOCABULARY = 50
@@ -30,3 +30,14 @@ def test_a_row_without_a_token_reads_no_memory_but_the_tables() -> None:
     carried = torch.tensor([0], dtype=torch.int32, device=DEVICE)
     broken = torch.tensor([-1], device=DEVICE)
     assert torch.equal(embed_tokens(tokens, carried, broken, table), table[:1])
+
+
+@pytest.mark.parametrize("count", [1, 1000, 1024, 2048, 2049, 5000])
+def test_all_words_of_an_input_arrive_and_nothing_behind_them(count: int) -> None:
+    source = torch.arange(1, count + 65, dtype=torch.int32)
+    if DEVICE.type == "cuda":
+        source = source.pin_memory()
+    memory = torch.zeros(count + 64, dtype=torch.int32, device=DEVICE)
+    copy_step_input(source[:count], memory[:count])
+    assert memory[:count].tolist() == list(range(1, count + 1))
+    assert not memory[count:].any()

@@ -1,15 +1,15 @@
-"""Heads of a projection's row, normed and turned, and then as the tensor cores want them.
+"""Heads of a projection's row, normed, rotated, and laid out as tensor-core operands.
 
 A head's words, of two bf16, are in two halves: what the rotation pairs lies in the same words of
-both. So little is to be turned that each thread has a word or two; then heads change hands through
-shared memory.
+both. There is so little to rotate that each thread has a word or two; then heads are exchanged
+between threads through shared memory.
 """
 
 import triton
 import triton.language as tl
 
 from ..common.fragments import paired, unpaired
-from .across_warps import halved, leaves
+from .warp_merge import binary_dims, split_all
 
 
 @triton.jit
@@ -20,10 +20,10 @@ def load_pairs(values, COUNT: tl.constexpr):
 
 
 @triton.jit
-def turned(
-    first, second, cos, sin, weights, eps, NORM: tl.constexpr, FAST: tl.constexpr
+def rotate_halves(
+    first, second, cos, sin, weights, eps, NORM: tl.constexpr, INLINE_PTX: tl.constexpr
 ):  # fmt: skip
-    """Heads' halves, `[heads, head_dim / 4]` words, turned and rounded.
+    """Rotate heads' halves, `[heads, head_dim / 4]` words, and round them to bf16.
 
     With NORM they go through RMSNorm first; `weights` are pairs for both halves.
     """
@@ -37,14 +37,14 @@ def turned(
         y *= inverse * weights[1][0]
         next_y *= inverse * weights[1][1]
     return (
-        paired(x * cos[0] - y * sin[0], next_x * cos[1] - next_y * sin[1], False, FAST),
-        paired(y * cos[0] + x * sin[0], next_y * cos[1] + next_x * sin[1], False, FAST),
+        paired(x * cos[0] - y * sin[0], next_x * cos[1] - next_y * sin[1], False, INLINE_PTX),
+        paired(y * cos[0] + x * sin[0], next_y * cos[1] + next_x * sin[1], False, INLINE_PTX),
     )
 
 
 @triton.jit
-def products(q, k):
-    """Heads `q` by head `k`, both in halves of words: `[heads, 1]`."""
+def dot_heads(q, k):
+    """Scalar products `[heads, 1]` of heads `q` with head `k`, both in halves of words."""
     total = tl.zeros(q[0].shape, tl.float32)
     for half in tl.static_range(2):
         low, high = unpaired(q[half], False)
@@ -54,8 +54,8 @@ def products(q, k):
 
 
 @triton.jit
-def in_fragments(heads, WARPS: tl.constexpr):
-    """Eight heads, in halves, as columns of a product: a tuple of `[threads]`.
+def to_operand(heads, WARPS: tl.constexpr):
+    """Eight heads, in halves, as the columns of every warp's product: a tuple of `[threads]` words.
 
     Of head `g` thread `t` holds in each chunk of 32 dimensions the eight from `8t` on, in four
     words of which the second and the third have changed places.
@@ -63,9 +63,9 @@ def in_fragments(heads, WARPS: tl.constexpr):
     COUNT: tl.constexpr = heads[0].shape[1]
     words = tl.reshape(tl.join(heads[0], heads[1]), (8, COUNT // 16, 4, 2, 2, 2))
     words = tl.permute(words, (0, 2, 5, 1, 4, 3))
-    each = leaves(tl.reshape(words, halved((32,), COUNT // 2)), 1)
-    everywhere = ()
-    for index in tl.static_range(len(each)):
-        shared = tl.broadcast_to(each[index][None, :], (WARPS, 32))
-        everywhere += (tl.reshape(shared, (WARPS * 32,)),)  # type: ignore[assignment]  # it grows
-    return everywhere
+    lanes = split_all(tl.reshape(words, binary_dims((32,), COUNT // 2)), 1)
+    operand = ()
+    for index in tl.static_range(len(lanes)):
+        copies = tl.broadcast_to(lanes[index][None, :], (WARPS, 32))
+        operand += (tl.reshape(copies, (WARPS * 32,)),)  # type: ignore[assignment]  # it grows
+    return operand

@@ -5,11 +5,11 @@ import torch
 
 pytest.importorskip("triton")
 
-from prodtop.engine.kernels.common.chip import HOPPER, chip_of
+from prodtop.engine.kernels.common.gpu_limits import HOPPER, gpu_limits
 
 
 def test_without_a_gpu_plans_are_those_of_a_hopper() -> None:
-    assert chip_of(torch.device("cpu")) == HOPPER
+    assert gpu_limits(torch.device("cpu")) == HOPPER
 
 
 def test_a_loop_has_one_stage_more_than_lie_in_shared_memory() -> None:
@@ -29,7 +29,7 @@ def test_a_loop_may_have_all_its_stages_in_shared_memory() -> None:
 def test_a_gpu_is_asked() -> None:
     device = torch.device("cuda", torch.cuda.current_device())
     told = torch.cuda.get_device_properties(device)
-    chip = chip_of(device)
+    chip = gpu_limits(device)
     assert chip.multiprocessors == told.multi_processor_count
     # Missing in torch's stubs.
     assert chip.shared_bytes == told.shared_memory_per_block_optin  # type: ignore[attr-defined]
