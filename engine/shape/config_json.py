@@ -161,7 +161,7 @@ def parse_shape(values: Mapping[str, object], source: str) -> ModelShape:
 
 
 def _detailed(shape: ModelShape, kind: Kind, fields: Fields, whole: Fields) -> ModelShape:
-    """`shape` with what only who serves it needs.
+    """`shape` with what only the engine needs.
 
     Raises:
         CheckpointError: what the engine cannot serve of it.
@@ -169,7 +169,7 @@ def _detailed(shape: ModelShape, kind: Kind, fields: Fields, whole: Fields) -> M
     if kind.details is not None:
         shape = kind.details(shape, fields)
     if not kind.served:
-        raise whole.error(f"architecture {kind.architecture!r} is not served")
+        return replace(shape, unserved=f"architecture {kind.architecture!r} is not served")
     if whole.has("auto_map") and kind.architecture not in _PUBLISHED_BESIDE_CODE:
         raise whole.error("the model needs its own code (`auto_map`): refused")
     int4 = read_int4_form(whole.table("quantization_config"))

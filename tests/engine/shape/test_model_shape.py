@@ -12,6 +12,7 @@ from prodtop.engine.shape.config_json import load_shape, parse_shape
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
 from prodtop.engine.shape.model_shape import ModelShape, same_structure, with_layers
+from prodtop.engine.shape.parts import Activation
 from prodtop.engine.shape.presets import PRESETS, preset
 from prodtop.engine.shape.serving_limits import check_served, unserved_reason
 from prodtop.engine.shape.shape_message import read_shape_message, shape_message
@@ -215,6 +216,15 @@ def test_a_config_that_cannot_be_served_can_be_planned() -> None:
     )
     assert same_structure(odd, preset("llama-3.1-8b"))
     assert unserved_reason(odd) is not None
+
+
+def test_the_details_of_what_is_only_planned_are_kept() -> None:
+    """Exports and names tell by them what a model is."""
+    llama = CONFIGS["llama-3.1-8b"] | {"model_type": "gemma", "hidden_act": "gelu"}
+    shape = parse_shape(llama, "config.json")
+    assert shape.activation is Activation.GELU_TANH
+    assert shape.embedding_scale == 64.0
+    assert "not served" in str(unserved_reason(shape))
 
 
 @pytest.mark.parametrize("name", CONFIGS)
