@@ -24,10 +24,10 @@ class Branch:
         return len(self.path) - 1
 
 
-def every_figure(shown: Answer) -> tuple[Term, ...]:
+def every_figure(answer: Answer) -> tuple[Term, ...]:
     """The formulas of all figures of an answer."""
-    plan = shown.plan
-    return explain(shown.estimate, plan.tokens, plan.price, scaling_base(shown.fixed))
+    plan = answer.plan
+    return explain(answer.estimate, plan.tokens, plan.price, scaling_base(answer.fixed))
 
 
 def scaling_base(points: tuple[Point, ...]) -> Estimate | None:
