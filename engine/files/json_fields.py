@@ -1,6 +1,7 @@
 """Typed reading of the JSON files of a model folder, with errors that name file and field."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import Repr
@@ -85,11 +86,13 @@ class Fields:
             raise self.error(f"`{name}` must be above 0, found {value:g}")
         return value
 
-    def count(self, name: str, default: int | None = None) -> int:
-        """A whole number from 1 on."""
+    def count(self, name: str, default: int | None = None, most: float = math.inf) -> int:
+        """A whole number from 1 to `most`."""
         value = self.number(name, default)
         if value < 1 or value != int(value):
             raise self.error(f"`{name}` must be a positive integer")
+        if value > most:
+            raise self.error(f"`{name}` must be {most} at most, found {value:.0f}")
         return int(value)
 
     def is_null(self, name: str) -> bool:
@@ -128,6 +131,10 @@ class Fields:
     def names(self) -> list[str]:
         """The names that are written down."""
         return list(self._values)
+
+    def updated(self, other: "Fields") -> "Fields":
+        """These fields, with those of `other` over them."""
+        return Fields({**self._values, **other._values}, self.source, self._defaults)
 
     def table(self, name: str) -> "Fields":
         """A nested object; empty where there is none."""

@@ -195,7 +195,7 @@ def test_another_tokenizer_or_a_shorter_context_is_a_named_error(
     first, second = list(vocab)[5:7]
     vocab[first], vocab[second] = vocab[second], vocab[first]
     (tmp_path / "tokenizer.json").write_text(json.dumps(tokens))
-    with pytest.raises(DraftModelError, match="has another tokenizer than .*: token 5 is"):
+    with pytest.raises(DraftModelError, match=r"has another tokenizer than .*: token 5 is"):
         check_draft(load_model(str(tmp_path)), model, 64)
     with pytest.raises(DraftModelError, match="a context of 256 tokens, less than 257"):
         check_draft(model, model, 257)
@@ -224,7 +224,7 @@ def test_without_tokenizers_sizes_may_differ_by_padding_alone(
     if fits:
         check_draft(dummy(own), dummy(wanted), 64)
     else:
-        with pytest.raises(DraftModelError, match=f"has {own} tokens, .* has {wanted}"):
+        with pytest.raises(DraftModelError, match=rf"has {own} tokens, .* has {wanted}"):
             check_draft(dummy(own), dummy(wanted), 64)
 
 
