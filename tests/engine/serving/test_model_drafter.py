@@ -173,7 +173,7 @@ def test_a_vocabulary_padded_to_another_size_guesses_within_the_common_ids(
 def test_tokens_that_the_draft_model_does_not_have_break_nothing(tiny_folder: Path) -> None:
     """Prompts and answers full of ids that only the served model has."""
     model = model_of(tiny_folder)
-    prompts = [[310, 5, 319], [300 + n % 20 for n in range(40)]]
+    prompts = [(310, 5, 319), tuple(300 + n % 20 for n in range(40))]
     outputs = []
     for draft in (None, resized(model, 40)):
         served = engine_with(draft, model, StrategyName.CACHED, ROOMY)

@@ -139,3 +139,11 @@ def test_absurd_depths_are_refused_at_once(layers: int) -> None:
         sizes = {"num_hidden_layers": layers, "n_layer": layers}
         with pytest.raises(CheckpointError, match="must be 10000 at most"):
             shape_of(**values, **sizes)
+
+
+def test_the_documentation_names_every_type() -> None:
+    text = (Path(__file__).parents[3] / "docs" / "models.md").read_text()
+    kinds = "default, linear, dynamic, llama3, yarn, longrope"
+    reason = unserved_reason(shape_of(rope_scaling={"type": "ntk"}))
+    assert kinds in (reason or "")
+    assert all(f"`{kind}`" in text for kind in kinds.split(", "))
