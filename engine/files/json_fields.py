@@ -1,11 +1,21 @@
 """Typed reading of the JSON files of a model folder, with errors that name file and field."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import Repr
 from typing import TypeVar
 
 from ..protocol.errors import CheckpointError
+from .bounded import read_bounded
+
+_LARGEST_FILE = 64 << 20
+"""Bytes. An index of the largest published models has 10 MiB."""
+
+_SHORT = Repr()
+"""Shows a wrong value in an error of one line, whatever its length."""
+_SHORT.maxstring = _SHORT.maxother = 60
 
 _LARGEST_NUMBER = 2.0**53
 """Up to here every integer is exact as a float."""
@@ -14,13 +24,17 @@ Value = TypeVar("Value")
 
 
 def read_json(path: Path) -> dict[str, object]:
-    """Read a JSON object from `path`; raises `CheckpointError` where it is none."""
+    """The JSON object in the file `path`, with a byte order mark or without.
+
+    Raises:
+        CheckpointError: no such file, none that is regular, or no JSON object in it.
+    """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_bounded(path, _LARGEST_FILE).decode("utf-8-sig"))
     except FileNotFoundError:
         raise CheckpointError(f"{path.parent} has no {path.name}: not a model folder") from None
     # Beside malformed text: numbers of too many digits, and lists nested too deeply.
-    except (OSError, ValueError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
     if not isinstance(value, dict):
         raise CheckpointError(f"{path}: must hold a JSON object")
@@ -60,7 +74,7 @@ class Fields:
         if value is None:
             value = default
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self.error(f"`{name}` must be a number, found {value!r}")
+            raise self.error(f"`{name}` must be a number, found {_SHORT.repr(value)}")
         if not abs(value) < _LARGEST_NUMBER:
             raise self.error(f"`{name}` is too large or not finite")
         return float(value)
@@ -72,11 +86,13 @@ class Fields:
             raise self.error(f"`{name}` must be above 0, found {value:g}")
         return value
 
-    def count(self, name: str, default: int | None = None) -> int:
-        """A whole number from 1 on."""
+    def count(self, name: str, default: int | None = None, most: float = math.inf) -> int:
+        """A whole number from 1 to `most`."""
         value = self.number(name, default)
         if value < 1 or value != int(value):
             raise self.error(f"`{name}` must be a positive integer")
+        if value > most:
+            raise self.error(f"`{name}` must be {most} at most, found {value:.0f}")
         return int(value)
 
     def is_null(self, name: str) -> bool:
@@ -112,6 +128,14 @@ class Fields:
             raise self.error(f"`{name}` must be a list of texts")
         return [str(value) for value in values]
 
+    def names(self) -> list[str]:
+        """The names that are written down."""
+        return list(self._values)
+
+    def updated(self, other: "Fields") -> "Fields":
+        """These fields, with those of `other` over them."""
+        return Fields({**self._values, **other._values}, self.source, self._defaults)
+
     def table(self, name: str) -> "Fields":
         """A nested object; empty where there is none."""
         value = self.get(name) or {}
@@ -124,7 +148,7 @@ class Fields:
         if value is None:
             return default
         if not isinstance(value, kind):
-            raise self.error(f"`{name}` must be {words}, found {value!r}")
+            raise self.error(f"`{name}` must be {words}, found {_SHORT.repr(value)}")
         return value
 
     def __bool__(self) -> bool:

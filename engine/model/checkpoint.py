@@ -1,27 +1,67 @@
 """Loading a Hugging Face checkpoint folder: safetensors only, every tensor accounted for."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
 
-from ..files.json_fields import read_json
 from ..protocol.errors import BrokenWeightsError, CheckpointError
 from ..shape.model_shape import ModelShape
-from .tensor_map import Placement, canonical_name, tensor_placements
+from .stored_form import settle_form
+from .stored_tensors import StoredTensor, open_safetensors, read_headers
+from .tensor_map import Placement, canonical_name, is_derived, is_image_part, tensor_placements
 from .weight_memory import HOST, master_device
 from .weights import MasterWeights, allocate
 
-INDEX_NAME = "model.safetensors.index.json"
-SINGLE_NAME = "model.safetensors"
 _DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
 """What weights may be stored as, by the names that safetensors gives."""
 
 _PACKED_PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")
+"""The ends of names in a 4-bit layer, whose types are not the model's."""
 
 ProgressCallback = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A folder whose headers were read: `config` is its shape as the files really hold it.
+
+    `tensors` are those of the decoder, by canonical names; `notes` name what is not used, and what
+    `config.json` says otherwise than the files.
+    """
+
+    folder: Path
+    config: ModelShape
+    tensors: Mapping[str, StoredTensor]
+    notes: tuple[str, ...]
+
+
+def open_checkpoint(folder: Path, config: ModelShape) -> Checkpoint:
+    """Read the headers of the weights in `folder`, of which `config.json` says `config`.
+
+    Raises:
+        CheckpointError: for a file that cannot be read, a tensor that is there twice under two
+            names, and layers of which a part is in 4 bits and another is not.
+    """
+    stored = read_headers(folder)
+    tensors: dict[str, StoredTensor] = {}
+    images = 0
+    for name, tensor in stored.tensors.items():
+        if is_image_part(name):
+            images += 1
+        elif not is_derived(name, config):
+            canonical = canonical_name(name, config)
+            if canonical in tensors:
+                raise CheckpointError(f"{tensor} is there as {tensors[canonical].name!r} too")
+            tensors[canonical] = tensor
+    notes = list(stored.notes)
+    if images:
+        notes.append(f"not read: {images} tensors that see images")
+    config, tensors, more = settle_form(folder, config, tensors)
+    return Checkpoint(folder, config, tensors, (*notes, *more))
 
 
 def load_weights(
@@ -30,21 +70,33 @@ def load_weights(
     on_progress: ProgressCallback | None = None,
     device: torch.device = HOST,
 ) -> MasterWeights:
-    """Read the weights of `config`'s shape from `folder`, onto `device` where they may stay there.
+    """The weights of `config`'s shape from `folder`: `read_weights` of `open_checkpoint`."""
+    return read_weights(open_checkpoint(folder, config), on_progress, device)
+
+
+def read_weights(
+    checkpoint: Checkpoint,
+    on_progress: ProgressCallback | None = None,
+    device: torch.device = HOST,
+) -> MasterWeights:
+    """Read the weights of `checkpoint`, onto `device` where they may stay there.
 
     Tensors are streamed one at a time into their place in the fused master copy. Raises
     `CheckpointError` for a missing, unexpected or misshapen tensor, one that is neither fp32, bf16
     nor fp16, and for a file that is damaged or not safetensors; `BrokenWeightsError` for a tensor
     with values that are no numbers.
     """
-    shards = _shards(folder)
-    dtype = _stored_dtype(shards, config)
+    folder, config = checkpoint.folder, checkpoint.config
+    dtype = _stored_dtype(checkpoint)
     with master_device(config, dtype, device):
         weights = allocate(config, dtype)
     unfilled = dict(tensor_placements(weights))
     required = sum(not placement.optional for placement in unfilled.values())
     progress = _Progress(on_progress, required)
-    parameters = sum(_read_shard(shard, unfilled, config, progress) for shard in shards)
+    parameters = 0
+    ordered = sorted(checkpoint.tensors.items(), key=lambda item: item[1].file)
+    for file, of_file in groupby(ordered, key=lambda item: item[1].file):
+        parameters += _read_file(file, dict(of_file), unfilled, config, progress)
     names = sorted(name for name, placement in unfilled.items() if not placement.optional)
     if names:
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
@@ -70,68 +122,50 @@ class _Progress:
             self._report(self._read / self._total)
 
 
-def _shards(folder: Path) -> list[Path]:
-    index = folder / INDEX_NAME
-    if index.is_file():
-        table = read_json(index).get("weight_map")
-        if not isinstance(table, dict) or not table:
-            raise CheckpointError(f"{index}: has no `weight_map`")
-        names = sorted({str(name) for name in table.values()})
-        for name in names:
-            if (folder / name).parent != folder or name == "..":
-                raise CheckpointError(f"{index}: names a file outside its folder: {name!r}")
-        return [folder / name for name in names]
-    if (folder / SINGLE_NAME).is_file():
-        return [folder / SINGLE_NAME]
-    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")):
-        raise CheckpointError(f"{folder}: holds pickled weights only; safetensors are needed")
-    raise CheckpointError(f"{folder}: has no {SINGLE_NAME}")
-
-
-def _stored_dtype(shards: list[Path], config: ModelShape) -> torch.dtype:
+def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
     """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
     dtypes: set[torch.dtype] = set()
-    for shard in shards:
-        try:
-            with safe_open(shard, framework="pt") as file:
-                stored = {name: str(file.get_slice(name).get_dtype()) for name in file.keys()}  # noqa: SIM118 - safe_open is no mapping
-        except (OSError, SafetensorError) as error:
-            raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
-        for name, kind in stored.items():
-            if canonical_name(name, config) is None or _is_packed(name, config):
-                continue
-            if kind not in _DTYPES:
-                raise CheckpointError(f"{shard}: {name!r} is of type {kind}, which is no weight's")
-            dtypes.add(_DTYPES[kind])
+    for tensor in checkpoint.tensors.values():
+        if tensor.name.endswith(_PACKED_PARTS):
+            if checkpoint.config.stored.int4 is None:
+                raise CheckpointError(_unplaced(tensor, checkpoint.config))
+            continue
+        if tensor.dtype not in _DTYPES:
+            raise CheckpointError(f"{tensor} is of type {tensor.dtype}, which is no weight's")
+        dtypes.add(_DTYPES[tensor.dtype])
     return dtypes.pop() if len(dtypes) == 1 else torch.float32
 
 
-def _read_shard(
-    shard: Path, unfilled: dict[str, Placement], config: ModelShape, progress: _Progress
+def _read_file(
+    path: Path,
+    tensors: Mapping[str, StoredTensor],
+    unfilled: dict[str, Placement],
+    config: ModelShape,
+    progress: _Progress,
 ) -> int:
-    """Fill the places of the tensors in `shard`; returns how many values they have together."""
+    """Fill the places of `tensors`, all in one file; returns how many values they have together."""
     values = 0
-    try:
-        with safe_open(shard, framework="pt") as file:
-            for name in file.keys():  # noqa: SIM118 - safe_open is no mapping
-                canonical = canonical_name(name, config)
-                if canonical is None:
-                    continue
-                placement = unfilled.pop(canonical, None)
-                if placement is None:
-                    raise CheckpointError(f"{shard}: tensor {name!r} has no place in this model")
-                tensor: torch.Tensor = file.get_tensor(name)
-                _fill(placement, tensor, f"{shard}: {name!r}")
-                progress.step(placement)
-                values += tensor.numel()
-    except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{shard}: damaged or unreadable: {error}") from error
+    with open_safetensors(path) as file:
+        for name, stored in tensors.items():
+            placement = unfilled.pop(name, None)
+            if placement is None:
+                raise CheckpointError(_unplaced(stored, config))
+            tensor: torch.Tensor = file.get_tensor(stored.name)
+            _fill(placement, tensor, str(stored))
+            progress.step(placement)
+            values += tensor.numel()
     return values
 
 
-def _is_packed(name: str, config: ModelShape) -> bool:
-    """A part of a 4-bit weight, whose dtype is not the model's."""
-    return config.stored.int4 is not None and name.endswith(_PACKED_PARTS)
+def _unplaced(stored: StoredTensor, config: ModelShape) -> str:
+    """Why there is no place for a tensor."""
+    where = f"{stored.file}: tensor {stored.name!r}"
+    if stored.name.endswith(_PACKED_PARTS):
+        if config.stored.int4 is None:
+            return f"{where} is of a layer in 4 bits, and config.json has no `quantization_config`"
+        if "lm_head." in stored.name:
+            return f"{where} is of an output head in 4 bits, which is not supported"
+    return f"{where} has no place in this model"
 
 
 def _fill(placement: Placement, tensor: torch.Tensor, what: str) -> None:

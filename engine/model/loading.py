@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from ..files.bounded import require_regular
 from ..protocol.errors import BadInputError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
 from ..shape.config_json import load_shape
@@ -16,7 +17,7 @@ from ..shape.presets import PRESETS
 from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
-from .checkpoint import ProgressCallback, load_weights
+from .checkpoint import ProgressCallback, open_checkpoint, read_weights
 from .dummy import dummy_weights
 from .hub import DownloadCallback, download, parse_hub_id
 from .weight_memory import HOST, master_device
@@ -27,6 +28,16 @@ ConfigCallback = Callable[[str, ModelShape], None]
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.json"
+TEXT_FILES = (
+    TOKENIZER_NAME,
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "chat_template.jinja",
+    "chat_template.json",
+)
+_LARGEST_TEXT_FILE = 256 << 20
+"""Bytes. The tokenizer of Gemma 3, among the largest, has 33 MiB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,8 @@ class LoadedModel:
     name: str
     master: MasterWeights
     tokenizer: Tokenizer
+    notes: tuple[str, ...] = ()
+    """What of the folder is not used, and where its files and its config.json differ."""
 
     @property
     def config(self) -> ModelShape:
@@ -63,9 +76,9 @@ def load_model(
     source = _locate(model, load_format, on_download)
     name, folder, config = source.name, source.folder, source.config
     check_served(config, name)
-    if on_config is not None:
-        on_config(name, config)
     if load_format == "dummy":
+        if on_config is not None:
+            on_config(name, config)
         home = master_device(config, torch.bfloat16, device)
         return LoadedModel(
             name, dummy_weights(config, torch.bfloat16, device=home), _stand_in(config)
@@ -75,8 +88,24 @@ def load_model(
             f"{model} is a shape without weights: give its checkpoint folder, or "
             "--load-format dummy for random weights"
         )
+    _check_text_files(folder)
     tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
-    return LoadedModel(name, load_weights(folder, config, on_progress, device), tokenizer)
+    checkpoint = open_checkpoint(folder, config)
+    if on_config is not None:
+        on_config(name, checkpoint.config)
+    master = read_weights(checkpoint, on_progress, device)
+    return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
+
+
+def _check_text_files(folder: Path) -> None:
+    """Refuse what of a tokenizer's files is not regular, or too large to be one.
+
+    Raises:
+        CheckpointError: such a file.
+    """
+    for name in TEXT_FILES:
+        with suppress(FileNotFoundError):
+            require_regular(folder / name, _LARGEST_TEXT_FILE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,26 +56,32 @@ def tensor_placements(weights: MasterWeights) -> Placements:
 
 _IMAGE_PARTS = ("vision_tower.", "multi_modal_projector.")
 _TEXT_PREFIXES = ("language_model.", "model.language_model.")
+_HEAD = "lm_head."
 
 
-def canonical_name(name: str, config: ModelShape) -> str | None:
-    """A tensor's name without the prefixes that some exporters add.
+def is_image_part(name: str) -> bool:
+    """What a model that sees images has beside its text model."""
+    return name.removeprefix("model.").startswith(_IMAGE_PARTS)
 
-    `None` for a tensor that has no place in the decoder: what follows from others, and what a
-    model that sees images has beside its text model.
+
+def is_derived(name: str, config: ModelShape) -> bool:
+    """What follows from the shape: masks, and the frequencies of rotary positions."""
+    if config.stored.names is TensorNames.GPT2:
+        return name.endswith((".attn.bias", ".attn.masked_bias"))
+    return name.endswith("rotary_emb.inv_freq")
+
+
+def canonical_name(name: str, config: ModelShape) -> str:
+    """A tensor's name with the prefixes that `tensor_placements` gives.
+
+    Exporters add some, and leave out that of the decoder (`model.`, or `transformer.` of GPT-2).
     """
     if config.stored.names is TensorNames.GPT2:
-        name = name.removeprefix("transformer.")
-        mask = name.endswith((".attn.bias", ".attn.masked_bias"))
-        return None if mask or (config.tied_embeddings and name == "lm_head.weight") else name
-    if name.removeprefix("model.").startswith(_IMAGE_PARTS):
-        return None
+        return name.removeprefix("transformer.")
     for prefix in _TEXT_PREFIXES:
-        if name.startswith(prefix):
-            rest = name.removeprefix(prefix)
-            name = rest if rest.startswith(("model.", "lm_head.")) else f"model.{rest}"
-    derived = name.endswith("rotary_emb.inv_freq")
-    return None if derived or (config.tied_embeddings and name == "lm_head.weight") else name
+        name = name.removeprefix(prefix)
+    bare = name.removeprefix("model.")
+    return bare if bare.startswith(_HEAD) else f"model.{bare}"
 
 
 def _llama_placements(weights: MasterWeights) -> Placements:
@@ -209,7 +215,8 @@ def _int4_part(
     yield f"{name}.scales", into(scale, (groups, outputs), torch.t, packed=False)
     if not awq:
         check = partial(_groups_in_order, group=fused.group)
-        yield f"{name}.g_idx", Placement(None, (columns,), check, packed=True, optional=True)
+        ordered = form is None or not form.reordered
+        yield f"{name}.g_idx", Placement(None, (columns,), check, packed=True, optional=ordered)
 
 
 def _chain(*steps: Convert) -> Convert:
@@ -223,7 +230,9 @@ def _chain(*steps: Convert) -> Convert:
 
 def _groups_in_order(groups: Tensor, group: int) -> Tensor:
     if not torch.equal(groups, torch.arange(groups.numel(), dtype=groups.dtype) // group):
-        raise ValueError("reorders the inputs (`desc_act`), which is not supported")
+        raise ValueError(
+            "gives the inputs groups out of order (`desc_act`), which is not supported"
+        )
     return groups
 
 

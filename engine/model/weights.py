@@ -102,30 +102,30 @@ def allocate(config: ModelShape, dtype: torch.dtype) -> MasterWeights:
     return MasterWeights(
         config=config,
         embedding=embedding,
-        layers=[_allocate_layer(config, dtype) for _ in range(config.layers)],
+        layers=[_allocate_layer(config, dtype, layer) for layer in range(config.layers)],
         final_norm=_allocate_norm(config, config.hidden, dtype),
         head=embedding if config.tied_embeddings else torch.empty_like(embedding),
         positions=positions,
     )
 
 
-def _allocate_layer(config: ModelShape, dtype: torch.dtype) -> LayerWeights:
-    hidden, head_dim = config.hidden, config.head_dim
+def _allocate_layer(config: ModelShape, dtype: torch.dtype, layer: int) -> LayerWeights:
+    hidden, head_dim, int4 = config.hidden, config.head_dim, config.stored.int4
 
-    def projection(rows: int, columns: int, has_bias: bool) -> AnyProjection:
+    def projection(name: str, rows: int, columns: int, has_bias: bool) -> AnyProjection:
         bias = torch.empty(rows, dtype=dtype) if has_bias else None
-        if config.stored.int4 is not None:
-            return allocate_int4(rows, columns, config.stored.int4.group, bias)
+        if int4 is not None and f"{layer}.{name}" not in int4.dense:
+            return allocate_int4(rows, columns, int4.group, bias)
         return Projection(torch.empty(rows, columns, dtype=dtype), bias)
 
     def norm(width: int) -> NormWeights:
         return _allocate_norm(config, width, dtype)
 
     return LayerWeights(
-        qkv=projection(config.qkv_rows, hidden, config.qkv_bias),
-        output=projection(hidden, config.heads * head_dim, config.output_bias),
-        gate_up=projection(config.gate_up_rows, hidden, config.mlp_bias),
-        down=projection(hidden, config.intermediate, config.mlp_bias),
+        qkv=projection("qkv", config.qkv_rows, hidden, config.qkv_bias),
+        output=projection("output", hidden, config.heads * head_dim, config.output_bias),
+        gate_up=projection("gate_up", config.gate_up_rows, hidden, config.mlp_bias),
+        down=projection("down", hidden, config.intermediate, config.mlp_bias),
         attention_norm=norm(hidden),
         mlp_norm=norm(hidden),
         query_norm=norm(head_dim) if config.qk_norm else None,

@@ -3,16 +3,23 @@
 Its keys and values lie in a cache of its own, in the blocks of the same numbers. It draws with the
 noise of the large model's request at the same positions: where the two models' probabilities are
 close, so are their choices, sampled ones too.
+
+One tokenizer's models often pad its vocabulary to different sizes: guesses are then of the ids that
+both have, and a token that the small model does not have is another one to it.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
+from ..model.weights import MasterWeights
 from ..precision.levels import base_dtype, default_precision
 from ..protocol.errors import DraftModelError
+from ..text.cleaning import clean
+from ..text.tokenizer import CheckpointTokenizer
 from .kv_cache import KVCache
 from .request import Request, Status
 from .runner import Runner, RunnerFactory, runner_for
@@ -20,12 +27,21 @@ from .sampler import BROKEN_LOGITS
 from .settings import EngineSettings
 from .step_plan import Chunk
 
+_UNKNOWN = 0
+"""Stands for a token that the draft model does not have."""
+_PADDING_SHARE = 1 / 16
+"""By how much sizes may differ that nothing but padding explains, where no tokenizer tells more."""
+
 
 class ModelDrafter:
-    """Drafts by the steps of `runner`, of up to `token_budget` tokens each: `Drafter`."""
+    """Drafts by the steps of `runner`, of up to `token_budget` tokens each: `Drafter`.
 
-    def __init__(self, runner: Runner, token_budget: int) -> None:
+    `vocabulary`: how many ids the draft model has, where the served model has more of them.
+    """
+
+    def __init__(self, runner: Runner, token_budget: int, vocabulary: int | None = None) -> None:
         self.runner = runner
+        self._vocabulary = vocabulary
         self.exhausted = False
         """Whether the device had no memory for a step, so that nothing was proposed."""
         self._token_budget = token_budget
@@ -65,7 +81,7 @@ class ModelDrafter:
         if shadow is None:
             shadow = self._shadows[request.request_id] = Request(
                 request_id=request.request_id,
-                prompt_tokens=request.prompt_tokens,
+                prompt_tokens=self._own(request.prompt_tokens),
                 max_tokens=request.max_tokens,
                 sampling=request.sampling,
                 arrival_at_s=request.arrival_at_s,
@@ -79,12 +95,22 @@ class ModelDrafter:
             shadow.num_computed = 0
         computed = min(shadow.num_computed, request.num_tokens - 1)
         same = min(self._verified.get(request.request_id, 0), computed)
-        while same < computed and shadow.tokens[same] == request.tokens[same]:
+        # Those that follow are few: what was verified is as it was.
+        newest = self._own(request.tokens[same:])
+        start = same
+        while same < computed and shadow.tokens[same] == newest[same - start]:
             same += 1
         shadow.num_computed = same
-        shadow.tokens[same:] = request.tokens[same:]
+        shadow.tokens[start:] = newest
         self._verified[request.request_id] = request.num_tokens
         return shadow
+
+    def _own(self, tokens: list[int]) -> list[int]:
+        """`tokens` as the draft model has them."""
+        size = self._vocabulary
+        if size is None or max(tokens, default=0) < size:
+            return tokens
+        return [token if token < size else _UNKNOWN for token in tokens]
 
     def _catch_up(self, shadows: Sequence[Request]) -> None:
         """Compute what comes before each newest token, as many tokens at once as a step takes."""
@@ -124,25 +150,65 @@ def model_drafter(
 ) -> ModelDrafter:
     """A drafter for the engine of `served` under `settings`, at the device's own precision.
 
-    Raises `DraftModelError` where the draft model has another vocabulary or a shorter context.
+    Raises:
+        DraftModelError: the draft model has another vocabulary or a shorter context.
     """
     check_draft(draft, served, settings.context_tokens)
     precision = default_precision(device)
-    cache = KVCache(draft.config, settings.kv_blocks, device, base_dtype(precision))
-    decoder = Decoder(draft.master, precision, device, settings.context_tokens)
-    return ModelDrafter(runner_for(decoder, cache, settings), settings.token_budget)
+    wanted = served.config.vocabulary
+    master = _with_vocabulary(draft.master, min(draft.config.vocabulary, wanted))
+    cache = KVCache(master.config, settings.kv_blocks, device, base_dtype(precision))
+    decoder = Decoder(master, precision, device, settings.context_tokens)
+    fewer = master.config.vocabulary if master.config.vocabulary < wanted else None
+    return ModelDrafter(runner_for(decoder, cache, settings), settings.token_budget, fewer)
+
+
+def _with_vocabulary(master: MasterWeights, size: int) -> MasterWeights:
+    """`master` with the first `size` tokens of its vocabulary."""
+    if size == master.config.vocabulary:
+        return master
+    embedding = master.embedding[:size]
+    head = embedding if master.head is master.embedding else master.head[:size]
+    config = replace(master.config, vocabulary=size)
+    return replace(master, config=config, embedding=embedding, head=head)
 
 
 def check_draft(draft: LoadedModel, served: LoadedModel, context_tokens: int) -> None:
-    """Raise `DraftModelError` unless `draft` can guess for `served` within a context."""
-    own, wanted = draft.config.vocabulary, served.config.vocabulary
-    if own != wanted:
+    """Whether `draft` can guess for `served` within a context.
+
+    Its vocabulary may be padded to another size, as long as the ids are those of the same tokens.
+
+    Raises:
+        DraftModelError: it is of another vocabulary, or has a shorter context.
+    """
+    difference = _vocabulary_difference(draft, served)
+    if difference is not None:
         raise DraftModelError(
-            f"the draft model {draft.name} has {own} tokens, {served.name} has {wanted}: "
-            "choose one of the same family"
+            f"the draft model {draft.name} {difference}: choose one with the same tokenizer"
         )
     if draft.config.context_tokens < context_tokens:
         raise DraftModelError(
             f"the draft model {draft.name} has a context of {draft.config.context_tokens} tokens, "
             f"less than {context_tokens}: choose another, or set --context-tokens"
         )
+
+
+def _vocabulary_difference(draft: LoadedModel, served: LoadedModel) -> str | None:
+    """How the ids of the two stand for other tokens; `None` where they do not, as far as is known.
+
+    By the tokenizers, where both have one; else by sizes alone.
+    """
+    own, wanted = draft.config.vocabulary, served.config.vocabulary
+    mine, theirs = draft.tokenizer, served.tokenizer
+    if isinstance(mine, CheckpointTokenizer) and isinstance(theirs, CheckpointTokenizer):
+        tokens, others = mine.tokens(), theirs.tokens()
+        for token_id in sorted(tokens.keys() & others.keys()):
+            if tokens[token_id] != others[token_id]:
+                return (
+                    f"has another tokenizer than {served.name}: token {token_id} is "
+                    f"{clean(tokens[token_id])!r} and not {clean(others[token_id])!r}"
+                )
+        return None
+    if abs(own - wanted) > _PADDING_SHARE * max(own, wanted):
+        return f"has {own} tokens, {served.name} has {wanted}, which is more than padding"
+    return None

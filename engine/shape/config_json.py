@@ -12,7 +12,7 @@ from ..files.json_fields import Fields, read_json
 from ..protocol.errors import CheckpointError
 from . import gpt_configs as gpt
 from . import rotary_configs as rotary
-from .field_errors import FieldError
+from .field_errors import LARGEST_COUNT, FieldError
 from .model_shape import ModelShape
 from .quantization import read_int4_form
 
@@ -123,11 +123,11 @@ def load_shape(path: Path) -> ModelShape:
     Raises:
         CheckpointError: a file that cannot be read, or a model of which the shape is not known.
     """
-    file = path / "config.json" if path.is_dir() else path
+    file = path / "config.json" if path.is_dir() and path.name != "config.json" else path
     name = file.parent.name if file.name == "config.json" else file.stem
     shape = replace(parse_shape(read_json(file), str(file)), name=name or "model")
     generation = file.with_name("generation_config.json")
-    if not generation.is_file():
+    if not generation.exists():
         return shape
     stops = _token_ids(read_json(generation).get("eos_token_id"), str(generation))
     return replace(shape, eos_token_ids=shape.eos_token_ids | stops)
@@ -172,7 +172,7 @@ def _detailed(shape: ModelShape, kind: Kind, fields: Fields, whole: Fields) -> M
         return replace(shape, unserved=f"architecture {kind.architecture!r} is not served")
     if whole.has("auto_map") and kind.architecture not in _PUBLISHED_BESIDE_CODE:
         raise whole.error("the model needs its own code (`auto_map`): refused")
-    int4 = read_int4_form(whole.table("quantization_config"))
+    int4 = read_int4_form(whole.table("quantization_config") or fields.table("quantization_config"))
     return replace(shape, stored=replace(shape.stored, int4=int4))
 
 
@@ -198,6 +198,6 @@ def _kind(values: Mapping[str, object], source: str) -> Kind:
 def _token_ids(value: object, source: str) -> frozenset[int]:
     values: list[object] = value if isinstance(value, list) else [] if value is None else [value]
     ids = [item for item in values if isinstance(item, int) and not isinstance(item, bool)]
-    if len(ids) != len(values):
+    if len(ids) != len(values) or any(abs(each) > LARGEST_COUNT for each in ids):
         raise CheckpointError(f"{source}: `eos_token_id` must be a token id or a list of them")
     return frozenset(ids)

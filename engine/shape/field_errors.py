@@ -16,6 +16,8 @@ class FieldError(BadInputError):
 
 LARGEST_COUNT = 2**53
 """Up to here every integer is exact as a float."""
+LARGEST_LAYERS = 10_000
+"""Far above any published model; what is stated for each layer is kept for each."""
 
 
 def positive(field: str, value: int) -> int:

@@ -7,6 +7,7 @@ Each function raises `CheckpointError` for a field that is missing or absurd, as
 from dataclasses import replace
 
 from ..files.json_fields import Fields
+from .field_errors import LARGEST_LAYERS
 from .model_shape import ModelShape
 from .parts import StoredForm, TensorNames
 from .rotary_configs import read_activation, refuse
@@ -33,7 +34,7 @@ def _gpt(
         vocabulary=fields.count("vocab_size"),
         hidden=width,
         intermediate=fields.count(inner, 4 * width),
-        layers=fields.count(layers),
+        layers=fields.count(layers, most=LARGEST_LAYERS),
         heads=num_heads,
         kv_heads=fields.count("num_key_value_heads", num_heads),
         head_dim=width // num_heads,

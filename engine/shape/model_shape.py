@@ -17,7 +17,7 @@ _COUNTS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "intermediate", 
 
 @dataclass(frozen=True, kw_only=True)
 class ModelShape:
-    """A decoder-only transformer. `name` and `unserved` are no part of its comparison.
+    """A decoder-only transformer. `name`, `unserved` and `notes` are no part of its comparison.
 
     `heads` query heads share `kv_heads` key-value heads (grouped-query attention). `intermediate`
     is the inner width of a dense MLP: three matrices where `gated_mlp` (SwiGLU), else two.
@@ -30,7 +30,7 @@ class ModelShape:
     `sliding_window` tokens back; with a `local_rope_theta` their rotary base is that one, unscaled.
     Scores are multiplied by `attention_scale` (`None`: `head_dim ** -0.5`).
     `dropout`: trained with dropout behind attention and MLP. `unserved`: what the model has beyond
-    this record, for which the engine cannot serve it, if anything.
+    this record, for which the engine cannot serve it, if anything. `notes`: settings without use.
 
     Raises:
         FieldError: a count that is not positive, or heads that cannot share key-value heads.
@@ -75,6 +75,7 @@ class ModelShape:
     eos_token_ids: frozenset[int] = frozenset()
     stored: StoredForm = PLAIN_FORM
     unserved: str = field(default="", compare=False)
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self) -> None:
         for name in _COUNTS:

@@ -110,10 +110,16 @@ class Int4Method(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Int4Form:
-    """Layers' weights stored in 4 bits, with a scale and a zero point for `group` inputs."""
+    """Layers' weights stored in 4 bits, with a scale and a zero point for `group` inputs.
+
+    `dense` are the projections that are not, as `layer.field` of the master copy's layers
+    (`3.down`). `reordered`: the inputs' groups are a tensor of their own (`desc_act`).
+    """
 
     method: Int4Method
     group: int
+    dense: frozenset[str] = frozenset()
+    reordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

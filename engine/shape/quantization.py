@@ -6,22 +6,44 @@ from .parts import Int4Form, Int4Method
 GROUP_SIZES = (32, 64, 128)
 
 
+_RULE_EXCLUDES = "-:"
+"""What the patterns of GPTQ's `dynamic` begin with that leave layers as they are."""
+
+
 def read_int4_form(settings: Fields) -> Int4Form | None:
     """How the weights are packed; `None` for a checkpoint that is not quantized.
 
-    Raises `CheckpointError` for a method, a number of bits or a group size that cannot be served
-    as it is.
+    Which layers are left out (`modules_to_not_convert`, `modules_in_block_to_quantize`, the rules
+    of `dynamic` that exclude) is seen from the tensors, and read here for its type alone.
+
+    Raises:
+        CheckpointError: a method, a number of bits or a group size that cannot be served as it is,
+            or a rule that gives some layers another.
     """
     if not settings:
         return None
-    form = Int4Form(_method(settings), _group(settings))
+    form = Int4Form(_method(settings), _group(settings), reordered=settings.flag("desc_act"))
     bits = settings.count("bits")
     if bits != 4:
         raise settings.error(f"weights of {bits} bits are not supported (4 are)")
-    for name in ("modules_to_not_convert", "dynamic"):
-        if settings.has(name) and settings.get(name):
-            raise settings.error(f"`{name}`: layers that differ in bits are not supported")
+    settings.texts("modules_to_not_convert")
+    rules = settings.table("dynamic")
+    for pattern in rules.names():
+        if not pattern.startswith(_RULE_EXCLUDES):
+            _check_rule(rules, pattern, form)
     return form
+
+
+def _check_rule(rules: Fields, pattern: str, form: Int4Form) -> None:
+    """Refuse a rule of `dynamic` that packs the layers of `pattern` otherwise than the rest."""
+    rule = rules.table(pattern)
+    for setting, wanted in {"bits": 4, "group_size": form.group}.items():
+        stated = rule.number(setting, wanted)
+        if stated != wanted:
+            raise rules.error(
+                f"`dynamic`: {pattern[:60]!r} packs layers with `{setting}` {stated:g} beside "
+                f"others with {wanted}, which is not supported"
+            )
 
 
 def _method(settings: Fields) -> Int4Method:
@@ -36,6 +58,8 @@ def _method(settings: Fields) -> Int4Method:
         if written not in ("gptq", "gptq_v2"):
             raise settings.error(f"GPTQ's layout {written!r} is not supported (gptq, gptq_v2 are)")
         return Int4Method(written)
+    if not name and (settings.flag("load_in_4bit") or settings.flag("load_in_8bit")):
+        name = "bitsandbytes"
     raise settings.error(f"quantization {name!r} is not supported (gptq and awq are)")
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ..files.json_fields import Fields
+from .field_errors import LARGEST_LAYERS
 from .model_shape import ModelShape
 from .parts import Activation, Experts, LatentAttention, StoredForm, TensorNames
 from .rope_settings import read_dual_rope, read_rope
@@ -51,7 +52,7 @@ def _rotary(fields: Fields) -> ModelShape:
         vocabulary=fields.count("vocab_size"),
         hidden=hidden,
         intermediate=fields.count("intermediate_size"),
-        layers=fields.count("num_hidden_layers"),
+        layers=fields.count("num_hidden_layers", most=LARGEST_LAYERS),
         heads=heads,
         kv_heads=fields.count("num_key_value_heads", heads),
         head_dim=fields.count("head_dim", max(1, hidden // heads)),

@@ -64,6 +64,10 @@ class CheckpointTokenizer:
         self._vocabulary = vocabulary
         self._chat = load_chat_template(path.parent)
 
+    def tokens(self) -> dict[int, str]:
+        """Every token by its id, as the file writes it down."""
+        return {token_id: token for token, token_id in self._tokenizer.get_vocab().items()}
+
     def encode(self, text: str) -> list[int]:
         return self._encode(text, add_special_tokens=True)
 

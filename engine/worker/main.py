@@ -25,7 +25,7 @@ from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
 from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu
-from ..protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
+from ..protocol import COMMAND_DECODER, Command, Fault, Note, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.errors import ProdtopError
 from ..protocol.options import WorkerOptions, from_argument
@@ -147,4 +147,7 @@ def _load(
         check_model_fits(shown_name, config, precision, device)
 
     loading(0.0)
-    return load_model(name, options.load_format, loading, device, downloading, check)
+    loaded = load_model(name, options.load_format, loading, device, downloading, check)
+    for note in loaded.notes:
+        channel.send(Note(message=f"{loaded.name}: {note}"))
+    return loaded

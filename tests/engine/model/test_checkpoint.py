@@ -238,6 +238,7 @@ def test_a_folder_without_weights_is_refused(folder: Path) -> None:
     "name", ["../other.safetensors", "/etc/hostname", "..", "", "sub/model.safetensors"]
 )
 def test_an_index_that_leads_out_of_its_folder_is_refused(folder: Path, name: str) -> None:
+    (folder / WEIGHTS_NAME).unlink()
     (folder / INDEX_NAME).write_text(json.dumps({"weight_map": {UP: name}}))
     line = refusal(folder)
     assert INDEX_NAME in line
@@ -246,6 +247,7 @@ def test_an_index_that_leads_out_of_its_folder_is_refused(folder: Path, name: st
 
 @pytest.mark.parametrize("index", ["{}", '{"weight_map": []}', '{"weight_map": {}}'])
 def test_an_index_that_maps_nothing_is_refused(folder: Path, index: str) -> None:
+    (folder / WEIGHTS_NAME).unlink()
     (folder / INDEX_NAME).write_text(index)
     line = refusal(folder)
     assert INDEX_NAME in line

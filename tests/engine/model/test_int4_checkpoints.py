@@ -15,7 +15,7 @@ from checkpoints import (
     write_checkpoint,
 )
 from paged_logits import assert_close, paged_logits, relative_error
-from prodtop.engine.model.checkpoint import load_weights
+from prodtop.engine.model.checkpoint import load_weights, open_checkpoint
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.model.weights import MasterWeights
@@ -174,6 +174,9 @@ def test_damaged_parts_are_named(
 
 def test_a_layer_that_no_whole_groups_make_up_is_refused(tmp_path: Path) -> None:
     write_checkpoint(tmp_path, TinyShape(hidden=96, intermediate=128))
+    tensors = load_file(tmp_path / WEIGHTS_NAME)
+    packed = {name.replace("proj.weight", "proj.qweight"): t for name, t in tensors.items()}
+    save_file(packed, tmp_path / WEIGHTS_NAME)
     config = json.loads((tmp_path / "config.json").read_text())
     config["quantization_config"] = Scheme("gptq", 64).settings
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -189,7 +192,15 @@ def test_a_layer_that_no_whole_groups_make_up_is_refused(tmp_path: Path) -> None
         ({"group_size": -1}, "group size of -1"),
         ({"group_size": 256}, "group size of 256"),
         ({"checkpoint_format": "marlin"}, "layout 'marlin'"),
-        ({"modules_to_not_convert": ["mlp"]}, "`modules_to_not_convert`"),
+        ({"modules_to_not_convert": "mlp"}, "`modules_to_not_convert` must be a list of texts"),
+        ({"quant_method": None, "load_in_8bit": True}, "quantization 'bitsandbytes'"),
+        (
+            {"dynamic": {"+:.*down.*": {"bits": 8}}},
+            "'+:.*down.*' packs layers with `bits` 8 beside",
+        ),
+        ({"dynamic": {".*up.*": {"group_size": 32}}}, "`group_size` 32 beside others with 64"),
+        ({"dynamic": [1]}, "`dynamic` must be a table"),
+        ({"desc_act": "yes"}, "`desc_act` must be true or false"),
         ({"quant_method": "awq", "version": "gemv"}, "layout 'gemv'"),
     ],
 )
@@ -201,6 +212,88 @@ def test_another_quantization_is_refused_by_name(
     config["quantization_config"] = Scheme("gptq", 64).settings | changes
     (tmp_path / "config.json").write_text(json.dumps(config))
     assert message in refusal(tmp_path)
+
+
+def _dense_again(folder: Path, peer: LlamaForCausalLM, part: str) -> None:
+    """Store the layers whose name has `part` as they were before packing."""
+    tensors = load_file(folder / WEIGHTS_NAME)
+    for name, weight in peer.state_dict().items():
+        if part in name and name.endswith("_proj.weight"):
+            base = name.removesuffix("weight")
+            tensors = {key: t for key, t in tensors.items() if not key.startswith(base)}
+            tensors[name] = weight.clone()
+    save_file(tensors, folder / WEIGHTS_NAME)
+
+
+def _add_settings(folder: Path, settings: dict[str, object]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["quantization_config"] |= settings
+    (folder / "config.json").write_text(json.dumps(config))
+
+
+@pytest.mark.parametrize(
+    ("method", "settings", "part"),
+    [
+        ("awq", {"modules_to_not_convert": ["lm_head"]}, "nothing"),
+        ("awq", {"modules_to_not_convert": ["down_proj"]}, "down_proj"),
+        ("awq", {"modules_to_not_convert": ["model.layers.0"]}, "layers.0."),
+        ("gptq", {"dynamic": {"-:lm_head": {}}}, "nothing"),
+        ("gptq", {"dynamic": {r"-:.*\.1\.mlp.*": {}}}, "layers.1.mlp"),
+        ("gptq", {"dynamic": {"+:.*": {"bits": 4, "group_size": 32}}}, "nothing"),
+        ("gptq", {"modules_in_block_to_quantize": [["mlp.up_proj"]]}, "self_attn"),
+        ("gptq_v2", {"lm_head": False, "dynamic": {}}, "proj"),
+    ],
+)
+def test_layers_left_out_of_the_packing_are_served_as_they_are(
+    tmp_path: Path, method: str, settings: dict[str, object], part: str
+) -> None:
+    peer = write_quantized(tmp_path, Scheme(method, 32))
+    _dense_again(tmp_path, peer, part)
+    _add_settings(tmp_path, settings)
+    exact = torch.cat([peer_logits(peer, tokens) for tokens in sequences()])
+    master = load(tmp_path)
+    assert_close(logits_of(master, PrecisionName.FP32, sequences(), CPU), exact, 1e-4)
+    at_int4 = logits_of(master, PrecisionName.INT4, sequences(), CPU)
+    assert relative_error(at_int4, exact) < 0.5
+    notes = open_checkpoint(tmp_path, load_shape(tmp_path / "config.json")).notes
+    assert bool(notes) == (part != "nothing")
+
+
+def test_projections_computed_together_must_be_stored_alike(tmp_path: Path) -> None:
+    peer = write_quantized(tmp_path, Scheme("awq", 32))
+    _dense_again(tmp_path, peer, "layers.1.self_attn.k_proj")
+    line = refusal(tmp_path)
+    assert "'model.layers.1.self_attn.q_proj' is in 4 bits" in line
+    assert "'model.layers.1.self_attn.k_proj' is not" in line
+
+
+def test_a_layer_there_in_both_forms_is_refused(tmp_path: Path) -> None:
+    write_quantized(tmp_path, Scheme("awq", 32))
+    change(tmp_path, f"{QUERY}.weight", torch.zeros(128, 128))
+    assert f"{QUERY!r} is there in 4 bits and without" in refusal(tmp_path)
+
+
+def test_a_head_in_4_bits_is_refused_by_its_name(tmp_path: Path) -> None:
+    write_quantized(tmp_path, Scheme("gptq", 32))
+    change(tmp_path, "lm_head.weight", None)
+    change(tmp_path, "lm_head.qweight", torch.zeros(16, VOCABULARY, dtype=torch.int32))
+    assert "'lm_head.qweight' is of an output head in 4 bits" in refusal(tmp_path)
+
+
+def test_packed_layers_without_settings_are_named(tmp_path: Path) -> None:
+    write_quantized(tmp_path, Scheme("gptq", 32))
+    config = json.loads((tmp_path / "config.json").read_text())
+    del config["quantization_config"]
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    assert "config.json has no `quantization_config`" in refusal(tmp_path)
+
+
+def test_with_desc_act_the_group_indices_decide(tmp_path: Path) -> None:
+    write_quantized(tmp_path, Scheme("gptq", 32))
+    _add_settings(tmp_path, {"desc_act": True})
+    load(tmp_path)
+    change(tmp_path, f"{QUERY}.g_idx", None)
+    assert f"no tensor '{QUERY}.g_idx'" in refusal(tmp_path)
 
 
 def test_dummy_weights_of_a_quantized_shape_are_quantized(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """A draft model: what it guesses changes no answer, and a good one is mostly right."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 import torch
 from checkpoints import TinyShape, write_checkpoint, write_tokenizer
 from engine_harness import CHUNKED, CPU, ROOMY, SCARCE, CheckedEngine, model_of
-from prodtop.engine.model.loading import LoadedModel
+from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
 from prodtop.engine.protocol.errors import BadInputError, DraftModelError
 from prodtop.engine.serving.model_drafter import check_draft, model_drafter
@@ -16,6 +17,7 @@ from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.runner import StepResult
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
+from prodtop.engine.text.tokenizer import NumberTokenizer
 
 WITH_DRAFT_MODEL = SpeculationSpec(drafts=4, adaptive=False, draft_model="draft")
 SAMPLINGS = (Sampling(), Sampling(temperature=0.7, top_p=0.9, seed=11))
@@ -142,16 +144,88 @@ def test_a_device_too_full_for_the_draft_model_goes_on_without(
     assert [r.output_tokens for r in again] == [r.output_tokens for r in expected]
 
 
-def test_another_vocabulary_or_a_shorter_context_is_a_named_error(
+def resized(model: LoadedModel, size: int) -> LoadedModel:
+    """`model` with a vocabulary padded to `size`, or cut; what pads it is never the likeliest."""
+    master = model.master
+    more = max(0, size - master.config.vocabulary)
+    pad = torch.zeros(more, master.config.hidden)
+    rows = torch.cat((master.embedding[:size], pad)), torch.cat((master.head[:size], pad - 1e-3))
+    config = replace(master.config, vocabulary=size)
+    return replace(model, master=replace(master, config=config, embedding=rows[0], head=rows[1]))
+
+
+@pytest.mark.parametrize("settings", [ROOMY, SCARCE], ids=["roomy", "scarce"])
+@pytest.mark.parametrize("size", [300, 319, 321, 384])
+def test_a_vocabulary_padded_to_another_size_guesses_within_the_common_ids(
+    size: int, settings: EngineSettings, tiny_folder: Path
+) -> None:
+    model = model_of(tiny_folder)
+    plain = engine_with(None, model, StrategyName.CACHED, settings)
+    expected = ask(plain)
+    plain.drain()
+    served = engine_with(resized(model, size), model, StrategyName.CACHED, settings)
+    requests = ask(served)
+    served.drain()
+    assert [r.output_tokens for r in requests] == [r.output_tokens for r in expected]
+    assert acceptance(served) > 0.5
+
+
+def test_tokens_that_the_draft_model_does_not_have_break_nothing(tiny_folder: Path) -> None:
+    """Prompts and answers full of ids that only the served model has."""
+    model = model_of(tiny_folder)
+    prompts = [(310, 5, 319), tuple(300 + n % 20 for n in range(40))]
+    outputs = []
+    for draft in (None, resized(model, 40)):
+        served = engine_with(draft, model, StrategyName.CACHED, ROOMY)
+        requests = [served.ask(p, MAX_TOKENS, ignore_eos=True) for p in prompts]
+        served.drain()
+        outputs.append([r.output_tokens for r in requests])
+    assert outputs[0] == outputs[1]
+    assert any(token >= 40 for output in outputs[0] for token in output)
+
+
+def test_another_tokenizer_or_a_shorter_context_is_a_named_error(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
     model = model_of(tiny_folder)
-    larger = replace(model.config, vocabulary=model.config.vocabulary + 1)
-    other = replace(model, name="other", master=replace(model.master, config=larger))
-    with pytest.raises(DraftModelError, match="the draft model other has 321 tokens"):
-        check_draft(other, model, 64)
+    write_checkpoint(tmp_path, TinyShape(layers=1))
+    text = (tiny_folder / "tokenizer.json").read_text()
+    tokens = json.loads(text)
+    vocab = tokens["model"]["vocab"]
+    first, second = list(vocab)[5:7]
+    vocab[first], vocab[second] = vocab[second], vocab[first]
+    (tmp_path / "tokenizer.json").write_text(json.dumps(tokens))
+    with pytest.raises(DraftModelError, match=r"has another tokenizer than .*: token 5 is"):
+        check_draft(load_model(str(tmp_path)), model, 64)
     with pytest.raises(DraftModelError, match="a context of 256 tokens, less than 257"):
         check_draft(model, model, 257)
+
+
+@pytest.mark.parametrize(
+    ("own", "wanted", "fits"),
+    [
+        (400, 384, True),
+        (384, 400, True),
+        (151_936, 152_064, True),
+        (32_000, 32_064, True),
+        (32_000, 128_256, False),
+        (151_936, 128_256, False),
+    ],
+)
+def test_without_tokenizers_sizes_may_differ_by_padding_alone(
+    own: int, wanted: int, fits: bool, tiny_folder: Path
+) -> None:
+    def dummy(size: int) -> LoadedModel:
+        model = model_of(tiny_folder)
+        config = replace(model.config, vocabulary=size)
+        master = replace(model.master, config=config)
+        return replace(model, master=master, tokenizer=NumberTokenizer(model.tokenizer, size))
+
+    if fits:
+        check_draft(dummy(own), dummy(wanted), 64)
+    else:
+        with pytest.raises(DraftModelError, match=rf"has {own} tokens, .* has {wanted}"):
+            check_draft(dummy(own), dummy(wanted), 64)
 
 
 def test_a_draft_model_that_is_not_loaded_is_refused(tiny_folder: Path) -> None:

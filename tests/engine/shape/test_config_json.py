@@ -103,7 +103,7 @@ def test_the_old_name_of_the_rope_type_is_read() -> None:
         ({"rms_norm_eps": float("nan")}, "`rms_norm_eps` is too large or not finite"),
         ({"rope_theta": float("inf")}, "`rope_theta` is too large or not finite"),
         ({"tie_word_embeddings": "false"}, "`tie_word_embeddings` must be true or false"),
-        ({"rope_scaling": {"rope_type": "dynamic", "factor": 2.0}}, "rope type 'dynamic'"),
+        ({"rope_scaling": {"rope_type": "ntk", "factor": 2.0}}, "rope type 'ntk'"),
         ({"rope_parameters": {"rope_type": "linear"}}, "`factor` must be a number"),
         ({"rope_scaling": {"rope_type": "linear", "factor": 0}}, "`factor` must be above 0"),
         ({"rope_scaling": "llama3"}, "`rope_scaling` must be a table"),
