@@ -128,7 +128,9 @@ def test_the_models_shape_is_said_in_full(megatron: EngineReader, model: str) ->
     assert rest["--vocab-size"] == shape.vocabulary
     assert config.get("gated_linear_unit", False) == shape.gated_mlp
     assert config.get("add_bias_linear", True) == shape.linear_bias
-    assert config.get("add_qkv_bias", False) == shape.qkv_bias
+    # A bias of every linear layer is one of the fused projection too.
+    all_biases = config.get("add_bias_linear", True)
+    assert (config.get("add_qkv_bias", False) or all_biases) == shape.qkv_bias
     assert config["normalization"] == ("LayerNorm" if shape.layer_norm else "RMSNorm")
     assert ("--untie-embeddings-and-output-weights" in rest) == (not shape.tied_embeddings)
     if shape.latent is None:
