@@ -10,6 +10,7 @@ from tokenizers import Tokenizer as FastTokenizer
 from ..protocol.errors import BadInputError, CheckpointError
 from .chat_template import ChatMessage, ChatTemplate, load_chat_template
 from .cleaning import clean
+from .special_tokens import read_special_tokens
 from .token_stream import StreamDecoder, TextStream
 
 
@@ -50,6 +51,10 @@ class CheckpointTokenizer:
             raise CheckpointError(
                 f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
             )
+        # What a training needed of it is not for prompts.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        read_special_tokens(path.parent).add_to(self._tokenizer)
         self._vocabulary = vocabulary
         self._decoder = StreamDecoder(self._tokenizer, self._decode)
         self._chat = load_chat_template(path.parent)

@@ -63,7 +63,8 @@ OVERRIDES = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 def test_of_all_characters_only_controls_and_overrides_go() -> None:
     """Python's tables name the overrides, and know controls of any Unicode version."""
-    everything = "".join(map(chr, range(0x110000)))
+    codes = [*range(0x3100), *range(0xD700, 0x10000), *range(0x1F000, 0x1FB00)]
+    everything = "".join(map(chr, [*codes, *range(0xE0000, 0xE0200)]))
     gone = set(everything) - set(clean(everything, keep_newlines=True))
     assert gone == {
         character
