@@ -12,12 +12,15 @@ from .chat_template import ChatMessage, ChatTemplate, load_chat_template
 from .cleaning import clean
 from .special_tokens import read_special_tokens
 from .token_stream import StreamDecoder, TextStream
+from .tokenizer_limits import TimedEncoder, check_file_size, check_piece_lengths
 
 
 class Tokenizer(Protocol):
     """What the engine asks of a tokenizer. Text that it returns is clean of control characters."""
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str) -> list[int]:
+        """A plain prompt. Raises `BadInputError` for a text that it has no ids for."""
+        ...
 
     def encode_chat(self, system: str, user: str) -> list[int]:
         """A first turn, as the model's chat template writes it down.
@@ -41,11 +44,12 @@ class CheckpointTokenizer:
     def __init__(self, path: Path, vocabulary: int) -> None:
         if not path.is_file():
             raise CheckpointError(f"{path.parent} has no {path.name}")
+        check_file_size(path)
         try:
             self._tokenizer = FastTokenizer.from_file(str(path))
         # The library raises a bare Exception for every malformed file.
         except Exception as error:
-            raise CheckpointError(f"{path}: not a tokenizer: {error}") from error
+            raise CheckpointError(f"{path}: not a tokenizer: {clean(str(error))}") from error
         size = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if size > vocabulary:
             raise CheckpointError(
@@ -55,7 +59,9 @@ class CheckpointTokenizer:
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
         read_special_tokens(path.parent).add_to(self._tokenizer)
+        check_piece_lengths(self._tokenizer, path)
         self._vocabulary = vocabulary
+        self._encoder = TimedEncoder(self._tokenizer)
         self._decoder = StreamDecoder(self._tokenizer, self._decode)
         self._chat = load_chat_template(path.parent)
 
@@ -83,9 +89,7 @@ class CheckpointTokenizer:
         return self._chat
 
     def _encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        with _panics_as_errors():
-            encoding = self._tokenizer.encode(text, add_special_tokens=add_special_tokens)
-        ids: list[int] = encoding.ids
+        ids = self._encoder.encode(text, add_special_tokens=add_special_tokens)
         # Of a model that sees images, the tokens that stand for them have no embedding.
         if ids and max(ids) >= self._vocabulary:
             name = clean(self._tokenizer.id_to_token(max(ids)) or "")
