@@ -69,15 +69,20 @@ class ChatTemplate:
         Raises `BadInputError` where it refuses every such turn, or reads none.
         """
         refusal: BadInputError | None = None
-        for turn in (_two_turns, _one_turn):
-            for shape in (_plain, _parts):
+        for shape in (_plain, _parts):
+            user_unread = False
+            for turn in (_two_turns, _one_turn):
                 variants = [(system, user), (f"{system} {user}", user), (system, f"{user} {user}.")]
                 texts = self._render([turn(*each, shape) for each in variants], True)
                 text, other_system, other_user = texts
                 if isinstance(text, BadInputError):
-                    refusal = refusal if shape is _parts and refusal is not None else text
-                elif text != other_user and (text != other_system or not system.strip()):
+                    refusal = text
+                elif text == other_user:
+                    user_unread = True
+                elif text != other_system or not system.strip():
                     return text
+            if not user_unread:
+                break
         raise refusal or BadInputError("the model's chat template passes over the user's text")
 
     def _render(

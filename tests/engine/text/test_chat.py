@@ -255,6 +255,11 @@ SYSTEMS = {
         "{% for m in messages %}[{{ m.role }}]{{ m.content[0]['text'] }}{% endfor %}",
         "[system]SYSTEM[user]USER",
     ),
+    "refuses a system, reads parts alone": (
+        "{% for m in messages %}{{ raise_exception('no') if m.role == 'system' }}"
+        "{{ m.content[0]['text'] }}{% endfor %}",
+        "SYSTEM\n\nUSER",
+    ),
     "reads parts of users alone": (
         "{% for m in messages if m.role == 'user' %}{{ m.content[0]['text'] }}{% endfor %}",
         "SYSTEM\n\nUSER",

@@ -52,9 +52,12 @@ def test_a_file_of_any_size_is_refused_unread(tmp_path: Path) -> None:
         CheckpointTokenizer(path, 4000)
 
 
-def test_a_pattern_that_backtracks_for_ever_does_not_hold_the_process(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+BACKTRACKS = "a" * 34 + "b"
+
+
+@pytest.fixture
+def backtracking(tmp_path: Path) -> CheckpointTokenizer:
+    """A tokenizer that needs about a second for `BACKTRACKS`, and panics then."""
     raw = byte_level()
     raw.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -62,10 +65,21 @@ def test_a_pattern_that_backtracks_for_ever_does_not_hold_the_process(
             pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
         ]
     )
-    tokenizer = CheckpointTokenizer(save(raw, tmp_path), 4000)
-    assert tokenizer.encode("ab")
-    # Some seconds' work, so that what is left behind ends with the tests.
-    monkeypatch.setattr(tokenizer_limits, "ENCODE_LIMIT_S", 0.05)
-    for _ in range(2):
-        with pytest.raises(BadInputError, match=r"the tokenizer takes more than 0\.05 s"):
-            tokenizer.encode("a" * 34 + "b")
+    return CheckpointTokenizer(save(raw, tmp_path), 4000)
+
+
+def test_a_text_that_takes_too_long_is_refused_and_so_are_later_ones(
+    backtracking: CheckpointTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert backtracking.encode("ab")
+    monkeypatch.setattr(tokenizer_limits, "ENCODE_LIMIT_S", 0.001)
+    for text in (BACKTRACKS, "ab"):
+        with pytest.raises(BadInputError, match=r"the tokenizer takes more than 0\.001 s"):
+            backtracking.encode(text)
+
+
+def test_a_panic_of_the_library_refuses_that_text_alone(backtracking: CheckpointTokenizer) -> None:
+    with pytest.raises(BadInputError, match="the tokenizer cannot encode a text: ") as caught:
+        backtracking.encode(BACKTRACKS)
+    assert "\n" not in str(caught.value)
+    assert backtracking.encode("ab")
