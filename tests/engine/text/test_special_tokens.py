@@ -18,8 +18,8 @@ ROOM = 4000
 
 
 def token(content: str, **flags: bool) -> dict[str, object]:
-    every = dict.fromkeys(("lstrip", "rstrip", "single_word", "normalized", "special"), False)
-    return {"content": content} | every | flags
+    names = ("lstrip", "rstrip", "single_word", "normalized", "special")
+    return {"content": content, **dict.fromkeys(names, False), **flags}
 
 
 Files = dict[str, dict[str, Any]]

@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import psutil
 import pytest
@@ -51,7 +50,7 @@ def test_what_runs_for_too_long_is_refused_once_and_for_all(
     assert ChatTemplate("{{ messages[0].content }}", {}, "here").render(HELLO) == "hello"
 
 
-def test_the_process_counts_its_own_time_too(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_process_counts_its_own_time_too() -> None:
     """It ends by itself where nobody waits for it any more."""
     template = ChatTemplate(ENDLESS, {}, "the file")
     with pytest.raises(CheckpointError, match="it runs for more than 2 s"):
@@ -68,9 +67,8 @@ def test_a_process_that_was_killed_is_started_again() -> None:
     process.close()
 
 
-def test_it_ends_with_its_parent_within_an_endless_operation(tmp_path: Path) -> None:
+def test_it_ends_with_its_parent_within_an_endless_operation() -> None:
     parent = (
-        "import os, threading, time\n"
         "from prodtop.engine.text.template_process import TemplateProcess\n"
         "process = TemplateProcess()\n"
         "process.render('a', [{}])\n"
