@@ -64,6 +64,10 @@ class Fields:
         value = self._values.get(name)
         return self._defaults.get(name) if value is None else value
 
+    def names(self) -> list[str]:
+        """The fields that are written down, in their order."""
+        return list(self._values)
+
     def has(self, name: str) -> bool:
         """Whether there is a value, a default included."""
         return self.get(name) is not None

@@ -25,7 +25,10 @@ _TOKENIZER_FILES = [
     "tokenizer.json",
     "tokenizer_config.json",
     "special_tokens_map.json",
+    "added_tokens.json",
     "chat_template.jinja",
+    "chat_template.json",
+    "additional_chat_templates/*.jinja",
 ]
 _WEIGHT_FILES = ["model*.safetensors", "model.safetensors.index.json"]
 

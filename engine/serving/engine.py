@@ -19,7 +19,7 @@ from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
-from .delivery import Delivery
+from .delivery import DecodingError, Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .model_drafter import ModelDrafter
 from .request import Completion, Request, Sampling, Status, check_prompt
@@ -221,7 +221,7 @@ class Engine:
         cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._counter = StepCounter.of(decoder, dtype)
-        self._nan_reported = False
+        self._nan_reported = self._decoding_failed = False
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -356,10 +356,20 @@ class Engine:
     def _deliver(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""
         for request in got_token:
-            stopped = self.deliveries[request.request_id].push(now_s)
-            reason = stop_reason(request, self.settings.context_tokens)
-            if stopped or reason is not None:
-                self._finish(request, "stop" if stopped else reason or "stop", now_s)
+            try:
+                stopped = self.deliveries[request.request_id].push(now_s)
+                reason = "stop" if stopped else stop_reason(request, self.settings.context_tokens)
+                if reason is not None:
+                    self._finish(request, reason, now_s)
+            except DecodingError as error:
+                self._end_undecodable(request.request_id, error)
+
+    def _end_undecodable(self, request_id: int, error: DecodingError) -> None:
+        """Abort a request whose tokens are no text. The user is told once."""
+        self.abort(request_id)
+        if not self._decoding_failed:
+            self.notes.append(str(error))
+        self._decoding_failed = True
 
     def _accept_drafts(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
         """Verify a chunk's drafts against the tokens sampled; returns how many are accepted."""
@@ -372,9 +382,9 @@ class Engine:
         return len(chunk.drafts)
 
     def _finish(self, request: Request, reason: str, now_s: float) -> None:
-        self.scheduler.finish(request, reason)
         delivery = self.deliveries[request.request_id]
         delivery.close(now_s)
+        self.scheduler.finish(request, reason)
         latency = self.metrics.on_finished(request, now_s)
         key = ResponseKey.of(request, self.model.name, self.precision)
         cacheable = request.request_id in self._cacheable

@@ -1,35 +1,25 @@
 """Chat templates: how a model wants a conversation written down, as its checkpoint says in Jinja.
 
-A template is a program from outside. It runs in Jinja's sandbox, where it can change nothing and
-read nothing but the messages and the names of special tokens.
+A template is a program from outside: it runs in a sandbox, within limits, in another process
+(`template_process.py`). It matters for chat alone: what is wrong with it is told when it is used.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
-
-import jinja2
-from jinja2.ext import Extension
-from jinja2.nodes import CallBlock, Node
-from jinja2.parser import Parser
-from jinja2.runtime import Macro
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from ..files.json_fields import read_json
 from ..protocol.errors import BadInputError, CheckpointError
 from .cleaning import clean
+from .special_tokens import read_special_tokens
+from .template_process import TemplateLimitError, TemplateProcess, TemplateSyntaxError
 
-_WHAT_TEMPLATES_RAISE = (
-    jinja2.TemplateError,
-    TypeError,
-    ValueError,
-    LookupError,
-    ArithmeticError,
-    AttributeError,
-    RecursionError,
-)
+LARGEST_TEMPLATE_BYTES = 1 << 20
+
+_process = TemplateProcess()
+
+Content = str | list[dict[str, str]]
+Messages = list[dict[str, Content]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,123 +31,164 @@ class ChatMessage:
 
 
 class ChatTemplate:
-    """A compiled template; `special_tokens` are the texts it may name, such as `bos_token`.
+    """A template; `special_tokens` are the texts it may name, such as `bos_token`.
 
-    Raises `CheckpointError`, which names `source`, for a text that is no template.
+    A text that is no template, or runs beyond its limits, raises `CheckpointError`, which names
+    `source`, whenever it is used; so does `problem`, for a template that could not be read.
     """
 
-    def __init__(self, text: str, special_tokens: Mapping[str, str], source: str) -> None:
-        try:
-            self._template = _environment().from_string(text)
-        except (jinja2.TemplateError, RecursionError) as error:
-            raise CheckpointError(f"{source}: not a chat template: {clean(str(error))}") from error
+    def __init__(
+        self,
+        text: str,
+        special_tokens: Mapping[str, str],
+        source: str,
+        problem: CheckpointError | None = None,
+    ) -> None:
+        self._text = text
         self._special_tokens = dict(special_tokens)
+        self._source = source
+        self._problem = problem
 
     def render(self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True) -> str:
         """The conversation as text, special tokens included; at its end the model's turn begins.
 
         Raises `BadInputError` where the template refuses the messages.
         """
-        entries = [{"role": message.role, "content": message.content} for message in messages]
-        try:
-            return self._template.render(
-                messages=entries,
-                tools=None,
-                documents=None,
-                add_generation_prompt=add_generation_prompt,
-                **self._special_tokens,
-            )
-        except _WHAT_TEMPLATES_RAISE as error:
-            reason = clean(str(error)) or type(error).__name__
-            raise BadInputError(
-                f"the model's chat template refuses the messages: {reason}"
-            ) from error
+        entries: Messages = [{"role": each.role, "content": each.content} for each in messages]
+        (text,) = self._render([entries], add_generation_prompt)
+        if isinstance(text, BadInputError):
+            raise text
+        return text
 
     def render_prompt(self, system: str, user: str) -> str:
-        """A first turn. Where the template knows no system, its text begins the user's."""
-        question = ChatMessage("user", user)
+        """A first turn. Where the template knows no system, its text begins the user's.
+
+        A template may also pass over a text without a word: one that changes nothing in the output
+        when it changes was not read. Some read content as a list of parts alone.
+
+        Raises `BadInputError` where it refuses every such turn, or reads none.
+        """
+        refusal: BadInputError | None = None
+        for shape in (_plain, _parts):
+            user_unread = False
+            for turn in (_two_turns, _one_turn):
+                variants = [(system, user), (f"{system} {user}", user), (system, f"{user} {user}.")]
+                texts = self._render([turn(*each, shape) for each in variants], True)
+                text, other_system, other_user = texts
+                if isinstance(text, BadInputError):
+                    refusal = text
+                elif text == other_user:
+                    user_unread = True
+                elif text != other_system or not system.strip():
+                    return text
+            if not user_unread:
+                break
+        raise refusal or BadInputError("the model's chat template passes over the user's text")
+
+    def _render(
+        self, conversations: Sequence[Messages], add_generation_prompt: bool
+    ) -> list[str | BadInputError]:
+        if self._problem is not None:
+            raise self._problem
+        given = {
+            "tools": None,
+            "documents": None,
+            "add_generation_prompt": add_generation_prompt,
+        } | self._special_tokens
         try:
-            return self.render([ChatMessage("system", system), question])
-        except BadInputError:
-            return self.render([ChatMessage("user", f"{system}\n\n{user}")])
+            texts = _process.render(self._text, [given | {"messages": m} for m in conversations])
+        except (TemplateSyntaxError, TemplateLimitError) as error:
+            what = "not a chat template" if isinstance(error, TemplateSyntaxError) else "refused"
+            self._problem = CheckpointError(f"{self._source}: {what}: {clean(str(error))}")
+            raise self._problem from error
+        return [_refusal(text) if isinstance(text, BadInputError) else text for text in texts]
+
+
+def _refusal(error: BadInputError) -> BadInputError:
+    return BadInputError(f"the model's chat template refuses the messages: {clean(str(error))}")
+
+
+def _plain(text: str) -> Content:
+    return text
+
+
+def _parts(text: str) -> Content:
+    return [{"type": "text", "text": text}]
+
+
+def _two_turns(system: str, user: str, shape: Callable[[str], Content]) -> Messages:
+    return [
+        {"role": "system", "content": shape(system)},
+        {"role": "user", "content": shape(user)},
+    ]
+
+
+def _one_turn(system: str, user: str, shape: Callable[[str], Content]) -> Messages:
+    text = f"{system}\n\n{user}" if system.strip() else user
+    return [{"role": "user", "content": shape(text)}]
 
 
 def load_chat_template(folder: Path) -> ChatTemplate | None:
     """The chat template of a checkpoint folder; `None` where it has none.
 
-    `chat_template.jinja` comes before the field of `tokenizer_config.json`. Raises
-    `CheckpointError` for a file that cannot be read or is no template.
+    Files of their own (`chat_template.jinja`, `additional_chat_templates/`) come before the field
+    of `tokenizer_config.json`, and that before the processor's `chat_template.json`. Raises
+    `CheckpointError` where a JSON file beside it cannot be read.
     """
-    config = folder / "tokenizer_config.json"
-    values = read_json(config) if config.is_file() else {}
-    file = folder / "chat_template.jinja"
-    source, text = (file, _read(file)) if file.is_file() else (config, _template_text(values))
-    if text is None:
-        return None
-    names = folder / "special_tokens_map.json"
-    tokens = _special_tokens(read_json(names)) if names.is_file() else {}
-    return ChatTemplate(text, tokens | _special_tokens(values), str(source))
+    tokens = read_special_tokens(folder).texts
+    config, processor = folder / "tokenizer_config.json", folder / "chat_template.json"
+    try:
+        source, templates = str(folder / "chat_template.jinja"), _files(folder)
+        if not templates:
+            source, templates = str(config), _field(config)
+        if not templates:
+            source, templates = str(processor), _field(processor)
+        if not templates:
+            return None
+        return ChatTemplate(_default(templates, source), tokens, source)
+    except CheckpointError as error:
+        return ChatTemplate("", tokens, str(folder), error)
+
+
+def _files(folder: Path) -> dict[object, object]:
+    """Templates in files, by name."""
+    more = sorted((folder / "additional_chat_templates").glob("*.jinja"))
+    own = folder / "chat_template.jinja"
+    files = ({"default": own} if own.exists() else {}) | {file.stem: file for file in more}
+    # The others need not be readable.
+    return {name: _read(file) if name == "default" else "" for name, file in files.items()}
+
+
+def _field(path: Path) -> dict[object, object]:
+    """The templates of a JSON file's field, by name: one, a list of tables, or a table."""
+    template = read_json(path).get("chat_template") if path.is_file() else None
+    if isinstance(template, list):
+        tables = [each for each in template if isinstance(each, dict)]
+        return {each.get("name"): each.get("template") for each in tables}
+    if isinstance(template, dict):
+        return dict(template)
+    return {} if template is None else {"default": template}
+
+
+def _default(templates: Mapping[object, object], source: str) -> str:
+    if "default" not in templates:
+        names = ", ".join(sorted(map(str, templates)))
+        raise CheckpointError(f"{source}: no default among the chat templates: {clean(names)}")
+    template = templates["default"]
+    if not isinstance(template, str):
+        raise CheckpointError(f"{source}: the chat template must be a text")
+    return template
 
 
 def _read(file: Path) -> str:
+    if not file.is_file():
+        raise CheckpointError(f"{file}: cannot be read: not a regular file")
     try:
-        return file.read_text(encoding="utf-8")
+        with file.open("rb") as opened:
+            data = opened.read(LARGEST_TEMPLATE_BYTES + 1)
+        if len(data) > LARGEST_TEMPLATE_BYTES:
+            raise CheckpointError(f"{file}: larger than {LARGEST_TEMPLATE_BYTES >> 20} MiB")
+        # As text files are read: with any kind of line end.
+        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{file}: cannot be read: {error}") from error
-
-
-def _template_text(values: Mapping[str, object]) -> str | None:
-    """The field's template; of several named ones, the default."""
-    template = values.get("chat_template")
-    if isinstance(template, list):
-        tables = [each for each in template if isinstance(each, dict)]
-        template = {each.get("name"): each.get("template") for each in tables}.get("default")
-    return template if isinstance(template, str) else None
-
-
-def _special_tokens(values: Mapping[str, object]) -> dict[str, str]:
-    """Fields such as `eos_token`: a text, or a table with its `content`."""
-    tokens: dict[str, str] = {}
-    for name, value in values.items():
-        content = value.get("content") if isinstance(value, dict) else value
-        if name.endswith("_token") and isinstance(content, str):
-            tokens[name] = content
-    return tokens
-
-
-class _Generation(Extension):
-    """`{% generation %}` marks what the model said, for training; here it only lets it pass."""
-
-    tags = {"generation"}
-
-    def parse(self, parser: Parser) -> Node:
-        line = next(parser.stream).lineno
-        body = parser.parse_statements(("name:endgeneration",), drop_needle=True)
-        return CallBlock(self.call_method("_pass"), [], [], body).set_lineno(line)
-
-    def _pass(self, caller: Macro) -> str:
-        return str(caller())
-
-
-def _environment() -> ImmutableSandboxedEnvironment:
-    """The environment that templates are written for: transformers' own settings and helpers."""
-    environment = ImmutableSandboxedEnvironment(
-        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols", _Generation]
-    )
-    environment.filters["tojson"] = _to_json
-    environment.globals["raise_exception"] = _raise
-    environment.globals["strftime_now"] = _now
-    return environment
-
-
-def _to_json(value: object, indent: int | None = None) -> str:
-    """Jinja's own filter would escape HTML."""
-    return json.dumps(value, ensure_ascii=False, indent=indent)
-
-
-def _raise(message: str) -> None:
-    raise jinja2.TemplateError(message)
-
-
-def _now(form: str) -> str:
-    return datetime.now().strftime(form)  # noqa: DTZ005 - a template means the local day

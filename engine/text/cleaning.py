@@ -1,30 +1,24 @@
 """Text from outside (model output, names, labels, files) made safe to show in a terminal."""
 
-import unicodedata
+import re
 
-_REMOVED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
-"""Control, format (bidirectional overrides, zero width), surrogate, private and unassigned."""
+_REMOVED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Control characters, bidirectional overrides and isolates, and surrogates, which are no text.
 
-_SPACES = frozenset("\t\u2028\u2029")
+All else stays: joiners, emoji, private use, and characters newer than Python's Unicode tables.
+"""
+
+_SPACES = re.compile("[\t\u2028\u2029]")
 """Tabs, and Unicode's line and paragraph separators, at which programs break lines."""
 
 
 def clean(text: str, *, keep_newlines: bool = False) -> str:
-    """Return `text` without control, escape and invisible characters.
+    """Return `text` without control characters and bidirectional overrides.
 
     Tabs become spaces; newlines are kept only on request, and become spaces otherwise, so that
     a label stays on its line. A terminal escape thus loses the byte that made it one.
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(_clean_character(character, keep_newlines) for character in text)
-
-
-def _clean_character(character: str, keep_newlines: bool) -> str:
-    if character == "\n":
-        return "\n" if keep_newlines else " "
-    if character in _SPACES:
-        return " "
-    if character == "\r":
-        return ""
-    return "" if unicodedata.category(character) in _REMOVED_CATEGORIES else character
+    text = _REMOVED.sub("", _SPACES.sub(" ", text))
+    return text if keep_newlines else text.replace("\n", " ")

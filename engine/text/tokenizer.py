@@ -1,33 +1,26 @@
 """Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
 from tokenizers import Tokenizer as FastTokenizer
-from tokenizers.decoders import DecodeStream
 
 from ..protocol.errors import BadInputError, CheckpointError
 from .chat_template import ChatMessage, ChatTemplate, load_chat_template
 from .cleaning import clean
-
-
-class TextStream(Protocol):
-    """One sequence's text, token by token."""
-
-    def push(self, token_id: int) -> str:
-        """The text that became complete with this token; empty while a character is not."""
-        ...
-
-    def flush(self) -> str:
-        """What is left when the tokens end within a character: replacement characters."""
-        ...
+from .special_tokens import read_special_tokens
+from .token_stream import StreamDecoder, TextStream
+from .tokenizer_limits import TimedEncoder, check_file_size, check_piece_lengths
 
 
 class Tokenizer(Protocol):
     """What the engine asks of a tokenizer. Text that it returns is clean of control characters."""
 
-    def encode(self, text: str) -> list[int]: ...
+    def encode(self, text: str) -> list[int]:
+        """A plain prompt. Raises `BadInputError` for a text that it has no ids for."""
+        ...
 
     def encode_chat(self, system: str, user: str) -> list[int]:
         """A first turn, as the model's chat template writes it down.
@@ -51,17 +44,25 @@ class CheckpointTokenizer:
     def __init__(self, path: Path, vocabulary: int) -> None:
         if not path.is_file():
             raise CheckpointError(f"{path.parent} has no {path.name}")
+        check_file_size(path)
         try:
             self._tokenizer = FastTokenizer.from_file(str(path))
         # The library raises a bare Exception for every malformed file.
         except Exception as error:
-            raise CheckpointError(f"{path}: not a tokenizer: {error}") from error
+            raise CheckpointError(f"{path}: not a tokenizer: {clean(str(error))}") from error
         size = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if size > vocabulary:
             raise CheckpointError(
                 f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
             )
+        # What a training needed of it is not for prompts.
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        read_special_tokens(path.parent).add_to(self._tokenizer)
+        check_piece_lengths(self._tokenizer, path)
         self._vocabulary = vocabulary
+        self._encoder = TimedEncoder(self._tokenizer)
+        self._decoder = StreamDecoder(self._tokenizer, self._decode)
         self._chat = load_chat_template(path.parent)
 
     def tokens(self) -> dict[int, str]:
@@ -92,7 +93,7 @@ class CheckpointTokenizer:
         return self._chat
 
     def _encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
+        ids = self._encoder.encode(text, add_special_tokens=add_special_tokens)
         # Of a model that sees images, the tokens that stand for them have no embedding.
         if ids and max(ids) >= self._vocabulary:
             name = clean(self._tokenizer.id_to_token(max(ids)) or "")
@@ -100,31 +101,15 @@ class CheckpointTokenizer:
         return ids
 
     def decode(self, token_ids: list[int]) -> str:
-        return clean(
-            self._tokenizer.decode(token_ids, skip_special_tokens=True), keep_newlines=True
-        )
+        return clean(self._decode(token_ids), keep_newlines=True)
 
     def stream(self) -> TextStream:
-        return _CheckpointStream(self._tokenizer)
+        return self._decoder.stream()
 
-
-class _CheckpointStream:
-    def __init__(self, tokenizer: FastTokenizer) -> None:
-        self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-        self._token_ids: list[int] = []
-        self._emitted = 0
-
-    def push(self, token_id: int) -> str:
-        self._token_ids.append(token_id)
-        piece = self._stream.step(self._tokenizer, token_id) or ""
-        self._emitted += len(piece)
-        return clean(piece, keep_newlines=True)
-
-    def flush(self) -> str:
-        whole: str = self._tokenizer.decode(self._token_ids, skip_special_tokens=True)
-        rest, self._emitted = whole[self._emitted :], len(whole)
-        return clean(rest, keep_newlines=True)
+    def _decode(self, token_ids: list[int]) -> str:
+        with _panics_as_errors():
+            text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True)
+        return text
 
 
 class NumberTokenizer:
@@ -161,3 +146,16 @@ class _NumberStream:
 
 def _number(token_id: int) -> str:
     return f"#{token_id} "
+
+
+@contextmanager
+def _panics_as_errors() -> Iterator[None]:
+    """Turn a panic of the library, which is no `Exception` in Python, into a `RuntimeError`."""
+    try:
+        yield
+    except Exception:
+        raise
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":
+            raise
+        raise RuntimeError(str(error)) from error

@@ -7,7 +7,7 @@ from ..load.generator import LoadGenerator
 from ..load.prompts import Prompt
 from ..load.sequence import Arrival
 from ..protocol import LoadSpec
-from ..protocol.errors import PromptTooLongError
+from ..protocol.errors import BadInputError, PromptTooLongError
 from ..serving.engine import Engine
 from ..serving.request import Completion, Sampling
 from ..text.tokenizer import Tokenizer
@@ -40,6 +40,7 @@ class Traffic:
         """By prompt, and whether it is a chat's."""
         self.prompts: dict[int, str] = {}
         """The prompt texts of the load's requests in the system, by request id."""
+        self._refused = False
         self._check_chat(spec)
 
     @property
@@ -76,7 +77,11 @@ class Traffic:
         return own
 
     def _submit(self, arrival: Arrival) -> None:
-        tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
+        try:
+            tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
+        except BadInputError as error:
+            self._refuse(arrival, error)
+            return
         # A prompt as it is keeps its end: the output that was drawn must find room after it.
         room = self._engine.settings.context_tokens - arrival.max_tokens
         if arrival.prompt_tokens is not None:
@@ -91,6 +96,16 @@ class Traffic:
             ignore_eos=arrival.ignore_eos,
         )
         self.prompts[request.request_id] = arrival.text
+
+    def _refuse(self, arrival: Arrival, error: BadInputError) -> None:
+        """Count a request whose prompt cannot be tokenized as failed. The user is told once."""
+        now_s = self._engine.clock()
+        self._engine.metrics.on_submitted(now_s, arrival.arrival_at_s)
+        self._engine.metrics.on_failed(now_s, arrival.arrival_at_s)
+        self._generator.on_done(now_s)
+        if not self._refused:
+            self._engine.notes.append(f"{error}: requests that meet this fail")
+        self._refused = True
 
     def _check_chat(self, spec: LoadSpec) -> None:
         """Raise `BadInputError` now, and not at each request, where no chat is possible."""

@@ -1,6 +1,7 @@
 """Chat templates beside transformers' own rendering, and what a template may not do."""
 
 import json
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -53,6 +54,65 @@ HELPERS = """{% set ns = namespace(count=0) %}
 {% endfor %}
 {{ ns.count }} in {{ strftime_now('%Y') | length }} digits
 """
+VALUE = "{'b': [1, 2.5, none], 'a': 'é<>&\\'\"', 'c': messages[0].content}"
+FEATURES = {
+    "tojson": f"{{{{ {VALUE} | tojson }}}}",
+    "tojson, escaped": f"{{{{ {VALUE} | tojson(ensure_ascii=True) }}}}",
+    "tojson, every option": (
+        f"{{{{ {VALUE} | tojson(ensure_ascii=false, indent=2, separators=(', ', ' = '), "
+        "sort_keys=true) }}"
+    ),
+    "tojson, by place": f"{{{{ {VALUE} | tojson(true, 4) }}}}",
+    "tojson, indented by text": f"{{{{ {VALUE} | tojson(indent='--') }}}}",
+    "today": "{{ strftime_now('%d %b %Y') }} {{ strftime_now(format='%Y') }}",
+    "filters with arguments": (
+        "{{ messages | selectattr('role', 'equalto', 'user') | map(attribute='content') "
+        "| join(' | ') | replace('a', 'b', 1) | indent(4, true) | truncate(30, true, '~') }}"
+        "{{ messages | rejectattr('role', 'in', ['user']) | list | length }}"
+        "{{ messages[0].content | default('x', boolean=true) | title | wordcount }}"
+        "{{ messages | groupby('role') | map('first') | list }}{{ '%s-%d' | format('a', 3) }}"
+        "{{ {'b': 1, 'a': 2} | dictsort(by='value') }}{{ [3, 1] | sort(reverse=true) }}"
+    ),
+    "dict and namespace": (
+        "{% set ns = namespace(a=1, b='x') %}{% set ns.a = ns.a + 1 %}{{ ns.a }}{{ ns.b }}"
+        "{{ dict(a=1, b=2).items() | list }}{{ dict.fromkeys(['x', 'y'], 0) }}"
+        "{{ namespace({'k': 3}, self=4).k }}"
+    ),
+    "text methods": (
+        "{% set c = messages[0].content %}{{ c.strip().split(' ', 1)[-1].upper() }}"
+        "{{ c.startswith('Où') }}{{ c[::-1] }}{{ '{:>8}'.format('a') }}{{ c.rstrip('? ') }}"
+    ),
+    "macros": (
+        "{% macro turn(m, end='!') -%}[{{ m.role }}]{{ m.content }}{{ end }}{{ caller() }}"
+        "{%- endmacro %}"
+        "{% for m in messages %}{% call turn(m, end='.') %}c{% endcall %}{% endfor %}"
+    ),
+    "tests": (
+        "{{ tools is none }}{{ documents is defined }}{{ nothing is defined }}"
+        "{{ messages is iterable and messages is not string and messages is not mapping }}"
+        "{{ messages[0] is mapping }}{{ 'content' in messages[0] }}"
+        "{{ add_generation_prompt is true }}"
+    ),
+    "loops": (
+        "{% for m in messages if m.role != 'assistant' %}{{ loop.index }}/{{ loop.length }}"
+        "{{ loop.first }}{{ loop.last }}{{ loop.previtem.role if loop.previtem }}"
+        "{{ loop.cycle('a', 'b') }}{% else %}none{% endfor %}"
+        "{% for m in messages recursive %}{{ m.role }}{% endfor %}"
+    ),
+    "generations that nest": (
+        "{% for m in messages %}{% if m.role == 'assistant' %}{% generation %}{{ m.content }}"
+        "{% if loop.last %}.{% endif %}{% endgeneration %}{% else %}{{ m.content }}{% endif %}"
+        "{% endfor %}"
+    ),
+    "raw, filter and set blocks": (
+        "{% raw %}{{ x }}{% endraw %}{% filter upper %}{{ messages[0].content }}{% endfilter %}"
+        "{% set t %}{{ messages[-1].content }}{% endset %}{{ t | trim }}{# a comment #}"
+    ),
+    "white space": (
+        "  {% if true %}\n  a\n  {%- endif %}\n\n{{ 'b' }}\n{% if true +%}\nc{% endif %}\n"
+    ),
+    "special tokens": "{{ bos_token }}{{ eos_token }}{{ pad_token }}{{ unk_token is defined }}",
+}
 CONVERSATION = [
     ChatMessage("user", 'Où est <le> café & "l\'eau"?  '),
     ChatMessage("assistant", "日本語\nline two"),
@@ -81,8 +141,8 @@ def folder_with(tmp_path: Path, tiny_folder: Path) -> Callable[[str], Path]:
 
 @pytest.mark.parametrize(
     "template",
-    [CHATML, LLAMA3, GEMMA, HELPERS],
-    ids=["chatml", "llama 3", "gemma", "every helper"],
+    [CHATML, LLAMA3, GEMMA, HELPERS, *FEATURES.values()],
+    ids=["chatml", "llama 3", "gemma", "every helper", *FEATURES],
 )
 @pytest.mark.parametrize("add_generation_prompt", [True, False])
 def test_a_conversation_reads_as_transformers_writes_it(
@@ -102,7 +162,7 @@ def test_a_conversation_reads_as_transformers_writes_it(
             messages, add_generation_prompt=add_generation_prompt
         )
         assert ours == theirs
-        assert "café" in ours
+        assert ours
 
 
 def test_a_chat_has_the_tokens_of_transformers_and_one_beginning(
@@ -138,6 +198,92 @@ def test_a_file_of_its_own_comes_before_the_field(folder_with: Callable[[str], P
     template = load_chat_template(folder)
     assert template is not None
     assert template.render([]) == f"{END_OF_TEXT}!"
+
+
+def test_files_of_their_own_come_before_every_field(folder_with: Callable[[str], Path]) -> None:
+    folder = folder_with("the field's {{ messages[0].content }}")
+    more = folder / "additional_chat_templates"
+    more.mkdir()
+    (more / "rag.jinja").write_text("rag")
+    tokenizer = CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY)
+    with pytest.raises(CheckpointError, match="no default among the chat templates: rag"):
+        tokenizer.render_chat(CONVERSATION)
+    for path in (more / "default.jinja", folder / "chat_template.jinja"):
+        path.write_text(f"{path.stem}: {{{{ messages[0].content }}}}\r\n\r\nend", newline="")
+        messages = [{"role": m.role, "content": m.content} for m in CONVERSATION]
+        ours = CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY)
+        peer = PreTrainedTokenizerFast.from_pretrained(folder)
+        assert ours.render_chat(CONVERSATION) == peer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True
+        )
+        (more / "default.jinja").unlink(missing_ok=True)
+
+
+def test_a_processors_template_is_the_last_resort(folder_with: Callable[[str], Path]) -> None:
+    folder = folder_with(CHATML)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": "processor"}))
+    template = load_chat_template(folder)
+    assert template is not None
+    assert template.render(CONVERSATION) != "processor"
+    (folder / "tokenizer_config.json").write_text("{}")
+    template = load_chat_template(folder)
+    assert template is not None
+    assert template.render(CONVERSATION) == "processor"
+
+
+PASSES_OVER = """{% for m in messages %}{% if m['role'] == 'user' %}[user]{{ m['content'] }}[end]
+{%- elif m['role'] == 'assistant' %}[bot]{{ m['content'] }}[end]{% endif %}{% endfor %}"""
+SYSTEMS = {
+    "passes over": (PASSES_OVER, "[user]SYSTEM\n\nUSER[end]"),
+    "has its own": ("be good " + PASSES_OVER, "be good [user]SYSTEM\n\nUSER[end]"),
+    "reads the last turn": ("{{ messages[-1].content }}", "SYSTEM\n\nUSER"),
+    "says the role alone": (
+        "{% for m in messages %}{{ m.role }} {{ m.content if m.role == 'user' }}{% endfor %}",
+        "user SYSTEM\n\nUSER",
+    ),
+    "keeps": (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content }}{% endfor %}",
+        "[system]SYSTEM[user]USER",
+    ),
+    "keeps, changed": ("{{ messages | map(attribute='content') | join | lower }}", "systemuser"),
+    "keeps, within the user's": (
+        "{% set s = messages[0].content if messages[0].role == 'system' %}"
+        "{{ s | trim }}/{{ messages[-1].content | trim }}",
+        "SYSTEM/USER",
+    ),
+    "reads parts alone": (
+        "{% for m in messages %}[{{ m.role }}]{{ m.content[0]['text'] }}{% endfor %}",
+        "[system]SYSTEM[user]USER",
+    ),
+    "refuses a system, reads parts alone": (
+        "{% for m in messages %}{{ raise_exception('no') if m.role == 'system' }}"
+        "{{ m.content[0]['text'] }}{% endfor %}",
+        "SYSTEM\n\nUSER",
+    ),
+    "reads parts of users alone": (
+        "{% for m in messages if m.role == 'user' %}{{ m.content[0]['text'] }}{% endfor %}",
+        "SYSTEM\n\nUSER",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", SYSTEMS)
+def test_no_text_of_a_prompt_is_lost_in_silence(case: str) -> None:
+    template, expected = SYSTEMS[case]
+    assert ChatTemplate(template, {}, "here").render_prompt("SYSTEM", "USER") == expected
+
+
+def test_texts_that_contain_each_other_are_told_apart() -> None:
+    assert ChatTemplate(PASSES_OVER, {}, "here").render_prompt("a", "a b") == "[user]a\n\na b[end]"
+
+
+def test_an_empty_system_is_not_missed() -> None:
+    assert ChatTemplate(PASSES_OVER, {}, "here").render_prompt("", "USER") == "[user]USER[end]"
+
+
+def test_a_template_that_passes_over_the_user_is_refused() -> None:
+    with pytest.raises(BadInputError, match="passes over the user's text"):
+        ChatTemplate("hello", {}, "here").render_prompt("SYSTEM", "USER")
 
 
 def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None:
@@ -178,10 +324,45 @@ def test_what_a_template_must_not_do_is_refused_in_one_line(text: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", ["{% for %}", "{{ x", "{% generation %}never closed"])
-def test_what_is_no_template_is_refused_by_name(
-    folder_with: Callable[[str], Path], text: str
+BROKEN = {
+    "an open block": b"{% for %}",
+    "an open expression": b"{{ x",
+    "an open generation": b"{% generation %}never closed",
+    "a wrong end": b"{% if messages %}{% generation %}a{% else %}b{% endif %}",
+    "no text": b"\xff\xfe{{ 1 }}",
+    "too much": b"a" * (1 << 20) + b"b",
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_what_is_no_template_is_refused_by_name_and_for_chat_alone(
+    folder_with: Callable[[str], Path], case: str
 ) -> None:
-    folder = folder_with(text)
-    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: not a chat template"):
-        CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY)
+    folder = folder_with(CHATML)
+    (folder / "chat_template.jinja").write_bytes(BROKEN[case])
+    tokenizer = CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY)
+    assert tokenizer.decode(tokenizer.encode("mill")) == "mill"
+    for _ in range(2):
+        with pytest.raises(CheckpointError, match=r"chat_template\.jinja: ") as caught:
+            tokenizer.encode_chat("Be brief", "Why?")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("field", [3, True, [{"name": "rag", "template": "a"}], {"default": 1}])
+def test_a_field_without_a_default_template_is_refused_for_chat_alone(
+    folder_with: Callable[[str], Path], field: object
+) -> None:
+    folder = folder_with("")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"chat_template": field}))
+    tokenizer = CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY)
+    assert tokenizer.encode("mill")
+    with pytest.raises(CheckpointError, match=r"tokenizer_config\.json: "):
+        tokenizer.encode_chat("Be brief", "Why?")
+
+
+def test_a_template_that_is_no_file_is_named_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "chat_template.jinja")
+    template = load_chat_template(tmp_path)
+    assert template is not None
+    with pytest.raises(CheckpointError, match="not a regular file"):
+        template.render([])

@@ -203,3 +203,22 @@ def drained(engine: Engine, traffic: Traffic) -> list[Completion]:
             return ended
         ended += traffic.on_completions(engine.step())
     raise AssertionError("requests are stuck")
+
+
+def test_a_prompt_that_the_template_refuses_fails_alone(
+    tiny_folder: Path, tmp_path: Path, clock: Clock
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "choosy")
+    refusal = "{% for m in messages if 'bad' in m.content %}{{ raise_exception('no') }}{% endfor %}"
+    (folder / "chat_template.jinja").write_text(refusal + CHAT_TEMPLATE)
+    engine = engine_of(folder, clock)
+    prompts = [Prompt("", "good", "good"), Prompt("", "bad", "bad")]
+    load = msgspec.structs.replace(LOAD, chat=True)
+    traffic = Traffic(engine, prompts, load, limit=12)
+    served = serve(engine, traffic, clock)
+    accounting = engine.metrics.accounting()
+    assert accounting.failed > 0
+    assert accounting.finished == len(served)
+    assert accounting.finished + accounting.failed == accounting.submitted == 12
+    (note,) = engine.notes
+    assert note.startswith("the model's chat template refuses the messages: no")
