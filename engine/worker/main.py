@@ -24,7 +24,7 @@ from ..model.loading import LoadedModel, load_model
 from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
 from ..probes.nvml_api import load_pynvml
-from ..probes.own_gpu import OwnGpu
+from ..probes.own_gpu import OwnGpu, own_gpu_names
 from ..protocol import COMMAND_DECODER, Command, Fault, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.errors import ProdtopError
@@ -121,8 +121,9 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     keep_freed_memory()
     if device.type == "cpu":
         return None
-    uuid = torch.cuda.get_device_properties(device).uuid
-    own_gpu = OwnGpu(load_pynvml, f"GPU-{uuid}")
+    # CUDA's index is not NVML's: `CUDA_VISIBLE_DEVICES` and containers renumber, the UUID stays.
+    uuid = str(torch.cuda.get_device_properties(device).uuid)
+    own_gpu = OwnGpu(load_pynvml, *own_gpu_names(uuid))
     torch.cuda.set_device(device)
     torch.empty(1, device=device)
     torch.cuda.synchronize(device)

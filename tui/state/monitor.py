@@ -238,9 +238,7 @@ class Monitor:
         return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
-        energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)
-        tokens = self.history.increase("generated_tokens", wall_s, ENERGY_SPAN_S)
-        return energy_j / tokens if energy_j is not None and tokens else None
+        return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
 
     # Commands
 
