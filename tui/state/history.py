@@ -1,8 +1,9 @@
 """What the screen remembers: frames to walk back through, and numbers to draw.
 
-Time is Unix time (`wall_s`): a worker that was restarted has another monotonic clock, the
-history goes on. Old samples are thinned tier by tier, so that a session of any length fits into a
-bounded memory: all samples of five minutes, one a second for an hour, one in ten seconds for a day.
+Time (`wall_s`) is the screen's monotonic clock, counted as Unix time from the session's begin: a
+worker that was restarted may have another clock, and a wall clock may be set; the history goes on.
+Old samples are thinned tier by tier, so that a session of any length fits into a bounded memory:
+all samples of five minutes, one a second for an hour, one in ten seconds for a day.
 """
 
 import math
