@@ -17,12 +17,13 @@ from dataclasses import dataclass, replace
 
 import msgspec
 from prodtop.engine.planner.cost.hardware import find_gpu
-from prodtop.engine.planner.serving_capacity.constants import (
+from prodtop.engine.planner.serving_capacity.server import (
     EngineConstants,
+    Server,
     ServingConstants,
+    server,
     serving_constants,
 )
-from prodtop.engine.planner.serving_capacity.server import Server, server
 from prodtop.engine.planner.serving_capacity.step import decode_step, prefill_step
 from prodtop.engine.planner.serving_capacity.storage import Storage, storage_of
 from prodtop.engine.shape.presets import preset

@@ -2,18 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import inf
 
 import numpy as np
 
 from ..protocol import LoadSpec
+from ..protocol.bounds import check_load
 from ..protocol.errors import BadInputError
 from .arrivals import Floats, Ints, Stream, ZipfLaw, random_stream, spread_lengths
 from .prompts import Prompt
-
-MOST_USERS = 100_000
-MOST_PER_S = 100_000.0
-STEEPEST_ZIPF = 20.0
 
 _CHUNK = 1024
 _LARGEST_SEED = 2**31 - 1
@@ -116,45 +112,3 @@ def _prompt_lengths(spec: LoadSpec, count: int) -> Ints | None:
         return None
     random = random_stream(spec.seed, Stream.PROMPT_LENGTHS)
     return spread_lengths(least, most, count, random)
-
-
-def check_load(spec: LoadSpec) -> None:
-    """Raise BadInputError, naming the setting, if no load can be like this."""
-    least, most = spec.prompt_tokens_min, spec.prompt_tokens_max
-    rate_per_s = spec.rate_per_s
-    rules = (
-        (0 <= spec.users <= MOST_USERS, f"users must be 0 to {MOST_USERS}, not {spec.users}"),
-        (0.0 <= spec.think_s < inf, f"think time must be 0 s or more, not {spec.think_s:g}"),
-        (
-            rate_per_s is None or 0.0 <= rate_per_s <= MOST_PER_S,
-            f"the rate must be 0 to {MOST_PER_S:g} requests per second, not {rate_per_s}",
-        ),
-        (
-            0.0 <= spec.fixed_seed_share <= 1.0,
-            f"the share of fixed seeds must be 0 to 1, not {spec.fixed_seed_share:g}",
-        ),
-        (0.0 < spec.burstiness < inf, f"burstiness must be above 0, not {spec.burstiness:g}"),
-        (
-            0.0 <= spec.zipf_exponent <= STEEPEST_ZIPF,
-            f"the Zipf exponent must be 0 to {STEEPEST_ZIPF:g}, not {spec.zipf_exponent:g}",
-        ),
-        (
-            1 <= spec.output_tokens_min <= spec.output_tokens_max,
-            "output tokens must be a range from 1 or more upwards, not "
-            f"{spec.output_tokens_min} to {spec.output_tokens_max}",
-        ),
-        (
-            (least is None) == (most is None),
-            "prompt tokens need both ends of their range, or none",
-        ),
-        (
-            least is None or most is None or 1 <= least <= most,
-            f"prompt tokens must be a range from 1 or more upwards, not {least} to {most}",
-        ),
-        (0.0 <= spec.temperature < inf, f"temperature must be 0 or more, not {spec.temperature:g}"),
-        (0.0 < spec.top_p <= 1.0, f"top-p must be above 0 and at most 1, not {spec.top_p:g}"),
-        (spec.seed >= 0, f"the seed must be 0 or more, not {spec.seed}"),
-    )
-    for holds, problem in rules:
-        if not holds:
-            raise BadInputError(problem)

@@ -40,13 +40,3 @@ def step_bytes(weight_bytes: int, kv_bytes_per_token: float, context_tokens: int
 def fraction_of_ceiling(amount_per_s: float, ceiling_per_s: float | None) -> float | None:
     """MBU from bytes per second, MFU from FLOPs per second; `None` without a measured ceiling."""
     return amount_per_s / ceiling_per_s if ceiling_per_s else None
-
-
-def joules_per_token(before_j: float | None, after_j: float | None, tokens: int) -> float | None:
-    """Energy per generated token, from NVML's energy counter before and after.
-
-    `None` without the counter, without tokens, or when the counter started again in between.
-    """
-    if before_j is None or after_j is None or tokens <= 0 or after_j < before_j:
-        return None
-    return (after_j - before_j) / tokens

@@ -5,7 +5,9 @@ graph of them is launched at once, for as many rows as its size has; a step that
 with rows that are not stored.
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,11 +81,25 @@ class StepGraphs:
         torch.cuda.empty_cache()
         before = torch.cuda.memory_reserved(self._device)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
+        capture = torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local")
+        with _no_garbage_collection(), capture:
             self._compute(step, filtered)
         self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
         captured = self._graphs[layout, filtered] = StepGraph(words, graph)
         return captured
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Keep the collector away: a graph of an engine that is gone, destroyed during a capture,
+    invalidates it."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def empty_step(layout: StepLayout, device: torch.device) -> Tensor:

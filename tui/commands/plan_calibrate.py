@@ -7,7 +7,7 @@ import typer
 
 from ...engine.planner.question.options import CALIBRATION_OPTIONS, HARDWARE, MEASURED_TYPE
 from ...engine.text.cleaning import clean
-from .arguments import DEVICE, Debug, Json
+from .arguments import Debug, Json
 from .plan_options import Texts, with_options
 from .status_line import StatusLine
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 @with_options(CALIBRATION_OPTIONS)
 def calibrate(
-    device: Annotated[str, DEVICE] = "auto",
+    device: Annotated[
+        str, typer.Option("--device", metavar="D", help="auto, cpu, cuda or cuda:N.")
+    ] = "auto",
     ranks: Annotated[
         int | None,
         typer.Option(

@@ -6,9 +6,8 @@ from ...engine.planner.calibrate.saved import load_saved
 from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.explain.verdict import Verdict, verdict_of, with_more_memory
 from ...engine.planner.question.question import Question, Reader, ReferenceData, read_question
-from ...engine.planner.search.growth import first_that_fits
 from ...engine.planner.search.search import SearchResult, search
-from ...engine.planner.search.strategies import StrategyResult, best_of_strategies
+from ...engine.planner.search.strategies import StrategyResult, best_of_strategies, first_that_fits
 from ...engine.shape.field_errors import FieldError
 from .plan_options import Texts
 

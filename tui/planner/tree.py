@@ -24,10 +24,10 @@ class Branch:
         return len(self.path) - 1
 
 
-def every_figure(shown: Evaluation) -> tuple[Term, ...]:
-    """The formulas of all figures of an answer."""
-    plan = shown.plan
-    return explain(shown.estimate, plan.tokens, plan.price, scaling_base(shown.fixed))
+def every_figure(evaluation: Evaluation) -> tuple[Term, ...]:
+    """The formulas of all figures of an evaluated plan."""
+    plan = evaluation.plan
+    return explain(evaluation.estimate, plan.tokens, plan.price, scaling_base(evaluation.fixed))
 
 
 def scaling_base(points: tuple[Point, ...]) -> Estimate | None:

@@ -9,13 +9,12 @@ import msgspec
 from ...engine.files.paths import config_dir
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
+from ...engine.protocol.bounds import load_violation
 from ...engine.protocol.errors import BadInputError
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
-NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class ConfigError(BadInputError):
@@ -26,21 +25,8 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A table of the config file."""
 
 
-class LoadTable(Table, frozen=True, kw_only=True):
-    """`[load]`: what the load generator does from the start; the defaults are `LoadSpec`'s."""
-
-    users: PositiveInt = LoadSpec().users
-    think_s: NonNegativeFloat = LoadSpec().think_s
-    rate_per_s: PositiveFloat | None = None
-    burstiness: PositiveFloat = LoadSpec().burstiness
-    zipf_exponent: NonNegativeFloat = LoadSpec().zipf_exponent
-    output_tokens_min: PositiveInt = LoadSpec().output_tokens_min
-    output_tokens_max: PositiveInt = LoadSpec().output_tokens_max
-    temperature: NonNegativeFloat = LoadSpec().temperature
-    top_p: Annotated[float, msgspec.Meta(gt=0, le=1)] = LoadSpec().top_p
-    fixed_seed_share: Annotated[float, msgspec.Meta(ge=0, le=1)] = LoadSpec().fixed_seed_share
-    chat: bool = LoadSpec().chat
-    seed: int = LoadSpec().seed
+class LoadTable(LoadSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[load]`: what the load generator does from the start."""
 
     def spec(self) -> LoadSpec:
         """The load as the engine takes it."""
@@ -107,7 +93,7 @@ def load_config(path: Path | None = None) -> Config:
     """
     file = config_file() if path is None else path
     try:
-        text = file.read_text(encoding="utf-8")
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         if path is None:
             return Config()
@@ -125,7 +111,8 @@ def parse_config(text: str, source: str) -> Config:
         config = decode(text, Config)
     except MalformedFileError as error:
         raise ConfigError(f"config {source}: {error}") from None
-    if config.load.output_tokens_min > config.load.output_tokens_max:
-        raise ConfigError(f"config {source}: load.output_tokens_min is above output_tokens_max")
+    violation = load_violation(config.load)
+    if violation is not None:
+        raise ConfigError(f"config {source}: load.{violation.field}: {violation.reason}")
     config.keymap(f"config {source}")
     return config

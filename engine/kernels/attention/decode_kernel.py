@@ -171,7 +171,7 @@ def decode_kernel(
     if PREFETCH:
         # What earlier steps stored does not depend on the kernel before.
         seen = token < cached
-        first_k, first_v = load_kv_tile(kv_ptrs, slot, seen[:, None] & in_head, KV_STRIDE, True)
+        first_k, first_v = load_kv_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, True)
     wait_for_previous(PDL)
 
     new = row + (KV_HEADS * GROUP + kv_head) * HEAD_DIM + tl.zeros((1, 1), tl.int32)
@@ -197,7 +197,7 @@ def decode_kernel(
         token = first + offs_n
         seen = token < cached
         slot = token_slots(table, token, seen, BLOCK_TOKENS)
-        k, v = load_kv_tile(kv_ptrs, slot, seen[:, None] & in_head, KV_STRIDE, True)
+        k, v = load_kv_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, True)
         acc, row_max, row_sum = _attend(
             acc, row_max, row_sum, q, k, v, seen, score_scale, cap, CAPPED
         )

@@ -17,14 +17,17 @@ def token_slots(table, token, inside, BLOCK_TOKENS: tl.constexpr):
 
 
 @triton.jit
-def load_kv_tile(kv_ptrs, slot, keep, KV_STRIDE: tl.constexpr, MASKED: tl.constexpr):
+def load_kv_tile(
+    kv_ptrs, slot, seen, in_head, KV_STRIDE: tl.constexpr, MASKED: tl.constexpr
+):  # fmt: skip
     """Keys and values `[tokens, head_dim]` of the slots; fp8 is widened to fp16.
 
-    With `MASKED` zeros where not `keep`: what a block holds past a sequence's end belongs to
-    another sequence, and may be NaN, so it is never loaded.
+    With `MASKED` zeros for tokens that are not `seen` and columns not `in_head` `[1, head_dim]`:
+    what a block holds past a sequence's end belongs to another one, and may be NaN: never loaded.
     """
     k_ptrs = kv_ptrs + slot[:, None] * (2 * KV_STRIDE)
     if MASKED:
+        keep = seen[:, None] & in_head
         k = tl.load(k_ptrs, mask=keep, other=0.0)
         v = tl.load(k_ptrs + KV_STRIDE, mask=keep, other=0.0)
     else:

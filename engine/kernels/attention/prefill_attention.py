@@ -95,10 +95,11 @@ def _attend(
         token = first + tl.arange(0, BLOCK_N)
         inside = token < end
         slot = token_slots(table, token, inside, BLOCK_TOKENS)
-        # A block past the chunk's end belongs to another sequence; a padded head, to the next head.
-        keep = inside[:, None] & in_head[None, :]
+        # Without a mask where a tile has neither tokens past the chunk's end nor padded heads.
         masked_load: tl.constexpr = MASKED or HEAD_DIM != BLOCK_D
-        k, v = load_kv_tile(kv_ptrs, slot, keep, KV_HEADS * HEAD_DIM, masked_load)
+        k, v = load_kv_tile(
+            kv_ptrs, slot, inside, in_head[None, :], KV_HEADS * HEAD_DIM, masked_load
+        )
         scores = tile_scores(q, k, score_scale, cap, CAPPED)
         if MASKED:
             seen = inside[None, :] & (token[None, :] <= position[:, None])

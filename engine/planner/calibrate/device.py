@@ -15,8 +15,17 @@ import psutil
 import torch
 
 from ...probes.host import cpu_name
-from .samples import CopySample, DeviceSample, MatmulSample, SkippedSample, write_report
-from .sweep import COPY_BYTES, CPU_COPY_BYTES, CPU_SHAPES, SHAPES
+from .samples import (
+    COPY_BYTES,
+    CPU_COPY_BYTES,
+    CPU_SHAPES,
+    SHAPES,
+    CopySample,
+    DeviceSample,
+    MatmulSample,
+    SkippedSample,
+    write_report,
+)
 
 WARM_S = 3.0
 """How long a GPU multiplies before it is measured."""

@@ -17,12 +17,13 @@ import torch.distributed as dist
 
 from .samples import (
     COLLECTIVES,
+    CPU_PAYLOAD_BYTES,
+    PAYLOAD_BYTES,
     Collective,
     CollectiveSample,
     SkippedSample,
     write_report,
 )
-from .sweep import CPU_PAYLOAD_BYTES, PAYLOAD_BYTES
 
 REPEATS = 5
 """Times that each measurement is taken; their median counts."""

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from .layout import Layout
+from .recomputation import recomputed_layers
 from .setting import Setting
 from .stages import stage_layers
 
@@ -27,7 +28,7 @@ class PipelineEnd(NamedTuple):
     logits: float
 
     @property
-    def kept(self) -> float:
+    def kept_bytes(self) -> float:
         """Bytes kept for the backward pass, logits apart."""
         return self.layers * self.layer_bytes + self.stem
 
@@ -44,10 +45,10 @@ def fullest_end(setting: Setting, layout: Layout) -> PipelineEnd:
     if layout.pp == 1:
         return PipelineEnd(in_flight, layer_bytes, stem, tokens, 1, logits)
     first = PipelineEnd(in_flight, layer_bytes, stem, tokens, 0, 0.0)
-    held = layout.micro_batches if layout.schedule == "gpipe" else 1
-    layers = stage_layers(setting.model.layers, layout.pp).last * held
+    batches = layout.micro_batches if layout.schedule == "gpipe" else 1
+    layers = stage_layers(setting.model.layers, layout.pp).last * batches
     last = PipelineEnd(layers, layer_bytes, 0.0, tokens, 1, logits)
-    return last if last.kept + logits > first.kept else first
+    return last if last.kept_bytes + logits > first.kept_bytes else first
 
 
 def in_flight_layers(setting: Setting, layout: Layout) -> float:
@@ -70,39 +71,26 @@ def in_flight_layers(setting: Setting, layout: Layout) -> float:
 
 def layer_activation_bytes(setting: Setting, layout: Layout) -> float:
     """Bytes that one layer keeps for its backward pass, per micro-batch."""
-    if layout.recompute == "full":
-        share = layout.tp if layout.sequence_parallel else 1
-        tokens = layout.micro_batch * setting.sequence / layout.cp
-        kept = 2.0 * tokens * setting.model.hidden / share
-        if layout.recompute_layers >= 0:
-            stage = stage_layers(setting.model.layers, layout.pp).inner
-            part = min(1.0, layout.recompute_layers / stage)
-            return part * kept + (1 - part) * _whole_layer_bytes(setting, layout)
-        return kept
+    if layout.recompute == "none":
+        return _whole_layer_bytes(setting, layout)
+    tokens = layout.micro_batch * setting.sequence / layout.cp
+    tp, modules, parallel = layout.tp, layout.recompute_modules, layout.sequence_parallel
     if layout.recompute == "selective":
-        return _selective_layer_bytes(setting, layout)
-    return _whole_layer_bytes(setting, layout)
+        if "op" in modules or (not modules and setting.software.op_recompute):
+            return _op_level_bytes(setting, tokens, tp, parallel)
+        return _layer_bytes(setting, tokens, tp, parallel, keep_scores=False, modules=modules)
+    input_bytes = 2.0 * tokens * setting.model.hidden / (tp if parallel else 1)
+    share = recomputed_layers(setting, layout)
+    if share == 1:
+        return input_bytes
+    return share * input_bytes + (1 - share) * _whole_layer_bytes(setting, layout)
 
 
 def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
-    return _layer_bytes(
-        setting,
-        layout.micro_batch * setting.sequence / layout.cp,
-        layout.tp,
-        layout.sequence_parallel,
-        keep_scores=setting.software.attention == "unfused",
-        modules=(),
-    )
-
-
-def _selective_layer_bytes(setting: Setting, layout: Layout) -> float:
     tokens = layout.micro_batch * setting.sequence / layout.cp
-    modules = layout.recompute_modules
-    if "op" in modules or (not modules and setting.software.op_recompute):
-        return _op_level_bytes(setting, tokens, layout.tp, layout.sequence_parallel)
-    return _layer_bytes(
-        setting, tokens, layout.tp, layout.sequence_parallel, keep_scores=False, modules=modules
-    )
+    scores = setting.software.attention == "unfused"
+    tp, parallel = layout.tp, layout.sequence_parallel
+    return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=())
 
 
 @lru_cache(maxsize=65_536)

@@ -132,10 +132,10 @@ def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
         return gpus[name]
     key = _guess_key(name.lower())
     if key is not None:
-        found = gpus[key]
+        gpu = gpus[key]
         if re.search(r"[ah]800", name.lower()):
-            return replace(found, name=name, link_bytes_s=EXPORT_LINK_BYTES_S)
-        return found
+            return replace(gpu, name=name, link_bytes_s=EXPORT_LINK_BYTES_S)
+        return gpu
     raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
 
 

@@ -106,8 +106,8 @@ def check_layout(
         split = f"dp {layout.dp} × tp {layout.tp} × pp {layout.pp} × cp {layout.cp}"
         raise FieldError("dp", f"{split} = {layout.world} GPUs, but the cluster has {cluster.gpus}")
     if batch is not None and layout.batch != batch:
-        found = f"dp {layout.dp} × micro-batch {layout.micro_batch} × {layout.micro_batches}"
-        raise FieldError("batch", f"{found} = {layout.batch} sequences, not {batch}")
+        product = f"dp {layout.dp} × micro-batch {layout.micro_batch} × {layout.micro_batches}"
+        raise FieldError("batch", f"{product} = {layout.batch} sequences, not {batch}")
     _check_tensor(layout, model)
     _check_pipeline(layout, model)
     _check_experts(layout, model)

@@ -71,7 +71,7 @@ def memory(setting: Setting, layout: Layout) -> Memory:
     """Peak bytes per GPU of `setting` under `layout`."""
     states, end = model_states(setting, layout), fullest_end(setting, layout)
     working = working_set_bytes(setting, layout)
-    activations = end.kept + working
+    activations = end.kept_bytes + working
     return Memory(
         weights=states.weights,
         gradients=states.gradients,
@@ -90,14 +90,14 @@ def memory(setting: Setting, layout: Layout) -> Memory:
 def states_total(setting: Setting, layout: Layout) -> float:
     """The part of `memory` that micro-batch, chunks and recomputation do not change."""
     states = model_states(setting, layout)
-    kept = states.weights + states.gradients + states.optimizer
-    return kept + (1 + FRAGMENT_SHARE) * states.gathered + context_bytes(layout)
+    resident = states.weights + states.gradients + states.optimizer
+    return resident + (1 + FRAGMENT_SHARE) * states.gathered + context_bytes(layout)
 
 
 def passing_total(setting: Setting, layout: Layout) -> float:
     """The rest of `memory`, which ZeRO does not change: activations, logits and their fragments."""
     end = fullest_end(setting, layout)
-    return (1 + FRAGMENT_SHARE) * (end.kept + working_set_bytes(setting, layout) + end.logits)
+    return (1 + FRAGMENT_SHARE) * (end.kept_bytes + working_set_bytes(setting, layout) + end.logits)
 
 
 def communicators(layout: Layout) -> int:

@@ -76,7 +76,7 @@ def _rank_parameters(
     head = model.head_parameters / tp
     if pp == 1:
         ends = embedding + head
-        held = stage.inner * average + ends
+        parameters = stage.inner * average + ends
         layers = stage.inner
     else:
         tied = model.vocabulary * model.hidden / tp if model.tied_embeddings else 0.0
@@ -85,10 +85,10 @@ def _rank_parameters(
             (stage.last * average + head + tied, stage.last),
             (stage.inner * average, stage.inner),
         )
-        held, layers = max(sides)
+        parameters, layers = max(sides)
         ends = max(embedding, head + tied)
     return RankParameters(
-        dense=held,
+        dense=parameters,
         experts=layers * (1 - dense_share) * routed,
         layer=max(dense_layer if model.dense_layers else 0.0, shared_layer + routed),
         embedding=ends,

@@ -10,8 +10,8 @@ from .stages import expert_shards, rank_parameters
 PCIE_BYTES_S = 25e9
 """Host memory to GPU, PCIe 4 x16; nvbandwidth finds 25 (PCIe 4) to 55 (PCIe 5) GB/s."""
 HOST_MEMORY_BYTES_S = 150e9
-"""What STREAM reaches of a host's memory, bytes per second for all GPUs of a node together: about
-three quarters of eight channels of DDR4-3200 (204.8 GB/s), the socket of an EPYC 7003 (AMD)."""
+"""A host's memory, bytes per second, shared by the GPUs of a node. Assumed, not fitted: about three
+quarters, as STREAM reaches, of eight channels of DDR4-3200 (204.8 GB/s, AMD's EPYC 7003)."""
 
 
 class StateTraffic(NamedTuple):

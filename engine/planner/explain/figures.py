@@ -75,10 +75,7 @@ _FIGURES = (
         ("training time",),
     ),
     _Figure(
-        "cost",
-        "cost = training_s / 3600 * world * price",
-        "US dollars",
-        opened=("training time",),
+        "cost", "cost = training_s / 3600 * world * price", "US dollars", opened=("training time",)
     ),
     _Figure(
         "scaling efficiency",
@@ -118,20 +115,20 @@ def explain(
         given |= {"efficiency": estimate.tokens_s_gpu / base.tokens_s_gpu}
     terms = [explain_memory(estimate), explain_step(estimate)]
     parameters = explain_parameters(estimate)
-    known = {one.name: one for one in (*terms, flops, parameters)}
+    by_name = {one.name: one for one in (*terms, flops, parameters)}
     for name, equation, unit, source, opened in _FIGURES:
         if (name == "cost" and price is None) or (name == "scaling efficiency" and base is None):
             continue
-        known[name] = term(
+        by_name[name] = term(
             name,
             equation,
             *(estimate, estimate.time, layout, setting, setting.cluster),
             unit=unit,
             source=source,
-            parts=[known[part] for part in opened],
+            parts=[by_name[part] for part in opened],
             **given,
         )
-        terms.append(known[name])
+        terms.append(by_name[name])
     return (*terms, parameters)
 
 

@@ -37,7 +37,7 @@ def _memory(result: Capacity) -> Term:
             "cache = batch * cached * token_bytes",
             "keys and values in all layers; prompt and output in whole blocks of 16",
         ),
-        "logits": ("kept = batch * each * model.vocabulary / gpus", ""),
+        "logits": ("logit_bytes = batch * each * model.vocabulary / gpus", ""),
         "workspace": (
             "workspace = context + graph_bytes + communicator"
             " + chunk_tokens * chunk_width * base_bytes",
@@ -54,7 +54,7 @@ def _memory(result: Capacity) -> Term:
             context=CONTEXT_BYTES,
             each=LOGIT_BYTES,
             cache=batch * memory.sequence,
-            kept=batch * memory.logits,
+            logit_bytes=batch * memory.logits,
         )
         for name, (equation, source) in equations.items()
     ]

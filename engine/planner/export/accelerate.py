@@ -7,8 +7,7 @@ from shlex import quote
 from ...shape.presets import normalised
 from ..cost.layout import Layout
 from ..cost.setting import Setting
-from .contract import Engine, Export, Sharding, TrainingRun, sharding
-from .launch import HEAD_NODE, HEAD_NOTE, PORT
+from .contract import HEAD_NODE, HEAD_NOTE, PORT, Engine, Export, Sharding, TrainingRun, sharding
 
 ENGINE = Engine("accelerate", "1.15.0")
 FILE_NAME = "prodtop_accelerate.yaml"

@@ -5,8 +5,7 @@ from shlex import quote
 
 from ..cost.layout import Layout, Optimizer
 from ..cost.setting import Setting
-from .contract import Engine, Export, TrainingRun
-from .launch import launch_notes, torchrun
+from .contract import Engine, Export, TrainingRun, launch_notes, torchrun
 
 ENGINE = Engine("DeepSpeed", "0.19.8")
 FILE_NAME = "prodtop_deepspeed.json"

@@ -5,8 +5,7 @@ from math import ceil
 from ..cost.layout import Layout, Optimizer, missing_layers
 from ..cost.setting import Setting
 from ..cost.stages import expert_shards
-from .contract import Engine, Export, TrainingRun
-from .launch import launch_notes, torchrun
+from .contract import Engine, Export, TrainingRun, launch_notes, torchrun
 from .megatron_model import Flags, model_flags
 
 ENGINE = Engine("Megatron-LM", "core 0.16.1")

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from ...text.cleaning import clean
 from ..cost.layout import Layout
 from ..cost.setting import Setting
-from .contract import Engine, Export, TrainingRun
-from .launch import launch_notes, torchrun
+from .contract import Engine, Export, TrainingRun, launch_notes, torchrun
 from .titan_layout import TitanLayout, titan_layout, titan_notes
 from .titan_models import MODELS_0_2, TitanModel, titan_model
 

@@ -120,28 +120,28 @@ class Capacity:
 
 def capacity(served: Server, load: Load, price: Price | None = None) -> Capacity:
     """What `served` gives under `load`."""
-    held = memory(served, load)
-    batch = min(load.requests, held.largest_batch)
+    per_gpu = memory(served, load)
+    batch = min(load.requests, per_gpu.largest_batch)
     # A prompt longer than a chunk takes several steps, which are counted as one long one.
     chunk_prompts = max(1, served.engine.chunk_tokens // load.prompt_tokens)
     return Capacity(
         server=served,
         load=load,
-        memory=held,
+        memory=per_gpu,
         prefill=prefill_step(served, 1, load.prompt_tokens),
         chunk=prefill_step(served, chunk_prompts, load.prompt_tokens),
         chunk_prompts=chunk_prompts,
-        running=speed(served, load, batch, held) if batch else None,
+        running=speed(served, load, batch, per_gpu) if batch else None,
         price=price,
     )
 
 
-def speed(served: Server, load: Load, batch: int, held: Memory) -> Speed:
+def speed(served: Server, load: Load, batch: int, per_gpu: Memory) -> Speed:
     """Decoding `batch` requests of `load`'s lengths."""
     context = load.mean_context_tokens
     return Speed(
         batch=batch,
-        fits=batch <= held.largest_batch,
+        fits=batch <= per_gpu.largest_batch,
         roofline=decode_roofline(served, batch, context),
         step=decode_step(served, batch, context),
     )
@@ -178,10 +178,10 @@ def matrix(
     `count` GPUs each, or by default the fewest of a node (1, 2, 4, ...) that hold all requests in
     flight; where a whole node does not, the most that fit at all.
     """
-    known = prices or {}
+    price_of = prices or {}
     stored = [storage_of(s) if isinstance(s, str) else s for s in storages]
     return [
-        _cell(model, gpu, storage, load, count, known.get(gpu.key), calibrations)
+        _cell(model, gpu, storage, load, count, price_of.get(gpu.key), calibrations)
         for gpu in gpus
         for storage in stored
     ]
@@ -205,12 +205,12 @@ def _cell(
         except FieldError as error:
             reason = reason or error.reason
             continue
-        held = memory(served, load)
-        if not held.largest_batch:
-            reason = _too_small(served, held)
+        per_gpu = memory(served, load)
+        if not per_gpu.largest_batch:
+            reason = _too_small(served, per_gpu)
             continue
         best = served
-        if held.largest_batch >= load.requests:
+        if per_gpu.largest_batch >= load.requests:
             break
     return Cell(
         gpu=gpu,
@@ -226,6 +226,6 @@ def _counts(gpu: Gpu) -> list[int]:
     return [n for n in (1, 2, 4, 8) if n <= gpu.node_gpus]
 
 
-def _too_small(served: Server, held: Memory) -> str:
-    need = held.used(1) / GIB
-    return f"needs {need:,.1f} GiB a GPU on {served.gpus}, {held.usable / GIB:,.1f} usable"
+def _too_small(served: Server, per_gpu: Memory) -> str:
+    need = per_gpu.used(1) / GIB
+    return f"needs {need:,.1f} GiB a GPU on {served.gpus}, {per_gpu.usable / GIB:,.1f} usable"

@@ -75,8 +75,8 @@ def gpu_weights(server: Server) -> tuple[float, float]:
 def token_bytes(server: Server) -> float:
     """Bytes of one GPU's share of one token's keys and values, over all layers."""
     model = server.model
-    held = cache_copies(model, server.gpus) / server.gpus
-    return server.storage.kv_bytes * model.layers * model.kv_cache_width * held
+    share = cache_copies(model, server.gpus) / server.gpus
+    return server.storage.kv_bytes * model.layers * model.kv_cache_width * share
 
 
 def memory(server: Server, load: Load) -> Memory:

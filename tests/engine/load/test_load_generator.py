@@ -153,10 +153,9 @@ def test_another_setting_leaves_the_schedule_alone() -> None:
     assert changed.next_due_s() == unchanged.next_due_s()
 
 
-def test_a_rate_of_zero_is_no_load() -> None:
-    load = generator(replace(OPEN, rate_per_s=0.0))
-    assert load.due(1000.0) == []
-    assert load.next_due_s() is None
+def test_a_rate_of_zero_is_refused() -> None:
+    with pytest.raises(BadInputError, match="rate_per_s must be a number above 0"):
+        generator(replace(OPEN, rate_per_s=0.0))
 
 
 # Changes between the loops, pauses, limits

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.load.prompts import Prompt, bundled_prompts
-from prodtop.engine.load.sequence import Arrival, RequestSequence, check_load
+from prodtop.engine.load.sequence import Arrival, RequestSequence
 from prodtop.engine.protocol import LoadSpec
+from prodtop.engine.protocol.bounds import check_load
 from prodtop.engine.protocol.errors import BadInputError
 
 PROMPTS = bundled_prompts()
@@ -127,21 +128,21 @@ def test_one_prompt_is_enough_and_none_is_not() -> None:
     [
         ({"users": -1}, "users"),
         ({"users": 10**9}, "users"),
-        ({"think_s": -0.1}, "think time"),
-        ({"think_s": float("nan")}, "think time"),
+        ({"think_s": -0.1}, "think_s"),
+        ({"think_s": float("nan")}, "think_s"),
         ({"rate_per_s": -1.0}, "rate"),
         ({"rate_per_s": float("inf")}, "rate"),
         ({"rate_per_s": float("nan")}, "rate"),
         ({"burstiness": 0.0}, "burstiness"),
-        ({"zipf_exponent": -1.0}, "Zipf"),
-        ({"zipf_exponent": float("inf")}, "Zipf"),
-        ({"output_tokens_min": 0}, "output tokens"),
-        ({"output_tokens_min": 9, "output_tokens_max": 8}, "output tokens"),
-        ({"prompt_tokens_min": 5}, "both ends"),
-        ({"prompt_tokens_min": 5, "prompt_tokens_max": 4}, "prompt tokens"),
+        ({"zipf_exponent": -1.0}, "zipf_exponent"),
+        ({"zipf_exponent": float("inf")}, "zipf_exponent"),
+        ({"output_tokens_min": 0}, "output_tokens_min"),
+        ({"output_tokens_min": 9, "output_tokens_max": 8}, "output_tokens_min"),
+        ({"prompt_tokens_min": 5}, "prompt_tokens_min needs prompt_tokens_max"),
+        ({"prompt_tokens_min": 5, "prompt_tokens_max": 4}, "prompt_tokens_min is above"),
         ({"temperature": -0.1}, "temperature"),
-        ({"top_p": 0.0}, "top-p"),
-        ({"top_p": 1.1}, "top-p"),
+        ({"top_p": 0.0}, "top_p"),
+        ({"top_p": 1.1}, "top_p"),
         ({"seed": -1}, "seed"),
     ],
     ids=lambda value: str(value),

@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from prodtop.engine.metrics.roofline import (
     attended_positions,
     fraction_of_ceiling,
-    joules_per_token,
     step_bytes,
     step_flops,
 )
@@ -70,18 +69,3 @@ def test_the_ceiling_of_an_8b_at_one_request_on_an_h200() -> None:
 @pytest.mark.parametrize("ceiling", [None, 0.0])
 def test_without_a_ceiling_there_is_no_fraction(ceiling: float | None) -> None:
     assert fraction_of_ceiling(1e12, ceiling) is None
-
-
-def test_energy_per_token_is_the_counters_difference() -> None:
-    assert joules_per_token(1000.0, 1350.0, 700) == 0.5
-
-
-@pytest.mark.parametrize(
-    ("before_j", "after_j", "tokens"),
-    [(None, 5.0, 10), (5.0, None, 10), (5.0, 6.0, 0), (500.0, 3.0, 10)],
-    ids=["no counter before", "no counter after", "no tokens", "the driver was loaded again"],
-)
-def test_energy_per_token_is_unknown_without_a_fair_difference(
-    before_j: float | None, after_j: float | None, tokens: int
-) -> None:
-    assert joules_per_token(before_j, after_j, tokens) is None

@@ -5,8 +5,8 @@ from dataclasses import replace
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.setting import setting
 from prodtop.engine.planner.search.constraints import Constraints
-from prodtop.engine.planner.search.growth import first_that_fits
 from prodtop.engine.planner.search.search import search
+from prodtop.engine.planner.search.strategies import first_that_fits
 from prodtop.engine.shape.presets import preset
 
 SMALL = setting(preset("llama-3.1-70b"), cluster(find_gpu("h100-sxm"), 3), 4096)

@@ -20,7 +20,7 @@ from prodtop.engine.protocol import (
     describe_load,
 )
 
-NOT_MESSAGES = {"channel", "errors", "options"}
+NOT_MESSAGES = {"bounds", "channel", "errors", "options"}
 """How messages travel, what goes wrong, and what a process is started with: imported by file."""
 
 FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_MESSAGES]

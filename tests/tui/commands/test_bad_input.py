@@ -36,7 +36,7 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["--temperature", "nan"], "--temperature must be a number from 0"),
         (["--users", "many"], "'--users'"),
         (["--load-format", "pickle"], "'--load-format'"),
-        (["bench", "--seed", str(10**30)], "'--seed'"),
+        (["bench", "--seed", str(10**30)], "--seed must be a number from 0"),
         (["bench", "--model", "x\udcff"], "is not UTF-8 text"),
         (["--nonsense"], "No such option: --nonsense"),
         (["nonsense"], "No such command 'nonsense'"),

@@ -5,8 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from prodtop.engine.planner.calibrate.constants import Measured
-from prodtop.engine.planner.calibrate.fit import Line, Products
+from prodtop.engine.planner.calibrate.constants import Line, Measured, Products
 from prodtop.engine.planner.calibrate.runner import Calibrated
 from prodtop.engine.planner.calibrate.samples import DeviceSample, SkippedSample
 from prodtop.engine.planner.cost.calibration import default_constants

@@ -18,9 +18,9 @@ LEAST_SHARE = 5e-4
 """What takes less of a step would show as 0.0 %."""
 
 
-def memory_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
+def memory_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
     """The bar is the memory limit; each part is a share of what is used."""
-    memory, limit = shown.estimate.memory, shown.plan.limit_bytes
+    memory, limit = evaluation.estimate.memory, evaluation.plan.limit_bytes
     parts = (
         ("weights", memory.weights, "weights"),
         ("gradients", memory.gradients, "gradients"),
@@ -49,7 +49,7 @@ def memory_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
     figures = line(
         Piece(gib(memory.total), ink), muted(" of "), strong(gib(limit)), muted(" GiB per GPU")
     )
-    whole = stacked(memory_parts(shown.estimate), limit, room.width - 1, room.glyphs)
+    whole = stacked(memory_parts(evaluation.estimate), limit, room.width - 1, room.glyphs)
     return RowsView(
         panel_title("Memory", note), figures, rows=(Row(line(" ", whole), MEMORY), *rows)
     )
@@ -79,9 +79,9 @@ def step_parts(result: Estimate) -> tuple[Part, ...]:
     )
 
 
-def step_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
+def step_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
     """Every part of the step that takes time, the longest first within its kind."""
-    time = shown.estimate.time
+    time = evaluation.estimate.time
     parts = (
         ("matmul", time.gemm_s, "matrix products", Ink.ACCENT),
         ("attention", time.attention_s, "attention", Ink.ACCENT),
@@ -110,6 +110,6 @@ def step_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
         for name, amount, target, ink in parts
         if amount > LEAST_SHARE * total
     )
-    whole = stacked(step_parts(shown.estimate), None, room.width - 1, room.glyphs)
+    whole = stacked(step_parts(evaluation.estimate), None, room.width - 1, room.glyphs)
     figures = line(strong(seconds(total)), muted(" a step"))
     return RowsView(panel_title("Step", note), figures, rows=(Row(line(" ", whole), STEP), *rows))

@@ -67,19 +67,19 @@ CURVES: dict[str, Curve] = {
 
 
 def curve_view(
-    name: str, shown: Evaluation, searched: Searched | None, *, growing: bool
+    name: str, evaluation: Evaluation, searched: Searched | None, *, growing: bool
 ) -> CurvesView:
     """One of the four charts. `growing`: the batch grows with the cluster, else it is kept."""
-    curve, plan = CURVES[name], shown.plan
+    curve, plan = CURVES[name], evaluation.plan
     gpus = plan.cluster.gpus
     thresholds: tuple[Threshold, ...] = ()
     if name == "curve-memory":
         thresholds = (Threshold(plan.limit_bytes / GIB, f"limit {gib(plan.limit_bytes)}"),)
     if name == "curve-scaling":
         thresholds = (Threshold(1.0, "linear", Ink.FAINT),)
-    own = shown.growing if growing else shown.fixed
+    own = evaluation.growing if growing else evaluation.fixed
     points_by_strategy = searched.points if searched is not None else {}
-    base = _base([own, *points_by_strategy.values()]) or shown.estimate.tokens_s_gpu
+    base = _base([own, *points_by_strategy.values()]) or evaluation.estimate.tokens_s_gpu
     at = math.log2(gpus)
     series = [_series("yours", own, curve.value, base, Stroke.LINE, 0)]
     for place, (key, strategy) in enumerate(STRATEGIES.items(), start=1):
@@ -88,7 +88,7 @@ def curve_view(
             series.append(
                 _series(SHORT.get(key, strategy.name), points, curve.value, base, stroke, place)
             )
-    now = curve.unit.text(curve.value(shown.estimate, base))
+    now = curve.unit.text(curve.value(evaluation.estimate, base))
     batch = f"batch {plan.batch / gpus:g} a GPU" if growing else f"batch {plan.batch}"
     return CurvesView(
         line(panel_title(curve.title), muted(f"  {batch}")),

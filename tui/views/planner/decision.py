@@ -14,9 +14,9 @@ INDENT = " " * 7
 """Before what belongs to a question: under its first word."""
 
 
-def decision_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
+def decision_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
     """Questions from the top, each with its answer, its numbers and where it leads."""
-    decision = decide(shown)
+    decision = decide(evaluation)
     lines: list[Line] = []
     for number, step in enumerate(decision.steps, start=1):
         answer = Piece("yes ", Ink.OK) if step.yes else Piece("no  ", Ink.WARN)

@@ -42,7 +42,7 @@ def value_text(term: Term) -> str:
 def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
     """The trees; choosing a row opens or closes it."""
     glyphs = room.glyphs
-    shown = []
+    lines = []
     for branch in rows:
         term = branch.term
         sign = " " if not term.parts else glyphs.opened if branch.opened else glyphs.closed
@@ -52,7 +52,7 @@ def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
         ink = Ink.STRONG if branch.depth == 0 else Ink.TEXT
         name = term.name if len(term.name) <= width else term.name[: width - 1] + glyphs.ellipsis
         dots = glyphs.dot * max(0, width - len(name) - 1)
-        shown.append(
+        lines.append(
             Row(
                 line(
                     f" {indent}",
@@ -65,7 +65,7 @@ def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
             )
         )
     figures = line(muted("enter opens"))
-    return RowsView(panel_title("Formulas", note), figures, rows=tuple(shown))
+    return RowsView(panel_title("Formulas", note), figures, rows=tuple(lines))
 
 
 def detail_view(term: Term, room: Room) -> RowsView:

@@ -39,19 +39,19 @@ FOOTER_ACTIONS = (
 SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", "70B"))
 
 
-def planner_header(moment: Moment, shown: Evaluation | None, room: Room) -> Line:
+def planner_header(moment: Moment, evaluation: Evaluation | None, room: Room) -> Line:
     """The tabs, the plan in a few words, and whether the engine lives."""
     state = state_line(moment, room)
     left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line("planner"))
     space = room.width - left.width - state.width - 4
-    middle = first_fitting(_plans(shown, room), space) if shown else EMPTY
+    middle = first_fitting(_plans(evaluation, room), space) if evaluation else EMPTY
     gap = (space - middle.width) // 2 + 2
     return ends(line(left, " " * gap, middle), line(state, " "), room.width)
 
 
-def _plans(shown: Evaluation, room: Room) -> list[Line]:
+def _plans(evaluation: Evaluation, room: Room) -> list[Line]:
     """The plan and its verdict, from the fullest to the barest."""
-    plan, result = shown.plan, shown.estimate
+    plan, result = evaluation.plan, evaluation.estimate
     _, ink, sign = verdict(result.memory.total / plan.limit_bytes, room.glyphs)
     dot = faint(f" {room.glyphs.dot} ")
     model = strong(plan.model.name)
@@ -73,11 +73,11 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
     items = []
     for name, title in VIEW_TITLES:
         key = keymap.first_key(f"planner_{name}")
-        shown = f"{title}{page}" if name == view else title
+        label = f"{title}{page}" if name == view else title
         if name == view:
-            items.append(line(Piece(f"[{key} {shown}]".replace("[ ", "["), Ink.SELECTED)))
+            items.append(line(Piece(f"[{key} {label}]".replace("[ ", "["), Ink.SELECTED)))
         else:
-            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {shown} ")))
+            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {label} ")))
     left = line(*items)
     scenarios = line(
         muted("at 32 GPUs "),

@@ -34,11 +34,11 @@ class Entry:
 
 
 def strategies_view(
-    shown: Evaluation, searched: Searched | None, room: Room, note: str = ""
+    evaluation: Evaluation, searched: Searched | None, room: Room, note: str = ""
 ) -> RowsView:
     """Each of the five strategies at its best, beside the form's own layout."""
     best_by_strategy = searched.strategies if searched is not None else {}
-    entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
+    entries = [Entry(line(Piece("yours", Ink.ACCENT)), evaluation.estimate, YOURS)]
     for key, strategy in STRATEGIES.items():
         candidate = best_by_strategy.get(key)
         result = candidate.estimate if candidate is not None else None
@@ -59,13 +59,17 @@ def strategies_view(
         ),
         default=None,
     )
-    head, rows = _rows("strategy", entries, shown.plan.limit_bytes, best_s, room, layout_rank=7)
+    head, rows = _rows(
+        "strategy", entries, evaluation.plan.limit_bytes, best_s, room, layout_rank=7
+    )
     return RowsView(panel_title("Strategies", note), line(muted("each at its best")), (head,), rows)
 
 
-def splits_view(shown: Evaluation, layouts: Layouts | None, room: Room, doing: str) -> RowsView:
+def splits_view(
+    evaluation: Evaluation, layouts: Layouts | None, room: Room, doing: str
+) -> RowsView:
     """The fastest layout of each split, best first."""
-    entries = [Entry(line(Piece("yours", Ink.ACCENT)), shown.estimate, YOURS)]
+    entries = [Entry(line(Piece("yours", Ink.ACCENT)), evaluation.estimate, YOURS)]
     best_s = None
     if layouts is not None:
         best_s = layouts.splits[0].step_s if layouts.splits else None
@@ -73,7 +77,7 @@ def splits_view(shown: Evaluation, layouts: Layouts | None, room: Room, doing: s
             Entry(line(f"{index + 1}"), result, f"split:{index}")
             for index, result in enumerate(layouts.splits)
         ]
-    head, rows = _rows("", entries, shown.plan.limit_bytes, best_s, room)
+    head, rows = _rows("", entries, evaluation.plan.limit_bytes, best_s, room)
     title = panel_title("Best layouts")
     if layouts is None:
         return RowsView(title, line(Piece(doing or "searching", Ink.MARK)), (head,), rows)
@@ -84,7 +88,7 @@ def splits_view(shown: Evaluation, layouts: Layouts | None, room: Room, doing: s
     return RowsView(title, line(muted(counts)), (head,), rows, foot)
 
 
-def front_view(shown: Evaluation, layouts: Layouts | None, room: Room) -> RowsView:
+def front_view(evaluation: Evaluation, layouts: Layouts | None, room: Room) -> RowsView:
     """The layouts that none beats in both memory and time, leanest first."""
     title = panel_title("Memory against time")
     if layouts is None:
@@ -96,7 +100,7 @@ def front_view(shown: Evaluation, layouts: Layouts | None, room: Room) -> RowsVi
     if layouts.faster is not None:
         entries.append(Entry(line(muted("more")), layouts.faster, "faster"))
     best_s = layouts.front[-1].step_s if layouts.front else None
-    head, rows = _rows("", entries, shown.plan.limit_bytes, best_s, room)
+    head, rows = _rows("", entries, evaluation.plan.limit_bytes, best_s, room)
     return RowsView(title, line(muted("leanest first")), (head,), rows)
 
 

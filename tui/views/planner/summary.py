@@ -18,9 +18,9 @@ Entry = tuple[str, str | None, list[Line]]
 """A row's label, the figure whose formula it opens, and its facts, the most needed first."""
 
 
-def summary_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
+def summary_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
     """`note` says what the figures are of where the form holds an error."""
-    entries = [*_step(shown, room), *_training(shown), *_scaling(shown, room)]
+    entries = [*_step(evaluation, room), *_training(evaluation), *_scaling(evaluation, room)]
     width = room.width - LABEL - 1
     rows = tuple(
         Row(
@@ -29,12 +29,12 @@ def summary_view(shown: Evaluation, room: Room, note: str = "") -> RowsView:
         )
         for name, target, parts in entries
     )
-    figures = line(strong(in_glyphs(shown.estimate.layout.shorthand, room.glyphs)))
+    figures = line(strong(in_glyphs(evaluation.estimate.layout.shorthand, room.glyphs)))
     return RowsView(panel_title("Your layout", note), figures, rows=rows)
 
 
-def _step(shown: Evaluation, room: Room) -> list[Entry]:
-    result, limit = shown.estimate, shown.plan.limit_bytes
+def _step(evaluation: Evaluation, room: Room) -> list[Entry]:
+    result, limit = evaluation.estimate, evaluation.plan.limit_bytes
     memory = result.memory.total
     share = memory / limit
     word, ink, sign = verdict(share, room.glyphs)
@@ -64,8 +64,8 @@ def _hfu(result: Estimate) -> Line:
     return line(muted("HFU "), percent(result.hfu()))
 
 
-def _training(shown: Evaluation) -> list[Entry]:
-    result, plan = shown.estimate, shown.plan
+def _training(evaluation: Evaluation) -> list[Entry]:
+    result, plan = evaluation.estimate, evaluation.plan
     training_s = result.training_s(plan.tokens)
     gpu_hours = training_s / 3600 * result.layout.world
     cost = [line(MISSING), line(muted("no price"))]
@@ -84,9 +84,9 @@ def _training(shown: Evaluation) -> list[Entry]:
     ]
 
 
-def _scaling(shown: Evaluation, room: Room) -> list[Entry]:
-    result = shown.estimate
-    base = scaling_base(shown.fixed)
+def _scaling(evaluation: Evaluation, room: Room) -> list[Entry]:
+    result = evaluation.estimate
+    base = scaling_base(evaluation.fixed)
     efficiency = None if base is None else result.tokens_s_gpu / base.tokens_s_gpu
     gpus = "" if base is None else _gpus(base.layout.world)
     bound = f"{room.glyphs.times}{si(result.amdahl_speedup)}"

@@ -28,8 +28,7 @@ def why_view(layouts: Layouts | None, room: Room) -> RowsView:
         *(_part(each, f"{gib(abs(each.difference))} GiB") for each in verdict.memory[:2]),
         *_break_evens(verdict, room),
     ]
-    shown = (room.clipped(one) for one in lines)
-    return RowsView(title, rows=tuple(Row(one) for one in shown))
+    return RowsView(title, rows=tuple(Row(room.clipped(each)) for each in lines))
 
 
 def _against(verdict: Verdict, room: Room) -> list[Line]:

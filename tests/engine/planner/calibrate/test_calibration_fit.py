@@ -8,21 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.planner.calibrate.constants import (
     CalibrationError,
-    calibration_of,
-    measured_from,
-)
-from prodtop.engine.planner.calibrate.fit import (
     Point,
+    calibration_of,
     fit_collective,
     fit_copies,
     fit_each,
     fit_line,
     fit_products,
+    measured_from,
     ring_bytes,
     ring_steps,
 )
 from prodtop.engine.planner.calibrate.samples import (
     COLLECTIVES,
+    COPY_BYTES,
+    PAYLOAD_BYTES,
+    SHAPES,
     Collective,
     CollectiveSample,
     CopySample,
@@ -30,7 +31,6 @@ from prodtop.engine.planner.calibrate.samples import (
     MatmulSample,
     Report,
 )
-from prodtop.engine.planner.calibrate.sweep import COPY_BYTES, PAYLOAD_BYTES, SHAPES
 from prodtop.engine.planner.cost.calibration import default_constants
 from prodtop.engine.planner.cost.communication import Group, all_reduce, gather
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu

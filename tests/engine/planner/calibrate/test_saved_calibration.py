@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.planner.calibrate.constants import Measured
-from prodtop.engine.planner.calibrate.fit import Line, Products
+from prodtop.engine.planner.calibrate.constants import Line, Measured, Products
 from prodtop.engine.planner.calibrate.samples import DeviceSample
 from prodtop.engine.planner.calibrate.saved import load_saved, save
 from prodtop.engine.planner.cost import calibration

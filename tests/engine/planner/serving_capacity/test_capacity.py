@@ -15,7 +15,6 @@ from prodtop.engine.planner.serving_capacity.capacity import (
     matrix,
     speeds,
 )
-from prodtop.engine.planner.serving_capacity.constants import parse_serving, serving_constants
 from prodtop.engine.planner.serving_capacity.memory import memory, token_bytes
 from prodtop.engine.planner.serving_capacity.prices import (
     packaged_prices,
@@ -23,7 +22,13 @@ from prodtop.engine.planner.serving_capacity.prices import (
     usd_per_million,
 )
 from prodtop.engine.planner.serving_capacity.roofline import decode_roofline, touched_experts
-from prodtop.engine.planner.serving_capacity.server import Load, Server, server
+from prodtop.engine.planner.serving_capacity.server import (
+    Load,
+    Server,
+    parse_serving,
+    server,
+    serving_constants,
+)
 from prodtop.engine.planner.serving_capacity.step import decode_step
 from prodtop.engine.planner.serving_capacity.storage import SERVING_PRECISIONS, storage_of
 from prodtop.engine.shape.field_errors import FieldError

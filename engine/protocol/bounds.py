@@ -1,0 +1,94 @@
+"""Bounds of what can be set on an engine, for command line, config file and the engine alike."""
+
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from .errors import BadInputError
+from .options import WorkerOptions
+from .settings import LoadSpec
+
+
+class Bound(NamedTuple):
+    """Numbers from `least` to `most`; `exclusive`: above `least`."""
+
+    least: float
+    most: float
+    exclusive: bool = False
+
+    def violation(self, value: float) -> str | None:
+        """What is wrong with `value`, as the end of a sentence; `None` where nothing is."""
+        enough = value > self.least if self.exclusive else value >= self.least
+        if math.isfinite(value) and enough and value <= self.most:
+            return None
+        side = "above" if self.exclusive else "from"
+        return f"must be a number {side} {self.least:g}, at most {self.most:g}, not {value:g}"
+
+
+_TOKENS = Bound(1, 2**30)
+
+LOAD_BOUNDS: Mapping[str, Bound] = {
+    "users": Bound(0, 100_000),
+    "think_s": Bound(0, 86_400),
+    "rate_per_s": Bound(0, 1e5, exclusive=True),
+    "burstiness": Bound(0, 1e6, exclusive=True),
+    "zipf_exponent": Bound(0, 20),
+    "output_tokens_min": _TOKENS,
+    "output_tokens_max": _TOKENS,
+    "prompt_tokens_min": _TOKENS,
+    "prompt_tokens_max": _TOKENS,
+    "temperature": Bound(0, 1e6),
+    "top_p": Bound(0, 1, exclusive=True),
+    "fixed_seed_share": Bound(0, 1),
+    "seed": Bound(0, 2**63 - 1),
+}
+WORKER_BOUNDS: Mapping[str, Bound] = {
+    "max_seqs": Bound(1, 65_536),
+    "context_tokens": Bound(1, 2**30),
+    "kv_gib": Bound(0, 1e6, exclusive=True),
+    "threads": Bound(1, 65_536),
+}
+
+
+class Violation(NamedTuple):
+    """The field whose value cannot be, and what is wrong with it, as the end of a sentence."""
+
+    field: str
+    reason: str
+
+
+def load_violation(load: LoadSpec) -> Violation | None:
+    """The first field of a load that no load can have; `None` for a possible load."""
+    out_of_bounds = _violation(load, LOAD_BOUNDS)
+    if out_of_bounds is not None:
+        return out_of_bounds
+    if (load.prompt_tokens_min is None) != (load.prompt_tokens_max is None):
+        return Violation("prompt_tokens_min", "needs prompt_tokens_max, and the other way round")
+    for kind in ("output_tokens", "prompt_tokens"):
+        least, most = getattr(load, f"{kind}_min"), getattr(load, f"{kind}_max")
+        if least is not None and least > most:
+            return Violation(f"{kind}_min", f"is above {kind}_max: {least} and {most}")
+    return None
+
+
+def worker_violation(options: WorkerOptions) -> Violation | None:
+    """The first field of a worker's options, its load's too, that cannot be; `None` if all can."""
+    return _violation(options, WORKER_BOUNDS) or load_violation(options.load)
+
+
+def _violation(settings: msgspec.Struct, bounds: Mapping[str, Bound]) -> Violation | None:
+    for field, bound in bounds.items():
+        value = getattr(settings, field)
+        reason = None if value is None else bound.violation(value)
+        if reason is not None:
+            return Violation(field, reason)
+    return None
+
+
+def check_load(load: LoadSpec) -> None:
+    """Raise `BadInputError`, naming the field, if no load can be like this."""
+    violation = load_violation(load)
+    if violation is not None:
+        raise BadInputError(f"{violation.field} {violation.reason}")

@@ -1,0 +1,164 @@
+"""The options of an engine and its load, declared once for every command that starts one."""
+
+from collections.abc import Callable, Mapping
+from functools import wraps
+from inspect import Parameter, signature
+from typing import Any, NamedTuple
+
+import msgspec
+import typer
+
+from ...engine.protocol import SpeculationSpec
+from ...engine.protocol.bounds import worker_violation
+from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
+from .arguments import check_model, parse_range
+
+Command = Callable[..., None]
+Given = Mapping[str, object]
+"""What stands on the command line, or the command's own default, by option; else `None`."""
+
+
+class EngineOption(NamedTuple):
+    """`--name`, with what it sets: a field of `LoadSpec`, of `WorkerOptions`, or neither alone."""
+
+    kind: object
+    help: str
+    metavar: str | None = None
+    load_field: str | None = None
+    is_worker_field: bool = False
+
+
+def _worker(kind: object, help_text: str, metavar: str | None = None) -> EngineOption:
+    return EngineOption(kind, help_text, metavar, is_worker_field=True)
+
+
+def _load(kind: object, field: str, help_text: str, metavar: str | None = None) -> EngineOption:
+    return EngineOption(kind, help_text, metavar, load_field=field)
+
+
+OPTIONS: Mapping[str, EngineOption] = {
+    "model": EngineOption(str, "A checkpoint folder, a hub id, a .json config or a preset.", "M"),
+    "device": _worker(str, "auto, cpu, cuda or cuda:N.", "D"),
+    "load_format": _worker(LoadFormat, "dummy: random weights of the model's shape."),
+    "rate": _load(
+        float, "rate_per_s", "Requests that arrive a second, however many are waiting.", "R"
+    ),
+    "burstiness": _load(
+        float, "burstiness", "Of the arrivals: 1 is Poisson, below 1 burstier.", "B"
+    ),
+    "zipf": _load(
+        float, "zipf_exponent", "How unequal the prompts' popularity is; 0 is equal.", "S"
+    ),
+    "output_tokens": EngineOption(str, "Tokens to generate, drawn from A to B.", "A[:B]"),
+    "prompt_tokens": EngineOption(
+        str, "Prompts cut or joined to A to B tokens; else as they are.", "A[:B]"
+    ),
+    "temperature": _load(float, "temperature", "0 is greedy.", "T"),
+    "chat": _load(bool, "chat", "Send prompts through the model's chat template."),
+    "seed": _load(int, "seed", "Makes the load repeatable.", "N"),
+    "max_seqs": _worker(int, "The most requests that run at once.", "N"),
+    "context_tokens": _worker(int, "Prompt and output at most; else the model's.", "N"),
+    "kv_gib": _worker(float, "Memory for the KV cache; else what fits.", "G"),
+    "kv_format": _worker(KvFormat, "Keys and values: as computed, or in fp8 (on a GPU)."),
+    "speculate": EngineOption(
+        int,
+        "Speculative decoding: guess up to N tokens a step from what was said before (1 to 16).",
+        "N",
+    ),
+    "draft_model": EngineOption(
+        str, "Speculative decoding: let a smaller model of the same vocabulary guess.", "M"
+    ),
+    "threads": _worker(int, "CPU threads; else all cores but one.", "N"),
+}
+_OPTION_OF_FIELD = {
+    option.load_field: name for name, option in OPTIONS.items() if option.load_field is not None
+} | {"users": "users", "think_s": "think", "output_tokens_min": "output_tokens"}
+_MOST_DRAFTS = 16
+
+
+def with_engine_options(**defaults: object) -> Callable[[Command], Command]:
+    """A decorator: the command's parameter `given` becomes one command-line option for each.
+
+    `defaults` are the command's own; an option without one is `None` where it is not given.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def run(**values: object) -> None:
+            given = {name: values.pop(name) for name in OPTIONS}
+            command(**values, given=given)
+
+        own = signature(command)
+        parameters: list[Parameter] = []
+        for name, parameter in own.parameters.items():
+            options = [_parameter(key, defaults.get(key)) for key in OPTIONS]
+            parameters += options if name == "given" else [parameter]
+        # What typer reads, before the signature of the command that `run` wraps.
+        vars(run)["__signature__"] = own.replace(parameters=parameters)
+        return run
+
+    return decorate
+
+
+def _parameter(name: str, default: object) -> Parameter:
+    option, flag = OPTIONS[name], f"--{name.replace('_', '-')}"
+    is_switch = option.kind is bool
+    info: Any = typer.Option(  # typed by typer as the default's type, which differs by option
+        default,
+        f"{flag}/--no-{flag[2:]}" if is_switch else flag,
+        metavar=option.metavar,
+        help=option.help,
+        show_default=not is_switch,
+    )
+    kind: Any = option.kind  # a type at run time, which no annotation can name
+    return Parameter(name, Parameter.POSITIONAL_OR_KEYWORD, default=info, annotation=kind | None)
+
+
+def engine_options(
+    given: Given, base: WorkerOptions, load: Given | None = None, **option_names: str
+) -> WorkerOptions:
+    """`base` with what was `given`, and with the fields of `load` that are not `None`.
+
+    `option_names` says by which option a command sets a field of the load, if not by its usual one.
+    Raises `BadInputError`, naming the option, for a value that cannot be.
+    """
+    set_here = {name: value for name, value in given.items() if value is not None}
+    fields = {
+        option.load_field: set_here[name]
+        for name, option in OPTIONS.items()
+        if name in set_here and option.load_field is not None
+    }
+    for kind in ("output_tokens", "prompt_tokens"):
+        if kind in set_here:
+            least, most = parse_range(f"--{kind.replace('_', '-')}", str(set_here[kind]))
+            fields |= {f"{kind}_min": least, f"{kind}_max": most}
+    fields |= {name: value for name, value in (load or {}).items() if value is not None}
+    worker = {name: set_here[name] for name in set_here if OPTIONS[name].is_worker_field}
+    if "model" in set_here:
+        worker["model"] = check_model(str(set_here["model"]))
+    options = msgspec.structs.replace(
+        base,
+        **worker,
+        load=msgspec.structs.replace(base.load, **fields),
+        speculation=_speculation(given["speculate"], given["draft_model"]) or base.speculation,
+    )
+    violation = worker_violation(options)
+    if violation is not None:
+        field = violation.field
+        name = option_names.get(field) or _OPTION_OF_FIELD.get(field, field)
+        raise BadInputError(f"--{name.replace('_', '-')} {violation.reason}")
+    return options
+
+
+def _speculation(drafts: object, draft_model: object) -> SpeculationSpec | None:
+    """What `--speculate` and `--draft-model` ask for; either alone is enough. Raises
+    `BadInputError` where the draft model is a path that does not exist."""
+    if drafts is None and draft_model is None:
+        return None
+    number = SpeculationSpec().drafts if drafts is None else drafts
+    if not isinstance(number, int) or not 1 <= number <= _MOST_DRAFTS:
+        raise BadInputError(f"--speculate must be a number from 1 to {_MOST_DRAFTS}, not {number}")
+    return SpeculationSpec(
+        drafts=number, draft_model=None if draft_model is None else check_model(str(draft_model))
+    )
