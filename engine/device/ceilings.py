@@ -56,7 +56,8 @@ class Ceilings:
 
     def _get(self, name: str, measure: Callable[[], float]) -> float:
         ceiling = self._measured.get(name)
-        old = ceiling is None or time.time() - ceiling.wall_s > LONGEST_KEPT_S
+        # One from the future was kept before the wall clock was set back: its age is not known.
+        old = ceiling is None or not 0 <= time.time() - ceiling.wall_s <= LONGEST_KEPT_S
         if ceiling is None or (old and name not in self._checked):
             highest = max(measure(), ceiling.per_s if ceiling else 0.0)
             release_unused(self._device)

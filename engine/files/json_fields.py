@@ -132,10 +132,6 @@ class Fields:
             raise self.error(f"`{name}` must be a list of texts")
         return [str(value) for value in values]
 
-    def names(self) -> list[str]:
-        """The names that are written down."""
-        return list(self._values)
-
     def updated(self, other: "Fields") -> "Fields":
         """These fields, with those of `other` over them."""
         return Fields({**self._values, **other._values}, self.source, self._defaults)

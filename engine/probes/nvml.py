@@ -1,14 +1,22 @@
 """The GPUs as NVML sees them. Each query may be refused by itself: what is refused is `None`."""
 
-import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ParamSpec, TypeVar
 
 from ..protocol import GpuSample
-from ..text.cleaning import clean
 from .nvml_api import Handle, Nvml
+from .nvml_query import (
+    GpuLostError,
+    Refusal,
+    ask,
+    field,
+    memory_used_and_total,
+    number,
+    process_bytes,
+    text,
+    whole,
+)
 
 REOPEN_AFTER_S = 10.0
 """How long after NVML failed, or a GPU was lost, all of it is opened anew."""
@@ -23,13 +31,6 @@ THROTTLE_REASONS = {
 }
 """NVML's clocks event reasons (nvml.h) that hold clocks down under load. Idling and clocks set by
 the user are no throttling."""
-
-Arguments = ParamSpec("Arguments")
-Reply = TypeVar("Reply")
-
-
-class GpuLostError(Exception):
-    """A GPU fell off the bus or needs a reset: it must not be asked again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +50,12 @@ class _Gpu:
     name: str
     pcie_rx_bytes_s: float | None = None
     pcie_tx_bytes_s: float | None = None
+    answered: bool = False
+    """It had a figure to give in the round before."""
 
 
 class GpuProbe:
-    """Reads all GPUs of the machine. Reopens NVML by itself after it was lost.
+    """Reads all GPUs of the machine. Reopens NVML by itself after it, or a GPU of it, was lost.
 
     `load` imports the `pynvml` module, and raises `ImportError` where there is none. `clock` is
     monotonic, in seconds.
@@ -65,7 +68,10 @@ class GpuProbe:
         self._clock = clock
         self._nvml: Nvml | None = None
         self._gpus: list[_Gpu] = []
+        self._seen: dict[str, str] = {}
+        """The name of every GPU that was ever listed, by its UUID."""
         self._lost: dict[int, str] = {}
+        self._gone: list[str] = []
         self._unavailable: str | None = None
         self._driver_version: str | None = None
         self._reopen_at_s: float | None = clock()
@@ -80,52 +86,70 @@ class GpuProbe:
             self._read_pcie_of_one(nvml)
             for gpu in list(self._gpus):
                 try:
-                    samples.append(_read_gpu(nvml, gpu, watched_pid))
+                    sample = _read_gpu(nvml, gpu, watched_pid)
                 except GpuLostError as error:
                     self._lose(gpu.index, str(error))
+                    continue
+                samples.append(sample)
+                answers = _has_figures(sample)
+                if gpu.answered and not answers:
+                    # NVML need not say of a card that was pulled out that it is lost.
+                    self._reopen_at_s = self._clock() + REOPEN_AFTER_S
+                gpu.answered = answers
         return GpuReading(samples, self._note(), self._driver_version)
 
     def close(self) -> None:
-        if self._nvml is not None:
-            with contextlib.suppress(self._nvml.NVMLError):
-                self._nvml.nvmlShutdown()
+        """Let go of NVML."""
+        nvml = self._nvml
+        if nvml is not None:
+            ask(lambda: nvml.nvmlShutdown())
         self._nvml = self._driver_version = None
         self._gpus.clear()
         self._lost.clear()
+        self._gone.clear()
 
     def _note(self) -> str | None:
         if self._unavailable is not None:
             return f"no NVIDIA GPU: {self._unavailable}"
-        if self._lost:
-            return "; ".join(f"GPU {index}: {why}" for index, why in sorted(self._lost.items()))
-        return None
+        lost = [f"GPU {index}: {why}" for index, why in sorted(self._lost.items())]
+        gone = [f"{name or 'a GPU'} is gone" for name in self._gone]
+        return "; ".join(lost + gone) or None
 
     def _reopen(self) -> None:
         self.close()
         self._reopen_at_s = self._unavailable = None
-        try:
-            nvml = self._load()
-        except ImportError:
-            self._give_up("the package nvidia-ml-py is not installed")
+        nvml = ask(self._load)
+        if isinstance(nvml, Refusal):
+            missing = isinstance(nvml.error, ImportError)
+            self._give_up("the package nvidia-ml-py is not installed" if missing else nvml.reason)
             return
-        try:
-            nvml.nvmlInit()
-            self._nvml = nvml
-            self._driver_version = nvml.nvmlSystemGetDriverVersion()
-            count = nvml.nvmlDeviceGetCount()
-        except nvml.NVMLError as error:
-            self._give_up(_words(error))
+        opened = ask(lambda: nvml.nvmlInit())
+        if isinstance(opened, Refusal):
+            self._give_up(opened.reason)
+            return
+        self._nvml = nvml
+        self._driver_version = text(lambda: nvml.nvmlSystemGetDriverVersion()) or None
+        count = ask(lambda: whole(nvml.nvmlDeviceGetCount()))
+        if isinstance(count, Refusal):
+            self._give_up(count.reason)
             return
         self._identify_all(nvml, count)
 
     def _identify_all(self, nvml: Nvml, count: int) -> None:
+        for index in range(count):
+            gpu = _identify(nvml, index)
+            if isinstance(gpu, Refusal):
+                self._lose(index, gpu.reason)
+            else:
+                self._gpus.append(gpu)
+        listed = {gpu.uuid: gpu.name for gpu in self._gpus if gpu.uuid}
+        if not self._lost and self._seen.keys() - listed.keys():
+            # NVML lists a card that came back only to who opens it anew.
+            self._gone = [name for uuid, name in self._seen.items() if uuid not in listed]
+            self._reopen_at_s = self._clock() + REOPEN_AFTER_S
+        self._seen |= listed
         if count == 0:
             self._give_up("the driver lists none")
-        for index in range(count):
-            try:
-                self._gpus.append(_identify(nvml, index))
-            except nvml.NVMLError as error:
-                self._lose(index, _words(error))
 
     def _give_up(self, reason: str) -> None:
         self._unavailable = reason
@@ -144,72 +168,84 @@ class GpuProbe:
         self._pcie_turn += 1
         gpu = self._gpus[self._pcie_turn % len(self._gpus)]
         try:
-            gpu.pcie_rx_bytes_s = _pcie(nvml, gpu.handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
-            gpu.pcie_tx_bytes_s = _pcie(nvml, gpu.handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
+            gpu.pcie_rx_bytes_s = field(
+                nvml, lambda: _pcie(nvml, gpu.handle, nvml.NVML_PCIE_UTIL_RX_BYTES)
+            )
+            gpu.pcie_tx_bytes_s = field(
+                nvml, lambda: _pcie(nvml, gpu.handle, nvml.NVML_PCIE_UTIL_TX_BYTES)
+            )
         except GpuLostError as error:
             self._lose(gpu.index, str(error))
 
 
-def _identify(nvml: Nvml, index: int) -> _Gpu:
-    handle = nvml.nvmlDeviceGetHandleByIndex(index)
+def _identify(nvml: Nvml, index: int) -> _Gpu | Refusal:
+    handle = ask(lambda: nvml.nvmlDeviceGetHandleByIndex(index))
+    if isinstance(handle, Refusal):
+        return handle
     return _Gpu(
         index=index,
         handle=handle,
-        uuid=clean(nvml.nvmlDeviceGetUUID(handle)),
-        name=clean(nvml.nvmlDeviceGetName(handle)),
+        uuid=text(lambda: nvml.nvmlDeviceGetUUID(handle)),
+        name=text(lambda: nvml.nvmlDeviceGetName(handle)),
     )
 
 
 def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pid: int | None) -> GpuSample:
     handle = gpu.handle
-    used, total = _memory(nvml, handle)
-    rates = _ask(nvml, nvml.nvmlDeviceGetUtilizationRates, handle)
-    reasons = _ask(nvml, nvml.nvmlDeviceGetCurrentClocksEventReasons, handle)
+    used, total = memory_used_and_total(nvml, handle)
+    rates = field(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
     return GpuSample(
         index=gpu.index,
         uuid=gpu.uuid,
         name=gpu.name,
         memory_used_bytes=used,
         memory_total_bytes=total,
-        process_bytes=_process_bytes(nvml, handle, watched_pid),
-        utilization=None if rates is None else rates.gpu / 100,
-        memory_utilization=None if rates is None else rates.memory / 100,
-        power_w=_thousandth(_ask(nvml, nvml.nvmlDeviceGetPowerUsage, handle)),
-        power_limit_w=_thousandth(_ask(nvml, nvml.nvmlDeviceGetEnforcedPowerLimit, handle)),
-        temperature_c=_ask(nvml, nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
-        sm_clock_mhz=_ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
-        memory_clock_mhz=_ask(nvml, nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
+        process_bytes=None if watched_pid is None else process_bytes(nvml, handle, watched_pid),
+        utilization=None if rates is None else field(nvml, lambda: _fraction(rates.gpu)),
+        memory_utilization=None if rates is None else field(nvml, lambda: _fraction(rates.memory)),
+        power_w=field(nvml, lambda: _thousandth(nvml.nvmlDeviceGetPowerUsage(handle))),
+        power_limit_w=field(
+            nvml, lambda: _thousandth(nvml.nvmlDeviceGetEnforcedPowerLimit(handle))
+        ),
+        temperature_c=field(
+            nvml,
+            lambda: number(nvml.nvmlDeviceGetTemperature(handle, nvml.NVML_TEMPERATURE_GPU)),
+        ),
+        sm_clock_mhz=field(
+            nvml, lambda: whole(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM))
+        ),
+        memory_clock_mhz=field(
+            nvml, lambda: whole(nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_MEM))
+        ),
         pcie_rx_bytes_s=gpu.pcie_rx_bytes_s,
         pcie_tx_bytes_s=gpu.pcie_tx_bytes_s,
-        energy_j=_thousandth(_ask(nvml, nvml.nvmlDeviceGetTotalEnergyConsumption, handle)),
-        throttle=None if reasons is None else throttle_in_words(reasons),
+        energy_j=field(nvml, lambda: _thousandth(nvml.nvmlDeviceGetTotalEnergyConsumption(handle))),
+        throttle=field(
+            nvml, lambda: throttle_in_words(nvml.nvmlDeviceGetCurrentClocksEventReasons(handle))
+        ),
     )
 
 
-def _memory(nvml: Nvml, handle: Handle) -> tuple[int | None, int | None]:
-    """Used and total bytes. Version 2 leaves out what the driver reserves, as `nvidia-smi` does."""
-    info = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle, nvml.nvmlMemory_v2)
-    if info is None:
-        info = _ask(nvml, nvml.nvmlDeviceGetMemoryInfo, handle)
-    return (None, None) if info is None else (info.used, info.total)
+def _has_figures(sample: GpuSample) -> bool:
+    """Whether a card told anything of itself; PCIe is remembered from rounds before."""
+    return any(
+        figure is not None
+        for figure in (
+            sample.memory_used_bytes,
+            sample.memory_total_bytes,
+            sample.utilization,
+            sample.power_w,
+            sample.power_limit_w,
+            sample.temperature_c,
+            sample.sm_clock_mhz,
+            sample.memory_clock_mhz,
+            sample.energy_j,
+        )
+    )
 
 
-def _process_bytes(nvml: Nvml, handle: Handle, pid: int | None) -> int | None:
-    """Bytes that NVML says `pid` holds, if it says so.
-
-    In a container NVML may list the host's process ids, or none at all. Then no entry is known to
-    be the one that is wanted, not even a single one: it may be a neighbour's.
-    """
-    if pid is None:
-        return None
-    processes = _ask(nvml, nvml.nvmlDeviceGetComputeRunningProcesses, handle) or []
-    sizes = [process.usedGpuMemory for process in processes if process.pid == pid]
-    return sizes[0] if sizes else None
-
-
-def _pcie(nvml: Nvml, handle: Handle, counter: int) -> float | None:
-    kilobytes_s = _ask(nvml, nvml.nvmlDeviceGetPcieThroughput, handle, counter)
-    return None if kilobytes_s is None else kilobytes_s * 1000.0
+def _pcie(nvml: Nvml, handle: Handle, counter: int) -> float:
+    return whole(nvml.nvmlDeviceGetPcieThroughput(handle, counter)) * 1000.0
 
 
 def throttle_in_words(reasons: int) -> str | None:
@@ -218,24 +254,12 @@ def throttle_in_words(reasons: int) -> str | None:
     return ", ".join(words) or None
 
 
-def _ask(
-    nvml: Nvml, query: Callable[Arguments, Reply], *args: Arguments.args, **kwargs: Arguments.kwargs
-) -> Reply | None:
-    """The reply to a query, or `None` where it is refused.
-
-    Raises `GpuLostError` where the GPU is gone.
-    """
-    try:
-        return query(*args, **kwargs)
-    except (nvml.NVMLError_GpuIsLost, nvml.NVMLError_ResetRequired) as error:
-        raise GpuLostError(_words(error)) from error
-    except nvml.NVMLError:
-        return None
+def _thousandth(value: int) -> float:
+    return whole(value) / 1000
 
 
-def _thousandth(value: int | None) -> float | None:
-    return None if value is None else value / 1000
-
-
-def _words(error: Exception) -> str:
-    return clean(str(error))
+def _fraction(percent: int) -> float:
+    """Raises ValueError for what is more than all: it is no share of time."""
+    if whole(percent) > 100:
+        raise ValueError(f"{percent} is no per cent")
+    return percent / 100

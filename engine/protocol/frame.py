@@ -254,6 +254,8 @@ class Frame(Message, frozen=True, kw_only=True):
     model: ModelInfo
     device: str
     device_name: str
+    gpu_uuid: str | None = None
+    """NVML's UUID of the GPU that the engine is on, whatever its number; `None` on a CPU."""
     strategy: StrategyName
     precision: PrecisionName
     precisions: list[PrecisionStatus]

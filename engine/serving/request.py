@@ -6,10 +6,17 @@ from enum import Enum
 from ..metrics.latency import RequestLatency
 from ..protocol.errors import BadInputError, PromptTooLongError
 
+GREEDY_BELOW = 1e-5
+"""Temperatures below this are greedy, their limit: a logit's last bit in fp32 is worth as much."""
+
+_LARGEST_FP32 = 3.4028234663852886e38
+
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How the next token is chosen. `temperature` 0 is greedy; then the rest is without effect.
+
+    So is every temperature below `GREEDY_BELOW`.
 
     `seed` makes a sampled request repeatable: the noise of the token at a position depends on the
     seed and the position alone, whatever else is in the batch.
@@ -21,9 +28,19 @@ class Sampling:
     seed: int | None = None
 
     @property
+    def greedy(self) -> bool:
+        """Whether the largest logit is taken."""
+        return self.temperature < GREEDY_BELOW
+
+    @property
+    def temperature_fp32(self) -> float:
+        """The temperature within fp32's range: 0 if greedy, and no infinity."""
+        return 0.0 if self.greedy else min(self.temperature, _LARGEST_FP32)
+
+    @property
     def deterministic(self) -> bool:
         """Whether the same prompt always gives the same output."""
-        return self.temperature == 0.0 or self.seed is not None
+        return self.greedy or self.seed is not None
 
 
 class Status(Enum):

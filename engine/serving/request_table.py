@@ -60,7 +60,7 @@ class RequestTable:
         self._filled[index] = 0
         self._preemptions[index] = request.preemptions
         self.prompt_tokens[index] = len(request.prompt_tokens)
-        self.temperature[index] = sampling.temperature
+        self.temperature[index] = sampling.temperature_fp32
         self.top_p[index] = sampling.top_p
         self.top_k[index] = sampling.top_k
         self.noise_seed[index] = request.noise_seed % (1 << 64)

@@ -41,8 +41,8 @@ class ResponseKey:
             model=model,
             precision=precision,
             prompt=_pack(request.prompt_tokens),
-            # Greedy sampling looks at nothing but the temperature.
-            sampling=_GREEDY if sampling.temperature == 0.0 else sampling,
+            # Greedy sampling looks at nothing else.
+            sampling=_GREEDY if sampling.greedy else sampling,
             max_tokens=request.max_tokens,
             stop_token_ids=request.stop_token_ids,
             stop_strings=request.stop_strings,

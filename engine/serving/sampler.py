@@ -49,7 +49,7 @@ class SamplingBatch:
             for request, offset in zip(requests, offsets or repeat(0, len(requests)), strict=True)
         ]
         return cls(
-            temperature=torch.tensor([each.temperature for each in settings], device=device),
+            temperature=torch.tensor([each.temperature_fp32 for each in settings], device=device),
             top_p=torch.tensor([each.top_p for each in settings], device=device),
             top_k=torch.tensor([each.top_k for each in settings], device=device),
             keys=torch.tensor(keys, dtype=torch.int64, device=device),
@@ -67,8 +67,9 @@ def sample(
     """
     tokens = logits.argmax(dim=-1)
     # NaN counts as the largest: a look at one logit of a row tells of them all.
-    usable = logits.gather(1, tokens.unsqueeze(1)).squeeze(1).isfinite()
-    drawn = [row for row, request in enumerate(requests) if request.sampling.temperature > 0]
+    largest = logits.gather(1, tokens.unsqueeze(1))
+    usable = largest.squeeze(1).isfinite()
+    drawn = [row for row, request in enumerate(requests) if not request.sampling.greedy]
     if drawn:
         batch = SamplingBatch.of(
             [requests[row] for row in drawn],
@@ -76,12 +77,24 @@ def sample(
             offsets and [offsets[row] for row in drawn],
         )
         if len(drawn) == len(requests):
-            tokens = _sample_rows(logits, batch)
+            tokens = _sample_rows(_in_range(logits, largest, batch), batch)
         else:
             rows = torch.tensor(drawn, device=logits.device)
-            tokens = tokens.index_copy(0, rows, _sample_rows(logits[rows], batch))
+            sampled = _in_range(logits[rows], largest[rows], batch)
+            tokens = tokens.index_copy(0, rows, _sample_rows(sampled, batch))
     chosen: list[int] = tokens.where(usable, BROKEN_LOGITS).tolist()
     return chosen
+
+
+def _in_range(logits: Tensor, largest: Tensor, batch: SamplingBatch) -> Tensor:
+    """Logits `[rows, vocabulary]` of the same distributions that stay in fp32 over the temperature.
+
+    `largest` are those of the rows `[rows, 1]`. Only rows that leave it are moved, so that a row's
+    token does not depend on its neighbours.
+    """
+    largest = largest.float()
+    inside = (largest / batch.temperature.unsqueeze(1)).isfinite()
+    return logits if bool(inside.all()) else logits.float() - largest.masked_fill(inside, 0.0)
 
 
 def _sample_rows(logits: Tensor, batch: SamplingBatch) -> Tensor:

@@ -5,6 +5,7 @@ import math
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import torch
@@ -26,7 +27,7 @@ from ..protocol import (
 )
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
-from ..serving.request import Completion, Status
+from ..serving.request import Request, Status
 from .figures import engine_memory, roofline
 from .traffic import Traffic
 
@@ -37,6 +38,30 @@ _LONGEST_NAP_S = 0.05
 
 class BenchStoppedError(ProdtopError):
     """Nobody waits for the cells any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The requests of a load that was served, in the order of arrival, and the most memory held."""
+
+    requests: list[Request]
+    last_end_s: float
+    peak_bytes: int
+
+    @property
+    def finished(self) -> list[Request]:
+        """Those whose client got all of its answer."""
+        return [request for request in self.requests if request.status is Status.FINISHED]
+
+    @property
+    def duration_s(self) -> float:
+        """From the first arrival to the last end."""
+        first_s = min((each.arrival_at_s for each in self.requests), default=self.last_end_s)
+        return max(0.0, self.last_end_s - first_s)
+
+    def rate(self, amount: int) -> float:
+        """`amount` a second."""
+        return amount / self.duration_s if self.duration_s else 0.0
 
 
 class Bench:
@@ -91,21 +116,18 @@ class Bench:
         if spec.warmup:
             self._run(spec.load, spec.warmup)
         engine.reset_caches()
-        begun_s = engine.clock()
-        engine.metrics = metrics = Metrics(begun_s)
+        engine.metrics = metrics = Metrics(engine.clock())
         energy_before = self._energy()
-        completions, peak_bytes = self._run(spec.load, spec.requests)
+        run = self._run(spec.load, spec.requests)
         now_s = engine.clock()
         energy_after = self._energy()
         totals, rates = metrics.throughput.totals(now_s), metrics.hits.session(now_s)
         latency = metrics.latency.over(Window.SESSION, now_s)
-        duration_s = now_s - begun_s
         limits = roofline(engine, now_s, math.inf)
         memory = engine_memory(engine, self._own_gpu)
-        requests = [completion.request for completion in completions]
-        output_tokens = sum(request.num_output_tokens for request in requests)
-        prompt_tokens = sum(len(request.prompt_tokens) for request in requests)
-        finished = sum(request.status is Status.FINISHED for request in requests)
+        finished = run.finished
+        output_tokens = sum(request.num_output_tokens for request in finished)
+        prompt_tokens = sum(len(request.prompt_tokens) for request in finished)
         return CellResult(
             model=engine.model.name,
             device=str(engine.device),
@@ -113,10 +135,10 @@ class Bench:
             precision=engine.precision,
             requests=spec.requests,
             failed=metrics.accounting().failed,
-            duration_s=duration_s,
-            output_tok_s=output_tokens / duration_s,
-            total_tok_s=(output_tokens + prompt_tokens) / duration_s,
-            req_s=finished / duration_s,
+            duration_s=run.duration_s,
+            output_tok_s=run.rate(output_tokens),
+            total_tok_s=run.rate(output_tokens + prompt_tokens),
+            req_s=run.rate(len(finished)),
             ttft_ms=distribution(latency.ttft),
             ttfb_ms=distribution(latency.ttfb),
             tpot_ms=distribution(latency.tpot),
@@ -128,34 +150,35 @@ class Bench:
             prefix_hit_rate=rates.prefix,
             draft_acceptance_rate=metrics.draft_acceptance(now_s, math.inf),
             memory=CellMemory(
-                weights_bytes=memory.weights_bytes, kv_bytes=memory.kv_bytes, peak_bytes=peak_bytes
+                weights_bytes=memory.weights_bytes,
+                kv_bytes=memory.kv_bytes,
+                peak_bytes=run.peak_bytes,
             ),
             mbu=limits.mbu,
             mfu=limits.mfu,
             energy_j=None
             if energy_before is None or energy_after is None
             else energy_after - energy_before,
-            output_sha256=output_digest(request.output_tokens for request in requests),
+            output_sha256=output_digest(request.output_tokens for request in run.requests),
             versions=self._versions,
         )
 
     def _energy(self) -> float | None:
         return None if self._own_gpu is None else self._own_gpu.energy_j()
 
-    def _run(self, load: LoadSpec, requests: int) -> tuple[list[Completion], int]:
-        """Serve `requests` of `load`: their ends in the order of arrival, and the most memory held.
-
-        Raises `BenchStoppedError`.
-        """
+    def _run(self, load: LoadSpec, requests: int) -> "_Run":
+        """Serve `requests` of `load` to the end of the last. Raises `BenchStoppedError`."""
         engine = self._engine
         traffic = Traffic(engine, self._prompts, load, limit=requests)
-        ended: list[Completion] = []
-        peak_bytes, looked_s = 0, float("-inf")
+        ended: list[Request] = []
+        peak_bytes, looked_s, last_end_s = 0, float("-inf"), engine.clock()
         while not traffic.exhausted:
             traffic.submit_arrivals()
             completions = engine.step()
-            ended += traffic.on_completions(completions)
+            ended += [each.request for each in traffic.on_completions(completions)]
             now_s = engine.clock()
+            if completions:
+                last_end_s = now_s
             if now_s - looked_s >= LOOK_INTERVAL_S:
                 looked_s = now_s
                 if not self._keep_going():
@@ -166,7 +189,11 @@ class Bench:
                 due = [t for t in (traffic.next_due_s(), engine.next_deadline_s()) if t is not None]
                 time.sleep(min(max(min(due, default=now_s) - now_s, 0.0), _LONGEST_NAP_S))
         # Ids are given in the order of arrival.
-        return sorted(ended, key=lambda each: each.request.request_id), peak_bytes
+        return _Run(
+            requests=sorted(ended, key=lambda request: request.request_id),
+            last_end_s=last_end_s,
+            peak_bytes=peak_bytes,
+        )
 
 
 def output_digest(outputs: Iterable[Sequence[int]]) -> str:

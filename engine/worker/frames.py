@@ -82,6 +82,7 @@ class FrameBuilder:
             model=self._model,
             device=str(engine.device),
             device_name=self._device_name,
+            gpu_uuid=None if self._own_gpu is None else self._own_gpu.uuid,
             strategy=engine.strategy.name,
             precision=engine.precision,
             precisions=self._statuses,

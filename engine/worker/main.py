@@ -9,13 +9,13 @@ import os
 import sys
 import time
 import traceback
+from pathlib import Path
 
 # torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
 # cores are shared, a spinning thread keeps its partner from running; sleeping at once costs too
 # much in operations of microseconds. The setting is read once, when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
-import psutil
 import torch
 
 from ..device.ceilings import ceilings
@@ -24,7 +24,7 @@ from ..model.loading import LoadedModel, load_model
 from ..model.weight_memory import check_model_fits
 from ..precision.levels import compute_dtype, default_precision, require
 from ..probes.nvml_api import load_pynvml
-from ..probes.own_gpu import OwnGpu
+from ..probes.own_gpu import OwnGpu, own_gpu_names
 from ..protocol import COMMAND_DECODER, Command, Fault, Note, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.errors import ProdtopError
@@ -37,6 +37,8 @@ from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
 from .sizing import engine_settings
+
+_LOADED_AT_S = time.monotonic()
 
 
 def main() -> int:
@@ -108,11 +110,24 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
             model=model_info(engine),
             device=str(device),
             device_name=device_name(device),
-            load_s=time.time() - psutil.Process().create_time(),
+            load_s=process_age_s(),
             versions=versions(),
         )
     )
     return loop
+
+
+def process_age_s(stat: Path = Path("/proc/self/stat")) -> float:
+    """Seconds since this process began, whatever was done to the wall clock since.
+
+    Since this module was loaded where the system does not tell.
+    """
+    try:
+        # Field 22 of proc(5), counted from behind the name, which may hold anything.
+        ticks = int(stat.read_text().rpartition(")")[2].split()[19])
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - ticks / os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, IndexError):
+        return time.monotonic() - _LOADED_AT_S
 
 
 def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
@@ -121,8 +136,9 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     keep_freed_memory()
     if device.type == "cpu":
         return None
-    uuid = torch.cuda.get_device_properties(device).uuid
-    own_gpu = OwnGpu(load_pynvml, f"GPU-{uuid}")
+    # CUDA's index is not NVML's: `CUDA_VISIBLE_DEVICES` and containers renumber, the UUID stays.
+    uuid = str(torch.cuda.get_device_properties(device).uuid)
+    own_gpu = OwnGpu(load_pynvml, *own_gpu_names(uuid))
     torch.cuda.set_device(device)
     torch.empty(1, device=device)
     torch.cuda.synchronize(device)

@@ -1,8 +1,9 @@
 """What the screen remembers: frames to walk back through, and numbers to draw.
 
-Time is Unix time (`wall_s`): a worker that was restarted has another monotonic clock, the
-history goes on. Old samples are thinned tier by tier, so that a session of any length fits into a
-bounded memory: all samples of five minutes, one a second for an hour, one in ten seconds for a day.
+Time (`wall_s`) is the screen's monotonic clock, counted as Unix time from the session's begin: a
+worker that was restarted may have another clock, and a wall clock may be set; the history goes on.
+Old samples are thinned tier by tier, so that a session of any length fits into a bounded memory:
+all samples of five minutes, one a second for an hour, one in ten seconds for a day.
 """
 
 import math
@@ -19,6 +20,7 @@ from ...engine.protocol import (
     ENCODER,
     REPORT_DECODER,
     Frame,
+    GpuSample,
     HitRates,
     HostSample,
     Latency,
@@ -26,11 +28,14 @@ from ...engine.protocol import (
     Report,
     Window,
 )
+from .engine_gpu import engine_gpu
 
 MISSING = math.nan
 """In a series: not measured at that moment. Charts leave a gap."""
 
 MAX_MARKS = 2_000
+READ_TOGETHER_S = 0.5
+"""Readings of the engine and of the machine that are no further apart are of one moment."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -95,11 +100,14 @@ FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
 HOST_COLUMNS: Mapping[str, Callable[[HostSample], float | None]] = {
     "cpu": lambda host: host.cpu_utilization,
     "worker_cpu": lambda host: host.worker_cpu_utilization,
-    "gpu": lambda host: host.gpus[0].utilization if host.gpus else None,
-    "power_w": lambda host: host.gpus[0].power_w if host.gpus else None,
-    "energy_j": lambda host: host.gpus[0].energy_j if host.gpus else None,
 }
-COLUMNS = (*FRAME_COLUMNS, *HOST_COLUMNS)
+GPU_COLUMNS: Mapping[str, Callable[[GpuSample], float | None]] = {
+    "gpu": lambda gpu: gpu.utilization,
+    "power_w": lambda gpu: gpu.power_w,
+    "energy_j": lambda gpu: gpu.energy_j,
+}
+"""Of the GPU that the engine is on."""
+COLUMNS = (*FRAME_COLUMNS, *HOST_COLUMNS, *GPU_COLUMNS)
 """The series that are kept. Latencies and hit rates are those of the ten-second window."""
 
 COUNTERS = frozenset({"generated_tokens", "energy_j"})
@@ -153,7 +161,7 @@ class _Tier:
             while end < count and self.times_s[end] // other.bucket_s == bucket:
                 end += 1
             numbers = {
-                name: column[end - 1] if name in COUNTERS else _mean(column[start:end])
+                name: (_last if name in COUNTERS else _mean)(column[start:end])
                 for name, column in self.columns.items()
             }
             other.append(self.times_s[end - 1], self.packed[end - 1], numbers)
@@ -164,6 +172,10 @@ class _Tier:
 def _mean(values: Sequence[float]) -> float:
     measured = [value for value in values if value == value]
     return sum(measured) / len(measured) if measured else MISSING
+
+
+def _last(values: Sequence[float]) -> float:
+    return next((value for value in reversed(values) if value == value), MISSING)
 
 
 class History:
@@ -178,6 +190,9 @@ class History:
         least a bucket of the next."""
         self._tiers = [_Tier(bucket_s, capacity) for bucket_s, capacity in tiers]
         self._marks: list[Mark] = []
+        self._frame: Frame | None = None
+        self._gpu_uuid: str | None = None
+        self._gpu_since_s: list[float] = []
 
     def add(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
         """Remember what was known at a moment."""
@@ -186,11 +201,25 @@ class History:
             wall_s = math.nextafter(newest, math.inf)
         numbers: dict[str, float | None] = {}
         if frame is not None:
+            self._frame = frame
             numbers |= {name: read(frame) for name, read in FRAME_COLUMNS.items()}
         if host is not None:
             numbers |= {name: read(host) for name, read in HOST_COLUMNS.items()}
+            numbers |= self._gpu_numbers(host, wall_s)
         self._tiers[0].append(wall_s, _pack(frame, host), numbers)
         self._make_room()
+
+    def _gpu_numbers(self, host: HostSample, wall_s: float) -> dict[str, float | None]:
+        """What the sample says of the engine's GPU, which the newest frame names."""
+        gpu = engine_gpu(self._frame, host.gpus)
+        if gpu is None:
+            return {}
+        if gpu.uuid != self._gpu_uuid:
+            # Another card's energy counter is not this one's gone on.
+            self._gpu_uuid = gpu.uuid
+            self._gpu_since_s.append(wall_s)
+            del self._gpu_since_s[:-MAX_MARKS]
+        return {name: read(gpu) for name, read in GPU_COLUMNS.items()}
 
     def _make_room(self) -> None:
         for finer, coarser in zip(self._tiers, self._tiers[1:], strict=False):
@@ -242,16 +271,43 @@ class History:
 
     def increase(self, name: str, end_s: float, span_s: float) -> float | None:
         """How much a counter grew over a span; `None` where the span holds no two readings, or
-        where the counter started anew."""
-        series = self.series(name, end_s - span_s, end_s)
-        readings = [
-            value
-            for time_s, value in zip(series.times_s, series.values, strict=True)
-            if end_s - span_s <= time_s <= end_s and not math.isnan(value)
-        ]
-        if len(readings) < 2 or any(after < before for before, after in pairwise(readings)):
+        where the counter started anew. A GPU's is counted from when the engine is on that GPU."""
+        return _growth(self._readings(name, end_s, span_s))
+
+    def growth_ratio(self, name: str, per: str, end_s: float, span_s: float) -> float | None:
+        """Growth of a counter for each one that another grew, in the part of a span in which both
+        were read; `None` where that holds no two readings of each, or the other did not grow."""
+        both = (self._readings(name, end_s, span_s), self._readings(per, end_s, span_s))
+        if not all(both):
             return None
-        return readings[-1] - readings[0]
+        # Engine and machine are not read in the same instant.
+        first_s = max(readings[0][0] for readings in both) - READ_TOGETHER_S
+        last_s = min(readings[-1][0] for readings in both) + READ_TOGETHER_S
+        growth, of_other = (
+            _growth([reading for reading in readings if first_s <= reading[0] <= last_s])
+            for readings in both
+        )
+        return growth / of_other if growth is not None and of_other else None
+
+    def _readings(self, name: str, end_s: float, span_s: float) -> list[tuple[float, float]]:
+        """When a counter was read within a span, and what it stood at."""
+        start_s = end_s - span_s
+        if name in GPU_COLUMNS:
+            changes = bisect_right(self._gpu_since_s, end_s)
+            start_s = max([start_s, *self._gpu_since_s[:changes][-1:]])
+        series = self.series(name, start_s, end_s)
+        return [
+            (time_s, value)
+            for time_s, value in zip(series.times_s, series.values, strict=True)
+            if start_s <= time_s <= end_s and not math.isnan(value)
+        ]
+
+
+def _growth(readings: Sequence[tuple[float, float]]) -> float | None:
+    values = [value for _, value in readings]
+    if len(values) < 2 or any(after < before for before, after in pairwise(values)):
+        return None
+    return values[-1] - values[0]
 
 
 def _pack(frame: Frame | None, host: HostSample | None) -> bytes:

@@ -92,19 +92,24 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the event log. `kind` is `info`, `switch` or `fault`."""
+    """One line of the event log. `kind` is `info`, `switch` or `fault`.
+
+    `wall_s` is on the clock of the history; `clock_shift_s` how far the time of day was from it.
+    """
 
     wall_s: float
     text: str
     kind: str = "info"
+    clock_shift_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Everything a panel may show, live or from the history.
 
-    `wall_s` is the Unix time that the panels speak of; `behind_s` how long ago that was when the
-    display is paused, else `None`.
+    `wall_s` is the time that the panels speak of, on the clock of the history; `behind_s` how long
+    ago that was when the display is paused, else `None`. `clock_shift_s` leads from there to the
+    time of day: not 0 where the wall clock was set since the session began.
     """
 
     wall_s: float
@@ -121,6 +126,7 @@ class Moment:
     slo_ttft_ms: float | None = None
     slo_tpot_ms: float | None = None
     joules_per_token: float | None = None
+    clock_shift_s: float = 0.0
     recent: tuple[FinishedRequest, ...] = ()
     """Requests that finished last, the newest last."""
 

@@ -54,8 +54,9 @@ ENERGY_SPAN_S = 30.0
 class Monitor:
     """The state behind the screen. Its calls never block.
 
-    `clock` is monotonic. Unix time comes from the reports, so that a replayed session tells the
-    time it was recorded at.
+    `clock` is monotonic, and all that is remembered goes by it: it is Unix time as the first
+    report told it, so that a replayed session tells the time it was recorded at, and goes on from
+    there however the wall clock is set.
     """
 
     def __init__(
@@ -79,7 +80,9 @@ class Monitor:
         self._frame_at_s: float | None = None
         self._host: HostSample | None = None
         self._host_at_s: float | None = None
-        self._wall_offset_s: float | None = None
+        self._wall_offset_s = time.time() - clock()
+        self._wall_told = False
+        self._clock_shift_s = 0.0
         self._worker = WorkerState()
         self._pending = Pending()
         self._pending_since_s = 0.0
@@ -99,14 +102,14 @@ class Monitor:
             self._frame, self._frame_at_s = frame, now_s
             if frame.speculation is not None:
                 self._speculation = frame.speculation.spec
-            self._wall_offset_s = frame.wall_s - now_s
+            self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
             self._host, self._host_at_s = host, now_s
             if frame is None:
-                self._wall_offset_s = host.wall_s - now_s
+                self._on_wall_clock(host.wall_s, now_s)
         if frame is not None or host is not None:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
@@ -172,14 +175,26 @@ class Monitor:
         """Unix time of a moment on the worker's clock."""
         if self._frame is None:
             return otherwise_s
-        return self._frame.wall_s + (at_s - self._frame.at_s)
+        return self.wall_s(self._frame_at_s) + (at_s - self._frame.at_s)
 
     # Time
 
     def wall_s(self, now_s: float | None = None) -> float:
-        """Unix time now, by the reports' clock; by this machine's before the first."""
-        now = self._clock() if now_s is None else now_s
-        return time.time() if self._wall_offset_s is None else now + self._wall_offset_s
+        """Unix time now as the first report told it; as this machine told it before that."""
+        return (self._clock() if now_s is None else now_s) + self._wall_offset_s
+
+    def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
+        """A report says what time of day it is: the first one sets the clock of the history."""
+        if self._wall_told:
+            self._clock_shift_s = wall_s - self.wall_s(now_s)
+            return
+        moved_s = wall_s - self.wall_s(now_s)
+        self._wall_told = True
+        self._wall_offset_s += moved_s
+        self._log = [
+            replace(entry, wall_s=entry.wall_s + moved_s, clock_shift_s=-moved_s)
+            for entry in self._log
+        ]
 
     @property
     def window(self) -> Window:
@@ -212,6 +227,7 @@ class Monitor:
             log=tuple(self._log[-MAX_LOG_LINES:]),
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
+            clock_shift_s=self._clock_shift_s,
             slo_ttft_ms=slo.ttft_ms,
             slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
@@ -238,9 +254,7 @@ class Monitor:
         return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
-        energy_j = self.history.increase("energy_j", wall_s, ENERGY_SPAN_S)
-        tokens = self.history.increase("generated_tokens", wall_s, ENERGY_SPAN_S)
-        return energy_j / tokens if energy_j is not None and tokens else None
+        return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
 
     # Commands
 
@@ -280,7 +294,7 @@ class Monitor:
         self._window = window
 
     def _say(self, text: str, kind: str = "info") -> None:
-        self._log.append(LogLine(self.wall_s(), text, kind))
+        self._log.append(LogLine(self.wall_s(), text, kind, self._clock_shift_s))
         del self._log[:-MAX_LOG_LINES]
 
     def say(self, text: str, *, fault: bool = False) -> None:

@@ -16,7 +16,7 @@ def snapshot_of(
 
     start_s = timeline.end_s - timeline.span_s
     return Snapshot(
-        saved_wall_s=moment.wall_s,
+        saved_wall_s=moment.wall_s + moment.clock_shift_s,
         frame=frame,
         host=moment.host,
         settings=Settings(

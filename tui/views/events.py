@@ -68,7 +68,10 @@ def log_rows(log: tuple[LogLine, ...], glyphs: Glyphs) -> list[Line]:
     """The whole log, newest first, with the local time of day."""
     return [
         line(
-            Piece(time.strftime("%H:%M:%S  ", time.localtime(entry.wall_s)), Ink.FAINT),
+            Piece(
+                time.strftime("%H:%M:%S  ", time.localtime(entry.wall_s + entry.clock_shift_s)),
+                Ink.FAINT,
+            ),
             Piece(
                 in_glyphs(entry.text, glyphs),
                 Ink.TEXT if entry.kind == "info" else INKS[entry.kind],

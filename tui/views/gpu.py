@@ -3,6 +3,7 @@
 from ...engine.protocol import GpuSample, HostSample, Memory
 from ..drawing.line import Line, Piece, centred, line, muted
 from ..drawing.meter import Part, gauge, stacked
+from ..state.engine_gpu import engine_gpu, in_order
 from ..state.moment import Moment
 from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
 from ..style.inks import Ink
@@ -37,21 +38,21 @@ def device_view(moment: Moment, room: Room) -> PanelView:
 def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     """The engine's GPU in full, and a line for each of the others."""
     age_s = sample_age_s(moment)
-    gpu, *others = in_order(host.gpus)
-    figures = ceilings(moment.frame)
-    title = f"GPU {gpu.index} {room.glyphs.dot} {gpu.name}"
+    frame = moment.frame
+    own = engine_gpu(frame, host.gpus)
+    gpu, *others = in_order(host.gpus, frame)
+    figures = ceilings(frame)
+    title = f"GPU {gpu.index} {room.glyphs.dot} {gpu.name}" if gpu.name else f"GPU {gpu.index}"
     if len(title) + figures.width + 6 > room.width:
         title = f"GPU {gpu.index}"
-    frame = moment.frame
-    on_gpu = frame is not None and frame.device != "cpu"
-    memory = frame.memory if frame and on_gpu else None
+    memory = frame.memory if frame and own else None
     legend = memory_legend(memory, room) if memory else []
     lines: list[Ranked] = [
         (0, _memory(gpu, memory, room)),
         *((4, part) for part in legend),
         (1, _busy(gpu, room)),
-        (2, limit(moment.frame, room)),
-        (3, _power(gpu, moment.joules_per_token, room)),
+        (2, limit(frame, room)),
+        (3, _power(gpu, moment.joules_per_token if own else None, room)),
         (5, _clocks(gpu, room)),
         *((3, _other(other, room)) for other in others),
         (6, _host(host, room)),
@@ -62,11 +63,6 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,
     )
-
-
-def in_order(gpus: list[GpuSample]) -> list[GpuSample]:
-    """The GPU that holds the engine first, the others by their index."""
-    return sorted(gpus, key=lambda gpu: (not gpu.process_bytes, gpu.index))
 
 
 def _memory(gpu: GpuSample, memory: Memory | None, room: Room) -> Line:

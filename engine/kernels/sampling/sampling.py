@@ -15,6 +15,7 @@ from torch import Tensor
 from ..common.gpu_limits import gpu_limits, interpreted
 from .thresholds import (
     DIGIT_VALUES,
+    GREEDY_BELOW,
     MAX_PASSES,
     NO_MAX,
     image_bits,
@@ -29,6 +30,8 @@ BROKEN = tl.constexpr(-1)
 """The token of a row whose logits are no numbers: `BROKEN_LOGITS` of `serving/sampler.py`."""
 BROKEN_OFFER = tl.constexpr((1 << 63) - 1)
 """More than any score offers: a logit was NaN or positive infinity."""
+SCORE_SCALE = tl.constexpr(1.0 / (1 << 17))
+"""Keeps every logit over every temperature in fp32's range; a power of two rounds nothing."""
 LOWEST_SCORE = tl.constexpr(-0x7F800001)
 """What `ordered_bits` makes of negative infinity: no token had a score above."""
 
@@ -37,8 +40,8 @@ LOWEST_SCORE = tl.constexpr(-0x7F800001)
 class SamplerSettings:
     """The settings of the rows of a batch, each `[rows]` on the device.
 
-    fp32 `temperature` (0: the largest logit), fp32 `top_p` (1: all), int32 `top_k` (0: all), and
-    int64 `keys` of the noise.
+    fp32 `temperature` (below `GREEDY_BELOW`: the largest logit), fp32 `top_p` (1: all), int32
+    `top_k` (0: all), and int64 `keys` of the noise.
     """
 
     temperature: Tensor
@@ -164,8 +167,8 @@ def _sample_kernel(
         least = row_threshold(
             measures_ptr, maxima_ptr + row, top_p, top_k, vocabulary, BITS, PASSES
         )
-    drawn = temperature > 0.0
-    inverse_temperature = 1.0 / tl.where(drawn, temperature, 1.0)
+    drawn = temperature >= GREEDY_BELOW
+    inverse_temperature = SCORE_SCALE / tl.where(drawn, temperature, 1.0)
     row_ptr = logits_ptr + row.to(tl.int64) * stride
     best = tl.full((BLOCK,), float("-inf"), tl.float32)
     choice = tl.zeros((BLOCK,), tl.int32)
@@ -178,7 +181,7 @@ def _sample_kernel(
             eligible = token < end
             if FILTERED:
                 eligible = eligible & ((ordered_bits(score) >> (32 - BITS)) >= least)
-            score = score * inverse_temperature + gumbel_noise(key, token, FAST_LOG)
+            score = score * inverse_temperature + gumbel_noise(key, token, FAST_LOG) * SCORE_SCALE
             score = tl.where(eligible, score, float("-inf"))
         better = score > best
         choice = tl.where(better, token, choice)

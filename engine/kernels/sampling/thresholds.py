@@ -24,6 +24,8 @@ DIGIT_VALUES = tl.constexpr(16)
 """Measures of a pass: one for each value of its digit, at most."""
 NO_MAX = -(1 << 31)
 """Below the image of any logit."""
+GREEDY_BELOW = tl.constexpr(1e-5)
+"""Temperatures below it take the largest logit: `GREEDY_BELOW` of `serving/request.py`."""
 MASS_UNIT = tl.constexpr(float(1 << 40))
 """What the weight of a row's largest logit counts as."""
 
@@ -104,7 +106,7 @@ def _max_kernel(
     row = tl.program_id(0)
     first = tl.program_id(1) * chunk
     end = tl.minimum(first + chunk, vocabulary)
-    filtered = (tl.load(temperature_ptr + row) > 0.0) & (tl.load(top_p_ptr + row) < 1.0)
+    filtered = (tl.load(temperature_ptr + row) >= GREEDY_BELOW) & (tl.load(top_p_ptr + row) < 1.0)
     if not filtered:
         return
     row_ptr = logits_ptr + row.to(tl.int64) * stride
@@ -144,7 +146,7 @@ def _measure_kernel(
     top_p = tl.load(top_p_ptr + row)
     top_k = tl.load(top_k_ptr + row)
     asked = (top_p < 1.0) if MASS else ((top_k > 0) & (top_k < vocabulary))
-    if (temperature <= 0.0) | (not asked):
+    if (temperature < GREEDY_BELOW) | (not asked):
         return
     measures_ptr += row.to(tl.int64) * measures_stride
     floor = tl.full((), -(1 << (BITS - 1)), tl.int64)
@@ -209,7 +211,7 @@ def measure_rows(
     """Write what `row_threshold` reads, for the rows of `logits [rows, vocabulary]`.
 
     `temperature` and `top_p` are fp32 `[rows]`, `top_k` int32 `[rows]`; a `top_k` of 0 and a
-    `top_p` of 1 filter nothing, and rows of neither filter or of temperature 0 are passed over.
+    `top_p` of 1 filter nothing, and rows of neither filter or that are greedy are passed over.
     `maxima` int32 `[rows]` must be `NO_MAX`, and `measures` int64 `[rows, 2 · MAX_PASSES · 16]`
     zero. Raises KeyError for logits of another dtype than fp32, fp16 or bf16.
     """

@@ -72,6 +72,17 @@ def test_an_old_ceiling_is_measured_again_and_only_raised(
     assert copy.asked == 3
 
 
+def test_a_ceiling_from_a_future_that_was_taken_back_is_measured_again(
+    path: Path, copy: Stopwatch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kept before the wall clock was set back: its age is not known."""
+    Ceilings(CPU, path).copy_bytes_per_s()
+    earlier_s = time.time() - LONGEST_KEPT_S
+    monkeypatch.setattr(time, "time", lambda: earlier_s)
+    Ceilings(CPU, path).copy_bytes_per_s()
+    assert copy.asked == 2
+
+
 def test_while_a_process_lives_a_ceiling_stays_as_it_is(
     path: Path, copy: Stopwatch, monkeypatch: pytest.MonkeyPatch
 ) -> None:

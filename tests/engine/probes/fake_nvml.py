@@ -52,6 +52,8 @@ class FakeNvml:
     lost: set[int] = field(default_factory=set)
     processes: list[FakeProcess] = field(default_factory=list)
     reasons: int = 0
+    mig: dict[str, int] = field(default_factory=dict)
+    """The card of each MIG instance; an instance's handle is its UUID."""
     calls: list[tuple[str, Handle]] = field(default_factory=list)
 
     NVMLError: type[Exception] = FakeError
@@ -91,7 +93,19 @@ class FakeNvml:
 
     def nvmlDeviceGetHandleByUUID(self, uuid: str, /) -> Handle:
         self._called("handle by uuid")
+        if uuid in self.mig:
+            return uuid
+        if uuid not in {f"GPU-{index}" for index in range(self.count)}:
+            raise FakeError("Not Found")
         return int(uuid.removeprefix("GPU-"))
+
+    def nvmlDeviceIsMigDeviceHandle(self, handle: Handle, /) -> int:
+        self._called("is mig", handle)
+        return int(isinstance(handle, str))
+
+    def nvmlDeviceGetDeviceHandleFromMigDeviceHandle(self, handle: Handle, /) -> Handle:
+        self._called("card of mig", handle)
+        return self.mig[str(handle)]
 
     def nvmlDeviceGetName(self, handle: Handle, /) -> str:
         self._called("name", handle)
@@ -132,7 +146,9 @@ class FakeNvml:
 
     def nvmlDeviceGetTotalEnergyConsumption(self, handle: Handle, /) -> int:
         self._called("energy", handle)
-        return 9_000_500
+        if not isinstance(handle, int):
+            raise FakeError("Not Supported")
+        return 9_000_500 + 1_000 * handle
 
     def nvmlDeviceGetCurrentClocksEventReasons(self, handle: Handle, /) -> int:
         self._called("reasons", handle)

@@ -2,16 +2,22 @@
 
 import csv
 import subprocess
+from ctypes import ArgumentError
 
+import msgspec
 import pytest
 from fake_nvml import (
     GIB,
     FakeError,
     FakeGpuLostError,
+    FakeMemory,
     FakeNvml,
     FakeProcess,
+    FakeRates,
     FakeResetRequiredError,
 )
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from prodtop.engine.probes.nvml import REOPEN_AFTER_S, GpuProbe, throttle_in_words
 from prodtop.engine.probes.nvml_api import load_pynvml
 from prodtop.engine.protocol import GpuSample
@@ -81,6 +87,164 @@ def test_a_refused_query_leaves_its_own_fields_absent(call: str, fields: set[str
     for name in GpuSample.__struct_fields__:
         expected = None if name in fields else getattr(FULL_SAMPLE, name)
         assert getattr(sample, name) == expected, name
+
+
+ODD_ERRORS = (
+    UnicodeDecodeError("utf-8", b"GeForce \xae", 8, 9, "invalid start byte"),
+    AttributeError("module 'pynvml' has no attribute"),
+    TypeError("unexpected keyword argument 'version'"),
+    ArgumentError("argument 1"),
+    OSError("libnvidia-ml.so.1"),
+    KeyError("struct"),
+    MemoryError(),
+    RecursionError(),
+    FakeError("Unknown Error"),
+)
+QUERIES = (
+    "driver", "name", "uuid", "memory v2", "memory v1", "utilization", "power", "limit",
+    "temperature", "clock 1", "clock 2", "pcie 0", "pcie 1", "energy", "reasons", "processes",
+)  # fmt: skip
+LOST_WITH = {
+    "name": {"name"},
+    "uuid": {"uuid"},
+    "memory v2": {"memory_used_bytes"},
+    "utilization": {"utilization", "memory_utilization"},
+    "power": {"power_w"},
+    "limit": {"power_limit_w"},
+    "temperature": {"temperature_c"},
+    "clock 1": {"sm_clock_mhz"},
+    "clock 2": {"memory_clock_mhz"},
+    "pcie 0": {"pcie_tx_bytes_s"},
+    "pcie 1": {"pcie_rx_bytes_s"},
+    "energy": {"energy_j"},
+    "processes": {"process_bytes"},
+}
+"""Fields that another reply, or none, takes the place of."""
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("call", QUERIES)
+def test_an_error_of_any_type_loses_its_own_field_alone(call: str, error: Exception) -> None:
+    nvml = FakeNvml(count=2, processes=[FakeProcess(7, GIB)])
+    healthy = probe_of(nvml).read(watched_pid=7)
+    nvml.fails[call] = error
+    reading = probe_of(nvml).read(watched_pid=7)
+    assert reading.note is None
+    assert (reading.driver_version == healthy.driver_version) == (call != "driver")
+    for sample, before in zip(reading.gpus, healthy.gpus, strict=True):
+        changed = {
+            name
+            for name in GpuSample.__struct_fields__
+            if getattr(sample, name) != getattr(before, name)
+        }
+        assert changed <= LOST_WITH.get(call, set())
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(sample), type=GpuSample) == sample
+
+
+@pytest.mark.parametrize("error", ODD_ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("call", ["load", "init", "count", "handle", "shutdown"])
+def test_an_error_of_any_type_on_the_way_is_a_note(
+    call: str, error: Exception, clock: Clock
+) -> None:
+    nvml = FakeNvml(count=2, fails={call: error})
+
+    def load() -> FakeNvml:
+        if call == "load":
+            raise error
+        return nvml
+
+    probe = GpuProbe(load, clock)
+    reading = probe.read()
+    if call == "shutdown":
+        assert len(reading.gpus) == 2
+    else:
+        assert reading.gpus == []
+        assert reading.note
+    clock.now_s += REOPEN_AFTER_S
+    probe.read()
+    probe.close()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    refused=st.dictionaries(st.sampled_from(QUERIES), st.sampled_from(ODD_ERRORS)),
+    count=st.integers(1, 16),
+)
+def test_a_card_that_refuses_anything_is_still_a_card(
+    refused: dict[str, Exception], count: int
+) -> None:
+    reading = probe_of(FakeNvml(count=count, fails=dict(refused))).read(watched_pid=7)
+    assert [sample.index for sample in reading.gpus] == list(range(count))
+    assert (reading.gpus[0].power_w is None) == ("power" in refused)
+
+
+@pytest.mark.parametrize(
+    ("call", "reply", "name", "value"),
+    [
+        ("nvmlDeviceGetName", b"GeForce \xae RTX", "name", "GeForce \ufffd RTX"),
+        ("nvmlDeviceGetName", None, "name", ""),
+        ("nvmlDeviceGetName", "lone \udcae", "name", "lone ?"),
+        ("nvmlDeviceGetUUID", b"GPU-0", "uuid", "GPU-0"),
+        ("nvmlDeviceGetPowerUsage", 2**64 - 1, "power_w", None),
+        ("nvmlDeviceGetPowerUsage", None, "power_w", None),
+        ("nvmlDeviceGetPowerUsage", "N/A", "power_w", None),
+        ("nvmlDeviceGetTemperature", float("nan"), "temperature_c", None),
+        ("nvmlDeviceGetTemperature", -3, "temperature_c", -3),
+        ("nvmlDeviceGetClockInfo", -1, "sm_clock_mhz", None),
+        ("nvmlDeviceGetUtilizationRates", None, "utilization", None),
+        ("nvmlDeviceGetUtilizationRates", FakeRates(2**32 - 1, 25), "utilization", None),
+        ("nvmlDeviceGetUtilizationRates", FakeRates(2**32 - 1, 25), "memory_utilization", 0.25),
+        ("nvmlDeviceGetMemoryInfo", FakeMemory(total=0, used=0), "memory_total_bytes", None),
+        ("nvmlDeviceGetMemoryInfo", FakeMemory(total=0, used=0), "memory_used_bytes", None),
+        ("nvmlDeviceGetMemoryInfo", object(), "memory_used_bytes", None),
+        ("nvmlDeviceGetComputeRunningProcesses", [object()], "process_bytes", None),
+        ("nvmlDeviceGetComputeRunningProcesses", [FakeProcess(7, 2**64)], "process_bytes", None),
+        ("nvmlDeviceGetComputeRunningProcesses", [object(), FakeProcess(7, 5)], "process_bytes", 5),
+        ("nvmlDeviceGetComputeRunningProcesses", 2 * [FakeProcess(7, 5)], "process_bytes", 10),
+    ],
+)  # fmt: skip
+def test_a_reply_that_is_no_figure_is_missing(
+    call: str, reply: object, name: str, value: object
+) -> None:
+    nvml = FakeNvml()
+    setattr(nvml, call, lambda *_args, **_named: reply)
+    (sample,) = probe_of(nvml).read(watched_pid=7).gpus
+    assert getattr(sample, name) == value
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(sample), type=GpuSample) == sample
+
+
+def test_a_name_that_is_no_utf8_keeps_what_can_be_read() -> None:
+    (sample,) = probe_of(FakeNvml(fails={"name": ODD_ERRORS[0]})).read().gpus
+    assert sample.name == "GeForce \ufffd"
+
+
+def test_a_card_that_vanishes_without_a_word_is_missed_and_seen_again(clock: Clock) -> None:
+    nvml = FakeNvml(count=2)
+    probe = probe_of(nvml, clock)
+    probe.read()
+    unknown: dict[str, Exception] = {name: FakeError("Unknown Error") for name in QUERIES}
+    nvml.fails = unknown
+    assert [sample.power_w for sample in probe.read().gpus] == [None, None]
+    nvml.fails = {}
+    nvml.count = 1
+    clock.now_s += REOPEN_AFTER_S
+    reading = probe.read()
+    assert [sample.uuid for sample in reading.gpus] == ["GPU-0"]
+    assert reading.note == "NVIDIA[2J Fake is gone"
+    nvml.count = 2
+    clock.now_s += REOPEN_AFTER_S
+    reading = probe.read()
+    assert [sample.uuid for sample in reading.gpus] == ["GPU-0", "GPU-1"]
+    assert reading.note is None
+
+
+def test_a_card_that_never_answers_is_not_opened_over_and_over(clock: Clock) -> None:
+    nvml = FakeNvml(fails={name: FakeError("Not Supported") for name in QUERIES})
+    probe = probe_of(nvml, clock)
+    for _ in range(5):
+        assert len(probe.read().gpus) == 1
+        clock.now_s += REOPEN_AFTER_S
+    assert [name for name, _ in nvml.calls].count("init") == 1
 
 
 def test_memory_falls_back_to_the_first_version_and_then_to_nothing() -> None:

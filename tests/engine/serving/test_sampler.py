@@ -87,6 +87,53 @@ def test_tokens_may_be_ruled_out_but_not_all(sampling: Sampling) -> None:
     assert sample(logits, [request(sampling)] * 2) == [17, BROKEN_LOGITS]
 
 
+TINY = [0.99e-5, 1e-6, 1e-20, 1e-37, 1e-38, 1e-39, 1e-44, 1e-46, 1e-300, 5e-324]
+FILTERS = [(1.0, 0), (0.95, 0), (0.0, 0), (1.0, 40), (0.5, 3)]
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("temperature", TINY)
+@pytest.mark.parametrize(("top_p", "top_k"), FILTERS)
+def test_as_the_temperature_falls_sampling_becomes_greedy(
+    temperature: float, top_p: float, top_k: int, dtype: torch.dtype
+) -> None:
+    """Also among equal logits, of which greedy takes the first."""
+    logits = random_logits(16, 300, spread=4.0).to(dtype)
+    logits[:, 200:] = logits[:, :100]
+    requests = [request(Sampling(temperature, top_p, top_k), seed=seed) for seed in range(16)]
+    assert sample(logits, requests) == sample(logits, [request(Sampling())] * 16)
+    assert requests[0].sampling.deterministic
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    temperature=st.floats(5e-324, 1e308),
+    scale=st.sampled_from([1e-30, 1.0, 1e4, 1e30, 3e37]),
+    shift=st.sampled_from([0.0, -6.0, 6.0]),
+    filters=st.sampled_from(FILTERS),
+)
+def test_no_temperature_takes_logits_out_of_range(
+    temperature: float, scale: float, shift: float, filters: tuple[float, int]
+) -> None:
+    """A token is one that the softmax in fp64 leaves a chance."""
+    logits = (random_logits(4, 50, spread=0.3).clamp(-1, 1) + shift) * scale
+    logits[:, 7] = -math.inf
+    tokens = sample(logits, [request(Sampling(temperature, *filters), seed=n) for n in range(4)])
+    for row, token in zip(logits.double().numpy(), tokens, strict=True):
+        assert token not in (7, BROKEN_LOGITS)
+        assert (row.max() - row[token]) / temperature < 40.0
+
+
+def test_a_row_out_of_range_changes_no_other() -> None:
+    logits = random_logits(3, 300)
+    plain = [request(Sampling(0.7), seed=seed) for seed in range(3)]
+    alone = sample(logits, plain)
+    logits[1] = 3e38
+    logits[1, 5] = 3.1e38
+    hot = request(Sampling(1e-4))
+    assert sample(logits, [plain[0], hot, plain[2]]) == [alone[0], 5, alone[2]]
+
+
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 2.0])
 def test_tokens_are_drawn_as_often_as_the_softmax_says(temperature: float) -> None:
     logits = random_logits(1, VOCABULARY, spread=1.0)

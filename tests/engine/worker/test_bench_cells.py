@@ -4,8 +4,10 @@ import json
 import math
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -23,6 +25,7 @@ from prodtop.engine.protocol import (
     StrategyName,
 )
 from prodtop.engine.serving.engine import Engine
+from prodtop.engine.serving.request import Request, Status
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.worker.bench import Bench, BenchStoppedError
 from torch import Tensor
@@ -168,6 +171,74 @@ def test_requests_that_fail_are_counted_as_failed_alone(
     monkeypatch.setattr(Decoder, "logits", broken)
     cell = measure(engine, [StrategyName.CONTINUOUS])[StrategyName.CONTINUOUS]
     assert (cell.failed, cell.req_s, cell.output_tok_s) == (cell.requests, 0.0, 0.0)
+
+
+@pytest.fixture
+def submitted(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> list[Request]:
+    """Every request that the engine gets."""
+    requests: list[Request] = []
+    submit = engine.submit
+
+    def record(*args: Any, **named: Any) -> Request:  # noqa: ANN401 - passed on as it is
+        requests.append(submit(*args, **named))
+        return requests[-1]
+
+    monkeypatch.setattr(engine, "submit", record)
+    return requests
+
+
+@pytest.mark.parametrize("strategy", StrategyName)
+def test_tokens_and_latencies_of_failed_requests_count_in_no_rate(
+    engine: Engine, submitted: list[Request], strategy: StrategyName
+) -> None:
+    def abort_one() -> bool:
+        begun = [request for request in engine.scheduler.running if request.num_output_tokens]
+        if begun and engine.metrics.accounting().failed < 3:
+            engine.abort(begun[0].request_id)
+        return True
+
+    spec = BenchSpec(
+        strategies=[strategy], precisions=[PrecisionName.FP32], requests=16, load=LOAD
+    )  # fmt: skip
+    bench = Bench(engine, bundled_prompts(), own_gpu=None, versions={}, keep_going=abort_one)
+    (cell,) = bench.cells(spec)
+    assert isinstance(cell, CellResult)
+    measured = submitted[-16:]
+    failed = [each for each in measured if each.status is Status.ABORTED]
+    finished = [each for each in measured if each.status is Status.FINISHED]
+    assert cell.failed == len(failed) > 0
+    assert any(each.num_output_tokens for each in failed)
+    output = sum(each.num_output_tokens for each in finished)
+    prompts = sum(len(each.prompt_tokens) for each in finished)
+    assert cell.req_s * cell.duration_s == pytest.approx(len(finished))
+    assert cell.output_tok_s * cell.duration_s == pytest.approx(output)
+    assert cell.total_tok_s * cell.duration_s == pytest.approx(output + prompts)
+    assert cell.e2e_ms is not None
+    latencies = [
+        each.last_token_at_s - each.arrival_at_s for each in finished if each.last_token_at_s
+    ]
+    if not cell.response_hit_rate:
+        assert cell.e2e_ms.mean == pytest.approx(1e3 * sum(latencies) / len(latencies))
+
+
+def test_a_duration_runs_from_the_first_arrival_to_the_last_end(
+    engine: Engine, submitted: list[Request], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not from when the load begins: its first request may come long after that."""
+    clock = engine.clock
+    assert isinstance(clock, TickingClock)
+
+    def sleep(seconds: float) -> None:
+        clock.now_s += seconds
+
+    monkeypatch.setattr(time, "sleep", sleep)
+    load = msgspec.structs.replace(LOAD, rate_per_s=0.5)
+    began_s = clock.now_s
+    (cell,) = measure(engine, [StrategyName.CONTINUOUS], requests=3, load=load).values()
+    first_s = min(request.arrival_at_s for request in submitted)
+    last_s = max(request.last_token_at_s or 0.0 for request in submitted)
+    assert first_s - began_s > 0.1
+    assert cell.duration_s == pytest.approx(last_s - first_s, abs=0.02)
 
 
 def test_a_precision_that_is_not_there_is_skipped_for_every_strategy(engine: Engine) -> None:

@@ -8,6 +8,8 @@ import torch
 from prodtop.engine.load.arrivals import fit_tokens
 from prodtop.engine.load.prompts import Prompt, bundled_prompts
 from prodtop.engine.model.loading import LoadedModel, load_model
+from prodtop.engine.probes.nvml_api import Nvml
+from prodtop.engine.probes.own_gpu import OwnGpu
 from prodtop.engine.protocol import (
     ENCODER,
     Frame,
@@ -219,3 +221,17 @@ def test_the_parts_of_the_memory_add_up_and_follow_the_precision(tiny_folder: Pa
             memory.other_bytes,
         )
         assert sum(part or 0 for part in parts) == memory.used_bytes
+
+
+def test_a_frame_names_the_gpu_that_the_engine_is_on(tiny_folder: Path) -> None:
+    """By UUID: CUDA's number is not the driver's in a container or where GPUs are hidden."""
+    clock = Clock()
+    engine = make_engine(load_model(str(tiny_folder)), StrategyName.HYBRID, clock)
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+
+    def no_driver() -> Nvml:
+        raise ImportError("pynvml")
+
+    own_gpu = OwnGpu(no_driver, "GPU-1234")
+    assert FrameBuilder(engine, own_gpu).build(traffic).gpu_uuid == "GPU-1234"
+    assert FrameBuilder(engine, None).build(traffic).gpu_uuid is None

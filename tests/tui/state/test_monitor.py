@@ -1,14 +1,18 @@
 """The state behind the screen: reports in, moments out, and the walk along the history."""
 
+import math
 from collections.abc import Callable
 
 import msgspec
+import numpy as np
 import pytest
 from frames import EPOCH_S, ScriptedClient, frame, host, play, ready
 from prodtop.engine.protocol import (
     ChildDied,
     ChildStarted,
     Fault,
+    Frame,
+    HostSample,
     Note,
     PrecisionName,
     Progress,
@@ -19,7 +23,8 @@ from prodtop.engine.protocol import (
     Window,
 )
 from prodtop.tui.settings.config import parse_config
-from prodtop.tui.state.moment import Phase
+from prodtop.tui.state.history import COLUMNS
+from prodtop.tui.state.moment import Moment, Phase
 from prodtop.tui.state.monitor import PENDING_FOR_S, Monitor
 from running_app import Clock
 
@@ -273,3 +278,65 @@ def test_limits_come_from_the_config(client: ScriptedClient) -> None:
 def test_closing_ends_the_engine(monitor: Monitor, client: ScriptedClient) -> None:
     monitor.close()
     assert client.closed
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize("jumps", [[HOUR], [-HOUR], [HOUR, -2 * HOUR], [400 * 24 * HOUR]])
+def test_a_wall_clock_that_jumps_changes_times_of_day_and_nothing_else(jumps: list[float]) -> None:
+    """The same session twice, once with a wall clock that is set while it runs."""
+
+    def session(jumps: list[float]) -> tuple[Monitor, Moment]:
+        clock, client = Clock(), ScriptedClient()
+        monitor = Monitor(client, clock=clock)
+        jumped_s = 0.0
+        for index, reports in enumerate(play(40.0)):
+            if index and index % 50 == 0 and jumps:
+                jumped_s += jumps[index // 50 % len(jumps)]
+            client.queue(
+                *(
+                    msgspec.structs.replace(report, wall_s=report.wall_s + jumped_s)
+                    if isinstance(report, Frame | HostSample)
+                    else report
+                    for report in reports
+                )
+            )
+            clock.now_s += 0.25
+            monitor.poll()
+        return monitor, monitor.moment()
+
+    (steady, calm), (jumpy, jumped) = session([]), session(jumps)
+    for name in COLUMNS:
+        before = steady.history.series(name, 0.0, math.inf)
+        after = jumpy.history.series(name, 0.0, math.inf)
+        assert list(before.times_s) == list(after.times_s), name
+        np.testing.assert_array_equal(before.values, after.values)
+    assert steady.history.marks(0.0, math.inf) == jumpy.history.marks(0.0, math.inf)
+    assert [entry.wall_s for entry in calm.log] == [entry.wall_s for entry in jumped.log]
+    for name in ("wall_s", "joules_per_token", "recent", "frame_age_s", "host_age_s", "stale_s"):
+        assert getattr(jumped, name) == getattr(calm, name), name
+    assert steady.timeline().end_s == jumpy.timeline().end_s
+    # What happened an instant before the end is told with the time of day that it was then.
+    jumpy.say("now")
+    line, frame_then = jumpy.moment().log[-1], jumped.frame
+    assert frame_then is not None
+    assert line.wall_s + line.clock_shift_s == pytest.approx(frame_then.wall_s)
+    for monitor in (steady, jumpy):
+        monitor.playhead.scrub(-20.0)
+    assert steady.moment().frame == msgspec.structs.replace(
+        jumpy.moment().frame or frame(), wall_s=(steady.moment().frame or frame()).wall_s
+    )
+    assert steady.moment().behind_s == jumpy.moment().behind_s
+
+
+def test_the_first_report_tells_what_time_it_is_and_moves_what_was_said_before(
+    monitor: Monitor, client: ScriptedClient, clock: Clock
+) -> None:
+    monitor.say("before")
+    clock.now_s += 3.0
+    client.queue(frame(60))
+    monitor.poll()
+    moment = monitor.moment()
+    assert moment.wall_s == EPOCH_S + 60
+    assert moment.log[0].wall_s == pytest.approx(EPOCH_S + 57)

@@ -221,6 +221,46 @@ def test_the_gpu_that_holds_the_engine_is_shown_in_full() -> None:
     assert "GPU 1" in text_of(view)
 
 
+@pytest.mark.parametrize(
+    ("device", "uuid", "titled", "parts"),
+    [
+        ("cuda:0", "GPU-00000002", "GPU 2", True),
+        ("cuda:1", None, "GPU 1", True),
+        ("cuda:0", "GPU-elsewhere", "GPU 0", False),
+        ("cpu", None, "GPU 0", False),
+    ],
+)
+def test_the_engines_memory_and_energy_are_shown_on_its_own_gpu_alone(
+    device: str, uuid: str | None, titled: str, parts: bool
+) -> None:
+    """As in a container, where NVML lists no process on any card."""
+    sample = host(gpus=3)
+    gpus = [msgspec.structs.replace(one, process_bytes=None) for one in sample.gpus]
+    shown = msgspec.structs.replace(frame(), device=device, gpu_uuid=uuid)
+    moment = at(shown, host=msgspec.structs.replace(sample, gpus=gpus), joules_per_token=1.25)
+    view = device_view(moment, ROOM)
+    assert view.title.plain.startswith(titled)
+    assert ("weights" in text_of(view)) == parts
+    assert ("1.25 J/token" in text_of(view)) == parts
+
+
+@pytest.mark.parametrize("height", [5, 8, 24])
+def test_sixteen_gpus_leave_the_engines_own_in_sight(height: int) -> None:
+    shown = msgspec.structs.replace(frame(), gpu_uuid=gpu(index=11).uuid)
+    sample = msgspec.structs.replace(host(), gpus=[gpu(index=index) for index in range(16)])
+    view = device_view(at(shown, host=sample), Room(76, height, UNICODE))
+    assert view.title.plain.startswith("GPU 11")
+    assert len(view.lines) <= height
+    for wanted in ("mem", "busy", "power"):
+        assert wanted in text_of(view)
+
+
+def test_a_gpu_without_a_name_is_titled_by_its_number() -> None:
+    nameless = msgspec.structs.replace(gpu(), name="")
+    sample = msgspec.structs.replace(host(), gpus=[nameless])
+    assert device_view(at(host=sample), ROOM).title.plain == "GPU 0"
+
+
 @pytest.mark.parametrize("width", [36, 76, 120])
 def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
     room = Room(width, 12, UNICODE)

@@ -10,6 +10,8 @@ from prodtop.engine.kernels.sampling.sampling import (
     SamplerSettings,
     sample_tokens,
 )
+from prodtop.engine.kernels.sampling.thresholds import GREEDY_BELOW
+from prodtop.engine.serving.request import GREEDY_BELOW as ENGINES_GREEDY_BELOW
 from prodtop.engine.serving.sampler import BROKEN_LOGITS, SamplingBatch, _sample_rows
 from torch import Tensor
 
@@ -102,6 +104,33 @@ def test_filtered_tokens_are_the_references(
 ) -> None:
     draw = Draw(random_logits(len(rows), 400, dtype, seed), rows, seed)
     assert draw.tokens(filtered=True) == draw.expected()
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_as_the_temperature_falls_the_largest_is_taken(dtype: torch.dtype, filtered: bool) -> None:
+    temperatures = [0.0, 1e-46, 1e-39, 1e-37, 1e-20, 1e-6, 0.99e-5]
+    for top_p, top_k in [(0.95, 0), (1.0, 40), (0.5, 3)] if filtered else [(1.0, 0)]:
+        logits = random_logits(len(temperatures), 400, dtype)
+        logits[:, 300:] = logits[:, :100]
+        draw = Draw(logits, [(each, top_p, top_k) for each in temperatures])
+        assert draw.tokens(filtered=filtered) == logits.argmax(dim=1).tolist()
+
+
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("filters", [(1.0, 0), (0.9, 0), (1.0, 5)], ids=str)
+def test_no_temperature_takes_logits_out_of_range(sign: float, filters: tuple[float, int]) -> None:
+    """The best of logits near fp32's largest, of either sign, and -inf that stays out."""
+    logits = sign * (2.0 + random_logits(4, 300, torch.float32).clamp(-1, 1)) * 1e38
+    logits[:, 3] = -float("inf")
+    draw = Draw(logits, [(each, *filters) for each in (1e-5, 1e-3, 0.7, 3.4e38)])
+    chosen = draw.tokens(filtered=filters != (1.0, 0))
+    assert chosen[:3] == logits.argmax(dim=1).tolist()[:3]
+    assert chosen[3] not in (3, BROKEN_LOGITS)
+
+
+def test_kernel_and_engine_agree_on_what_is_greedy() -> None:
+    assert GREEDY_BELOW.value == ENGINES_GREEDY_BELOW
 
 
 @pytest.mark.parametrize(("top_p", "top_k"), [(1.0, 1), (0.4, 0)])
