@@ -119,6 +119,7 @@ def test_a_model_is_a_preset_a_count_or_a_file(
         config = {
             "model_type": "llama",
             "hidden_size": 1024,
+            "intermediate_size": 2816,
             "num_hidden_layers": 8,
             "num_attention_heads": 8,
             "vocab_size": 32_000,
