@@ -172,6 +172,10 @@ class ProdtopApp(App[None]):
         self.monitor.toggle_drafts()
         self.draw()
 
+    def action_start_again(self) -> None:
+        self.monitor.start_again()
+        self.draw()
+
     def action_load(self, direction: int) -> None:
         self.monitor.step_load(direction)
         self.draw()

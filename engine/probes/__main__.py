@@ -10,6 +10,7 @@ import time
 
 from ..protocol import COMMAND_DECODER, PROBE_INTERVAL_S, Command, Shutdown, WatchProcess
 from ..protocol.channel import Channel, ChannelError
+from ..protocol.child_process import channel_fd_of, die_with_parent, tell_crash
 from .host import HostProbe
 from .nvml import GpuProbe
 from .nvml_api import load_pynvml
@@ -19,6 +20,7 @@ def main() -> int:
     """Sample until the screen says `Shutdown` or is gone; the exit code is the error's, if any."""
     parser = argparse.ArgumentParser(prog="python -m prodtop.engine.probes")
     parser.add_argument("--channel-fd", type=int, required=True)
+    die_with_parent(channel_fd_of(sys.argv))
     channel = Channel.from_fd(parser.parse_args().channel_fd, COMMAND_DECODER)
     gpus = GpuProbe(load_pynvml)
     try:
@@ -26,6 +28,9 @@ def main() -> int:
     except ChannelError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except Exception as error:  # noqa: BLE001
+        # The process's edge: what nobody expected is told, and ends it.
+        return tell_crash(channel, error)
     finally:
         gpus.close()
         channel.close()

@@ -81,6 +81,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("precision_previous", "app.precision(-1)", ("[",), "Previous precision", SERVING, LIVE),
     Action("precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, LIVE),
     Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, LIVE),
+    Action(
+        "start_again", "app.start_again", ("r",), "Start an engine again that was given up", SERVING
+    ),
     Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, LIVE),
     Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, LIVE),
     Action(
