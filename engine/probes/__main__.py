@@ -20,7 +20,6 @@ def main() -> int:
     """Sample until the screen says `Shutdown` or is gone; the exit code is the error's, if any."""
     parser = argparse.ArgumentParser(prog="python -m prodtop.engine.probes")
     parser.add_argument("--channel-fd", type=int, required=True)
-    die_with_parent(channel_fd_of(sys.argv))
     channel = Channel.from_fd(parser.parse_args().channel_fd, COMMAND_DECODER)
     gpus = GpuProbe(load_pynvml)
     try:
@@ -55,4 +54,5 @@ def run(channel: Channel[Command], host: HostProbe, gpus: GpuProbe) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(channel_fd_of(sys.argv))
     sys.exit(main())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from child_scripts import DEADLINE_S, OBEDIENT, Clock, write_child
+from frame_samples import frame
 from prodtop.engine.client.cause_of_death import MemoryKills
 from prodtop.engine.client.child import (
     FIRST_BACKOFF_S,
@@ -24,7 +25,6 @@ from prodtop.engine.protocol import (
     ChildDied,
     ChildStarted,
     Fault,
-    HostSample,
     Note,
     Report,
 )
@@ -260,10 +260,9 @@ def test_two_causes_that_take_turns_are_given_up_as_well(
 def test_a_serving_child_that_somebody_kills_is_started_for_ever(
     make_child: ChildMaker, clock: Clock
 ) -> None:
-    sample = ENCODER.encode(HostSample(at_s=1.0, wall_s=1.0))
+    sample = ENCODER.encode(frame())
     child = make_child(
-        f"import msgspec; channel.send(msgspec.msgpack.decode({sample!r}, type=HostSample))\n"
-        + OBEDIENT
+        f"import msgspec; channel.send(msgspec.msgpack.decode({sample!r}, type=Frame))\n" + OBEDIENT
     )
     child.start()
     for _ in range(MOST_REPEATS + 2):
