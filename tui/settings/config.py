@@ -15,6 +15,8 @@ from .toml_file import MalformedFileError, decode
 
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 NonNegativeFloat = Annotated[float, msgspec.Meta(ge=0)]
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""A limit that a chart can still be drawn for."""
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 
 
@@ -50,12 +52,12 @@ class LoadTable(Table, frozen=True, kw_only=True):
 class SloTable(Table, frozen=True, kw_only=True):
     """`[slo]`: limits in milliseconds, drawn as lines in the charts; absent means no line."""
 
-    ttft_ms: PositiveFloat | None = None
-    ttfb_ms: PositiveFloat | None = None
-    tpot_ms: PositiveFloat | None = None
-    itl_ms: PositiveFloat | None = None
-    e2e_ms: PositiveFloat | None = None
-    queue_ms: PositiveFloat | None = None
+    ttft_ms: Milliseconds | None = None
+    ttfb_ms: Milliseconds | None = None
+    tpot_ms: Milliseconds | None = None
+    itl_ms: Milliseconds | None = None
+    e2e_ms: Milliseconds | None = None
+    queue_ms: Milliseconds | None = None
 
 
 class PriceTable(Table, frozen=True, kw_only=True):

@@ -119,6 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),
+    Action("suspend", "suspend_process", ("ctrl+z",), "Stop; fg in the shell continues", GENERAL),
     Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL),
 )
 
