@@ -103,7 +103,7 @@ class ProdtopApp(App[None]):
             loop.call_soon_threadsafe(self.exit)
 
     def action_command_palette(self) -> None:
-        if self.use_command_palette and not Palette.is_open(self):
+        if self.use_command_palette and not isinstance(self.screen, Palette):
             self.push_screen(Palette(id="--command-palette"))
 
     def on_mount(self) -> None:

@@ -37,7 +37,7 @@ class TerminalDriver(LinuxDriver):
 
     def start_application_mode(self) -> None:
         """Take the terminal over."""
-        super().start_application_mode()
+        super().start_application_mode()  # type: ignore[no-untyped-call]  # Textual has none
         # It returns early where the terminal is another job's.
         self._applied = self._key_thread is not None and self._key_thread.is_alive()
 

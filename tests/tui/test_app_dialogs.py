@@ -11,7 +11,8 @@ from prodtop.engine.protocol import (
 from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
 from prodtop.tui.style.theme import load_themes
 from running_app import open_app
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
+from textual.widgets.option_list import Option
 
 
 async def test_help_lists_the_keys_and_closes() -> None:
@@ -67,3 +68,19 @@ async def test_commands_of_the_palette_do_what_they_say() -> None:
         assert SetStrategy(name=StrategyName.SINGLE) in running.client.sent
         assert running.app.monitor.window is Window.S10
         assert running.app.theme == "ascii"
+
+
+async def test_the_palettes_list_may_be_moved_through_before_it_is_drawn() -> None:
+    """As a fast typist does, or a paste."""
+    async with open_app([[ready(), frame()]]) as running:
+        await running.press("ctrl+p")
+        palette = running.app.screen
+        assert isinstance(palette, CommandPalette)
+        commands = palette.query_one(CommandList)
+        with running.app.batch_update():
+            for action in ("page_down", "page_up", "cursor_down"):
+                commands.set_options([Option("a"), Option("b")])
+                commands.set_reactive(CommandList.highlighted, 1)
+                palette._action_command_list(action)
+        await running.press("escape")
+        assert not isinstance(running.app.screen, CommandPalette)
