@@ -1,5 +1,7 @@
 """The help, the event log and the command palette."""
 
+import asyncio
+
 from frames import frame, play, ready
 from prodtop.engine.protocol import (
     PrecisionName,
@@ -12,7 +14,6 @@ from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
 from prodtop.tui.style.theme import load_themes
 from running_app import open_app
 from textual.command import CommandList, CommandPalette
-from textual.widgets.option_list import Option
 
 
 async def test_help_lists_the_keys_and_closes() -> None:
@@ -73,14 +74,13 @@ async def test_commands_of_the_palette_do_what_they_say() -> None:
 async def test_the_palettes_list_may_be_moved_through_before_it_is_drawn() -> None:
     """As a fast typist does, or a paste."""
     async with open_app([[ready(), frame()]]) as running:
-        await running.press("ctrl+p")
-        palette = running.app.screen
-        assert isinstance(palette, CommandPalette)
-        commands = palette.query_one(CommandList)
-        with running.app.batch_update():
-            for action in ("page_down", "page_up", "cursor_down"):
-                commands.set_options([Option("a"), Option("b")])
-                commands.set_reactive(CommandList.highlighted, 1)
-                palette._action_command_list(action)
+        running.app.action_command_palette()
+        for _ in range(40):
+            # Between any two steps of the event loop: the list has commands and no lines yet.
+            await asyncio.sleep(0)
+            palette = running.app.screen
+            if isinstance(palette, CommandPalette) and palette.query(CommandList):
+                palette._action_command_list("page_down")
+        await running.pilot.pause()
         await running.press("escape")
         assert not isinstance(running.app.screen, CommandPalette)
