@@ -12,7 +12,7 @@ from prodtop.engine.protocol import *
 parser = argparse.ArgumentParser()
 parser.add_argument("--channel-fd", type=int)
 parser.add_argument("--options")
-arguments = parser.parse_args()
+arguments, _ = parser.parse_known_args()
 channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
 """
 

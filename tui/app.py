@@ -25,6 +25,8 @@ from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER,
 from .state.monitor import Monitor
 from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
+from .terminal_driver import TerminalDriver
+from .widgets.palette import Palette
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -55,7 +57,8 @@ class ProdtopApp(App[None]):
         `ThemeError` for an unknown one. `snapshot_folder` `None` is the usual place."""
         # Both look at NO_COLOR, which Textual takes out of the environment.
         colorless, fitting = declines_color(), fitting_theme()
-        super().__init__(ansi_color=True if colorless else None)
+        super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
+        self._leaving = False
         self.monitor = Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
@@ -78,7 +81,34 @@ class ProdtopApp(App[None]):
         """The fatal fault that closed the app."""
         return self.monitor.fault
 
+    def _fatal_error(self) -> None:
+        """Called by Textual for an error that nobody caught: its traceback is not for the terminal.
+        The command line tells of it in one line."""
+        self._close_messages_no_wait()
+
+    def _print_error_renderables(self) -> None:
+        """Called by Textual at the end, for what it would print of errors."""
+        self._exit_renderables.clear()
+
+    @property
+    def defect(self) -> Exception | None:
+        """The error that nobody caught, and that closed the app."""
+        return self._exception
+
+    def leave(self) -> None:
+        """Close the app soon. May be called from a signal handler, and by any thread."""
+        self._leaving = True
+        loop = self._loop
+        if loop is not None and not loop.is_closed():
+            loop.call_soon_threadsafe(self.exit)
+
+    def action_command_palette(self) -> None:
+        if self.use_command_palette and not isinstance(self.screen, Palette):
+            self.push_screen(Palette(id="--command-palette"))
+
     def on_mount(self) -> None:
+        if self._leaving:
+            self.exit()
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
         for error in self._book.errors:
             self.monitor.say(str(error), fault=True)
@@ -170,6 +200,10 @@ class ProdtopApp(App[None]):
 
     def action_drafts(self) -> None:
         self.monitor.toggle_drafts()
+        self.draw()
+
+    def action_start_again(self) -> None:
+        self.monitor.start_again()
         self.draw()
 
     def action_load(self, direction: int) -> None:

@@ -4,20 +4,41 @@ import os
 import signal
 import subprocess
 import time
+from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
-from typing import IO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
-from ..files.paths import log_file
-from ..protocol import ChildDied, ChildStarted, Fault, Message, Shutdown
+from ..protocol import (
+    ChildDied,
+    ChildStarted,
+    Crash,
+    Fault,
+    Frame,
+    HostSample,
+    Message,
+    Ready,
+    Shutdown,
+)
 from ..protocol.channel import Channel, ChannelError, channel_pair
+from .cause_of_death import (
+    SENT_SIGNALS,
+    MemoryKills,
+    cause_of,
+    read_memory_kills,
+    signal_name,
+)
+from .child_log import ChildLog
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 10.0
 HEALTHY_AFTER_S = 20.0
 """A child that ran for this long starts again with the shortest back-off."""
+SETTLED_AFTER_S = 300.0
+"""A child that served for this long has got over what it died of before."""
+MOST_REPEATS = 3
+"""A child that ends for one reason as often as this is given up."""
 HANGUP_GRACE_S = 2.0
 """How long a child may live on after it closed its channel."""
 SHUTDOWN_GRACE_S = 2.0
@@ -27,7 +48,10 @@ Incoming = TypeVar("Incoming")
 
 
 class Child(Generic[Incoming]):
-    """A child process and the channel to it. It dies with its parent: it sees the channel's end.
+    """A child process and the channel to it. It dies with its parent: see `child_process`.
+
+    What ends for one reason again and again is given up, until `start_again`. A signal that
+    somebody sends to a child that serves is no such reason: it is started again for ever.
 
     `command` is asked at every start, so that a restarted child gets the settings of that moment;
     `--channel-fd N` is appended to it. `clock` is monotonic, in seconds.
@@ -39,6 +63,7 @@ class Child(Generic[Incoming]):
         command: Callable[[], list[str]],
         decoder: msgspec.msgpack.Decoder[Incoming],
         clock: Callable[[], float] = time.monotonic,
+        memory_kills: Callable[[], MemoryKills] = read_memory_kills,
     ) -> None:
         self.name = name
         self.attempt = 0
@@ -53,6 +78,15 @@ class Child(Generic[Incoming]):
         self._failures = 0
         self._fatal: Fault | None = None
         self._broken: ChannelError | None = None
+        self._log: ChildLog | None = None
+        self._crash: str | None = None
+        self._served = False
+        self._deaths: Counter[str] = Counter()
+        self._given_up = False
+        self._read_memory_kills = memory_kills
+        self._memory_kills_before = memory_kills()
+        self.died_by_itself = False
+        """Whether the last death was the child's own, and not a signal that somebody sent."""
 
     @property
     def pid(self) -> int | None:
@@ -69,29 +103,31 @@ class Child(Generic[Incoming]):
         """Start the child; where even that fails, say so and try again later."""
         self.attempt += 1
         self._started_at_s = self._clock()
-        self._restart_at_s = self._hung_up_at_s = self._broken = None
+        self._restart_at_s = self._hung_up_at_s = self._broken = self._crash = None
+        self._served = self._given_up = False
+        self._memory_kills_before = self._read_memory_kills()
         channel, inherited = channel_pair(self._decoder)
         with inherited:
             try:
                 self._process = self._launch(inherited.fileno())
-            except OSError as error:
+            except (OSError, ValueError, subprocess.SubprocessError) as error:
                 channel.close()
-                return self._bury(f"cannot be started: {error}")
+                return self._bury(f"cannot be started: {error}", by_itself=True)
         self._channel = channel
         return ChildStarted(child=self.name, pid=self._process.pid, attempt=self.attempt)
 
     def _launch(self, channel_fd: int) -> subprocess.Popen[bytes]:
-        with _open_log(self.name) as log:
-            return subprocess.Popen(
-                [*self._command(), "--channel-fd", str(channel_fd)],
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                pass_fds=(channel_fd,),
-                # Its own session: the terminal's ctrl+c is the screen's to handle.
-                start_new_session=True,
-                env={**os.environ, "PYTHONFAULTHANDLER": "1"},
-            )
+        self._log = ChildLog(self.name)
+        return subprocess.Popen(
+            [*self._command(), "--channel-fd", str(channel_fd)],
+            stdin=subprocess.DEVNULL,
+            stdout=self._log.file,
+            stderr=self._log.file,
+            pass_fds=(channel_fd,),
+            # Its own session: the terminal's ctrl+c is the screen's to handle.
+            start_new_session=True,
+            env={**os.environ, "PYTHONFAULTHANDLER": "1"},
+        )
 
     def send(self, message: Message) -> bool:
         """Hand a message over; `False` where there is no child to take it."""
@@ -105,7 +141,7 @@ class Child(Generic[Incoming]):
         exit_code = self._process.poll()
         reports: list[Incoming | ChildDied | ChildStarted] = [*self._receive()]
         if exit_code is not None:
-            reports.append(self._bury(self._describe_end(exit_code)))
+            reports.append(self._bury_ended(exit_code))
         elif self._channel is None or self._channel.closed:
             self._end_hung_up(self._process)
         return reports
@@ -114,6 +150,14 @@ class Child(Generic[Incoming]):
         if self._restart_at_s is None or self._clock() < self._restart_at_s:
             return []
         return [self.start()]
+
+    def start_again(self) -> ChildStarted | ChildDied | None:
+        """Start a child that was given up, or that waits to be restarted; `None` if it runs."""
+        if self._process is not None or not (self._given_up or self._restart_at_s is not None):
+            return None
+        self._deaths.clear()
+        self._failures = 0
+        return self.start()
 
     def _receive(self) -> list[Incoming]:
         if self._channel is None or self._broken is not None:
@@ -124,9 +168,16 @@ class Child(Generic[Incoming]):
             self._broken = error
             return []
         for message in messages:
-            if isinstance(message, Fault) and message.fatal:
-                self._fatal = message
-        return messages
+            match message:
+                case Fault(fatal=True):
+                    self._fatal = message
+                case Crash(reason=reason):
+                    self._crash = reason
+                case Frame() | HostSample() | Ready():
+                    self._served = True
+                case _:
+                    pass
+        return [message for message in messages if not isinstance(message, Crash)]
 
     def _end_hung_up(self, process: subprocess.Popen[bytes]) -> None:
         """A child without a channel is of no use: it ends by itself soon, or is ended."""
@@ -136,34 +187,71 @@ class Child(Generic[Incoming]):
         if self._broken is not None or now - self._hung_up_at_s >= HANGUP_GRACE_S:
             process.kill()
 
-    def _describe_end(self, exit_code: int) -> str:
+    def _bury_ended(self, exit_code: int) -> ChildDied:
+        """Note the end of a process, and say what it died of."""
         if self._broken is not None:
-            return str(self._broken)
+            return self._bury(str(self._broken), by_itself=True)
+        if self._crash is not None:
+            return self._bury(f"ended by an error: {self._crash}", by_itself=True)
         if exit_code >= 0:
-            return f"ended with exit code {exit_code}"
-        return f"killed by {signal.Signals(-exit_code).name}"
+            printed = self._log.last_line() if exit_code and self._log is not None else ""
+            words = f": {printed}" if printed else ""
+            return self._bury(f"ended with exit code {exit_code}{words}", by_itself=True)
+        if exit_code == -signal.SIGKILL:
+            out_of_memory = self._read_memory_kills().since(self._memory_kills_before)
+            if out_of_memory is not None:
+                return self._bury(out_of_memory, by_itself=True)
+        by_itself = -exit_code not in SENT_SIGNALS
+        return self._bury(f"killed by {signal_name(-exit_code)}", by_itself=by_itself)
 
-    def _bury(self, reason: str) -> ChildDied:
+    def _bury(self, reason: str, *, by_itself: bool) -> ChildDied:
         """Note the death, and when to start again: never after a fault that will not go away."""
         now = self._clock()
+        log = self._log.path if self._log is not None else None
         self._drop()
-        if now - self._started_at_s >= HEALTHY_AFTER_S:
+        life_s = now - self._started_at_s
+        if life_s >= HEALTHY_AFTER_S:
             self._failures = 0
+        self.died_by_itself = by_itself
         if self._fatal is not None:
             return ChildDied(child=self.name, reason=self._fatal.message)
+        repeats = self._count_death(cause_of(reason), life_s, by_itself=by_itself)
+        death = ChildDied(
+            child=self.name,
+            reason=reason,
+            repeats=repeats,
+            log=str(log) if log is not None and by_itself else None,
+        )
+        if repeats >= MOST_REPEATS:
+            self._given_up = True
+            return msgspec.structs.replace(death, given_up=True)
         backoff_s = min(FIRST_BACKOFF_S * 2**self._failures, LONGEST_BACKOFF_S)
         self._failures += 1
         self._restart_at_s = now + backoff_s
-        return ChildDied(child=self.name, reason=reason, restart_in_s=backoff_s)
+        return msgspec.structs.replace(death, restart_in_s=backoff_s)
+
+    def _count_death(self, cause: str, life_s: float, *, by_itself: bool) -> int:
+        """How often in a row it has now died of that cause. Children that never come to serve are
+        counted cause by cause, so that two that take turns end as well."""
+        if self._served and not by_itself:
+            self._deaths.clear()
+            return 1
+        if self._served and (life_s >= SETTLED_AFTER_S or cause not in self._deaths):
+            self._deaths.clear()
+        self._deaths[cause] += 1
+        return self._deaths[cause]
 
     def _drop(self) -> None:
         if self._channel is not None:
             self._channel.close()
-        self._channel = self._process = None
+        if self._log is not None:
+            self._log.close()
+        self._channel = self._process = self._log = None
 
     def ask_to_stop(self) -> None:
         """Send `Shutdown`, and never start again."""
         self._restart_at_s = None
+        self._given_up = False
         self.send(Shutdown())
 
     def stop(self) -> None:
@@ -185,15 +273,3 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             next_step()
     process.wait()
-
-
-def _open_log(name: str) -> IO[bytes]:
-    """The child's log, appended to; nowhere, on a machine that lets us write none."""
-    try:
-        return _append_to(log_file(name))
-    except OSError:
-        return _append_to(Path(os.devnull))
-
-
-def _append_to(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")

@@ -13,16 +13,14 @@ from ..protocol import (
     ChildStarted,
     Command,
     Frame,
-    PrecisionName,
+    Note,
     Report,
-    SetLoad,
-    SetPrecision,
-    SetSpeculation,
-    SetStrategy,
+    StartAgain,
     WatchProcess,
 )
 from ..protocol.options import WorkerOptions, module_command, to_argument
 from .child import Child
+from .restored_settings import RestoredSettings
 from .session_counters import SessionCounters
 
 WORKER_MODULE = "prodtop.engine.worker"
@@ -58,9 +56,9 @@ def probe_command() -> list[str]:
 class LocalEngine:
     """The engine on this machine: a worker process that serves, and a probe that measures.
 
-    Both are restarted when they die. A restarted worker begins with the strategy and the load that
-    were last asked for, and with the precision that the dead one served at: a precision asked for
-    and not reached is asked for again, since this device may refuse it.
+    Both are restarted when they die, until one has died of the same cause three times. A restarted
+    worker begins with what was last asked for, unless that is what it may have died of: see
+    `RestoredSettings`.
     """
 
     def __init__(
@@ -72,13 +70,13 @@ class LocalEngine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """`probe_command` `None`: no probe. Nothing runs before `start`."""
-        self._options = options
+        self._settings = RestoredSettings(options, clock)
         self._counters = SessionCounters()
-        self._wanted_precision: PrecisionName | None = None
-        self._wanted_speculation: SetSpeculation | None = None
         self._early: list[Report] = []
         self._closed = False
-        self._worker = Child("worker", lambda: worker_command(self._options), REPORT_DECODER, clock)
+        self._worker = Child(
+            "worker", lambda: worker_command(self._settings.options), REPORT_DECODER, clock
+        )
         self._probe = (
             Child("probe", probe_command, REPORT_DECODER, clock) if probe_command else None
         )
@@ -107,19 +105,20 @@ class LocalEngine:
 
     def send(self, command: Command) -> None:
         """Settings are remembered: they hold for the next worker where there is none now."""
-        match command:
-            case SetStrategy(name=strategy):
-                self._options = msgspec.structs.replace(self._options, strategy=strategy)
-            case SetLoad(load=load):
-                self._options = msgspec.structs.replace(self._options, load=load)
-            case SetSpeculation():
-                # Those of the start stay: they name the draft model that a new worker loads.
-                self._wanted_speculation = command
-            case SetPrecision(name=precision):
-                self._wanted_precision = precision
-            case _:
-                pass
+        if isinstance(command, StartAgain):
+            self._start_again()
+            return
+        self._settings.on_asked(command)
         self._worker.send(command)
+
+    def _start_again(self) -> None:
+        """Start what was given up; it is reported with the next poll."""
+        if self._closed:
+            return
+        if (report := self._worker.start_again()) is not None:
+            self._early.extend(self._on_worker(report))
+        if self._probe is not None and (report := self._probe.start_again()) is not None:
+            self._early.extend(self._on_probe(report))
 
     def wait(self, timeout_s: float) -> None:
         """Return when there may be something to poll, or after `timeout_s`."""
@@ -138,14 +137,17 @@ class LocalEngine:
     def _on_worker(self, report: Report) -> list[Report]:
         match report:
             case Frame():
-                self._options = msgspec.structs.replace(self._options, precision=report.precision)
+                self._settings.on_frame(report)
                 return [self._counters.carry(report)]
             case ChildStarted():
                 self._brief_worker()
                 self._point_probe_at_worker()
             case ChildDied():
                 lost = self._counters.close_worker()
-                return [msgspec.structs.replace(report, failed_requests=lost)]
+                dropped = self._settings.on_death(by_itself=self._worker.died_by_itself)
+                note = f"asked for last, and not again by itself: {', '.join(dropped)}"
+                death = msgspec.structs.replace(report, failed_requests=lost)
+                return [death, Note(message=note)] if dropped else [death]
             case _:
                 pass
         return [report]
@@ -156,11 +158,8 @@ class LocalEngine:
         return [report]
 
     def _brief_worker(self) -> None:
-        wanted = self._wanted_precision
-        if wanted is not None and wanted != self._options.precision:
-            self._worker.send(SetPrecision(name=wanted))
-        if self._wanted_speculation is not None:
-            self._worker.send(self._wanted_speculation)
+        if self._settings.speculation is not None:
+            self._worker.send(self._settings.speculation)
 
     def _point_probe_at_worker(self) -> None:
         if self._probe is not None and self._worker.pid is not None:

@@ -10,6 +10,7 @@ import time
 
 from ..protocol import COMMAND_DECODER, PROBE_INTERVAL_S, Command, Shutdown, WatchProcess
 from ..protocol.channel import Channel, ChannelError
+from ..protocol.child_process import channel_fd_of, die_with_parent, tell_crash
 from .host import HostProbe
 from .nvml import GpuProbe
 from .nvml_api import load_pynvml
@@ -26,6 +27,9 @@ def main() -> int:
     except ChannelError as error:
         print(error, file=sys.stderr)
         return error.exit_code
+    except Exception as error:  # noqa: BLE001
+        # The process's edge: what nobody expected is told, and ends it.
+        return tell_crash(channel, error)
     finally:
         gpus.close()
         channel.close()
@@ -50,4 +54,5 @@ def run(channel: Channel[Command], host: HostProbe, gpus: GpuProbe) -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent(channel_fd_of(sys.argv))
     sys.exit(main())

@@ -35,5 +35,9 @@ class RunBench(Message, frozen=True, kw_only=True):
     spec: BenchSpec
 
 
+class StartAgain(Message, frozen=True, kw_only=True):
+    """Start the children that were given up. For the client: it is not passed on to them."""
+
+
 class Shutdown(Message, frozen=True, kw_only=True):
     """End cleanly."""

@@ -67,6 +67,13 @@ class Fault(Message, frozen=True, kw_only=True):
     exit_code: int = 1
 
 
+class Crash(Message, frozen=True, kw_only=True):
+    """An unexpected error is about to end the sender. The client makes it the reason of the
+    `ChildDied` that follows; nobody else sees it."""
+
+    reason: str
+
+
 class Note(Message, frozen=True, kw_only=True):
     """A line for the event log that is no fault: a refused switch, a full queue."""
 
@@ -82,6 +89,12 @@ class ChildDied(Message, frozen=True, kw_only=True):
     failed_requests: int = 0
     restart_in_s: float | None = None
     """`None`: it will not be restarted."""
+    repeats: int = 1
+    """How often it has ended for this reason without getting well in between."""
+    given_up: bool = False
+    """It is not restarted until `StartAgain` is sent."""
+    log: str | None = None
+    """The file with what it printed, where that helps and could be written."""
 
 
 class ChildStarted(Message, frozen=True, kw_only=True):

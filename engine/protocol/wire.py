@@ -3,10 +3,19 @@
 import msgspec
 
 from .bench import BenchDone, CellResult, CellSkipped
-from .commands import RunBench, SetLoad, SetPrecision, SetSpeculation, SetStrategy, Shutdown
+from .commands import (
+    RunBench,
+    SetLoad,
+    SetPrecision,
+    SetSpeculation,
+    SetStrategy,
+    Shutdown,
+    StartAgain,
+)
 from .events import (
     ChildDied,
     ChildStarted,
+    Crash,
     Fault,
     FinishedSample,
     Note,
@@ -17,7 +26,16 @@ from .events import (
 from .frame import Frame
 from .probe import HostSample, WatchProcess
 
-Command = SetStrategy | SetPrecision | SetLoad | SetSpeculation | RunBench | Shutdown | WatchProcess
+Command = (
+    SetStrategy
+    | SetPrecision
+    | SetLoad
+    | SetSpeculation
+    | RunBench
+    | Shutdown
+    | StartAgain
+    | WatchProcess
+)
 """Screen to worker or probe."""
 Event = (
     Ready
@@ -25,6 +43,7 @@ Event = (
     | Switched
     | FinishedSample
     | Fault
+    | Crash
     | Note
     | CellResult
     | CellSkipped

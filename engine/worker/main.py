@@ -6,9 +6,7 @@ Run as `python -m prodtop.engine.worker --options JSON --channel-fd N`.
 import argparse
 import gc
 import os
-import sys
 import time
-import traceback
 from pathlib import Path
 
 # torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
@@ -27,6 +25,7 @@ from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu, own_gpu_names
 from ..protocol import COMMAND_DECODER, Command, Fault, Note, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
+from ..protocol.child_process import tell_crash, tell_end
 from ..protocol.errors import ProdtopError
 from ..protocol.options import WorkerOptions, from_argument
 from ..serving.engine import Engine
@@ -51,14 +50,13 @@ def main() -> int:
     try:
         _start(channel, from_argument(arguments.options)).run()
     except ProdtopError as error:
-        traceback.print_exc(file=sys.stderr)
-        channel.send(Fault(message=str(error), fatal=True, exit_code=error.exit_code))
-        return error.exit_code
+        return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
     except torch.OutOfMemoryError:
-        traceback.print_exc(file=sys.stderr)
         message = "the device's memory is full: use a smaller model, or a smaller --kv-gib"
-        channel.send(Fault(message=message, fatal=True))
-        return 1
+        return tell_end(channel, Fault(message=message, fatal=True))
+    except Exception as error:  # noqa: BLE001
+        # The process's edge: what nobody expected is told, and ends it.
+        return tell_crash(channel, error)
     return 0
 
 

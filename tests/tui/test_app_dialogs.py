@@ -1,5 +1,7 @@
 """The help, the event log and the command palette."""
 
+import asyncio
+
 from frames import frame, play, ready
 from prodtop.engine.protocol import (
     PrecisionName,
@@ -11,7 +13,7 @@ from prodtop.engine.protocol import (
 from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
 from prodtop.tui.style.theme import load_themes
 from running_app import open_app
-from textual.command import CommandPalette
+from textual.command import CommandList, CommandPalette
 
 
 async def test_help_lists_the_keys_and_closes() -> None:
@@ -67,3 +69,18 @@ async def test_commands_of_the_palette_do_what_they_say() -> None:
         assert SetStrategy(name=StrategyName.SINGLE) in running.client.sent
         assert running.app.monitor.window is Window.S10
         assert running.app.theme == "ascii"
+
+
+async def test_the_palettes_list_may_be_moved_through_before_it_is_drawn() -> None:
+    """As a fast typist does, or a paste."""
+    async with open_app([[ready(), frame()]]) as running:
+        running.app.action_command_palette()
+        for _ in range(40):
+            # Between any two steps of the event loop: the list has commands and no lines yet.
+            await asyncio.sleep(0)
+            palette = running.app.screen
+            if isinstance(palette, CommandPalette) and palette.query(CommandList):
+                palette._action_command_list("page_down")
+        await running.pilot.pause()
+        await running.press("escape")
+        assert not isinstance(running.app.screen, CommandPalette)

@@ -15,6 +15,10 @@ from .arguments import Debug, parse_precision, parse_strategy, refuse_options_be
 from .engine_options import Given, engine_options, with_engine_options
 
 
+class SignalledError(WorkerFailedError):
+    """A signal ended the screen; the exit code is the shell's for it."""
+
+
 def _print_version(asked: bool) -> None:
     if asked:
         # Imported here: it costs the first frame milliseconds, and nothing else needs it.
@@ -114,15 +118,21 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         gc.disable()
         from ..app import ProdtopApp
         from ..style.theme import load_themes
+        from ..terminal import TerminalGuard
 
         gc.freeze()
         gc.enable()
         app = ProdtopApp(
             engine, config=config, keymap=keymap, theme=theme, themes=load_themes(theme_folder())
         )
-        app.run()
+        with TerminalGuard(app.leave) as guard:
+            app.run()
     finally:
         engine.close()
+    if guard.signal is not None:
+        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
+    if app.defect is not None:
+        raise app.defect
     if app.fault is not None:
         raise WorkerFailedError(app.fault.message, app.fault.exit_code)
     if app.return_code:

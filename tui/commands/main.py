@@ -1,5 +1,6 @@
 """`prodtop`: the command line, and the edge at which every error becomes one line."""
 
+import contextlib
 import sys
 import traceback
 from collections.abc import Sequence
@@ -78,9 +79,11 @@ def _check_text(arguments: Sequence[str]) -> None:
 
 
 def _show(error: Exception, line: str, exit_code: int, arguments: Sequence[str]) -> int:
-    if "--debug" in arguments:
-        traceback.print_exception(error)
-    print(f"prodtop: {clean(line)}", file=sys.stderr)
+    # Where the terminal has gone nobody reads it.
+    with contextlib.suppress(OSError):
+        if "--debug" in arguments:
+            traceback.print_exception(error)
+        print(f"prodtop: {clean(line)}", file=sys.stderr, flush=True)
     return exit_code
 
 

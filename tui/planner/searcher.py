@@ -19,6 +19,7 @@ from ...engine.planner.question.question import QuestionError, reference_data
 from ...engine.planner.search.constraints import Constraints
 from ...engine.planner.search.search import search
 from ...engine.planner.search.strategies import STRATEGY_KEYS, StrategyKey, best_of
+from ...engine.protocol.child_process import die_with_parent
 from ...engine.shape.field_errors import FieldError
 from .evaluation import GPU_COUNTS
 from .plan import Plan, read_plan
@@ -164,4 +165,5 @@ class _Requests:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     main()

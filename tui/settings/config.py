@@ -15,6 +15,8 @@ from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+"""A limit that a chart can still be drawn for."""
 
 
 class ConfigError(BadInputError):
@@ -36,12 +38,12 @@ class LoadTable(LoadSpec, frozen=True, kw_only=True, forbid_unknown_fields=True)
 class SloTable(Table, frozen=True, kw_only=True):
     """`[slo]`: limits in milliseconds, drawn as lines in the charts; absent means no line."""
 
-    ttft_ms: PositiveFloat | None = None
-    ttfb_ms: PositiveFloat | None = None
-    tpot_ms: PositiveFloat | None = None
-    itl_ms: PositiveFloat | None = None
-    e2e_ms: PositiveFloat | None = None
-    queue_ms: PositiveFloat | None = None
+    ttft_ms: Milliseconds | None = None
+    ttfb_ms: Milliseconds | None = None
+    tpot_ms: Milliseconds | None = None
+    itl_ms: Milliseconds | None = None
+    e2e_ms: Milliseconds | None = None
+    queue_ms: Milliseconds | None = None
 
 
 class PriceTable(Table, frozen=True, kw_only=True):

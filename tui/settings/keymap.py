@@ -81,6 +81,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("precision_previous", "app.precision(-1)", ("[",), "Previous precision", SERVING, LIVE),
     Action("precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, LIVE),
     Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, LIVE),
+    Action(
+        "start_again", "app.start_again", ("r",), "Start an engine again that was given up", SERVING
+    ),
     Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, LIVE),
     Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, LIVE),
     Action(
@@ -116,6 +119,7 @@ ACTIONS: tuple[Action, ...] = (
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),
+    Action("suspend", "suspend_process", ("ctrl+z",), "Stop; fg in the shell continues", GENERAL),
     Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL),
 )
 

@@ -44,6 +44,8 @@ class WorkerState:
     restart_at_s: float | None = None
     """`None` while dead: it stays dead."""
     attempt: int = 1
+    hint: str = ""
+    """How to start it again, where it was given up."""
     load_s: float | None = None
     """How long the last start took."""
 
@@ -143,11 +145,19 @@ class Moment:
         return self.frame_age_s if old else None
 
 
-def died_text(event: ChildDied) -> str:
+def died_text(event: ChildDied, retry_key: str = "") -> str:
     """A child's death as the event log says it, as it was when it happened."""
     failed = f": {requests_failed(event.failed_requests)}" if event.failed_requests else ""
     after = "" if event.restart_in_s is None else f", {restart_text(event.restart_in_s)}"
-    return f"{event.child} {event.reason}{failed}{after}"
+    given_up = f"; {given_up_text(event, retry_key)}" if event.given_up else ""
+    log = f"; log: {event.log}" if event.log is not None else ""
+    return f"{event.child} {event.reason}{failed}{after}{given_up}{log}"
+
+
+def given_up_text(event: ChildDied, retry_key: str) -> str:
+    """Why it is not started again, and the key that does it."""
+    key = retry_key or "'start again' in the palette"
+    return f"{event.repeats} times the same, given up: {key} tries again"
 
 
 def restart_text(wait_s: float) -> str:

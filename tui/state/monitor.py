@@ -23,6 +23,7 @@ from ...engine.protocol import (
     Ready,
     Report,
     SpeculationSpec,
+    StartAgain,
     StrategyName,
     Switched,
     Window,
@@ -39,7 +40,16 @@ from .actions import (
     toggle_drafts,
 )
 from .history import History, Mark
-from .moment import LogLine, Moment, Pending, Phase, WorkerState, after_event, died_text
+from .moment import (
+    LogLine,
+    Moment,
+    Pending,
+    Phase,
+    WorkerState,
+    after_event,
+    died_text,
+    given_up_text,
+)
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
 
@@ -74,6 +84,9 @@ class Monitor:
         """The fatal one, once there is one: the screen is to close."""
         self._client = client
         self._clock = clock
+        self._retry_key = self.config.keymap("config").first_key("start_again")
+        self._given_up: set[str] = set()
+        """The children that are not started again unless the user says so."""
         self._window = self.config.window
         self._frame: Frame | None = None
         self._speculation = SpeculationSpec()
@@ -154,11 +167,16 @@ class Monitor:
                 took = f" in {event.took_s:.1f} s" if event.took_s >= 0.05 else ""
                 self._say(f"{event.kind}: {event.old} → {event.new}{took}", "switch")
             case ChildDied():
-                self._say(died_text(event), "fault")
+                self._say(died_text(event, self._retry_key), "fault")
+                if event.given_up:
+                    self._given_up.add(event.child)
                 if event.child == "worker":
+                    hint = given_up_text(event, self._retry_key) if event.given_up else ""
+                    self._worker = replace(self._worker, hint=hint)
                     self._pending = Pending()
                     self.history.mark(Mark(wall_s, "down", "fault"))
             case ChildStarted(attempt=attempt) if attempt > 1:
+                self._given_up.discard(event.child)
                 self._say(f"{event.child} started again (process {event.pid})")
             case Fault():
                 self._say(event.message, "fault")
@@ -270,6 +288,13 @@ class Monitor:
     def toggle_drafts(self) -> None:
         """Speculative decoding on, as it last was, or off."""
         self._carry_out(toggle_drafts(self._serving, self._pending, self._speculation))
+
+    def start_again(self) -> None:
+        """Start what died too often to be restarted by itself."""
+        if self._given_up or self._worker.restart_at_s is not None:
+            self._client.send(StartAgain())
+        else:
+            self._say("nothing to start again: nothing was given up")
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))

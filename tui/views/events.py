@@ -60,7 +60,8 @@ def death_text(moment: Moment) -> str:
     if worker.phase is Phase.STARTING:
         return f"worker {worker.reason}{failed}, starting again"
     if worker.restart_at_s is None:
-        return f"worker {worker.reason}{failed}"
+        hint = f"; {worker.hint}" if worker.hint else ""
+        return f"worker {worker.reason}{failed}{hint}"
     return f"worker {worker.reason}{failed}, {restart_text(worker.restart_at_s - moment.now_s)}"
 
 

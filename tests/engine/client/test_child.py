@@ -5,14 +5,31 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 from child_scripts import DEADLINE_S, OBEDIENT, Clock, write_child
-from prodtop.engine.client.child import FIRST_BACKOFF_S, HEALTHY_AFTER_S, LONGEST_BACKOFF_S, Child
-from prodtop.engine.protocol import REPORT_DECODER, ChildDied, ChildStarted, Fault, Note, Report
+from frame_samples import frame
+from prodtop.engine.client.cause_of_death import MemoryKills
+from prodtop.engine.client.child import (
+    FIRST_BACKOFF_S,
+    HEALTHY_AFTER_S,
+    LONGEST_BACKOFF_S,
+    MOST_REPEATS,
+    Child,
+)
+from prodtop.engine.protocol import (
+    ENCODER,
+    REPORT_DECODER,
+    ChildDied,
+    ChildStarted,
+    Fault,
+    Note,
+    Report,
+)
 
-ChildMaker = Callable[[str], Child[Report]]
+ChildMaker = Callable[..., Child[Report]]
 
 
 @pytest.fixture
@@ -25,10 +42,18 @@ def make_child(tmp_path: Path, clock: Clock) -> Iterator[ChildMaker]:
     """Makes a child that runs the given Python after it has opened its channel."""
     children: list[Child[Report]] = []
 
-    def make(body: str) -> Child[Report]:
+    def make(body: str, *, number_attempts: bool = False) -> Child[Report]:
+        body = (
+            'parser.add_argument("--attempt", type=int)\narguments = parser.parse_args()\n' + body
+        )
         script = write_child(tmp_path / f"child{len(children)}.py", body)
-        command = [sys.executable, str(script)]
-        children.append(Child("worker", lambda: command, REPORT_DECODER, clock))
+        attempts = count(1)
+
+        def command() -> list[str]:
+            attempt = next(attempts) if number_attempts else 1
+            return [sys.executable, str(script), "--attempt", str(attempt)]
+
+        children.append(Child("worker", command, REPORT_DECODER, clock))
         return children[-1]
 
     yield make
@@ -84,12 +109,12 @@ def test_a_killed_child_is_started_again_after_the_back_off(
 def test_the_back_off_doubles_to_its_limit_and_forgets_after_good_health(
     make_child: ChildMaker, clock: Clock
 ) -> None:
-    child = make_child("sys.exit(3)")
+    child = make_child("sys.exit(arguments.attempt)", number_attempts=True)
     child.start()
     waits: list[float] = []
-    for _ in range(7):
+    for attempt in range(1, 8):
         death = death_of(child)
-        assert death.reason == "ended with exit code 3"
+        assert death.reason == f"ended with exit code {attempt}"
         assert death.restart_in_s is not None
         waits.append(death.restart_in_s)
         clock.now_s += death.restart_in_s
@@ -186,3 +211,96 @@ def test_a_machine_that_takes_no_log_still_runs_the_child(
     child = make_child(OBEDIENT)
     child.start()
     assert poll_until(child, Note) == [Note(message="here")]
+
+
+def deaths_until_given_up(child: Child[Report], clock: Clock, most: int = 12) -> list[ChildDied]:
+    """Every death until the child is not restarted any more."""
+    child.start()
+    deaths: list[ChildDied] = []
+    while not deaths or not deaths[-1].given_up:
+        assert len(deaths) < most
+        deaths.append(death_of(child))
+        clock.now_s += LONGEST_BACKOFF_S
+        child.poll() if not deaths[-1].given_up else None
+    return deaths
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        ("sys.exit(3)", "ended with exit code 3"),
+        ("os.kill(os.getpid(), 40)", "killed by signal 40"),
+        ("os.kill(os.getpid(), signal.SIGKILL)", "killed by SIGKILL"),
+        ("os.abort()", "killed by SIGABRT"),
+        ("raise KeyError('x')", "ended with exit code 1: KeyError: 'x'"),
+        ("channel.send(Crash(reason='E: why')); sys.exit(1)", "ended by an error: E: why"),
+        ("os.write(channel.fileno(), b'\\xff' * 100); time.sleep(60)", "broke the protocol"),
+    ],
+)
+def test_the_same_end_three_times_is_given_up_with_cause_and_log(
+    make_child: ChildMaker, clock: Clock, body: str, reason: str
+) -> None:
+    child = make_child(body)
+    deaths = deaths_until_given_up(child, clock)
+    assert len(deaths) == MOST_REPEATS
+    assert all(reason in death.reason for death in deaths)
+    assert deaths[-1].restart_in_s is None
+    clock.now_s += 1000
+    assert child.poll() == []
+    assert isinstance(child.start_again(), ChildStarted)
+
+
+def test_two_causes_that_take_turns_are_given_up_as_well(
+    make_child: ChildMaker, clock: Clock
+) -> None:
+    child = make_child("sys.exit(3 + arguments.attempt % 2)", number_attempts=True)
+    assert len(deaths_until_given_up(child, clock)) == 2 * MOST_REPEATS - 1
+
+
+def test_a_serving_child_that_somebody_kills_is_started_for_ever(
+    make_child: ChildMaker, clock: Clock
+) -> None:
+    sample = ENCODER.encode(frame())
+    child = make_child(
+        f"import msgspec; channel.send(msgspec.msgpack.decode({sample!r}, type=Frame))\n" + OBEDIENT
+    )
+    child.start()
+    for _ in range(MOST_REPEATS + 2):
+        poll_until(child, Note)
+        assert child.pid is not None
+        os.kill(child.pid, signal.SIGTERM)
+        assert not death_of(child).given_up
+        clock.now_s += LONGEST_BACKOFF_S
+        child.poll()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_the_reason_is_known_whether_or_not_a_log_can_be_written(
+    make_child: ChildMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, writable: bool
+) -> None:
+    if not writable:
+        blocked = tmp_path / "file"
+        blocked.write_text("")
+        monkeypatch.setenv("XDG_STATE_HOME", str(blocked))
+    child = make_child("raise RuntimeError('no such kernel')")
+    child.start()
+    death = death_of(child)
+    assert death.reason.endswith("RuntimeError: no such kernel")
+    assert (death.log is not None) is writable
+    assert death.log is None or Path(death.log).is_file()
+
+
+def test_a_kill_for_memory_is_named_as_such(tmp_path: Path, clock: Clock) -> None:
+    readings = iter([MemoryKills(0, 7, 2**30), MemoryKills(0, 7, 2**30), MemoryKills(1, 8, 2**30)])
+    script = write_child(tmp_path / "child.py", "os.kill(os.getpid(), signal.SIGKILL)")
+    child = Child(
+        "worker",
+        lambda: [sys.executable, str(script)],
+        REPORT_DECODER,
+        clock,
+        memory_kills=lambda: next(readings),
+    )
+    child.start()
+    assert death_of(child).reason == (
+        "killed by the kernel, out of memory: the cgroup's limit is 1 GiB"
+    )

@@ -28,6 +28,7 @@ from prodtop.engine.protocol import (
     SetSpeculation,
     SetStrategy,
     SpeculationSpec,
+    StartAgain,
     StrategyName,
 )
 from prodtop.engine.protocol.options import WorkerOptions, from_argument, to_argument
@@ -185,16 +186,58 @@ def test_a_restarted_worker_begins_where_the_user_left_the_settings(
     )
 
 
-def test_a_precision_not_reached_is_asked_for_again(make_engine: EngineMaker, clock: Clock) -> None:
+def test_a_precision_not_reached_is_dropped_and_that_is_said(
+    make_engine: EngineMaker, clock: Clock
+) -> None:
     engine = make_engine()
     poll_until(engine, has(Frame))
     wanted = SetPrecision(name=PrecisionName.INT8)
     engine.send(wanted)
     poll_until(engine, said(repr(wanted)))
-    kill_worker(engine)
-    clock.now_s += 60
-    reports = poll_until(engine, said(repr(wanted)))
+    assert engine.worker_pid is not None
+    os.kill(engine.worker_pid, signal.SIGKILL)
+    reports = poll_until(engine, has(ChildDied))
+    assert "asked for last, and not again by itself: precision int8" in notes(reports)
+    reports = restart(engine, clock)
     assert options_of(reports).precision == PrecisionName.BF16
+    assert repr(wanted) not in notes(reports)
+
+
+def test_a_precision_that_kills_is_asked_for_once(make_engine: EngineMaker, clock: Clock) -> None:
+    """The worker dies of it, comes back without it, and later choices are obeyed."""
+    dies = WORKER.replace(
+        "        channel.send(Note(message=repr(command)))",
+        "        if isinstance(command, SetPrecision): os.abort()\n"
+        "        channel.send(Note(message=repr(command)))",
+    )
+    engine = make_engine(dies)
+    poll_until(engine, has(Frame))
+    engine.send(SetPrecision(name=PrecisionName.INT4))
+    reports = poll_until(engine, has(ChildDied))
+    assert any(
+        each.reason == "killed by SIGABRT" for each in reports if isinstance(each, ChildDied)
+    )
+    assert not has(ChildDied)(restart(engine, clock))
+    later = SetStrategy(name=StrategyName.CACHED)
+    engine.send(later)
+    poll_until(engine, said(repr(later)))
+
+
+def test_what_was_given_up_is_started_again_when_the_user_says_so(
+    make_engine: EngineMaker, clock: Clock
+) -> None:
+    engine = make_engine("sys.exit(3)")
+    deaths: list[ChildDied] = []
+    while not deaths or not deaths[-1].given_up:
+        reports = poll_until(engine, has(ChildDied))
+        deaths += [each for each in reports if isinstance(each, ChildDied)]
+        clock.now_s += 60
+    assert [death.repeats for death in deaths] == [1, 2, 3]
+    assert not has(ChildStarted)(engine.poll())
+    engine.send(StartAgain())
+    assert has(ChildStarted)(engine.poll())
+    (death,) = [each for each in poll_until(engine, has(ChildDied)) if isinstance(each, ChildDied)]
+    assert (death.repeats, death.given_up) == (1, False)
 
 
 def test_drafts_that_were_switched_off_stay_off_and_can_be_had_again(

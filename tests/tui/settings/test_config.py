@@ -153,3 +153,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="directory"):
         load_config(tmp_path)
+
+
+@pytest.mark.parametrize("field", SloTable.__struct_fields__)
+@pytest.mark.parametrize("value", ["inf", "nan", "1e308"])
+def test_a_limit_that_no_chart_can_show_is_refused(field: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=field):
+        parse_config(f"[slo]\n{field} = {value}\n", "config.toml")
