@@ -17,7 +17,7 @@ import traceback
 from itertools import pairwise
 from pathlib import Path
 
-from .channel import Channel
+from .channel import Channel, Incoming
 from .events import Crash, Fault
 
 PARENT_GONE_GRACE_S = 2.0
@@ -58,14 +58,14 @@ def _watch(fd: int) -> None:
     os._exit(0)
 
 
-def tell_end(channel: Channel, fault: Fault) -> int:  # type: ignore[type-arg]  # both directions
+def tell_end(channel: Channel[Incoming], fault: Fault) -> int:
     """Log the error being handled and send the fault that it is; returns the exit code."""
     _send_last(channel, fault)
     _log_error()
     return fault.exit_code
 
 
-def tell_crash(channel: Channel, error: BaseException) -> int:  # type: ignore[type-arg]
+def tell_crash(channel: Channel[Incoming], error: BaseException) -> int:
     """Log an unexpected error and send what it was and where: no log is needed to know it."""
     _send_last(channel, Crash(reason=describe(error)))
     _log_error()
@@ -80,7 +80,7 @@ def describe(error: BaseException) -> str:
     return f"{type(error).__name__}: {words}{where}" if words else f"{type(error).__name__}{where}"
 
 
-def _send_last(channel: Channel, message: Crash | Fault) -> None:  # type: ignore[type-arg]
+def _send_last(channel: Channel[Incoming], message: Crash | Fault) -> None:
     """Send a message and wait until it has left: the process ends right after."""
     channel.send(message)
     deadline_s = time.monotonic() + LAST_WORDS_PATIENCE_S

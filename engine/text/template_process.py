@@ -5,7 +5,6 @@ signal ends a single operation such as `10 ** 10 ** 8`. One process serves all t
 parent. It reads a line of JSON for each call, answers with one, and ends with its parent.
 """
 
-import ctypes
 import json
 import math
 import os
@@ -21,6 +20,7 @@ from functools import lru_cache
 
 import jinja2
 
+from ..protocol.child_process import die_with_parent
 from ..protocol.errors import BadInputError
 from .template_environment import template_environment
 
@@ -32,7 +32,6 @@ MEMORY_LIMIT_BYTES = 512 << 20
 OUTPUT_LIMIT_CHARS = 4 << 20
 """A prompt of a million tokens."""
 
-_PR_SET_PDEATHSIG = 1
 _READ_BYTES = 1 << 16
 
 _WHAT_TEMPLATES_RAISE = (
@@ -146,7 +145,9 @@ def _too_long() -> TemplateLimitError:
 
 def main(parent: int) -> None:
     """Answer calls until the parent has gone."""
-    _end_with(parent)
+    die_with_parent()
+    if os.getppid() != parent:
+        sys.exit()
     # Of a terminal's whole group: it is the parent's affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _limit(resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)
@@ -206,14 +207,6 @@ def _limit(which: int, value: int) -> None:
     _, hard = resource.getrlimit(which)
     with suppress(OSError, ValueError):
         resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))
-
-
-def _end_with(parent: int) -> None:
-    """Let the kernel end this process with its parent, also within a single long operation."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:
-        sys.exit()
 
 
 if __name__ == "__main__":
