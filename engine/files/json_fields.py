@@ -42,7 +42,7 @@ def read_json(path: Path) -> dict[str, object]:
 
 
 class Fields:
-    """Typed access to a JSON object from `source`.
+    """Typed access to a JSON object from `source`. Another type raises `CheckpointError`.
 
     A field that is missing or null has its value from `defaults`, or else the one that the call
     names. Every method raises `CheckpointError`, which names source and field, where a value is of
@@ -73,7 +73,7 @@ class Fields:
         return self.get(name) is not None
 
     def number(self, name: str, default: float | None = None) -> float:
-        """A finite number, up to 2^53 in magnitude."""
+        """A finite number, up to 2^53 in magnitude. Raises `CheckpointError`."""
         value = self.get(name)
         if value is None:
             value = default
@@ -84,14 +84,14 @@ class Fields:
         return float(value)
 
     def positive(self, name: str, default: float | None = None) -> float:
-        """A number above 0."""
+        """A number above 0. Raises `CheckpointError`."""
         value = self.number(name, default)
         if not value > 0:
             raise self.error(f"`{name}` must be above 0, found {value:g}")
         return value
 
     def count(self, name: str, default: int | None = None, most: float = math.inf) -> int:
-        """A whole number from 1 to `most`."""
+        """A whole number from 1 to `most`. Raises `CheckpointError`."""
         value = self.number(name, default)
         if value < 1 or value != int(value):
             raise self.error(f"`{name}` must be a positive integer")
@@ -116,7 +116,7 @@ class Fields:
         return self._typed(name, str, "a text", default)
 
     def numbers(self, name: str) -> tuple[float, ...]:
-        """A list of numbers above 0."""
+        """A list of numbers above 0. Raises `CheckpointError`."""
         values = self.get(name)
         if not isinstance(values, list):
             raise self.error(f"`{name}` must be a list of numbers, found {values!r}")
@@ -124,7 +124,7 @@ class Fields:
         return tuple(numbered.positive(str(n)) for n in range(len(values)))
 
     def texts(self, name: str) -> list[str] | None:
-        """A list of texts; `None` where there is none."""
+        """A list of texts; `None` where there is none. Raises `CheckpointError`."""
         values = self.get(name)
         if values is None:
             return None
@@ -137,7 +137,7 @@ class Fields:
         return Fields({**self._values, **other._values}, self.source, self._defaults)
 
     def table(self, name: str) -> "Fields":
-        """A nested object; empty where there is none."""
+        """A nested object; empty where there is none. Raises `CheckpointError`."""
         value = self.get(name) or {}
         if not isinstance(value, dict):
             raise self.error(f"`{name}` must be a table")

@@ -37,7 +37,7 @@ class Placement:
     optional: bool = False
 
     def fill(self, tensor: Tensor) -> None:
-        """Convert `tensor` of `shape` into the target. Raises ValueError for unusable values."""
+        """Convert `tensor`, `[*shape]`, into the target. Raises ValueError for unusable values."""
         values = tensor if self.convert is None else self.convert(tensor)
         if self.target is not None:
             self.target.copy_(values)

@@ -88,7 +88,7 @@ class StepOps(Protocol):
         ...
 
     def linear_add(self, x: Tensor, linear: Linear, residual: Tensor) -> Tensor:
-        """`residual + linear(x)`, which may be written to `residual`'s memory."""
+        """`residual [rows, out] + linear(x [rows, in])`, which may reuse `residual`'s memory."""
         ...
 
     def norm_gated_linear(

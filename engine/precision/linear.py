@@ -28,7 +28,7 @@ class Linear(Protocol):
 
 
 def storage_bytes(tensors: list[Tensor]) -> int:
-    """Bytes of the distinct storages behind `tensors`.
+    """Bytes of the distinct storages behind `tensors`, of any shapes `[...]`.
 
     A weight packed by oneDNN has no storage that torch could ask: it counts as its elements, which
     leaves out the padding of shapes that fill no whole blocks.
@@ -165,7 +165,10 @@ class Int4Linear(_Layer):
     def from_quantized(
         cls, weight: Int4Weight, dtype: torch.dtype, bias: Tensor | None
     ) -> "Int4Linear":
-        """Pack what rounding made, or a checkpoint holds, with scales and zeros in `dtype`."""
+        """Pack `weight [out, in]` as rounding made it, or a checkpoint holds it; `bias [out]`.
+
+        Scales and zeros are kept in `dtype`.
+        """
         inputs = weight.q.shape[1]
         group = inputs // weight.scale.shape[1]
         missing = -inputs % BLOCK // group

@@ -70,7 +70,7 @@ def gpt2(fields: Fields) -> ModelShape:
 
 
 def gpt2_details(shape: ModelShape, fields: Fields) -> ModelShape:
-    """Its norms, activation and scale of scores."""
+    """Its norms, activation and scale of scores. Raises `CheckpointError` for other variants."""
     if fields.flag("scale_attn_by_inverse_layer_idx"):
         raise fields.error("`scale_attn_by_inverse_layer_idx` is not supported")
     return replace(
@@ -108,7 +108,10 @@ def phi(fields: Fields) -> ModelShape:
 
 
 def opt(fields: Fields) -> ModelShape:
-    """OPT, whose table of positions has two rows that no token uses."""
+    """OPT, whose table of positions has two rows that no token uses.
+
+    Raises `CheckpointError` for the variants with other norms.
+    """
     refuse(fields, "_remove_final_layer_norm")
     for name in ("do_layer_norm_before", "layer_norm_elementwise_affine"):
         if not fields.flag(name, True):

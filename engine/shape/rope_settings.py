@@ -36,7 +36,7 @@ def read_rope(config: ModelShape, fields: Fields) -> ModelShape:
     """`config` with its rotary base, scaling, width, and the context that a scaling allows.
 
     As in transformers `rope_scaling` counts where both tables are there. Settings that are not used
-    become notes of the shape.
+    become notes of the shape. Raises `CheckpointError` for a scaling that is not computed.
     """
     settings = fields.table("rope_scaling") or fields.table("rope_parameters")
     for name in settings.names():
@@ -75,7 +75,10 @@ def _rotary_dim(settings: Fields, fields: Fields, config: ModelShape) -> int | N
 
 
 def read_dual_rope(config: ModelShape, fields: Fields) -> ModelShape:
-    """Gemma 3: sliding layers have a rotary base of their own, which no scaling stretches."""
+    """Gemma 3: sliding layers have a rotary base of their own, which no scaling stretches.
+
+    Raises `CheckpointError` for settings that state neither.
+    """
     nested = fields.table("rope_parameters")
     if nested and not (nested.has("full_attention") or nested.has("sliding_attention")):
         raise fields.error("`rope_parameters` must state `full_attention` and `sliding_attention`")

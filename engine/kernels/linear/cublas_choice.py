@@ -95,7 +95,7 @@ class AlgorithmChoices:
             torch.cuda.empty_cache()
 
     def multiply(self, x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
-        """`x @ weight.T`, or that added to `residual` in place, where an algorithm was chosen.
+        """`x [rows, in] @ weight [out, in].T`, or that added to `residual [rows, out]` in place.
 
         `None`, and nothing done, where torch is as fast or must do it.
         """
@@ -183,7 +183,7 @@ def choose_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
 
 
 def multiply_as_chosen(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
-    """`AlgorithmChoices.multiply` with what was chosen; `None` where torch must multiply."""
+    """`AlgorithmChoices.multiply` with what was chosen: `[rows, out]`, or `None` for torch."""
     choices = _choices.get(x.device)
     return None if choices is None else choices.multiply(x, weight, residual)
 

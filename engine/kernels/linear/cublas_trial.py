@@ -53,7 +53,7 @@ class Trial:
 
     @classmethod
     def of(cls, shape: ProductShape, weights: list[Tensor]) -> "Trial":
-        """Weights come from memory, as in serving: as many in turn as no L2 cache holds."""
+        """Weights `[features, inputs]` come from memory: more in turn than an L2 cache holds."""
         first = weights[0]
         source = torch.Generator(first.device).manual_seed(0)
         size = (shape.rows, shape.inputs)

@@ -142,7 +142,10 @@ _CUBLAS_TRIED_ROWS = 256
 # A prefill step launches from the host, layer after layer.
 @lru_cache(maxsize=4096)
 def dispatch(product: Product, chip: GpuLimits) -> Dispatch:
-    """The kernel that multiplies, and how it is launched on `chip`."""
+    """The kernel that multiplies, and how it is launched on `chip`.
+
+    Raises ValueError for a format without a rule.
+    """
     for rule in TABLE:
         if rule.matches(product):
             launch = _launch(rule.kernel, product, chip)

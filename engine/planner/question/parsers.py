@@ -65,7 +65,7 @@ def parse_whole(text: str) -> int:
 
 
 def count(most: int = LARGEST_COUNT) -> Callable[[str], int]:
-    """A whole number from 1 to `most`."""
+    """A parser of whole numbers from 1 to `most`, which raises `ValueError` for others."""
 
     def parse(text: str) -> int:
         try:
@@ -82,7 +82,7 @@ def count(most: int = LARGEST_COUNT) -> Callable[[str], int]:
 
 
 def above_zero(text: str) -> float:
-    """A finite number above 0."""
+    """A finite number above 0. Raises `ValueError`."""
     try:
         value = parse_amount(text)
     except ValueError:
@@ -98,7 +98,7 @@ def optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
 
 
 def one_of(choices: tuple[_Choice, ...]) -> Callable[[str], _Choice]:
-    """One of some words, in any case."""
+    """A parser of some words, in any case, which raises `ValueError` for others."""
 
     def parse(text: str) -> _Choice:
         for choice in choices:
@@ -120,14 +120,14 @@ def switch(text: str) -> bool:
 
 
 def zero_stage(text: str) -> int:
-    """A ZeRO stage."""
+    """A ZeRO stage. Raises `ValueError`."""
     if text.strip() not in ("0", "1", "2", "3"):
         raise ValueError(f"the stage is 0, 1, 2 or 3, found {text}")
     return int(text)
 
 
 def shard_size(text: str) -> int:
-    """Ranks that share one sharded copy; 0 for all of them."""
+    """Ranks that share one sharded copy; 0 for all of them. Raises `ValueError`."""
     if text.strip().lower() in (ALL, "0"):
         return 0
     try:
