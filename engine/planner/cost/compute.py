@@ -52,72 +52,88 @@ class AttentionCore(NamedTuple):
     backward_s: float
 
 
-class Pass(NamedTuple):
-    """A layer's pass takes the GPU's time or the host's to launch its kernels."""
+class LayerWork(NamedTuple):
+    """One layer for one micro-batch on one GPU, averaged over dense and MoE layers.
 
-    busy_s: float
-    dispatch_s: float
+    `projections_s` and `mlp_s` are the forward products of the two blocks, `gemm` all products.
+    `moved_bytes` is what passes over memory move forward in `passes_s`; backward they take twice as
+    long. `again_s` is what the backward pass computes a second time. A pass takes the GPU's time
+    (`busy_*`) or the host's to launch its kernels (`dispatch_*`), whichever is longer.
+
+    A search keeps many thousands: numbers, and as few records as will do. `product_works` has the
+    products one by one.
+    """
+
+    layer: LayerLayout
+    rates: Rates
+    projections_s: float
+    mlp_s: float
+    gemm: Work
+    attention: AttentionCore
+    moved_bytes: float
+    passes_s: float
+    again: Again
+    again_s: float
+    busy_forward_s: float
+    busy_backward_s: float
+    dispatch_forward_s: float
+    dispatch_backward_s: float
 
     @property
-    def seconds(self) -> float:
-        """Whichever is longer."""
-        return max(self.busy_s, self.dispatch_s)
+    def forward_s(self) -> float:
+        """Forward pass."""
+        return max(self.busy_forward_s, self.dispatch_forward_s)
+
+    @property
+    def backward_s(self) -> float:
+        """Backward pass with what it computes again."""
+        return max(self.busy_backward_s, self.dispatch_backward_s)
 
     @property
     def launch_s(self) -> float:
         """What the launches take longer than the GPU's work."""
-        return self.seconds - self.busy_s
+        return (self.forward_s - self.busy_forward_s) + (self.backward_s - self.busy_backward_s)
 
 
-class LayerWork(NamedTuple):
-    """One layer for one micro-batch on one GPU, averaged over dense and MoE layers.
-
-    `projections` and `mlp` add up the products of the two blocks, `gemm` all. `moved_bytes` is what
-    `passes` over memory move forward. `again_s` is what the backward pass computes a second time,
-    in the share `share` of all layers.
-    """
-
-    rates: Rates
-    products: tuple[ProductWork, ...]
-    projections: Work
-    mlp: Work
-    gemm: Work
-    attention: AttentionCore
-    moved_bytes: float
-    passes: Work
-    again: Again
-    share: float
-    again_s: float
-    forward: Pass
-    backward: Pass
+def product_works(setting: Setting, layer: LayerLayout) -> list[ProductWork]:
+    """The products of an average layer for one micro-batch on one GPU."""
+    tokens = layer.micro_batch * setting.sequence / layer.cp
+    products = layer_products(setting, tokens, layer.tp, layer.ep, layer.expert_tp)
+    rate = rates(setting, layer.precision)
+    return [work_of(rate, product) for product in products]
 
 
 def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
     """One average layer for one micro-batch."""
-    rate, share = rates(setting, layer.precision), layer.share
+    rate = rates(setting, layer.precision)
     tokens = layer.micro_batch * setting.sequence / layer.cp
-    every = layer_products(setting, tokens, layer.tp, layer.ep, layer.expert_tp)
-    products = tuple([work_of(rate, product) for product in every])
+    products = product_works(setting, layer)
     projections = total(work for work in products if work.product.block == "attention")
     mlp = total(work for work in products if work.product.block == "mlp")
     gemm = total((projections, mlp))
     core = attention_core(setting, layer.micro_batch, layer.tp, layer.cp)
     moved = elementwise_bytes(setting, tokens, layer.tp, layer.sequence_parallel, layer.precision)
     passes_s = rate.pass_s(moved, PASS_KERNELS)
-    passes = Work(passes_s, 2 * passes_s)
     dispatch_s = _kernels(setting, layer.ep) * setting.software.dispatch_s
     again = recomputed(setting, layer.recompute, layer.modules)
     again_s = again.attention * projections.forward_s + again.mlp * mlp.forward_s
-    again_s += again.core * core.forward_s + again.elementwise * passes.forward_s
-    again_s *= share
-    forward = Pass(gemm.forward_s + core.forward_s + passes.forward_s, dispatch_s)
-    backward = Pass(
-        gemm.backward_s + core.backward_s + passes.backward_s + again_s,
-        2 * dispatch_s + share * again.dispatch * dispatch_s,
-    )
-    blocks = (projections, mlp, gemm)
+    again_s += again.core * core.forward_s + again.elementwise * passes_s
+    again_s *= layer.share
     return LayerWork(
-        rate, products, *blocks, core, moved, passes, again, share, again_s, forward, backward
+        layer=layer,
+        rates=rate,
+        projections_s=projections.forward_s,
+        mlp_s=mlp.forward_s,
+        gemm=gemm,
+        attention=core,
+        moved_bytes=moved,
+        passes_s=passes_s,
+        again=again,
+        again_s=again_s,
+        busy_forward_s=gemm.forward_s + core.forward_s + passes_s,
+        busy_backward_s=gemm.backward_s + core.backward_s + 2 * passes_s + again_s,
+        dispatch_forward_s=dispatch_s,
+        dispatch_backward_s=2 * dispatch_s + layer.share * again.dispatch * dispatch_s,
     )
 
 

@@ -1,6 +1,7 @@
 """What the backward pass computes a second time, as shares of a layer's forward pass."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .layout import Layout
 from .setting import Setting
@@ -22,6 +23,7 @@ class Again:
     dispatch: float = 0.0
 
 
+@lru_cache(maxsize=4096)
 def recomputed(setting: Setting, recompute: str, modules: tuple[str, ...]) -> Again:
     """The shares under `recompute`; `modules` say what "selective" means, see `Layout`."""
     if recompute == "none":

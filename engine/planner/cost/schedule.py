@@ -107,8 +107,8 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
     layer, head = stage.layer, stage.head
     work, forward_s, backward_s = (
         layer.work,
-        layer.work.forward.seconds,
-        layer.work.backward.seconds,
+        layer.work.forward_s,
+        layer.work.backward_s,
     )
     data = data_traffic(setting, layout, stage.layers, forward_s, backward_s)
     update = state_update(setting, layout)
@@ -123,10 +123,10 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
     compute = (
         count * (work.gemm.forward_s + work.gemm.backward_s),
         count * (work.attention.forward_s + work.attention.backward_s),
-        count * (work.passes.forward_s + work.passes.backward_s),
+        count * (work.passes_s + 2 * work.passes_s),
         m * stage.heads * (head.forward_s + head.backward_s),
         count * work.again_s,
-        count * (work.forward.launch_s + work.backward.launch_s),
+        count * work.launch_s,
     )
     communication = (
         count * layer.tensor_s,
@@ -195,7 +195,7 @@ def _layer_time(setting: Setting, layer: LayerLayout) -> LayerTime:
     context = max(0.0, gather_s - core.forward_s) + max(0.0, 2 * gather_s - core.backward_s)
     pass_s = 2 * traffic.exchange.seconds * model.moe_layers / model.layers
     expert = pass_s + pass_s + repeated * pass_s
-    total = work.forward.seconds + work.backward.seconds + tensor + context + expert
+    total = work.forward_s + work.backward_s + tensor + context + expert
     return LayerTime(work, traffic, exposed, repeated, tensor, context, expert, total)
 
 

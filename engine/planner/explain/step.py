@@ -3,10 +3,11 @@
 from collections.abc import Mapping
 
 from ..cost.communication import Collective
-from ..cost.compute import PASS_KERNELS, LayerWork
+from ..cost.compute import PASS_KERNELS, LayerWork, product_works
 from ..cost.estimate import Estimate
 from ..cost.products import DEEPEST_WAVE, ProductWork, Rates
 from ..cost.schedule import StepTime
+from ..cost.setting import Setting
 from ..cost.states import PCIE_BYTES_S, StateTraffic
 from .terms import Term, term
 
@@ -36,11 +37,11 @@ STEP_PARTS = {
 _FORMULAS = {
     "gemm_s": "micro_batches * layers * (gemm.forward_s + gemm.backward_s)",
     "attention_s": "micro_batches * layers * (attention.forward_s + attention.backward_s)",
-    "elementwise_s": "micro_batches * layers * (passes.forward_s + passes.backward_s)",
+    "elementwise_s": "micro_batches * layers * (passes_s + 2 * passes_s)",
     "head_s": "micro_batches * heads * (head.forward_s + head.backward_s)",
     "recompute_s": "micro_batches * layers * again_s",
-    "launch_s": "micro_batches * layers * (max(0, forward.dispatch_s - forward.busy_s)"
-    " + max(0, backward.dispatch_s - backward.busy_s))",
+    "launch_s": "micro_batches * layers * (max(0, dispatch_forward_s - busy_forward_s)"
+    " + max(0, dispatch_backward_s - busy_backward_s))",
     "tensor_s": "micro_batches * layers * exposed * blocks"
     " * ((2 + repeated) * all_reduce.seconds + regather.seconds)",
     "context_s": "micro_batches * layers * (max(0, key_values.seconds - attention.forward_s)"
@@ -123,7 +124,7 @@ def _opened(estimate: Estimate) -> Mapping[str, list[Term]]:
     )
     hidden = term("traffic beside computation", "hidden_s = whole_s - exposed_s", time.data)
     return {
-        **_computed(work),
+        **_computed(setting, work),
         "head_s": [logits],
         "tensor_s": [
             *collective("all-reduce of a block's activations", traffic.all_reduce),
@@ -143,9 +144,9 @@ def _opened(estimate: Estimate) -> Mapping[str, list[Term]]:
     }
 
 
-def _computed(work: LayerWork) -> Mapping[str, list[Term]]:
+def _computed(setting: Setting, work: LayerWork) -> Mapping[str, list[Term]]:
     """One layer's computation; products by arithmetic or by memory, whichever is longer."""
-    products = [_product(product, work.rates) for product in work.products]
+    products = [_product(each, work.rates) for each in product_works(setting, work.layer)]
     flops = term(
         "attention of one layer, FLOPs forward",
         "flops = 2 * tokens * attended * width",
@@ -162,15 +163,15 @@ def _computed(work: LayerWork) -> Mapping[str, list[Term]]:
     )
     passes = term(
         "passes over memory of one layer, forward",
-        "passes.forward_s = moved_bytes / hbm_bytes + kernels * kernel_s",
+        "passes_s = moved_bytes / hbm_bytes + kernels * kernel_s",
         work,
         work.rates,
         kernels=PASS_KERNELS,
     )
     again = term(
         "recomputation of one layer",
-        "again_s = share * (again.attention * projections.forward_s + again.mlp * mlp.forward_s"
-        " + again.core * attention.forward_s + again.elementwise * passes.forward_s)",
+        "again_s = layer.share * (again.attention * projections_s + again.mlp * mlp_s"
+        " + again.core * attention.forward_s + again.elementwise * passes_s)",
         work,
         source="shares of the forward pass that run again, in the share of layers that recompute",
     )
@@ -221,7 +222,7 @@ def _waiting(estimate: Estimate, time: StepTime) -> list[Term]:
     waits = "micro_batches * (pp - 1)" if layout.schedule == "sequential" else "(pp - 1) / vp"
     layer = term(
         "one layer, both passes",
-        "total_s = forward.seconds + backward.seconds + tensor_s + context_s + expert_s",
+        "total_s = forward_s + backward_s + tensor_s + context_s + expert_s",
         *(stage.layer, stage.layer.work),
     )
     mean = term(
