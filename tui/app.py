@@ -26,7 +26,7 @@ from .state.monitor import Monitor
 from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
-from .widgets.palette import Palette
+from .widgets.palette import Palette, is_of_a_closed_palette
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -94,6 +94,12 @@ class ProdtopApp(App[None]):
     def defect(self) -> Exception | None:
         """The error that nobody caught, and that closed the app."""
         return self._exception
+
+    def _handle_exception(self, error: Exception) -> None:
+        if is_of_a_closed_palette(error):
+            self.log(f"the palette was closed meanwhile: {error}")
+        else:
+            super()._handle_exception(error)
 
     def leave(self) -> None:
         """Close the app soon. May be called from a signal handler, and by any thread."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from textual.app import ComposeResult
+from textual.await_complete import AwaitComplete
 from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
@@ -14,6 +15,7 @@ from ..style.theme import palette_of
 from ..views.events import log_rows
 from ..views.keys import help_lines
 from ..widgets.lines import LinesView
+from ..widgets.palette import dismiss_if_on_top
 from ..widgets.panel import Panel
 
 
@@ -21,6 +23,9 @@ class Dialog(ModalScreen[None]):
     """A framed list of lines that scrolls."""
 
     title_text: str
+
+    def dismiss(self, result: None = None) -> AwaitComplete:
+        return dismiss_if_on_top(self, super().dismiss)
 
     def lines(self) -> Sequence[Line]:
         """What it says."""

@@ -202,9 +202,12 @@ def test_fp8_on_a_cpu_is_refused_with_the_reason(engine: WatchedEngine) -> None:
     ("load", "words"),
     [
         (LoadSpec(users=-1), "users must be"),
-        (LoadSpec(rate_per_s=-2.0), "the rate must be"),
+        (LoadSpec(rate_per_s=-2.0), "rate_per_s must be"),
         (LoadSpec(prompt_tokens_min=8, prompt_tokens_max=256), "leave no room in a context of 256"),
-        (LoadSpec(output_tokens_min=9, output_tokens_max=3), "output tokens must be a range"),
+        (
+            LoadSpec(output_tokens_min=9, output_tokens_max=3),
+            "output_tokens_min is above",
+        ),
     ],
     ids=["users", "rate", "prompts", "outputs"],
 )
