@@ -153,8 +153,6 @@ def _panics_as_errors() -> Iterator[None]:
     """Turn a panic of the library, which is no `Exception` in Python, into a `RuntimeError`."""
     try:
         yield
-    except Exception:
-        raise
     except BaseException as error:
         if type(error).__name__ != "PanicException":
             raise

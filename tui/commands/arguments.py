@@ -1,6 +1,8 @@
 """The options that several commands share, and how their texts are read."""
 
+from collections.abc import Callable, Sequence
 from enum import StrEnum
+from inspect import Parameter, signature
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,7 +18,19 @@ DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 Json = Annotated[bool, JSON]
 Debug = Annotated[bool, DEBUG]
 
+Command = Callable[..., None]
 Name = TypeVar("Name", bound=StrEnum)
+
+
+def put_options(run: Command, placeholder: str, options: Sequence[Parameter]) -> Command:
+    """Let typer see `options` in place of the parameter `placeholder` of what `run` wraps."""
+    own = signature(run)
+    parameters: list[Parameter] = []
+    for name, parameter in own.parameters.items():
+        parameters += options if name == placeholder else [parameter]
+    # What typer reads, before the signature of the command that `run` wraps.
+    vars(run)["__signature__"] = own.replace(parameters=parameters)
+    return run
 
 
 def parse_strategy(text: str) -> StrategyName:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,9 +12,8 @@ from ...engine.protocol import SpeculationSpec
 from ...engine.protocol.bounds import worker_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
-from .arguments import check_model, parse_range
+from .arguments import Command, check_model, parse_range, put_options
 
-Command = Callable[..., None]
 Given = Mapping[str, object]
 """What stands on the command line, or the command's own default, by option; else `None`."""
 
@@ -89,14 +88,8 @@ def with_engine_options(**defaults: object) -> Callable[[Command], Command]:
             given = {name: values.pop(name) for name in OPTIONS}
             command(**values, given=given)
 
-        own = signature(command)
-        parameters: list[Parameter] = []
-        for name, parameter in own.parameters.items():
-            options = [_parameter(key, defaults.get(key)) for key in OPTIONS]
-            parameters += options if name == "given" else [parameter]
-        # What typer reads, before the signature of the command that `run` wraps.
-        vars(run)["__signature__"] = own.replace(parameters=parameters)
-        return run
+        options = [_parameter(name, defaults.get(name)) for name in OPTIONS]
+        return put_options(run, "given", options)
 
     return decorate
 

@@ -2,16 +2,16 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
-from inspect import Parameter, signature
+from inspect import Parameter
 
 import typer
 
 from ...engine.planner.question.options import Option
 from ...engine.planner.question.parsers import AUTO
+from .arguments import Command, put_options
 
 Texts = Mapping[str, str]
 """What was given, or else the default, by each option's key."""
-Command = Callable[..., None]
 
 
 def with_options(options: Sequence[Option[object]]) -> Callable[[Command], Command]:
@@ -23,13 +23,7 @@ def with_options(options: Sequence[Option[object]]) -> Callable[[Command], Comma
             texts = {option.key: _text(given.pop(option.key)) for option in options}
             command(**given, texts=texts)
 
-        own = signature(command)
-        parameters: list[Parameter] = []
-        for name, parameter in own.parameters.items():
-            parameters += map(_parameter, options) if name == "texts" else [parameter]
-        # What typer reads, before the signature of the command that `run` wraps.
-        vars(run)["__signature__"] = own.replace(parameters=parameters)
-        return run
+        return put_options(run, "texts", [_parameter(option) for option in options])
 
     return decorate
 
