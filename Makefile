@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
+.PHONY: run test fuzz test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
 
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
 test: $(VENV)/.installed-dev $(VENV)/engines/.installed
 	$(BIN)/python -m pytest $(ARGS)
+
+# The property tests alone, on examples that no run has seen.
+fuzz: $(VENV)/.installed-dev
+	HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest -m "hypothesis and not gpu" $(ARGS)
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m gpu $(ARGS)

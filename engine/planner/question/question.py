@@ -55,11 +55,12 @@ class QuestionError(BadInputError):
     """Options that cannot be planned with: `reasons` by key. Its text is the command line's."""
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
-        key, reason = next(iter(reasons.items()))
+        # A reason may quote what was typed; here each becomes one line, whoever worded it.
+        self.reasons = {key: clean(reason) for key, reason in reasons.items()}
+        key, reason = next(iter(self.reasons.items()))
         option = BY_KEY[key]
         remedy = f"; {option.remedy}" if option.remedy else ""
-        super().__init__(f"{option.argument}: {clean(reason)}{remedy}")
-        self.reasons = reasons
+        super().__init__(f"{option.argument}: {reason}{remedy}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from prodtop.engine.planner.question.question import QuestionError, ReferenceDat
 from prodtop.engine.protocol import ModelInfo
 from prodtop.engine.shape.presets import preset
 from prodtop.engine.shape.shape_message import shape_message
+from prodtop.engine.text.cleaning import clean
 from prodtop.tui.planner.evaluation import evaluate
 from prodtop.tui.planner.form import SCENARIOS, Form
 from prodtop.tui.planner.plan import Plan, layout_texts, read_plan
@@ -213,6 +214,17 @@ steps = st.sampled_from([*FORM]).flatmap(
         ),
     )
 )
+
+
+@pytest.mark.parametrize("key", FORM)
+@pytest.mark.parametrize("text", ["\n", "3\n1", "\x1b[31m1\x07", "1\u2028", "\u202e8"])
+def test_a_reason_is_one_line_without_control_characters(key: str, text: str) -> None:
+    said: list[str] = []
+    try:
+        read_plan({**FIRST, key: text}, ReferenceData(), key)
+    except QuestionError as error:
+        said = [*error.reasons.values(), str(error)]
+    assert said == [clean(reason) for reason in said]
 
 
 @settings(deadline=None, max_examples=300)
