@@ -71,14 +71,15 @@ class Pane:
         assert match is not None
         return match
 
+    def processes(self, word: str) -> list[psutil.Process]:
+        """The processes below this pane's shell that have a word in their command line."""
+        (shell,) = self._tmux("list-panes", "-F", "#{pane_pid}").split()
+        children = psutil.Process(int(shell)).children(recursive=True)
+        return [child for child in children if word in child.cmdline()]
+
     def worker(self) -> psutil.Process:
         """The engine's process below this pane's shell."""
-        (shell,) = self._tmux("list-panes", "-F", "#{pane_pid}").split()
-        found = [
-            child
-            for child in psutil.Process(int(shell)).children(recursive=True)
-            if "prodtop.engine.worker" in child.cmdline()
-        ]
+        found = self.processes("prodtop.engine.worker")
         assert len(found) == 1, found
         return found[0]
 
