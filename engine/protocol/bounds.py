@@ -42,6 +42,8 @@ LOAD_BOUNDS: Mapping[str, Bound] = {
     "temperature": Bound(0, 1e6),
     "top_p": Bound(0, 1, exclusive=True),
     "fixed_seed_share": Bound(0, 1),
+    "max_waiting": Bound(1, 1_000_000),
+    "max_waiting_mib": Bound(0, 1e6, exclusive=True),
     "seed": Bound(0, 2**63 - 1),
 }
 WORKER_BOUNDS: Mapping[str, Bound] = {

@@ -64,7 +64,7 @@ class ServingLoop:
         # A load that the model cannot take is refused now, also where it is only measured later.
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
-            self._traffic.set_spec(LoadSpec(paused=True))
+            self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._samples: list[FinishedRequest] = []
@@ -184,8 +184,12 @@ class ServingLoop:
         """Measure cells; the live requests are seen to their end first, and go on afterwards."""
         live = self._traffic.spec
         self._traffic.set_spec(LoadSpec(paused=True))
-        while self._engine.has_work:
+        while self._traffic.next_due_s() is not None or self._engine.has_work:
+            if not self._keep_going():
+                return
+            self._traffic.submit_arrivals()
             self._on_completions(self._engine.step())
+            self._publish()
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
         try:

@@ -46,6 +46,12 @@ OPTIONS: Mapping[str, EngineOption] = {
     "burstiness": _load(
         float, "burstiness", "Of the arrivals: 1 is Poisson, below 1 burstier.", "B"
     ),
+    "max_waiting": _load(
+        int, "max_waiting", "With --rate: the most that wait; what comes then is rejected.", "N"
+    ),
+    "max_waiting_mib": _load(
+        float, "max_waiting_mib", "With --rate: the most host memory that waiting takes.", "M"
+    ),
     "zipf": _load(
         float, "zipf_exponent", "How unequal the prompts' popularity is; 0 is equal.", "S"
     ),
