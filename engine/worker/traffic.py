@@ -130,10 +130,9 @@ class Traffic:
         self._rejected += number
         self._engine.metrics.on_rejected(number, now_s)
         if not self._told_full:
-            waiting = self._engine.scheduler.num_waiting
+            option = "--max-waiting-mib" if self._rejected_tokens else "--max-waiting"
             self._engine.notes.append(
-                f"the queue is full with {waiting:,} requests: what comes now is rejected;"
-                " lower the rate, or raise --max-waiting"
+                f"the queue is full: what comes now is rejected; lower the rate, or raise {option}"
             )
         self._told_full = True
 
