@@ -45,8 +45,7 @@ class GapLaw:
         self._random = random
 
     def next_gaps_s(self, count: int) -> Floats:
-        """The next gaps `[count]`, in seconds: the same ones, however many are asked for at once.
-        """
+        """The next gaps `[count]`, in seconds: the same, however many are asked for at once."""
         return self._random.gamma(self._shape, self._scale_s, count)
 
 

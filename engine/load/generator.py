@@ -9,7 +9,6 @@ from .arrivals import ArrivalTimes, GapLaw, Stream, random_stream
 from .prompts import Prompt
 from .sequence import Arrival, RequestSequence
 
-
 MOST_DUE = 2**20
 """Arrivals of an open loop that one look counts at most: tens of milliseconds of work, and more
 than come in ten seconds at the highest rate. Those left over are counted by the next look."""

@@ -41,7 +41,7 @@ class CellResult(Message, frozen=True, kw_only=True):
     requests: int
     """All that arrived: submitted and rejected ones."""
     failed: int
-    rejected: int = 0
+    rejected: int
     """Found the queue of an open loop full: in no other figure."""
     duration_s: float
     output_tok_s: float

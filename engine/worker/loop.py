@@ -31,6 +31,7 @@ from ..protocol import (
     describe_load,
     describe_speculation,
 )
+from ..protocol.bounds import check_speculation
 from ..protocol.channel import Channel
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
@@ -167,6 +168,7 @@ class ServingLoop:
     def _set_speculation(self, spec: SpeculationSpec | None) -> None:
         old, began_s = self._engine.speculation.spec, self._engine.clock()
         if spec != old:
+            check_speculation(spec)
             self._engine.set_speculation(spec)
             before, after = describe_speculation(old), describe_speculation(spec)
             self._record_switch("speculation", before, after, began_s)

@@ -130,9 +130,9 @@ class Traffic:
         self._rejected += number
         self._engine.metrics.on_rejected(number, now_s)
         if not self._told_full:
-            option = "--max-waiting-mib" if self._rejected_tokens else "--max-waiting"
             self._engine.notes.append(
-                f"the queue is full: what comes now is rejected; lower the rate, or raise {option}"
+                "the queue is full: what comes now is rejected; lower the rate, or raise the limit"
+                " (--max-waiting, --max-waiting-mib)"
             )
         self._told_full = True
 

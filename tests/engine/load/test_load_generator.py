@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from prodtop.engine.load.generator import LoadGenerator
+from prodtop.engine.load.generator import MOST_DUE, LoadGenerator
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.load.sequence import Arrival, RequestSequence
 from prodtop.engine.protocol import LoadSpec
@@ -164,6 +164,74 @@ def test_another_setting_leaves_the_schedule_alone() -> None:
 def test_a_rate_of_zero_is_refused() -> None:
     with pytest.raises(BadInputError, match="rate_per_s must be a number above 0"):
         generator(replace(OPEN, rate_per_s=0.0))
+
+
+# A full queue
+
+
+FLOOD = replace(OPEN, rate_per_s=20_000.0)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    st.lists(
+        st.tuples(st.floats(0.0, 0.3), st.integers(0, 300), st.integers(0, 400), st.booleans()),
+        min_size=1,
+        max_size=20,
+    ),
+    st.none() | st.integers(1, 5000),
+)
+def test_every_arrival_of_a_flood_is_taken_or_rejected(
+    looks: list[tuple[float, int, int, bool]], limit: int | None
+) -> None:
+    """Never more wait to be taken than there is room for, and the order of numbers is kept."""
+    load = generator(FLOOD, limit)
+    taken: list[Arrival] = []
+    left = 0
+    now_s = 0.0
+    for later_s, room, most, finds_none in looks:
+        now_s, before = now_s + later_s, left
+        load.arrive(now_s, room)
+        assert load.made - load.rejected - len(taken) <= max(room, before)
+        got = [a for a in (load.take(now_s) for _ in range(most)) if a is not None]
+        if finds_none and got:
+            load.reject_taken()
+            got.pop()
+        taken += got
+        left = load.made - load.rejected - len(taken)
+        assert left >= 0
+        assert load.in_flight == len(taken) + left
+    assert [a.number for a in taken] == sorted({a.number for a in taken})
+    assert all(a.number < load.made for a in taken)
+    if limit is None:
+        assert load.made == pytest.approx(20_000 * now_s, rel=0.2, abs=100)
+    else:
+        assert load.made <= limit
+
+
+def test_a_look_counts_no_more_than_its_most_and_the_next_goes_on() -> None:
+    load = generator(replace(OPEN, rate_per_s=1e5))
+    load.arrive(60.0, room=0)
+    assert load.made == load.rejected == MOST_DUE
+    next_s = load.next_due_s()
+    assert next_s is not None
+    assert next_s < 60.0
+    for _ in range(8):
+        load.arrive(60.0, room=0)
+    next_s = load.next_due_s()
+    assert next_s is not None
+    assert next_s > 60.0
+    assert load.made == pytest.approx(6e6, rel=0.01)
+
+
+def test_which_requests_come_does_not_depend_on_what_was_rejected() -> None:
+    load = generator(FLOOD)
+    taken = []
+    for tick in range(1, 40):
+        taken += due(load, tick / 50, room=3)
+    assert load.rejected > 10_000
+    sequence = RequestSequence(FLOOD, PROMPTS)
+    assert taken == [sequence.draw(a.number, a.arrival_at_s) for a in taken]
 
 
 # Changes between the loops, pauses, limits

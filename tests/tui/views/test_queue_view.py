@@ -1,4 +1,4 @@
-"""The queue panel: whole numbers with all their digits while there is room, and what is rejected."""
+"""The queue panel: whole numbers with all their digits where they fit, and what is rejected."""
 
 import msgspec
 import pytest
