@@ -202,6 +202,8 @@ def test_commands_are_obeyed_whatever_the_rate(tiny_folder: Path, tmp_path: Path
         for command, kind in (
             (SetStrategy(name=StrategyName.SINGLE), "strategy"),
             (SetStrategy(name=StrategyName.HYBRID), "strategy"),
+            (SetLoad(load=msgspec.structs.replace(flood, paused=True)), "load"),
+            (SetLoad(load=flood), "load"),
             (SetLoad(load=calm), "load"),
         ):
             worker.send(command)
