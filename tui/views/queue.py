@@ -91,7 +91,8 @@ def _flow(frame: Frame, room: Room) -> Line:
 
 
 def _account(accounting: Accounting, room: Room) -> Line:
-    """Submitted = finished + failed + in system: always, so it is shown as the sum that it is."""
+    """Submitted = finished + failed + in system: always, so it is shown as the sum that it is
+    where there is room."""
 
     def parts(written: Written) -> list[Line]:
         failed_ink = Ink.BAD if accounting.failed else Ink.MUTED
@@ -105,7 +106,8 @@ def _account(accounting: Accounting, room: Room) -> Line:
         submitted = muted(f"{written(accounting.submitted)} submitted = ")
         return line(submitted, joined(parts(written), line(muted(" + "))))
 
-    def short(written: Written) -> Line:
-        return joined(parts(written)[:2], line(faint(f" {room.glyphs.dot} ")))
+    def ends(written: Written, most: int) -> Line:
+        return joined(parts(written)[:most], line(faint(f" {room.glyphs.dot} ")))
 
-    return first_fitting((whole(exact), short(exact), short(count)), room.width)
+    candidates = (whole(exact), ends(exact, 3), ends(exact, 2), ends(count, 2))
+    return first_fitting(candidates, room.width)
