@@ -265,7 +265,7 @@ class ProdtopApp(App[None]):
         monitor = self.monitor
         moment = monitor.moment()
         if moment.frame is None:
-            monitor.say("nothing to save yet: the engine is starting")
+            monitor.say("nothing to save yet: the engine has shown no figures")
         else:
             snapshot = snapshot_of(
                 moment, moment.frame, self.monitor.timeline(), monitor.versions, self.theme

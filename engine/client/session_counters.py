@@ -39,6 +39,7 @@ class SessionCounters:
                 # Those in the system of a worker that died never finish.
                 failed=before.failed + before.in_system + own.failed,
                 in_system=own.in_system,
+                rejected=before.rejected + own.rejected,
             ),
             queue=msgspec.structs.replace(
                 frame.queue,

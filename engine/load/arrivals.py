@@ -9,6 +9,9 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
+_BLOCK = 1024
+"""Arrivals of an open loop that are drawn at once."""
+
 
 class Stream(IntEnum):
     """Independent streams of randomness under one seed: a change in one leaves the others alone."""
@@ -41,9 +44,46 @@ class GapLaw:
         self._scale_s = 1.0 / (rate_per_s * burstiness)
         self._random = random
 
+    def next_gaps_s(self, count: int) -> Floats:
+        """The next gaps `[count]`, in seconds: the same, however many are asked for at once."""
+        return self._random.gamma(self._shape, self._scale_s, count)
+
+
+class ArrivalTimes:
+    """When the requests of an open loop arrive after `start_s`, drawn a block at a time.
+
+    Drawing and skipping thousands costs less than a millisecond: a rate that nobody can serve can
+    still be counted.
+    """
+
+    def __init__(self, law: GapLaw, start_s: float) -> None:
+        self._law = law
+        self._times_s = np.empty(0)
+        self._next = 0
+        self._draw_block(start_s)
+
+    @property
     def next_s(self) -> float:
-        """The next gap, in seconds."""
-        return float(self._random.gamma(self._shape, self._scale_s))
+        """The next arrival."""
+        return float(self._times_s[self._next])
+
+    def pop_due(self, now_s: float, most: int) -> list[float]:
+        """Arrivals up to `now_s`, in order: `most` of them at most, and never more than a block.
+
+        None is left only where the list is empty.
+        """
+        due = int(np.searchsorted(self._times_s, now_s, side="right"))
+        end = max(self._next, min(due, self._next + most))
+        popped: list[float] = self._times_s[self._next : end].tolist()
+        self._next = end
+        if end == len(self._times_s):
+            self._draw_block(popped[-1])
+        return popped
+
+    def _draw_block(self, after_s: float) -> None:
+        gaps_s = self._law.next_gaps_s(_BLOCK)
+        gaps_s[0] += after_s
+        self._times_s, self._next = np.cumsum(gaps_s), 0
 
 
 class ZipfLaw:

@@ -1,19 +1,28 @@
 """The load on the engine: says at any moment which requests have arrived by then."""
 
 import heapq
+from collections import deque
 from collections.abc import Sequence
 
 from ..protocol import LoadSpec
-from .arrivals import GapLaw, Stream, random_stream
+from .arrivals import ArrivalTimes, GapLaw, Stream, random_stream
 from .prompts import Prompt
 from .sequence import Arrival, RequestSequence
+
+MOST_DUE = 2**20
+"""Arrivals of an open loop that one look counts at most: tens of milliseconds of work, and more
+than come in ten seconds at the highest rate. Those left over are counted by the next look."""
 
 
 class LoadGenerator:
     """A closed or an open loop, changeable while it runs. Time is always an argument, in seconds.
 
     Closed loop: each user has one request in the system, and asks for the next one `think_s` after
-    the last ended. Open loop: requests arrive by the spec's law, however many are in the system.
+    the last ended. Open loop: requests arrive by the spec's law, however many are in the system;
+    those that find no room are rejected, and cost nothing but being counted.
+
+    Each look is `arrive`, then `take` for as many as the caller has time for: what has arrived and
+    was not taken is taken with the next look.
     With a `limit`, that many requests are made and no more. They are those of `RequestSequence`, in
     order, whatever the timing, and each arrives when it should have, whenever the worker gets to
     look. Raises BadInputError for an impossible spec.
@@ -27,13 +36,15 @@ class LoadGenerator:
         self.spec = spec
         self._limit = limit
         self._made = 0
+        self._rejected = 0
         self._in_flight = 0
+        self._arrived: deque[tuple[int, float]] = deque()
+        """Open loop: number and time of requests that have arrived and were not taken yet."""
         self._ready_s: list[float] = []
         """Closed loop: when each user without a request asks for one; a heap."""
         self._random = random_stream(spec.seed, Stream.GAPS)
-        self._gaps: GapLaw | None = None
-        self._next_s: float | None = None
-        """Open loop: the next arrival."""
+        self._times: ArrivalTimes | None = None
+        """Open loop: when the next ones arrive."""
         self._plan_arrivals(now_s)
         self._fit_users(now_s)
 
@@ -44,33 +55,67 @@ class LoadGenerator:
 
     @property
     def made(self) -> int:
-        """Requests made since the start."""
+        """Requests made since the start, rejected ones too."""
         return self._made
+
+    @property
+    def rejected(self) -> int:
+        """Requests that found no room, since the start."""
+        return self._rejected
 
     @property
     def exhausted(self) -> bool:
         """Whether the limit is reached; never without one."""
         return self._limit is not None and self._made >= self._limit
 
-    def due(self, now_s: float) -> list[Arrival]:
-        """The requests that have arrived since the last call, in order of arrival."""
-        arrivals: list[Arrival] = []
-        while (at_s := self.next_due_s()) is not None and at_s <= now_s:
-            if self._gaps is not None:
-                self._next_s = at_s + self._gaps.next_s()
-            else:
-                heapq.heappop(self._ready_s)
-            arrivals.append(self._sequence.draw(self._made, at_s))
-            self._made += 1
-            self._in_flight += 1
-        return arrivals
+    def arrive(self, now_s: float, room: int | None = None) -> None:
+        """Open loop: let arrive what is due by `now_s`, `MOST_DUE` requests at most.
+
+        `room` is how many may wait to be taken, those from earlier looks too; the rest of them are
+        rejected. `None`: all may.
+        """
+        if self._times is None or self.spec.paused:
+            return
+        most = MOST_DUE if self._limit is None else min(MOST_DUE, self._limit - self._made)
+        while most > 0 and (times_s := self._times.pop_due(now_s, most)):
+            most -= len(times_s)
+            kept = len(times_s)
+            if room is not None:
+                kept = max(0, min(kept, room - len(self._arrived)))
+            self._arrived.extend(enumerate(times_s[:kept], start=self._made))
+            self._made += len(times_s)
+            self._rejected += len(times_s) - kept
+            self._in_flight += kept
+
+    def take(self, now_s: float) -> Arrival | None:
+        """The next request that has arrived by `now_s`, in order of arrival; `None` if none has."""
+        if self._arrived:
+            number, at_s = self._arrived.popleft()
+            return self._sequence.draw(number, at_s)
+        if self._times is not None or self.spec.paused or self.exhausted:
+            return None
+        if not self._ready_s or self._ready_s[0] > now_s:
+            return None
+        arrival = self._sequence.draw(self._made, heapq.heappop(self._ready_s))
+        self._made += 1
+        self._in_flight += 1
+        return arrival
+
+    def reject_taken(self) -> None:
+        """The request taken last found no room after all, and so do those that came after it."""
+        rejected = 1 + len(self._arrived)
+        self._arrived.clear()
+        self._rejected += rejected
+        self._in_flight -= rejected
 
     def next_due_s(self) -> float | None:
         """When the next request arrives; `None` where none will before something else happens."""
+        if self._arrived:
+            return self._arrived[0][1]
         if self.spec.paused or self.exhausted:
             return None
-        if self.spec.rate_per_s is not None:
-            return self._next_s
+        if self._times is not None:
+            return self._times.next_s
         return self._ready_s[0] if self._ready_s else None
 
     def on_done(self, now_s: float) -> None:
@@ -113,10 +158,10 @@ class LoadGenerator:
 
     def _plan_arrivals(self, now_s: float) -> None:
         rate_per_s = self.spec.rate_per_s
-        self._gaps = self._next_s = None
+        self._times = None
         if rate_per_s:
-            self._gaps = GapLaw(rate_per_s, self.spec.burstiness, self._random)
-            self._next_s = now_s + self._gaps.next_s()
+            law = GapLaw(rate_per_s, self.spec.burstiness, self._random)
+            self._times = ArrivalTimes(law, now_s)
 
     def _fit_users(self, now_s: float) -> None:
         missing = self._wanted_users - self._users

@@ -27,6 +27,7 @@ class Metrics:
         self._submitted = 0
         self._finished = 0
         self._failed = 0
+        self._rejected = 0
         self._generated = 0
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
@@ -42,6 +43,11 @@ class Metrics:
         self._submitted += 1
         self.throughput.on_arrival(now_s)
         self._little.on_arrival(now_s, arrival_at_s)
+
+    def on_rejected(self, number: int, now_s: float) -> None:
+        """Requests came and found the queue full: they are in no other figure than this count."""
+        self._rejected += number
+        self.throughput.on_rejected(number, now_s)
 
     def on_step(
         self,
@@ -122,12 +128,14 @@ class Metrics:
         )
 
     def accounting(self) -> Accounting:
-        """Where every request went: submitted = finished + failed + in system."""
+        """Where every request went: submitted = finished + failed + in system; rejected ones were
+        never submitted."""
         return Accounting(
             submitted=self._submitted,
             finished=self._finished,
             failed=self._failed,
             in_system=self.in_system,
+            rejected=self._rejected,
         )
 
     @property

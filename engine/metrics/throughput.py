@@ -55,6 +55,7 @@ class ThroughputMeter:
         self._ghost_rows = counter()
         self._steps = counter()
         self._arrivals = counter()
+        self._rejected = counter()
         self._ended = counter()
 
     def on_step(
@@ -82,6 +83,11 @@ class ThroughputMeter:
     def on_arrival(self, now_s: float) -> None:
         """Count a request that came."""
         self._arrivals.add(1, now_s)
+
+    def on_rejected(self, number: int, now_s: float) -> None:
+        """Count requests that came and found the queue full."""
+        self._arrivals.add(number, now_s)
+        self._rejected.add(number, now_s)
 
     def on_ended(self, now_s: float, *, cached_tokens: int = 0) -> None:
         """Count a request that finished, with the output tokens the response cache gave it."""
@@ -124,6 +130,7 @@ class ThroughputMeter:
             cached_tok_s=rate(self._cached),
             requests_per_s=rate(self._ended),
             arrivals_per_s=rate(self._arrivals),
+            rejected_per_s=rate(self._rejected),
             steps_per_s=rate(self._steps),
             mean_batch_rows=recent.mean_batch_rows,
             batch_waste=recent.batch_waste,

@@ -39,7 +39,10 @@ class CellResult(Message, frozen=True, kw_only=True):
     strategy: StrategyName
     precision: PrecisionName
     requests: int
+    """All that arrived: submitted and rejected ones."""
     failed: int
+    rejected: int
+    """Found the queue of an open loop full: in no other figure."""
     duration_s: float
     output_tok_s: float
     total_tok_s: float

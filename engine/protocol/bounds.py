@@ -8,7 +8,7 @@ import msgspec
 
 from .errors import BadInputError
 from .options import WorkerOptions
-from .settings import LoadSpec
+from .settings import LoadSpec, SpeculationSpec
 
 
 class Bound(NamedTuple):
@@ -42,8 +42,11 @@ LOAD_BOUNDS: Mapping[str, Bound] = {
     "temperature": Bound(0, 1e6),
     "top_p": Bound(0, 1, exclusive=True),
     "fixed_seed_share": Bound(0, 1),
+    "max_waiting": Bound(1, 1_000_000),
+    "max_waiting_mib": Bound(0, 1e6, exclusive=True),
     "seed": Bound(0, 2**63 - 1),
 }
+SPECULATION_BOUNDS: Mapping[str, Bound] = {"drafts": Bound(1, 16)}
 WORKER_BOUNDS: Mapping[str, Bound] = {
     "max_seqs": Bound(1, 65_536),
     "context_tokens": Bound(1, 2**30),
@@ -73,9 +76,19 @@ def load_violation(load: LoadSpec) -> Violation | None:
     return None
 
 
+def speculation_violation(speculation: SpeculationSpec | None) -> Violation | None:
+    """The first field that speculative decoding cannot have; `None` where all is well, or off."""
+    return None if speculation is None else _violation(speculation, SPECULATION_BOUNDS)
+
+
 def worker_violation(options: WorkerOptions) -> Violation | None:
-    """The first field of a worker's options, its load's too, that cannot be; `None` if all can."""
-    return _violation(options, WORKER_BOUNDS) or load_violation(options.load)
+    """The first field of a worker's options that cannot be, its load's and its speculation's too;
+    `None` if all can."""
+    return (
+        _violation(options, WORKER_BOUNDS)
+        or load_violation(options.load)
+        or speculation_violation(options.speculation)
+    )
 
 
 def _violation(settings: msgspec.Struct, bounds: Mapping[str, Bound]) -> Violation | None:
@@ -89,6 +102,14 @@ def _violation(settings: msgspec.Struct, bounds: Mapping[str, Bound]) -> Violati
 
 def check_load(load: LoadSpec) -> None:
     """Raise `BadInputError`, naming the field, if no load can be like this."""
-    violation = load_violation(load)
+    _refuse(load_violation(load))
+
+
+def check_speculation(speculation: SpeculationSpec | None) -> None:
+    """Raise `BadInputError`, naming the field, if no speculative decoding can be like this."""
+    _refuse(speculation_violation(speculation))
+
+
+def _refuse(violation: Violation | None) -> None:
     if violation is not None:
         raise BadInputError(f"{violation.field} {violation.reason}")

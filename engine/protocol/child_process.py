@@ -29,8 +29,9 @@ _PR_SET_PDEATHSIG = 1
 def die_with_parent(channel_fd: int | None = None) -> None:
     """End this process when its parent ends, whatever it is doing then.
 
-    Called first thing, before slow imports. `channel_fd` is the inherited end of the channel: its
-    hang-up counts as the parent's end as well, after `PARENT_GONE_GRACE_S`.
+    Called first thing, before slow imports. `channel_fd` is the inherited end of the channel, or of
+    a pipe that the parent reads: its hang-up counts as the parent's end as well, after
+    `PARENT_GONE_GRACE_S`.
     """
     parent = os.getppid()
     if sys.platform == "linux":

@@ -40,6 +40,8 @@ class Throughput(Part, frozen=True, kw_only=True):
     cached_tok_s: float
     requests_per_s: float
     arrivals_per_s: float
+    """Rejected requests too: they came."""
+    rejected_per_s: float = 0.0
     steps_per_s: float
     mean_batch_rows: float | None = None
     batch_waste: float | None = None
@@ -82,12 +84,17 @@ class Queue(Part, frozen=True, kw_only=True):
 
 
 class Accounting(Part, frozen=True, kw_only=True):
-    """Requests since the session began: submitted = finished + failed + in system, always."""
+    """Requests since the session began: submitted = finished + failed + in system, always.
+
+    `rejected` found the queue of an open loop full: they were never submitted, and are in no
+    latency.
+    """
 
     submitted: int = 0
     finished: int = 0
     failed: int = 0
     in_system: int = 0
+    rejected: int = 0
 
 
 class StreamView(Part, frozen=True, kw_only=True):

@@ -10,6 +10,7 @@ from . import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
 from .errors import BadInputError
 
 BUNDLED_MODEL = "bundled"
+_RUN_CHILD = "prodtop.engine.protocol.run_child"
 
 LoadFormat = Literal["auto", "dummy"]
 KvFormat = Literal["auto", "fp8"]
@@ -59,3 +60,8 @@ def module_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
     user must not become part of the engine.
     """
     return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def child_command(module: str, arguments: Sequence[str] = ()) -> list[str]:
+    """The same for a module, ours or not, that is to end with its parent, who reads its output."""
+    return module_command(_RUN_CHILD, [module, *arguments])

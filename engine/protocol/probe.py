@@ -32,7 +32,7 @@ class GpuSample(Part, frozen=True, kw_only=True):
 
 
 class HostSample(Message, frozen=True, kw_only=True):
-    """The machine at one moment. `gpu_note` says why there is no GPU to show."""
+    """The machine at one moment. `gpu_note` says why there is no GPU to show, or which are lost."""
 
     at_s: float
     wall_s: float

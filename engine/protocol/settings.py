@@ -53,6 +53,10 @@ class LoadSpec(Part, frozen=True, kw_only=True):
     ignore_eos: bool = False
     chat: bool = False
     """Prompts go through the model's chat template, as a system's and a user's turn."""
+    max_waiting: int = 10_000
+    """Open loop: the most requests that wait; what arrives then is rejected."""
+    max_waiting_mib: float = 256.0
+    """Open loop: the most of the host's memory that waiting requests take, likewise."""
     seed: int = 0
     paused: bool = False
 

@@ -55,6 +55,7 @@ class Scheduler:
         self._context_tokens = context_tokens
         self.plan_drafts: DraftPlanner | None = None
         self._waiting: OrderedDict[int, Request] = OrderedDict()
+        self._waiting_tokens = 0
         self._running: dict[int, Request] = {}
         self._ghosts: list[Request] = []
         self._strategy_since_s = float("-inf")
@@ -88,6 +89,11 @@ class Scheduler:
         return len(self._waiting)
 
     @property
+    def num_waiting_tokens(self) -> int:
+        """The tokens of all waiting requests, those that preempted ones have generated too."""
+        return self._waiting_tokens
+
+    @property
     def num_ghosts(self) -> int:
         return len(self._ghosts)
 
@@ -103,12 +109,15 @@ class Scheduler:
         request.queued_at_s = now_s
         request.longest = self._longest(request)
         self._waiting[request.request_id] = request
+        self._waiting_tokens += len(request.tokens)
 
     def abort(self, request_id: int) -> Request | None:
         """Drop a request wherever it is; None if it is not here (any more)."""
         request = self._waiting.pop(request_id, None) or self._running.pop(request_id, None)
         if request is None:
             return None
+        if request.status is Status.WAITING:
+            self._waiting_tokens -= len(request.tokens)
         self._end(request, Status.ABORTED, "aborted")
         self._blocks.release(request)
         if not self._running:
@@ -328,6 +337,7 @@ class Scheduler:
             if not self._blocks.allocate(request):
                 break
             del self._waiting[request.request_id]
+            self._waiting_tokens -= len(request.tokens)
             self._running[request.request_id] = request
             request.status = Status.RUNNING
             if request.scheduled_at_s is None:
@@ -352,6 +362,7 @@ class Scheduler:
         request.preemptions += 1
         request.status = Status.WAITING
         self._waiting[request.request_id] = request
+        self._waiting_tokens += len(request.tokens)
         self._waiting.move_to_end(request.request_id, last=False)
         return request
 

@@ -135,6 +135,7 @@ class Bench:
             precision=engine.precision,
             requests=spec.requests,
             failed=metrics.accounting().failed,
+            rejected=metrics.accounting().rejected,
             duration_s=run.duration_s,
             output_tok_s=run.rate(output_tokens),
             total_tok_s=run.rate(output_tokens + prompt_tokens),

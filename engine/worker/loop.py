@@ -31,6 +31,7 @@ from ..protocol import (
     describe_load,
     describe_speculation,
 )
+from ..protocol.bounds import check_speculation
 from ..protocol.channel import Channel
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
@@ -64,7 +65,7 @@ class ServingLoop:
         # A load that the model cannot take is refused now, also where it is only measured later.
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
-            self._traffic.set_spec(LoadSpec(paused=True))
+            self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._samples: list[FinishedRequest] = []
@@ -167,6 +168,7 @@ class ServingLoop:
     def _set_speculation(self, spec: SpeculationSpec | None) -> None:
         old, began_s = self._engine.speculation.spec, self._engine.clock()
         if spec != old:
+            check_speculation(spec)
             self._engine.set_speculation(spec)
             before, after = describe_speculation(old), describe_speculation(spec)
             self._record_switch("speculation", before, after, began_s)
@@ -184,8 +186,12 @@ class ServingLoop:
         """Measure cells; the live requests are seen to their end first, and go on afterwards."""
         live = self._traffic.spec
         self._traffic.set_spec(LoadSpec(paused=True))
-        while self._engine.has_work:
+        while self._traffic.next_due_s() is not None or self._engine.has_work:
+            if not self._keep_going():
+                return
+            self._traffic.submit_arrivals()
             self._on_completions(self._engine.step())
+            self._publish()
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
         try:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from ..load.arrivals import fit_tokens
 from ..load.generator import LoadGenerator
 from ..load.prompts import Prompt
+from ..load.queue_limit import QueueLimit, QueueSize
 from ..load.sequence import Arrival
 from ..protocol import LoadSpec
 from ..protocol.errors import BadInputError, PromptTooLongError
@@ -22,8 +23,18 @@ def check_prompt_length(spec: LoadSpec, context_tokens: int) -> None:
         )
 
 
+MOST_SUBMITTED = 256
+MOST_SUBMITTED_TOKENS = 2**16
+"""What is submitted before a step, about 50 ms of work: commands are looked at between steps. The
+rest of a burst has arrived, and is submitted before the next steps."""
+
+
 class Traffic:
-    """Puts a load on an engine. Prompts are tokenized once each; arrival comes before that."""
+    """Puts a load on an engine. Prompts are tokenized once each; arrival comes before that.
+
+    Where the queue of an open loop is as long as the load allows, requests are rejected: counted,
+    and nothing else.
+    """
 
     def __init__(
         self,
@@ -40,7 +51,12 @@ class Traffic:
         """By prompt, and whether it is a chat's."""
         self.prompts: dict[int, str] = {}
         """The prompt texts of the load's requests in the system, by request id."""
-        self._refused = False
+        self._limit = QueueLimit.of(spec)
+        self._rejected = 0
+        """Rejected requests that were reported to the metrics."""
+        self._rejected_tokens = 0
+        """The tokens of the request that found no room last: the queue is full until it would."""
+        self._refused = self._told_full = False
         self._check_chat(spec)
 
     @property
@@ -56,16 +72,27 @@ class Traffic:
         """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
         check_prompt_length(spec, self._engine.settings.context_tokens)
         self._check_chat(spec)
+        # What has come by now came under the old load, and is counted.
+        self._arrive()
         self._generator.set_spec(spec, self._engine.clock())
+        self._limit = QueueLimit.of(spec)
+        self._rejected_tokens, self._told_full = 0, False
 
     def next_due_s(self) -> float | None:
         """When the next request arrives, as far as can be known now."""
         return self._generator.next_due_s()
 
     def submit_arrivals(self) -> None:
-        """Submit what has arrived by now."""
-        for arrival in self._generator.due(self._engine.clock()):
-            self._submit(arrival)
+        """Submit what has arrived by now and finds room, as much as one step's time allows."""
+        now_s = self._arrive()
+        tokens = 0
+        for _ in range(MOST_SUBMITTED):
+            arrival = self._generator.take(now_s)
+            if arrival is None:
+                return
+            tokens += self._submit(arrival)
+            if tokens >= MOST_SUBMITTED_TOKENS:
+                return
 
     def on_completions(self, completions: Sequence[Completion]) -> list[Completion]:
         """Tell the load's users which requests ended; returns those that are the load's own."""
@@ -76,18 +103,55 @@ class Traffic:
                 own.append(completion)
         return own
 
-    def _submit(self, arrival: Arrival) -> None:
+    def _arrive(self) -> float:
+        """Let arrive what is due now; returns the time that it is."""
+        now_s = self._engine.clock()
+        limit = self._limit
+        room = None if limit is None else limit.room(self._queue(), self._rejected_tokens)
+        self._generator.arrive(now_s, room)
+        self._report_rejected(now_s)
+        return now_s
+
+    def _queue(self) -> QueueSize:
+        scheduler = self._engine.scheduler
+        return QueueSize(scheduler.num_waiting, scheduler.num_waiting_tokens)
+
+    def _reject(self, tokens: int) -> None:
+        """The request taken last has so many tokens and finds no room."""
+        self._rejected_tokens = tokens
+        self._generator.reject_taken()
+        self._report_rejected(self._engine.clock())
+
+    def _report_rejected(self, now_s: float) -> None:
+        """Count what was rejected since the last report. The user is told once a load."""
+        number = self._generator.rejected - self._rejected
+        if not number:
+            return
+        self._rejected += number
+        self._engine.metrics.on_rejected(number, now_s)
+        if not self._told_full:
+            self._engine.notes.append(
+                "the queue is full: what comes now is rejected; lower the rate, or raise the limit"
+                " (--max-waiting, --max-waiting-mib)"
+            )
+        self._told_full = True
+
+    def _submit(self, arrival: Arrival) -> int:
+        """Submit a request, or reject it; returns how many tokens its prompt has."""
         try:
             tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
         except BadInputError as error:
             self._refuse(arrival, error)
-            return
+            return 0
         # A prompt as it is keeps its end: the output that was drawn must find room after it.
         room = self._engine.settings.context_tokens - arrival.max_tokens
         if arrival.prompt_tokens is not None:
             tokens = fit_tokens(tokens, arrival.prompt_tokens)
         elif len(tokens) > room:
             tokens = tokens[-max(room, 1) :]
+        if self._limit is not None and not self._limit.takes(self._queue(), len(tokens)):
+            self._reject(len(tokens))
+            return 0
         request = self._engine.submit(
             tokens,
             Sampling(arrival.temperature, arrival.top_p, seed=arrival.seed),
@@ -96,6 +160,7 @@ class Traffic:
             ignore_eos=arrival.ignore_eos,
         )
         self.prompts[request.request_id] = arrival.text
+        return len(tokens)
 
     def _refuse(self, arrival: Arrival, error: BadInputError) -> None:
         """Count a request whose prompt cannot be tokenized as failed. The user is told once."""

@@ -65,6 +65,11 @@ class BenchOutput:
         self._write_file()
         if result.failed:
             self.failures.append(f"{result.failed} of {result.requests} requests failed in {cell}")
+        if result.rejected:
+            self._status.say(
+                f"{cell}: {result.rejected:,} of {result.requests:,} requests were rejected: the"
+                " queue was full (--max-waiting, --max-waiting-mib)"
+            )
         if self._json:
             self._status.clear()
             print(msgspec.json.encode(as_object(result)).decode(), flush=True)
@@ -129,6 +134,7 @@ def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
         "drafts",
         "weights",
         "failed",
+        "rejected",
     ):
         table.add_column(right, justify="right", no_wrap=True)
     for cell in cells:
@@ -162,7 +168,8 @@ def _result(cell: CellResult) -> list[str]:
         _percent(cell.prefix_hit_rate),
         _percent(cell.draft_acceptance_rate),
         f"{cell.memory.weights_bytes / MIB:,.1f}",
-        f"{cell.failed}",
+        f"{cell.failed:,}",
+        f"{cell.rejected:,}",
     ]
 
 

@@ -9,7 +9,7 @@ import msgspec
 import typer
 
 from ...engine.protocol import SpeculationSpec
-from ...engine.protocol.bounds import worker_violation
+from ...engine.protocol.bounds import SPECULATION_BOUNDS, worker_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
 from .arguments import Command, check_model, parse_range, put_options
@@ -26,6 +26,9 @@ class EngineOption(NamedTuple):
     metavar: str | None = None
     load_field: str | None = None
     is_worker_field: bool = False
+
+
+_DRAFTS = SPECULATION_BOUNDS["drafts"]
 
 
 def _worker(kind: object, help_text: str, metavar: str | None = None) -> EngineOption:
@@ -46,6 +49,12 @@ OPTIONS: Mapping[str, EngineOption] = {
     "burstiness": _load(
         float, "burstiness", "Of the arrivals: 1 is Poisson, below 1 burstier.", "B"
     ),
+    "max_waiting": _load(
+        int, "max_waiting", "With --rate: the most that wait; what comes then is rejected.", "N"
+    ),
+    "max_waiting_mib": _load(
+        float, "max_waiting_mib", "With --rate: the most host memory that waiting takes.", "M"
+    ),
     "zipf": _load(
         float, "zipf_exponent", "How unequal the prompts' popularity is; 0 is equal.", "S"
     ),
@@ -62,7 +71,8 @@ OPTIONS: Mapping[str, EngineOption] = {
     "kv_format": _worker(KvFormat, "Keys and values: as computed, or in fp8 (on a GPU)."),
     "speculate": EngineOption(
         int,
-        "Speculative decoding: guess up to N tokens a step from what was said before (1 to 16).",
+        "Speculative decoding: guess up to N tokens a step from what was said before"
+        f" ({_DRAFTS.least:g} to {_DRAFTS.most:g}).",
         "N",
     ),
     "draft_model": EngineOption(
@@ -72,8 +82,12 @@ OPTIONS: Mapping[str, EngineOption] = {
 }
 _OPTION_OF_FIELD = {
     option.load_field: name for name, option in OPTIONS.items() if option.load_field is not None
-} | {"users": "users", "think_s": "think", "output_tokens_min": "output_tokens"}
-_MOST_DRAFTS = 16
+} | {
+    "users": "users",
+    "think_s": "think",
+    "output_tokens_min": "output_tokens",
+    "drafts": "speculate",
+}
 
 
 def with_engine_options(**defaults: object) -> Callable[[Command], Command]:
@@ -134,7 +148,7 @@ def engine_options(
         base,
         **worker,
         load=msgspec.structs.replace(base.load, **fields),
-        speculation=_speculation(given["speculate"], given["draft_model"]) or base.speculation,
+        speculation=_speculation(given, base.speculation),
     )
     violation = worker_violation(options)
     if violation is not None:
@@ -144,14 +158,12 @@ def engine_options(
     return options
 
 
-def _speculation(drafts: object, draft_model: object) -> SpeculationSpec | None:
-    """What `--speculate` and `--draft-model` ask for; either alone is enough. Raises
+def _speculation(given: Given, base: SpeculationSpec | None) -> SpeculationSpec | None:
+    """`base` with what `--speculate` and `--draft-model` ask for; either alone turns it on. Raises
     `BadInputError` where the draft model is a path that does not exist."""
-    if drafts is None and draft_model is None:
-        return None
-    number = SpeculationSpec().drafts if drafts is None else drafts
-    if not isinstance(number, int) or not 1 <= number <= _MOST_DRAFTS:
-        raise BadInputError(f"--speculate must be a number from 1 to {_MOST_DRAFTS}, not {number}")
-    return SpeculationSpec(
-        drafts=number, draft_model=None if draft_model is None else check_model(str(draft_model))
-    )
+    fields: dict[str, object] = {}
+    if given["speculate"] is not None:
+        fields["drafts"] = given["speculate"]
+    if given["draft_model"] is not None:
+        fields["draft_model"] = check_model(str(given["draft_model"]))
+    return msgspec.structs.replace(base or SpeculationSpec(), **fields) if fields else base

@@ -109,6 +109,7 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         strategy=config.strategy,
         precision=config.precision,
         load=config.load.spec(),
+        speculation=None if config.speculation is None else config.speculation.spec(),
     )
     engine = LocalEngine(complete(configured))
     engine.start()

@@ -130,7 +130,8 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
         "decode": f"{throughput.decode_tok_s:,.1f} tok/s",
         "prefill": f"{throughput.prefill_tok_s:,.1f} tok/s",
         "requests": f"{throughput.requests_per_s:,.2f}/s; {done.submitted:,} submitted,"
-        f" {done.finished:,} finished, {done.failed:,} failed, {done.in_system:,} in the system",
+        f" {done.finished:,} finished, {done.failed:,} failed, {done.in_system:,} in the system,"
+        f" {done.rejected:,} rejected",
         "memory": f"{frame.memory.used_bytes / GIB:,.2f} GiB, of which weights"
         f" {frame.memory.weights_bytes / GIB:,.2f} and KV {frame.memory.kv_bytes / GIB:,.2f}",
         "versions": ", ".join(f"{name} {text}" for name, text in snapshot.versions.items()),

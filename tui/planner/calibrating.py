@@ -6,12 +6,12 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
-from ...engine.protocol.options import module_command
+from ...engine.protocol.options import child_command
 from ...engine.text.cleaning import clean
 
 GRACE_S = 3.0
 """For a measurement to end its own processes when it is interrupted."""
-COMMAND = module_command("prodtop.tui.commands.main", ["plan", "calibrate"])
+COMMAND = child_command("prodtop.tui.commands.main", ["plan", "calibrate"])
 
 
 class Calibrator:

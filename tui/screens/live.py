@@ -89,10 +89,12 @@ class LiveScreen(TabScreen):
             panel.show(moment, timeline)
 
     def _make_room_for_gpus(self, moment: Moment) -> None:
-        """The GPU panel grows by a line for every GPU beside the first."""
+        """The GPU panel grows by a line for every GPU beside the first, and for lost ones."""
         if moment.host is None:
             return
-        gpu_lines = GPU_LINES + max(0, len(moment.host.gpus) - 1)
+        gpus = len(moment.host.gpus)
+        some_lost = bool(gpus) and moment.host.gpu_note is not None
+        gpu_lines = GPU_LINES + max(0, gpus - 1) + some_lost
         if gpu_lines != self._gpu_lines:
             self._gpu_lines = gpu_lines
             self.rearrange()

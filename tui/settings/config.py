@@ -8,8 +8,8 @@ import msgspec
 
 from ...engine.files.paths import config_dir
 from ...engine.planner.serving_capacity.prices import Price
-from ...engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
-from ...engine.protocol.bounds import load_violation
+from ...engine.protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName, Window
+from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
@@ -33,6 +33,17 @@ class LoadTable(LoadSpec, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def spec(self) -> LoadSpec:
         """The load as the engine takes it."""
         return LoadSpec(**msgspec.structs.asdict(self))
+
+
+class SpeculationTable(Table, frozen=True, kw_only=True):
+    """`[speculation]`: speculative decoding from the start; absent means none."""
+
+    drafts: int = SpeculationSpec().drafts
+    draft_model: str | None = None
+
+    def spec(self) -> SpeculationSpec:
+        """Speculative decoding as the engine takes it."""
+        return SpeculationSpec(**msgspec.structs.asdict(self))
 
 
 class SloTable(Table, frozen=True, kw_only=True):
@@ -69,6 +80,7 @@ class Config(Table, frozen=True, kw_only=True):
     strategy: StrategyName = StrategyName.HYBRID
     precision: PrecisionName | None = None
     load: LoadTable = LoadTable()
+    speculation: SpeculationTable | None = None
     slo: SloTable = SloTable()
     keys: dict[str, str | list[str]] = {}
     prices: dict[str, PriceTable] = {}
@@ -113,8 +125,12 @@ def parse_config(text: str, source: str) -> Config:
         config = decode(text, Config)
     except MalformedFileError as error:
         raise ConfigError(f"config {source}: {error}") from None
-    violation = load_violation(config.load)
-    if violation is not None:
-        raise ConfigError(f"config {source}: load.{violation.field}: {violation.reason}")
+    speculation = None if config.speculation is None else config.speculation.spec()
+    for table, violation in (
+        ("load", load_violation(config.load)),
+        ("speculation", speculation_violation(speculation)),
+    ):
+        if violation is not None:
+            raise ConfigError(f"config {source}: {table}.{violation.field}: {violation.reason}")
     config.keymap(f"config {source}")
     return config

@@ -21,12 +21,12 @@ from ...engine.protocol import (
     StrategyName,
     Window,
 )
-from .moment import Pending
+from .moment import Pending, WorkerState, unready_text
 
 USER_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 RATE_STEPS = (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 
-NOT_READY = "not yet: the engine is starting"
+NOT_READY = unready_text(WorkerState())
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,8 @@ class LogLine:
     text: str
     kind: str = "info"
     clock_shift_s: float = 0.0
+    answer: bool = False
+    """What a key led to: whoever pressed it looks for it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +160,15 @@ def given_up_text(event: ChildDied, retry_key: str) -> str:
     """Why it is not started again, and the key that does it."""
     key = retry_key or "'start again' in the palette"
     return f"{event.repeats} times the same, given up: {key} tries again"
+
+
+def unready_text(worker: WorkerState) -> str:
+    """Why an engine that does not serve cannot be asked for anything."""
+    if worker.phase is Phase.STARTING:
+        return "not yet: the engine is starting"
+    if worker.restart_at_s is not None:
+        return "not yet: the engine is down, and will be started again"
+    return f"there is no engine: {worker.hint or worker.reason}"
 
 
 def restart_text(wait_s: float) -> str:

@@ -49,6 +49,7 @@ from .moment import (
     after_event,
     died_text,
     given_up_text,
+    unready_text,
 )
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
@@ -294,7 +295,7 @@ class Monitor:
         if self._given_up or self._worker.restart_at_s is not None:
             self._client.send(StartAgain())
         else:
-            self._say("nothing to start again: nothing was given up")
+            self.say("nothing to start again: nothing was given up")
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
@@ -305,12 +306,15 @@ class Monitor:
         return self._frame if self._worker.phase is Phase.SERVING else None
 
     def _carry_out(self, outcome: Outcome) -> None:
+        if self._serving is None:
+            self.say(unready_text(self._worker))
+            return
         self._pending = outcome.pending
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._client.send(outcome.command)
         if outcome.say is not None:
-            self._say(outcome.say)
+            self.say(outcome.say)
 
     def next_window(self) -> None:
         self._window = next_window(self._window)
@@ -318,13 +322,13 @@ class Monitor:
     def set_window(self, window: Window) -> None:
         self._window = window
 
-    def _say(self, text: str, kind: str = "info") -> None:
-        self._log.append(LogLine(self.wall_s(), text, kind, self._clock_shift_s))
+    def _say(self, text: str, kind: str = "info", *, answer: bool = False) -> None:
+        self._log.append(LogLine(self.wall_s(), text, kind, self._clock_shift_s, answer))
         del self._log[:-MAX_LOG_LINES]
 
     def say(self, text: str, *, fault: bool = False) -> None:
-        """Put a line of the screen's own into the event log."""
-        self._say(text, "fault" if fault else "info")
+        """Put a line of the screen's own into the event log: what a key led to."""
+        self._say(text, "fault" if fault else "info", answer=True)
 
     def close(self) -> None:
         self._client.close()

@@ -11,6 +11,7 @@ from typing import TypeGuard
 
 MISSING = "--"
 
+_COUNT_CHARACTERS = len("99,999")
 _DECIMAL_STEPS = ("", "k", "M", "G", "T", "P", "E")
 _BINARY_STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
@@ -22,11 +23,17 @@ def si(value: float | None, *, width: int = 0) -> str:
     return _stepped(value, 1000.0, _DECIMAL_STEPS, "").rjust(width)
 
 
+def exact(value: int | None) -> str:
+    """A whole number with all its digits: `12,633`."""
+    return MISSING if value is None else f"{value:,}"
+
+
 def count(value: int | None, *, width: int = 0) -> str:
-    """A whole number: exact up to 9999, with a decimal prefix beyond."""
-    if value is None:
-        return MISSING.rjust(width)
-    return (str(value) if abs(value) < 10_000 else si(value)).rjust(width)
+    """A whole number: exact up to `99,999`, further where a cell of `width` has room for it and a
+    gap, and with a decimal prefix beyond."""
+    text = exact(value)
+    fits = len(text) <= max(_COUNT_CHARACTERS, width - 1)
+    return (text if fits else si(value)).rjust(width)
 
 
 def binary_bytes(value: float | None, *, width: int = 0) -> str:

@@ -16,10 +16,16 @@ SHORTEST_BAR, LONGEST_BAR = 8, 40
 INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
 
 
+ANSWER_S = 5.0
+"""How long the answer to a key stays in the place of what the engine's process lacks."""
+
+
 def event_line(moment: Moment, room: Room) -> Line:
-    """The newest event with its age; what the engine's process lacks comes first."""
+    """The newest event with its age; what the engine's process lacks comes first, but for the
+    answer to a key that was just pressed."""
     worker = moment.worker
-    if worker.phase is not Phase.SERVING and worker.reason and not moment.paused:
+    lacking = worker.phase is not Phase.SERVING and bool(worker.reason) and not moment.paused
+    if lacking and not _answers(moment):
         return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
     if not moment.log:
         return (
@@ -33,6 +39,12 @@ def event_line(moment: Moment, room: Room) -> Line:
         room.glyphs,
     )
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
+
+
+def _answers(moment: Moment) -> bool:
+    """Whether the newest event is what a key has just led to."""
+    newest = moment.log[-1] if moment.log else None
+    return newest is not None and newest.answer and moment.wall_s - newest.wall_s < ANSWER_S
 
 
 def _starting(moment: Moment, room: Room) -> Line:

@@ -1,7 +1,7 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
-from ..drawing.line import Line, Piece, centred, line, muted
+from ..drawing.line import EMPTY, Line, Piece, centred, in_glyphs, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.engine_gpu import engine_gpu, in_order
 from ..state.moment import Moment
@@ -48,6 +48,7 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     memory = frame.memory if frame and own else None
     legend = memory_legend(memory, room) if memory else []
     lines: list[Ranked] = [
+        (0, _missing(host, room)),
         (0, _memory(gpu, memory, room)),
         *((4, part) for part in legend),
         (1, _busy(gpu, room)),
@@ -63,6 +64,13 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,
     )
+
+
+def _missing(host: HostSample, room: Room) -> Line:
+    """Which GPUs are not there any more, and why; empty where all are."""
+    if host.gpu_note is None:
+        return EMPTY
+    return room.clipped(line(label("lost"), Piece(in_glyphs(host.gpu_note, room.glyphs), Ink.BAD)))
 
 
 def _memory(gpu: GpuSample, memory: Memory | None, room: Room) -> Line:

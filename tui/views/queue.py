@@ -1,9 +1,11 @@
 """The queue: who waits, Little's law, and the account of all requests."""
 
+from collections.abc import Callable
+
 from ...engine.protocol import Accounting, Frame, Window
 from ..drawing.line import Line, Piece, faint, first_fitting, joined, line, muted
 from ..state.moment import Moment
-from ..style.formatting import MISSING, count, milliseconds, si
+from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
 from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
@@ -13,10 +15,24 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
     frame = moment.frame
     if frame is None:
         return PanelView(titled("Queue", moment), lines=(waiting_line(moment, room),))
-    lines = (_now(frame, room), _flow(frame, room), _account(frame.accounting, room))
+    lines = [_now(frame, room), _flow(frame, room), _account(frame.accounting, room)]
+    if frame.accounting.rejected:
+        lines.insert(1, _rejected(frame, room))
     return PanelView(
-        titled("Queue", moment), _little(moment, frame, room), lines, moment.stale_s is not None
+        titled("Queue", moment),
+        _little(moment, frame, room),
+        tuple(lines),
+        moment.stale_s is not None,
     )
+
+
+Written = Callable[[int], str]
+"""How whole numbers are written: with all their digits, or shortened."""
+
+
+def _in_full(build: Callable[[Written], Line], room: Room) -> Line:
+    """A line with exact numbers where they fit, else with short ones; cut where these do not."""
+    return first_fitting((build(exact), build(count)), room.width) or room.clipped(build(count))
 
 
 def _little(moment: Moment, frame: Frame, room: Room) -> Line:
@@ -43,11 +59,24 @@ def _now(frame: Frame, room: Room) -> Line:
     waiting_ink = Ink.WARN if queue.waiting > queue.running else Ink.STRONG
     return room.facts(
         [
-            line(value(count(queue.running, width=4), Ink.STRONG), muted(" running")),
-            line(value(count(queue.waiting, width=3), waiting_ink), muted(" waiting")),
-            line(muted("at most "), value(count(frame.max_seqs)), muted(" at once")),
+            line(value(f"{exact(queue.running):>4}", Ink.STRONG), muted(" running")),
+            line(value(f"{exact(queue.waiting):>3}", waiting_ink), muted(" waiting")),
+            line(muted("at most "), value(exact(frame.max_seqs)), muted(" at once")),
         ]
     )
+
+
+def _rejected(frame: Frame, room: Room) -> Line:
+    """Requests that found the queue full: they count here and nowhere else."""
+    rejected, load = frame.accounting.rejected, frame.load
+
+    def built(written: Written) -> Line:
+        return line(Piece(f"{written(rejected):>4}", Ink.BAD), muted(" rejected"))
+
+    facts = [line(value(rate(frame.throughput.rejected_per_s)), muted(" now"))]
+    if load.rate_per_s is not None:
+        facts.append(line(muted("the queue takes "), value(exact(load.max_waiting))))
+    return room.facts([_in_full(built, room), *facts])
 
 
 def _flow(frame: Frame, room: Room) -> Line:
@@ -56,23 +85,29 @@ def _flow(frame: Frame, room: Room) -> Line:
         [
             line(value(si(throughput.arrivals_per_s, width=4)), muted("/s come")),
             line(value(si(throughput.requests_per_s, width=4)), muted("/s go")),
-            line(value(count(frame.queue.preemptions)), muted(" preempted")),
+            line(value(exact(frame.queue.preemptions)), muted(" preempted")),
         ]
     )
 
 
 def _account(accounting: Accounting, room: Room) -> Line:
-    """Submitted = finished + failed + in system: always, so it is shown as the sum that it is."""
-    failed = Piece(
-        f"{count(accounting.failed)} failed", Ink.BAD if accounting.failed else Ink.MUTED
-    )
-    parts = [
-        line(muted(f"{count(accounting.finished)} finished")),
-        line(failed),
-        line(muted(f"{count(accounting.in_system)} in system")),
-    ]
-    whole = line(
-        muted(f"{count(accounting.submitted)} submitted = "), joined(parts, line(muted(" + ")))
-    )
-    short = joined(parts[:2], line(faint(f" {room.glyphs.dot} ")))
-    return first_fitting([whole, short], room.width)
+    """Submitted = finished + failed + in system: always, so it is shown as the sum that it is
+    where there is room."""
+
+    def parts(written: Written) -> list[Line]:
+        failed_ink = Ink.BAD if accounting.failed else Ink.MUTED
+        return [
+            line(muted(f"{written(accounting.finished)} finished")),
+            line(Piece(f"{written(accounting.failed)} failed", failed_ink)),
+            line(muted(f"{written(accounting.in_system)} in system")),
+        ]
+
+    def whole(written: Written) -> Line:
+        submitted = muted(f"{written(accounting.submitted)} submitted = ")
+        return line(submitted, joined(parts(written), line(muted(" + "))))
+
+    def ends(written: Written, most: int) -> Line:
+        return joined(parts(written)[:most], line(faint(f" {room.glyphs.dot} ")))
+
+    candidates = (whole(exact), ends(exact, 3), ends(exact, 2), ends(count, 2))
+    return first_fitting(candidates, room.width)

@@ -15,7 +15,6 @@ import psutil
 import torch
 
 from ...probes.host import cpu_name
-from ...protocol.child_process import die_with_parent
 from .samples import (
     COPY_BYTES,
     CPU_COPY_BYTES,
@@ -151,5 +150,4 @@ def _settle(device: torch.device) -> None:
 
 
 if __name__ == "__main__":
-    die_with_parent()
     main()

@@ -4,7 +4,6 @@ import datetime
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from threading import Event, Timer
 import msgspec
 
 from ...files.paths import log_file
-from ...protocol.options import module_command
+from ...protocol.options import child_command
 from ...shape.field_errors import FieldError
 from ..cost.calibration import Calibration
 from ..cost.hardware import Gpu, find_gpu
@@ -69,7 +68,7 @@ def calibrate(
         CalibrationError: a process failed or measured too little.
         FieldError: the file of calibrations cannot be read.
     """
-    reports = list(_reports(module_command(DEVICE_MODULE, ["--device", device]), tell))
+    reports = list(_reports(child_command(DEVICE_MODULE, ["--device", device]), tell))
     found = next((report for report in reports if isinstance(report, DeviceSample)), None)
     if found is None:
         raise CalibrationError(f"no device was measured: see {log_file('calibrate')}")
@@ -98,9 +97,9 @@ def _known(device: DeviceSample) -> Gpu | None:
 
 def _links_command(kind: str, ranks: int) -> list[str]:
     backend = "nccl" if kind == "cuda" else "gloo"
-    launch = ["--standalone", "--nproc-per-node", str(ranks), "--no-python", sys.executable]
-    measure = ["-P", "-m", LINKS_MODULE, "--backend", backend]
-    return module_command("torch.distributed.run", [*launch, *measure])
+    launch = ["--standalone", "--nproc-per-node", str(ranks), "--no-python"]
+    measure = child_command(LINKS_MODULE, ["--backend", backend])
+    return child_command("torch.distributed.run", [*launch, *measure])
 
 
 def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:

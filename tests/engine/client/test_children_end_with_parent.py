@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 from child_scripts import DEADLINE_S
-from prodtop.engine.protocol.options import module_command
+from prodtop.engine.protocol.options import child_command, module_command
 
 PARENT = """
 import os, subprocess, sys, time
@@ -95,3 +95,12 @@ def test_a_hang_up_alone_ends_a_child_that_does_not_look() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], timeout=DEADLINE_S, check=False)
     assert done.returncode == 0
+
+
+def test_a_child_whose_output_nobody_reads_any_more_ends() -> None:
+    """Its parent may have ended before the child was there to ask for its end."""
+    endless = child_command("timeit", ["-n", "1", "-r", "1", "import time; time.sleep(600)"])
+    with subprocess.Popen(endless, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.close()
+        assert child.wait(DEADLINE_S) == 0

@@ -30,6 +30,7 @@ def frames_of_a_worker(growth: list[tuple[int, int, int, int]]) -> list[Frame]:
             finished=finished,
             failed=failed,
             in_system=submitted - finished - failed,
+            rejected=tokens,
         )
         frames.append(frame(sequence=number, accounting=accounting, generated_tokens_total=tokens))
     return frames
@@ -57,10 +58,12 @@ def test_counters_add_up_and_never_go_back(lives: list[list[tuple[int, int, int,
         assert later.accounting.submitted >= earlier.accounting.submitted
         assert later.accounting.finished >= earlier.accounting.finished
         assert later.accounting.failed >= earlier.accounting.failed
+        assert later.accounting.rejected >= earlier.accounting.rejected
     total = counters.carry(frame(accounting=Accounting())).accounting
     own = [life[-1].accounting for growth in lives if (life := frames_of_a_worker(growth))]
     assert total.submitted == sum(each.submitted for each in own)
     assert total.failed == lost + sum(each.failed for each in own)
+    assert total.rejected == sum(each.rejected for each in own)
     assert total.in_system == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.load.arrivals import (
+    ArrivalTimes,
     GapLaw,
     Stream,
     ZipfLaw,
@@ -24,15 +25,42 @@ def test_gaps_have_the_rate_and_the_burstiness_asked_for(
     rate_per_s: float, burstiness: float
 ) -> None:
     law = GapLaw(rate_per_s, burstiness, np.random.default_rng(5))
-    gaps = np.array([law.next_s() for _ in range(SAMPLES)])
+    gaps = law.next_gaps_s(SAMPLES)
     variation = 1 / np.sqrt(burstiness)
     assert gaps.mean() == pytest.approx(1 / rate_per_s, rel=4 * variation / np.sqrt(SAMPLES))
     assert gaps.std() / gaps.mean() == pytest.approx(variation, rel=0.05)
 
 
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 40), max_size=20), st.sampled_from([0.25, 1.0, 4.0]))
+def test_gaps_are_the_same_however_many_are_drawn_at_once(
+    parts: list[int], burstiness: float
+) -> None:
+    whole, cut = (GapLaw(5.0, burstiness, np.random.default_rng(4)) for _ in range(2))
+    pieces = [cut.next_gaps_s(part) for part in parts]
+    assert np.array_equal(whole.next_gaps_s(sum(parts)), np.concatenate([np.empty(0), *pieces]))
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(st.floats(0.0, 3.0), st.integers(0, 1500)), max_size=9))
+def test_due_arrivals_come_once_each_in_their_order(looks: list[tuple[float, int]]) -> None:
+    """Whenever somebody looks, and however many are wanted then: none is lost or overtaken."""
+    law = GapLaw(200.0, 1.0, np.random.default_rng(3))
+    expected = iter((10.0 + np.cumsum(law.next_gaps_s(20_000))).tolist())
+    times = ArrivalTimes(GapLaw(200.0, 1.0, np.random.default_rng(3)), 10.0)
+    now_s = 10.0
+    for later_s, most in looks:
+        now_s += later_s
+        popped = times.pop_due(now_s, most)
+        assert popped == pytest.approx([next(expected) for _ in popped])
+        assert len(popped) <= most
+        assert all(at_s <= now_s for at_s in popped)
+        assert popped or not most or times.next_s > now_s
+
+
 def test_poisson_counts_vary_as_much_as_their_mean() -> None:
     law = GapLaw(20.0, 1.0, np.random.default_rng(6))
-    times = np.cumsum([law.next_s() for _ in range(SAMPLES)])
+    times = np.cumsum(law.next_gaps_s(SAMPLES))
     counts = np.bincount(times.astype(int))[:-1]
     assert counts.var() / counts.mean() == pytest.approx(1.0, abs=0.15)
 

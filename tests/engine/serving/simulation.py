@@ -296,6 +296,7 @@ class Simulation:
         assert [*running, *waiting] == unfinished, "a request was lost or overtaken"
         assert all(request.status is Status.RUNNING for request in running)
         assert all(request.status is Status.WAITING for request in waiting)
+        assert scheduler.num_waiting_tokens == sum(len(request.tokens) for request in waiting)
         assert not any(
             request.block_ids or request.num_computed or request.num_pending for request in waiting
         )

@@ -103,7 +103,7 @@ def check_succession(before: Frame, after: Frame) -> None:
     assert after.uptime_s > before.uptime_s
     assert after.generated_tokens_total >= before.generated_tokens_total
     assert after.queue.preemptions >= before.queue.preemptions
-    for counter in ("submitted", "finished", "failed"):
+    for counter in ("submitted", "finished", "failed", "rejected"):
         assert getattr(after.accounting, counter) >= getattr(before.accounting, counter)
 
 

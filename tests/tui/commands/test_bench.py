@@ -33,6 +33,7 @@ CELL = CellResult(
     precision=PrecisionName.FP32,
     requests=4,
     failed=0,
+    rejected=0,
     duration_s=2.0,
     output_tok_s=1234.5,
     total_tok_s=2000.0,
@@ -152,7 +153,11 @@ def test_json_is_one_object_a_line_with_every_field(
     assert [(each["strategy"], each["precision"]) for each in objects] == [
         (strategy, precision) for strategy in StrategyName for precision in ("fp32", "bf16")
     ]
-    assert set(DESIGNED_FIELDS) | {"output_sha256", "draft_acceptance_rate"} == set(objects[0])
+    assert set(DESIGNED_FIELDS) | {
+        "output_sha256",
+        "draft_acceptance_rate",
+        "rejected",
+    } == set(objects[0])
     assert objects[0]["ttft_ms"] == {"mean": 5.0, "p50": 4.0, "p95": 9.0, "p99": 9.9}
     assert objects[0]["itl_ms"] is None
 
@@ -189,6 +194,23 @@ def test_the_options_reach_the_worker(fake: FakeBench) -> None:
     assert (load.prompt_tokens_min, load.prompt_tokens_max) == (10, 20)
     assert (load.output_tokens_min, load.output_tokens_max) == (30, 30)
     assert (load.zipf_exponent, load.temperature) == (0.5, 0.7)
+
+
+def test_what_a_full_queue_rejected_is_told(
+    fake: FakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cell = msgspec.structs.replace(CELL, requests=20_000, rejected=12_633)
+    arguments = ("--rate", "9000", "--max-waiting", "50", "--max-waiting-mib", "3")
+    assert fake.run(*arguments, "--requests", "20000", cell=cell) == 0
+    printed = capsys.readouterr()
+    assert "rejected" in printed.out.splitlines()[1]
+    assert printed.out.splitlines()[2].endswith("12,633")
+    assert (
+        "continuous fp32: 12,633 of 20,000 requests were rejected: the queue was full"
+        in printed.err
+    )
+    load = fake.options[0].load
+    assert (load.rate_per_s, load.max_waiting, load.max_waiting_mib) == (9000, 50, 3)
 
 
 def test_without_a_precision_the_devices_own_is_measured(fake: FakeBench) -> None:
@@ -243,6 +265,7 @@ def test_the_table_shows_missing_figures_as_missing(
         "--",
         "50%",
         "1.0",
+        "0",
         "0",
     ]
     assert lines[-1] == "fp8 skipped: no fp8"

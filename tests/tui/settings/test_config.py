@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
-from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
+from prodtop.engine.protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName, Window
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.tui.settings.config import (
     Config,
@@ -37,6 +37,12 @@ output_tokens_max = 64
 temperature = 0.8
 top_p = 0.9
 seed = 7
+max_waiting = 99
+max_waiting_mib = 1.5
+
+[speculation]
+drafts = 7
+draft_model = "smaller"
 
 [slo]
 ttft_ms = 200
@@ -80,7 +86,11 @@ def test_every_field_is_read() -> None:
         temperature=0.8,
         top_p=0.9,
         seed=7,
+        max_waiting=99,
+        max_waiting_mib=1.5,
     )
+    assert config.speculation is not None
+    assert config.speculation.spec() == SpeculationSpec(drafts=7, draft_model="smaller")
     assert (config.slo.ttft_ms, config.slo.tpot_ms, config.slo.e2e_ms) == (200.0, 40.5, None)
     assert config.keymap("config.toml").keys["quit"] == ("z", "ctrl+q")
 
@@ -98,6 +108,10 @@ def test_every_field_is_read() -> None:
         ("[slo]\nttft_ms = 0", ("slo.ttft_ms",)),
         ("[slo]\nttft = 200", ("slo: ", "`ttft`")),
         ("[load]\nusers = -1", ("load.users",)),
+        ("[load]\nmax_waiting = 0", ("load.max_waiting",)),
+        ("[load]\nmax_waiting_mib = -1", ("load.max_waiting_mib",)),
+        ("[speculation]\ndrafts = 0", ("speculation.drafts",)),
+        ("[speculation]\ndrafts = 17", ("speculation.drafts",)),
         ("[load]\noutput_tokens_min = 99\noutput_tokens_max = 9", ("load.output_tokens_min",)),
         ("[keys]\nquit = 3", ("keys",)),
         ("[keys]\nquit = 's'", ("keys.quit", "snapshot")),

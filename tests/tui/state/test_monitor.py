@@ -136,12 +136,18 @@ def test_a_death_is_told_marked_and_makes_the_figures_stale(
     assert len(monitor.history) == 1, "the history outlives the worker"
 
 
-def test_a_dead_engine_is_not_asked_for_anything(monitor: Monitor, client: ScriptedClient) -> None:
-    client.queue(ready(), frame(), ChildDied(child="worker", reason="killed (signal 9)"))
+@pytest.mark.parametrize(
+    ("restart_in_s", "answer"), [(1.0, "not yet: the engine is down"), (None, "there is no engine")]
+)
+def test_a_dead_engine_is_not_asked_for_anything(
+    monitor: Monitor, client: ScriptedClient, restart_in_s: float | None, answer: str
+) -> None:
+    died = ChildDied(child="worker", reason="killed (signal 9)", restart_in_s=restart_in_s)
+    client.queue(ready(), frame(), died)
     monitor.poll()
     monitor.choose_strategy(StrategyName.SINGLE)
     assert client.sent == []
-    assert "not yet" in monitor.moment().log[-1].text
+    assert monitor.moment().log[-1].text.startswith(answer)
 
 
 def test_a_dead_probe_leaves_the_engine_serving(monitor: Monitor, client: ScriptedClient) -> None:

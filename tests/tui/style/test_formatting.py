@@ -17,6 +17,7 @@ from prodtop.tui.style.formatting import (
     clip,
     count,
     duration,
+    exact,
     milliseconds,
     percent,
     rate,
@@ -125,9 +126,37 @@ def test_spans_have_two_units_at_most(value: float, text: str) -> None:
     assert span(value) == text
 
 
-def test_counts_are_exact_while_they_are_short() -> None:
-    assert count(9_999) == "9999"
-    assert count(10_000) == "10.0k"
+@pytest.mark.parametrize(
+    ("value", "width", "text"),
+    [
+        (None, 4, "  --"),
+        (7, 4, "   7"),
+        (999, 0, "999"),
+        (2_145, 0, "2,145"),
+        (9_999, 0, "9,999"),
+        (10_000, 0, "10,000"),
+        (12_633, 0, "12,633"),
+        (12_633, 3, "12,633"),
+        (99_999, 0, "99,999"),
+        (100_000, 0, "100k"),
+        (123_456, 8, " 123,456"),
+        (123_456, 7, "   123k"),
+        (1_234_567, 10, " 1,234,567"),
+        (1_234_567, 9, "    1.23M"),
+    ],
+)
+def test_counts_are_exact_while_there_is_room(value: int | None, width: int, text: str) -> None:
+    assert count(value, width=width) == text
+
+
+@given(st.integers(0, 10**15))
+def test_an_exact_number_has_all_its_digits(value: int) -> None:
+    assert int(exact(value).replace(",", "")) == value
+    assert re.fullmatch(r"\d{1,3}(,\d{3})*", exact(value))
+
+
+def test_an_exact_number_may_be_missing() -> None:
+    assert exact(None) == MISSING
 
 
 @pytest.mark.parametrize(
