@@ -17,12 +17,14 @@ from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import SpanUpdate
+from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
+from .state.settable import Standing
 from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
@@ -59,6 +61,8 @@ class ProdtopApp(App[None]):
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
         self._leaving = False
+        self._entered: list[str] = []
+        """The lines of the command line, the oldest first."""
         self.monitor = Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
@@ -256,6 +260,32 @@ class ProdtopApp(App[None]):
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self._keymap_in_use))
+
+    async def action_set(self) -> None:
+        """Open the command line; what is entered there is carried out."""
+        screen = CommandScreen(self._standing, self._entered)
+        # Waited for: keys that come in one breath with the first are meant for the line.
+        await self.push_screen(screen, self._run_entered)
+        screen.take_keys()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Called by Textual before an action: the command line opens over a tab alone, and not
+        where text is being typed."""
+        if action != "set":
+            return super().check_action(action, parameters)
+        return isinstance(self.screen, TabScreen) and not self.screen.is_typing
+
+    def _standing(self) -> Standing:
+        return self.monitor.standing(themes=(*self._book.themes,))
+
+    def _run_entered(self, text: str | None) -> None:
+        if not text or not text.strip():
+            return
+        self._entered.append(text)
+        action = self.monitor.run_line(text, self._standing())
+        if action is not None:
+            self.run_worker(self.run_action(action))
+        self.draw()
 
     def action_events(self) -> None:
         self.push_screen(EventLogScreen(self.monitor.moment().log))

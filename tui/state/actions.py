@@ -36,6 +36,8 @@ class Outcome:
     pending: Pending
     command: Command | None = None
     say: str | None = None
+    action: str | None = None
+    """What the app is to do besides, as Textual names it."""
 
 
 def choose_strategy(frame: Frame | None, pending: Pending, name: StrategyName) -> Outcome:
