@@ -220,6 +220,10 @@ class ProdtopApp(App[None]):
         self.monitor.step_load(direction)
         self.draw()
 
+    def action_load_level(self, level: float) -> None:
+        self.monitor.set_load_level(level)
+        self.draw()
+
     def action_pause(self) -> None:
         self.monitor.playhead.toggle()
         self.draw()

@@ -35,6 +35,11 @@ class Action:
     tab: str = EVERYWHERE
     """The tab that the key works in."""
 
+    @property
+    def target(self) -> str:
+        """The Textual action for whoever calls it from elsewhere than the app."""
+        return self.call if self.call.startswith(("app.", "screen.")) else f"app.{self.call}"
+
 
 SERVING = "Strategy and precision"
 LOAD = "Load"

@@ -100,6 +100,20 @@ def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     return Outcome(replace(pending, load=changed), SetLoad(load=changed))
 
 
+def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outcome:
+    """The load at a place between none (0) and the highest (1), where the meter was clicked."""
+    if frame is None:
+        return Outcome(pending, say=NOT_READY)
+    load = pending.load or frame.load
+    steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
+    value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
+    if load.rate_per_s is None:
+        changed = msgspec.structs.replace(load, users=int(value), paused=False)
+    else:
+        changed = msgspec.structs.replace(load, rate_per_s=value, paused=False)
+    return Outcome(replace(pending, load=changed), SetLoad(load=changed))
+
+
 def _changed_load(load: LoadSpec, direction: int) -> LoadSpec:
     if load.paused:
         return msgspec.structs.replace(load, paused=False)

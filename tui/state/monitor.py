@@ -37,6 +37,7 @@ from .actions import (
     choose_precision,
     choose_strategy,
     next_window,
+    set_load_level,
     settled,
     step_load,
     step_precision,
@@ -303,6 +304,9 @@ class Monitor:
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
+
+    def set_load_level(self, level: float) -> None:
+        self._carry_out(set_load_level(self._serving, self._pending, level))
 
     def standing(self, themes: tuple[str, ...]) -> Standing:
         """What a line of the command line is read against."""
