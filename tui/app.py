@@ -29,6 +29,7 @@ from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
+from .widgets.panel import Panel
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -261,6 +262,18 @@ class ProdtopApp(App[None]):
         if tab is not None and not tab.toggle_maximized():
             self.monitor.say("choose a panel with tab first, then maximise it")
         self.redraw_soon()
+
+    def action_copy(self) -> None:
+        """Hand text to the terminal's clipboard (OSC 52): it is our own, and clean."""
+        shown = [panel for panel in self.screen.query(Panel) if panel.display]
+        focused = [panel for panel in shown if panel.has_pseudo_class("focus-within")]
+        panels = focused or shown
+        alone = len(panels) == 1
+        text = panels[0].text if alone else "\n".join(panel.heading for panel in panels)
+        self.copy_to_clipboard(text)
+        what = panels[0].heading if alone else f"the headlines of {len(panels)} panels"
+        self.monitor.say(f"copied, if this terminal allows it: {what}")
+        self.draw()
 
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self._keymap_in_use))

@@ -118,6 +118,7 @@ ACTIONS: tuple[Action, ...] = (
         "Maximise the focused panel, or put it back",
         DISPLAY,
     ),
+    Action("copy", "copy", ("y",), "Copy the focused panel's text, or every headline", DISPLAY),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
     Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
