@@ -17,16 +17,19 @@ from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import SpanUpdate
+from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
+from .state.settable import Standing
 from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
+from .widgets.panel import Panel
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -59,6 +62,8 @@ class ProdtopApp(App[None]):
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
         self._leaving = False
+        self._entered: list[str] = []
+        """The lines of the command line, the oldest first."""
         self.monitor = Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
@@ -216,6 +221,10 @@ class ProdtopApp(App[None]):
         self.monitor.step_load(direction)
         self.draw()
 
+    def action_load_level(self, level: float) -> None:
+        self.monitor.set_load_level(level)
+        self.draw()
+
     def action_pause(self) -> None:
         self.monitor.playhead.toggle()
         self.draw()
@@ -254,8 +263,46 @@ class ProdtopApp(App[None]):
             self.monitor.say("choose a panel with tab first, then maximise it")
         self.redraw_soon()
 
+    def action_copy(self) -> None:
+        """Hand text to the terminal's clipboard (OSC 52): it is our own, and clean."""
+        shown = [panel for panel in self.screen.query(Panel) if panel.display]
+        focused = [panel for panel in shown if panel.has_pseudo_class("focus-within")]
+        panels = focused or shown
+        alone = len(panels) == 1
+        text = panels[0].text if alone else "\n".join(panel.heading for panel in panels)
+        self.copy_to_clipboard(text)
+        what = panels[0].heading if alone else f"the headlines of {len(panels)} panels"
+        self.monitor.say(f"copied, if this terminal allows it: {what}")
+        self.draw()
+
     def action_help(self) -> None:
         self.push_screen(HelpScreen(self._keymap_in_use))
+
+    async def action_set(self) -> None:
+        """Open the command line; what is entered there is carried out."""
+        screen = CommandScreen(self._standing, self._entered)
+        # Waited for: keys that come in one breath with the first are meant for the line.
+        await self.push_screen(screen, self._run_entered)
+        screen.take_keys()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Called by Textual before an action: the command line opens over a tab alone, and not
+        where text is being typed."""
+        if action != "set":
+            return super().check_action(action, parameters)
+        return isinstance(self.screen, TabScreen) and not self.screen.is_typing
+
+    def _standing(self) -> Standing:
+        return self.monitor.standing(themes=(*self._book.themes,))
+
+    def _run_entered(self, text: str | None) -> None:
+        if not text or not text.strip():
+            return
+        self._entered.append(text)
+        action = self.monitor.run_line(text, self._standing())
+        if action is not None:
+            self.run_worker(self.run_action(action))
+        self.draw()
 
     def action_events(self) -> None:
         self.push_screen(EventLogScreen(self.monitor.moment().log))

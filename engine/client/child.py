@@ -75,6 +75,7 @@ class Child(Generic[Incoming]):
         self._started_at_s = 0.0
         self._hung_up_at_s: float | None = None
         self._restart_at_s: float | None = None
+        self._restarting_since_s: float | None = None
         self._failures = 0
         self._fatal: Fault | None = None
         self._broken: ChannelError | None = None
@@ -104,6 +105,7 @@ class Child(Generic[Incoming]):
         self.attempt += 1
         self._started_at_s = self._clock()
         self._restart_at_s = self._hung_up_at_s = self._broken = self._crash = None
+        self._restarting_since_s = self._fatal = None
         self._served = self._given_up = False
         self._memory_kills_before = self._read_memory_kills()
         channel, inherited = channel_pair(self._decoder)
@@ -142,6 +144,9 @@ class Child(Generic[Incoming]):
         reports: list[Incoming | ChildDied | ChildStarted] = [*self._receive()]
         if exit_code is not None:
             reports.append(self._bury_ended(exit_code))
+        elif self._restarting_since_s is not None:
+            if self._clock() - self._restarting_since_s >= SHUTDOWN_GRACE_S:
+                self._process.kill()
         elif self._channel is None or self._channel.closed:
             self._end_hung_up(self._process)
         return reports
@@ -152,12 +157,24 @@ class Child(Generic[Incoming]):
         return [self.start()]
 
     def start_again(self) -> ChildStarted | ChildDied | None:
-        """Start a child that was given up, or that waits to be restarted; `None` if it runs."""
-        if self._process is not None or not (self._given_up or self._restart_at_s is not None):
+        """Start a child that was given up, that waits to be restarted, or that ended by a fatal
+        fault; `None` if it runs."""
+        ended = self._given_up or self._restart_at_s is not None or self._fatal is not None
+        if self._process is not None or not ended:
             return None
         self._deaths.clear()
         self._failures = 0
         return self.start()
+
+    def restart(self) -> ChildStarted | ChildDied | None:
+        """End the child and start it anew at once; `None` while it still has to end."""
+        self._deaths.clear()
+        self._failures = 0
+        if self._process is None:
+            return self.start()
+        self._restarting_since_s = self._clock()
+        self.send(Shutdown())
+        return None
 
     def _receive(self) -> list[Incoming]:
         if self._channel is None or self._broken is not None:
@@ -189,6 +206,8 @@ class Child(Generic[Incoming]):
 
     def _bury_ended(self, exit_code: int) -> ChildDied:
         """Note the end of a process, and say what it died of."""
+        if self._restarting_since_s is not None:
+            return self._bury_for_restart()
         if self._broken is not None:
             return self._bury(str(self._broken), by_itself=True)
         if self._crash is not None:
@@ -203,6 +222,14 @@ class Child(Generic[Incoming]):
                 return self._bury(out_of_memory, by_itself=True)
         by_itself = -exit_code not in SENT_SIGNALS
         return self._bury(f"killed by {signal_name(-exit_code)}", by_itself=by_itself)
+
+    def _bury_for_restart(self) -> ChildDied:
+        """The child has ended because it was to: the next one starts with the next poll."""
+        self._drop()
+        self.died_by_itself = False
+        self._fatal = None
+        self._restart_at_s = self._clock()
+        return ChildDied(child=self.name, reason="ended to start anew", restart_in_s=0.0)
 
     def _bury(self, reason: str, *, by_itself: bool) -> ChildDied:
         """Note the death, and when to start again: never after a fault that will not go away."""

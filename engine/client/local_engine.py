@@ -12,10 +12,13 @@ from ..protocol import (
     ChildDied,
     ChildStarted,
     Command,
+    EngineChanges,
+    Fault,
     Frame,
     Note,
     Report,
     StartAgain,
+    StartAnew,
     WatchProcess,
 )
 from ..protocol.options import WorkerOptions, module_command, to_argument
@@ -108,6 +111,9 @@ class LocalEngine:
         if isinstance(command, StartAgain):
             self._start_again()
             return
+        if isinstance(command, StartAnew):
+            self._start_anew(command.changes)
+            return
         self._settings.on_asked(command)
         self._worker.send(command)
 
@@ -119,6 +125,15 @@ class LocalEngine:
             self._early.extend(self._on_worker(report))
         if self._probe is not None and (report := self._probe.start_again()) is not None:
             self._early.extend(self._on_probe(report))
+
+    def _start_anew(self, changes: EngineChanges) -> None:
+        """End the worker, and start it with other options. Where it cannot serve with them, those
+        that it served with hold again."""
+        if self._closed:
+            return
+        self._settings.start_with(changes)
+        if (report := self._worker.restart()) is not None:
+            self._early.extend(self._on_worker(report))
 
     def wait(self, timeout_s: float) -> None:
         """Return when there may be something to poll, or after `timeout_s`."""
@@ -139,6 +154,9 @@ class LocalEngine:
             case Frame():
                 self._settings.on_frame(report)
                 return [self._counters.carry(report)]
+            case Fault(fatal=True) if self._settings.on_trial:
+                # Not the end: what was served with before is started again.
+                return [msgspec.structs.replace(report, fatal=False)]
             case ChildStarted():
                 self._brief_worker()
                 self._point_probe_at_worker()
@@ -147,6 +165,9 @@ class LocalEngine:
                 dropped = self._settings.on_death(by_itself=self._worker.died_by_itself)
                 note = f"asked for last, and not again by itself: {', '.join(dropped)}"
                 death = msgspec.structs.replace(report, failed_requests=lost)
+                if dropped and report.restart_in_s is None and not report.given_up:
+                    self._start_again()
+                    death = msgspec.structs.replace(death, restart_in_s=0.0)
                 return [death, Note(message=note)] if dropped else [death]
             case _:
                 pass

@@ -7,9 +7,11 @@ import msgspec
 
 from ..protocol import (
     Command,
+    EngineChanges,
     Frame,
     PrecisionName,
     SetLoad,
+    SetMaxSeqs,
     SetPrecision,
     SetSpeculation,
     SetStrategy,
@@ -52,6 +54,18 @@ class RestoredSettings:
         draft model to load."""
         return self._current.speculation
 
+    @property
+    def on_trial(self) -> bool:
+        """Whether there are settings to go back to if a worker dies of these."""
+        return self._current != self._proven
+
+    def start_with(self, changes: EngineChanges) -> None:
+        """The next worker is started with other options."""
+        if changes.model is not None and changes.model != self.options.model:
+            # What was drafted with, and how long its context is, belong to the model before.
+            self._change(speculation=None, context_tokens=None)
+        self._change(**changes.given())
+
     def on_asked(self, command: Command) -> None:
         """A setting was asked for."""
         match command:
@@ -59,6 +73,8 @@ class RestoredSettings:
                 self._change(strategy=strategy)
             case SetLoad(load=load):
                 self._change(load=load)
+            case SetMaxSeqs(max_seqs=max_seqs):
+                self._change(max_seqs=max_seqs)
             case SetSpeculation():
                 self._set(_Settings(self.options, command))
             case SetPrecision(name=precision):
@@ -114,6 +130,10 @@ def _differences(new: _Settings, old: _Settings) -> list[str]:
         words.append(f"strategy {new.options.strategy}")
     if new.options.load != old.options.load:
         words.append(f"load {describe_load(new.options.load)}")
+    for name in EngineChanges.__struct_fields__:
+        value = getattr(new.options, name)
+        if value != getattr(old.options, name):
+            words.append(f"{name.replace('_', '-')} {value}")
     if new.speculation != old.speculation and new.speculation is not None:
         words.append(f"speculation {describe_speculation(new.speculation.spec)}")
     return words

@@ -2,7 +2,7 @@
 
 from .bench import BenchSpec
 from .message import Message
-from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .settings import EngineChanges, LoadSpec, PrecisionName, SpeculationSpec, StrategyName
 
 
 class SetStrategy(Message, frozen=True, kw_only=True):
@@ -29,6 +29,12 @@ class SetSpeculation(Message, frozen=True, kw_only=True):
     spec: SpeculationSpec | None
 
 
+class SetMaxSeqs(Message, frozen=True, kw_only=True):
+    """Run at most so many sequences at once, up to what the engine was built for."""
+
+    max_seqs: int
+
+
 class RunBench(Message, frozen=True, kw_only=True):
     """Measure cells; the live load stops meanwhile."""
 
@@ -37,6 +43,12 @@ class RunBench(Message, frozen=True, kw_only=True):
 
 class StartAgain(Message, frozen=True, kw_only=True):
     """Start the children that were given up. For the client: it is not passed on to them."""
+
+
+class StartAnew(Message, frozen=True, kw_only=True):
+    """End the engine and start it with other options. For the client, as `StartAgain`."""
+
+    changes: EngineChanges
 
 
 class Shutdown(Message, frozen=True, kw_only=True):

@@ -275,6 +275,9 @@ class Frame(Message, frozen=True, kw_only=True):
     memory: Memory
     roofline: Roofline
     max_seqs: int
+    """The most sequences that run at once now."""
+    built_max_seqs: int | None = None
+    """What `max_seqs` can be set to at most without starting the engine anew."""
     switching: str | None = None
     """The switch that begins now, in words: `bf16 → int8: packing weights`. No frame comes during
     it."""

@@ -2,6 +2,8 @@
 
 from enum import StrEnum
 
+import msgspec
+
 from .message import Part
 
 
@@ -68,6 +70,22 @@ def describe_load(load: LoadSpec) -> str:
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
     return f"{load.users} user{'' if load.users == 1 else 's'}"
+
+
+class EngineChanges(Part, frozen=True, kw_only=True):
+    """What an engine can only be built with: each field as in `WorkerOptions`, `None` as it is."""
+
+    model: str | None = None
+    device: str | None = None
+    max_seqs: int | None = None
+    context_tokens: int | None = None
+    kv_gib: float | None = None
+    threads: int | None = None
+
+    def given(self) -> dict[str, object]:
+        """The fields that are to change."""
+        fields = msgspec.structs.asdict(self)
+        return {name: value for name, value in fields.items() if value is not None}
 
 
 class SpeculationSpec(Part, frozen=True, kw_only=True):

@@ -6,11 +6,13 @@ from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
     RunBench,
     SetLoad,
+    SetMaxSeqs,
     SetPrecision,
     SetSpeculation,
     SetStrategy,
     Shutdown,
     StartAgain,
+    StartAnew,
 )
 from .events import (
     ChildDied,
@@ -31,9 +33,11 @@ Command = (
     | SetPrecision
     | SetLoad
     | SetSpeculation
+    | SetMaxSeqs
     | RunBench
     | Shutdown
     | StartAgain
+    | StartAnew
     | WatchProcess
 )
 """Screen to worker or probe."""

@@ -17,7 +17,7 @@ from ..model.loading import LoadedModel
 from ..model.weight_memory import check_switch_fits
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
-from ..protocol.errors import PrecisionUnavailableError
+from ..protocol.errors import BadInputError, PrecisionUnavailableError
 from .blocks import BlockManager
 from .delivery import DecodingError, Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
@@ -201,6 +201,21 @@ class Engine:
         self._cacheable.clear()
         self.blocks.drop_cached()
         self._replace_runner(name)
+        self.speculation.on_switch()
+
+    def set_max_seqs(self, max_seqs: int) -> None:
+        """Run at most so many sequences at once from the next step on.
+
+        Raises `BadInputError` for less than one, or more than the engine was built for.
+        """
+        built_for = self.settings.max_seqs
+        if not 1 <= max_seqs <= built_for:
+            raise BadInputError(
+                f"max-seqs must be from 1 to {built_for}, for which the engine was built, "
+                f"not {max_seqs}"
+            )
+        self._collect()
+        self.scheduler.set_max_seqs(max_seqs)
         self.speculation.on_switch()
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:

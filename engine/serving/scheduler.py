@@ -66,6 +66,11 @@ class Scheduler:
         return self._strategy
 
     @property
+    def max_seqs(self) -> int:
+        """The most sequences that run at once, whatever the strategy."""
+        return self._max_seqs
+
+    @property
     def running_limit(self) -> int:
         """The most sequences that the strategy runs at once."""
         return self._strategy.running_limit(self._max_seqs)
@@ -219,9 +224,7 @@ class Scheduler:
         self._drop_ghosts()
         self._strategy = strategy
         self._strategy_since_s = now_s
-        preempted = []
-        while len(self._running) > self.running_limit:
-            preempted.append(self._preempt_newest())
+        preempted = self._preempt_above_limit()
         self._blocks.set_prefix_caching(strategy.prefix_cache)
         for request in self._running.values():
             self._blocks.register(request)
@@ -234,6 +237,19 @@ class Scheduler:
         """
         self._drop_ghosts()
         return [self._preempt_newest() for _ in range(len(self._running))]
+
+    def set_max_seqs(self, max_seqs: int) -> list[Request]:
+        """Run at most so many sequences at once, as far as the token budget covers them; returns
+        the requests that had to be preempted, as `set_strategy` does."""
+        self._drop_ghosts()
+        self._max_seqs = max(1, min(max_seqs, self._token_budget))
+        return self._preempt_above_limit()
+
+    def _preempt_above_limit(self) -> list[Request]:
+        preempted = []
+        while len(self._running) > self.running_limit:
+            preempted.append(self._preempt_newest())
+        return preempted
 
     def shrink(self) -> int:
         """Run half as many sequences and tokens a step from now on; returns how many sequences."""

@@ -21,6 +21,7 @@ from ..protocol import (
     Progress,
     RunBench,
     SetLoad,
+    SetMaxSeqs,
     SetPrecision,
     SetSpeculation,
     SetStrategy,
@@ -128,6 +129,8 @@ class ServingLoop:
                     self._set_load(load)
                 case SetSpeculation(spec=speculation):
                     self._set_speculation(speculation)
+                case SetMaxSeqs(max_seqs=max_seqs):
+                    self._set_max_seqs(max_seqs)
                 case RunBench(spec=bench):
                     self._bench(bench)
                 case Shutdown():
@@ -172,6 +175,12 @@ class ServingLoop:
             self._engine.set_speculation(spec)
             before, after = describe_speculation(old), describe_speculation(spec)
             self._record_switch("speculation", before, after, began_s)
+
+    def _set_max_seqs(self, max_seqs: int) -> None:
+        old, began_s = self._engine.scheduler.max_seqs, self._engine.clock()
+        self._engine.set_max_seqs(max_seqs)
+        if max_seqs != old:
+            self._record_switch("max-seqs", str(old), str(max_seqs), began_s)
 
     def _record_switch(self, kind: str, old: str, new: str, began_s: float) -> None:
         """Compare what comes with what was before a switch, and tell of it; a frame follows."""

@@ -67,21 +67,6 @@ def _named(names: type[Name], kind: str, text: str) -> Name:
         raise BadInputError(f"unknown {kind} '{clean(text)}': choose from {choices}") from None
 
 
-def parse_range(option: str, text: str) -> tuple[int, int]:
-    """`A` or `A:B` as the smallest and the largest of a range of whole numbers from 1. Raises
-    `BadInputError`."""
-    first, _, last = text.partition(":")
-    try:
-        low, high = int(first), int(last or first)
-    except ValueError:
-        low, high = 0, 0
-    if not 1 <= low <= high:
-        raise BadInputError(
-            f"{option} '{clean(text)}' is no range: give A or A:B, whole numbers with 1 <= A <= B"
-        )
-    return low, high
-
-
 def check_model(model: str) -> str:
     """What can be known of `--model` before the worker looks: a path must exist.
 

@@ -12,7 +12,8 @@ from ...engine.protocol import SpeculationSpec
 from ...engine.protocol.bounds import SPECULATION_BOUNDS, worker_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
-from .arguments import Command, check_model, parse_range, put_options
+from ..settings.ranges import parse_range
+from .arguments import Command, check_model, put_options
 
 Given = Mapping[str, object]
 """What stands on the command line, or the command's own default, by option; else `None`."""

@@ -56,7 +56,7 @@ class Canvas:
 
     def write_line(self, x: int, y: int, line: Line) -> None:
         """Put a line of several inks on one row."""
-        for text, ink in line.pieces:
+        for text, ink, _ in line.pieces:
             self.write(x, y, text, ink)
             x += len(text)
 

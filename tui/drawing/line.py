@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len, set_cell_size
 from rich.segment import Segment
+from rich.style import Style
 from textual.strip import Strip
 
 from ..style.glyphs import Glyphs
@@ -13,10 +14,11 @@ from ..style.inks import Ink, Palette
 
 
 class Piece(NamedTuple):
-    """Some text in one ink."""
+    """Some text in one ink. `click`: the Textual action that a click on it runs."""
 
     text: str
     ink: Ink = Ink.TEXT
+    click: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,7 @@ class Line:
         cells_left = width
         for piece in self.pieces:
             text = _head(piece.text, cells_left)
-            pieces.append(Piece(text, piece.ink))
+            pieces.append(piece._replace(text=text))
             cells_left -= cell_len(text)
             if len(text) < len(piece.text):
                 break
@@ -66,9 +68,14 @@ class Line:
     def strip(self, palette: Palette, width: int) -> Strip:
         """What the terminal gets, exactly `width` cells."""
         segments = [
-            Segment(piece.text, palette.styles[piece.ink]) for piece in self.fitted(width).pieces
+            Segment(piece.text, _style(piece, palette)) for piece in self.fitted(width).pieces
         ]
         return Strip(segments, width)
+
+
+def _style(piece: Piece, palette: Palette) -> Style:
+    style = palette.styles[piece.ink]
+    return style + Style(meta={"@click": piece.click}) if piece.click else style
 
 
 def changed_spans(before: Line, after: Line, *, join: int = 6) -> list[tuple[int, int]]:
@@ -95,7 +102,7 @@ _BLANK = (" ", Ink.TEXT)
 def _cells(line: Line) -> list[tuple[str, Ink]]:
     """The content of each cell; both cells of a wide character change together."""
     cells: list[tuple[str, Ink]] = []
-    for text, ink in line.pieces:
+    for text, ink, _ in line.pieces:
         if text.isascii():
             cells += [(character, ink) for character in text]
             continue

@@ -88,12 +88,25 @@ def kv_blocks(running: int, evictable: int, total: int, width: int, glyphs: Glyp
     )
 
 
-def level(fraction: float, width: int, glyphs: Glyphs) -> Line:
-    """A setting between lowest and highest as a row of marks: `▮▮▮▯`."""
+def level(fraction: float, width: int, glyphs: Glyphs, click: str = "") -> Line:
+    """A setting between lowest and highest as a row of marks: `▮▮▮▯`.
+
+    `click` is an action that takes how far along a mark was clicked, of 1.
+    """
     filled = round(min(max(fraction, 0.0), 1.0) * width)
+    marks = [
+        Piece(glyphs.load_full, Ink.ACCENT)
+        if cell < filled
+        else Piece(glyphs.load_empty, Ink.FAINT)
+        for cell in range(width)
+    ]
+    if not click:
+        return Line.of(*marks)
     return Line.of(
-        Piece(glyphs.load_full * filled, Ink.ACCENT),
-        Piece(glyphs.load_empty * (width - filled), Ink.FAINT),
+        *(
+            mark._replace(click=f"{click}({cell / width:.3f})")
+            for cell, mark in enumerate(marks, start=1)
+        )
     )
 
 

@@ -50,6 +50,10 @@ class PlannerScreen(PlannerBoard):
         self._calibrator.stop()
         await self._search.close()
 
+    @property
+    def is_typing(self) -> bool:
+        return self.query_one(FormPanel).form.editing is not None
+
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """The engine's state in the header; the panels change with the form alone."""
         first, self._moment = self._moment is None, moment

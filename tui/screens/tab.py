@@ -45,6 +45,11 @@ class TabScreen(Screen[None]):
     def is_too_small(self) -> bool:
         return self.has_class("-too-small")
 
+    @property
+    def is_typing(self) -> bool:
+        """Whether what is typed goes into a form."""
+        return False
+
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment: only what changed."""
         raise NotImplementedError

@@ -35,6 +35,11 @@ class Action:
     tab: str = EVERYWHERE
     """The tab that the key works in."""
 
+    @property
+    def target(self) -> str:
+        """The Textual action for whoever calls it from elsewhere than the app."""
+        return self.call if self.call.startswith(("app.", "screen.")) else f"app.{self.call}"
+
 
 SERVING = "Strategy and precision"
 LOAD = "Load"
@@ -113,11 +118,13 @@ ACTIONS: tuple[Action, ...] = (
         "Maximise the focused panel, or put it back",
         DISPLAY,
     ),
+    Action("copy", "copy", ("y",), "Copy the focused panel's text, or every headline", DISPLAY),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
     Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
+    Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),
     Action("suspend", "suspend_process", ("ctrl+z",), "Stop; fg in the shell continues", GENERAL),
     Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL),
@@ -150,7 +157,10 @@ class Keymap:
                 show=False,
                 id=action.name,
                 # Characters are typed into forms; what goes with ctrl means the same everywhere.
-                priority=action.name in {"quit", "palette"} and len(key) > 1,
+                # `set` is the app's own to run, so that the keys after it reach the line that it
+                # opens; it declines where characters are typed.
+                priority=(action.name in {"quit", "palette"} and len(key) > 1)
+                or action.name == "set",
             )
             for action in ACTIONS
             if action.tab == tab

@@ -36,6 +36,8 @@ class Outcome:
     pending: Pending
     command: Command | None = None
     say: str | None = None
+    action: str | None = None
+    """What the app is to do besides, as Textual names it."""
 
 
 def choose_strategy(frame: Frame | None, pending: Pending, name: StrategyName) -> Outcome:
@@ -95,6 +97,20 @@ def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     changed = _changed_load(load, direction)
     if changed == load:
         return Outcome(pending, say="this is the highest load")
+    return Outcome(replace(pending, load=changed), SetLoad(load=changed))
+
+
+def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outcome:
+    """The load at a place between none (0) and the highest (1), where the meter was clicked."""
+    if frame is None:
+        return Outcome(pending, say=NOT_READY)
+    load = pending.load or frame.load
+    steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
+    value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
+    if load.rate_per_s is None:
+        changed = msgspec.structs.replace(load, users=int(value), paused=False)
+    else:
+        changed = msgspec.structs.replace(load, rate_per_s=value, paused=False)
     return Outcome(replace(pending, load=changed), SetLoad(load=changed))
 
 

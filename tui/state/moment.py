@@ -1,11 +1,12 @@
 """What the screen knows at one moment: the immutable value that every panel draws from."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ...engine.protocol import (
     ChildDied,
     ChildStarted,
+    EngineChanges,
     Event,
     Fault,
     FinishedRequest,
@@ -90,6 +91,8 @@ class Pending:
     precision: PrecisionName | None = None
     load: LoadSpec | None = None
     tried: PrecisionName | None = None
+    anew: EngineChanges = field(default_factory=EngineChanges)
+    """What the engine is to be started anew with, once that is asked for."""
 
 
 @dataclass(frozen=True, slots=True)

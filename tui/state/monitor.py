@@ -28,17 +28,22 @@ from ...engine.protocol import (
     Switched,
     Window,
 )
+from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.options import BUNDLED_MODEL
+from ...engine.shape.presets import PRESETS
 from ..settings.config import Config
 from .actions import (
     Outcome,
     choose_precision,
     choose_strategy,
     next_window,
+    set_load_level,
     settled,
     step_load,
     step_precision,
     toggle_drafts,
 )
+from .command_line import run_line
 from .history import History, Mark
 from .moment import (
     LogLine,
@@ -53,6 +58,7 @@ from .moment import (
 )
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
+from .settable import Standing
 
 MAX_LOG_LINES = 500
 MAX_FINISHED = 500
@@ -152,7 +158,7 @@ class Monitor:
         self._pending = settled(self._pending, frame)
         waited_s = now_s - self._pending_since_s
         if waited_s > PENDING_FOR_S and frame.switching is None:
-            self._pending = Pending(tried=self._pending.tried)
+            self._pending = Pending(tried=self._pending.tried, anew=self._pending.anew)
 
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
@@ -174,7 +180,7 @@ class Monitor:
                 if event.child == "worker":
                     hint = given_up_text(event, self._retry_key) if event.given_up else ""
                     self._worker = replace(self._worker, hint=hint)
-                    self._pending = Pending()
+                    self._pending = Pending(anew=self._pending.anew)
                     self.history.mark(Mark(wall_s, "down", "fault"))
             case ChildStarted(attempt=attempt) if attempt > 1:
                 self._given_up.discard(event.child)
@@ -299,6 +305,23 @@ class Monitor:
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
+
+    def set_load_level(self, level: float) -> None:
+        self._carry_out(set_load_level(self._serving, self._pending, level))
+
+    def standing(self, themes: tuple[str, ...]) -> Standing:
+        """What a line of the command line is read against."""
+        return Standing(self._serving, self._pending, themes, (BUNDLED_MODEL, *PRESETS))
+
+    def run_line(self, text: str, standing: Standing) -> str | None:
+        """Carry out a line of the command line; returns what the app is to do besides."""
+        try:
+            outcome = run_line(text, standing)
+        except BadInputError as error:
+            self._say(str(error), "fault")
+            return None
+        self._carry_out(outcome)
+        return outcome.action
 
     @property
     def _serving(self) -> Frame | None:

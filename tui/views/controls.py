@@ -50,7 +50,8 @@ def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
         is_current, is_pending = name == current, name == moment.pending.strategy
         named = room.width >= WIDE or is_current or is_pending
         text = f"{key} {name}".strip() if named else key
-        items.append(_item(text, current=is_current, pending=is_pending))
+        item = _item(text, current=is_current, pending=is_pending)
+        items.append(item._replace(click=f"app.strategy('{name}')"))
     return line(*items)
 
 
@@ -68,7 +69,9 @@ def _precisions(moment: Moment, room: Room) -> Line:
     reasons = {status.name: status.reason for status in frame.precisions} if frame else {}
     return line(
         *(
-            _precision(name, frame, pending.precision, pending.tried, reasons, room)
+            _precision(name, frame, pending.precision, pending.tried, reasons, room)._replace(
+                click=f"app.choose_precision('{name}')"
+            )
             for name in PrecisionName
         )
     )
@@ -123,6 +126,8 @@ def _load(moment: Moment, room: Room, cells: int) -> Line:
     load = moment.pending.load or (frame.load if frame else None)
     if load is None:
         return EMPTY
-    meter = line(level(load_level(load), cells, room.glyphs), " ") if cells else EMPTY
+    meter = (
+        line(level(load_level(load), cells, room.glyphs, "app.load_level"), " ") if cells else EMPTY
+    )
     ink = Ink.MARK if moment.pending.load else Ink.STRONG
     return line(muted("load "), meter, Piece(describe_load(load), ink))

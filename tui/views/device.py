@@ -109,7 +109,8 @@ def _legend_lines(parts: Sequence[Part], to_a_line: int, room: Room) -> list[Lin
 def _tight(legend: Line) -> Line:
     """A narrow legend writes its units short."""
     short = [
-        Piece(text.replace(" GiB", "G").replace(" MiB", "M"), ink) for text, ink in legend.pieces
+        piece._replace(text=piece.text.replace(" GiB", "G").replace(" MiB", "M"))
+        for piece in legend.pieces
     ]
     return line(*short)
 

@@ -43,7 +43,9 @@ def tabs_line(current: str) -> Line:
     """The tabs; brackets say which is in view, without any colour."""
     return line(
         *(
-            Piece(f"[{title}]", Ink.SELECTED) if name == current else muted(f" {title} ")
+            (
+                Piece(f"[{title}]", Ink.SELECTED) if name == current else muted(f" {title} ")
+            )._replace(click=f"app.tab('{name}')")
             for name, title in TAB_TITLES.items()
         )
     )

@@ -1,9 +1,9 @@
 """The keys and what they do: the footer's line, and the help's list."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..drawing.line import EMPTY, Line, Piece, faint, first_fitting, line, muted
-from ..settings.keymap import Keymap
+from ..settings.keymap import ACTIONS, Keymap
 from ..style.inks import Ink
 
 HELP_KEY_WIDTH = 14
@@ -29,13 +29,24 @@ FOOTER_ACTIONS = (
 
 def footer_line(keymap: Keymap, width: int) -> Line:
     """The keys of the Live tab, as many as fit whole."""
-    return fitting_keys([(_keys(keymap, prefix), word) for prefix, word in FOOTER_ACTIONS], width)
+    entries = [(_keys(keymap, prefix), word) for prefix, word in FOOTER_ACTIONS]
+    return fitting_keys(entries, width, clicks_of(FOOTER_ACTIONS))
 
 
-def fitting_keys(entries: Sequence[tuple[str, str]], width: int) -> Line:
+def fitting_keys(
+    entries: Sequence[tuple[str, str]], width: int, clicks: Mapping[str, str] | None = None
+) -> Line:
     """Keys, each with its word, as many from the left as fit whole; those without a key are left
-    out."""
-    pairs = [line(Piece(key, Ink.ACCENT), muted(f" {word}")) for key, word in entries if key]
+    out. `clicks`: by word, the action that a click on it runs."""
+    by_word = clicks or {}
+    pairs = [
+        line(
+            Piece(key, Ink.ACCENT, by_word.get(word, "")),
+            muted(f" {word}")._replace(click=by_word.get(word, "")),
+        )
+        for key, word in entries
+        if key
+    ]
     return first_fitting(
         (
             line(" ", *(line(pair, faint("  ")) for pair in pairs[:count]))
@@ -43,6 +54,12 @@ def fitting_keys(entries: Sequence[tuple[str, str]], width: int) -> Line:
         ),
         width,
     )
+
+
+def clicks_of(footer: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """By word of a footer, the action that a click on it runs; none where it stands for several."""
+    targets = {action.name: action.target for action in ACTIONS}
+    return {word: targets[name] for name, word in footer if name in targets}
 
 
 def _keys(keymap: Keymap, prefix: str) -> str:

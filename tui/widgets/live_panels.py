@@ -139,7 +139,7 @@ class LivePanel(Panel, can_focus=True):
 
 def _faded(figures: Line) -> Line:
     """Key figures that are no longer current do not look as if they were."""
-    return Line.of(*(Piece(text, Ink.FAINT) for text, _ in figures.pieces))
+    return Line.of(*(Piece(piece.text, Ink.FAINT) for piece in figures.pieces))
 
 
 class ThroughputPanel(LivePanel):

@@ -10,6 +10,7 @@ from ..drawing.frame import frame_bottom, frame_top
 from ..drawing.line import Line, Piece, changed_spans
 from ..style.inks import Ink
 from ..style.theme import palette_of
+from .lines import LinesView
 
 
 class Panel(Vertical):
@@ -46,6 +47,19 @@ class Panel(Vertical):
         line = headline if isinstance(headline, Line) else Line.of(Piece(headline, Ink.STRONG))
         if line != self._headline:
             self._change_edge(self._title, line)
+
+    @property
+    def text(self) -> str:
+        """What it says as plain text: title and headline, and its lines without its charts."""
+        rows = [" ".join(filter(None, (self._title.plain, self._headline.plain)))]
+        for view in self.query(LinesView):
+            rows += [line.plain.rstrip() for line in view.lines]
+        return "\n".join(rows).strip("\n")
+
+    @property
+    def heading(self) -> str:
+        """Title and headline as plain text."""
+        return self.text.partition("\n")[0]
 
     def set_footnote(self, footnote: Line) -> None:
         """Say something short on the right of the lower edge, such as how much lies below."""

@@ -17,6 +17,7 @@ from prodtop.engine.client.child import (
     HEALTHY_AFTER_S,
     LONGEST_BACKOFF_S,
     MOST_REPEATS,
+    SHUTDOWN_GRACE_S,
     Child,
 )
 from prodtop.engine.protocol import (
@@ -135,6 +136,42 @@ def test_a_fatal_fault_is_heard_and_the_child_not_started_again(
     assert reports == [fault, ChildDied(child="worker", reason="unknown model 'x'")]
     clock.now_s += 1000
     assert child.poll() == []
+
+
+DEAF = """
+channel.send(Note(message="here"))
+while True:
+    time.sleep(60)
+"""
+"""Hears nothing, not even that it is to end."""
+
+
+def test_a_child_that_ended_by_a_fatal_fault_can_be_started_again(make_child: ChildMaker) -> None:
+    fault = Fault(message="unknown model 'x'", fatal=True, exit_code=2)
+    body = f"if arguments.attempt == 1: channel.send({fault!r}); sys.exit(2)\n{OBEDIENT}"
+    child = make_child(body, number_attempts=True)
+    child.start()
+    poll_until(child, ChildDied)
+    assert isinstance(child.start_again(), ChildStarted)
+    poll_until(child, Note)
+
+
+@pytest.mark.parametrize("deaf", [False, True], ids=["obedient", "deaf"])
+def test_a_child_is_started_anew_whether_or_not_it_listens(
+    deaf: bool, make_child: ChildMaker, clock: Clock
+) -> None:
+    child = make_child(DEAF if deaf else OBEDIENT)
+    child.start()
+    poll_until(child, Note)
+    first = child.pid
+    assert child.restart() is None
+    clock.now_s += SHUTDOWN_GRACE_S if deaf else 0
+    assert death_of(child) == ChildDied(
+        child="worker", reason="ended to start anew", restart_in_s=0.0
+    )
+    assert not child.died_by_itself
+    poll_until(child, Note)
+    assert child.pid not in (None, first)
 
 
 def test_a_child_that_breaks_the_protocol_is_ended_and_started_again(

@@ -17,6 +17,7 @@ from prodtop.engine.protocol import (
     Accounting,
     ChildDied,
     ChildStarted,
+    EngineChanges,
     Fault,
     Frame,
     LoadSpec,
@@ -29,6 +30,7 @@ from prodtop.engine.protocol import (
     SetStrategy,
     SpeculationSpec,
     StartAgain,
+    StartAnew,
     StrategyName,
 )
 from prodtop.engine.protocol.options import WorkerOptions, from_argument, to_argument
@@ -331,3 +333,43 @@ def _lives(pid: int) -> bool:
     except (FileNotFoundError, ProcessLookupError):
         return False
     return state != "Z"
+
+
+REFUSES_X = """
+if '"model":"x"' in arguments.options:
+    channel.send(Fault(message="unknown model 'x'", fatal=True, exit_code=2))
+    sys.exit(2)
+"""
+
+
+def options_told(reports: list[Report]) -> list[WorkerOptions]:
+    """The options of every worker that said with which it was started."""
+    return [
+        from_argument(report.message)
+        for report in reports
+        if isinstance(report, Note) and report.message.startswith("{")
+    ]
+
+
+def test_the_engine_is_started_anew_with_other_options(make_engine: EngineMaker) -> None:
+    engine = make_engine()
+    poll_until(engine, has(Frame))
+    engine.send(StartAnew(changes=EngineChanges(kv_gib=2.0)))
+    reports = poll_until(engine, has(Frame))
+    (death,) = [report for report in reports if isinstance(report, ChildDied)]
+    assert (death.reason, death.failed_requests) == ("ended to start anew", 4)
+    assert [options.kv_gib for options in options_told(reports)] == [2.0]
+
+
+def test_options_that_no_engine_can_serve_with_lead_back_to_the_last_that_did(
+    make_engine: EngineMaker,
+) -> None:
+    engine = make_engine(REFUSES_X + WORKER)
+    poll_until(engine, has(Frame))
+    engine.send(StartAnew(changes=EngineChanges(model="x")))
+    reports = poll_until(engine, has(Frame))
+    assert Fault(message="unknown model 'x'", fatal=False, exit_code=2) in reports
+    assert Note(message="asked for last, and not again by itself: model x") in reports
+    assert [options.model for options in options_told(reports)] == ["bundled"]
+    deaths = [report for report in reports if isinstance(report, ChildDied)]
+    assert [death.restart_in_s for death in deaths] == [0.0, 0.0]

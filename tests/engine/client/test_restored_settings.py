@@ -5,6 +5,7 @@ from child_scripts import Clock
 from frame_samples import frame
 from prodtop.engine.client.restored_settings import TRIAL_S, RestoredSettings
 from prodtop.engine.protocol import (
+    EngineChanges,
     Frame,
     LoadSpec,
     PrecisionName,
@@ -74,3 +75,21 @@ def test_a_worker_that_somebody_killed_keeps_all_but_a_precision_not_reached() -
     assert settings.options == WorkerOptions(
         precision=PrecisionName.BF16, strategy=StrategyName.SINGLE
     )
+
+
+def test_options_of_a_new_engine_are_on_trial_like_everything_else() -> None:
+    settings = serving(Clock())
+    settings.start_with(EngineChanges(kv_gib=2.0, max_seqs=64))
+    assert settings.on_trial
+    assert (settings.options.kv_gib, settings.options.max_seqs) == (2.0, 64)
+    assert settings.on_death(by_itself=True) == ["max-seqs 64", "kv-gib 2.0"]
+    assert not settings.on_trial
+    assert settings.options == WorkerOptions(precision=PrecisionName.BF16)
+
+
+def test_another_model_leaves_behind_what_belonged_to_the_one_before() -> None:
+    settings = RestoredSettings(
+        WorkerOptions(context_tokens=512, speculation=SpeculationSpec(draft_model="small")), Clock()
+    )
+    settings.start_with(EngineChanges(model="other"))
+    assert settings.options == WorkerOptions(model="other")

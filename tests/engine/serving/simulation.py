@@ -215,6 +215,11 @@ class Simulation:
         self.scheduler.set_strategy(STRATEGIES[name], self.now_s)
         self.check()
 
+    def switch_max_seqs(self, max_seqs: int) -> None:
+        self.collect()
+        self.scheduler.set_max_seqs(max_seqs)
+        self.check()
+
     def switch_precision(self) -> None:
         """New weights: what was computed before is worth nothing any more."""
         self.collect()

@@ -268,6 +268,20 @@ def test_a_lower_limit_sends_the_newest_back_to_the_head() -> None:
     sim.drain()
 
 
+def test_fewer_sequences_at_once_are_had_at_once_and_more_when_asked_for() -> None:
+    sim = Simulation(CONTINUOUS, max_seqs=3)
+    first, second, third = (sim.add(prompt(3), 9) for _ in range(3))
+    sim.step()
+    assert sim.scheduler.set_max_seqs(2) == [third]
+    assert sim.scheduler.running == (first, second)
+    sim.step()
+    assert sim.scheduler.waiting == (third,)
+    assert sim.scheduler.set_max_seqs(3) == []
+    sim.step()
+    assert sim.scheduler.running == (first, second, third)
+    sim.drain()
+
+
 def test_what_was_computed_before_prefix_caching_was_switched_on_is_found() -> None:
     sim = Simulation(CONTINUOUS)
     sim.add(prompt(8), 9)

@@ -115,6 +115,10 @@ class Traffic(RuleBasedStateMachine):
     def switch_strategy(self, within_step: bool, name: StrategyName) -> None:
         self.change(within_step, lambda: self.sim.switch_strategy(name))
 
+    @rule(within_step=st.booleans(), max_seqs=st.integers(1, 8))
+    def switch_max_seqs(self, within_step: bool, max_seqs: int) -> None:
+        self.change(within_step, lambda: self.sim.switch_max_seqs(max_seqs))
+
     @rule(within_step=st.booleans())
     def switch_precision(self, within_step: bool) -> None:
         self.change(within_step, self.sim.switch_precision)

@@ -50,7 +50,7 @@ tpot_ms = 40.5
 
 [keys]
 quit = ["z", "ctrl+q"]
-theme = "y"
+theme = "Y"
 """
 
 

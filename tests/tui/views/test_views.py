@@ -147,7 +147,7 @@ def test_drafts_that_lose_say_so() -> None:
     assert view.lines[-1].plain.startswith(
         "drafts lose ×0.81 resting · 1.05 tokens a step · step 1.30× as long"
     )
-    assert Ink.WARN in {ink for _, ink in view.lines[-1].pieces}
+    assert Ink.WARN in {piece.ink for piece in view.lines[-1].pieces}
     assert view.figures.plain.startswith("drafts lose ×0.81  decode ")
 
 
@@ -164,8 +164,8 @@ def test_without_speculation_nothing_is_said_of_it() -> None:
 def test_a_broken_slo_is_bad_and_a_kept_one_is_not() -> None:
     over = latency_view(at(slo_ttft_ms=50.0), ROOM).figures
     under = latency_view(at(slo_ttft_ms=500.0), ROOM).figures
-    assert Ink.BAD in {ink for _, ink in over.pieces}
-    assert Ink.BAD not in {ink for _, ink in under.pieces}
+    assert Ink.BAD in {piece.ink for piece in over.pieces}
+    assert Ink.BAD not in {piece.ink for piece in under.pieces}
 
 
 def test_the_table_shows_the_chosen_window() -> None:

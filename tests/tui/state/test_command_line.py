@@ -1,0 +1,166 @@
+"""Lines typed after `:`: what each does, how it is completed, and that none breaks anything."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from frames import frame
+from hypothesis import given
+from hypothesis import strategies as st
+from prodtop.engine.protocol import (
+    Command,
+    EngineChanges,
+    LoadSpec,
+    PrecisionName,
+    SetLoad,
+    SetMaxSeqs,
+    SetPrecision,
+    SetSpeculation,
+    SetStrategy,
+    SpeculationSpec,
+    StartAnew,
+    StrategyName,
+)
+from prodtop.engine.protocol.bounds import load_violation
+from prodtop.engine.protocol.errors import BadInputError
+from prodtop.engine.text.cleaning import clean
+from prodtop.tui.state.actions import NOT_READY
+from prodtop.tui.state.command_line import completed, hints, run_line
+from prodtop.tui.state.moment import Pending
+from prodtop.tui.state.settable import SETTABLE, Standing
+
+LOAD = LoadSpec(users=32)
+FRAME = msgspec.structs.replace(frame(), max_seqs=64, built_max_seqs=64)
+STANDING = Standing(FRAME, Pending(), themes=("ember", "mono"), models=("bundled", "gpt2"))
+
+
+def load(**changes: object) -> SetLoad:
+    return SetLoad(load=msgspec.structs.replace(LOAD, **changes))
+
+
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [
+        ("users 64", load(users=64)),
+        (":users 64", load(users=64)),
+        ("  users   64  ", load(users=64)),
+        ("us 64", load(users=64)),
+        ("rate 12.5", load(rate_per_s=12.5)),
+        ("think 0.5", load(think_s=0.5)),
+        ("load off", load(paused=True)),
+        ("prompt 500:2000", load(prompt_tokens_min=500, prompt_tokens_max=2000)),
+        ("prompt as-is", load()),
+        ("output 128", load(output_tokens_min=128, output_tokens_max=128)),
+        ("temperature 0", load(temperature=0.0)),
+        ("chat on", load(chat=True)),
+        ("strategy single", SetStrategy(name=StrategyName.SINGLE)),
+        ("precision int4", SetPrecision(name=PrecisionName.INT4)),
+        ("drafts 6", SetSpeculation(spec=SpeculationSpec(drafts=6))),
+        ("drafts off", SetSpeculation(spec=None)),
+        ("max-seqs 16", SetMaxSeqs(max_seqs=16)),
+        ("restart", StartAnew(changes=EngineChanges())),
+    ],
+)
+def test_a_line_becomes_a_command(line: str, command: Command) -> None:
+    assert run_line(line, STANDING).command == command
+
+
+def test_users_after_a_rate_are_a_closed_loop_again() -> None:
+    open_loop = Standing(frame(load=LoadSpec(users=32, rate_per_s=9.0)), Pending())
+    assert run_line("users 8", open_loop).command == load(users=8)
+
+
+def test_what_needs_a_new_engine_is_noted_until_it_is_started() -> None:
+    outcome = run_line("kv-gib 8", STANDING)
+    assert outcome.command is None
+    assert outcome.say == "kv-gib 8 needs a new engine: :restart starts it"
+    outcome = run_line("max-seqs 65", replace(STANDING, pending=outcome.pending))
+    outcome = run_line("restart", replace(STANDING, pending=outcome.pending))
+    assert outcome.command == StartAnew(changes=EngineChanges(kv_gib=8.0, max_seqs=65))
+    assert outcome.say == "starting the engine anew with max-seqs 65, kv-gib 8.0"
+    assert outcome.pending.anew == EngineChanges()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("users", "users N: Clients with one request each. Now 32."),
+        ("users many", "users 'many' is no number"),
+        ("users 1.5", "no whole number"),
+        ("users -1", "users must be a number from 0"),
+        ("users nan", "no whole number"),
+        ("rate inf", "must be a number above 0"),
+        ("rate 1e99", "at most"),
+        ("prompt 9:3", "no range"),
+        ("load perhaps", "on or off"),
+        ("strategy fastest", "choose from single"),
+        ("theme pink", "choose from ember, mono"),
+        ("drafts 99", "must be a number"),
+        ("kv-gib -1", "kv-gib must be a number above 0"),
+        ("max-seqs 0", "max-seqs must be a number from 1"),
+        ("restart now", "takes no value"),
+        ("t 1", "there are think, temperature, top-p, theme, threads"),
+        ("speed 9", "cannot be set"),
+    ],
+)
+def test_what_cannot_be_set_says_why(line: str, words: str) -> None:
+    with pytest.raises(BadInputError) as raised:
+        run_line(line, STANDING)
+    assert words in str(raised.value)
+
+
+def test_before_the_engine_serves_it_says_so() -> None:
+    starting = Standing(None, Pending())
+    for line in ("users 8", "strategy single", "drafts off"):
+        assert run_line(line, starting).say == NOT_READY
+
+
+def test_a_line_is_completed_as_far_as_it_is_clear() -> None:
+    assert completed("us", STANDING) == "users "
+    assert completed("th", STANDING) == "th"
+    assert completed("theme e", STANDING) == "theme ember"
+    assert completed("restart", STANDING) == "restart"
+    assert completed("zzz", STANDING) == "zzz"
+
+
+def test_hints_name_what_can_be_set_and_how_it_stands() -> None:
+    assert [hint.line for hint in hints("", STANDING)] == list(SETTABLE)
+    (hint,) = hints("users", STANDING)
+    assert (hint.form, hint.note) == ("N", "Clients with one request each. Now 32.")
+    assert [hint.line for hint in hints("model g", STANDING)] == ["model gpt2"]
+    assert hints("nothing 3", STANDING) == []
+
+
+lines = st.one_of(
+    st.text(max_size=30),
+    st.builds(
+        lambda name, value: f"{name} {value}",
+        st.sampled_from([*SETTABLE]),
+        st.one_of(
+            st.text(max_size=12),
+            st.sampled_from(["", "0", "-1", "1e400", "nan", "9" * 400, "1:2:3", "\x1b[31m", "on"]),
+            st.integers().map(str),
+            st.floats().map(str),
+        ),
+    ),
+)
+
+
+@given(lines, st.booleans())
+def test_no_line_breaks_it_or_asks_for_what_cannot_be(text: str, served: bool) -> None:
+    standing = STANDING if served else Standing(None, Pending())
+    assert all(hint.line for hint in hints(text, standing))
+    completed(text, standing)
+    refusal, outcome = "", None
+    try:
+        outcome = run_line(text, standing)
+    except BadInputError as error:
+        refusal = str(error)
+    assert refusal == clean(refusal)
+    if outcome is None:
+        assert refusal
+        return
+    if isinstance(outcome.command, SetLoad):
+        assert load_violation(outcome.command.load) is None
+    if isinstance(outcome.command, SetMaxSeqs):
+        assert 1 <= outcome.command.max_seqs <= 64
