@@ -6,7 +6,6 @@ measures; `Software`, one per generation of training frameworks, is what the pro
 """
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +14,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ...files.toml_text import UnreadableTomlError, parse_toml
 from ...shape.field_errors import FieldError
 
 
@@ -140,9 +140,9 @@ def parse_constants(text: str, source: str) -> Constants:
         FieldError: the text is no TOML, or a constant is missing or not a positive number.
     """
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FieldError("calibration", f"{source}: not valid TOML: {error}") from error
+        tables = parse_toml(text)
+    except UnreadableTomlError as error:
+        raise FieldError("calibration", f"{source}: {error}") from error
     return constants_from(tables, source)
 
 

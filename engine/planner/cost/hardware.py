@@ -5,7 +5,6 @@ these figures is the calibration's business (`calibration.py`).
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -13,6 +12,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
 
+from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml
 from ...shape.field_errors import FieldError, positive, positive_number
 
 Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
@@ -102,18 +102,22 @@ def load_gpus(path: Path) -> Mapping[str, Gpu]:
         FieldError: the file cannot be read, or a value is missing or absurd.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FieldError("hardware file", f"{path}: cannot be read: {error}") from error
-    return parse_gpus(text, str(path))
+        return _gpus(read_toml(path), str(path))
+    except FileNotFoundError:
+        raise FieldError("hardware file", f"{path}: cannot be read: no such file") from None
+    except UnreadableTomlError as error:
+        raise FieldError("hardware file", f"{path}: {error}") from error
 
 
 def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
     """Read GPU tables from TOML `text`; `source` names it in errors. Raises `FieldError`."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
+        return _gpus(parse_toml(text), source)
+    except UnreadableTomlError as error:
+        raise FieldError("hardware file", f"{source}: {error}") from error
+
+
+def _gpus(tables: Mapping[str, object], source: str) -> Mapping[str, Gpu]:
     gpus = {}
     for key, table in tables.items():
         if not isinstance(table, dict):

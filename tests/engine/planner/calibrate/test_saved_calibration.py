@@ -84,9 +84,21 @@ def test_no_file_crashes_the_reader(tmp_path: Path, text: str) -> None:
         assert saved.origin("h200")
 
 
-@pytest.mark.parametrize("text", ["[gpu", "[gpu.h200]\nhbm = 0.9\n", "[gpu.h200]\nhbm = 'x'\n"])
-def test_a_broken_file_is_one_error_that_names_it(text: str, tmp_path: Path) -> None:
+def test_a_broken_file_is_one_error_that_names_it(tmp_path: Path) -> None:
     path = tmp_path / "calibration.toml"
-    path.write_text(text, encoding="utf-8")
+    path.write_text("[gpu", encoding="utf-8")
     with pytest.raises(FieldError, match=r"calibration\.toml"):
         load_saved(path)
+
+
+@pytest.mark.parametrize("table", ["hbm = 0.9", "hbm = 'x'", "hbm = nan", "hbm = 1e308", "hbm = -1"])
+def test_broken_constants_of_one_gpu_cost_that_gpu_alone(table: str, tmp_path: Path) -> None:
+    path = save(MEASURED, "h200", CONSTANTS, tmp_path / "calibration.toml")
+    whole = path.read_text(encoding="utf-8")
+    broken = whole.partition("[gpu.h200]")[2].partition("\n\n")[0]
+    lines = [line for line in broken.splitlines() if not line.startswith("hbm ")]
+    other = "\n".join(["[gpu.a100-80]", *lines, table] if "'" not in table else ["[gpu.a100-80]", table])
+    path.write_text(f"{whole}\n{other}\n", encoding="utf-8")
+    saved = load_saved(path)
+    assert saved.calibrations == {"h200": CONSTANTS}
+    assert "cannot be used" in saved.origin("a100-80")
