@@ -5,7 +5,6 @@ from pathlib import Path
 import platformdirs
 
 APPLICATION = "prodtop"
-MAX_LOG_BYTES = 4 * 2**20
 
 
 def config_dir() -> Path:
@@ -32,11 +31,3 @@ def owned_folder(folder: Path) -> Path:
     """Create `folder` with mode 0700 where it is missing, and return it."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     return folder
-
-
-def log_file(name: str) -> Path:
-    """The log of one child. A log that has grown large is set aside as `<name>.log.1` first."""
-    path = owned_folder(log_dir()) / f"{name}.log"
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.replace(path.with_name(path.name + ".1"))
-    return path

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from reprlib import Repr
 from typing import Literal, get_args
 
 from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml
@@ -143,6 +144,12 @@ def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
     raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
 
 
+LARGEST_FIGURE = 1e21
+"""Above all figures of a GPU, which computes 1e16 FLOP/s."""
+_SHORT = Repr()
+"""Shows a wrong value in an error of one line, whatever its length."""
+_SHORT.maxother = 60
+
 EXPORT_LINK_BYTES_S = 200e9
 """NVLink of the A800 and the H800, 400 GB/s both ways; else they are an A100 and an H100."""
 
@@ -168,12 +175,19 @@ def _guess_key(name: str) -> str | None:
     return next((key for pattern, key in _PATTERNS if re.search(pattern, name)), None)
 
 
+def _figure(field: str, value: object, source: str) -> float:
+    """A number that a GPU can have, in its unit; raises `FieldError` else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError(field, f"{source}: must be a number, found {_SHORT.repr(value)}")
+    if not 1 <= value <= LARGEST_FIGURE:
+        raise FieldError(field, f"{source}: must be a number from 1 to {LARGEST_FIGURE:g}")
+    return float(value)
+
+
 def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
     def number(field: str) -> float:
         value = table.get(field)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FieldError(f"{key}.{field}", f"{source}: must be a number, found {value!r}")
-        return positive_number(f"{key}.{field}", value)
+        return _figure(f"{key}.{field}", value, source)
 
     def count(field: str) -> int:
         value = number(field)
@@ -188,7 +202,7 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         if precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise FieldError(f"{key}.peak", f"unknown precision {precision!r} (known: {known})")
-        positive_number(f"{key}.peak.{precision}", value)
+        _figure(f"{key}.peak.{precision}", value, source)
     return Gpu(
         key=key,
         name=str(table.get("name", key)),

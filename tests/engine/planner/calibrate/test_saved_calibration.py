@@ -91,14 +91,16 @@ def test_a_broken_file_is_one_error_that_names_it(tmp_path: Path) -> None:
         load_saved(path)
 
 
-@pytest.mark.parametrize("table", ["hbm = 0.9", "hbm = 'x'", "hbm = nan", "hbm = 1e308", "hbm = -1"])
-def test_broken_constants_of_one_gpu_cost_that_gpu_alone(table: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", ["'x'", "nan", "1e308", "-1", "0", "[]", None])
+def test_broken_constants_of_one_gpu_cost_that_gpu_alone(value: str | None, tmp_path: Path) -> None:
     path = save(MEASURED, "h200", CONSTANTS, tmp_path / "calibration.toml")
     whole = path.read_text(encoding="utf-8")
-    broken = whole.partition("[gpu.h200]")[2].partition("\n\n")[0]
-    lines = [line for line in broken.splitlines() if not line.startswith("hbm ")]
-    other = "\n".join(["[gpu.a100-80]", *lines, table] if "'" not in table else ["[gpu.a100-80]", table])
-    path.write_text(f"{whole}\n{other}\n", encoding="utf-8")
+    table = whole.partition("[gpu.h200]\n")[2].partition("\n\n")[0]
+    others = [line for line in table.splitlines() if not line.startswith("hbm ")]
+    broken = ["[gpu.a100-80]", *others, *([] if value is None else [f"hbm = {value}"])]
+    path.write_text("\n".join([whole, *broken, ""]), encoding="utf-8")
     saved = load_saved(path)
     assert saved.calibrations == {"h200": CONSTANTS}
+    assert set(saved.broken) == {"a100-80"}
     assert "cannot be used" in saved.origin("a100-80")
+    assert "\n" not in saved.origin("a100-80")
