@@ -141,7 +141,7 @@ def parse_constants(text: str, source: str) -> Constants:
     try:
         tables = parse_toml(text)
     except UnreadableTomlError as error:
-        raise FieldError("calibration", f"{source}: {error}") from error
+        raise FieldError("calibration", f"{source}: not valid TOML: {error}") from error
     return constants_from(tables, source)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from reprlib import Repr
 from typing import Literal, get_args
 
-from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml
+from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml_text
 from ...shape.field_errors import FieldError, positive, positive_number
 
 Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
@@ -103,22 +103,20 @@ def load_gpus(path: Path) -> Mapping[str, Gpu]:
         FieldError: the file cannot be read, or a value is missing or absurd.
     """
     try:
-        return _gpus(read_toml(path), str(path))
+        text = read_toml_text(path)
     except FileNotFoundError:
         raise FieldError("hardware file", f"{path}: cannot be read: no such file") from None
     except UnreadableTomlError as error:
         raise FieldError("hardware file", f"{path}: {error}") from error
+    return parse_gpus(text, str(path))
 
 
 def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
     """Read GPU tables from TOML `text`; `source` names it in errors. Raises `FieldError`."""
     try:
-        return _gpus(parse_toml(text), source)
+        tables = parse_toml(text)
     except UnreadableTomlError as error:
-        raise FieldError("hardware file", f"{source}: {error}") from error
-
-
-def _gpus(tables: Mapping[str, object], source: str) -> Mapping[str, Gpu]:
+        raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
     gpus = {}
     for key, table in tables.items():
         if not isinstance(table, dict):
