@@ -32,7 +32,7 @@ PACKAGED = {"files", "resources"}
 
 WRITERS = {
     "tui/commands/bench_file.py": "removes its own partial file once all is written",
-    "tui/commands/streams.py": "opens the standard streams, and /dev/null in the place of closed ones",
+    "tui/commands/streams.py": "the standard streams, and /dev/null where one is closed",
 }
 READERS = {
     "engine/model/stored_tensors.py": "safetensors maps files that `require_regular` has seen",

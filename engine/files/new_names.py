@@ -64,15 +64,12 @@ def _place(temporary: Path, target: Path) -> None:
 def _place_without_links(temporary: Path, target: Path) -> None:
     """Copy into a file that only one process can create: nobody else's name, but not at once."""
     content = temporary.read_bytes()
-    with target.open("xb", opener=_private) as file:
-        try:
+    fd = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with os.fdopen(fd, "wb") as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
-
-
-def _private(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
