@@ -6,6 +6,7 @@ from typing import TypeVar
 import msgspec
 
 from ...engine.files.toml_text import UnreadableTomlError, parse_toml
+from ...engine.text.cleaning import clean
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
@@ -19,9 +20,9 @@ def decode(text: str, into: type[StructT]) -> StructT:
     try:
         return msgspec.convert(parse_toml(text), into)
     except UnreadableTomlError as error:
-        raise MalformedFileError(str(error)) from None
+        raise MalformedFileError(clean(str(error))) from None
     except msgspec.ValidationError as error:
-        raise MalformedFileError(_field_first(str(error))) from None
+        raise MalformedFileError(clean(_field_first(str(error)))) from None
 
 
 def _field_first(problem: str) -> str:

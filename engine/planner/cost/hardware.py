@@ -15,6 +15,7 @@ from typing import Literal, get_args
 
 from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml_text
 from ...shape.field_errors import FieldError, positive, positive_number
+from ...text.cleaning import clean
 
 Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -118,7 +119,8 @@ def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
     except UnreadableTomlError as error:
         raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
     gpus = {}
-    for key, table in tables.items():
+    for name, table in tables.items():
+        key = clean(name)
         if not isinstance(table, dict):
             raise FieldError(key, f"{source}: must be a table of one GPU's figures")
         gpus[key] = _parse_gpu(key, table, source)
@@ -203,7 +205,7 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         _figure(f"{key}.peak.{precision}", value, source)
     return Gpu(
         key=key,
-        name=str(table.get("name", key)),
+        name=clean(str(table.get("name", key))),
         memory_bytes=number("memory_bytes"),
         sms=count("sms"),
         hbm_bytes_s=number("hbm_bytes_s"),
@@ -216,5 +218,5 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         fp8_flops=float(peak.get("fp8", 0.0)),
         fp32_flops=float(peak.get("fp32", 0.0)),
         tf32_flops=float(peak.get("tf32", 0.0)),
-        source=str(table.get("source", source)),
+        source=clean(str(table.get("source", source))),
     )

@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from irregular_files import IRREGULAR
@@ -67,6 +68,7 @@ def test_a_log_that_somebody_removed_or_set_aside_is_begun_again() -> None:
 
 WRITER = """
 import sys
+from pathlib import Path
 from prodtop.engine.files import rotating_log
 rotating_log.MAX_LOG_BYTES = int(sys.argv[1])
 log = rotating_log.RotatingLog("worker")
