@@ -124,7 +124,7 @@ def list_snapshots(folder: Path | None = None) -> list[Path]:
 
 def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
     """`<stem>`, `<stem>-2` and `<stem>-10` of one second in the order in which they were saved."""
-    numbered = re.fullmatch(r"(.*[^\d-])-(\d{1,9})", path.stem)
+    numbered = re.fullmatch(r"(.*-[a-z]+\d*)-(\d{1,9})", path.stem)
     if numbered is None:
         return path.stem, 1, path.name
     return numbered[1], int(numbered[2]), path.name

@@ -133,6 +133,9 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    # A path that is cut off leads nowhere.
+    table.add_column(overflow="fold")
     rows = {
         "file": str(path),
         "screen": str(path.with_suffix(".svg")),
