@@ -138,7 +138,7 @@ def _check_numbers(fields: Mapping[str, object]) -> None:
             case bool():
                 pass
             case int() | float() if not abs(value) < _LARGEST_NUMBER:
-                raise ValueError(f"{name} is too large: {value:g}")
+                raise ValueError(f"{name} is too large for a figure")
             case int() if value < 0 and name != "other_bytes":
                 raise ValueError(f"{name} is below 0: {value}")
             case float() if name == "saved_wall_s" and not 0 <= value < _LARGEST_TIME_S:
