@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -60,7 +61,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Version(msgspec.Struct):
-    schema_version: int
+    schema_version: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 def save_snapshot(snapshot: Snapshot, screen_svg: str, folder: Path | None = None) -> Path:
