@@ -129,6 +129,18 @@ class ThemeBook:
             raise ThemeError(f"unknown theme {name!r}: choose one of {names}")
         return theme
 
+    def choose(
+        self, asked: str | None, configured: str | None, fitting: str
+    ) -> tuple[PaletteTheme, tuple[ThemeError, ...]]:
+        """The theme to start with, and what to say of others: which files are broken, and that the
+        `configured` one is not there. Raises `ThemeError` where the one `asked` for is not."""
+        if asked is not None:
+            return self.get(asked), self.errors
+        try:
+            return self.get(configured or fitting), self.errors
+        except ThemeError as error:
+            return self.get(fitting), (*self.errors, error)
+
     def after(self, name: str) -> str:
         """The name of the theme that follows `name`, round and round."""
         names = list(self.themes)
