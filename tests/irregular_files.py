@@ -31,7 +31,10 @@ IRREGULAR: dict[str, Callable[[Path], None]] = {
 
 
 def as_bytes(content: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(content) and None
+    def write(path: Path) -> None:
+        path.write_bytes(content)
+
+    return write
 
 
 def as_sparse(path: Path) -> None:

@@ -80,7 +80,7 @@ def guard_streams() -> None:
     """Put guarded streams in the place of the standard ones. Called once, at the very start."""
     _open_closed()
     if sys.stdin is None:
-        sys.stdin = sys.__stdin__ = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
+        sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115
     sys.stdout = OutputStream(1, sys.stdout)
     sys.stderr = MessageStream(2, sys.stderr)
 
