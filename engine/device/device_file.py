@@ -8,7 +8,7 @@ import msgspec
 
 from ..files.atomic import write_file
 from ..files.bounded import read_bounded
-from ..files.paths import owned_folder
+from ..files.paths import locked, owned_folder
 from ..protocol.errors import CheckpointError
 
 Measured = TypeVar("Measured")
@@ -31,10 +31,8 @@ class DeviceFile(Generic[Measured]):
 
     def write(self, owner: str, values: dict[str, Measured]) -> None:
         """Put the values of `owner` beside the others'. Nothing where it cannot be written."""
-        everything = self._everything()
-        everything[owner] = values
-        with suppress(OSError):
-            owned_folder(self._path.parent)
+        with suppress(OSError), locked(owned_folder(self._path.parent)):
+            everything = {**self._everything(), owner: values}
             write_file(self._path, msgspec.json.format(msgspec.json.encode(everything)))
 
     def _everything(self) -> dict[str, dict[str, Measured]]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ...files.atomic import write_file
-from ...files.paths import data_dir, owned_folder
+from ...files.paths import data_dir, locked, owned_folder
 from ...files.toml_text import UnreadableTomlError, read_toml
 from ...shape.field_errors import FieldError
 from ..cost.calibration import Calibration, gpu_constants
@@ -81,18 +81,18 @@ def save(
         OSError: it cannot be written.
     """
     file = calibration_file() if path is None else path
-    tables = _read(file)
-    for section in ("gpu", "measured", "links"):
-        tables.setdefault(section, {}).pop(key, None)
-    if calibration is not None:
-        tables["gpu"][key] = dict(vars(calibration))
-    tables["measured"][key] = _facts(measured)
-    tables["links"][key] = {
-        name: {"latency_s": line.fixed_s, "bytes_s": line.rate, "error": line.error}
-        for name, line in measured.links.items()
-    }
-    owned_folder(file.parent)
-    write_file(file, _toml(tables).encode())
+    with locked(owned_folder(file.parent)):
+        tables = _read(file)
+        for section in ("gpu", "measured", "links"):
+            tables.setdefault(section, {}).pop(key, None)
+        if calibration is not None:
+            tables["gpu"][key] = dict(vars(calibration))
+        tables["measured"][key] = _facts(measured)
+        tables["links"][key] = {
+            name: {"latency_s": line.fixed_s, "bytes_s": line.rate, "error": line.error}
+            for name, line in measured.links.items()
+        }
+        write_file(file, _toml(tables).encode())
     return file
 
 
