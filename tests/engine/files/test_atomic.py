@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from irregular_files import IRREGULAR
-from prodtop.engine.files import atomic
 from prodtop.engine.files.atomic import require_writable, write_file, write_files
 
 CONTENT = b"content" * 1000
@@ -125,7 +124,7 @@ def test_a_failed_write_leaves_the_old_files(
             raise OSError(errno.ENOSPC, "No space left on device")
         return real(*arguments, **options)
 
-    monkeypatch.setattr(atomic.os, failing, full)
+    monkeypatch.setattr(os, failing, full)
     with pytest.raises(OSError, match="No space"):
         write_files(dict.fromkeys(paths, CONTENT))
     assert [path.read_bytes() for path in paths] == [b"old", b"old"]

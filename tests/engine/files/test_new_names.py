@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from prodtop.engine.files import new_names
 from prodtop.engine.files.new_names import save_new
 
 SUFFIXES = (".svg", ".json")
@@ -17,7 +16,6 @@ SUFFIXES = (".svg", ".json")
 SAVER = """
 import sys
 from pathlib import Path
-from prodtop.engine.files import new_names
 if sys.argv[3] == "copied":
     def no_links(source, target):
         raise PermissionError(1, "no hard links here")
@@ -79,7 +77,7 @@ def test_a_name_taken_between_the_two_files_frees_the_first(
             target.write_bytes(b"theirs")
         real(source, target)
 
-    monkeypatch.setattr(new_names.os, "link", beaten)
+    monkeypatch.setattr(os, "link", beaten)
     assert save_new(tmp_path, "stamp", dict.fromkeys(SUFFIXES, b"mine")) == "stamp-2"
     assert {path.name for path in tmp_path.iterdir()} == {
         "stamp.json",
@@ -98,7 +96,7 @@ def test_both_or_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: 
             raise OSError(errno.ENOSPC, "No space left on device")
         real(source, target)
 
-    monkeypatch.setattr(new_names.os, "link", full)
+    monkeypatch.setattr(os, "link", full)
     with pytest.raises(OSError, match="No space"):
         save_new(tmp_path, "stamp", dict.fromkeys(SUFFIXES, b"mine"))
     assert list(tmp_path.iterdir()) == []
