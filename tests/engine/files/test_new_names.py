@@ -16,6 +16,7 @@ SUFFIXES = (".svg", ".json")
 SAVER = """
 import sys
 from pathlib import Path
+from prodtop.engine.files import new_names
 if sys.argv[3] == "copied":
     def no_links(source, target):
         raise PermissionError(1, "no hard links here")
