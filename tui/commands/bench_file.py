@@ -55,15 +55,22 @@ class BenchFile:
 
         Raises `BadInputError` where it cannot be written: the partial file stays.
         """
-        if complete or (self._target is None and self._lines):
-            try:
-                write_file(self._path, self._lines, through=True)
-            except OSError as error:
-                raise self._error(error) from error
+        if complete:
+            self._write()
             if self._partial is not None:
                 self._partial.unlink(missing_ok=True)
             return None
+        if self._target is None and self._lines:
+            # What cut the bench off is what there is to say.
+            with suppress(BadInputError):
+                self._write()
         return self._partial
+
+    def _write(self) -> None:
+        try:
+            write_file(self._path, self._lines, through=True)
+        except OSError as error:
+            raise self._error(error) from error
 
     def _keep(self, target: Path) -> None:
         if self._partial is None:
