@@ -57,7 +57,8 @@ class ProdtopApp(App[None]):
         snapshot_folder: Path | None = None,
     ) -> None:
         """`theme` goes before the config's, and that before one that fits the terminal. Raises
-        `ThemeError` for an unknown one. `snapshot_folder` `None` is the usual place."""
+        `ThemeError` for an unknown `theme`; one of the config's, whose file may be broken, is told
+        on the screen. `snapshot_folder` `None` is the usual place."""
         # Both look at NO_COLOR, which Textual takes out of the environment.
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
@@ -75,7 +76,8 @@ class ProdtopApp(App[None]):
         self.animation_level = "none"
         # Before anything is drawn: the style sheet uses variables that only our themes have.
         self._book.register(self)
-        self.theme = self._book.get(theme or self.monitor.config.theme or fitting).name
+        chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
+        self.theme = chosen.name
         self.add_mode(LIVE, partial(LiveScreen, keymap))
         self.add_mode(PLANNER, partial(_planner_screen, keymap, self.monitor.config))
         if keymap is not DEFAULT_KEYMAP:
@@ -121,7 +123,7 @@ class ProdtopApp(App[None]):
         if self._leaving:
             self.exit()
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
-        for error in self._book.errors:
+        for error in self._theme_problems:
             self.monitor.say(str(error), fault=True)
         self.set_interval(1 / self.monitor.config.refresh_hz, self.tick)
         self.redraw_soon()

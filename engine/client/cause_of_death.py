@@ -10,7 +10,6 @@ OWN_CGROUPS = Path("/proc/self/cgroup")
 MACHINE_COUNTERS = Path("/proc/vmstat")
 _NO_LIMIT_BYTES = 1 << 60
 """A limit at or above this is how version 1 writes that there is none."""
-_TAIL_BYTES = 4096
 
 SENT_SIGNALS = frozenset(
     signal.Signals[name]
@@ -118,9 +117,3 @@ def _text(file: Path) -> str:
         return file.read_text(errors="replace")
     except OSError:
         return ""
-
-
-def last_line(printed: bytes) -> str:
-    """The last line that says something, of what a child printed."""
-    lines = printed[-_TAIL_BYTES:].decode(errors="replace").splitlines()
-    return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")

@@ -1,5 +1,6 @@
 """One child process: started, watched, restarted with back-off, and stopped in the end."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from ..files.child_log import ChildLog
 from ..protocol import (
     ChildDied,
     ChildStarted,
@@ -29,7 +31,6 @@ from .cause_of_death import (
     read_memory_kills,
     signal_name,
 )
-from .child_log import ChildLog
 
 FIRST_BACKOFF_S = 0.5
 LONGEST_BACKOFF_S = 10.0
@@ -43,6 +44,7 @@ HANGUP_GRACE_S = 2.0
 """How long a child may live on after it closed its channel."""
 SHUTDOWN_GRACE_S = 2.0
 TERMINATE_GRACE_S = 1.0
+DRAIN_INTERVAL_S = 0.05
 
 Incoming = TypeVar("Incoming")
 
@@ -119,17 +121,19 @@ class Child(Generic[Incoming]):
         return ChildStarted(child=self.name, pid=self._process.pid, attempt=self.attempt)
 
     def _launch(self, channel_fd: int) -> subprocess.Popen[bytes]:
-        self._log = ChildLog(self.name)
-        return subprocess.Popen(
+        self._log = log = ChildLog(self.name)
+        process = subprocess.Popen(
             [*self._command(), "--channel-fd", str(channel_fd)],
             stdin=subprocess.DEVNULL,
-            stdout=self._log.file,
-            stderr=self._log.file,
+            stdout=log.inlet,
+            stderr=log.inlet,
             pass_fds=(channel_fd,),
             # Its own session: the terminal's ctrl+c is the screen's to handle.
             start_new_session=True,
             env={**os.environ, "PYTHONFAULTHANDLER": "1"},
         )
+        log.close_inlet()
+        return process
 
     def send(self, message: Message) -> bool:
         """Hand a message over; `False` where there is no child to take it."""
@@ -139,6 +143,7 @@ class Child(Generic[Incoming]):
         """What the child sent, and what became of it, in that order. Never blocks."""
         if self._process is None:
             return self._restart_when_due()
+        self._drain_log()
         # Asked before reading: once the child has ended, everything it sent is there to be read.
         exit_code = self._process.poll()
         reports: list[Incoming | ChildDied | ChildStarted] = [*self._receive()]
@@ -234,6 +239,7 @@ class Child(Generic[Incoming]):
     def _bury(self, reason: str, *, by_itself: bool) -> ChildDied:
         """Note the death, and when to start again: never after a fault that will not go away."""
         now = self._clock()
+        self._drain_log()
         log = self._log.path if self._log is not None else None
         self._drop()
         life_s = now - self._started_at_s
@@ -268,6 +274,10 @@ class Child(Generic[Incoming]):
         self._deaths[cause] += 1
         return self._deaths[cause]
 
+    def _drain_log(self) -> None:
+        if self._log is not None:
+            self._log.drain()
+
     def _drop(self) -> None:
         if self._channel is not None:
             self._channel.close()
@@ -286,17 +296,24 @@ class Child(Generic[Incoming]):
         self.ask_to_stop()
         process = self._process
         if process is not None:
-            _end(process)
+            self._end(process)
         self._drop()
 
+    def _end(self, process: subprocess.Popen[bytes]) -> None:
+        for grace_s, next_step in (
+            (SHUTDOWN_GRACE_S, process.terminate),
+            (TERMINATE_GRACE_S, process.kill),
+        ):
+            if not self._ends_within(process, grace_s):
+                next_step()
+        process.wait()
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    for grace_s, next_step in (
-        (SHUTDOWN_GRACE_S, process.terminate),
-        (TERMINATE_GRACE_S, process.kill),
-    ):
-        try:
-            process.wait(grace_s)
-        except subprocess.TimeoutExpired:
-            next_step()
-    process.wait()
+    def _ends_within(self, process: subprocess.Popen[bytes], patience_s: float) -> bool:
+        """Wait for the end, and meanwhile read what the child prints: else it would wait for us."""
+        deadline_s = time.monotonic() + patience_s
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            self._drain_log()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(left_s, DRAIN_INTERVAL_S))
+                return True
+        return process.poll() is not None

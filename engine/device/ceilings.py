@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import torch
@@ -27,7 +28,7 @@ _CPU_TRIAL_S = 0.2
 class Ceiling(msgspec.Struct, frozen=True):
     """A ceiling in bytes or FLOPs per second, and when it was measured (seconds since 1970)."""
 
-    per_s: float
+    per_s: Annotated[float, msgspec.Meta(gt=0, lt=1e21)]
     wall_s: float
 
 

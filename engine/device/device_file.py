@@ -6,10 +6,14 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from ..files.atomic import write_atomically
-from ..files.paths import owned_folder
+from ..files.atomic import write_file
+from ..files.bounded import read_bounded
+from ..files.paths import locked, owned_folder
+from ..protocol.errors import CheckpointError
 
 Measured = TypeVar("Measured")
+
+_LARGEST_BYTES = 16 << 20
 
 
 class DeviceFile(Generic[Measured]):
@@ -27,14 +31,13 @@ class DeviceFile(Generic[Measured]):
 
     def write(self, owner: str, values: dict[str, Measured]) -> None:
         """Put the values of `owner` beside the others'. Nothing where it cannot be written."""
-        everything = self._everything()
-        everything[owner] = values
-        with suppress(OSError):
-            owned_folder(self._path.parent)
-            write_atomically(self._path, msgspec.json.format(msgspec.json.encode(everything)))
+        with suppress(OSError), locked(owned_folder(self._path.parent)):
+            everything = {**self._everything(), owner: values}
+            write_file(self._path, msgspec.json.format(msgspec.json.encode(everything)))
 
     def _everything(self) -> dict[str, dict[str, Measured]]:
         try:
-            return self._decoder.decode(self._path.read_bytes())
-        except (OSError, msgspec.DecodeError):
+            return self._decoder.decode(read_bounded(self._path, _LARGEST_BYTES))
+        # A broken file is measured anew, and written over.
+        except (OSError, CheckpointError, msgspec.DecodeError, ValueError, RecursionError):
             return {}

@@ -65,4 +65,5 @@ def _check(path: Path, status: os.stat_result, limit: int | None) -> None:
 
 
 def _too_large(path: Path, limit: int) -> CheckpointError:
-    return CheckpointError(f"{path}: is larger than {limit / 2**20:.0f} MiB, which no such file is")
+    size = f"{limit / 2**20:.0f} MiB" if limit >= 2**20 else f"{limit / 2**10:.0f} KiB"
+    return CheckpointError(f"{path}: is larger than {size}, which no such file is")

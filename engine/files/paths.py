@@ -1,11 +1,14 @@
 """Where prodtop keeps its files: the XDG folders, created on demand for their owner alone."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import platformdirs
 
 APPLICATION = "prodtop"
-MAX_LOG_BYTES = 4 * 2**20
 
 
 def config_dir() -> Path:
@@ -34,9 +37,17 @@ def owned_folder(folder: Path) -> Path:
     return folder
 
 
-def log_file(name: str) -> Path:
-    """The log of one child. A log that has grown large is set aside as `<name>.log.1` first."""
-    path = owned_folder(log_dir()) / f"{name}.log"
-    if path.exists() and path.stat().st_size > MAX_LOG_BYTES:
-        path.replace(path.with_name(path.name + ".1"))
-    return path
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes of prodtop from changing a file of `folder` meanwhile: for what is read,
+    changed and written back. Waits for them; goes on without where a file system knows no locks.
+
+    Raises `OSError` where there is no such folder.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):
+            fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)

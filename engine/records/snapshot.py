@@ -1,21 +1,32 @@
 """A snapshot: one moment of the monitor with its last window, as a file that can be kept."""
 
 import math
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from ..files.atomic import write_atomically
+from ..files.bounded import read_bounded
+from ..files.new_names import save_new
 from ..files.paths import owned_folder, snapshots_dir
 from ..protocol import Frame, HostSample, LoadSpec, PrecisionName, StrategyName, Window
-from ..protocol.errors import BadInputError, ProdtopError
+from ..protocol.errors import BadInputError, CheckpointError, ProdtopError
 from ..text.cleaning import clean
 
 SCHEMA_VERSION = 1
 
 MULTILINE_FIELDS = frozenset({"text", "prompt"})
 """The only texts in which a newline is kept."""
+
+_LARGEST_BYTES = 64 << 20
+"""Of a file. Charts of a long session come to less than 1 MiB."""
+_LARGEST_NUMBER = 1e21
+"""Above all that is counted or measured: a GPU computes 1e16 FLOP/s."""
+_LARGEST_TIME_S = 253_402_214_400.0
+"""The last day of the year 9999, in UTC: no calendar goes on."""
 
 Point = tuple[float, float]
 """When, on the frame's clock (s), and the value."""
@@ -50,32 +61,33 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Version(msgspec.Struct):
-    schema_version: int
+    schema_version: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 def save_snapshot(snapshot: Snapshot, screen_svg: str, folder: Path | None = None) -> Path:
     """Write `<stamp>-<strategy>-<precision>.json`, and the screen beside it as `.svg`.
 
-    Returns the JSON file's path. Points that are not finite numbers are left out: JSON has no word
-    for them. Raises `ProdtopError` where the folder cannot be written.
+    Both or neither, under a name that no file has yet: a second snapshot within one second gets a
+    number, whichever process takes it. Returns the JSON file's path. Points that are not finite
+    numbers are left out: JSON has no word for them. Raises `ProdtopError` where the folder cannot
+    be written.
     """
     folder = snapshots_dir() if folder is None else folder
     finite = msgspec.structs.replace(snapshot, series=_finite(snapshot.series))
     content = msgspec.json.format(msgspec.json.encode(finite), indent=1)
     try:
-        path = _free_name(owned_folder(folder), _stem(snapshot))
-        write_atomically(path.with_suffix(".svg"), screen_svg.encode())
-        write_atomically(path, content)
+        # The list shows what has a `.json`: that comes last.
+        contents = {".svg": screen_svg.encode(), ".json": content}
+        return folder / f"{save_new(owned_folder(folder), _stem(snapshot), contents)}.json"
     except OSError as error:
         raise ProdtopError(f"cannot write a snapshot to {folder}: {error.strerror}") from error
-    return path
 
 
 def load_snapshot(path: Path) -> Snapshot:
     """Read one snapshot; raises `SnapshotError`, which names the file and what is wrong with it."""
     name = clean(str(path))
     try:
-        content = path.read_bytes()
+        content = read_bounded(path, _LARGEST_BYTES)
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version > SCHEMA_VERSION:
             raise SnapshotError(
@@ -83,30 +95,68 @@ def load_snapshot(path: Path) -> Snapshot:
                 f" {SCHEMA_VERSION}): upgrade prodtop to read it"
             )
         tree: object = msgspec.json.decode(content)
-        return msgspec.convert(_cleaned(tree), Snapshot)
-    except OSError as error:
-        raise SnapshotError(f"cannot read {name}: {error.strerror}") from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        snapshot = msgspec.convert(_cleaned(tree), Snapshot)
+        _check_numbers(msgspec.structs.asdict(snapshot))
+        return snapshot
+    except FileNotFoundError as error:
+        raise SnapshotError(f"cannot read {name}: no such file") from error
+    except CheckpointError as error:
+        raise SnapshotError(f"cannot read {clean(str(error))}") from error
+    # Beside malformed text: numbers that nothing has.
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
         raise SnapshotError(f"{name} is no snapshot: {clean(str(error))}") from error
 
 
 def list_snapshots(folder: Path | None = None) -> list[Path]:
-    """The snapshot files of a folder, oldest first; none where there is no folder."""
+    """The snapshot files of a folder, oldest first; none where there is no folder.
+
+    Raises `SnapshotError` where the folder cannot be read.
+    """
     folder = snapshots_dir() if folder is None else folder
-    return sorted(path for path in folder.glob("*.json") if path.is_file())
+    try:
+        return sorted(
+            (path for path in folder.iterdir() if path.suffix == ".json"), key=_by_stamp_and_number
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise SnapshotError(f"cannot read {clean(str(folder))}: {error.strerror}") from error
+
+
+def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
+    """`<stem>`, `<stem>-2` and `<stem>-10` of one second in the order in which they were saved."""
+    numbered = re.fullmatch(r"(.*-[a-z]+\d*)-(\d{1,9})", path.stem)
+    if numbered is None:
+        return path.stem, 1, path.name
+    return numbered[1], int(numbered[2]), path.name
+
+
+def _check_numbers(fields: Mapping[str, object]) -> None:
+    """Raise `ValueError` for a number that nothing counted or measured can have. What lies in the
+    curves is never written out."""
+    for name, value in fields.items():
+        match value:
+            case bool():
+                pass
+            case int() | float() if not abs(value) < _LARGEST_NUMBER:
+                raise ValueError(f"{name} is too large for a figure")
+            case int() if value < 0 and name != "other_bytes":
+                raise ValueError(f"{name} is below 0: {value}")
+            case float() if name == "saved_wall_s" and not 0 <= value < _LARGEST_TIME_S:
+                raise ValueError(f"{name} is no date: {value:g}")
+            case msgspec.Struct():
+                _check_numbers(msgspec.structs.asdict(value))
+            case dict() if name != "series":
+                _check_numbers({str(key): each for key, each in value.items()})
+            case list():
+                _check_numbers({f"{name}[{at}]": each for at, each in enumerate(value)})
+            case _:
+                pass
 
 
 def _stem(snapshot: Snapshot) -> str:
     saved = datetime.fromtimestamp(snapshot.saved_wall_s, UTC).astimezone()
     return f"{saved:%Y%m%d-%H%M%S}-{snapshot.settings.strategy}-{snapshot.settings.precision}"
-
-
-def _free_name(folder: Path, stem: str) -> Path:
-    """A second snapshot within one second gets a number."""
-    path, number = folder / f"{stem}.json", 2
-    while path.exists():
-        path, number = folder / f"{stem}-{number}.json", number + 1
-    return path
 
 
 def _finite(series: dict[str, list[Point]]) -> dict[str, list[Point]]:

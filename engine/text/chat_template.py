@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..files.bounded import read_bounded
 from ..files.json_fields import read_json
 from ..protocol.errors import BadInputError, CheckpointError
 from .cleaning import clean
@@ -181,14 +182,9 @@ def _default(templates: Mapping[object, object], source: str) -> str:
 
 
 def _read(file: Path) -> str:
-    if not file.is_file():
-        raise CheckpointError(f"{file}: cannot be read: not a regular file")
     try:
-        with file.open("rb") as opened:
-            data = opened.read(LARGEST_TEMPLATE_BYTES + 1)
-        if len(data) > LARGEST_TEMPLATE_BYTES:
-            raise CheckpointError(f"{file}: larger than {LARGEST_TEMPLATE_BYTES >> 20} MiB")
         # As text files are read: with any kind of line end.
-        return data.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
-    except (OSError, ValueError) as error:
+        text = read_bounded(file, LARGEST_TEMPLATE_BYTES).decode("utf-8")
+    except (FileNotFoundError, UnicodeDecodeError) as error:
         raise CheckpointError(f"{file}: cannot be read: {error}") from error
+    return text.replace("\r\n", "\n").replace("\r", "\n")

@@ -94,11 +94,13 @@ def _measure(options: WorkerOptions, plan: Plan, output: BenchOutput) -> None:
     # No probe: it would only disturb what is measured.
     engine = LocalEngine(options, probe_command=None)
     engine.start()
+    complete = False
     try:
         for report in measure(engine, plan):
             output.take(report)
+        complete = True
     finally:
         engine.close()
-        output.close()
+        output.close(complete=complete)
     if output.failures:
         raise ProdtopError(output.failures[0])

@@ -6,28 +6,17 @@ from pathlib import Path
 
 import msgspec
 
-from ...engine.files.atomic import write_atomically
 from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Progress
-from ...engine.protocol.errors import BadInputError
 from ...engine.text.cleaning import clean
+from .bench_file import BenchFile, as_object
 from .bench_run import BenchReport
 from .status_line import StatusLine
-
-SCHEMA_VERSION = 1
-"""Of the lines in a file written by `--out`."""
 
 BAR_CELLS = 24
 
 MIB = 2**20
 PIPED_WIDTH = 160
 """Columns of the table where there is no terminal to ask: nothing is cut off."""
-
-
-def as_object(result: CellResult) -> dict[str, object]:
-    """The fields of a result, without the tag that the protocol needs."""
-    fields: dict[str, object] = msgspec.to_builtins(result)
-    del fields["type"]
-    return fields
 
 
 class BenchOutput:
@@ -37,10 +26,9 @@ class BenchOutput:
         """Raises `BadInputError` where `out` cannot be written: before anything is measured."""
         self.failures: list[str] = []
         self._json = json
-        self._out = out
+        self._file = None if out is None else BenchFile(out)
         self._cells: list[CellResult | CellSkipped] = []
         self._status = StatusLine(sys.stderr)
-        self._write_file()
 
     def take(self, report: BenchReport) -> None:
         match report:
@@ -53,16 +41,22 @@ class BenchOutput:
             case CellSkipped():
                 self._take_skipped(report)
 
-    def close(self) -> None:
-        """Print what is printed last."""
+    def close(self, *, complete: bool) -> None:
+        """Write what is written last. `complete`: all cells were measured; only then is the file
+        that `--out` names written. Raises `BadInputError` where it cannot be."""
         self._status.clear()
+        if self._file is not None:
+            kept = self._file.close(complete=complete)
+            if kept is not None:
+                self._status.say(f"the cells that were measured are kept in {clean(str(kept))}")
         if not self._json and self._cells:
             print_table(self._cells)
 
     def _take_result(self, result: CellResult) -> None:
         cell = f"{result.strategy} {result.precision}"
         self._cells.append(result)
-        self._write_file()
+        if self._file is not None:
+            self._file.add(result)
         if result.failed:
             self.failures.append(f"{result.failed} of {result.requests} requests failed in {cell}")
         if result.rejected:
@@ -86,22 +80,6 @@ class BenchOutput:
                 "skipped": clean(skipped.reason),
             }
             self._status.say(msgspec.json.encode(line).decode())
-
-    def _write_file(self) -> None:
-        """Write all results so far: a bench that is cut off leaves what it measured."""
-        if self._out is None:
-            return
-        lines = [
-            msgspec.json.encode({"schema_version": SCHEMA_VERSION, **as_object(cell)}) + b"\n"
-            for cell in self._cells
-            if isinstance(cell, CellResult)
-        ]
-        try:
-            write_atomically(self._out, b"".join(lines))
-        except OSError as error:
-            raise BadInputError(
-                f"cannot write --out {clean(str(self._out))}: {error.strerror}"
-            ) from error
 
 
 def _progress(progress: Progress) -> str:

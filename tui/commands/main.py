@@ -15,6 +15,7 @@ from .bench import bench
 from .doctor import doctor
 from .live import live
 from .snapshot import snapshots
+from .streams import OutputGoneError, finish_output, guard_streams
 
 PLAN = "plan"
 
@@ -51,9 +52,15 @@ app.add_typer(snapshots)
 
 def main() -> None:
     """The installed command."""
+    guard_streams()
     arguments = sys.argv[1:]
     sys.excepthook = _show_unexpected if "--debug" not in arguments else sys.__excepthook__
-    sys.exit(run(arguments))
+    try:
+        sys.exit(run(arguments))
+    finally:
+        # Else the interpreter does, and complains.
+        with contextlib.suppress(ProdtopError):
+            finish_output()
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -63,8 +70,11 @@ def run(arguments: Sequence[str]) -> int:
         _check_text(arguments)
         # Not standalone: typer then raises its usage errors instead of drawing them.
         code = command.main(args=list(arguments), prog_name="prodtop", standalone_mode=False)
+        finish_output()
     except typer.TyperException as error:
         return _show(error, f"{error.format_message()} (see prodtop --help)", 2, arguments)
+    except OutputGoneError as error:
+        return error.exit_code
     except ProdtopError as error:
         return _show(error, str(error), error.exit_code, arguments)
     return code if isinstance(code, int) else 0

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from ...engine.files.atomic import write_atomically
+from ...engine.files.atomic import write_files
 from ...engine.planner.calibrate.saved import load_saved
 from ...engine.planner.cost.memory import GIB
 from ...engine.planner.export.choose import SOFTWARE, Chosen, fastest_export
@@ -75,8 +75,13 @@ def write_folder(chosen: Chosen, folder: Path) -> None:
     target = folder.expanduser()
     try:
         target.mkdir(parents=True, exist_ok=True)
-        write_atomically(target / exported.file_name, exported.text.encode())
-        write_atomically(target / "launch.sh", f"{exported.launch}\n".encode())
+        write_files(
+            {
+                target / exported.file_name: exported.text.encode(),
+                target / "launch.sh": f"{exported.launch}\n".encode(),
+            },
+            through=True,
+        )
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else str(error)
         raise BadInputError(f"cannot write --out {clean(str(folder))}: {reason}") from error

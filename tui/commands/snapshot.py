@@ -1,5 +1,6 @@
 """`prodtop snapshot list` and `prodtop snapshot show`."""
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -27,7 +28,7 @@ snapshots = typer.Typer(
 
 @snapshots.command("list")
 def list_command(json: Json = False, debug: Debug = False) -> None:
-    """List the snapshots, oldest first."""
+    """List the snapshots, oldest first; a file that cannot be read, with the reason."""
     paths = list_snapshots()
     if json:
         for path in paths:
@@ -60,14 +61,27 @@ def find_snapshot(name: str) -> Path:
     """The file that `name` means; raises `BadInputError` where there is none."""
     paths = list_snapshots()
     if name == "latest" and paths:
-        return max(paths, key=lambda path: path.stat().st_mtime)
-    candidates = [Path(name), *(path for path in paths if name in (path.name, path.stem))]
-    for candidate in candidates:
-        if candidate.is_file():
-            return candidate
+        return _latest(paths)
+    # A name may be too long to look for.
+    with suppress(OSError):
+        if Path(name).is_file():
+            return Path(name)
+    for path in paths:
+        if name in (path.name, path.stem):
+            return path
     raise BadInputError(
         f"no snapshot '{clean(name)}': 'prodtop snapshot list' shows those in {snapshots_dir()}"
     )
+
+
+def _latest(paths: list[Path]) -> Path:
+    """The file that was written last of those that can be read, or else of all."""
+    newest_first = sorted(paths, key=lambda path: path.lstat().st_mtime, reverse=True)
+    for path in newest_first:
+        with suppress(SnapshotError):
+            load_snapshot(path)
+            return path
+    return newest_first[0]
 
 
 def _row(path: Path) -> dict[str, object]:
@@ -119,6 +133,9 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    # A path that is cut off leads nowhere.
+    table.add_column(overflow="fold")
     rows = {
         "file": str(path),
         "screen": str(path.with_suffix(".svg")),

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...engine.files.atomic import write_atomically
+from ...engine.files.atomic import write_files
 from ...engine.files.paths import data_dir, owned_folder
 from ...engine.planner.export.contract import Export, TrainingRun
 from ...engine.planner.export.engines import ENGINES, export
@@ -49,8 +49,12 @@ def save_export(chosen: Export, plan: Plan, engine: str, folder: Path | None = N
     target = (folder or data_dir() / "exports") / re.sub(r"[^A-Za-z0-9._-]+", "-", name)
     try:
         owned_folder(target)
-        write_atomically(target / chosen.file_name, chosen.text.encode())
-        write_atomically(target / "launch.sh", f"{chosen.launch}\n".encode())
+        write_files(
+            {
+                target / chosen.file_name: chosen.text.encode(),
+                target / "launch.sh": f"{chosen.launch}\n".encode(),
+            }
+        )
     except OSError as error:
         raise ExportFailedError(f"cannot write {target}: {error.strerror}") from error
     return target

@@ -6,6 +6,7 @@ from textual.timer import Timer
 
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol.errors import ProdtopError
+from ...engine.text.cleaning import clean
 from ..drawing.line import EMPTY
 from ..planner.calibrating import Calibrator
 from ..planner.exports import attempts, save_export
@@ -44,6 +45,8 @@ class PlannerScreen(PlannerBoard):
 
     def on_mount(self) -> None:
         self.session.look_up()
+        if self.session.data.problem is not None:
+            self._say(clean(self.session.data.problem))
         self.query_one(FormPanel).focus()
 
     async def on_unmount(self) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from ...engine.files.paths import config_dir
+from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName, Window
 from ...engine.protocol.bounds import load_violation, speculation_violation
@@ -107,15 +108,13 @@ def load_config(path: Path | None = None) -> Config:
     """
     file = config_file() if path is None else path
     try:
-        text = file.read_text(encoding="utf-8-sig")
+        text = read_toml_text(file)
     except FileNotFoundError:
         if path is None:
             return Config()
         raise ConfigError(f"config {file}: no such file") from None
-    except OSError as error:
-        raise ConfigError(f"config {file}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"config {file}: not UTF-8 text") from None
+    except UnreadableTomlError as error:
+        raise ConfigError(f"config {file}: {error}") from None
     return parse_config(text, str(file))
 
 

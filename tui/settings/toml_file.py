@@ -1,10 +1,12 @@
 """Reads TOML text into a struct, and says in one line what is wrong with text that is malformed."""
 
 import re
-import tomllib
 from typing import TypeVar
 
 import msgspec
+
+from ...engine.files.toml_text import UnreadableTomlError, parse_toml
+from ...engine.text.cleaning import clean
 
 StructT = TypeVar("StructT", bound=msgspec.Struct)
 
@@ -16,13 +18,11 @@ class MalformedFileError(Exception):
 def decode(text: str, into: type[StructT]) -> StructT:
     """Read the text of a TOML file as `into`. Raises `MalformedFileError`."""
     try:
-        return msgspec.convert(tomllib.loads(text), into)
-    except tomllib.TOMLDecodeError as error:
-        lines = text.count("\n") + 1
-        problem = str(error).replace("at end of document", f"at line {lines}, the end of the file")
-        raise MalformedFileError(problem) from None
+        return msgspec.convert(parse_toml(text), into)
+    except UnreadableTomlError as error:
+        raise MalformedFileError(clean(str(error))) from None
     except msgspec.ValidationError as error:
-        raise MalformedFileError(_field_first(str(error))) from None
+        raise MalformedFileError(clean(_field_first(str(error)))) from None
 
 
 def _field_first(problem: str) -> str:

@@ -24,6 +24,7 @@ from ...engine.protocol import (
     Report,
     SpeculationSpec,
     StartAgain,
+    StartAnew,
     StrategyName,
     Switched,
     Window,
@@ -33,6 +34,7 @@ from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
 from ..settings.config import Config
 from .actions import (
+    NOT_READY,
     Outcome,
     choose_precision,
     choose_strategy,
@@ -329,7 +331,8 @@ class Monitor:
         return self._frame if self._worker.phase is Phase.SERVING else None
 
     def _carry_out(self, outcome: Outcome) -> None:
-        if self._serving is None:
+        needs_engine = outcome.command is not None and not isinstance(outcome.command, StartAnew)
+        if self._serving is None and (needs_engine or outcome.say == NOT_READY):
             self.say(unready_text(self._worker))
             return
         self._pending = outcome.pending

@@ -17,7 +17,13 @@ from textual.app import App, ReturnType
 from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
-from ...engine.protocol.errors import BadInputError
+from ...engine.files.bounded import read_bounded
+from ...engine.files.toml_text import (
+    LARGEST_TOML_BYTES,
+    UnreadableTomlError,
+    decode_toml_text,
+)
+from ...engine.protocol.errors import BadInputError, CheckpointError
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
 from .inks import (
@@ -123,6 +129,18 @@ class ThemeBook:
             raise ThemeError(f"unknown theme {name!r}: choose one of {names}")
         return theme
 
+    def choose(
+        self, asked: str | None, configured: str | None, fitting: str
+    ) -> tuple[PaletteTheme, tuple[ThemeError, ...]]:
+        """The theme to start with, and what to say of others: which files are broken, and that the
+        `configured` one is not there. Raises `ThemeError` where the one `asked` for is not."""
+        if asked is not None:
+            return self.get(asked), self.errors
+        try:
+            return self.get(configured or fitting), self.errors
+        except ThemeError as error:
+            return self.get(fitting), (*self.errors, error)
+
     def after(self, name: str) -> str:
         """The name of the theme that follows `name`, round and round."""
         names = list(self.themes)
@@ -179,11 +197,9 @@ def load_themes(user_folder: Path | None = None) -> ThemeBook:
         themes[theme.name] = theme
     for path in sorted(user_folder.glob("*.toml")) if user_folder is not None else ():
         try:
-            theme = parse_theme(path.read_bytes(), str(path))
+            theme = read_theme(path)
         except ThemeError as error:
             errors.append(error)
-        except OSError as error:
-            errors.append(ThemeError(f"theme {path}: {error.strerror}"))
         else:
             themes[theme.name] = theme
     return ThemeBook(themes, tuple(errors))
@@ -193,13 +209,22 @@ def _sorted_default_first(files: Iterable[tuple[str, bytes]]) -> list[tuple[str,
     return sorted(files, key=lambda item: (item[0] != f"{DEFAULT_THEME}.toml", item[0]))
 
 
+def read_theme(path: Path) -> PaletteTheme:
+    """Read a theme file of the user's own. Raises `ThemeError`."""
+    try:
+        data = read_bounded(path, LARGEST_TOML_BYTES)
+    except FileNotFoundError:
+        raise ThemeError(f"theme {path}: no such file") from None
+    except CheckpointError as error:
+        raise ThemeError(f"theme {error}") from None
+    return parse_theme(data, str(path))
+
+
 def parse_theme(data: bytes, source: str) -> PaletteTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
     try:
-        content = decode(data.decode("utf-8"), ThemeFile)
-    except UnicodeDecodeError:
-        raise ThemeError(f"theme {source}: not UTF-8 text") from None
-    except MalformedFileError as error:
+        content = decode(decode_toml_text(data), ThemeFile)
+    except (UnreadableTomlError, MalformedFileError) as error:
         raise ThemeError(f"theme {source}: {error}") from None
     return _Painter(content, source).theme()
 

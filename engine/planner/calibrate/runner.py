@@ -2,17 +2,19 @@
 
 import datetime
 import os
+import select
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Timer
 
 import msgspec
 
-from ...files.paths import log_file
+from ...files.child_log import ChildLog
+from ...files.rotating_log import log_path
 from ...protocol.options import child_command
 from ...shape.field_errors import FieldError
 from ..cost.calibration import Calibration
@@ -30,6 +32,8 @@ from .saved import save
 
 DEVICE_MODULE = "prodtop.engine.planner.calibrate.device"
 LINKS_MODULE = "prodtop.engine.planner.calibrate.links"
+LOG = "calibrate"
+_READ_BYTES = 1 << 16
 LONGEST_S = 600.0
 """A process that takes longer than this is ended."""
 
@@ -71,7 +75,7 @@ def calibrate(
     reports = list(_reports(child_command(DEVICE_MODULE, ["--device", device]), tell))
     found = next((report for report in reports if isinstance(report, DeviceSample)), None)
     if found is None:
-        raise CalibrationError(f"no device was measured: see {log_file('calibrate')}")
+        raise CalibrationError(f"no device was measured: see {log_path(LOG)}")
     together = ranks or (found.devices if found.type == "cuda" else 2)
     if together > 1:
         reports += _reports(_links_command(found.type, together), tell)
@@ -104,11 +108,9 @@ def _links_command(kind: str, ranks: int) -> list[str]:
 
 def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
     """The reports of one process, as it prints them. Raises `CalibrationError` where it fails."""
-    log = log_file("calibrate")
     overdue = Event()
-    with _started(command, log, overdue) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
+    with closing(ChildLog(LOG)) as log, _started(command, log, overdue) as process:
+        for line in _lines(process, log):
             try:
                 report = parse_report(line)
             except msgspec.DecodeError:
@@ -116,27 +118,48 @@ def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
             tell(report)
             yield report
         code = process.wait()
+        said, path = log.last_line(), log.path
     if code != 0:
         what = "took too long" if overdue.is_set() else f"ended with code {code}"
-        raise CalibrationError(f"the measuring process {what}: its log is {log}")
+        reason = f": {said}" if said else ""
+        where = "" if path is None else f"; its log is {path}"
+        raise CalibrationError(f"the measuring process {what}{reason}{where}")
+
+
+def _lines(process: subprocess.Popen[bytes], log: ChildLog) -> Iterator[bytes]:
+    """The lines of stdout as they come; what goes to stderr is taken in meanwhile."""
+    assert process.stdout is not None
+    out, rest = process.stdout.fileno(), b""
+    watched = {out, log.fileno()}
+    while out in watched:
+        ready, _, _ = select.select(watched, [], [])
+        if log.fileno() in ready and not log.drain():
+            watched.remove(log.fileno())
+        if out in ready:
+            data = os.read(out, _READ_BYTES)
+            if not data:
+                watched.remove(out)
+            *lines, rest = (rest + data).split(b"\n")
+            yield from lines
 
 
 @contextmanager
-def _started(command: Sequence[str], log: Path, overdue: Event) -> Iterator[subprocess.Popen[str]]:
+def _started(
+    command: Sequence[str], log: ChildLog, overdue: Event
+) -> Iterator[subprocess.Popen[bytes]]:
     """A process in a group of its own, with all that it starts; ended when the block is left.
 
     `overdue` is set where it is ended for taking too long.
     """
-    with log.open("ab") as errors:
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=errors,
-            text=True,
-            start_new_session=True,
-            env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
-        )
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=log.inlet,
+        start_new_session=True,
+        env={**os.environ, "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")},
+    )
+    log.close_inlet()
 
     def end_late() -> None:
         overdue.set()
@@ -155,7 +178,7 @@ def _started(command: Sequence[str], log: Path, overdue: Event) -> Iterator[subp
         process.stdout.close()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End the process and its children where it still runs."""
     if process.poll() is None:
         os.killpg(process.pid, signal.SIGTERM)

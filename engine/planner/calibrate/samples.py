@@ -93,7 +93,7 @@ Report = DeviceSample | MatmulSample | CopySample | CollectiveSample | SkippedSa
 _DECODER: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
 
 
-def parse_report(line: str) -> Report:
+def parse_report(line: bytes) -> Report:
     """Read one line; raises `msgspec.DecodeError` for text that is no report."""
     return _DECODER.decode(line)
 

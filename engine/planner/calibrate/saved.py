@@ -7,13 +7,13 @@ when, in absolute rates, and `[links.<key>.<collective>]` has each collective's 
 import datetime
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ...files.atomic import write_atomically
-from ...files.paths import data_dir, owned_folder
+from ...files.atomic import write_file
+from ...files.paths import data_dir, locked, owned_folder
+from ...files.toml_text import UnreadableTomlError, read_toml
 from ...shape.field_errors import FieldError
 from ..cost.calibration import Calibration, gpu_constants
 from .constants import Measured
@@ -25,16 +25,22 @@ Tables = dict[str, dict[str, dict[str, object]]]
 
 @dataclass(frozen=True)
 class Saved:
-    """The calibrations of this user, by GPU key; `origins` says on what each was made."""
+    """The calibrations of this user, by GPU key; `origins` says on what each was made.
+
+    broken: what is wrong with those that cannot be used.
+    """
 
     path: Path
     calibrations: Mapping[str, Calibration] = field(default_factory=dict)
     origins: Mapping[str, str] = field(default_factory=dict)
+    broken: Mapping[str, str] = field(default_factory=dict)
 
     def origin(self, gpu: str) -> str:
         """Which constants a plan for the GPU type called `gpu` uses, in one line."""
         if gpu in self.calibrations:
             return f"calibrated on {self.origins.get(gpu, 'this machine')}"
+        if gpu in self.broken:
+            return f"the packaged constants (those kept cannot be used: {self.broken[gpu]})"
         return "the packaged constants (prodtop plan calibrate measures this machine's)"
 
 
@@ -44,16 +50,25 @@ def calibration_file() -> Path:
 
 
 def load_saved(path: Path | None = None) -> Saved:
-    """The kept calibrations; none where there is no file. Raises `FieldError` for a broken one."""
+    """The kept calibrations; none where there is no file. Raises `FieldError` for a broken one.
+
+    What is wrong with the constants of one GPU costs that GPU alone.
+    """
     file = calibration_file() if path is None else path
     tables = _read(file)
-    found = gpu_constants(tables, str(file))
+    found: dict[str, Calibration] = {}
+    broken: dict[str, str] = {}
+    for key, table in tables.get("gpu", {}).items():
+        try:
+            found.update(gpu_constants({"gpu": {key: table}}, str(file)))
+        except FieldError as error:
+            broken[key] = error.reason
     origins = {
         key: f"{table.get('name', 'a GPU')}, {table.get('date', 'no date')}"
         for key, table in tables.get("measured", {}).items()
         if isinstance(table, dict)
     }
-    return Saved(path=file, calibrations=found, origins=origins)
+    return Saved(path=file, calibrations=found, origins=origins, broken=broken)
 
 
 def save(
@@ -66,18 +81,18 @@ def save(
         OSError: it cannot be written.
     """
     file = calibration_file() if path is None else path
-    tables = _read(file)
-    for section in ("gpu", "measured", "links"):
-        tables.setdefault(section, {}).pop(key, None)
-    if calibration is not None:
-        tables["gpu"][key] = dict(vars(calibration))
-    tables["measured"][key] = _facts(measured)
-    tables["links"][key] = {
-        name: {"latency_s": line.fixed_s, "bytes_s": line.rate, "error": line.error}
-        for name, line in measured.links.items()
-    }
-    owned_folder(file.parent)
-    write_atomically(file, _toml(tables).encode())
+    with locked(owned_folder(file.parent)):
+        tables = _read(file)
+        for section in ("gpu", "measured", "links"):
+            tables.setdefault(section, {}).pop(key, None)
+        if calibration is not None:
+            tables["gpu"][key] = dict(vars(calibration))
+        tables["measured"][key] = _facts(measured)
+        tables["links"][key] = {
+            name: {"latency_s": line.fixed_s, "bytes_s": line.rate, "error": line.error}
+            for name, line in measured.links.items()
+        }
+        write_file(file, _toml(tables).encode())
     return file
 
 
@@ -100,10 +115,10 @@ def _facts(measured: Measured) -> dict[str, object]:
 
 def _read(file: Path) -> Tables:
     try:
-        tables = tomllib.loads(file.read_text(encoding="utf-8"))
+        tables = read_toml(file)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except UnreadableTomlError as error:
         raise FieldError(
             "calibration", f"{file}: cannot be read: {error}; calibrate again after deleting it"
         ) from error

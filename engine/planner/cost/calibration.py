@@ -5,8 +5,6 @@ Two kinds of record, both flat and frozen so that an estimate can keep them at h
 measures; `Software`, one per generation of training frameworks, is what the program does with it.
 """
 
-import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,6 +13,7 @@ from typing import TypeVar
 
 import msgspec
 
+from ...files.toml_text import UnreadableTomlError, parse_toml
 from ...shape.field_errors import FieldError
 
 
@@ -140,8 +139,8 @@ def parse_constants(text: str, source: str) -> Constants:
         FieldError: the text is no TOML, or a constant is missing or not a positive number.
     """
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tables = parse_toml(text)
+    except UnreadableTomlError as error:
         raise FieldError("calibration", f"{source}: not valid TOML: {error}") from error
     return constants_from(tables, source)
 
@@ -164,6 +163,16 @@ def gpu_constants(tables: Mapping[str, object], source: str) -> Mapping[str, Cal
     """Only the GPU tables, as a calibration of one's own machines has them; raises as above."""
     return _family(tables.get("gpu", {}), Calibration, f"{source}: gpu")
 
+
+_LARGEST_CONSTANT = 1e6
+"""Above all constants: most are fractions or seconds."""
+_SHARES = {
+    name
+    for name in Calibration.__dataclass_fields__
+    if not name.endswith("_s") and name != "gemm_wave"
+}
+"""What times are divided by: shares of what the vendor states."""
+_LEAST_SHARE = 1e-6
 
 _Record = TypeVar("_Record", Calibration, Software, Universal)
 
@@ -189,6 +198,10 @@ def _record(values: Mapping[str, object], kind: type[_Record], source: str) -> _
     except msgspec.ValidationError as error:
         raise FieldError("calibration", f"{source}: {error}") from error
     for name, value in vars(record).items():
-        if isinstance(value, float) and not 0 <= value < math.inf:
-            raise FieldError(name, f"{source}: must be a finite number from 0 on, found {value}")
+        if not isinstance(value, float):
+            continue
+        least = _LEAST_SHARE if name in _SHARES else 0.0
+        if not least <= value <= _LARGEST_CONSTANT:
+            bounds = f"from {least:g} to {_LARGEST_CONSTANT:g}"
+            raise FieldError(name, f"{source}: {name} must be a number {bounds}, found {value:g}")
     return record

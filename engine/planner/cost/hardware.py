@@ -5,15 +5,17 @@ these figures is the calibration's business (`calibration.py`).
 """
 
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
+from reprlib import Repr
 from typing import Literal, get_args
 
+from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml_text
 from ...shape.field_errors import FieldError, positive, positive_number
+from ...text.cleaning import clean
 
 Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -102,20 +104,23 @@ def load_gpus(path: Path) -> Mapping[str, Gpu]:
         FieldError: the file cannot be read, or a value is missing or absurd.
     """
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FieldError("hardware file", f"{path}: cannot be read: {error}") from error
+        text = read_toml_text(path)
+    except FileNotFoundError:
+        raise FieldError("hardware file", f"{path}: cannot be read: no such file") from None
+    except UnreadableTomlError as error:
+        raise FieldError("hardware file", f"{path}: {error}") from error
     return parse_gpus(text, str(path))
 
 
 def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
     """Read GPU tables from TOML `text`; `source` names it in errors. Raises `FieldError`."""
     try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        tables = parse_toml(text)
+    except UnreadableTomlError as error:
         raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
     gpus = {}
-    for key, table in tables.items():
+    for name, table in tables.items():
+        key = clean(name)
         if not isinstance(table, dict):
             raise FieldError(key, f"{source}: must be a table of one GPU's figures")
         gpus[key] = _parse_gpu(key, table, source)
@@ -138,6 +143,12 @@ def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
         return gpu
     raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
 
+
+LARGEST_FIGURE = 1e21
+"""Above all figures of a GPU, which computes 1e16 FLOP/s."""
+_SHORT = Repr()
+"""Shows a wrong value in an error of one line, whatever its length."""
+_SHORT.maxother = 60
 
 EXPORT_LINK_BYTES_S = 200e9
 """NVLink of the A800 and the H800, 400 GB/s both ways; else they are an A100 and an H100."""
@@ -164,12 +175,19 @@ def _guess_key(name: str) -> str | None:
     return next((key for pattern, key in _PATTERNS if re.search(pattern, name)), None)
 
 
+def _figure(field: str, value: object, source: str) -> float:
+    """A number that a GPU can have, in its unit; raises `FieldError` else."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise FieldError(field, f"{source}: must be a number, found {_SHORT.repr(value)}")
+    if not 1 <= value <= LARGEST_FIGURE:
+        raise FieldError(field, f"{source}: must be a number from 1 to {LARGEST_FIGURE:g}")
+    return float(value)
+
+
 def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
     def number(field: str) -> float:
         value = table.get(field)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise FieldError(f"{key}.{field}", f"{source}: must be a number, found {value!r}")
-        return positive_number(f"{key}.{field}", value)
+        return _figure(f"{key}.{field}", value, source)
 
     def count(field: str) -> int:
         value = number(field)
@@ -184,10 +202,10 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         if precision not in PRECISIONS:
             known = ", ".join(PRECISIONS)
             raise FieldError(f"{key}.peak", f"unknown precision {precision!r} (known: {known})")
-        positive_number(f"{key}.peak.{precision}", value)
+        _figure(f"{key}.peak.{precision}", value, source)
     return Gpu(
         key=key,
-        name=str(table.get("name", key)),
+        name=clean(str(table.get("name", key))),
         memory_bytes=number("memory_bytes"),
         sms=count("sms"),
         hbm_bytes_s=number("hbm_bytes_s"),
@@ -200,5 +218,5 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         fp8_flops=float(peak.get("fp8", 0.0)),
         fp32_flops=float(peak.get("fp32", 0.0)),
         tf32_flops=float(peak.get("tf32", 0.0)),
-        source=str(table.get("source", source)),
+        source=clean(str(table.get("source", source))),
     )

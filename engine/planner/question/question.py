@@ -68,12 +68,13 @@ class ReferenceData:
     """What a question is read with beside its texts.
 
     served: the model that the engine serves. prices: by GPU key. saved: what was calibrated on this
-    user's machines.
+    user's machines. problem: what is wrong with calibrations that are left out.
     """
 
     served: ModelShape | None = None
     prices: Mapping[str, Price] = field(default_factory=packaged_prices)
     saved: Saved | None = None
+    problem: str | None = None
 
     @property
     def calibrations(self) -> Mapping[str, Calibration]:
@@ -82,7 +83,7 @@ class ReferenceData:
 
     def origin(self, gpu: str) -> str:
         """Which constants a plan for a GPU type uses."""
-        if self.saved is not None and gpu in self.saved.calibrations:
+        if self.saved is not None and gpu in {*self.saved.calibrations, *self.saved.broken}:
             return self.saved.origin(gpu)
         return "packaged constants"
 
@@ -91,12 +92,13 @@ def reference_data(
     served: ModelShape | None = None, own_prices: Mapping[str, Price] | None = None
 ) -> ReferenceData:
     """What there is to know now; the user's own prices go before the packaged ones, and a
-    calibration that cannot be read is left out."""
+    calibration that cannot be read is left out, as `problem` says."""
     prices = {**packaged_prices(), **(own_prices or {})}
     try:
-        return ReferenceData(served, prices, load_saved())
-    except FieldError:
-        return ReferenceData(served, prices)
+        saved = load_saved()
+    except FieldError as error:
+        return ReferenceData(served, prices, problem=error.reason)
+    return ReferenceData(served, prices, saved, next(iter(saved.broken.values()), None))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,6 @@
 
 import datetime
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +9,7 @@ from importlib.resources import files
 
 import msgspec
 
+from ...files.toml_text import UnreadableTomlError, parse_toml
 from ...shape.field_errors import FieldError
 
 
@@ -36,8 +36,8 @@ def packaged_prices() -> Mapping[str, Price]:
 def parse_prices(text: str, source: str) -> Mapping[str, Price]:
     """Read prices by GPU key from TOML; raises `FieldError` for one that is missing or absurd."""
     try:
-        return msgspec.convert(tomllib.loads(text), type=dict[str, Price])
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        return msgspec.convert(parse_toml(text), type=dict[str, Price])
+    except (UnreadableTomlError, msgspec.ValidationError) as error:
         raise FieldError("prices", f"{source}: {error}") from error
 
 

@@ -1,7 +1,6 @@
 """One way to serve a model: on these GPUs, at this precision, with these constants."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
@@ -9,6 +8,7 @@ from importlib.resources import files
 
 import msgspec
 
+from ...files.toml_text import UnreadableTomlError, parse_toml
 from ...shape.field_errors import FieldError, positive
 from ...shape.model_shape import ModelShape
 from ..cost.calibration import Calibration, default_constants
@@ -71,8 +71,8 @@ def serving_constants() -> ServingConstants:
 def parse_serving(text: str, source: str) -> ServingConstants:
     """Read constants from TOML; raises `FieldError` for a missing or absurd one."""
     try:
-        constants = msgspec.convert(tomllib.loads(text), type=ServingConstants)
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        constants = msgspec.convert(parse_toml(text), type=ServingConstants)
+    except (UnreadableTomlError, msgspec.ValidationError) as error:
         raise FieldError("serving constants", f"{source}: {error}") from error
     values = {**vars(constants.engine), **constants.copy}
     for name, value in values.items():

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 from prodtop.engine.client.cause_of_death import (
     cause_of,
-    last_line,
     read_memory_kills,
     signal_name,
 )
@@ -68,11 +67,3 @@ def test_one_cause_is_one_whatever_its_sizes() -> None:
         "cannot take 99999 bytes at 0xab"
     )
     assert cause_of("ended with exit code 3") != cause_of("ended with exit code 4")
-
-
-@pytest.mark.parametrize(
-    ("printed", "line"),
-    [(b"", ""), (b"a\nb\n\n  \n", "b"), (b"\xff\xfe", "\ufffd\ufffd"), (b"x" * 9000, "x" * 300)],
-)
-def test_the_last_line_says_something(printed: bytes, line: str) -> None:
-    assert last_line(printed) == line

@@ -239,6 +239,22 @@ def test_what_a_child_prints_goes_to_its_log(make_child: ChildMaker, tmp_path: P
     assert log.stat().st_mode & 0o777 == 0o600
 
 
+def test_the_log_is_bounded_while_one_child_runs(
+    make_child: ChildMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while it ends: who does not read what a child prints makes it wait."""
+    monkeypatch.setattr("prodtop.engine.files.rotating_log.MAX_LOG_BYTES", 100_000)
+    chatter = "for _ in range(40): os.write(1, b'line\\n' * 20_000)\n"
+    child = make_child(chatter + OBEDIENT + chatter + "print('the end')")
+    child.start()
+    poll_until(child, Note)
+    child.stop()
+    logs = sorted(tmp_path.glob("xdg-state/**/worker.log*"))
+    assert [log.name for log in logs] == ["worker.log", "worker.log.1"]
+    assert all(log.stat().st_size <= 100_000 for log in logs)
+    assert logs[0].read_text().endswith("the end\n")
+
+
 def test_a_machine_that_takes_no_log_still_runs_the_child(
     make_child: ChildMaker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

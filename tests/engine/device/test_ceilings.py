@@ -116,6 +116,17 @@ def test_a_broken_file_is_measured_over(path: Path, copy: Stopwatch, content: by
     assert copy.asked == 1
 
 
+@pytest.mark.parametrize("absurd", ["0", "-50.0", "1e308"])
+def test_a_ceiling_that_nothing_has_is_measured_over(
+    path: Path, copy: Stopwatch, absurd: str
+) -> None:
+    Ceilings(CPU, path).copy_bytes_per_s()
+    path.write_text(path.read_text().replace('"per_s": 50.0', f'"per_s": {absurd}'))
+    assert absurd in path.read_text()
+    assert Ceilings(CPU, path).copy_bytes_per_s() == 50.0
+    assert copy.asked == 2
+
+
 def test_where_nothing_can_be_written_it_is_measured_each_time(
     tmp_path: Path, copy: Stopwatch
 ) -> None:

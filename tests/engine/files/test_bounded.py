@@ -1,41 +1,17 @@
 """Files of a model folder that are no files, or have no end: refused by name, at once."""
 
 import json
-import os
-import socket
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from checkpoints import INDEX_NAME, WEIGHTS_NAME, TinyShape, write_checkpoint, write_tokenizer
+from irregular_files import IRREGULAR
 from prodtop.engine.files.bounded import read_bounded, require_regular
 from prodtop.engine.files.json_fields import read_json
 from prodtop.engine.model.loading import TEXT_FILES, load_model
 from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape
 
-
-def as_link(target: str) -> Callable[[Path], None]:
-    return lambda path: path.symlink_to(target)
-
-
-def as_socket(path: Path) -> None:
-    # Its address may have 107 bytes only.
-    here = Path.cwd()
-    os.chdir(path.parent)
-    try:
-        with socket.socket(socket.AF_UNIX) as server:
-            server.bind(path.name)
-    finally:
-        os.chdir(here)
-
-
-IRREGULAR: dict[str, Callable[[Path], None]] = {
-    "a device": as_link("/dev/zero"),
-    "a FIFO": lambda path: os.mkfifo(path),
-    "a folder": lambda path: path.mkdir(),
-    "a socket": as_socket,
-}
 READ = ["config.json", "generation_config.json", WEIGHTS_NAME, INDEX_NAME, *TEXT_FILES]
 
 

@@ -87,6 +87,21 @@ def test_a_broken_file_names_its_field(change: tuple[str, str], field: str) -> N
     assert caught.value.field == field
 
 
+FIGURES = [line for line in MINE.splitlines() if "=" in line and '"' not in line]
+ABSURD = ["1e308", "1e-308", "inf", "nan", "-1", "0", "9" * 400, "9" * 4000, "9" * 100_000, "[]"]
+
+
+@pytest.mark.parametrize("absurd", ABSURD, ids=lambda text: text[:8])
+@pytest.mark.parametrize("line", FIGURES, ids=lambda line: line.split()[0])
+def test_figures_that_no_gpu_has_are_one_short_line(line: str, absurd: str) -> None:
+    value = line.rpartition("=")[2].strip(" }")
+    with pytest.raises(FieldError) as caught:
+        parse_gpus(MINE.replace(line, line.replace(value, absurd)), "mine.toml")
+    assert "mine.toml" in str(caught.value)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 200
+
+
 @settings(deadline=None)
 @given(st.text(max_size=200))
 def test_no_text_crashes_the_readers(text: str) -> None:

@@ -1,7 +1,6 @@
 """Snapshots: written whole, read back equal, and refused in one line when they are not ours."""
 
 import json
-import os
 import stat
 from pathlib import Path
 
@@ -9,7 +8,6 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.files.atomic import write_atomically
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import (
     SCHEMA_VERSION,
@@ -115,22 +113,6 @@ def test_the_text_of_a_stream_keeps_its_lines(tmp_path: Path) -> None:
     loaded = load_snapshot(save_snapshot(snapshot(text="one\ntwo\x1b"), "", tmp_path))
     assert loaded.frame.stream is not None
     assert loaded.frame.stream.text == "one\ntwo"
-
-
-def test_a_failed_write_leaves_the_old_file_and_no_litter(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = tmp_path / "file"
-    write_atomically(path, b"old")
-
-    def full(fd: int) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_atomically(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_the_schema_version_is_in_the_file(tmp_path: Path) -> None:

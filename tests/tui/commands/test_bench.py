@@ -2,7 +2,9 @@
 
 import functools
 import json
+import os
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -278,6 +280,80 @@ def test_the_file_holds_the_cells_as_json_lines(fake: FakeBench, tmp_path: Path)
     assert [cell["precision"] for cell in cells] == ["fp32", "bf16", "fp16", "int8", "int4"]
     assert {cell["schema_version"] for cell in cells} == {1}
     assert out.stat().st_mode & 0o777 == 0o600
+
+
+FALLS = """
+def begin(): channel.send(FRAME)
+cells = 0
+send = channel.send
+def limited(message):
+    global cells
+    cells += isinstance(message, CellResult)
+    if cells > 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return send(message)
+channel.send = limited
+"""
+"""A worker that dies before its third cell."""
+
+
+@pytest.mark.parametrize("before", [None, b"yesterday's cells"])
+def test_a_bench_that_is_cut_off_leaves_the_file_and_what_it_measured(
+    fake: FakeBench, tmp_path: Path, before: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "cells.jsonl"
+    if before is not None:
+        out.write_bytes(before)
+    assert fake.run("--strategy", "all", "--out", str(out), begin=FALLS) == 1
+    partial = tmp_path / "cells.jsonl.partial"
+    assert (out.read_bytes() if out.exists() else None) == before
+    assert len(partial.read_text().splitlines()) == 2
+    assert f"kept in {partial}" in capsys.readouterr().err
+    assert fake.run("--strategy", "all", "--out", str(out)) == 0
+    assert len(out.read_text().splitlines()) == len(StrategyName)
+    assert len(partial.read_text().splitlines()) == 2, "another bench's file stays"
+    assert not (tmp_path / "cells.jsonl-2.partial").exists()
+
+
+def test_cells_with_failed_requests_are_measured_cells(fake: FakeBench, tmp_path: Path) -> None:
+    broken = msgspec.structs.replace(CELL, failed=2)
+    out = tmp_path / "cells.jsonl"
+    assert fake.run("--out", str(out), cell=broken) == 1
+    assert json.loads(out.read_text())["failed"] == 2
+
+
+@pytest.mark.parametrize("place", ["folder", "nowhere/cells.jsonl", "n" * 300])
+def test_where_cells_cannot_be_written_nothing_is_measured(
+    fake: FakeBench, tmp_path: Path, place: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "folder").mkdir()
+    assert fake.run("--out", str(tmp_path / place)) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("prodtop: cannot write --out ")
+    assert fake.options == []
+
+
+@pytest.mark.parametrize("begin", [SEND_FRAME, FALLS])
+def test_a_fifo_gets_the_cells_and_stays_one(fake: FakeBench, tmp_path: Path, begin: str) -> None:
+    out = tmp_path / "fifo"
+    os.mkfifo(out)
+    received: list[str] = []
+    reader = threading.Thread(target=lambda: received.append(out.read_text()), daemon=True)
+    reader.start()
+    complete = begin == SEND_FRAME
+    assert fake.run("--strategy", "all", "--out", str(out), begin=begin) == (0 if complete else 1)
+    reader.join()
+    assert len(received[0].splitlines()) == (len(StrategyName) if complete else 2)
+    assert out.is_fifo()
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_full_device_is_told_once_all_is_measured(
+    fake: FakeBench, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fake.run("--out", "/dev/full") == 2
+    assert "cannot write --out /dev/full: No space left" in capsys.readouterr().err
+    assert Path("/dev/full").is_char_device()
 
 
 def test_failed_requests_fail_the_command(

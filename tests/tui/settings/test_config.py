@@ -165,7 +165,7 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_folder_in_the_place_of_the_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="directory"):
+    with pytest.raises(ConfigError, match="is a folder"):
         load_config(tmp_path)
 
 
