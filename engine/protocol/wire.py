@@ -5,6 +5,7 @@ import msgspec
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
     RunBench,
+    RunQuality,
     SetLoad,
     SetPrecision,
     SetSpeculation,
@@ -25,6 +26,7 @@ from .events import (
 )
 from .frame import Frame
 from .probe import HostSample, WatchProcess
+from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
 
 Command = (
     SetStrategy
@@ -32,6 +34,7 @@ Command = (
     | SetLoad
     | SetSpeculation
     | RunBench
+    | RunQuality
     | Shutdown
     | StartAgain
     | WatchProcess
@@ -48,6 +51,10 @@ Event = (
     | CellResult
     | CellSkipped
     | BenchDone
+    | ErrorReport
+    | LevelQuality
+    | LevelSkipped
+    | QualityDone
     | ChildDied
     | ChildStarted
 )
