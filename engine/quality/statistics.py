@@ -42,7 +42,11 @@ def share_interval(count: int, total: int) -> Interval:
         / (1 + square / total)
         * math.sqrt(share * (1 - share) / total + square / (4 * total**2))
     )
-    return Interval(value=share, low=max(0.0, middle - half), high=min(1.0, middle + half))
+    return Interval(
+        value=share,
+        low=min(share, max(0.0, middle - half)),
+        high=max(share, min(1.0, middle + half)),
+    )
 
 
 def quantile(values: Tensor, share: float) -> float:
