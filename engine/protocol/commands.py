@@ -2,6 +2,7 @@
 
 from .bench import BenchSpec
 from .message import Message
+from .quality import QualitySpec
 from .settings import EngineChanges, LoadSpec, PrecisionName, SpeculationSpec, StrategyName
 
 
@@ -39,6 +40,12 @@ class RunBench(Message, frozen=True, kw_only=True):
     """Measure cells; the live load stops meanwhile."""
 
     spec: BenchSpec
+
+
+class RunQuality(Message, frozen=True, kw_only=True):
+    """Measure the quality of precisions, between the steps of whatever is served; `None` stops."""
+
+    spec: QualitySpec | None
 
 
 class StartAgain(Message, frozen=True, kw_only=True):

@@ -5,6 +5,7 @@ import msgspec
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
     RunBench,
+    RunQuality,
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
@@ -27,6 +28,7 @@ from .events import (
 )
 from .frame import Frame
 from .probe import HostSample, WatchProcess
+from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
 
 Command = (
     SetStrategy
@@ -35,6 +37,7 @@ Command = (
     | SetSpeculation
     | SetMaxSeqs
     | RunBench
+    | RunQuality
     | Shutdown
     | StartAgain
     | StartAnew
@@ -52,6 +55,10 @@ Event = (
     | CellResult
     | CellSkipped
     | BenchDone
+    | ErrorReport
+    | LevelQuality
+    | LevelSkipped
+    | QualityDone
     | ChildDied
     | ChildStarted
 )

@@ -1,6 +1,7 @@
 """The worker's loop: take commands, let requests arrive, step the engine, publish frames."""
 
 import select
+from collections.abc import Iterator
 
 import torch
 
@@ -19,7 +20,10 @@ from ..protocol import (
     Note,
     PrecisionName,
     Progress,
+    QualityDone,
+    QualitySpec,
     RunBench,
+    RunQuality,
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
@@ -36,6 +40,8 @@ from ..protocol.bounds import check_speculation
 from ..protocol.channel import Channel
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
+from ..quality.evaluation import Evaluation, Outcome
+from ..quality.text_file import scored_text
 from ..serving.engine import Engine
 from ..serving.request import Completion
 from .bench import Bench, BenchStoppedError, versions
@@ -71,6 +77,8 @@ class ServingLoop:
         self._frame_due_s = float("-inf")
         self._samples: list[FinishedRequest] = []
         self._stopping = False
+        self._evaluation: Iterator[Outcome] | None = None
+        """Quality that is being measured, a chunk of text between two steps."""
         self._postponed: list[Command] = []
         """Commands that came while cells were measured."""
 
@@ -82,8 +90,10 @@ class ServingLoop:
                 self._handle(command)
             self._traffic.submit_arrivals()
             self._on_completions(self._engine.step())
+            self._evaluate()
             self._publish()
-            if not (self._engine.computed or self._stopping or self._channel.closed):
+            busy = self._engine.computed or self._evaluation is not None
+            if not (busy or self._stopping or self._channel.closed):
                 self._wait()
 
     def _wait(self) -> None:
@@ -133,6 +143,8 @@ class ServingLoop:
                     self._set_max_seqs(max_seqs)
                 case RunBench(spec=bench):
                     self._bench(bench)
+                case RunQuality(spec=quality):
+                    self._begin_evaluation(quality)
                 case Shutdown():
                     self._stopping = True
         except BadInputError as error:
@@ -190,6 +202,35 @@ class ServingLoop:
             Switched(kind=kind, old=old, new=new, at_s=now_s, took_s=now_s - began_s)
         )
         self._frame_due_s = now_s
+
+    def _begin_evaluation(self, spec: QualitySpec | None) -> None:
+        """Measure quality from now on; without `spec`, stop."""
+        was_running, self._evaluation = self._evaluation is not None, None
+        if spec is None:
+            if was_running:
+                self._channel.send(QualityDone())
+            return
+        try:
+            evaluation = Evaluation(
+                self._engine.model,
+                scored_text(spec.text_file),
+                spec,
+                lambda: self._engine.runner.decoder,
+            )
+        except BadInputError as error:
+            self._channel.send(Fault(message=str(error), exit_code=error.exit_code))
+            self._channel.send(QualityDone())
+        else:
+            self._evaluation = evaluation.run()
+
+    def _evaluate(self) -> None:
+        """The next piece of a running evaluation."""
+        if self._evaluation is None:
+            return
+        outcome = next(self._evaluation, None)
+        if outcome is None:
+            self._evaluation = None
+        self._channel.send(outcome or QualityDone())
 
     def _bench(self, spec: BenchSpec) -> None:
         """Measure cells; the live requests are seen to their end first, and go on afterwards."""

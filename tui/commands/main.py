@@ -14,6 +14,7 @@ from ...engine.text.cleaning import clean
 from .bench import bench
 from .doctor import doctor
 from .live import live
+from .quality import quality
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
 
@@ -44,6 +45,7 @@ app = typer.Typer(
 )
 app.callback(invoke_without_command=True)(live)
 app.command()(bench)
+app.command()(quality)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)

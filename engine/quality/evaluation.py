@@ -1,0 +1,222 @@
+"""Measuring the quality of precisions, a chunk of text at a time: serving may go on in between."""
+
+import time
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..model.decoder import Decoder
+from ..model.loading import LoadedModel
+from ..model.weight_memory import check_switch_fits
+from ..precision.levels import require, unavailable_reason
+from ..protocol import (
+    SCORED_CHUNK_TOKENS,
+    ErrorReport,
+    GreedyText,
+    LevelQuality,
+    LevelSkipped,
+    PrecisionName,
+    Progress,
+    QualitySpec,
+)
+from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from .chunks import beginning, encode_text, llama_cpp_chunks, rolling_chunks
+from .statistics import exponential_interval
+from .text_perplexity import text_perplexity
+from .text_scorer import TextScorer
+from .token_scores import (
+    TokenDifferences,
+    divergence,
+    scored_hidden,
+    token_differences,
+    token_losses,
+)
+from .weight_errors import (
+    AFFINE_BITS,
+    MeasuredMatrix,
+    affine_errors,
+    error_report,
+    level_errors,
+)
+
+GREEDY_PROMPT_TOKENS = 48
+LONGEST_WINDOW_TOKENS = 1024
+"""Of the windows in which whole texts are scored; less where the model's context is shorter."""
+
+Outcome = Progress | ErrorReport | LevelQuality | LevelSkipped
+
+_LEVEL_OF = {
+    torch.float32: PrecisionName.FP32,
+    torch.bfloat16: PrecisionName.BF16,
+    torch.float16: PrecisionName.FP16,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """One precision with what it scored: losses fp64 `[scored]`; hidden states by chunk, which
+    wait on the host."""
+
+    scorer: TextScorer
+    hidden: list[Tensor]
+    losses: Tensor
+    window_losses: Tensor | None
+    greedy: list[int]
+    tok_s: float
+
+
+class Evaluation:
+    """Measures one model on one text. The decoder in use is not packed a second time."""
+
+    def __init__(
+        self, model: LoadedModel, text: str, spec: QualitySpec, in_use: Callable[[], Decoder]
+    ) -> None:
+        """Raises `BadInputError` for a text that is too short or that this tokenizer cannot read,
+        and for a model whose context is shorter than a chunk."""
+        context = model.config.context_tokens or LONGEST_WINDOW_TOKENS
+        if context < SCORED_CHUNK_TOKENS:
+            raise BadInputError(
+                f"quality is measured on chunks of {SCORED_CHUNK_TOKENS} tokens, and this model"
+                f" takes {context} at most"
+            )
+        self._model, self._spec, self._in_use, self._text = model, spec, in_use, text
+        self._device = in_use().device
+        ids, begin = encode_text(model.tokenizer, text), beginning(model.tokenizer)
+        self._chunks = llama_cpp_chunks(ids, begin, SCORED_CHUNK_TOKENS, spec.most_chunks)
+        self._longest = min(LONGEST_WINDOW_TOKENS, context)
+        # A part of a text has no perplexity by word: its words are counted on the whole.
+        whole = spec.most_chunks is None
+        self._windows = rolling_chunks(ids, begin, self._longest) if whole else []
+        self._prompt = [*begin, *ids[: GREEDY_PROMPT_TOKENS - len(begin)]]
+        self._steps_done = 0
+        self._steps = 1
+
+    @property
+    def reference(self) -> PrecisionName:
+        """The checkpoint's own precision, or fp32 where this device cannot run that."""
+        own = _LEVEL_OF.get(self._model.master.dtype, PrecisionName.FP32)
+        return PrecisionName.FP32 if unavailable_reason(own, self._device) else own
+
+    def run(self) -> Iterator[Outcome]:
+        """Yield what was measured, and progress after each chunk. To cancel, stop iterating."""
+        asked, reference = self._spec.precisions, self.reference
+        others = [name for name in asked if name is not reference]
+        matrices = 4 * len(self._model.master.layers)
+        schemes = len(asked) + (len(AFFINE_BITS) if self._spec.layers else 0)
+        per_level = 2 * len(self._chunks) + len(self._windows) + 1
+        self._steps = per_level * (1 + len(others)) - len(self._chunks) + matrices * schemes
+        yield from self._weights()
+        base = yield from self._score(reference)
+        yield self._quality(base, None, [])
+        for precision in others:
+            try:
+                level = yield from self._score(precision)
+                differences = yield from self._compare(level, base)
+                yield self._quality(level, base, differences)
+            except PrecisionUnavailableError as error:
+                yield LevelSkipped(precision=precision, reason=str(error))
+            except torch.OutOfMemoryError:
+                reason = "the device has no memory for another copy of the weights"
+                yield LevelSkipped(precision=precision, reason=reason)
+
+    def _weights(self) -> Iterator[Outcome]:
+        """How far what is stored of the weights is off, scheme by scheme."""
+        master, device = self._model.master, self._device
+        for precision in self._spec.precisions:
+            # One that this device lacks is skipped, and said so, where the text is scored.
+            if unavailable_reason(precision, device) is None:
+                yield from self._report(precision, level_errors(master, precision, device))
+        for bits in AFFINE_BITS if self._spec.layers else ():
+            yield from self._report(f"affine-{bits}", affine_errors(master, bits, device))
+
+    def _report(self, scheme: str, errors: Iterator[MeasuredMatrix]) -> Iterator[Outcome]:
+        matrices = []
+        try:
+            for matrix in errors:
+                matrices.append(matrix)
+                yield self._step(f"weights at {scheme}")
+        except PrecisionUnavailableError:
+            return
+        report = error_report(scheme, matrices)
+        yield report if self._spec.layers else ErrorReport(totals=report.totals, matrices=[])
+
+    def _score(self, precision: PrecisionName) -> Generator[Outcome, None, _Level]:
+        """Run the text through the model at one precision."""
+        scorer = TextScorer(self._decoder(precision), self._longest)
+        words, busy_s, tokens = f"text at {precision}", 0.0, 0
+        hidden, losses, window_losses = [], [], []
+        for chunk in self._chunks:
+            began_s = time.perf_counter()
+            states = scored_hidden(scorer, chunk)
+            losses.append(token_losses(scorer, chunk, states))
+            hidden.append(states.cpu())
+            busy_s += time.perf_counter() - began_s
+            tokens += len(chunk.tokens)
+            yield self._step(words)
+        for window in self._windows:
+            window_losses.append(token_losses(scorer, window, scored_hidden(scorer, window)))
+            yield self._step(words)
+        greedy = scorer.greedy(self._prompt, self._spec.greedy_tokens, self._stop_ids())
+        yield self._step(words)
+        whole = torch.cat(window_losses) if window_losses else None
+        return _Level(scorer, hidden, torch.cat(losses), whole, greedy, tokens / busy_s)
+
+    def _decoder(self, precision: PrecisionName) -> Decoder:
+        """Raises `PrecisionUnavailableError` where it cannot be had beside what is served."""
+        in_use = self._in_use()
+        if in_use.precision is precision and in_use.context_tokens >= self._longest:
+            return in_use
+        require(precision, self._device)
+        check_switch_fits(self._model.config, precision, self._device, 0)
+        return Decoder(self._model.master, precision, self._device, self._longest)
+
+    def _compare(
+        self, level: _Level, base: _Level
+    ) -> Generator[Outcome, None, list[TokenDifferences]]:
+        found = []
+        for chunk, ours, theirs in zip(self._chunks, level.hidden, base.hidden, strict=True):
+            found.append(token_differences(level.scorer, ours, base.scorer, theirs, chunk))
+            yield self._step(f"{level.scorer.decoder.precision} against {self.reference}")
+        return found
+
+    def _quality(
+        self, level: _Level, base: _Level | None, differences: list[TokenDifferences]
+    ) -> LevelQuality:
+        text = level.window_losses
+        return LevelQuality(
+            precision=level.scorer.decoder.precision,
+            reference=self.reference,
+            weights_bytes=level.scorer.decoder.weights_bytes,
+            scored_tokens=level.losses.numel(),
+            perplexity=exponential_interval(level.losses),
+            ratio=None if base is None else exponential_interval(level.losses - base.losses),
+            divergence=divergence(differences) if differences else None,
+            text=None if text is None else text_perplexity(text, self._text),
+            greedy=self._greedy(level.greedy, base),
+            scored_tok_s=level.tok_s,
+        )
+
+    def _greedy(self, tokens: list[int], base: _Level | None) -> GreedyText:
+        decode = self._model.tokenizer.decode
+        return GreedyText(
+            prompt=decode(self._prompt),
+            text=decode(tokens),
+            parts_at=None if base is None else _parts_at(tokens, base.greedy),
+        )
+
+    def _stop_ids(self) -> frozenset[int]:
+        return frozenset(self._model.config.eos_token_ids)
+
+    def _step(self, words: str) -> Progress:
+        self._steps_done += 1
+        return Progress(what=words, fraction=min(1.0, self._steps_done / self._steps))
+
+
+def _parts_at(ours: list[int], theirs: list[int]) -> int | None:
+    """The first place at which two texts differ; where one ends first, that is the place."""
+    for place, (one, other) in enumerate(zip(ours, theirs, strict=False)):
+        if one != other:
+            return place
+    return None if len(ours) == len(theirs) else min(len(ours), len(theirs))

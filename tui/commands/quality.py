@@ -1,0 +1,102 @@
+"""`prodtop quality`: what each precision costs, measured on this model and this machine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...engine.client.local_engine import LocalEngine
+from ...engine.files.paths import log_dir
+from ...engine.protocol import (
+    ChildDied,
+    ErrorReport,
+    Fault,
+    Frame,
+    LevelQuality,
+    LevelSkipped,
+    Note,
+    Progress,
+    QualityDone,
+    QualitySpec,
+    RunQuality,
+)
+from ...engine.protocol.errors import ProdtopError, WorkerFailedError
+from ...engine.protocol.options import WorkerOptions
+from .arguments import Debug, Json, parse_precisions
+from .bench_run import POLL_INTERVAL_S, WaitingClient
+from .engine_options import Given, engine_options, with_engine_options
+from .quality_output import QualityOutput, QualityReport
+
+
+@with_engine_options(
+    model=WorkerOptions().model,
+    device=WorkerOptions().device,
+    load_format=WorkerOptions().load_format,
+    max_seqs=WorkerOptions().max_seqs,
+    kv_format=WorkerOptions().kv_format,
+)
+def quality(
+    given: Given,
+    precision: Annotated[
+        str, typer.Option(metavar="a,b|all", help="The precisions to measure.")
+    ] = "all",
+    text: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="UTF-8 text to score; else one that ships.")
+    ] = None,
+    chunks: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=2, help="Score N chunks of 512 tokens; else the whole text."),
+    ] = None,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Report every matrix, and plain affine schemes.")
+    ] = False,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Measure what each precision costs: errors of the weights, perplexity, divergence, texts."""
+    options = engine_options(given, WorkerOptions(idle=True))
+    spec = QualitySpec(
+        precisions=parse_precisions(precision),
+        text_file=None if text is None else str(text.absolute()),
+        most_chunks=chunks,
+        layers=layers,
+    )
+    output = QualityOutput(json=json)
+    # No probe: nothing here shows what it reads.
+    engine = LocalEngine(options, probe_command=None)
+    engine.start()
+    try:
+        for report in measure(engine, spec):
+            output.take(report)
+    finally:
+        engine.close()
+        output.close()
+
+
+def measure(engine: WaitingClient, spec: QualitySpec) -> Iterator[QualityReport]:
+    """Yield what the worker reports until all has been measured.
+
+    Raises `WorkerFailedError` where the worker could not do it, and `ProdtopError` where it died.
+    """
+    begun = False
+    while True:
+        engine.wait(POLL_INTERVAL_S)
+        for report in engine.poll():
+            match report:
+                case Frame():
+                    if not begun:
+                        engine.send(RunQuality(spec=spec))
+                        begun = True
+                case Fault():
+                    raise WorkerFailedError(report.message, report.exit_code)
+                case ChildDied(child="worker"):
+                    raise ProdtopError(
+                        f"the worker died: {report.reason}; its log is in {log_dir()}"
+                    )
+                case QualityDone():
+                    return
+                case Progress() | Note() | ErrorReport() | LevelQuality() | LevelSkipped():
+                    yield report
+                case _:
+                    pass
