@@ -17,13 +17,13 @@ from ..shape.presets import PRESETS
 from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
-from .checkpoint import ProgressCallback, open_checkpoint, read_weights
+from .checkpoint import ProgressCallback, open_checkpoint, read_weights, stored_dtype
 from .dummy import dummy_weights
 from .hub import DownloadCallback, download, parse_hub_id
-from .weight_memory import HOST, master_device
+from .weight_memory import HOST, MASTER_DTYPE, master_device
 from .weights import MasterWeights
 
-ConfigCallback = Callable[[str, ModelShape], None]
+ConfigCallback = Callable[[str, ModelShape, torch.dtype], None]
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
@@ -67,8 +67,8 @@ def load_model(
 
     The master copy is to be served on `device`, and stays there if it takes little of its memory.
     `on_download` is told how much of a model of the hub has come, `on_progress` how many of the
-    tensors were read. `on_config` is told the name and the shape before any weight takes memory:
-    what it raises ends the loading.
+    tensors were read. `on_config` is told the name, the shape and the master copy's dtype before
+    any weight takes memory: what it raises ends the loading.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
     `CheckpointError` for a folder that cannot be loaded, or not be had.
@@ -78,10 +78,10 @@ def load_model(
     check_served(config, name)
     if load_format == "dummy":
         if on_config is not None:
-            on_config(name, config)
-        home = master_device(config, torch.bfloat16, device)
+            on_config(name, config, MASTER_DTYPE)
+        home = master_device(config, MASTER_DTYPE, device)
         return LoadedModel(
-            name, dummy_weights(config, torch.bfloat16, device=home), _stand_in(config)
+            name, dummy_weights(config, MASTER_DTYPE, device=home), _stand_in(config)
         )
     if folder is None:
         raise BadInputError(
@@ -92,7 +92,7 @@ def load_model(
     tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
     checkpoint = open_checkpoint(folder, config)
     if on_config is not None:
-        on_config(name, checkpoint.config)
+        on_config(name, checkpoint.config, stored_dtype(checkpoint))
     master = read_weights(checkpoint, on_progress, device)
     return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
 

@@ -157,8 +157,8 @@ def _load(
     def downloading(fraction: float) -> None:
         channel.send(Progress(what=f"downloading {name}", fraction=fraction))
 
-    def check(shown_name: str, config: ModelShape) -> None:
-        check_model_fits(shown_name, config, precision, device)
+    def check(shown_name: str, config: ModelShape, dtype: torch.dtype) -> None:
+        check_model_fits(shown_name, config, precision, device, dtype)
 
     loading(0.0)
     loaded = load_model(name, options.load_format, loading, device, downloading, check)
