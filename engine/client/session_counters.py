@@ -1,5 +1,7 @@
 """The session's counters, carried over the deaths of the worker that counts them."""
 
+from collections import Counter
+
 import msgspec
 
 from ..protocol import Accounting, Frame
@@ -39,6 +41,7 @@ class SessionCounters:
                 # Those in the system of a worker that died never finish.
                 failed=before.failed + before.in_system + own.failed,
                 in_system=own.in_system,
+                rejected=dict(Counter(before.rejected) + Counter(own.rejected)),
             ),
             queue=msgspec.structs.replace(
                 frame.queue,

@@ -1,5 +1,6 @@
 """From the name that a user gives to a model ready to be packed: where it is, and what it needs."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..files.bounded import require_regular
-from ..protocol.errors import BadInputError
+from ..protocol.errors import BadInputError, CheckpointError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
 from ..shape.config_json import load_shape
 from ..shape.model_shape import ModelShape
@@ -128,12 +129,16 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     # `~name` of nobody here is no home, and then no folder either.
     with suppress(RuntimeError):
         path = path.expanduser()
-    if model and path.is_dir():
+    # Unlike Path's, it says no to whatever cannot be looked at.
+    if model and os.path.isdir(path):  # noqa: PTH112
         return _Source.in_folder(path.resolve().name, path)
-    if path.suffix == ".json" and path.is_file():
+    there = bool(model) and os.path.lexists(path)
+    if there and path.suffix == ".json":
         return _Source(clean(path.stem), None, load_shape(path))
     if model in PRESETS:
         return _Source(model, None, PRESETS[model])
+    if there:
+        raise _no_folder(path)
     hub_id = parse_hub_id(model)
     if hub_id is not None:
         with_weights = load_format != "dummy"
@@ -145,6 +150,17 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
         f"(organization/name) or one of {names}"
     )
+
+
+def _no_folder(path: Path) -> BadInputError:
+    """Why what lies at `path`, no folder, is no model."""
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        return BadInputError(f"{path}: is a link to something that is not there")
+    except CheckpointError as error:
+        return error
+    return BadInputError(f"{path}: is a file and no model: give its folder, or a .json config")
 
 
 def _stand_in(config: ModelShape) -> Tokenizer:

@@ -82,12 +82,16 @@ class Queue(Part, frozen=True, kw_only=True):
 
 
 class Accounting(Part, frozen=True, kw_only=True):
-    """Requests since the session began: submitted = finished + failed + in system, always."""
+    """Requests since the session began: submitted = finished + failed + in system, always.
+
+    `rejected`: of those that failed, how many were refused before they could be queued, by reason.
+    """
 
     submitted: int = 0
     finished: int = 0
     failed: int = 0
     in_system: int = 0
+    rejected: dict[str, int] = {}
 
 
 class StreamView(Part, frozen=True, kw_only=True):

@@ -13,7 +13,12 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
     frame = moment.frame
     if frame is None:
         return PanelView(titled("Queue", moment), lines=(waiting_line(moment, room),))
-    lines = (_now(frame, room), _flow(frame, room), _account(frame.accounting, room))
+    lines = (
+        _now(frame, room),
+        *_rejected(frame.accounting, room),
+        _flow(frame, room),
+        _account(frame.accounting, room),
+    )
     return PanelView(
         titled("Queue", moment), _little(moment, frame, room), lines, moment.stale_s is not None
     )
@@ -59,6 +64,15 @@ def _flow(frame: Frame, room: Room) -> Line:
             line(value(count(frame.queue.preemptions)), muted(" preempted")),
         ]
     )
+
+
+def _rejected(accounting: Accounting, room: Room) -> list[Line]:
+    """Why requests were refused, the most frequent reason first; nothing where none was."""
+    if not accounting.rejected:
+        return []
+    number = sum(accounting.rejected.values())
+    reason = max(accounting.rejected, key=accounting.rejected.__getitem__)
+    return [room.clipped(line(Piece(f"{count(number)} refused: {reason}", Ink.BAD)))]
 
 
 def _account(accounting: Accounting, room: Room) -> Line:
