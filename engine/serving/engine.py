@@ -277,8 +277,7 @@ class Engine:
                 self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        queried_tokens = stats.queried_tokens - queried_before
-        if queried_tokens:
+        if queried_tokens := stats.queried_tokens - queried_before:
             self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
         if not plan.chunks:
             return False
