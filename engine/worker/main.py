@@ -32,6 +32,7 @@ from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
 from ..serving.runner import runs_kernels
 from ..shape.model_shape import ModelShape
+from ..text.clean_stream import clean_output
 from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
@@ -47,8 +48,13 @@ def main() -> int:
     parser.add_argument("--channel-fd", type=int, required=True)
     arguments = parser.parse_args()
     channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    with clean_output():
+        return _serve(channel, arguments.options)
+
+
+def _serve(channel: Channel[Command], options: str) -> int:
     try:
-        _start(channel, from_argument(arguments.options)).run()
+        _start(channel, from_argument(options)).run()
     except ProdtopError as error:
         return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
     except torch.OutOfMemoryError:

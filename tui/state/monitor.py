@@ -28,6 +28,7 @@ from ...engine.protocol import (
     Switched,
     Window,
 )
+from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from .actions import (
     Outcome,
@@ -324,7 +325,7 @@ class Monitor:
 
     def say(self, text: str, *, fault: bool = False) -> None:
         """Put a line of the screen's own into the event log."""
-        self._say(text, "fault" if fault else "info")
+        self._say(clean(text), "fault" if fault else "info")
 
     def close(self) -> None:
         self._client.close()

@@ -18,6 +18,7 @@ from textual.color import Color, ColorParseError
 from textual.theme import Theme
 
 from ...engine.protocol.errors import BadInputError
+from ...engine.text.cleaning import clean
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
 from .inks import (
@@ -93,7 +94,7 @@ class Colors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One theme file, field by field."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", max_length=40)]
     description: str = ""
     dark: bool = True
     glyphs: Literal["unicode", "ascii"] = "unicode"
@@ -195,12 +196,14 @@ def _sorted_default_first(files: Iterable[tuple[str, bytes]]) -> list[tuple[str,
 
 def parse_theme(data: bytes, source: str) -> PaletteTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
+    source = clean(source)
     try:
         content = decode(data.decode("utf-8"), ThemeFile)
     except UnicodeDecodeError:
         raise ThemeError(f"theme {source}: not UTF-8 text") from None
     except MalformedFileError as error:
         raise ThemeError(f"theme {source}: {error}") from None
+    content = msgspec.structs.replace(content, description=clean(content.description))
     return _Painter(content, source).theme()
 
 
