@@ -55,8 +55,7 @@ def clean_output() -> Iterator[None]:
     before = sys.stdout, sys.stderr
     # A process may have been started without one.
     sys.stdout, sys.stderr = (
-        stream if stream is None else CleanStream(stream)
-        for stream in before
+        stream if stream is None else CleanStream(stream) for stream in before
     )
     try:
         yield
