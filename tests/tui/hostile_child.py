@@ -43,16 +43,18 @@ class Engine(ScriptedClient):
 
     def __init__(self, _options: object) -> None:
         super().__init__([*play(30), TOLD])
-        self._died = ChildDied(child="probe", reason="a reason", log="/tmp/log", given_up=True)
+        self._deaths: list[Report] = [
+            ChildDied(child="probe", reason=HOSTILE, log=HOSTILE, given_up=True)
+        ]
 
     def start(self) -> None:
         pass
 
     def poll(self) -> list[Report]:
         reports: list[object] = [spoiled(report) for report in super().poll()]
-        if not self.polls and self._died is not None:
-            reports.append(msgspec.structs.replace(self._died, reason=HOSTILE, log=HOSTILE))
-            self._died = None
+        if not self.polls:
+            reports += self._deaths
+            self._deaths = []
         return reports  # type: ignore[return-value]  # of the types that they were
 
 

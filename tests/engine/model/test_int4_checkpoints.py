@@ -287,9 +287,10 @@ def _check_what_int4_packs(master: MasterWeights) -> None:
         parts = zip(stored.projections(), ours.projections(), base.projections(), strict=True)
         for projection, packed, dense in parts:
             # A checkpoint that holds nothing in 4 bits is as any other.
-            left_out = isinstance(projection, Projection) and master.config.stored.int4 is not None
-            assert (type(packed) is type(dense)) == left_out
-            if left_out:
+            in_4_bits = master.config.stored.int4 is None or isinstance(projection, Int4Projection)
+            assert (type(packed) is type(dense)) != in_4_bits
+            if not in_4_bits:
+                assert isinstance(projection, Projection)
                 rows = x[:, : projection.weight.shape[1]]
                 assert torch.equal(packed(rows), dense(rows))
 
