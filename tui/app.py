@@ -7,7 +7,6 @@ from pathlib import Path
 
 from rich.console import RenderableType
 from textual import events
-from textual._compositor import ChopsUpdate
 from textual.app import App, SystemCommand
 from textual.binding import BindingsMap
 from textual.screen import Screen
@@ -16,7 +15,7 @@ from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
-from .drawing.span_update import SpanUpdate
+from .drawing.span_update import clean_update
 from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen
 from .screens.live import LiveScreen
@@ -145,9 +144,7 @@ class ProdtopApp(App[None]):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Called by Textual with what is to be sent to the terminal."""
-        if isinstance(renderable, ChopsUpdate):
-            renderable = SpanUpdate.of(renderable)
-        super()._display(screen, renderable)
+        super()._display(screen, clean_update(renderable))
 
     def tick(self) -> None:
         """Take in what the engine reports, and draw it when it is time to."""

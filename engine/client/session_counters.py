@@ -1,5 +1,7 @@
 """The session's counters, carried over the deaths of the worker that counts them."""
 
+from collections import Counter
+
 import msgspec
 
 from ..protocol import Accounting, Frame
@@ -40,6 +42,7 @@ class SessionCounters:
                 failed=before.failed + before.in_system + own.failed,
                 in_system=own.in_system,
                 rejected=before.rejected + own.rejected,
+                refused=dict(Counter(before.refused) + Counter(own.refused)),
             ),
             queue=msgspec.structs.replace(
                 frame.queue,

@@ -12,6 +12,9 @@ from .sequence import Arrival, RequestSequence
 MOST_DUE = 2**20
 """Arrivals of an open loop that one look counts at most: tens of milliseconds of work, and more
 than come in ten seconds at the highest rate. Those left over are counted by the next look."""
+FIRST_BACKOFF_S = 0.1
+LONGEST_BACKOFF_S = 5.0
+"""How long users of a closed loop wait after a refusal: twice as long each time, up to this."""
 
 
 class LoadGenerator:
@@ -42,6 +45,9 @@ class LoadGenerator:
         """Open loop: number and time of requests that have arrived and were not taken yet."""
         self._ready_s: list[float] = []
         """Closed loop: when each user without a request asks for one; a heap."""
+        self._backoff_s = 0.0
+        self._retry_at_s = float("-inf")
+        """Closed loop: before this no user whose request was refused asks again."""
         self._random = random_stream(spec.seed, Stream.GAPS)
         self._times: ArrivalTimes | None = None
         """Open loop: when the next ones arrive."""
@@ -123,11 +129,23 @@ class LoadGenerator:
 
         Raises ValueError where no request is in flight.
         """
-        if not self._in_flight:
-            raise ValueError("no request is in flight")
-        self._in_flight -= 1
-        if self._users < self._wanted_users:
-            heapq.heappush(self._ready_s, now_s + self.spec.think_s)
+        self._backoff_s = 0.0
+        self._ask_again(now_s + self.spec.think_s)
+
+    def on_refused(self, now_s: float) -> None:
+        """A request was refused at once. In a closed loop its user waits before it asks again.
+
+        Where all are refused, nothing else would take any time. A limited load comes to its end
+        without. Raises ValueError where no request is in flight.
+        """
+        ready_s = now_s + self.spec.think_s
+        if self._limit is None:
+            if now_s >= self._retry_at_s:
+                longer_s = max(FIRST_BACKOFF_S, 2 * self._backoff_s)
+                self._backoff_s = min(longer_s, LONGEST_BACKOFF_S)
+                self._retry_at_s = now_s + self._backoff_s
+            ready_s = max(ready_s, self._retry_at_s)
+        self._ask_again(ready_s)
 
     def set_spec(self, spec: LoadSpec, now_s: float) -> None:
         """Change the load from `now_s` on; requests in flight stay.
@@ -146,6 +164,13 @@ class LoadGenerator:
         if resumed:
             self._ready_s = [max(ready_s, now_s) for ready_s in self._ready_s]
         self._fit_users(now_s)
+
+    def _ask_again(self, at_s: float) -> None:
+        if not self._in_flight:
+            raise ValueError("no request is in flight")
+        self._in_flight -= 1
+        if self._users < self._wanted_users:
+            heapq.heappush(self._ready_s, at_s)
 
     @property
     def _users(self) -> int:

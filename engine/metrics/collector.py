@@ -1,5 +1,7 @@
 """Every figure of the engine in one place: engine and worker report events, frames read figures."""
 
+from collections import Counter
+
 from ..protocol import (
     Accounting,
     Queue,
@@ -15,6 +17,10 @@ from .windows import WindowedCounter
 DRAFTS_SPAN_S = 10.0
 """Over which the acceptance of drafts is taken."""
 
+MOST_REASONS = 8
+"""So many reasons of refusal are counted apart."""
+OTHER_REASONS = "other reasons"
+
 
 class Metrics:
     """The measurements of one session, or of one cell of a bench, since `start_s`.
@@ -28,6 +34,7 @@ class Metrics:
         self._finished = 0
         self._failed = 0
         self._rejected = 0
+        self._refused: Counter[str] = Counter()
         self._generated = 0
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
@@ -111,6 +118,14 @@ class Metrics:
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
 
+    def on_refused(self, now_s: float, arrival_at_s: float, reason: str) -> None:
+        """A request was refused before it could be queued: it counts as submitted and failed."""
+        self.on_submitted(now_s, arrival_at_s)
+        self.on_failed(now_s, arrival_at_s)
+        if reason not in self._refused and len(self._refused) >= MOST_REASONS:
+            reason = OTHER_REASONS
+        self._refused[reason] += 1
+
     def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:
         """Accepted drafts over drafts in the last `span_s`; `None` where there were none."""
         drafted, _ = self._drafted.over(span_s, now_s)
@@ -136,6 +151,7 @@ class Metrics:
             failed=self._failed,
             in_system=self.in_system,
             rejected=self._rejected,
+            refused=dict(self._refused),
         )
 
     @property

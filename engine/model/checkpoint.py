@@ -87,7 +87,7 @@ def read_weights(
     with values that are no numbers.
     """
     folder, config = checkpoint.folder, checkpoint.config
-    dtype = _stored_dtype(checkpoint)
+    dtype = stored_dtype(checkpoint)
     with master_device(config, dtype, device):
         weights = allocate(config, dtype)
     unfilled = dict(tensor_placements(weights))
@@ -122,8 +122,11 @@ class _Progress:
             self._report(self._read / self._total)
 
 
-def _stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
-    """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture."""
+def stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
+    """The dtype of the master copy: that of all tensors, or fp32, which holds each of a mixture.
+
+    Raises `CheckpointError` for a tensor of a type that no weight has, or of an unknown packing.
+    """
     dtypes: set[torch.dtype] = set()
     for tensor in checkpoint.tensors.values():
         if tensor.name.endswith(_PACKED_PARTS):

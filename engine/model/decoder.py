@@ -15,9 +15,9 @@ from torch import Tensor
 from ..ops.rope import RotaryTable, local_rope_config
 from ..ops.step_ops import AttentionSpec, Norm, StepOps
 from ..ops.torch_ops import activate
-from ..precision.levels import base_dtype, base_precision, pack
+from ..precision.levels import base_dtype, base_precision, layer_precision, pack
 from ..precision.linear import Linear, storage_bytes
-from ..precision.projection import Projection
+from ..precision.projection import AnyProjection, Projection
 from ..protocol import PrecisionName
 from ..shape.model_shape import ModelShape
 from .weights import LayerWeights, MasterWeights, NormWeights
@@ -101,18 +101,22 @@ class Decoder:
         return RotaryTable(config, self.context_tokens, self.device, self.dtype)
 
     def _layer(self, index: int, master: LayerWeights) -> DecoderLayer:
-        precision, device = self.precision, self.device
         return DecoderLayer(
             attention=self._attention(index, master),
-            qkv=pack(master.qkv, precision, device),
-            output=pack(master.output, precision, device),
-            gate_up=pack(master.gate_up, precision, device),
-            down=pack(master.down, precision, device),
+            qkv=self._pack(master.qkv),
+            output=self._pack(master.output),
+            gate_up=self._pack(master.gate_up),
+            down=self._pack(master.down),
             attention_norm=self._norm(master.attention_norm),
             mlp_norm=self._norm(master.mlp_norm),
             attention_output_norm=self._optional_norm(master.attention_output_norm),
             mlp_output_norm=self._optional_norm(master.mlp_output_norm),
         )
+
+    def _pack(self, projection: AnyProjection) -> Linear:
+        stored_in_4_bits = self.config.stored.int4 is not None
+        level = layer_precision(projection, self.precision, stored_in_4_bits)
+        return pack(projection, level, self.device)
 
     def _attention(self, index: int, master: LayerWeights) -> AttentionSpec:
         config = self.config

@@ -1,5 +1,6 @@
 """From the name that a user gives to a model ready to be packed: where it is, and what it needs."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 import torch
 
 from ..files.bounded import require_regular
-from ..protocol.errors import BadInputError
+from ..protocol.errors import BadInputError, CheckpointError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
 from ..shape.config_json import load_shape
 from ..shape.model_shape import ModelShape
@@ -17,13 +18,13 @@ from ..shape.presets import PRESETS
 from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
-from .checkpoint import ProgressCallback, open_checkpoint, read_weights
+from .checkpoint import ProgressCallback, open_checkpoint, read_weights, stored_dtype
 from .dummy import dummy_weights
 from .hub import DownloadCallback, download, parse_hub_id
-from .weight_memory import HOST, master_device
+from .weight_memory import HOST, MASTER_DTYPE, master_device
 from .weights import MasterWeights
 
-ConfigCallback = Callable[[str, ModelShape], None]
+ConfigCallback = Callable[[str, ModelShape, torch.dtype], None]
 
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
@@ -67,8 +68,8 @@ def load_model(
 
     The master copy is to be served on `device`, and stays there if it takes little of its memory.
     `on_download` is told how much of a model of the hub has come, `on_progress` how many of the
-    tensors were read. `on_config` is told the name and the shape before any weight takes memory:
-    what it raises ends the loading.
+    tensors were read. `on_config` is told the name, the shape and the master copy's dtype before
+    any weight takes memory: what it raises ends the loading.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
     `CheckpointError` for a folder that cannot be loaded, or not be had.
@@ -78,10 +79,10 @@ def load_model(
     check_served(config, name)
     if load_format == "dummy":
         if on_config is not None:
-            on_config(name, config)
-        home = master_device(config, torch.bfloat16, device)
+            on_config(name, config, MASTER_DTYPE)
+        home = master_device(config, MASTER_DTYPE, device)
         return LoadedModel(
-            name, dummy_weights(config, torch.bfloat16, device=home), _stand_in(config)
+            name, dummy_weights(config, MASTER_DTYPE, device=home), _stand_in(config)
         )
     if folder is None:
         raise BadInputError(
@@ -92,7 +93,7 @@ def load_model(
     tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
     checkpoint = open_checkpoint(folder, config)
     if on_config is not None:
-        on_config(name, checkpoint.config)
+        on_config(name, checkpoint.config, stored_dtype(checkpoint))
     master = read_weights(checkpoint, on_progress, device)
     return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
 
@@ -128,12 +129,16 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     # `~name` of nobody here is no home, and then no folder either.
     with suppress(RuntimeError):
         path = path.expanduser()
-    if model and path.is_dir():
+    # Unlike Path's, it says no to whatever cannot be looked at.
+    if model and os.path.isdir(path):  # noqa: PTH112
         return _Source.in_folder(path.resolve().name, path)
-    if path.suffix == ".json" and path.is_file():
+    there = bool(model) and os.path.lexists(path)
+    if there and path.suffix == ".json":
         return _Source(clean(path.stem), None, load_shape(path))
     if model in PRESETS:
         return _Source(model, None, PRESETS[model])
+    if there:
+        raise _no_folder(path)
     hub_id = parse_hub_id(model)
     if hub_id is not None:
         with_weights = load_format != "dummy"
@@ -145,6 +150,17 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
         f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
         f"(organization/name) or one of {names}"
     )
+
+
+def _no_folder(path: Path) -> BadInputError:
+    """Why what lies at `path`, no folder, is no model."""
+    try:
+        require_regular(path)
+    except FileNotFoundError:
+        return BadInputError(f"{path}: is a link to something that is not there")
+    except CheckpointError as error:
+        return error
+    return BadInputError(f"{path}: is a file and no model: give its folder, or a .json config")
 
 
 def _stand_in(config: ModelShape) -> Tokenizer:

@@ -117,7 +117,9 @@ def _settle_int4(
     int4 = config.stored.int4
     assert int4 is not None
     form = replace(int4, dense=frozenset(dense)) if len(dense) < total else None
-    note = f"{len(dense)} of {total} projections are not stored in 4 bits, and served as they are"
+    note = f"{len(dense)} of {total} projections are not stored in 4 bits, and stay dense at int4"
+    if form is None:
+        note = "no projection is stored in 4 bits, whatever `quantization_config` says"
     return replace(config, stored=replace(config.stored, int4=form)), [note]
 
 

@@ -7,40 +7,46 @@ ends a process for it later, and perhaps another one than this. So the check com
 import psutil
 import torch
 
-from ..precision.levels import base_dtype
+from ..precision.levels import base_dtype, base_precision
+from ..precision.projection import Projection
 from ..protocol import PrecisionName
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
 from ..shape.model_shape import ModelShape
+from .weights import MasterWeights, allocate
 
 HOST = torch.device("cpu")
 DEVICE_SHARE = 0.25
 """The part of a device's memory that the master copy may take; the rest serves."""
 
-_MASTER = torch.bfloat16
+MASTER_DTYPE = torch.bfloat16
 """What most checkpoints store, and dummy weights are."""
 
-_INT4_BYTES = 0.5
 _LAYER_BYTES = {
     PrecisionName.FP32: 4.0,
     PrecisionName.BF16: 2.0,
     PrecisionName.FP16: 2.0,
     PrecisionName.INT8: 1.0,
-    PrecisionName.INT4: _INT4_BYTES,
+    PrecisionName.INT4: 0.5,
     PrecisionName.FP8: 1.0,
 }
 """Of a weight inside the layers, its share of scales left out."""
 
 
 def check_model_fits(
-    name: str, config: ModelShape, precision: PrecisionName, device: torch.device
+    name: str,
+    config: ModelShape,
+    precision: PrecisionName,
+    device: torch.device,
+    dtype: torch.dtype = MASTER_DTYPE,
 ) -> None:
     """Raise `BadInputError` where the host has no room for `config`'s weights, at the least.
 
-    The master copy counts where it stays on the host, what `precision` makes of it on a CPU.
+    The master copy, in `dtype`, counts where it stays on the host; what `precision` makes of it on
+    a CPU. Raises `CheckpointError` for 4-bit groups that do not fit the layers.
     """
     needed = packed_bytes(config, precision) if device.type == "cpu" else 0.0
-    if master_device(config, _MASTER, device) is HOST:
-        needed += stored_bytes(config)
+    if master_device(config, dtype, device) is HOST:
+        needed += stored_bytes(config, dtype)
     free = psutil.virtual_memory().available
     if needed > free:
         raise BadInputError(
@@ -84,11 +90,14 @@ def fits_device(master_bytes: int, total_bytes: int) -> bool:
     return master_bytes <= DEVICE_SHARE * total_bytes
 
 
-def stored_bytes(config: ModelShape) -> float:
-    """Bytes of the master copy."""
-    layers = config.linear_parameters
-    layer_bytes = _MASTER.itemsize if config.stored.int4 is None else _INT4_BYTES
-    return layers * layer_bytes + (config.parameters - layers) * _MASTER.itemsize
+def stored_bytes(config: ModelShape, dtype: torch.dtype = MASTER_DTYPE) -> int:
+    """Bytes of the master copy in `dtype`: those of the tensors that would be allocated.
+
+    Raises `CheckpointError` for 4-bit groups that do not fit the layers.
+    """
+    tensors = _unallocated(config, dtype).tensors()
+    # A tied head is the embedding itself.
+    return sum({id(tensor): tensor.nbytes for tensor in tensors}.values())
 
 
 def packed_bytes(config: ModelShape, precision: PrecisionName) -> float:
@@ -98,7 +107,25 @@ def packed_bytes(config: ModelShape, precision: PrecisionName) -> float:
     """
     tables = 2 if precision is PrecisionName.FP32 else 1
     table_bytes = config.vocabulary * config.hidden * base_dtype(precision).itemsize
-    return config.linear_parameters * _LAYER_BYTES[precision] + tables * table_bytes
+    dense = _dense_weights(config, precision)
+    packed = config.linear_parameters - dense
+    base_bytes = _LAYER_BYTES[base_precision(precision)]
+    return packed * _LAYER_BYTES[precision] + dense * base_bytes + tables * table_bytes
+
+
+def _dense_weights(config: ModelShape, precision: PrecisionName) -> int:
+    """How many weights in the layers int4 leaves as a 4-bit checkpoint has them: not packed."""
+    int4 = config.stored.int4
+    if precision is not PrecisionName.INT4 or int4 is None or not int4.dense:
+        return 0
+    projections = _unallocated(config, MASTER_DTYPE).projections()
+    return sum(each.weight.numel() for each in projections if isinstance(each, Projection))
+
+
+def _unallocated(config: ModelShape, dtype: torch.dtype) -> MasterWeights:
+    """The master copy without its memory."""
+    with torch.device("meta"):
+        return allocate(config, dtype)
 
 
 def _gib(size_bytes: float) -> str:

@@ -48,6 +48,18 @@ def base_precision(precision: PrecisionName) -> PrecisionName:
     return precision if precision in full else PrecisionName.BF16
 
 
+def layer_precision(
+    projection: Projection | Int4Projection, precision: PrecisionName, int4_checkpoint: bool
+) -> PrecisionName:
+    """The level of one layer while the model is at `precision`.
+
+    What a 4-bit checkpoint left out of its packing cannot be rounded without harm, as whoever made
+    it found: at int4 it stays as its base precision has it.
+    """
+    left_out = int4_checkpoint and isinstance(projection, Projection)
+    return base_precision(precision) if left_out and precision is PrecisionName.INT4 else precision
+
+
 def compute_dtype(precision: PrecisionName, device: torch.device) -> torch.dtype:
     """The dtype in which the large products of `precision` run on `device`."""
     if precision is PrecisionName.FP16 and device.type == "cpu":

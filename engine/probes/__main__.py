@@ -11,6 +11,7 @@ import time
 from ..protocol import COMMAND_DECODER, PROBE_INTERVAL_S, Command, Shutdown, WatchProcess
 from ..protocol.channel import Channel, ChannelError
 from ..protocol.child_process import channel_fd_of, die_with_parent, tell_crash
+from ..text.clean_stream import clean_output
 from .host import HostProbe
 from .nvml import GpuProbe
 from .nvml_api import load_pynvml
@@ -55,4 +56,6 @@ def run(channel: Channel[Command], host: HostProbe, gpus: GpuProbe) -> None:
 
 if __name__ == "__main__":
     die_with_parent(channel_fd_of(sys.argv))
-    sys.exit(main())
+    with clean_output():
+        exit_code = main()
+    sys.exit(exit_code)

@@ -8,6 +8,7 @@ needs the main thread to look up from a download, a template or a blocking read.
 import contextlib
 import ctypes
 import os
+import resource
 import select
 import signal
 import sys
@@ -40,6 +41,13 @@ def die_with_parent(channel_fd: int | None = None) -> None:
             os._exit(1)
     if channel_fd is not None:
         threading.Thread(target=_watch, args=(os.dup(channel_fd),), daemon=True).start()
+
+
+def lower_limit(which: int, value: int) -> None:
+    """Lower a limit of this process (`resource.RLIMIT_…`), as far as it is not lower already."""
+    _, hard = resource.getrlimit(which)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))
 
 
 def channel_fd_of(arguments: list[str]) -> int | None:

@@ -87,7 +87,7 @@ class Accounting(Part, frozen=True, kw_only=True):
     """Requests since the session began: submitted = finished + failed + in system, always.
 
     `rejected` found the queue of an open loop full: they were never submitted, and are in no
-    latency.
+    latency. `refused`: of those that failed, how many could not be queued, by reason.
     """
 
     submitted: int = 0
@@ -95,6 +95,7 @@ class Accounting(Part, frozen=True, kw_only=True):
     failed: int = 0
     in_system: int = 0
     rejected: int = 0
+    refused: dict[str, int] = {}
 
 
 class StreamView(Part, frozen=True, kw_only=True):

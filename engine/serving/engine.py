@@ -255,9 +255,8 @@ class Engine:
         raise failure
 
     def _cached_response(self, request: Request, now_s: float) -> CachedResponse | None:
-        if not self.strategy.response_cache:
-            return None
-        key = ResponseKey.of(request, self.model.name, self.precision)
+        caches = self.strategy.response_cache
+        key = ResponseKey.of(request, self.model.name, self.precision) if caches else None
         if key is None:
             return None
         cached = self.response_cache.get(key, now_s)
@@ -287,12 +286,13 @@ class Engine:
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
         now_s = self.clock()
         plan = self.scheduler.schedule(now_s)
-        if self.drafter is not None and self.drafter.exhausted:
-            self._stop_drafting(self.drafter)
+        if self.drafter is not None:
+            self.notes += self.drafter.take_notes()
+            if self.drafter.exhausted:
+                self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        queried_tokens = stats.queried_tokens - queried_before
-        if queried_tokens:
+        if queried_tokens := stats.queried_tokens - queried_before:
             self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
         if not plan.chunks:
             return False

@@ -44,6 +44,9 @@ class ModelDrafter:
         self._vocabulary = vocabulary
         self.exhausted = False
         """Whether the device had no memory for a step, so that nothing was proposed."""
+        self.broken_guesses = 0
+        """How often its logits were no numbers (NaN), so that nothing was guessed from them."""
+        self._broken_told = False
         self._token_budget = token_budget
         self._shadows: dict[int, Request] = {}
         self._verified: dict[int, int] = {}
@@ -53,8 +56,11 @@ class ModelDrafter:
         shadows = [self._shadow(request) for request in requests]
         try:
             self._catch_up(shadows)
+            guessing = list(zip(shadows, most, strict=True))
             for count in range(max(most)):
-                self._step([s for s, room in zip(shadows, most, strict=True) if room > count])
+                guessing = [(shadow, room) for shadow, room in guessing if room > count]
+                guessed = self._step([shadow for shadow, _ in guessing])
+                guessing = [each for each, done in zip(guessing, guessed, strict=True) if done]
         except torch.OutOfMemoryError:
             self.exhausted = True
             for request in requests:
@@ -63,6 +69,16 @@ class ModelDrafter:
         return [
             shadow.tokens[request.num_tokens :]
             for shadow, request in zip(shadows, requests, strict=True)
+        ]
+
+    def take_notes(self) -> list[str]:
+        """Messages for the user that were not taken yet: of broken guesses, once."""
+        if self._broken_told or not self.broken_guesses:
+            return []
+        self._broken_told = True
+        return [
+            "the draft model gives no numbers (NaN): nothing is guessed where it does not; serve "
+            "another draft model"
         ]
 
     def forget(self, request_id: int) -> None:
@@ -128,14 +144,21 @@ class ModelDrafter:
         if chunks:
             self._run(chunks)
 
-    def _step(self, shadows: Sequence[Request]) -> None:
-        """One more token of each."""
+    def _step(self, shadows: Sequence[Request]) -> list[bool]:
+        """One more token of each, where its logits are numbers; whether they were."""
+        if not shadows:
+            return []
         chunks = [Chunk(shadow, 1, shadow.num_computed) for shadow in shadows]
-        for shadow, token in zip(shadows, self._run(chunks), strict=True):
+        tokens = self._run(chunks)
+        for shadow, token in zip(shadows, tokens, strict=True):
             assert token is not None
-            shadow.num_computed += 1
-            # From broken logits any guess is as good, as long as it is a token.
-            shadow.tokens.append(0 if token == BROKEN_LOGITS else token)
+            if token == BROKEN_LOGITS:
+                # What it left in the cache is computed anew the next time.
+                self.broken_guesses += 1
+            else:
+                shadow.num_computed += 1
+                shadow.tokens.append(token)
+        return [token != BROKEN_LOGITS for token in tokens]
 
     def _run(self, chunks: Sequence[Chunk]) -> list[int | None]:
         return self.runner.launch(chunks).tokens()

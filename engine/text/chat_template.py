@@ -78,7 +78,7 @@ class ChatTemplate:
                 text, other_system, other_user = texts
                 if isinstance(text, BadInputError):
                     refusal = text
-                elif text == other_user:
+                elif (shape is _parts and _PRINTED_PARTS in text) or text == other_user:
                     user_unread = True
                 elif text != other_system or not system.strip():
                     return text
@@ -115,6 +115,10 @@ def _plain(text: str) -> Content:
 
 def _parts(text: str) -> Content:
     return [{"type": "text", "text": text}]
+
+
+_PRINTED_PARTS = str(_parts(""))[:-4]
+"""What a template writes that takes a list of parts for a text: it reads neither."""
 
 
 def _two_turns(system: str, user: str, shape: Callable[[str], Content]) -> Messages:

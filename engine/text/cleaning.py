@@ -22,3 +22,13 @@ def clean(text: str, *, keep_newlines: bool = False) -> str:
         return text
     text = _REMOVED.sub("", _SPACES.sub(" ", text))
     return text if keep_newlines else text.replace("\n", " ")
+
+
+def escape_json(text: str) -> str:
+    """JSON text that says the same, with escapes in place of what `clean` would remove.
+
+    JSON itself forbids only some of it within strings, and there alone it can stand.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _REMOVED.sub(lambda match: f"\\u{ord(match.group()):04x}", text)

@@ -20,7 +20,7 @@ from functools import lru_cache
 
 import jinja2
 
-from ..protocol.child_process import die_with_parent
+from ..protocol.child_process import die_with_parent, lower_limit
 from ..protocol.errors import BadInputError
 from .template_environment import template_environment
 
@@ -150,11 +150,11 @@ def main(parent: int) -> None:
         sys.exit()
     # Of a terminal's whole group: it is the parent's affair.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _limit(resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)
-    _limit(resource.RLIMIT_CORE, 0)
+    lower_limit(resource.RLIMIT_AS, MEMORY_LIMIT_BYTES)
+    lower_limit(resource.RLIMIT_CORE, 0)
     for line in sys.stdin.buffer:
         used_s = resource.getrusage(resource.RUSAGE_SELF)
-        _limit(resource.RLIMIT_CPU, math.ceil(used_s.ru_utime + used_s.ru_stime) + CPU_LIMIT_S)
+        lower_limit(resource.RLIMIT_CPU, math.ceil(used_s.ru_utime + used_s.ru_stime) + CPU_LIMIT_S)
         sys.stdout.write(json.dumps(_answer(json.loads(line))) + "\n")
         sys.stdout.flush()
 
@@ -200,13 +200,6 @@ def _compile(text: str) -> jinja2.Template:
 
 def _too_much_memory() -> str:
     return f"it needs more than {MEMORY_LIMIT_BYTES >> 20} MiB"
-
-
-def _limit(which: int, value: int) -> None:
-    """Lower a limit of this process, as far as the system has not done so already."""
-    _, hard = resource.getrlimit(which)
-    with suppress(OSError, ValueError):
-        resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))
 
 
 if __name__ == "__main__":

@@ -1,18 +1,16 @@
 """Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
-
-from tokenizers import Tokenizer as FastTokenizer
 
 from ..protocol.errors import BadInputError, CheckpointError
 from .chat_template import ChatMessage, ChatTemplate, load_chat_template
 from .cleaning import clean
-from .special_tokens import read_special_tokens
 from .token_stream import StreamDecoder, TextStream
+from .tokenizer_file import panics_as_errors, read_tokenizer
 from .tokenizer_limits import TimedEncoder, check_file_size, check_piece_lengths
+from .tokenizer_trial import try_tokenizer
 
 
 class Tokenizer(Protocol):
@@ -38,27 +36,21 @@ class CheckpointTokenizer:
     """A `tokenizer.json`. Plain prompts get the special tokens that its post-processor adds (a
     beginning of sequence, for most); no special token is shown in a text.
 
-    Raises `CheckpointError` where `path` is no tokenizer, or has more tokens than `vocabulary`.
+    Raises `CheckpointError` where `path` is no tokenizer, takes too long to read, or has more
+    tokens than `vocabulary`.
     """
 
     def __init__(self, path: Path, vocabulary: int) -> None:
         if not path.is_file():
             raise CheckpointError(f"{path.parent} has no {path.name}")
         check_file_size(path)
-        try:
-            self._tokenizer = FastTokenizer.from_file(str(path))
-        # The library raises a bare Exception for every malformed file.
-        except Exception as error:
-            raise CheckpointError(f"{path}: not a tokenizer: {clean(str(error))}") from error
+        try_tokenizer(path)
+        self._tokenizer = read_tokenizer(path)
         size = self._tokenizer.get_vocab_size(with_added_tokens=False)
         if size > vocabulary:
             raise CheckpointError(
                 f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
             )
-        # What a training needed of it is not for prompts.
-        self._tokenizer.no_truncation()
-        self._tokenizer.no_padding()
-        read_special_tokens(path.parent).add_to(self._tokenizer)
         check_piece_lengths(self._tokenizer, path)
         self._vocabulary = vocabulary
         self._encoder = TimedEncoder(self._tokenizer)
@@ -107,7 +99,7 @@ class CheckpointTokenizer:
         return self._decoder.stream()
 
     def _decode(self, token_ids: list[int]) -> str:
-        with _panics_as_errors():
+        with panics_as_errors():
             text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True)
         return text
 
@@ -146,14 +138,3 @@ class _NumberStream:
 
 def _number(token_id: int) -> str:
     return f"#{token_id} "
-
-
-@contextmanager
-def _panics_as_errors() -> Iterator[None]:
-    """Turn a panic of the library, which is no `Exception` in Python, into a `RuntimeError`."""
-    try:
-        yield
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":
-            raise
-        raise RuntimeError(str(error)) from error

@@ -32,6 +32,7 @@ from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
 from ..serving.runner import runs_kernels
 from ..shape.model_shape import ModelShape
+from ..text.clean_stream import clean_output
 from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
@@ -47,8 +48,13 @@ def main() -> int:
     parser.add_argument("--channel-fd", type=int, required=True)
     arguments = parser.parse_args()
     channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    with clean_output():
+        return _serve(channel, arguments.options)
+
+
+def _serve(channel: Channel[Command], options: str) -> int:
     try:
-        _start(channel, from_argument(arguments.options)).run()
+        _start(channel, from_argument(options)).run()
     except ProdtopError as error:
         return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
     except torch.OutOfMemoryError:
@@ -157,8 +163,8 @@ def _load(
     def downloading(fraction: float) -> None:
         channel.send(Progress(what=f"downloading {name}", fraction=fraction))
 
-    def check(shown_name: str, config: ModelShape) -> None:
-        check_model_fits(shown_name, config, precision, device)
+    def check(shown_name: str, config: ModelShape, dtype: torch.dtype) -> None:
+        check_model_fits(shown_name, config, precision, device, dtype)
 
     loading(0.0)
     loaded = load_model(name, options.load_format, loading, device, downloading, check)

@@ -7,10 +7,12 @@ from ..load.generator import LoadGenerator
 from ..load.prompts import Prompt
 from ..load.queue_limit import QueueLimit, QueueSize
 from ..load.sequence import Arrival
+from ..metrics.collector import MOST_REASONS
 from ..protocol import LoadSpec
 from ..protocol.errors import BadInputError, PromptTooLongError
 from ..serving.engine import Engine
 from ..serving.request import Completion, Sampling
+from ..text.cleaning import clean
 from ..text.tokenizer import Tokenizer
 
 
@@ -56,7 +58,9 @@ class Traffic:
         """Rejected requests that were reported to the metrics."""
         self._rejected_tokens = 0
         """The tokens of the request that found no room last: the queue is full until it would."""
-        self._refused = self._told_full = False
+        self._told_full = False
+        self._refused: set[str] = set()
+        """The reasons that the user was told."""
         self._check_chat(spec)
 
     @property
@@ -139,38 +143,42 @@ class Traffic:
     def _submit(self, arrival: Arrival) -> int:
         """Submit a request, or reject it; returns how many tokens its prompt has."""
         try:
-            tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
+            tokens = self._fitted_tokens(arrival)
+            if self._limit is not None and not self._limit.takes(self._queue(), len(tokens)):
+                self._reject(len(tokens))
+                return 0
+            request = self._engine.submit(
+                tokens,
+                Sampling(arrival.temperature, arrival.top_p, seed=arrival.seed),
+                arrival.max_tokens,
+                arrival_at_s=arrival.arrival_at_s,
+                ignore_eos=arrival.ignore_eos,
+            )
         except BadInputError as error:
             self._refuse(arrival, error)
             return 0
-        # A prompt as it is keeps its end: the output that was drawn must find room after it.
-        room = self._engine.settings.context_tokens - arrival.max_tokens
-        if arrival.prompt_tokens is not None:
-            tokens = fit_tokens(tokens, arrival.prompt_tokens)
-        elif len(tokens) > room:
-            tokens = tokens[-max(room, 1) :]
-        if self._limit is not None and not self._limit.takes(self._queue(), len(tokens)):
-            self._reject(len(tokens))
-            return 0
-        request = self._engine.submit(
-            tokens,
-            Sampling(arrival.temperature, arrival.top_p, seed=arrival.seed),
-            arrival.max_tokens,
-            arrival_at_s=arrival.arrival_at_s,
-            ignore_eos=arrival.ignore_eos,
-        )
         self.prompts[request.request_id] = arrival.text
         return len(tokens)
 
+    def _fitted_tokens(self, arrival: Arrival) -> list[int]:
+        """The prompt's tokens `[prompt]`. Raises `BadInputError` for a prompt without any."""
+        tokens = self._tokens(arrival.prompt_index, chat=self.spec.chat)
+        if not tokens:
+            raise BadInputError("the model's tokenizer makes no tokens of a prompt")
+        if arrival.prompt_tokens is not None:
+            return fit_tokens(tokens, arrival.prompt_tokens)
+        # A prompt as it is keeps its end: the output that was drawn must find room after it.
+        room = self._engine.settings.context_tokens - arrival.max_tokens
+        return tokens[-max(room, 1) :] if len(tokens) > room else tokens
+
     def _refuse(self, arrival: Arrival, error: BadInputError) -> None:
-        """Count a request whose prompt cannot be tokenized as failed. The user is told once."""
-        now_s = self._engine.clock()
-        self._engine.metrics.on_submitted(now_s, arrival.arrival_at_s)
-        self._engine.metrics.on_failed(now_s, arrival.arrival_at_s)
-        self._generator.on_done(now_s)
-        if not self._refused:
-            self._engine.notes.append(f"{error}: requests that meet this fail")
-        self._refused = True
+        """Count a request that the engine cannot take as failed. Each reason is told once."""
+        now_s, reason = self._engine.clock(), clean(str(error))
+        self._engine.metrics.on_refused(now_s, arrival.arrival_at_s, reason)
+        self._generator.on_refused(now_s)
+        if reason not in self._refused and len(self._refused) < MOST_REASONS:
+            self._engine.notes.append(f"{reason}: requests that meet this fail")
+            self._refused.add(reason)
 
     def _check_chat(self, spec: LoadSpec) -> None:
         """Raise `BadInputError` now, and not at each request, where no chat is possible."""

@@ -1,9 +1,9 @@
 """The options that several commands share, and how their texts are read."""
 
+import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from inspect import Parameter, signature
-from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -73,15 +73,16 @@ def check_model(model: str) -> str:
     Returns the model with `~` expanded. Names are the worker's to judge. Raises `BadInputError`.
     """
     looks_like_path = model.startswith(("/", "./", "../", "~")) or model.endswith(".json")
-    path = Path(model).expanduser()
-    if looks_like_path and not path.exists():
+    # Unlike Path's, these say no to whatever cannot be looked at.
+    path = os.path.expanduser(model)  # noqa: PTH111
+    if looks_like_path and not os.path.lexists(path):
         raise BadInputError(
             f"model '{clean(model)}': there is no such file or folder; give a checkpoint folder,"
             " a hub id, a .json config or a preset name such as 'bundled'"
         )
     if not model.strip():
         raise BadInputError("--model is empty: give a checkpoint folder, a hub id or a preset name")
-    return str(path) if looks_like_path else model
+    return path if looks_like_path else model
 
 
 def refuse_options_before(context: typer.Context) -> None:

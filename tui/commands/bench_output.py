@@ -10,6 +10,7 @@ from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Prog
 from ...engine.text.cleaning import clean
 from .bench_file import BenchFile, as_object
 from .bench_run import BenchReport
+from .json_output import print_json
 from .status_line import StatusLine
 
 BAR_CELLS = 24
@@ -66,7 +67,7 @@ class BenchOutput:
             )
         if self._json:
             self._status.clear()
-            print(msgspec.json.encode(as_object(result)).decode(), flush=True)
+            print_json(as_object(result))
         ttft = "" if result.ttft_ms is None else f", TTFT p95 {_p95(result.ttft_ms)} ms"
         self._status.say(f"{cell}: {result.output_tok_s:,.1f} tok/s{ttft}")
 
@@ -93,8 +94,9 @@ def _progress(progress: Progress) -> str:
 def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
     """Print the cells to stdout, and why precisions were skipped."""
     # Here and not above: the other commands need not wait for rich.
-    from rich.console import Console
     from rich.table import Table
+
+    from .console import CleanConsole
 
     table = Table(title=_title(cells), title_justify="left", box=None, pad_edge=False)
     for left in ("strategy", "precision"):
@@ -117,7 +119,7 @@ def print_table(cells: Sequence[CellResult | CellSkipped]) -> None:
         table.add_column(right, justify="right", no_wrap=True)
     for cell in cells:
         table.add_row(*(_result(cell) if isinstance(cell, CellResult) else _skipped(cell)))
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
+    console = CleanConsole(PIPED_WIDTH)
     console.print(table)
     skipped = {cell.precision: cell.reason for cell in cells if isinstance(cell, CellSkipped)}
     for precision, reason in skipped.items():

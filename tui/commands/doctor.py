@@ -4,6 +4,7 @@ import msgspec
 
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .json_output import print_json
 
 
 def doctor(json: Json = False, debug: Debug = False) -> None:
@@ -13,7 +14,7 @@ def doctor(json: Json = False, debug: Debug = False) -> None:
 
     diagnosis = diagnose()
     if json:
-        print(msgspec.json.encode(diagnosis).decode())
+        print_json(diagnosis)
         return
     for section, facts in msgspec.to_builtins(diagnosis).items():
         print(section.replace("_", " "))

@@ -1,6 +1,7 @@
 """`prodtop`: the command line, and the edge at which every error becomes one line."""
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.text.clean_stream import clean_output
 from ...engine.text.cleaning import clean
 from .bench import bench
 from .doctor import doctor
@@ -19,6 +21,8 @@ from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
 
 PLAN = "plan"
+LONGEST_SIZE = 4
+"""Digits of a terminal's columns or lines."""
 
 
 class Commands(TyperGroup):
@@ -67,8 +71,14 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command line and return its exit code; errors are shown as one line on stderr."""
+    with clean_output():
+        return _run(arguments)
+
+
+def _run(arguments: Sequence[str]) -> int:
     command = typer.main.get_command(app)
     try:
+        _drop_absurd_sizes()
         _check_text(arguments)
         # Not standalone: typer then raises its usage errors instead of drawing them.
         code = command.main(args=list(arguments), prog_name="prodtop", standalone_mode=False)
@@ -80,6 +90,14 @@ def run(arguments: Sequence[str]) -> int:
     except ProdtopError as error:
         return _show(error, str(error), error.exit_code, arguments)
     return code if isinstance(code, int) else 0
+
+
+def _drop_absurd_sizes() -> None:
+    """Forget a size of the terminal that is no number: Rich takes any digit of Unicode for one."""
+    for name in ("COLUMNS", "LINES"):
+        size = os.environ.get(name, "")
+        if not (size.isascii() and size.isdigit() and len(size) <= LONGEST_SIZE):
+            os.environ.pop(name, None)
 
 
 def _check_text(arguments: Sequence[str]) -> None:

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from ...engine.planner.question.options import (
@@ -12,6 +11,7 @@ from ...engine.planner.question.options import (
     SEARCH_OPTIONS,
 )
 from .arguments import Debug, Json, refuse_options_before
+from .json_output import print_json
 from .plan_calibrate import calibrate
 from .plan_options import Texts, with_options
 
@@ -40,7 +40,7 @@ def search_layouts(
 
     report = report_on(texts)
     if json:
-        print(msgspec.json.encode(report_object(report)).decode())
+        print_json(report_object(report))
     else:
         print_report(report)
 
@@ -62,7 +62,7 @@ def capacity(
 
     matrix = capacity_matrix(texts)
     if json:
-        print(msgspec.json.encode(matrix_object(matrix, explained=explain)).decode())
+        print_json(matrix_object(matrix, explained=explain))
     else:
         print_matrix(matrix, explained=explain)
 
@@ -92,6 +92,6 @@ def export(
     if out is not None:
         write_folder(chosen, out)
     if json:
-        print(msgspec.json.encode(export_object(chosen, question)).decode())
+        print_json(export_object(chosen, question))
     elif out is None:
         print_text(chosen)

@@ -8,6 +8,7 @@ import typer
 from ...engine.planner.question.options import CALIBRATION_OPTIONS, HARDWARE, MEASURED_TYPE
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .json_output import print_json
 from .plan_options import Texts, with_options
 from .status_line import StatusLine
 
@@ -53,9 +54,7 @@ def calibrate(
 
     calibrated = measure(tell, device=device, ranks=ranks, gpu=chosen)
     if json:
-        import msgspec
-
-        print(msgspec.json.encode(as_object(calibrated)).decode())
+        print_json(as_object(calibrated))
         return
     for line in lines(calibrated):
         print(clean(line))

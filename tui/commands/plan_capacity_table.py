@@ -1,10 +1,9 @@
 """The tables that `prodtop plan capacity` prints."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -13,6 +12,7 @@ from ...engine.planner.explain.serving import explain_capacity
 from ...engine.planner.serving_capacity.capacity import BATCHES, Capacity, Cell, speeds
 from ...engine.text.cleaning import clean
 from ..planner.units import parameters
+from .console import CleanConsole
 from .plan_capacity import CapacityMatrix
 
 PIPED_WIDTH = 120
@@ -22,7 +22,7 @@ MISSING = "--"
 
 def print_matrix(matrix: CapacityMatrix, *, explained: bool) -> None:
     """Print the matrix to stdout; `explained` adds every figure's formula."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
+    console = CleanConsole(PIPED_WIDTH)
     console.print(_heading(matrix), soft_wrap=True)
     for part in _details(matrix) if matrix.one_gpu_type else _overview(matrix):
         console.print(part)

@@ -1,6 +1,5 @@
 """The tables that `prodtop plan` prints."""
 
-import sys
 from collections.abc import Iterable, Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -15,6 +14,7 @@ from ...engine.planner.explain.step import STEP_PARTS
 from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si
+from .console import CleanConsole
 from .plan_report import Report
 from .plan_why import why
 
@@ -29,7 +29,7 @@ FULLEST = 0.95
 
 def print_report(report: Report) -> None:
     """Print the report to stdout."""
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False)
+    console = CleanConsole(PIPED_WIDTH)
     console.print(_heading(report))
     if report.result.limiting is not None:
         console.print(Text(f"nothing fits: {report.result.limiting.reason}", style="bold red"))

@@ -5,7 +5,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import msgspec
 import typer
 
 from ...engine.files.paths import snapshots_dir
@@ -14,6 +13,7 @@ from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .json_output import print_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,10 +32,11 @@ def list_command(json: Json = False, debug: Debug = False) -> None:
     paths = list_snapshots()
     if json:
         for path in paths:
-            print(msgspec.json.encode(_row(path)).decode())
+            print_json(_row(path))
         return
     if not paths:
-        print(f"no snapshots in {snapshots_dir()}: the key s in the live monitor saves one")
+        folder = clean(str(snapshots_dir()))
+        print(f"no snapshots in {folder}: the key s in the live monitor saves one")
     for path in paths:
         print("  ".join(_words(_row(path))))
 
@@ -52,7 +53,7 @@ def show_command(
     path = find_snapshot(name)
     snapshot = load_snapshot(path)
     if json:
-        print(msgspec.json.encode(snapshot).decode())
+        print_json(snapshot)
         return
     print_snapshot(path, snapshot)
 
@@ -69,8 +70,9 @@ def find_snapshot(name: str) -> Path:
     for path in paths:
         if name in (path.name, path.stem):
             return path
+    folder = clean(str(snapshots_dir()))
     raise BadInputError(
-        f"no snapshot '{clean(name)}': 'prodtop snapshot list' shows those in {snapshots_dir()}"
+        f"no snapshot '{clean(name)}': 'prodtop snapshot list' shows those in {folder}"
     )
 
 
@@ -115,9 +117,9 @@ def _words(row: dict[str, object]) -> list[str]:
 def print_snapshot(path: Path, snapshot: Snapshot) -> None:
     """Print what was saved: the settings, the figures, the latencies and the last events."""
     # Here and not above: the other commands need not wait for rich.
-    from rich.console import Console
+    from .console import CleanConsole
 
-    console = Console(markup=False, highlight=False)
+    console = CleanConsole(highlight=False)
     console.print(_facts(path, snapshot))
     latency = snapshot.frame.latency.get(snapshot.settings.window)
     if latency is not None:
@@ -137,8 +139,8 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
     # A path that is cut off leads nowhere.
     table.add_column(overflow="fold")
     rows = {
-        "file": str(path),
-        "screen": str(path.with_suffix(".svg")),
+        "file": clean(str(path)),
+        "screen": clean(str(path.with_suffix(".svg"))),
         "label": snapshot.label or "--",
         "saved": f"{saved:%Y-%m-%d %H:%M:%S %z}",
         "model": f"{frame.model.name}, {frame.model.parameters:,} parameters",

@@ -2,6 +2,9 @@
 
 from typing import TextIO
 
+from ...engine.text.clean_stream import raw_stream
+from ...engine.text.cleaning import clean
+
 ERASE_LINE = "\r\x1b[K"
 
 
@@ -9,21 +12,21 @@ class StatusLine:
     """Passing messages overwrite each other on a terminal, and are left out elsewhere."""
 
     def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+        self._stream = raw_stream(stream)
         self._terminal = stream.isatty()
         self._shown = False
 
     def show(self, text: str) -> None:
         """A passing message."""
         if self._terminal:
-            self._stream.write(f"{ERASE_LINE}{text}")
+            self._stream.write(f"{ERASE_LINE}{clean(text)}")
             self._stream.flush()
             self._shown = True
 
     def say(self, text: str) -> None:
         """A message that stays."""
         self.clear()
-        self._stream.write(f"{text}\n")
+        self._stream.write(f"{clean(text)}\n")
         self._stream.flush()
 
     def clear(self) -> None:

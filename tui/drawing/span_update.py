@@ -1,12 +1,38 @@
-"""Sends the terminal exactly the cells that changed.
+"""Sends the terminal exactly the cells that changed, and no control character of their text.
 
 Textual 8.2 cuts a changed span at its right end only: it repaints every line from the left edge of
 the widget, and again for each span on that line. Over a slow line that is most of the traffic.
 """
 
-from rich.console import Console
+from collections.abc import Iterable
+
+from rich.console import Console, RenderableType
 from rich.control import Control
-from textual._compositor import ChopsUpdate
+from rich.segment import Segment
+from textual._compositor import ChopsUpdate, LayoutUpdate
+from textual.strip import Strip
+
+from ...engine.text.cleaning import clean
+
+
+def clean_update(update: RenderableType | None) -> RenderableType | None:
+    """What Textual is about to send, with texts that are safe: the screen's last net.
+
+    Texts are cleaned where they enter; names of themes or files that others show (a palette, a
+    dialog) all come through here.
+    """
+    if isinstance(update, ChopsUpdate):
+        return SpanUpdate.of(update)
+    if isinstance(update, LayoutUpdate):
+        strips: list[Iterable[Strip]] = [map(_clean_strip, line) for line in update.strips]
+        return LayoutUpdate([list(line) for line in strips], update.region)
+    return update
+
+
+def _clean_strip(strip: Strip) -> Strip:
+    if all(segment.control or clean(segment.text) is segment.text for segment in strip):
+        return strip
+    return Strip([Segment(clean(each.text), each.style, each.control) for each in strip])
 
 
 class SpanUpdate(ChopsUpdate):
@@ -24,7 +50,7 @@ class SpanUpdate(ChopsUpdate):
                 left, right = max(start, first), min(end, last)
                 if strip is None or left >= right:
                     continue
-                changed = strip.crop(left - start, right - start)
+                changed = _clean_strip(strip.crop(left - start, right - start))
                 sequences.append(Control.move_to(left, y).segment.text)
                 sequences.append(changed.render(console))
         return "".join(sequences)

@@ -15,7 +15,8 @@ from ...engine.protocol.errors import BadInputError
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
+PricePerHour = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
+"""A price that plans can still add up."""
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 """A limit that a chart can still be drawn for."""
 
@@ -61,7 +62,7 @@ class SloTable(Table, frozen=True, kw_only=True):
 class PriceTable(Table, frozen=True, kw_only=True):
     """`[prices.<gpu>]`: what one GPU costs an hour, in place of the packaged price."""
 
-    usd_per_hour: PositiveFloat
+    usd_per_hour: PricePerHour
     date: datetime.date
     source: str = "config.toml"
 

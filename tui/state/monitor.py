@@ -32,6 +32,7 @@ from ...engine.protocol import (
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
+from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from .actions import (
     NOT_READY,
@@ -354,7 +355,7 @@ class Monitor:
 
     def say(self, text: str, *, fault: bool = False) -> None:
         """Put a line of the screen's own into the event log: what a key led to."""
-        self._say(text, "fault" if fault else "info", answer=True)
+        self._say(clean(text), "fault" if fault else "info", answer=True)
 
     def close(self) -> None:
         self._client.close()

@@ -24,6 +24,7 @@ from ...engine.files.toml_text import (
     decode_toml_text,
 )
 from ...engine.protocol.errors import BadInputError, CheckpointError
+from ...engine.text.cleaning import clean
 from ..settings.toml_file import MalformedFileError, decode
 from .glyphs import GLYPH_SETS
 from .inks import (
@@ -99,7 +100,7 @@ class Colors(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ThemeFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One theme file, field by field."""
 
-    name: Annotated[str, msgspec.Meta(pattern="^[a-z0-9][a-z0-9-]*$", max_length=40)]
+    name: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]*\Z", max_length=40)]
     description: str = ""
     dark: bool = True
     glyphs: Literal["unicode", "ascii"] = "unicode"
@@ -222,10 +223,12 @@ def read_theme(path: Path) -> PaletteTheme:
 
 def parse_theme(data: bytes, source: str) -> PaletteTheme:
     """Read one theme file. `source` names it in errors. Raises `ThemeError`."""
+    source = clean(source)
     try:
         content = decode(decode_toml_text(data), ThemeFile)
     except (UnreadableTomlError, MalformedFileError) as error:
         raise ThemeError(f"theme {source}: {error}") from None
+    content = msgspec.structs.replace(content, description=clean(content.description))
     return _Painter(content, source).theme()
 
 

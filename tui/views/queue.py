@@ -15,7 +15,12 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
     frame = moment.frame
     if frame is None:
         return PanelView(titled("Queue", moment), lines=(waiting_line(moment, room),))
-    lines = [_now(frame, room), _flow(frame, room), _account(frame.accounting, room)]
+    lines = [
+        _now(frame, room),
+        *_refused(frame.accounting, room),
+        _flow(frame, room),
+        _account(frame.accounting, room),
+    ]
     if frame.accounting.rejected:
         lines.insert(1, _rejected(frame, room))
     return PanelView(
@@ -88,6 +93,15 @@ def _flow(frame: Frame, room: Room) -> Line:
             line(value(exact(frame.queue.preemptions)), muted(" preempted")),
         ]
     )
+
+
+def _refused(accounting: Accounting, room: Room) -> list[Line]:
+    """Why requests were refused, the most frequent reason first; nothing where none was."""
+    if not accounting.refused:
+        return []
+    number = sum(accounting.refused.values())
+    reason = max(accounting.refused, key=accounting.refused.__getitem__)
+    return [room.clipped(line(Piece(f"{count(number)} refused: {reason}", Ink.BAD)))]
 
 
 def _account(accounting: Accounting, room: Room) -> Line:

@@ -4,6 +4,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TypeVar
@@ -14,6 +15,7 @@ from ...shape.derived import shape_from_parameters
 from ...shape.field_errors import LARGEST_COUNT, FieldError
 from ...shape.model_shape import ModelShape
 from ...shape.presets import preset
+from ...text.cleaning import clean
 from ..cost.hardware import Gpu, find_gpu, load_gpus
 
 AUTO = "auto"
@@ -192,6 +194,8 @@ def _config(text: str) -> ModelShape:
 def _loaded(file: Path, changed_ns: int) -> ModelShape:
     """The file is read anew only when it has changed: the form is read at every key."""
     try:
-        return load_shape(file)
+        shape = load_shape(file)
+        # Its name is that of a folder.
+        return replace(shape, name=clean(shape.name))
     except CheckpointError as error:
         raise FieldError("model", str(error)) from error

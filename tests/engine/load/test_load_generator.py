@@ -7,7 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
-from prodtop.engine.load.generator import MOST_DUE, LoadGenerator
+from prodtop.engine.load.generator import (
+    FIRST_BACKOFF_S,
+    LONGEST_BACKOFF_S,
+    MOST_DUE,
+    LoadGenerator,
+)
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.load.sequence import Arrival, RequestSequence
 from prodtop.engine.protocol import LoadSpec
@@ -54,6 +59,54 @@ def test_a_user_thinks_before_asking_again() -> None:
     assert load.next_due_s() == 6.0
     assert due(load, 5.9) == []
     assert [arrival.arrival_at_s for arrival in due(load, 7.5)] == [6.0, 7.0]
+
+
+def refused_until(load: LoadGenerator, end_s: float) -> list[float]:
+    """When requests arrived of which each was refused at once."""
+    arrived_s: list[float] = []
+    now_s = 0.0
+    while now_s <= end_s:
+        for arrival in due(load, now_s):
+            arrived_s.append(arrival.arrival_at_s)
+            load.on_refused(now_s)
+        due_s = load.next_due_s()
+        assert due_s is not None
+        assert due_s > now_s, "it spins"
+        now_s = due_s
+    return arrived_s
+
+
+def test_users_who_are_refused_wait_twice_as_long_each_time() -> None:
+    times_s = sorted(set(refused_until(generator(CLOSED), 60.0)))
+    gaps_s = np.diff(times_s)
+    doubling = [min(FIRST_BACKOFF_S * 2**n, LONGEST_BACKOFF_S) for n in range(len(gaps_s))]
+    assert gaps_s == pytest.approx(doubling)
+    assert gaps_s[-1] == LONGEST_BACKOFF_S
+
+
+def test_all_users_wait_and_none_is_lost() -> None:
+    load = generator(CLOSED)
+    refused_until(load, 7.0)
+    assert len(due(load, 60.0)) == 4
+
+
+def test_one_answer_ends_the_waiting() -> None:
+    load = generator(CLOSED)
+    refused_until(load, 7.0)
+    due(load, 60.0)
+    load.on_done(61.0)
+    assert load.next_due_s() == 61.0
+    load.on_refused(61.0)
+    assert len(due(load, 61.0)) == 1
+    assert load.next_due_s() == pytest.approx(61.0 + FIRST_BACKOFF_S)
+
+
+def test_a_limited_load_whose_requests_are_refused_comes_to_its_end() -> None:
+    load = generator(CLOSED, limit=100)
+    for _ in range(100):
+        for _ in due(load, 0.0):
+            load.on_refused(0.0)
+    assert load.exhausted
 
 
 def test_new_users_ask_at_once() -> None:

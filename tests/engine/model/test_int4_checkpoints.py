@@ -15,11 +15,18 @@ from checkpoints import (
     write_checkpoint,
 )
 from paged_logits import assert_close, paged_logits, relative_error
-from prodtop.engine.model.checkpoint import load_weights, open_checkpoint
+from prodtop.engine.model.checkpoint import (
+    load_weights,
+    open_checkpoint,
+    read_weights,
+    stored_dtype,
+)
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import load_model
+from prodtop.engine.model.weight_memory import packed_bytes, stored_bytes
 from prodtop.engine.model.weights import MasterWeights
-from prodtop.engine.precision.projection import Int4Projection
+from prodtop.engine.precision.linear import storage_bytes
+from prodtop.engine.precision.projection import Int4Projection, Projection
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape
@@ -225,6 +232,15 @@ def _dense_again(folder: Path, peer: LlamaForCausalLM, part: str) -> None:
     save_file(tensors, folder / WEIGHTS_NAME)
 
 
+def _store_as(folder: Path, dtype: torch.dtype) -> None:
+    """Store what is not packed in `dtype`."""
+    tensors = load_file(folder / WEIGHTS_NAME)
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not name.endswith(".scales"):
+            tensors[name] = tensor.to(dtype)
+    save_file(tensors, folder / WEIGHTS_NAME)
+
+
 def _add_settings(folder: Path, settings: dict[str, object]) -> None:
     config = json.loads((folder / "config.json").read_text())
     config["quantization_config"] |= settings
@@ -255,8 +271,47 @@ def test_layers_left_out_of_the_packing_are_served_as_they_are(
     assert_close(logits_of(master, PrecisionName.FP32, sequences(), CPU), exact, 1e-4)
     at_int4 = logits_of(master, PrecisionName.INT4, sequences(), CPU)
     assert relative_error(at_int4, exact) < 0.5
+    _check_what_int4_packs(master)
     notes = open_checkpoint(tmp_path, load_shape(tmp_path / "config.json")).notes
     assert bool(notes) == (part != "nothing")
+
+
+def _check_what_int4_packs(master: MasterWeights) -> None:
+    """Layers left out are those of bf16, bit for bit; all others are packed."""
+    int4, bf16 = (
+        Decoder(master, precision, CPU, 64)
+        for precision in (PrecisionName.INT4, PrecisionName.BF16)
+    )
+    x = torch.randn(3, 256, generator=torch.Generator().manual_seed(2)).bfloat16()
+    for stored, ours, base in zip(master.layers, int4.layers, bf16.layers, strict=True):
+        parts = zip(stored.projections(), ours.projections(), base.projections(), strict=True)
+        for projection, packed, dense in parts:
+            # A checkpoint that holds nothing in 4 bits is as any other.
+            in_4_bits = master.config.stored.int4 is None or isinstance(projection, Int4Projection)
+            assert (type(packed) is type(dense)) != in_4_bits
+            if not in_4_bits:
+                assert isinstance(projection, Projection)
+                rows = x[:, : projection.weight.shape[1]]
+                assert torch.equal(packed(rows), dense(rows))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("part", ["nothing", "down_proj", "layers.0.", "self_attn", "proj"])
+@pytest.mark.parametrize(("method", "group"), [("awq", 32), ("awq", 128), ("gptq", 64)])
+def test_the_bytes_expected_are_those_held(
+    tmp_path: Path, method: str, group: int, part: str, dtype: torch.dtype
+) -> None:
+    peer = write_quantized(tmp_path, Scheme(method, group), bias=part == "nothing")
+    _dense_again(tmp_path, peer, part)
+    _store_as(tmp_path, dtype)
+    checkpoint = open_checkpoint(tmp_path, load_shape(tmp_path / "config.json"))
+    master = read_weights(checkpoint)
+    expected = stored_bytes(checkpoint.config, stored_dtype(checkpoint))
+    assert storage_bytes(master.tensors()) == expected
+    decoder = Decoder(master, PrecisionName.INT4, CPU, 64)
+    taken = decoder.matmul_bytes
+    # Scales of small groups take up to a fifth, and are left out.
+    assert 0.8 * taken < packed_bytes(checkpoint.config, PrecisionName.INT4) <= taken
 
 
 def test_projections_computed_together_must_be_stored_alike(tmp_path: Path) -> None:

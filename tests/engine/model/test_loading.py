@@ -2,12 +2,15 @@
 
 import os
 import shutil
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol.errors import BadInputError, CheckpointError
+from prodtop.engine.protocol.options import LoadFormat
 from prodtop.engine.text.tokenizer import CheckpointTokenizer, NumberTokenizer
 
 
@@ -99,3 +102,42 @@ def test_a_folder_without_a_tokenizer_is_named_before_its_weights_are_read(folde
 def test_an_empty_folder_is_no_model(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="not a model folder"):
         load_model(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["model", "model.json"])
+@pytest.mark.parametrize("load_format", ["auto", "dummy"])
+def test_what_is_no_file_is_named_as_what_it_is(
+    tmp_path: Path, name: str, load_format: LoadFormat
+) -> None:
+    """None is waited for, and none is said not to be there."""
+    makers: dict[str, Callable[[Path], object]] = {
+        "is a FIFO": os.mkfifo,
+        "is a socket": lambda path: bind(path),
+        "is a device": lambda path: path.symlink_to("/dev/zero"),
+        "cannot be read": lambda path: path.symlink_to(path),
+        "not": lambda path: path.symlink_to("nowhere"),
+    }
+    for number, (reason, make) in enumerate(makers.items()):
+        path = tmp_path / str(number) / name
+        path.parent.mkdir()
+        make(path)
+        with pytest.raises(BadInputError, match=reason) as caught:
+            load_model(str(path), load_format)
+        assert "no model '" not in str(caught.value)
+        assert str(path.parent) in str(caught.value)
+
+
+def bind(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def test_a_file_that_is_no_config_is_refused_as_a_file(folder: Path) -> None:
+    with pytest.raises(BadInputError, match="is a file and no model: give its folder"):
+        load_model(str(folder / "model.safetensors"))
+
+
+def test_a_name_that_no_file_can_have_is_no_model() -> None:
+    for name in ("a" * 5000, "a\0b", f"{'a' * 5000}.json"):
+        with pytest.raises(BadInputError, match="no model"):
+            load_model(name)

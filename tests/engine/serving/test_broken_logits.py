@@ -10,7 +10,7 @@ from engine_harness import CPU, ROOMY, CheckedEngine, model_of
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.step_ops import StepOps
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
-from prodtop.engine.serving.model_drafter import model_drafter
+from prodtop.engine.serving.model_drafter import ModelDrafter, model_drafter
 from prodtop.engine.serving.request import Request, Status
 from torch import Tensor
 
@@ -123,18 +123,59 @@ def test_what_breaks_behind_a_draft_is_met_again_without_it(
     assert served.engine.notes == []
 
 
-def test_a_draft_model_without_numbers_changes_no_answer(
-    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+def with_drafter(folder: Path) -> tuple[CheckedEngine, ModelDrafter]:
+    """An engine with its own model at bf16 as draft model: nearly all guesses are right."""
+    model = model_of(folder)
+    served = CheckedEngine(model, StrategyName.CONTINUOUS)
+    served.engine.drafter = drafter = model_drafter(model, model, ROOMY, CPU)
+    served.engine.set_speculation(SpeculationSpec(draft_model="draft", adaptive=False))
+    return served, drafter
+
+
+@pytest.mark.parametrize("broken_rows", [slice(None), slice(0, 1)], ids=["all", "one"])
+def test_a_draft_model_without_numbers_is_told_of_once_and_guesses_nothing(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, broken_rows: slice
 ) -> None:
-    model = model_of(tiny_folder)
-    plain = CheckedEngine(model, StrategyName.CONTINUOUS)
+    plain = CheckedEngine(model_of(tiny_folder), StrategyName.CONTINUOUS)
     wanted = ask(plain)
     plain.drain()
-    served = CheckedEngine(model, StrategyName.CONTINUOUS)
-    drafter = model_drafter(model, model, ROOMY, CPU)
-    spoil_logits(monkeypatch, drafter.runner.decoder, all_rows)
-    served.engine.drafter = drafter
-    served.engine.set_speculation(SpeculationSpec(draft_model="draft", adaptive=False))
+    served, drafter = with_drafter(tiny_folder)
+    broken = 0
+
+    def spoil(logits: Tensor) -> None:
+        nonlocal broken
+        broken += len(logits[broken_rows])
+        logits[broken_rows] = torch.nan
+
+    spoil_logits(monkeypatch, drafter.runner.decoder, spoil)
     requests = ask(served)
     served.drain()
     assert [r.output_tokens for r in requests] == [r.output_tokens for r in wanted]
+    (note,) = served.engine.notes
+    assert note.startswith("the draft model gives no numbers (NaN)")
+    assert 0 < drafter.broken_guesses <= broken
+    acceptance = served.engine.metrics.draft_acceptance(served.engine.clock())
+    if broken_rows == slice(None):
+        assert acceptance is None, "a guess was made of nothing"
+    else:
+        assert acceptance is not None
+        assert acceptance > 0.8, "guesses were not the model's own"
+
+
+def test_a_draft_model_that_gives_numbers_again_guesses_again(
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served, drafter = with_drafter(tiny_folder)
+    left = iter(range(2))
+
+    def first_two(logits: Tensor) -> None:
+        if next(left, None) is not None:
+            logits.fill_(torch.nan)
+
+    spoil_logits(monkeypatch, drafter.runner.decoder, first_two)
+    ask(served)
+    served.drain()
+    assert drafter.broken_guesses > 0
+    acceptance = served.engine.metrics.draft_acceptance(served.engine.clock())
+    assert acceptance is not None
+    assert acceptance > 0.8

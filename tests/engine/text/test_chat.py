@@ -286,6 +286,14 @@ def test_a_template_that_passes_over_the_user_is_refused() -> None:
         ChatTemplate("hello", {}, "here").render_prompt("SYSTEM", "USER")
 
 
+@pytest.mark.parametrize("content", ["m.content[:3]", "m.content[:3] | string | trim"])
+def test_a_list_of_parts_is_never_printed_as_one(content: str) -> None:
+    """Where a template cuts texts off, parts would not be cut, but they are no text."""
+    cuts = "{% for m in messages %}{{ " + content + " }}{% endfor %}"
+    with pytest.raises(BadInputError, match="passes over the user's text"):
+        ChatTemplate(cuts, {}, "here").render_prompt("SYSTEM", "USER")
+
+
 def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None:
     named = [{"name": "tool_use", "template": "no"}, {"name": "default", "template": "yes"}]
     (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))

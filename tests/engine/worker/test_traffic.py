@@ -1,5 +1,6 @@
 """The load on a real engine: what arrives is submitted, what ends is told, and nothing else."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import msgspec
 import pytest
 import torch
 from prodtop.engine.load.prompts import Prompt, bundled_prompts
+from prodtop.engine.metrics.collector import MOST_REASONS, OTHER_REASONS, Metrics
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName
 from prodtop.engine.protocol.errors import BadInputError, PromptTooLongError
@@ -20,6 +22,7 @@ CHAT_TEMPLATE = (
     "{% if add_generation_prompt %}[assistant] {% endif %}"
 )
 CONTEXT_TOKENS = 128
+NO_TOKENS = "the model's tokenizer makes no tokens of a prompt"
 LOAD = LoadSpec(users=3, output_tokens_min=4, output_tokens_max=9, temperature=0.0, ignore_eos=True)
 
 
@@ -222,3 +225,63 @@ def test_a_prompt_that_the_template_refuses_fails_alone(
     assert accounting.finished + accounting.failed == accounting.submitted == 12
     (note,) = engine.notes
     assert note.startswith("the model's chat template refuses the messages: no")
+
+
+@pytest.fixture
+def blank(tiny_folder: Path, tmp_path: Path, clock: Clock) -> Engine:
+    """An engine whose tokenizer makes no tokens of blanks."""
+    folder = shutil.copytree(tiny_folder, tmp_path / "blank")
+    path = folder / "tokenizer.json"
+    file = json.loads(path.read_text())
+    strip = {"type": "Strip", "strip_left": True, "strip_right": True}
+    path.write_text(json.dumps(file | {"normalizer": strip, "post_processor": None}))
+    return engine_of(folder, clock)
+
+
+@pytest.mark.parametrize("length", [None, 20], ids=["as it is", "of a length"])
+def test_a_prompt_without_tokens_fails_alone(
+    blank: Engine, clock: Clock, length: int | None
+) -> None:
+    prompts = [Prompt("", "Who", "slept?"), Prompt("", " ", " ")]
+    load = msgspec.structs.replace(LOAD, prompt_tokens_min=length, prompt_tokens_max=length)
+    served = serve(blank, Traffic(blank, prompts, load, limit=12), clock)
+    accounting = blank.metrics.accounting()
+    assert accounting.finished == len(served) > 0
+    assert accounting.refused == {NO_TOKENS: accounting.failed}
+    assert accounting.finished + accounting.failed == accounting.submitted == 12
+    assert blank.notes == [f"{NO_TOKENS}: requests that meet this fail"]
+
+
+def test_what_the_engine_refuses_fails_alone(
+    engine: Engine, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever it raises for the request's sake: here, a token that the model does not have."""
+    traffic = Traffic(engine, bundled_prompts(), LOAD)
+    monkeypatch.setattr(engine.model.tokenizer, "encode", lambda text: [10**6])
+    traffic.submit_arrivals()
+    (reason,) = engine.metrics.accounting().refused
+    assert "outside 0" in reason
+    assert engine.metrics.accounting().in_system == 0
+
+
+def test_users_who_are_all_refused_do_not_spin(blank: Engine, clock: Clock) -> None:
+    traffic = Traffic(blank, [Prompt("", " ", " ")], LOAD)
+    looks = 0
+    while clock.now_s < 110.0:
+        traffic.submit_arrivals()
+        due_s = traffic.next_due_s()
+        assert due_s is not None
+        clock.now_s = due_s
+        looks += 1
+    assert looks < 25
+    assert blank.metrics.accounting().refused == {NO_TOKENS: 3 * looks}
+
+
+def test_reasons_beyond_a_few_are_counted_together() -> None:
+    metrics = Metrics(0.0)
+    for n in range(MOST_REASONS + 5):
+        metrics.on_refused(1.0, 0.5, f"reason {n}")
+    refused = metrics.accounting().refused
+    assert len(refused) == MOST_REASONS + 1
+    assert refused[OTHER_REASONS] == 5
+    assert sum(refused.values()) == metrics.accounting().failed

@@ -71,6 +71,13 @@ def test_a_price_has_a_day_and_a_source() -> None:
     assert (price.usd_per_hour, price.date.year, price.source) == (3, 2026, "config.toml")
 
 
+@pytest.mark.parametrize("price", ["inf", "nan", "0", "-1", "1e7"])
+def test_a_price_that_nothing_can_be_added_up_with_is_refused(price: str) -> None:
+    text = f"[prices.h200]\nusd_per_hour = {price}\ndate = 2026-11-01\n"
+    with pytest.raises(ConfigError, match=r"config\.toml: prices.*usd_per_hour"):
+        parse_config(text, "config.toml")
+
+
 def test_every_field_is_read() -> None:
     config = parse_config(WHOLE, "config.toml")
     assert (config.theme, config.window, config.refresh_hz) == ("ember", Window.M5, 2.0)
