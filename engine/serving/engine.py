@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import torch
 
-from ..device.devices import release_unused
+from ..device.devices import release_unused, trim_heap
 from ..metrics.collector import Metrics
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
@@ -235,6 +235,7 @@ class Engine:
             # Without its traceback, which holds on to the half-made weights.
             failure = error.with_traceback(None)
         else:
+            trim_heap()
             return
         self.runner = self._make_runner(old)
         raise failure

@@ -14,6 +14,13 @@ from pathlib import Path
 # much in operations of microseconds. The setting is read once, when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# oneDNN, and the layer between it and torch, each keep the 1,024 products that were compiled last,
+# one for every shape and number of rows: half a megabyte each. Serving meets hundreds, and a switch
+# of precision as many again. The first cache alone makes steps fast (docs/performance.md), and
+# these are more than one precision needs. Read once as well.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
+
 import torch
 
 from ..device.ceilings import ceilings
