@@ -1,22 +1,21 @@
-"""The memory of a model's weights: whether the host has enough, and where the master copy stays.
+"""The memory of a model's weights: how much it is, and where the master copy stays."""
 
-A CPU's memory is handed out as it is written to. One allocation too many does not fail: the kernel
-ends a process for it later, and perhaps another one than this. So the check comes first.
-"""
+from collections.abc import Sequence
 
-import psutil
 import torch
 
 from ..precision.levels import base_dtype
+from ..probes.memory_limits import MemoryLimit
 from ..protocol import PrecisionName
-from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from ..protocol.errors import PrecisionUnavailableError
 from ..shape.model_shape import ModelShape
+from .memory_need import Part, shortage
 
 HOST = torch.device("cpu")
 DEVICE_SHARE = 0.25
 """The part of a device's memory that the master copy may take; the rest serves."""
 
-_MASTER = torch.bfloat16
+MASTER_DTYPE = torch.bfloat16
 """What most checkpoints store, and dummy weights are."""
 
 _INT4_BYTES = 0.5
@@ -31,39 +30,27 @@ _LAYER_BYTES = {
 """Of a weight inside the layers, its share of scales left out."""
 
 
-def check_model_fits(
-    name: str, config: ModelShape, precision: PrecisionName, device: torch.device
-) -> None:
-    """Raise `BadInputError` where the host has no room for `config`'s weights, at the least.
-
-    The master copy counts where it stays on the host, what `precision` makes of it on a CPU.
-    """
-    needed = packed_bytes(config, precision) if device.type == "cpu" else 0.0
-    if master_device(config, _MASTER, device) is HOST:
-        needed += stored_bytes(config)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise BadInputError(
-            f"{name} at {precision} takes {_gib(needed)} of this machine's memory, and "
-            f"{_gib(free)} are free: choose a smaller model or a narrower --precision"
-        )
-
-
 def check_switch_fits(
-    config: ModelShape, precision: PrecisionName, device: torch.device, freed_bytes: int
+    config: ModelShape,
+    precision: PrecisionName,
+    device: torch.device,
+    *,
+    kv_bytes: int,
+    freed_bytes: int,
+    limits: Sequence[MemoryLimit],
 ) -> None:
-    """Raise `PrecisionUnavailableError` where a CPU has no room for the weights at `precision`.
+    """Raise `PrecisionUnavailableError` where `device` has no room for `precision`.
 
-    `freed_bytes` are those of the weights that they replace. A GPU says so itself, without harm.
+    It needs weights and a KV cache of `kv_bytes`; what they replace gives `freed_bytes` back.
+    `limits` are those of `device`.
     """
-    if device.type != "cpu":
-        return
-    needed = packed_bytes(config, precision)
-    free = psutil.virtual_memory().available + freed_bytes
-    if needed > free:
-        raise PrecisionUnavailableError(
-            f"{precision} takes {_gib(needed)} of this machine's memory, and {_gib(free)} are free"
-        )
+    parts = [
+        Part(f"{precision} weights", packed_bytes(config, precision)),
+        Part("KV cache", kv_bytes),
+    ]
+    reason = shortage(parts, limits, freed_bytes)
+    if reason is not None:
+        raise PrecisionUnavailableError(f"{precision} {reason}")
 
 
 def master_device(config: ModelShape, dtype: torch.dtype, device: torch.device) -> torch.device:
@@ -87,19 +74,15 @@ def fits_device(master_bytes: int, total_bytes: int) -> bool:
 def stored_bytes(config: ModelShape) -> float:
     """Bytes of the master copy."""
     layers = config.linear_parameters
-    layer_bytes = _MASTER.itemsize if config.stored.int4 is None else _INT4_BYTES
-    return layers * layer_bytes + (config.parameters - layers) * _MASTER.itemsize
+    layer_bytes = MASTER_DTYPE.itemsize if config.stored.int4 is None else _INT4_BYTES
+    return layers * layer_bytes + (config.parameters - layers) * MASTER_DTYPE.itemsize
 
 
 def packed_bytes(config: ModelShape, precision: PrecisionName) -> float:
-    """Bytes of what a CPU computes `precision` with, beside the master copy, at the least.
+    """Bytes of what a device computes `precision` with, beside the master copy, at the least.
 
     The head is packed anew; the embedding table of fp32 is not the master copy's.
     """
     tables = 2 if precision is PrecisionName.FP32 else 1
     table_bytes = config.vocabulary * config.hidden * base_dtype(precision).itemsize
     return config.linear_parameters * _LAYER_BYTES[precision] + tables * table_bytes
-
-
-def _gib(size_bytes: float) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB"

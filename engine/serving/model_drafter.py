@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import torch
 
+from ..device.devices import out_of_memory
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..model.weights import MasterWeights
@@ -55,7 +56,9 @@ class ModelDrafter:
             self._catch_up(shadows)
             for count in range(max(most)):
                 self._step([s for s, room in zip(shadows, most, strict=True) if room > count])
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             self.exhausted = True
             for request in requests:
                 self.forget(request.request_id)
