@@ -139,6 +139,8 @@ class Child(Generic[Incoming]):
             return self._restart_when_due()
         # Asked before reading: once the child has ended, everything it sent is there to be read.
         exit_code = self._process.poll()
+        if self._log is not None:
+            self._log.trim()
         reports: list[Incoming | ChildDied | ChildStarted] = [*self._receive()]
         if exit_code is not None:
             reports.append(self._bury_ended(exit_code))

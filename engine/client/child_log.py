@@ -1,5 +1,6 @@
 """Where a child's output goes: its log file, or memory on a machine that lets us write none."""
 
+import fcntl
 import os
 import tempfile
 from contextlib import suppress
@@ -10,6 +11,8 @@ from ..files.paths import log_file
 from .cause_of_death import last_line
 
 _TAIL_BYTES = 4096
+MEMORY_BYTES = 1 << 20
+"""The most of a log that is kept in memory: beyond it the oldest half is forgotten."""
 
 
 class ChildLog:
@@ -33,6 +36,23 @@ class ChildLog:
             return last_line(os.pread(self.file.fileno(), _TAIL_BYTES, begin))
         return ""
 
+    def trim(self) -> None:
+        """Forget the older part of what is in memory, once it is too much. A file is left alone.
+
+        The child appends, so that it goes on at the new end; what it prints in this very moment may
+        be lost.
+        """
+        if self.path is not None:
+            return
+        with suppress(OSError):
+            size = self._size()
+            if size <= MEMORY_BYTES:
+                return
+            fd, keep = self.file.fileno(), MEMORY_BYTES // 2
+            newest = os.pread(fd, keep, size - keep)
+            os.ftruncate(fd, 0)
+            os.write(fd, newest)
+
     def close(self) -> None:
         """Let go of it; what is in memory is lost."""
         with suppress(OSError):
@@ -43,11 +63,17 @@ class ChildLog:
 
 
 def _unnamed_file() -> IO[bytes]:
+    """Opened for appending, which a child inherits: where the file was cut, it goes on there."""
     if hasattr(os, "memfd_create"):
         with suppress(OSError):
-            # `w+`: a child appends by sharing our offset.
-            return os.fdopen(os.memfd_create("prodtop-log"), "w+b")
+            return _appending(os.fdopen(os.memfd_create("prodtop-log"), "w+b", buffering=0))
     try:
-        return tempfile.TemporaryFile()
+        return _appending(tempfile.TemporaryFile(buffering=0))
     except OSError:
         return Path(os.devnull).open("w+b")
+
+
+def _appending(file: IO[bytes]) -> IO[bytes]:
+    flags = fcntl.fcntl(file.fileno(), fcntl.F_GETFL)
+    fcntl.fcntl(file.fileno(), fcntl.F_SETFL, flags | os.O_APPEND)
+    return file
