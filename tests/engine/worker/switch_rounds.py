@@ -9,10 +9,8 @@ import sys
 import time
 from itertools import cycle
 
+import prodtop.engine.worker.main  # noqa: F401  # before torch is, as in a worker
 import psutil
-
-# First, as in a worker: what it sets has to be there before torch is.
-import prodtop.engine.worker.main  # noqa: F401
 import torch
 from prodtop.engine.device.devices import keep_freed_memory
 from prodtop.engine.load.prompts import bundled_prompts
