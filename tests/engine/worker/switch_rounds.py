@@ -22,7 +22,7 @@ from prodtop.engine.worker.sizing import engine_settings
 from prodtop.engine.worker.traffic import Traffic
 
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
-REQUESTS = 8
+REQUESTS = 3
 """To finish between two switches: of different lengths, in steps of different rows."""
 
 
@@ -39,7 +39,14 @@ def main(rounds: int) -> None:
         device=device,
         clock=time.monotonic,
     )
-    load = LoadSpec(users=16, output_tokens_min=2, output_tokens_max=24, ignore_eos=True)
+    load = LoadSpec(
+        users=8,
+        output_tokens_min=2,
+        output_tokens_max=12,
+        prompt_tokens_min=4,
+        prompt_tokens_max=100,
+        ignore_eos=True,
+    )
     traffic = Traffic(engine, bundled_prompts(), load)
     held = []
     strategies = cycle(StrategyName)
