@@ -38,7 +38,7 @@ WRITERS = {
 READERS = {
     "engine/model/stored_tensors.py": "safetensors maps files that `require_regular` has seen",
     "engine/text/tokenizer_file.py": "tokenizers reads a file that `require_regular` has seen",
-    "engine/client/cause_of_death.py": "reads /proc and /sys",
+    "engine/probes/cgroups.py": "reads /proc and /sys",
     "engine/probes/host.py": "reads /proc",
     "engine/worker/main.py": "reads /proc",
     "tui/commands/streams.py": "standard input",

@@ -5,11 +5,10 @@ import signal
 from dataclasses import dataclass
 from pathlib import Path
 
-CGROUPS = Path("/sys/fs/cgroup")
-OWN_CGROUPS = Path("/proc/self/cgroup")
+from ..probes.cgroups import CGROUPS, OWN_CGROUPS, memory_cgroup, text
+
 MACHINE_COUNTERS = Path("/proc/vmstat")
-_NO_LIMIT_BYTES = 1 << 60
-"""A limit at or above this is how version 1 writes that there is none."""
+
 
 SENT_SIGNALS = frozenset(
     signal.Signals[name]
@@ -61,59 +60,21 @@ def read_memory_kills(
     cgroups: Path = CGROUPS, own: Path = OWN_CGROUPS, machine: Path = MACHINE_COUNTERS
 ) -> MemoryKills:
     """The counters as they stand; a child is in its parent's cgroup. Never raises."""
-    folder, version = _memory_cgroup(cgroups, own)
-    names = ("memory.events", "memory.max") if version == 2 else _VERSION_1
-    of_cgroup = None if folder is None else _counter(folder / names[0])
-    limits = [
-        limit
-        for each in _with_parents(folder, cgroups)
-        if (limit := _number(each / names[1])) is not None and limit < _NO_LIMIT_BYTES
-    ]
-    return MemoryKills(of_cgroup, _counter(machine), min(limits, default=None))
-
-
-_VERSION_1 = ("memory.oom_control", "memory.limit_in_bytes")
-
-
-def _memory_cgroup(cgroups: Path, own: Path) -> tuple[Path | None, int]:
-    """The folder of this process's memory cgroup, and the version of its interface."""
-    lines = _text(own).splitlines()
-    for line in sorted(lines, key=lambda line: line.startswith("0::")):
-        _, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if controllers and "memory" not in controllers.split(","):
-            continue
-        version = 1 if controllers else 2
-        root = cgroups / "memory" if version == 1 else cgroups
-        # In a container the path may be the host's: there the root is what it was given.
-        for folder in (root / path.lstrip("/"), root):
-            if (folder / (_VERSION_1[0] if version == 1 else "memory.events")).is_file():
-                return folder, version
-    return None, 2
-
-
-def _with_parents(folder: Path | None, root: Path) -> list[Path]:
-    if folder is None:
-        return []
-    return [each for each in (folder, *folder.parents) if each.is_relative_to(root)]
+    own_cgroup = memory_cgroup(cgroups, own)
+    if own_cgroup is None:
+        return MemoryKills(None, _counter(machine), None)
+    limits = [each.limit_bytes() for each in own_cgroup.with_parents()]
+    return MemoryKills(
+        of_cgroup=_counter(own_cgroup.events),
+        of_machine=_counter(machine),
+        limit_bytes=min((limit for limit in limits if limit is not None), default=None),
+    )
 
 
 def _counter(file: Path) -> int | None:
     """The number in the line `oom_kill N`."""
-    for line in _text(file).splitlines():
+    for line in text(file).splitlines():
         name, _, value = line.partition(" ")
         if name == "oom_kill" and value.strip().isdecimal():
             return int(value)
     return None
-
-
-def _number(file: Path) -> int | None:
-    text = _text(file).strip()
-    return int(text) if text.isdecimal() else None
-
-
-def _text(file: Path) -> str:
-    try:
-        return file.read_text(errors="replace")
-    except OSError:
-        return ""

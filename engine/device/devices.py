@@ -7,9 +7,15 @@ import os
 import torch
 
 from ..probes.host import cpu_name
+from ..probes.memory_limits import MemoryLimit, read_host_limits
 from ..protocol.errors import BadInputError, DeviceUnavailableError
 from ..text.cleaning import clean
 
+_NO_MEMORY = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "could not create a memory",
+    "Cannot allocate memory",
+)
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 _KEEP_BYTES = 1 << 30
@@ -74,13 +80,52 @@ def keep_freed_memory() -> bool:
 
 
 def release_unused(device: torch.device) -> None:
-    """Give back what torch keeps in reserve on a GPU, so that others can have it.
+    """Give back what torch keeps in reserve on a GPU, and glibc of the host's, for others to have.
 
     What lies in cycles of objects (a graph and the runner whose step it is) is freed first.
     """
+    gc.collect()
     if device.type == "cuda":
-        gc.collect()
         torch.cuda.empty_cache()
+    trim_heap()
+
+
+def trim_heap() -> bool:
+    """Give the heap's unused pages back to the kernel; whether the C library can.
+
+    After much was freed at once, which `keep_freed_memory` holds on to: not after a step.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        return False
+    trim(0)
+    return True
+
+
+def out_of_memory(error: BaseException) -> bool:
+    """Whether `error` is how torch, oneDNN or Python say that an allocation failed.
+
+    torch has an exception of its own for a GPU alone; on a CPU only the text tells.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(text in str(error) for text in _NO_MEMORY)
+
+
+def device_limits(device: torch.device) -> tuple[MemoryLimit, ...]:
+    """What this process may still take of a GPU's memory, and of the host's where it is a CPU."""
+    if device.type != "cuda":
+        return read_host_limits()
+    free, total = torch.cuda.mem_get_info(device)
+    reserved = torch.cuda.memory_reserved(device)
+    # What torch keeps in reserve serves the next allocation.
+    reusable = reserved - torch.cuda.memory_allocated(device)
+    limits = (MemoryLimit("the GPU's free memory", free + reusable),)
+    share = torch.cuda.get_per_process_memory_fraction(device)
+    if share >= 1:
+        return limits
+    left = max(0, int(share * total) - reserved) + reusable
+    return (*limits, MemoryLimit("torch's share of the GPU's memory", left))
 
 
 def synchronize(device: torch.device) -> None:

@@ -56,6 +56,16 @@ class LoadedModel:
         return self.master.config
 
 
+def find_shape(
+    model: str, load_format: LoadFormat = "auto", on_download: DownloadCallback | None = None
+) -> ModelShape:
+    """The shape of `model` (see `load_model`), for which no weight is read.
+
+    Raises `BadInputError` for no model's name, `CheckpointError` for a folder that cannot be had.
+    """
+    return _locate(model, load_format, on_download).config
+
+
 def load_model(
     model: str,
     load_format: LoadFormat = "auto",

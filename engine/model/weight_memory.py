@@ -1,17 +1,16 @@
-"""The memory of a model's weights: whether the host has enough, and where the master copy stays.
+"""The memory of a model's weights: how much it is, and where the master copy stays."""
 
-A CPU's memory is handed out as it is written to. One allocation too many does not fail: the kernel
-ends a process for it later, and perhaps another one than this. So the check comes first.
-"""
+from collections.abc import Sequence
 
-import psutil
 import torch
 
 from ..precision.levels import base_dtype, base_precision
 from ..precision.projection import Projection
+from ..probes.memory_limits import MemoryLimit
 from ..protocol import PrecisionName
-from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from ..protocol.errors import PrecisionUnavailableError
 from ..shape.model_shape import ModelShape
+from .memory_need import Part, shortage
 from .weights import MasterWeights, allocate
 
 HOST = torch.device("cpu")
@@ -32,44 +31,27 @@ _LAYER_BYTES = {
 """Of a weight inside the layers, its share of scales left out."""
 
 
-def check_model_fits(
-    name: str,
+def check_switch_fits(
     config: ModelShape,
     precision: PrecisionName,
     device: torch.device,
-    dtype: torch.dtype = MASTER_DTYPE,
+    *,
+    kv_bytes: int,
+    freed_bytes: int,
+    limits: Sequence[MemoryLimit],
 ) -> None:
-    """Raise `BadInputError` where the host has no room for `config`'s weights, at the least.
+    """Raise `PrecisionUnavailableError` where `device` has no room for `precision`.
 
-    The master copy, in `dtype`, counts where it stays on the host; what `precision` makes of it on
-    a CPU. Raises `CheckpointError` for 4-bit groups that do not fit the layers.
+    It needs weights and a KV cache of `kv_bytes`; what they replace gives `freed_bytes` back.
+    `limits` are those of `device`.
     """
-    needed = packed_bytes(config, precision) if device.type == "cpu" else 0.0
-    if master_device(config, dtype, device) is HOST:
-        needed += stored_bytes(config, dtype)
-    free = psutil.virtual_memory().available
-    if needed > free:
-        raise BadInputError(
-            f"{name} at {precision} takes {_gib(needed)} of this machine's memory, and "
-            f"{_gib(free)} are free: choose a smaller model or a narrower --precision"
-        )
-
-
-def check_switch_fits(
-    config: ModelShape, precision: PrecisionName, device: torch.device, freed_bytes: int
-) -> None:
-    """Raise `PrecisionUnavailableError` where a CPU has no room for the weights at `precision`.
-
-    `freed_bytes` are those of the weights that they replace. A GPU says so itself, without harm.
-    """
-    if device.type != "cpu":
-        return
-    needed = packed_bytes(config, precision)
-    free = psutil.virtual_memory().available + freed_bytes
-    if needed > free:
-        raise PrecisionUnavailableError(
-            f"{precision} takes {_gib(needed)} of this machine's memory, and {_gib(free)} are free"
-        )
+    parts = [
+        Part(f"{precision} weights", packed_bytes(config, precision)),
+        Part("KV cache", kv_bytes),
+    ]
+    reason = shortage(parts, limits, freed_bytes)
+    if reason is not None:
+        raise PrecisionUnavailableError(f"{precision} {reason}")
 
 
 def master_device(config: ModelShape, dtype: torch.dtype, device: torch.device) -> torch.device:
@@ -101,7 +83,7 @@ def stored_bytes(config: ModelShape, dtype: torch.dtype = MASTER_DTYPE) -> int:
 
 
 def packed_bytes(config: ModelShape, precision: PrecisionName) -> float:
-    """Bytes of what a CPU computes `precision` with, beside the master copy, at the least.
+    """Bytes of what a device computes `precision` with, beside the master copy, at the least.
 
     The head is packed anew; the embedding table of fp32 is not the master copy's.
     """
@@ -126,7 +108,3 @@ def _unallocated(config: ModelShape, dtype: torch.dtype) -> MasterWeights:
     """The master copy without its memory."""
     with torch.device("meta"):
         return allocate(config, dtype)
-
-
-def _gib(size_bytes: float) -> str:
-    return f"{size_bytes / 2**30:.1f} GiB"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..device.devices import device_limits
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..model.weight_memory import check_switch_fits
@@ -169,7 +170,14 @@ class Evaluation:
         if in_use.precision is precision and in_use.context_tokens >= self._longest:
             return in_use
         require(precision, self._device)
-        check_switch_fits(self._model.config, precision, self._device, 0)
+        check_switch_fits(
+            self._model.config,
+            precision,
+            self._device,
+            kv_bytes=0,
+            freed_bytes=0,
+            limits=device_limits(self._device),
+        )
         return Decoder(self._model.master, precision, self._device, self._longest)
 
     def _compare(

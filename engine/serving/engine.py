@@ -10,11 +10,10 @@ from collections.abc import Callable
 
 import torch
 
-from ..device.devices import release_unused
+from ..device.devices import out_of_memory, release_unused, trim_heap
 from ..metrics.collector import Metrics
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
-from ..model.weight_memory import check_switch_fits
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
@@ -33,6 +32,7 @@ from .step_counter import StepCounter
 from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
+from .switch_memory import as_unavailable, check_switch
 
 Clock = Callable[[], float]
 
@@ -187,14 +187,12 @@ class Engine:
     def set_precision(self, name: PrecisionName) -> None:
         """Serve at another precision, made from the master copy. Running requests are resumed.
 
-        Their keys and values were computed by other weights, so they are computed again.
-
-        Raises `PrecisionUnavailableError` where the device or a layer's shape does not allow the
-        precision or a CPU has no memory for it, `torch.OutOfMemoryError` where a GPU has none: the
-        old one goes on serving then.
+        Their keys and values were computed by other weights, so they are computed again. Raises
+        `PrecisionUnavailableError` where the device or a layer's shape does not allow the precision
+        or there is no memory for it: the old one goes on serving then.
         """
         require(name, self.device)
-        check_switch_fits(self.model.config, name, self.device, self.runner.decoder.matmul_bytes)
+        check_switch(self.runner, self.settings, name)
         self._collect()
         self.scheduler.preempt_all()
         # A response that two precisions wrote together is neither's.
@@ -246,10 +244,11 @@ class Engine:
         release_unused(self.device)
         try:
             self.runner = self._make_runner(name)
-        except (PrecisionUnavailableError, torch.OutOfMemoryError) as error:
+        except (PrecisionUnavailableError, RuntimeError, MemoryError) as error:
             # Without its traceback, which holds on to the half-made weights.
-            failure = error.with_traceback(None)
+            failure = as_unavailable(error.with_traceback(None), name, old)
         else:
+            trim_heap()
             return
         self.runner = self._make_runner(old)
         raise failure
@@ -299,7 +298,9 @@ class Engine:
         try:
             result = self.runner.launch(plan.chunks)
             self._in_flight.append(StepInFlight(plan, result, cached_tokens, planner is not None))
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             self._give_up(plan)
         return True
 
@@ -311,10 +312,9 @@ class Engine:
             self.abort(request.request_id)
         release_unused(self.device)
         limit = self.scheduler.shrink()
-        requests = f"{len(failed)} request{'' if len(failed) == 1 else 's'}"
-        self.notes.append(
-            f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
-        )
+        failures = f"{len(failed)} request{'' if len(failed) == 1 else 's'} failed"
+        note = f"the device ran out of memory: {failures}, at most {limit} run from now on"
+        self.notes.append(note)
 
     def _stop_drafting(self, drafter: ModelDrafter) -> None:
         """The device has no memory for the draft model's steps: serve without drafts."""

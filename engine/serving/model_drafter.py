@@ -13,6 +13,7 @@ from dataclasses import replace
 
 import torch
 
+from ..device.devices import out_of_memory
 from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..model.weights import MasterWeights
@@ -61,7 +62,9 @@ class ModelDrafter:
                 guessing = [(shadow, room) for shadow, room in guessing if room > count]
                 guessed = self._step([shadow for shadow, _ in guessing])
                 guessing = [each for each, done in zip(guessing, guessed, strict=True) if done]
-        except torch.OutOfMemoryError:
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
             self.exhausted = True
             for request in requests:
                 self.forget(request.request_id)

@@ -106,8 +106,6 @@ class Bench:
                 self._engine.set_precision(precision)
             except PrecisionUnavailableError as error:
                 reason = str(error)
-            except torch.OutOfMemoryError:
-                reason = f"{precision} does not fit into the device's memory"
         return reason
 
     def _cell(self, spec: BenchSpec, strategy: StrategyName) -> CellResult:

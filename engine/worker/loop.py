@@ -3,8 +3,6 @@
 import select
 from collections.abc import Iterator
 
-import torch
-
 from ..load.prompts import bundled_prompts
 from ..precision.levels import require
 from ..probes.own_gpu import OwnGpu
@@ -165,12 +163,7 @@ class ServingLoop:
         began_s = self._engine.clock()
         switching = f"{old} → {name}: packing weights"
         self._channel.send(self._frames.build(self._traffic, switching))
-        try:
-            self._engine.set_precision(name)
-        except torch.OutOfMemoryError:
-            raise BadInputError(
-                f"{name} does not fit into the device's memory: staying at {old}"
-            ) from None
+        self._engine.set_precision(name)
         self._record_switch("precision", old, name, began_s)
 
     def _set_load(self, load: LoadSpec) -> None:

@@ -14,16 +14,30 @@ from pathlib import Path
 # much in operations of microseconds. The setting is read once, when torch is loaded.
 os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
+# oneDNN, and the layer between it and torch, each keep the 1,024 products that were compiled last,
+# one for every shape and number of rows: half a megabyte each. Serving meets hundreds, and a switch
+# of precision as many again. The first cache alone makes steps fast (docs/performance.md), and
+# these are more than one precision needs. Read once as well.
+os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "256")
+os.environ.setdefault("LRU_CACHE_CAPACITY", "16")
+
 import torch
 
 from ..device.ceilings import ceilings
-from ..device.devices import device_name, keep_freed_memory, resolve_device, use_threads
-from ..model.loading import LoadedModel, load_model
-from ..model.weight_memory import check_model_fits
+from ..device.devices import (
+    device_limits,
+    device_name,
+    keep_freed_memory,
+    out_of_memory,
+    resolve_device,
+    use_threads,
+)
+from ..model.loading import ConfigCallback, LoadedModel, find_shape, load_model
 from ..precision.levels import compute_dtype, default_precision, require
+from ..probes.memory_limits import read_host_limits
 from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu, own_gpu_names
-from ..protocol import COMMAND_DECODER, Command, Fault, Note, PrecisionName, Progress, Ready
+from ..protocol import COMMAND_DECODER, Command, Fault, Note, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.child_process import tell_crash, tell_end
 from ..protocol.errors import ProdtopError
@@ -36,6 +50,7 @@ from ..text.clean_stream import clean_output
 from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
+from .memory_plan import check_fits, wish
 from .sizing import engine_settings
 
 _LOADED_AT_S = time.monotonic()
@@ -57,10 +72,10 @@ def _serve(channel: Channel[Command], options: str) -> int:
         _start(channel, from_argument(options)).run()
     except ProdtopError as error:
         return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
-    except torch.OutOfMemoryError:
-        message = "the device's memory is full: use a smaller model, or a smaller --kv-gib"
-        return tell_end(channel, Fault(message=message, fatal=True))
     except Exception as error:  # noqa: BLE001
+        if out_of_memory(error):
+            message = "the device's memory is full: use a smaller model, or a smaller --kv-gib"
+            return tell_end(channel, Fault(message=message, fatal=True))
         # The process's edge: what nobody expected is told, and ends it.
         return tell_crash(channel, error)
     return 0
@@ -75,11 +90,16 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     own_gpu = _use_device(device, options.threads)
     precision = options.precision or default_precision(device)
     require(precision, device)
-    model = _load(channel, options, options.model, device, precision)
-    speculation = options.speculation
-    draft = None
-    if speculation is not None and speculation.draft_model is not None:
-        draft = _load(channel, options, speculation.draft_model, device, default_precision(device))
+    draft_name = None if options.speculation is None else options.speculation.draft_model
+    # Before the model is read: their memory is checked together.
+    draft_shape = None if draft_name is None else _find_shape(channel, options, draft_name)
+
+    def check(name: str, config: ModelShape, dtype: torch.dtype) -> None:
+        wanted = wish(options, config, precision, device, draft_shape, dtype)
+        check_fits(name, wanted, read_host_limits(), device_limits(device))
+
+    model = _load(channel, options, options.model, device, check)
+    draft = None if draft_name is None else _load(channel, options, draft_name, device)
     loaded = model.master.embedding.device.type == device.type
     kernels = ", compiling kernels" if runs_kernels(device) else ""
     channel.send(Progress(what=f"packing {precision} weights{kernels}"))
@@ -150,21 +170,25 @@ def _use_device(device: torch.device, threads: int | None) -> OwnGpu | None:
     return own_gpu
 
 
+def _find_shape(channel: Channel[Command], options: WorkerOptions, name: str) -> ModelShape:
+    def downloading(fraction: float) -> None:
+        channel.send(Progress(what=f"downloading {name}", fraction=fraction))
+
+    return find_shape(name, options.load_format, downloading)
+
+
 def _load(
     channel: Channel[Command],
     options: WorkerOptions,
     name: str,
     device: torch.device,
-    precision: PrecisionName,
+    check: ConfigCallback | None = None,
 ) -> LoadedModel:
     def loading(fraction: float) -> None:
         channel.send(Progress(what=f"loading {name}", fraction=fraction))
 
     def downloading(fraction: float) -> None:
         channel.send(Progress(what=f"downloading {name}", fraction=fraction))
-
-    def check(shown_name: str, config: ModelShape, dtype: torch.dtype) -> None:
-        check_model_fits(shown_name, config, precision, device, dtype)
 
     loading(0.0)
     loaded = load_model(name, options.load_format, loading, device, downloading, check)

@@ -1,9 +1,13 @@
 """How large the engine's KV cache and steps are, from the options and from what is there."""
 
-import psutil
+from collections.abc import Sequence
+
 import torch
 
+from ..device.devices import device_limits
+from ..model.weight_memory import packed_bytes
 from ..precision.levels import base_dtype, default_precision, unavailable_reason
+from ..probes.memory_limits import MemoryLimit, least
 from ..protocol import PrecisionName
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
@@ -27,7 +31,7 @@ CUDA_PREFILL_BESIDE_STREAMS = 512
 """Streams beside a long prompt wait a third as long as with all of the budget, 15 ms instead of 52
 for an 8-billion-parameter model on an H200, and the prompt a fifth longer (docs/performance.md)."""
 _CPU_KV_BYTES = 128 * 2**20
-_WORKSPACE_BYTES = int(1.5 * 2**30)
+WORKSPACE_BYTES = int(1.5 * 2**30)
 _SHARE_OF_FREE = 0.9
 _PACKED_ITEMSIZE = 1
 """Bytes a weight takes at int8 and fp8, the widest of the packed levels."""
@@ -40,14 +44,16 @@ def engine_settings(
     device: torch.device,
     loaded_dtype: torch.dtype | None = None,
     draft: ModelShape | None = None,
+    limits: Sequence[MemoryLimit] | None = None,
 ) -> EngineSettings:
     """Limits for `config` on `device`, where a master copy in `loaded_dtype` already is, if any.
 
     The KV cache holds every sequence at full length where memory allows, and at least one. That of
-    a `draft` model has as many blocks, and its weights are still to come. Raises
+    a `draft` model has as many blocks, and its weights are still to come. `limits`: those of
+    `device`, read now where they are not given. Raises
     `BadInputError` for a context the model does not have or a KV budget too small for one sequence.
     """
-    context = options.context_tokens or min(config.context_tokens, DEFAULT_CONTEXT_TOKENS)
+    context = context_tokens(options, config)
     if context > config.context_tokens:
         raise BadInputError(
             f"a context of {context} tokens is more than the model's {config.context_tokens}"
@@ -57,7 +63,8 @@ def engine_settings(
     if draft is not None:
         one_block += block_bytes(draft, base_dtype(default_precision(device)))
     one_sequence = -(-context // BLOCK_TOKENS)
-    budget_bytes = _kv_budget_bytes(options, config, precision, device, loaded_dtype, draft)
+    limits = device_limits(device) if limits is None else limits
+    budget_bytes = _kv_budget_bytes(options, config, precision, device, loaded_dtype, draft, limits)
     affordable = budget_bytes // one_block
     if options.kv_gib is None and device.type == "cpu":
         affordable = max(affordable, one_sequence)
@@ -68,18 +75,29 @@ def engine_settings(
             " allow more (--kv-gib), or a shorter context (--context-tokens)"
         )
     wanted = options.max_seqs * one_sequence
-    budget, beside_streams = CPU_TOKEN_BUDGET, CPU_PREFILL_BESIDE_STREAMS
-    if device.type == "cuda":
-        budget, beside_streams = CUDA_TOKEN_BUDGET, CUDA_PREFILL_BESIDE_STREAMS
+    on_gpu = device.type == "cuda"
     return EngineSettings(
         max_seqs=options.max_seqs,
-        token_budget=max(budget, options.max_seqs),
+        token_budget=token_budget(options, device),
         kv_blocks=int(affordable if options.kv_gib else min(wanted, affordable)),
         context_tokens=context,
         kv_dtype=kv_dtype,
-        prefill_beside_streams=beside_streams,
+        prefill_beside_streams=CUDA_PREFILL_BESIDE_STREAMS
+        if on_gpu
+        else CPU_PREFILL_BESIDE_STREAMS,
         speculation=options.speculation,
     )
+
+
+def context_tokens(options: WorkerOptions, config: ModelShape) -> int:
+    """The longest sequence: what was asked for, else as much as is usual."""
+    return options.context_tokens or min(config.context_tokens, DEFAULT_CONTEXT_TOKENS)
+
+
+def token_budget(options: WorkerOptions, device: torch.device) -> int:
+    """The most rows of a step; each running sequence has one."""
+    budget = CUDA_TOKEN_BUDGET if device.type == "cuda" else CPU_TOKEN_BUDGET
+    return max(budget, options.max_seqs)
 
 
 def _size(size_bytes: int) -> str:
@@ -106,16 +124,22 @@ def _kv_budget_bytes(
     device: torch.device,
     loaded_dtype: torch.dtype | None,
     draft: ModelShape | None,
+    limits: Sequence[MemoryLimit],
 ) -> int:
     if options.kv_gib is not None:
         return int(options.kv_gib * 2**30)
+    limit = least(limits)
     if device.type == "cpu":
-        return min(_CPU_KV_BYTES, psutil.virtual_memory().available // 4)
-    free, _ = torch.cuda.mem_get_info(device)
+        if limit is None:
+            return _CPU_KV_BYTES
+        # What comes beside the cache is made after it.
+        left = limit.left_bytes - packed_bytes(config, precision)
+        return max(0, min(_CPU_KV_BYTES, int(left) // 4))
+    free = 0 if limit is None else limit.left_bytes
     weights = _largest_set_bytes(config, precision, loaded_dtype)
     if draft is not None:
         weights += draft.parameters * base_dtype(default_precision(device)).itemsize
-    return max(0, int((free - weights - _WORKSPACE_BYTES) * _SHARE_OF_FREE))
+    return max(0, int((free - weights - WORKSPACE_BYTES) * _SHARE_OF_FREE))
 
 
 def _largest_set_bytes(

@@ -1,22 +1,20 @@
 """Models that this machine has no memory for are refused before they take any."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
-import psutil
 import pytest
 import torch
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.dummy import dummy_weights
 from prodtop.engine.model.weight_memory import (
-    check_model_fits,
     check_switch_fits,
     packed_bytes,
     stored_bytes,
 )
 from prodtop.engine.precision.linear import storage_bytes
+from prodtop.engine.probes.memory_limits import MemoryLimit
 from prodtop.engine.protocol import PrecisionName
-from prodtop.engine.protocol.errors import BadInputError, PrecisionUnavailableError
+from prodtop.engine.protocol.errors import PrecisionUnavailableError
 from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.parts import Int4Form, Int4Method, StoredForm
 from prodtop.engine.shape.presets import PRESETS
@@ -38,11 +36,6 @@ SMALL = ModelShape(
 )
 
 
-def free_memory(monkeypatch: pytest.MonkeyPatch, free_bytes: float) -> None:
-    memory = SimpleNamespace(available=free_bytes)
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: memory)
-
-
 @pytest.mark.parametrize("stored", [StoredForm(), AWQ], ids=["bf16", "int4"])
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
@@ -60,22 +53,33 @@ def test_a_little_less_is_expected_than_a_decoder_then_takes(
     assert stored_bytes(config) == held
 
 
+@pytest.mark.parametrize("device", [CPU, torch.device("cuda")])
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
-def test_a_model_is_refused_from_the_byte_on_that_is_missing(
-    precision: PrecisionName, monkeypatch: pytest.MonkeyPatch
+def test_a_switch_counts_the_cache_and_what_it_frees(
+    precision: PrecisionName, device: torch.device
 ) -> None:
-    needed = stored_bytes(LLAMA_8B) + packed_bytes(LLAMA_8B, precision)
-    free_memory(monkeypatch, needed)
-    check_model_fits("llama", LLAMA_8B, precision, CPU)
-    free_memory(monkeypatch, needed - 1)
-    with pytest.raises(BadInputError, match=f"llama at {precision} takes .* GiB .* are free"):
-        check_model_fits("llama", LLAMA_8B, precision, CPU)
+    needed = int(packed_bytes(LLAMA_8B, precision)) + 2 * GIB
+    limits = [MemoryLimit("the cgroup's limit", 5 * GIB), MemoryLimit("ulimit -v", 9 * GIB)]
+
+    def check(freed_bytes: int) -> None:
+        check_switch_fits(
+            LLAMA_8B,
+            precision,
+            device,
+            kv_bytes=2 * GIB,
+            freed_bytes=freed_bytes,
+            limits=limits,
+        )
+
+    check(needed - 5 * GIB)
+    with pytest.raises(PrecisionUnavailableError) as caught:
+        check(needed - 5 * GIB - 1)
+    said = str(caught.value)
+    assert f"{precision} weights" in said
+    assert "KV cache 2.0" in said
+    assert "the cgroup's limit leaves" in said
+    assert "\n" not in said
 
 
-def test_a_switch_counts_what_it_frees(monkeypatch: pytest.MonkeyPatch) -> None:
-    needed = int(packed_bytes(LLAMA_8B, PrecisionName.FP32))
-    free_memory(monkeypatch, 5 * GIB)
-    check_switch_fits(LLAMA_8B, PrecisionName.FP32, CPU, needed - 5 * GIB)
-    with pytest.raises(PrecisionUnavailableError, match=r"fp32 takes 29\.9 GiB"):
-        check_switch_fits(LLAMA_8B, PrecisionName.FP32, CPU, needed - 6 * GIB)
-    check_switch_fits(LLAMA_8B, PrecisionName.FP32, torch.device("cuda"), 0)
+def test_a_limit_that_is_not_known_refuses_nothing() -> None:
+    check_switch_fits(LLAMA_8B, PrecisionName.FP32, CPU, kv_bytes=GIB, freed_bytes=0, limits=())

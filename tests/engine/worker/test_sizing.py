@@ -1,14 +1,13 @@
 """How much KV cache an engine gets, on a CPU and on GPUs of several sizes."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
-import psutil
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.precision.levels import base_dtype, default_precision
+from prodtop.engine.probes.memory_limits import MemoryLimit
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.protocol.options import WorkerOptions
@@ -44,6 +43,9 @@ def sized(
 
 def free_gpu_memory(monkeypatch: pytest.MonkeyPatch, gib: float) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(gib * GIB), int(80 * GIB)))
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 1.0)
+    for held in ("memory_reserved", "memory_allocated"):
+        monkeypatch.setattr(torch.cuda, held, lambda _: 0)
 
 
 def test_block_bytes_are_those_of_the_cache() -> None:
@@ -112,9 +114,20 @@ def test_a_budget_too_small_for_one_sequence_is_refused(gib: float) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_a_cpu_short_of_memory_still_serves_one_sequence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=4096))
-    assert sized(WorkerOptions()).kv_blocks == 1024 // BLOCK_TOKENS
+def test_a_cpu_short_of_memory_still_serves_one_sequence() -> None:
+    limits = [MemoryLimit("the cgroup's limit", 4096)]
+    settings = engine_settings(WorkerOptions(), SMALL, PrecisionName.BF16, CPU, limits=limits)
+    assert settings.kv_blocks == 1024 // BLOCK_TOKENS
+
+
+def test_the_least_limit_of_a_gpu_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch's share of the GPU as well as what is free."""
+    llama, many = PRESETS["llama-3.1-8b"], WorkerOptions(max_seqs=256)
+    free_gpu_memory(monkeypatch, 24)
+    alone = sized(many, llama, device=CUDA)
+    free_gpu_memory(monkeypatch, 70)
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 0.3)
+    assert sized(many, llama, device=CUDA) == alone
 
 
 def test_a_gpu_gives_what_the_weights_leave(monkeypatch: pytest.MonkeyPatch) -> None:
