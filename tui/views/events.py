@@ -2,8 +2,8 @@
 
 import time
 
-from ...engine.metrics.wording import describe_effect
-from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
+from ...engine.metrics.wording import effect_words, fitted
+from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, joined, line, muted
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
 from ..style.formatting import span
@@ -12,6 +12,9 @@ from ..style.inks import Ink
 from .panel import Room, starting_text
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40
+
+VERDICT_INKS: dict[bool | None, Ink] = {True: Ink.OK, False: Ink.BAD}
+"""Of what is better, and of what is worse."""
 
 INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
 
@@ -92,9 +95,10 @@ def effect_line(moment: Moment, room: Room) -> Line:
         return room.clipped(line(bullet, in_glyphs(frame.switching, room.glyphs)))
     if frame.last_switch is None:
         return EMPTY
-    mark = Piece(f" {room.glyphs.mark} ", Ink.MARK)
-    wording = describe_effect(
-        frame.last_switch, width=room.width - 4, ascii_only=not room.glyphs.unicode
+    words = effect_words(frame.last_switch)
+    mark = Piece(f" {room.glyphs.mark} ", VERDICT_INKS.get(words.better, Ink.MARK))
+    shown = fitted(words, room.width - 4, ascii_only=not room.glyphs.unicode)
+    parts = [Piece(part.text, VERDICT_INKS.get(part.better, Ink.STRONG)) for part in shown.parts]
+    return room.clipped(
+        line(mark, shown.head, muted(": "), joined([line(part) for part in parts], line(", ")))
     )
-    head, colon, rest = wording.partition(":")
-    return room.clipped(line(mark, head, muted(colon), strong(rest)))
