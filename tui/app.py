@@ -23,7 +23,7 @@ from .screens.tab import TabScreen
 from .settings.config import Config
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
-from .state.snapshot import snapshot_of
+from .state.snapshot import saved_text, snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
@@ -275,7 +275,7 @@ class ProdtopApp(App[None]):
             except ProdtopError as error:
                 monitor.say(str(error), fault=True)
             else:
-                monitor.say(f"snapshot saved: {path} and .svg")
+                monitor.say(saved_text(path))
         self.draw()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

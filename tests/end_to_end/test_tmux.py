@@ -115,7 +115,7 @@ def test_a_snapshot_is_a_pair_of_files_that_can_be_listed(
     with prodtop(*SMALL, *tiny(tiny_folder)) as pane:
         pane.until(tokens_per_s)
         pane.press("s")
-        pane.shows("snapshot saved")
+        pane.shows("(figures) and .svg (picture) in")
     folder = tmp_path / "xdg-data" / "prodtop" / "snapshots"
     data, picture = sorted(folder.iterdir(), key=lambda path: path.suffix)
     assert (data.suffix, picture.suffix) == (".json", ".svg")

@@ -122,6 +122,8 @@ class Moment:
     window: Window = Window.M1
     pending: Pending = Pending()
     log: tuple[LogLine, ...] = ()
+    answer: LogLine | None = None
+    """What the last key was answered, just now, whatever time the panels speak of."""
     behind_s: float | None = None
     frame_age_s: float | None = None
     host_age_s: float | None = None

@@ -33,12 +33,14 @@ from .actions import (
     Outcome,
     choose_precision,
     choose_strategy,
+    describe_command,
     next_window,
     settled,
     step_load,
     step_precision,
     toggle_drafts,
 )
+from .event_log import EventLog
 from .history import History, Mark
 from .moment import (
     LogLine,
@@ -53,9 +55,10 @@ from .moment import (
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
 
-MAX_LOG_LINES = 500
 MAX_FINISHED = 500
 SHOWN_FINISHED = 40
+ANSWERED_FOR_S = 8.0
+"""How long the event line keeps the answer to a key."""
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
@@ -99,7 +102,9 @@ class Monitor:
         self._worker = WorkerState()
         self._pending = Pending()
         self._pending_since_s = 0.0
-        self._log: list[LogLine] = []
+        self._log = EventLog()
+        self._answer: LogLine | None = None
+        self._answer_at_s = 0.0
         self._finished: list[tuple[float, FinishedRequest]] = []
 
     # Reports
@@ -164,8 +169,7 @@ class Monitor:
             case Switched():
                 switched_s = self._wall_of(event.at_s, wall_s)
                 self.history.mark(Mark(switched_s, event.new))
-                took = f" in {event.took_s:.1f} s" if event.took_s >= 0.05 else ""
-                self._say(f"{event.kind}: {event.old} → {event.new}{took}", "switch")
+                self._log.switched(event, wall_s, self._clock_shift_s)
             case ChildDied():
                 self._say(died_text(event, self._retry_key), "fault")
                 if event.given_up:
@@ -209,10 +213,7 @@ class Monitor:
         moved_s = wall_s - self.wall_s(now_s)
         self._wall_told = True
         self._wall_offset_s += moved_s
-        self._log = [
-            replace(entry, wall_s=entry.wall_s + moved_s, clock_shift_s=-moved_s)
-            for entry in self._log
-        ]
+        self._log.set_back(moved_s)
 
     @property
     def window(self) -> Window:
@@ -242,7 +243,8 @@ class Monitor:
             worker=self._worker,
             window=self._window,
             pending=self._pending,
-            log=tuple(self._log[-MAX_LOG_LINES:]),
+            log=self._log.lines,
+            answer=self._answer if now_s - self._answer_at_s <= ANSWERED_FOR_S else None,
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
@@ -262,7 +264,7 @@ class Monitor:
             frame=past.frame if past else None,
             host=past.host if past else None,
             behind_s=max(0.0, live.wall_s - cursor_s),
-            log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
+            log=tuple(entry for entry in live.log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
             recent=self._finished_by(cursor_s),
         )
@@ -292,9 +294,9 @@ class Monitor:
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""
         if self._given_up or self._worker.restart_at_s is not None:
-            self._client.send(StartAgain())
+            self._carry_out(Outcome(self._pending, StartAgain()))
         else:
-            self._say("nothing to start again: nothing was given up")
+            self.say("nothing to start again: nothing was given up")
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
@@ -309,8 +311,12 @@ class Monitor:
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._client.send(outcome.command)
+            if self.playhead.frozen:
+                # What it does would not be seen on a picture of the past.
+                self.playhead.go_live()
+                self.say(f"back to the present: {describe_command(outcome.command)}")
         if outcome.say is not None:
-            self._say(outcome.say)
+            self.say(outcome.say)
 
     def next_window(self) -> None:
         self._window = next_window(self._window)
@@ -318,13 +324,16 @@ class Monitor:
     def set_window(self, window: Window) -> None:
         self._window = window
 
-    def _say(self, text: str, kind: str = "info") -> None:
-        self._log.append(LogLine(self.wall_s(), text, kind, self._clock_shift_s))
-        del self._log[:-MAX_LOG_LINES]
+    def _say(self, text: str, kind: str = "info") -> LogLine:
+        line = LogLine(self.wall_s(), text, kind, self._clock_shift_s)
+        self._log.say(line)
+        return line
 
     def say(self, text: str, *, fault: bool = False) -> None:
-        """Put a line of the screen's own into the event log."""
-        self._say(text, "fault" if fault else "info")
+        """Answer a key: a line of the screen's own in the event log, and for a moment on the event
+        line, also while that speaks of the past."""
+        self._answer = self._say(text, "fault" if fault else "info")
+        self._answer_at_s = self._clock()
 
     def close(self) -> None:
         self._client.close()

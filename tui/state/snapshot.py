@@ -1,5 +1,7 @@
 """The snapshot of what is shown: the moment, the curves beside it, the event log."""
 
+from pathlib import Path
+
 from ...engine.protocol import Frame
 from ...engine.records.snapshot import Settings, Snapshot
 from .history import COLUMNS
@@ -30,6 +32,14 @@ def snapshot_of(
         series={name: _points(timeline, name, start_s) for name in COLUMNS},
         events=[entry.text for entry in moment.log],
     )
+
+
+def saved_text(path: Path) -> str:
+    """What was saved, and where: the names first, which a narrow line keeps."""
+    home = Path.home()
+    folder = path.parent
+    where = f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+    return f"saved {path.name} (figures) and .svg (picture) in {where}"
 
 
 def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:

@@ -24,18 +24,27 @@ def event_line(moment: Moment, room: Room) -> Line:
     worker = moment.worker
     if worker.phase is not Phase.SERVING and worker.reason and not moment.paused:
         return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
-    if not moment.log:
+    if not moment.log and moment.answer is None:
         return (
             _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
         )
-    newest = moment.log[-1]
-    age = f"{age_text(moment.wall_s - newest.wall_s)} "
+    newest, now_s = _newest(moment)
+    age = f"{age_text(now_s - newest.wall_s)} "
     text = clipped(
         line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS[newest.kind])),
         room.width - len(age) - 1,
         room.glyphs,
     )
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
+
+
+def _newest(moment: Moment) -> tuple[LogLine, float]:
+    """The line to show and the time to count its age from: the answer to a key for a moment, which
+    only what happens to the engine takes the place of, and nothing on a picture of the past."""
+    answer = moment.answer
+    if answer is not None and (moment.paused or not moment.log or moment.log[-1].kind == "info"):
+        return answer, moment.wall_s + (moment.behind_s or 0.0)
+    return moment.log[-1], moment.wall_s
 
 
 def _starting(moment: Moment, room: Room) -> Line:
