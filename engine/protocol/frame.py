@@ -147,6 +147,9 @@ class Memory(Part, frozen=True, kw_only=True):
 
     used_bytes: int
     weights_bytes: int
+    head_copy_bytes: int | None = None
+    """Of the weights, what a head that is tied to the embedding takes beside it, packed for the
+    device; `None` where the two share their storage."""
     kv_bytes: int
     master_bytes: int | None = None
     """The master copy that every switch of precision reads, less what the weights share with it;
