@@ -17,13 +17,14 @@ from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import SpanUpdate
-from .screens.dialogs import EventLogScreen, HelpScreen
+from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
 from .state.snapshot import saved_text, snapshot_of
+from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
@@ -260,6 +261,11 @@ class ProdtopApp(App[None]):
     def action_events(self) -> None:
         self.push_screen(EventLogScreen(self.monitor.moment().log))
 
+    def action_tried(self) -> None:
+        frame = self.monitor.moment().frame
+        in_use = None if frame is None else choice_of(frame)
+        self.push_screen(TriedScreen(self.monitor.tried.records, in_use))
+
     def action_snapshot(self) -> None:
         """Save what is shown; the event line says where, or why not."""
         monitor = self.monitor
@@ -268,7 +274,12 @@ class ProdtopApp(App[None]):
             monitor.say("nothing to save yet: the engine is starting")
         else:
             snapshot = snapshot_of(
-                moment, moment.frame, self.monitor.timeline(), monitor.versions, self.theme
+                moment,
+                moment.frame,
+                monitor.timeline(),
+                monitor.versions,
+                self.theme,
+                monitor.tried.records,
             )
             try:
                 path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)

@@ -54,6 +54,7 @@ from .moment import (
 )
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
+from .tried import TriedMemory
 
 MAX_FINISHED = 500
 SHOWN_FINISHED = 40
@@ -82,6 +83,7 @@ class Monitor:
         self.config = config or Config()
         self.history = History()
         self.playhead = Playhead(self.history)
+        self.tried = TriedMemory()
         self.versions: dict[str, str] = {}
         self.fault: Fault | None = None
         """The fatal one, once there is one: the screen is to close."""
@@ -122,6 +124,7 @@ class Monitor:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
+            self.tried.take_in(frame, self.wall_s(now_s))
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
