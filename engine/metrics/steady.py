@@ -7,7 +7,9 @@ a batch that fills.
 
 from collections import deque
 
-from ..protocol import Summary
+import msgspec
+
+from ..protocol import Percentile, Summary
 from .latency import RequestLatency, Timed
 from .request_log import Cohort, RequestLog
 from .survival import LEAST_REQUESTS, censored_percentile, percentile_ms
@@ -19,6 +21,9 @@ ENOUGH_S = 10.0
 
 LONGEST_S = 60.0
 """… or up to this, while the TTFT is only known from below."""
+
+RECENT_S = 5.0
+"""What is said of the queue before a span is steady is of that time."""
 
 _SPANS_S = (ENOUGH_S, 20.0, 40.0, LONGEST_S)
 _CAPACITY_S = 300.0
@@ -87,7 +92,7 @@ class SteadyMeter:
     def steady(self, until_s: float, now_s: float) -> Summary | None:
         """The figures of the steady span up to `until_s`; `None` while it is too short for any.
 
-        Of its last ten seconds, or of more, up to a minute, where these do not tell the TTFT.
+        Of its last ten seconds, or of more, up to a minute, where these do not tell TTFT and E2E.
         """
         if self.steady_from_s is None or until_s < now_s - _CAPACITY_S + 2 * LONGEST_S:
             return None
@@ -96,32 +101,42 @@ class SteadyMeter:
             from_s = max(first_s, until_s - span_s)
             cohort = self._requests.cohort(from_s, until_s)
             found = self._summary(cohort, from_s, until_s, now_s)
-            if from_s <= first_s or (found.ttft_p95 is not None and not found.ttft_p95.at_least):
+            if from_s <= first_s or (_is_known(found.ttft_p95) and _is_known(found.e2e_p95)):
                 break
         return found if _tells_enough(found.span_s, cohort) else None
 
     def so_far(self, now_s: float) -> Summary:
         """What is known since the last switch or pause, steady or not."""
         from_s = max(self.begun_at_s, now_s - LONGEST_S)
-        return self._summary(self._requests.cohort(from_s, now_s), from_s, now_s, now_s)
+        found = self._summary(self._requests.cohort(from_s, now_s), from_s, now_s, now_s)
+        # Users that came with the switch came once: that is a step, and no growth.
+        growth_per_s, growing = self._growth(max(from_s, now_s - RECENT_S), now_s, now_s)
+        return msgspec.structs.replace(found, growth_per_s=growth_per_s, growing=growing)
+
+    def _growth(self, from_s: float, until_s: float, now_s: float) -> tuple[float, bool]:
+        """By how many requests a second the system filled, and whether that is no coincidence."""
+        arrived, covered_s = self._arrived.between(from_s, until_s, now_s)
+        growth = arrived - self._left.between(from_s, until_s, now_s)[0]
+        growing = growth >= max(LEAST_GROWTH, GROWTH_SHARE * arrived)
+        return growth / covered_s if covered_s > 0.0 else 0.0, growing
 
     def _summary(self, cohort: Cohort, from_s: float, until_s: float, now_s: float) -> Summary:
         def amount(counter: WindowedCounter) -> float:
             return counter.between(from_s, until_s, now_s)[0]
 
         tokens, covered_s = self._decode.between(from_s, until_s, now_s)
-        arrived, left, failed = amount(self._arrived), amount(self._left), amount(self._failed)
-        growing = arrived - left >= max(LEAST_GROWTH, GROWTH_SHARE * arrived)
+        left, failed = amount(self._left), amount(self._failed)
+        growth_per_s, growing = self._growth(from_s, until_s, now_s)
         computed = cohort.computed
         tpot_s = cohort.tpot_s[cohort.tpot_s >= 0.0]
         ttft_s, ttft_over = cohort.ttft_s[computed], cohort.ttft_over[computed]
         return Summary(
             span_s=round(until_s - from_s, 3),
-            arrivals=round(arrived),
+            arrivals=round(amount(self._arrived)),
             requests=round(left - failed),
             failed=round(failed),
             decode_tok_s=tokens / covered_s if covered_s > 0.0 else 0.0,
-            growth_per_s=(arrived - left) / covered_s if covered_s > 0.0 else 0.0,
+            growth_per_s=growth_per_s,
             growing=growing,
             memory_bytes=self._memory_at(until_s),
             ttft_p50=censored_percentile(ttft_s, ttft_over, 0.5, growing=growing),
@@ -134,6 +149,10 @@ class SteadyMeter:
 
     def _memory_at(self, at_s: float) -> int | None:
         return next((used for read_s, used in reversed(self._memory) if read_s <= at_s), None)
+
+
+def _is_known(percentile: Percentile | None) -> bool:
+    return percentile is not None and not percentile.at_least
 
 
 def _tells_enough(span_s: float, cohort: Cohort) -> bool:

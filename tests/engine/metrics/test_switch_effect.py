@@ -76,6 +76,10 @@ def test_many_users_at_once_are_not_judged_by_those_served_first() -> None:
     queue.users = 1024
     queue.run(2.5)
     assert describe_effect(queue.effect()).startswith("1 user → 1024 users: measuring… 2 s")
+    queue.run(4)
+    assert queue.metrics.switches.effect(queue.now_s) is not None
+    so_far = queue.effect().so_far
+    assert so_far is None or so_far.growth_per_s == 0.0, "they came once"
     queue.slots = 8
     queue.run(12)
     effect = queue.effect()
