@@ -7,8 +7,11 @@ from ...engine.protocol import Switched
 from .moment import LogLine
 
 MAX_LINES = 500
-MERGED_WITHIN_S = 2.0
+MERGED_WITHIN_S = 1.0
 """What comes again so soon after the last time is told in the same line."""
+
+WALKED = frozenset({"load", "precision", "speculation"})
+"""Kinds of switches that a held key walks through. Of strategies each has a key of its own."""
 
 _LOOKED_BACK = 4
 """Lines among which the last time is looked for: a switch may bring a note with it."""
@@ -51,7 +54,8 @@ class EventLog:
 
     def switched(self, event: Switched, wall_s: float, clock_shift_s: float) -> None:
         """Add a switch; one that goes on from where the last of its kind ended continues it."""
-        last = self._taken(wall_s, lambda entry: (entry.kind, entry.new) == (event.kind, event.old))
+        # A switch that takes seconds comes that much later than its key.
+        last = self._taken(wall_s - event.took_s, lambda entry: _continues(event, entry))
         entry = _Entry(
             LogLine(wall_s, "", "switch", clock_shift_s),
             event.kind,
@@ -85,6 +89,11 @@ class EventLog:
     def _add(self, entry: _Entry) -> None:
         self._entries.append(entry)
         del self._entries[:-MAX_LINES]
+
+
+def _continues(event: Switched, entry: _Entry) -> bool:
+    walked = event.kind in WALKED and event.kind == entry.kind
+    return walked and entry.new == event.old
 
 
 def _switch_text(entry: _Entry) -> str:

@@ -31,7 +31,7 @@ def test_walking_back_says_so_and_times_add_up() -> None:
     log = EventLog()
     log.switched(switched("bf16", "int8", "precision", 1.25), 1.0, 0.0)
     assert texts(log) == ["precision: bf16 → int8 in 1.2 s"]
-    log.switched(switched("int8", "bf16", "precision", 0.75), 2.0, 0.0)
+    log.switched(switched("int8", "bf16", "precision", 0.75), 2.5, 0.0)
     assert texts(log) == ["precision: bf16 again in 2.0 s, 2 changes"]
 
 
@@ -47,6 +47,13 @@ def test_what_is_no_continuation_has_a_line_of_its_own() -> None:
         "load: 3 users → 4 users",
         "load: 4 users → 6 users",
     ]
+
+
+def test_a_strategy_has_a_key_and_a_line_of_its_own() -> None:
+    log = EventLog()
+    log.switched(switched("single", "batched", "strategy"), 0.0, 0.0)
+    log.switched(switched("batched", "hybrid", "strategy"), 0.1, 0.0)
+    assert texts(log) == ["strategy: single → batched", "strategy: batched → hybrid"]
 
 
 def test_the_same_words_again_are_counted() -> None:
