@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.protocol import SwitchEffect
 
@@ -32,8 +33,16 @@ class SimulatedQueue:
     has ended. All may be set at any time."""
 
     def __init__(
-        self, *, slots: int, service_ticks: int, rate_per_s: float = 0.0, users: int = 0
+        self,
+        *,
+        slots: int,
+        service_ticks: int,
+        rate_per_s: float = 0.0,
+        users: int = 0,
+        seed: int | None = None,
     ) -> None:
+        """With a `seed` arrivals at a rate are Poisson's, else evenly spaced."""
+        self._random = None if seed is None else np.random.default_rng(seed)
         self.slots, self.service_ticks = slots, service_ticks
         self.rate_per_s, self.users = rate_per_s, users
         self.now_s = 0.0
@@ -67,7 +76,8 @@ class SimulatedQueue:
         return effect
 
     def _arrive(self) -> None:
-        self._due += self.rate_per_s * TICK_S
+        expected = self.rate_per_s * TICK_S
+        self._due += expected if self._random is None else self._random.poisson(expected)
         missing = self.users - len(self.waiting) - len(self.running) if self.users else 0
         for _ in range(max(missing, int(self._due))):
             request = SimulatedRequest(self.now_s, queued_at_s=self.now_s)

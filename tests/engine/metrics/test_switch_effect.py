@@ -27,13 +27,22 @@ def exact_ms(summary: Summary | None) -> float:
     busy_before=st.floats(0.2, 0.8),
     busy_after=st.floats(1.3, 4.0),
     faster=st.integers(1, 3),
+    seed=st.none() | st.integers(0, 2**32),
 )
 def test_an_overloaded_queue_is_never_called_better(
-    slots: int, service_ticks: int, busy_before: float, busy_after: float, faster: int
+    slots: int,
+    service_ticks: int,
+    busy_before: float,
+    busy_after: float,
+    faster: int,
+    seed: int | None,
 ) -> None:
     capacity_per_s = slots / (service_ticks * TICK_S)
     queue = SimulatedQueue(
-        slots=slots, service_ticks=service_ticks, rate_per_s=busy_before * capacity_per_s
+        slots=slots,
+        service_ticks=service_ticks,
+        rate_per_s=busy_before * capacity_per_s,
+        seed=seed,
     )
     queue.run(15)
     queue.switch("load", "little", "much")
