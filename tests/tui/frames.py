@@ -265,14 +265,8 @@ def effect(second: float = 48.0) -> SwitchEffect:
         old="single",
         new="continuous",
         at_s=500.0 + second,
-        before=Summary(
-            span_s=10.0,
-            arrivals=38,
-            requests=38,
-            failed=0,
-            decode_tok_s=2266.0,
-            growth_per_s=0.0,
-            growing=False,
+        before=msgspec.structs.replace(
+            steady(2266.0),
             memory_bytes=int(19.3 * GIB),
             ttft_p95=Percentile(value_ms=149.0),
             ttfb_p95=Percentile(value_ms=900.0),
