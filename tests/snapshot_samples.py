@@ -2,8 +2,34 @@
 
 import msgspec
 from frame_samples import frame
-from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, StreamView, Window
+from prodtop.engine.protocol import (
+    LoadSpec,
+    Percentile,
+    PrecisionName,
+    StrategyName,
+    StreamView,
+    Summary,
+    Window,
+)
 from prodtop.engine.records.snapshot import Settings, Snapshot
+from prodtop.engine.records.tried import Choice, Tried
+
+TRIED = Tried(
+    settings=Choice(
+        strategy=StrategyName.BATCHED, precision=PrecisionName.INT8, load=LoadSpec(users=3)
+    ),
+    figures=Summary(
+        span_s=12.0,
+        arrivals=40,
+        requests=38,
+        failed=0,
+        decode_tok_s=123.4,
+        growth_per_s=0.2,
+        growing=False,
+        ttft_p95=Percentile(value_ms=81.0, at_least=True),
+    ),
+    last_seen_wall_s=1_700_000_000.0,
+)
 
 
 def snapshot(*, text: str = "Once upon a time", **changes: object) -> Snapshot:
@@ -31,6 +57,7 @@ def snapshot(*, text: str = "Once upon a time", **changes: object) -> Snapshot:
         versions={"prodtop": "0.1.0"},
         series={"decode": [(1.0, 120.5), (2.0, 123.4)]},
         events=["ready"],
+        tried=[TRIED],
         label="before lunch",
     )
     return msgspec.structs.replace(whole, **changes)

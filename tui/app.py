@@ -17,14 +17,15 @@ from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import clean_update
 from .screens.command_screen import CommandScreen
-from .screens.dialogs import EventLogScreen, HelpScreen
+from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
-from .state.snapshot import snapshot_of
+from .state.snapshot import saved_text, snapshot_of
+from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
@@ -306,6 +307,11 @@ class ProdtopApp(App[None]):
     def action_events(self) -> None:
         self.push_screen(EventLogScreen(self.monitor.moment().log))
 
+    def action_tried(self) -> None:
+        frame = self.monitor.moment().frame
+        in_use = None if frame is None else choice_of(frame)
+        self.push_screen(TriedScreen(self.monitor.tried.records, in_use))
+
     def action_snapshot(self) -> None:
         """Save what is shown; the event line says where, or why not."""
         monitor = self.monitor
@@ -314,14 +320,19 @@ class ProdtopApp(App[None]):
             monitor.say("nothing to save yet: the engine has shown no figures")
         else:
             snapshot = snapshot_of(
-                moment, moment.frame, self.monitor.timeline(), monitor.versions, self.theme
+                moment,
+                moment.frame,
+                monitor.timeline(),
+                monitor.versions,
+                self.theme,
+                monitor.tried.records,
             )
             try:
                 path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)
             except ProdtopError as error:
                 monitor.say(str(error), fault=True)
             else:
-                monitor.say(f"snapshot saved: {path} and .svg")
+                monitor.say(saved_text(path))
         self.draw()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

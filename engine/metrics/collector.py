@@ -10,7 +10,8 @@ from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
 from .limits import LimitMeter
-from .little import LittleMeter
+from .little import LittleMeter, unsteady
+from .pauses import Pauses
 from .throughput import ThroughputMeter
 from .windows import WindowedCounter
 
@@ -38,18 +39,36 @@ class Metrics:
         self._generated = 0
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
-        self._little = LittleMeter(start_s)
+        self._pauses = Pauses(start_s)
+        self._little = LittleMeter(start_s, self._pauses)
         self.hits = HitMeter(start_s)
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self.switches = SwitchTracker(start_s)
         self.limits = LimitMeter(start_s)
 
-    def on_submitted(self, now_s: float, arrival_at_s: float | None = None) -> None:
-        """A request is in the system, since `arrival_at_s` if that was before it was noticed."""
+    def on_submitted(
+        self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
+    ) -> None:
+        """A request is in the system, since `arrival_at_s` if that was before it was noticed.
+
+        `request` is followed until it ends: what it has waited counts before that.
+        """
+        self._on_alive(now_s)
         self._submitted += 1
         self.throughput.on_arrival(now_s)
         self._little.on_arrival(now_s, arrival_at_s)
+        self.switches.on_arrival(now_s if arrival_at_s is None else arrival_at_s, now_s, request)
+
+    def on_memory(self, used_bytes: int, now_s: float) -> None:
+        """The engine's process holds `used_bytes` on its device: report it with every frame."""
+        self._on_alive(now_s)
+        self.switches.on_memory(used_bytes, now_s)
+
+    def on_switch(self, kind: str, old: str, new: str, now_s: float, began_at_s: float) -> None:
+        """A switch took effect that was begun at `began_at_s`, and nothing was served meanwhile."""
+        self._pauses.add(began_at_s, now_s)
+        self.switches.on_switch(kind, old, new, now_s, began_at_s)
 
     def on_rejected(self, number: int, now_s: float) -> None:
         """Requests came and found the queue full: they are in no other figure than this count."""
@@ -101,22 +120,27 @@ class Metrics:
 
         Raises ValueError where more requests end than were submitted.
         """
+        self._on_alive(now_s)
         self._leave(now_s, request.arrival_at_s)
         self._finished += 1
         cached_tokens = request.num_output_tokens if from_response_cache else 0
         self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
         self.latency.record(latency, now_s)
-        self.switches.on_ended(latency, request.arrival_at_s, now_s)
+        self.switches.on_finished(request, latency, now_s)
         return latency
 
-    def on_failed(self, now_s: float, arrival_at_s: float | None = None) -> None:
+    def on_failed(
+        self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
+    ) -> None:
         """A request ended without its answer: it counts as failed and has no latency.
 
         Raises ValueError where more requests end than were submitted.
         """
+        self._on_alive(now_s)
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
+        self.switches.on_failed(now_s, request)
 
     def on_refused(self, now_s: float, arrival_at_s: float, reason: str) -> None:
         """A request was refused before it could be queued: it counts as submitted and failed."""
@@ -134,11 +158,14 @@ class Metrics:
 
     def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
         """The scheduler's counts beside Little's law over the last ten seconds."""
+        in_system = self._little.mean_in_system(now_s)
+        rate_times_residence = self._little.rate_times_residence(now_s)
         return Queue(
             running=running,
             waiting=waiting,
-            mean_in_system=self._little.mean_in_system(now_s),
-            arrival_rate_times_residence=self._little.rate_times_residence(now_s),
+            mean_in_system=in_system,
+            arrival_rate_times_residence=rate_times_residence,
+            unsteady=unsteady(in_system, rate_times_residence),
             preemptions=preemptions,
         )
 
@@ -163,6 +190,12 @@ class Metrics:
     def generated_tokens_total(self) -> int:
         """Tokens generated since the start, without those that a cache gave."""
         return self._generated
+
+    def _on_alive(self, now_s: float, *, stepped: bool = False) -> None:
+        """Before anything else of an event: it may be the first one after a pause."""
+        began_s = self._pauses.on_alive(now_s, stepped=stepped)
+        if began_s is not None:
+            self.switches.on_pause(began_s, now_s)
 
     def _leave(self, now_s: float, arrival_at_s: float) -> None:
         if not self.in_system:

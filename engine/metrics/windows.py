@@ -37,7 +37,7 @@ class _Span:
             return
         while self.bins and self.bins[0][0] <= number - self.width:
             self.merged.subtract_sparse(self.bins.popleft()[1])
-        self.merged.total_s = math.fsum(part.total_s for _, part in self.bins)
+        self.merged.restate(part for _, part in self.bins)
 
 
 class WindowedHistogram:

@@ -216,6 +216,15 @@ class Decoder:
         """Bytes of all weights, from storage."""
         return storage_bytes(self.tensors())
 
+    @property
+    def head_copy_bytes(self) -> int:
+        """Bytes that a tied head takes beside the embedding: its weight packed once more, where the
+        device computes with another layout; 0 where the two share their storage."""
+        if not self.config.tied_embeddings:
+            return 0
+        both = storage_bytes([self.embedding, *self.head.tensors()])
+        return both - storage_bytes([self.embedding])
+
     def _projection_tensors(self) -> list[Tensor]:
         return [t for layer in self.layers for p in layer.projections() for t in p.tensors()]
 

@@ -14,6 +14,7 @@ what. Everyone else imports from here and not from the files: what they define i
 
 from .bench import *
 from .commands import *
+from .effect import *
 from .events import *
 from .frame import *
 from .message import *

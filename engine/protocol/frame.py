@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from .effect import Summary, SwitchEffect
 from .message import Message, Part
 from .model_info import ModelInfo, PrecisionStatus
 from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
@@ -73,13 +74,15 @@ class Queue(Part, frozen=True, kw_only=True):
     """Requests in the system, and Little's law over the last ten seconds.
 
     `mean_in_system` is the time average L; `arrival_rate_times_residence` is λ·W of the requests
-    that ended in the span. In steady state they agree.
+    that ended in the span; neither counts time in which the engine stood still. In steady state
+    they agree; `unsteady` says that they do not.
     """
 
     running: int
     waiting: int
     mean_in_system: float | None = None
     arrival_rate_times_residence: float | None = None
+    unsteady: bool = False
     preemptions: int = 0
 
 
@@ -152,6 +155,9 @@ class Memory(Part, frozen=True, kw_only=True):
 
     used_bytes: int
     weights_bytes: int
+    head_copy_bytes: int | None = None
+    """Of the weights, what a head that is tied to the embedding takes beside it, packed for the
+    device; `None` where the two share their storage."""
     kv_bytes: int
     master_bytes: int | None = None
     """The master copy that every switch of precision reads, less what the weights share with it;
@@ -227,31 +233,6 @@ class Speculation(Part, frozen=True, kw_only=True):
         return self.tokens_per_step / self.step_ratio
 
 
-class Summary(Part, frozen=True, kw_only=True):
-    """What one strategy and precision did over a span: one side of a switch's effect."""
-
-    decode_tok_s: float
-    memory_bytes: int
-    ttft_p95_ms: float | None = None
-    ttfb_p95_ms: float | None = None
-    tpot_p95_ms: float | None = None
-
-
-class SwitchEffect(Part, frozen=True, kw_only=True):
-    """The last switch of strategy or precision: what was before, and what is since.
-
-    `after` is `None` until enough was seen since the switch for a fair comparison.
-    """
-
-    kind: str
-    """`strategy`, `precision`, `speculation` or `load`."""
-    old: str
-    new: str
-    at_s: float
-    before: Summary | None = None
-    after: Summary | None = None
-
-
 class Frame(Message, frozen=True, kw_only=True):
     """Everything the engine knows at one moment: complete in itself, and serializable."""
 
@@ -283,6 +264,8 @@ class Frame(Message, frozen=True, kw_only=True):
     """The switch that begins now, in words: `bf16 → int8: packing weights`. No frame comes during
     it."""
     last_switch: SwitchEffect | None = None
+    steady: Summary | None = None
+    """What the settings in use did since the last switch or pause settled; `None` before that."""
     stream: StreamView | None = None
     generated_tokens_total: int = 0
     speculation: Speculation | None = None

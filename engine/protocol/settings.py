@@ -61,12 +61,13 @@ class LoadSpec(Part, frozen=True, kw_only=True):
     """Open loop: the most of the host's memory that waiting requests take, likewise."""
     seed: int = 0
     paused: bool = False
+    """No request comes, and the rest is kept for when there is load again."""
 
 
 def describe_load(load: LoadSpec) -> str:
-    """`32 users` of a closed loop, `2.5/s` of an open one, or `paused`."""
+    """`32 users` of a closed loop, `2.5/s` of an open one, or `no load`."""
     if load.paused:
-        return "paused"
+        return "no load"
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
     return f"{load.users} user{'' if load.users == 1 else 's'}"

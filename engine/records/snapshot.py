@@ -15,6 +15,7 @@ from ..files.paths import owned_folder, snapshots_dir
 from ..protocol import Frame, HostSample, LoadSpec, PrecisionName, StrategyName, Window
 from ..protocol.errors import BadInputError, CheckpointError, ProdtopError
 from ..text.cleaning import clean
+from .tried import Tried
 
 SCHEMA_VERSION = 1
 
@@ -56,6 +57,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     series: dict[str, list[Point]]
     events: list[str]
+    tried: list[Tried] = []
+    """Every choice of settings since the start, with its steady figures."""
     label: str = ""
     schema_version: int = SCHEMA_VERSION
 

@@ -139,7 +139,7 @@ class Engine:
             self.scheduler.add(request, now_s)
             self._cacheable.add(request.request_id)
         self._next_id += 1
-        self.metrics.on_submitted(now_s, request.arrival_at_s)
+        self.metrics.on_submitted(now_s, request.arrival_at_s, request)
         self.deliveries[request.request_id] = delivery
         if cached is not None:
             self._complete_from_cache(request, delivery, cached)
@@ -170,7 +170,7 @@ class Engine:
         request = self.scheduler.abort(request_id)
         if request is not None:
             now_s = self.clock()
-            self.metrics.on_failed(now_s, request.arrival_at_s)
+            self.metrics.on_failed(now_s, request.arrival_at_s, request)
             self._end(Completion(request, self.deliveries[request_id].text, None))
 
     def set_strategy(self, name: StrategyName) -> None:

@@ -34,6 +34,7 @@ def read_memory(
     device = runner.decoder.device
     weights = sum(each.decoder.weights_bytes for each in runners)
     kv = sum(each.kv_cache.storage_bytes for each in runners)
+    head_copy = sum(each.decoder.head_copy_bytes for each in runners) or None
     graphs = sum(each.graph_bytes for each in runners)
     master_copy = master_bytes(master, runner.decoder)
     named = weights + kv + graphs + (master_copy or 0)
@@ -42,6 +43,7 @@ def read_memory(
         return Memory(
             used_bytes=used,
             weights_bytes=weights,
+            head_copy_bytes=head_copy,
             kv_bytes=kv,
             master_bytes=master_copy,
             other_bytes=used - named,
@@ -52,6 +54,7 @@ def read_memory(
     return Memory(
         used_bytes=used,
         weights_bytes=weights,
+        head_copy_bytes=head_copy,
         kv_bytes=kv,
         master_bytes=master_copy,
         graphs_bytes=graphs or None,

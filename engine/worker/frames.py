@@ -103,6 +103,7 @@ class FrameBuilder:
             built_max_seqs=engine.settings.max_seqs,
             switching=switching,
             last_switch=metrics.switches.effect(now_s),
+            steady=metrics.switches.steady(now_s),
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
@@ -111,13 +112,13 @@ class FrameBuilder:
     def _refresh_slow(self, now_s: float) -> None:
         metrics = self._engine.metrics
         if now_s - self._slow_at_s < SLOW_INTERVAL_S:
-            metrics.switches.on_memory(self._memory.used_bytes, now_s)
+            metrics.on_memory(self._memory.used_bytes, now_s)
             return
         self._slow_at_s = now_s
         self._latency = metrics.latency.all_windows(now_s)
         self._rates = metrics.hits.rates(now_s)
         self._memory = engine_memory(self._engine, self._own_gpu)
-        metrics.switches.on_memory(self._memory.used_bytes, now_s)
+        metrics.on_memory(self._memory.used_bytes, now_s)
 
     def _cache(self) -> Cache:
         engine = self._engine

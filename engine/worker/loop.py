@@ -190,7 +190,7 @@ class ServingLoop:
     def _record_switch(self, kind: str, old: str, new: str, began_s: float) -> None:
         """Compare what comes with what was before a switch, and tell of it; a frame follows."""
         now_s = self._engine.clock()
-        self._engine.metrics.switches.on_switch(kind, old, new, now_s, began_s)
+        self._engine.metrics.on_switch(kind, old, new, now_s, began_s)
         self._channel.send(
             Switched(kind=kind, old=old, new=new, at_s=now_s, took_s=now_s - began_s)
         )

@@ -24,6 +24,7 @@ from prodtop.engine.protocol import (
     LoadSpec,
     Memory,
     ModelInfo,
+    Percentile,
     Percentiles,
     PrecisionName,
     PrecisionStatus,
@@ -264,20 +265,34 @@ def effect(second: float = 48.0) -> SwitchEffect:
         old="single",
         new="continuous",
         at_s=500.0 + second,
-        before=Summary(
-            decode_tok_s=2266.0,
+        before=msgspec.structs.replace(
+            steady(2266.0),
             memory_bytes=int(19.3 * GIB),
-            ttft_p95_ms=149.0,
-            ttfb_p95_ms=900.0,
+            ttft_p95=Percentile(value_ms=149.0),
+            ttfb_p95=Percentile(value_ms=900.0),
             tpot_p95_ms=4.0,
         ),
-        after=Summary(
-            decode_tok_s=17_900.0,
-            memory_bytes=int(21.4 * GIB),
-            ttft_p95_ms=88.0,
-            ttfb_p95_ms=880.0,
-            tpot_p95_ms=18.7,
-        ),
+        after=steady(),
+    )
+
+
+def steady(tok_s: float = 17_900.0, *, growing: bool = False) -> Summary:
+    """What settings that have settled do."""
+    return Summary(
+        span_s=10.0,
+        arrivals=298,
+        requests=298,
+        failed=0,
+        decode_tok_s=tok_s,
+        growth_per_s=12.0 if growing else 0.0,
+        growing=growing,
+        memory_bytes=int(21.4 * GIB),
+        ttft_p50=Percentile(value_ms=41.8, at_least=growing),
+        ttft_p95=Percentile(value_ms=88.0, at_least=growing),
+        ttfb_p95=Percentile(value_ms=880.0, at_least=growing),
+        e2e_p95=Percentile(value_ms=1285.0, at_least=growing),
+        tpot_p50_ms=8.9,
+        tpot_p95_ms=18.7,
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 from frames import frame, host, ready
 from prodtop.engine.protocol import ChildDied, ChildStarted, Report, StartAgain
 from prodtop.tui.settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE
-from prodtop.tui.views.events import ANSWER_S
+from prodtop.tui.state.monitor import ANSWERED_FOR_S
 from running_app import RunningApp, open_app
 from textual.keys import _character_to_key
 
@@ -47,7 +47,7 @@ async def test_a_key_that_needs_the_engine_says_that_there_is_none(
         assert running.line("event").lstrip().startswith("there is no engine: 3 times the same")
         assert "r tries again" in running.line("event")
         assert running.client.sent == []
-        await running.advance(seconds=ANSWER_S)
+        await running.advance(seconds=ANSWERED_FOR_S + 0.1)
         assert DEATH in running.line("event")
 
 
@@ -62,7 +62,7 @@ async def test_what_a_key_did_is_said(
         before = running.app.theme
         await press(running, action)
         if action == "snapshot":
-            said = "snapshot saved" if any(tmp_path.iterdir()) else "nothing to save yet"
+            said = "saved 2026" if any(tmp_path.iterdir()) else "nothing to save yet"
         assert said in running.line("event")
         assert (running.app.theme != before) is (action == "theme")
 
@@ -115,5 +115,5 @@ async def test_every_key_of_the_live_tab_works(tmp_path: Path) -> None:
             if running.app.current_mode != LIVE:
                 await press(running, "tab_live")
             await running.press("escape")
-            await running.advance(seconds=ANSWER_S)
+            await running.advance(seconds=ANSWERED_FOR_S + 0.1)
             assert DEATH in running.line("event"), action.name

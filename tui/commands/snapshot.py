@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 EVENTS_SHOWN = 10
+TABLE_WIDTH = 120
 
 snapshots = typer.Typer(
     name="snapshot", rich_markup_mode=None, help="The snapshots that the key `s` saved."
@@ -124,6 +125,8 @@ def print_snapshot(path: Path, snapshot: Snapshot) -> None:
     latency = snapshot.frame.latency.get(snapshot.settings.window)
     if latency is not None:
         console.print(_latencies(latency, snapshot.settings.window))
+    for row in _tried(snapshot):
+        console.print(row, soft_wrap=True)
     for event in snapshot.events[-EVENTS_SHOWN:]:
         console.print(event)
 
@@ -158,6 +161,17 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def _tried(snapshot: Snapshot) -> list[str]:
+    """The table of what was tried until then; empty in snapshots that have none."""
+    from ..style.glyphs import ASCII
+    from ..views.tried import tried_lines
+
+    if not snapshot.tried:
+        return []
+    rows = tried_lines(snapshot.tried, None, TABLE_WIDTH, ASCII)
+    return ["what was tried:", *(row.plain.rstrip() for row in rows)]
 
 
 def _latencies(latency: Latency, window: str) -> "Table":

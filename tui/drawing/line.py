@@ -132,6 +132,8 @@ def _head(text: str, width: int) -> str:
     return text[:end]
 
 
+_PLAIN = str.maketrans({"→": "->", "×": "x", "≥": ">="})
+
 EMPTY = Line()
 line = Line.of
 
@@ -181,8 +183,8 @@ def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
 
 
 def in_glyphs(text: str, glyphs: Glyphs) -> str:
-    """Our own messages in the terminal's characters: arrows and crosses become plain ASCII."""
-    return text if glyphs.unicode else text.replace("→", "->").replace("×", "x")
+    """Our own messages in the terminal's characters: arrows, crosses and ≥ become plain ASCII."""
+    return text if glyphs.unicode else text.translate(_PLAIN)
 
 
 def wrapped(text: str, width: int) -> list[str]:

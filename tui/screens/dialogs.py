@@ -1,4 +1,4 @@
-"""The dialogs over a tab: the help with every key, and the event log."""
+"""The dialogs over a tab: the help with every key, the event log, and what was tried."""
 
 from collections.abc import Sequence
 
@@ -8,12 +8,14 @@ from textual.binding import Binding
 from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
+from ...engine.records.tried import Choice, Tried
 from ..drawing.line import Line, line, muted
 from ..settings.keymap import Keymap
 from ..state.moment import LogLine
 from ..style.theme import palette_of
 from ..views.events import log_rows
 from ..views.keys import help_lines
+from ..views.tried import tried_lines
 from ..widgets.lines import LinesView
 from ..widgets.palette import dismiss_if_on_top
 from ..widgets.panel import Panel
@@ -64,3 +66,24 @@ class EventLogScreen(Dialog):
 
     def lines(self) -> Sequence[Line]:
         return log_rows(self._log, palette_of(self.app).glyphs) or [line(muted("no events yet"))]
+
+
+class TriedScreen(Dialog):
+    """Every choice of settings since the start with its steady figures. Closed by escape, `q` or
+    `c`."""
+
+    BINDINGS = [Binding("escape,q,c", "dismiss", "Close", show=False)]
+    title_text = "What was tried"
+
+    WIDEST = 116
+    """As in the style sheet."""
+    FRAME = 5
+    """Cells of the frame, its padding and the scroll bar."""
+
+    def __init__(self, records: tuple[Tried, ...], in_use: Choice | None) -> None:
+        super().__init__()
+        self._records, self._in_use = records, in_use
+
+    def lines(self) -> Sequence[Line]:
+        width = min(self.app.size.width, self.WIDEST) - self.FRAME
+        return tried_lines(self._records, self._in_use, width, palette_of(self.app).glyphs)

@@ -107,6 +107,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("live", "app.live", ("escape",), "Back to the present", HISTORY, LIVE),
     Action("events", "events", ("e",), "Event log", DISPLAY),
+    Action("tried", "app.tried", ("c",), "What was tried: a table to compare", DISPLAY, LIVE),
     Action("window", "app.window", ("w",), "Next window for percentiles and charts", DISPLAY, LIVE),
     Action(
         "snapshot", "app.snapshot", ("s",), "Save a snapshot: figures and picture", GENERAL, LIVE

@@ -14,12 +14,15 @@ from ...engine.protocol import (
     LoadSpec,
     PrecisionName,
     SetLoad,
+    SetMaxSeqs,
     SetPrecision,
     SetSpeculation,
     SetStrategy,
     SpeculationSpec,
     StrategyName,
     Window,
+    describe_load,
+    describe_speculation,
 )
 from .moment import Pending, WorkerState, unready_text
 
@@ -88,12 +91,12 @@ def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) 
 
 def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     """More or less load, −1 or +1: users of a closed loop, the rate of an open one. Below the least
-    load it is paused, and from there the same load comes back."""
+    is none, and from there the same load comes back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
     if load.paused and direction < 0:
-        return Outcome(pending, say="the load is paused already")
+        return Outcome(pending, say="there is no load: it cannot be less")
     changed = _changed_load(load, direction)
     if changed == load:
         return Outcome(pending, say="this is the highest load")
@@ -140,6 +143,23 @@ def load_level(load: LoadSpec) -> float:
     steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
     value = load.users if load.rate_per_s is None else load.rate_per_s
     return min(1.0, bisect_right(steps, value) / len(steps))
+
+
+def describe_command(command: Command) -> str:
+    """What the engine is asked for."""
+    match command:
+        case SetStrategy(name=strategy):
+            return f"asked for {strategy}"
+        case SetPrecision(name=precision):
+            return f"asked for {precision}"
+        case SetLoad(load=load):
+            return f"asked for {describe_load(load)}"
+        case SetSpeculation(spec=spec):
+            return f"asked for {describe_speculation(spec)}"
+        case SetMaxSeqs(max_seqs=max_seqs):
+            return f"asked for max-seqs {max_seqs}"
+        case _:
+            return "asked to start again"
 
 
 def next_window(window: Window) -> Window:

@@ -106,8 +106,6 @@ class LogLine:
     text: str
     kind: str = "info"
     clock_shift_s: float = 0.0
-    answer: bool = False
-    """What a key led to: whoever pressed it looks for it now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +125,8 @@ class Moment:
     window: Window = Window.M1
     pending: Pending = Pending()
     log: tuple[LogLine, ...] = ()
+    answer: LogLine | None = None
+    """What the last key was answered, just now, whatever time the panels speak of."""
     behind_s: float | None = None
     frame_age_s: float | None = None
     host_age_s: float | None = None

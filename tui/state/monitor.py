@@ -39,6 +39,7 @@ from .actions import (
     Outcome,
     choose_precision,
     choose_strategy,
+    describe_command,
     next_window,
     set_load_level,
     settled,
@@ -47,6 +48,7 @@ from .actions import (
     toggle_drafts,
 )
 from .command_line import run_line
+from .event_log import EventLog
 from .history import History, Mark
 from .moment import (
     LogLine,
@@ -62,10 +64,12 @@ from .moment import (
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
 from .settable import Standing
+from .tried import TriedMemory
 
-MAX_LOG_LINES = 500
 MAX_FINISHED = 500
 SHOWN_FINISHED = 40
+ANSWERED_FOR_S = 8.0
+"""How long the event line keeps the answer to a key."""
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
@@ -89,6 +93,7 @@ class Monitor:
         self.config = config or Config()
         self.history = History()
         self.playhead = Playhead(self.history)
+        self.tried = TriedMemory()
         self.versions: dict[str, str] = {}
         self.fault: Fault | None = None
         """The fatal one, once there is one: the screen is to close."""
@@ -109,7 +114,9 @@ class Monitor:
         self._worker = WorkerState()
         self._pending = Pending()
         self._pending_since_s = 0.0
-        self._log: list[LogLine] = []
+        self._log = EventLog()
+        self._answer: LogLine | None = None
+        self._answer_at_s = 0.0
         self._finished: list[tuple[float, FinishedRequest]] = []
 
     # Reports
@@ -127,6 +134,7 @@ class Monitor:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
+            self.tried.take_in(frame, self.wall_s(now_s))
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
@@ -174,8 +182,7 @@ class Monitor:
             case Switched():
                 switched_s = self._wall_of(event.at_s, wall_s)
                 self.history.mark(Mark(switched_s, event.new))
-                took = f" in {event.took_s:.1f} s" if event.took_s >= 0.05 else ""
-                self._say(f"{event.kind}: {event.old} → {event.new}{took}", "switch")
+                self._log.switched(event, wall_s, self._clock_shift_s)
             case ChildDied():
                 self._say(died_text(event, self._retry_key), "fault")
                 if event.given_up:
@@ -219,10 +226,7 @@ class Monitor:
         moved_s = wall_s - self.wall_s(now_s)
         self._wall_told = True
         self._wall_offset_s += moved_s
-        self._log = [
-            replace(entry, wall_s=entry.wall_s + moved_s, clock_shift_s=-moved_s)
-            for entry in self._log
-        ]
+        self._log.set_back(moved_s)
 
     @property
     def window(self) -> Window:
@@ -252,7 +256,8 @@ class Monitor:
             worker=self._worker,
             window=self._window,
             pending=self._pending,
-            log=tuple(self._log[-MAX_LOG_LINES:]),
+            log=self._log.lines,
+            answer=self._answer if now_s - self._answer_at_s <= ANSWERED_FOR_S else None,
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
@@ -272,7 +277,7 @@ class Monitor:
             frame=past.frame if past else None,
             host=past.host if past else None,
             behind_s=max(0.0, live.wall_s - cursor_s),
-            log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
+            log=tuple(entry for entry in live.log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
             recent=self._finished_by(cursor_s),
         )
@@ -302,7 +307,7 @@ class Monitor:
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""
         if self._given_up or self._worker.restart_at_s is not None:
-            self._client.send(StartAgain())
+            self._carry_out(Outcome(self._pending, StartAgain()))
         else:
             self.say("nothing to start again: nothing was given up")
 
@@ -332,7 +337,8 @@ class Monitor:
         return self._frame if self._worker.phase is Phase.SERVING else None
 
     def _carry_out(self, outcome: Outcome) -> None:
-        needs_engine = outcome.command is not None and not isinstance(outcome.command, StartAnew)
+        starts_one = isinstance(outcome.command, StartAgain | StartAnew)
+        needs_engine = outcome.command is not None and not starts_one
         if self._serving is None and (needs_engine or outcome.say == NOT_READY):
             self.say(unready_text(self._worker))
             return
@@ -340,6 +346,10 @@ class Monitor:
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._client.send(outcome.command)
+            if self.playhead.frozen:
+                # What it does would not be seen on a picture of the past.
+                self.playhead.go_live()
+                self.say(f"back to the present: {describe_command(outcome.command)}")
         if outcome.say is not None:
             self.say(outcome.say)
 
@@ -349,13 +359,16 @@ class Monitor:
     def set_window(self, window: Window) -> None:
         self._window = window
 
-    def _say(self, text: str, kind: str = "info", *, answer: bool = False) -> None:
-        self._log.append(LogLine(self.wall_s(), text, kind, self._clock_shift_s, answer))
-        del self._log[:-MAX_LOG_LINES]
+    def _say(self, text: str, kind: str = "info") -> LogLine:
+        line = LogLine(self.wall_s(), text, kind, self._clock_shift_s)
+        self._log.say(line)
+        return line
 
     def say(self, text: str, *, fault: bool = False) -> None:
-        """Put a line of the screen's own into the event log: what a key led to."""
-        self._say(clean(text), "fault" if fault else "info", answer=True)
+        """Answer a key: a line of the screen's own in the event log, and for a moment on the event
+        line, also while that speaks of the past."""
+        self._answer = self._say(clean(text), "fault" if fault else "info")
+        self._answer_at_s = self._clock()
 
     def close(self) -> None:
         self._client.close()

@@ -1,16 +1,26 @@
 """The snapshot of what is shown: the moment, the curves beside it, the event log."""
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from ...engine.protocol import Frame
 from ...engine.records.snapshot import Settings, Snapshot
+from ...engine.records.tried import Tried
 from .history import COLUMNS
 from .moment import Moment
 from .playhead import Timeline
 
 
 def snapshot_of(
-    moment: Moment, frame: Frame, timeline: Timeline, versions: dict[str, str], theme: str
+    moment: Moment,
+    frame: Frame,
+    timeline: Timeline,
+    versions: dict[str, str],
+    theme: str,
+    tried: Sequence[Tried],
 ) -> Snapshot:
-    """The snapshot of a moment. Series are those of the stretch that the charts show."""
+    """The snapshot of a moment. Series are those of the stretch that the charts show; `tried` is
+    everything since the start."""
     # Here and not above: it costs a tenth of the time to the first frame.
     from importlib import metadata
 
@@ -29,7 +39,16 @@ def snapshot_of(
         versions={"prodtop": metadata.version("prodtop"), **versions},
         series={name: _points(timeline, name, start_s) for name in COLUMNS},
         events=[entry.text for entry in moment.log],
+        tried=list(tried),
     )
+
+
+def saved_text(path: Path) -> str:
+    """What was saved, and where: the names first, which a narrow line keeps."""
+    home = Path.home()
+    folder = path.parent
+    where = f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
+    return f"saved {path.name} (figures) and .svg (picture) in {where}"
 
 
 def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:

@@ -17,6 +17,7 @@ from ..style.formatting import binary_bytes, count, percent
 from ..style.inks import PART_INKS, Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
+NO_CACHE = "no cache under this strategy"
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
 WITH_WORD = 44

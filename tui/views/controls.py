@@ -1,6 +1,6 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
-from ...engine.protocol import Frame, PrecisionName, StrategyName, describe_load
+from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName, describe_load
 from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted
 from ..drawing.meter import level
 from ..settings.keymap import Keymap
@@ -100,8 +100,20 @@ def _reason(moment: Moment, width: int) -> Line:
     tried = next((s for s in frame.precisions if s.name == moment.pending.tried), None)
     if tried is not None and tried.reason:
         return first_fitting((line(Piece(tried.reason, Ink.WARN)),), width)
-    weights = line(muted("weights "), binary_bytes(frame.memory.weights_bytes))
-    return first_fitting((weights,), width)
+    return first_fitting(_weights(frame.memory), width)
+
+
+def _weights(memory: Memory) -> list[Line]:
+    """What the weights weigh, with the reason where a head is in them twice."""
+    weights = line(muted("weights "), binary_bytes(memory.weights_bytes))
+    if not memory.head_copy_bytes:
+        return [weights]
+    copy = binary_bytes(memory.head_copy_bytes)
+    return [
+        line(weights, muted(f", {copy} of them the head packed again")),
+        line(weights, muted(f", {copy} head copy")),
+        weights,
+    ]
 
 
 def _doing(moment: Moment, room: Room, width: int) -> Line:

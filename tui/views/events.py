@@ -2,8 +2,8 @@
 
 import time
 
-from ...engine.metrics.wording import describe_effect
-from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
+from ...engine.metrics.wording import effect_words, fitted
+from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, joined, line, muted
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
 from ..style.formatting import span
@@ -13,11 +13,10 @@ from .panel import Room, starting_text
 
 SHORTEST_BAR, LONGEST_BAR = 8, 40
 
+VERDICT_INKS: dict[bool | None, Ink] = {True: Ink.OK, False: Ink.BAD}
+"""Of what is better, and of what is worse."""
+
 INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
-
-
-ANSWER_S = 5.0
-"""How long the answer to a key stays in the place of what the engine's process lacks."""
 
 
 def event_line(moment: Moment, room: Room) -> Line:
@@ -25,14 +24,14 @@ def event_line(moment: Moment, room: Room) -> Line:
     answer to a key that was just pressed."""
     worker = moment.worker
     lacking = worker.phase is not Phase.SERVING and bool(worker.reason) and not moment.paused
-    if lacking and not _answers(moment):
+    if lacking and moment.answer is None:
         return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
-    if not moment.log:
+    if not moment.log and moment.answer is None:
         return (
             _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
         )
-    newest = moment.log[-1]
-    age = f"{age_text(moment.wall_s - newest.wall_s)} "
+    newest, now_s = _newest(moment)
+    age = f"{age_text(now_s - newest.wall_s)} "
     text = clipped(
         line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS[newest.kind])),
         room.width - len(age) - 1,
@@ -41,10 +40,13 @@ def event_line(moment: Moment, room: Room) -> Line:
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
 
 
-def _answers(moment: Moment) -> bool:
-    """Whether the newest event is what a key has just led to."""
-    newest = moment.log[-1] if moment.log else None
-    return newest is not None and newest.answer and moment.wall_s - newest.wall_s < ANSWER_S
+def _newest(moment: Moment) -> tuple[LogLine, float]:
+    """The line to show and the time to count its age from: the answer to a key for a moment, which
+    only what happens to the engine takes the place of, and nothing on a picture of the past."""
+    answer = moment.answer
+    if answer is not None and (moment.paused or not moment.log or moment.log[-1].kind == "info"):
+        return answer, moment.wall_s + (moment.behind_s or 0.0)
+    return moment.log[-1], moment.wall_s
 
 
 def _starting(moment: Moment, room: Room) -> Line:
@@ -104,9 +106,10 @@ def effect_line(moment: Moment, room: Room) -> Line:
         return room.clipped(line(bullet, in_glyphs(frame.switching, room.glyphs)))
     if frame.last_switch is None:
         return EMPTY
-    mark = Piece(f" {room.glyphs.mark} ", Ink.MARK)
-    wording = describe_effect(
-        frame.last_switch, width=room.width - 4, ascii_only=not room.glyphs.unicode
+    words = effect_words(frame.last_switch)
+    mark = Piece(f" {room.glyphs.mark} ", VERDICT_INKS.get(words.better, Ink.MARK))
+    shown = fitted(words, room.width - 4, ascii_only=not room.glyphs.unicode)
+    parts = [Piece(part.text, VERDICT_INKS.get(part.better, Ink.STRONG)) for part in shown.parts]
+    return room.clipped(
+        line(mark, shown.head, muted(": "), joined([line(part) for part in parts], line(", ")))
     )
-    head, colon, rest = wording.partition(":")
-    return room.clipped(line(mark, head, muted(colon), strong(rest)))

@@ -20,6 +20,7 @@ FOOTER_ACTIONS = (
     ("snapshot", "save"),
     ("theme", "theme"),
     ("events", "events"),
+    ("tried", "tried"),
     ("maximize", "maximise"),
     ("palette", "palette"),
     ("scrub_", "scrub"),

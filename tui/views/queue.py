@@ -50,9 +50,10 @@ def _little(moment: Moment, frame: Frame, room: Room) -> Line:
         figure(
             "λW" if room.glyphs.unicode else "lW", _one_decimal(queue.arrival_rate_times_residence)
         ),
+        Piece(" unsteady", Ink.WARN) if queue.unsteady else "",
     )
     waiting = figure("wait p95", milliseconds(wait.p95_ms if wait else None))
-    return line(law, "  ", waiting) if room.width >= 46 else law
+    return first_fitting([line(law, "  ", waiting), law], room.width) if room.width >= 46 else law
 
 
 def _one_decimal(number: float | None) -> str:

@@ -1,6 +1,7 @@
 """The panels of the Live tab: lines of figures, and a chart of the history where it fits."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
@@ -12,7 +13,8 @@ from ..state.playhead import Timeline
 from ..style.formatting import COUNT, FRACTION, MILLISECONDS
 from ..style.inks import Ink
 from ..style.theme import palette_of
-from ..views.cache import cache_view
+from ..views.cache import NO_CACHE, cache_view
+from ..views.controls import CACHING
 from ..views.gpu import device_view
 from ..views.latency import latency_view
 from ..views.panel import PanelView, Room
@@ -73,6 +75,10 @@ class LivePanel(Panel, can_focus=True):
         """How many of `height` rows the text takes; a chart gets the rest if it is enough."""
         return len(view.lines)
 
+    def nothing_to_draw(self, moment: Moment) -> str | None:
+        """What its chart says while it is empty, where that depends on the moment."""
+        return None
+
     @property
     def step_s(self) -> float | None:
         """The time that a column of its chart spans; `None` without a chart."""
@@ -126,6 +132,8 @@ class LivePanel(Panel, can_focus=True):
     def _show_chart(self, chart: "BrailleChart", moment: Moment, timeline: Timeline) -> None:
         if not chart.display:
             chart.display = True
+        settings = self.chart_settings or chart.settings
+        chart.settings = replace(settings, empty=self.nothing_to_draw(moment) or settings.empty)
         chart.set_data(
             self.curves(timeline),
             now_s=timeline.now_s,
@@ -200,6 +208,10 @@ class CachePanel(LivePanel):
 
     view = staticmethod(cache_view)
     chart_settings = ChartSettings(unit=FRACTION, top=1.0, empty="nothing looked up yet")
+
+    def nothing_to_draw(self, moment: Moment) -> str | None:
+        serving = moment.frame
+        return NO_CACHE if serving is not None and serving.strategy not in CACHING else None
 
     def text_rows(self, view: PanelView, height: int) -> int:
         """The last line gives way where a row is all that the chart lacks."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.metrics.little import SPAN_S, LittleMeter
+from prodtop.engine.metrics.little import LEAST_DIFFERENCE, SPAN_S, TOLERANCE, LittleMeter, unsteady
+from simulated_queue import TICK_S, SimulatedQueue
 
 END_S = 30.0
 
@@ -85,3 +86,58 @@ def test_nothing_is_known_before_anything_happened() -> None:
     assert meter.mean_in_system(5.0) is None
     assert meter.rate_times_residence(6.0) is None
     assert meter.mean_in_system(6.0) == 0.0
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    slots=st.integers(1, 8),
+    service_ticks=st.integers(2, 20),
+    users=st.integers(0, 40),
+    busy=st.floats(0.3, 2.5),
+    pauses=st.lists(
+        st.tuples(st.floats(0.5, 12.0), st.floats(0.2, 40.0), st.booleans()), min_size=1, max_size=5
+    ),
+)
+def test_whatever_pauses_both_sides_agree_or_are_called_unsteady(
+    slots: int,
+    service_ticks: int,
+    users: int,
+    busy: float,
+    pauses: list[tuple[float, float, bool]],
+) -> None:
+    rate_per_s = 0.0 if users else busy * slots / (service_ticks * TICK_S)
+    queue = SimulatedQueue(
+        slots=slots, service_ticks=service_ticks, rate_per_s=rate_per_s, users=users
+    )
+    # From here on a closed loop is steady, whatever pauses there are: it is not called unsteady.
+    settled_s = 15 + 3 * max(users, slots) / slots * service_ticks * TICK_S
+    queue.run(settled_s)
+    for seconds, paused_s, switched in pauses:
+        if switched:
+            queue.switch("precision", "bf16", "int8", paused_s)
+        else:
+            queue.pause(paused_s)
+        for _ in range(round(seconds / 0.5)):
+            queue.run(0.5)
+            found = queue.metrics.queue(queue.now_s, running=0, waiting=0)
+            left, right = found.mean_in_system, found.arrival_rate_times_residence
+            if left is None or right is None or found.unsteady:
+                assert not users or paused_s < 1.0 or right is None
+                continue
+            assert abs(left - right) <= max(LEAST_DIFFERENCE, TOLERANCE * max(left, right))
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "apart"),
+    [
+        (64.0, 60.0, False),
+        (64.0, 207.0, True),
+        (0.4, 1.2, False),
+        (None, 3.0, False),
+        (9.0, 0.0, True),
+    ],
+)
+def test_a_fifth_or_one_request_is_no_difference(
+    left: float | None, right: float | None, apart: bool
+) -> None:
+    assert unsteady(left, right) is apart

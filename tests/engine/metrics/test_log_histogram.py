@@ -77,8 +77,32 @@ def test_a_part_that_is_added_and_taken_away_leaves_no_trace(
     histogram.add_sparse(part)
     assert histogram.count == len(kept) + len(passing)
     histogram.subtract_sparse(part)
+    histogram.restate([histogram_of(kept).sparse()])
     assert histogram.count == len(kept)
     assert histogram.quantiles(FRACTIONS) == histogram_of(kept).quantiles(FRACTIONS)
+
+
+anything = st.floats(min_value=0.0, max_value=1e6)
+
+
+@settings(deadline=None)
+@given(st.lists(anything, min_size=1, max_size=60))
+def test_all_figures_of_one_histogram_agree(samples: list[float]) -> None:
+    histogram = histogram_of(samples)
+    mean_s, quantiles = histogram.mean_s, histogram.quantiles(FRACTIONS)
+    assert mean_s is not None
+    assert (histogram.least_s, histogram.most_s) == (min(samples), max(samples))
+    assert quantiles == sorted(quantiles)
+    assert (quantiles[0], quantiles[-1]) == (min(samples), max(samples))
+    assert min(samples) <= mean_s <= max(samples)
+    assert mean_s == pytest.approx(float(np.mean(samples)), rel=1e-9, abs=1e-300)
+
+
+@settings(deadline=None)
+@given(anything, st.integers(1, 20))
+def test_equal_samples_read_as_that_sample_in_every_figure(sample: float, times: int) -> None:
+    histogram = histogram_of([sample] * times)
+    assert [histogram.mean_s, *histogram.quantiles(FRACTIONS)] == [sample] * (len(FRACTIONS) + 1)
 
 
 def test_a_copy_is_independent() -> None:
@@ -97,11 +121,12 @@ def test_an_empty_histogram_has_no_figures() -> None:
 
 
 def test_what_is_out_of_range_is_counted_at_the_edge() -> None:
-    histogram = histogram_of([0.0, 1e-9])
-    assert histogram.quantiles([1.0])[0] == LOWEST_S
-    histogram = histogram_of([1e5, 1e9])
-    assert histogram.quantiles([0.0])[0] == pytest.approx(HIGHEST_S, rel=2 * RELATIVE_ERROR)
-    assert histogram.total_s == 1e5 + 1e9
+    histogram = histogram_of([0.0, 1e-9, 2e-9, 1.0])
+    assert histogram.quantiles([0.0, 0.5, 0.75]) == [0.0, LOWEST_S, LOWEST_S]
+    histogram = histogram_of([1.0, 1e5, 1e6, 1e9])
+    found = histogram.quantiles([0.5, 1.0])
+    assert found == [pytest.approx(HIGHEST_S, rel=2 * RELATIVE_ERROR), 1e9]
+    assert histogram.total_s == 1.0 + 1e5 + 1e6 + 1e9
 
 
 @pytest.mark.parametrize("impossible", [-1e-9, math.nan, math.inf])

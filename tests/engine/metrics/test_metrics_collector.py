@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.protocol import Accounting, HitRates, Latency, Window
 from prodtop.engine.serving.request import Request, Sampling
+from simulated_queue import SimulatedQueue
 
 START_S = 200.0
 
@@ -148,20 +149,26 @@ def test_the_roofline_is_work_per_second_over_the_ceiling() -> None:
 
 
 def test_a_switch_is_judged_from_the_same_events() -> None:
-    metrics = Metrics(START_S)
-    for tick in range(260):
-        now_s = START_S + 0.05 + tick / 10
-        switched = tick >= 130
-        if tick == 130:
-            metrics.switches.on_switch("strategy", "single", "hybrid", now_s)
-        metrics.on_submitted(now_s - 0.05)
-        metrics.on_step(now_s, decode_tokens=40 if switched else 10, rows=1)
-        metrics.switches.on_memory(2000 if switched else 1000, now_s)
-        metrics.on_finished(finished(now_s - 0.05, 2, now_s - 0.02, 0.02), now_s)
-    effect = metrics.switches.effect(START_S + 26.0)
+    queue = SimulatedQueue(slots=1, service_ticks=4, users=8)
+    queue.run(15)
+    queue.switch("strategy", "single", "hybrid")
+    queue.slots = 4
+    queue.run(15)
+    effect = queue.metrics.switches.effect(queue.now_s)
     assert effect is not None
     assert effect.before is not None
     assert effect.after is not None
     assert effect.after.decode_tok_s / effect.before.decode_tok_s == pytest.approx(4.0, rel=0.03)
-    assert (effect.before.memory_bytes, effect.after.memory_bytes) == (1000, 2000)
-    assert effect.after.ttft_p95_ms == pytest.approx(30.0)
+    assert effect.after.memory_bytes == 1_000_000
+
+
+def test_a_pause_is_noticed_by_whatever_comes_after_it() -> None:
+    queue = SimulatedQueue(slots=4, service_ticks=20, users=64)
+    for seconds in (40, 20, 25):
+        queue.run(seconds)
+        queue.pause(30)
+        queue.run(2)
+        found = queue.metrics.queue(queue.now_s, running=4, waiting=60)
+        assert not found.unsteady
+        assert found.mean_in_system == pytest.approx(64, rel=0.02)
+        assert found.arrival_rate_times_residence == pytest.approx(64, rel=0.2)

@@ -1,210 +1,293 @@
-"""What a switch did, told from a stream of requests, tokens and memory readings."""
+"""What a switch did, on simulated queues whose answer is known."""
 
-import numpy as np
 import pytest
-from prodtop.engine.metrics.effect import SwitchTracker
-from prodtop.engine.metrics.latency import RequestLatency
-from prodtop.engine.protocol import SwitchEffect
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from prodtop.engine.metrics.steady import ENOUGH_S, LEAST_S
+from prodtop.engine.metrics.wording import describe_effect, effect_words
+from prodtop.engine.protocol import Summary
+from simulated_queue import TICK_S, SimulatedQueue
 
-MIB = 1024**2
+
+def queue_of(slots: int = 1, *, users: int = 8, service_ticks: int = 4) -> SimulatedQueue:
+    return SimulatedQueue(slots=slots, service_ticks=service_ticks, users=users)
 
 
-def took(ttft_s: float, tpot_s: float | None = 0.01) -> RequestLatency:
-    return RequestLatency(
-        e2e_s=ttft_s + 0.5,
-        ttfb_s=ttft_s + 0.25,
-        ttft_s=ttft_s,
-        tpot_s=tpot_s,
-        queue_s=0.0,
-        itl_s=np.empty(0),
+def exact_ms(summary: Summary | None) -> float:
+    assert summary is not None
+    assert summary.ttft_p95 is not None
+    assert not summary.ttft_p95.at_least
+    return summary.ttft_p95.value_ms
+
+
+@settings(deadline=None, max_examples=10)
+@given(
+    slots=st.integers(1, 4),
+    service_ticks=st.integers(2, 6),
+    busy_before=st.floats(0.2, 0.8),
+    busy_after=st.floats(1.3, 4.0),
+    faster=st.integers(1, 3),
+    seed=st.none() | st.integers(0, 2**32),
+)
+def test_an_overloaded_queue_is_never_called_better(
+    slots: int,
+    service_ticks: int,
+    busy_before: float,
+    busy_after: float,
+    faster: int,
+    seed: int | None,
+) -> None:
+    capacity_per_s = slots / (service_ticks * TICK_S)
+    queue = SimulatedQueue(
+        slots=slots,
+        service_ticks=service_ticks,
+        rate_per_s=busy_before * capacity_per_s,
+        seed=seed,
+    )
+    queue.run(15)
+    queue.switch("load", "little", "much")
+    # More work is done, and yet not enough.
+    queue.slots = slots * faster
+    queue.rate_per_s = max(8.0, busy_after * faster * capacity_per_s)
+    queue.service_ticks = max(2, round(busy_after * queue.slots / (queue.rate_per_s * TICK_S)))
+    for _ in range(25):
+        queue.run(1)
+        assert effect_words(queue.effect()).better is not True
+    after = queue.effect().after
+    assert after is not None
+    assert after.growing
+    assert after.ttft_p95 is not None
+    assert after.ttft_p95.at_least
+
+
+@settings(deadline=None, max_examples=6)
+@given(users=st.integers(6, 24), service_ticks=st.integers(2, 8), slots=st.integers(3, 6))
+def test_a_real_improvement_is_called_better(users: int, service_ticks: int, slots: int) -> None:
+    queue = queue_of(1, users=users, service_ticks=service_ticks)
+    queue.run(60)
+    queue.switch("strategy", "single", "continuous")
+    queue.slots = slots
+    for _ in range(45):
+        queue.run(1)
+        assert effect_words(queue.effect()).better is not False
+    effect = queue.effect()
+    assert effect_words(effect).better is True
+    assert effect.before is not None
+    assert effect.after is not None
+    ratio = effect.after.decode_tok_s / effect.before.decode_tok_s
+    assert ratio == pytest.approx(slots, rel=0.1)
+
+
+def test_many_users_at_once_are_not_judged_by_those_served_first() -> None:
+    queue = queue_of(64, users=1)
+    queue.run(25)
+    queue.switch("load", "1 user", "1024 users")
+    queue.users = 1024
+    queue.run(2.5)
+    assert describe_effect(queue.effect()).startswith("1 user → 1024 users: measuring… 2 s")
+    queue.run(4)
+    assert queue.metrics.switches.effect(queue.now_s) is not None
+    so_far = queue.effect().so_far
+    assert so_far is None or so_far.growth_per_s == 0.0, "they came once"
+    queue.slots = 8
+    queue.run(12)
+    effect = queue.effect()
+    assert effect.after is not None
+    assert effect.after.ttft_p95 is not None
+    assert effect.after.ttft_p95.at_least
+    found = {part.text.split()[0]: part for part in effect_words(effect).parts}
+    assert found["TTFT"].better is False
+    assert "TTFT p95 50 ms → ≥ " in describe_effect(effect) or "0 ms → ≥ " in describe_effect(
+        effect
     )
 
 
-class Serving:
-    """A clock and a tracker: serves requests of one kind for a while, ten of them a second."""
-
-    def __init__(self) -> None:
-        self.tick = 0
-        self.tracker = SwitchTracker(0.0)
-
-    @property
-    def now_s(self) -> float:
-        return self.tick / 10
-
-    def serve(
-        self, seconds: float, *, tokens: int, ttft_s: float, memory: int, each_takes_s: float = 0.6
-    ) -> None:
-        for _ in range(round(seconds * 10)):
-            self.tick += 1
-            self.tracker.on_decode(tokens, self.now_s)
-            self.tracker.on_memory(memory, self.now_s)
-            self.tracker.on_ended(took(ttft_s), self.now_s - each_takes_s, self.now_s)
-
-    def effect(self) -> SwitchEffect:
-        effect = self.tracker.effect(self.now_s)
-        assert effect is not None
-        return effect
-
-
-def test_there_is_no_effect_before_the_first_switch() -> None:
-    serving = Serving()
-    serving.serve(5, tokens=10, ttft_s=0.2, memory=MIB)
-    assert serving.tracker.effect(serving.now_s) is None
+def test_once_the_waiting_are_served_their_latency_is_exact() -> None:
+    queue = queue_of(2, users=2)
+    queue.run(20)
+    queue.switch("load", "2 users", "200 users")
+    queue.users = 200
+    queue.run(ENOUGH_S + 5)
+    # 200 users over two slots of 0.2 s each wait for 20 s.
+    after = queue.effect().after
+    assert after is not None
+    assert after.ttft_p95 is not None
+    assert after.ttft_p95.at_least
+    queue.run(30)
+    assert exact_ms(queue.effect().after) == pytest.approx(20_000, rel=0.05)
 
 
 def test_before_and_after_are_what_was_served_on_each_side() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=100 * MIB)
-    serving.tracker.on_switch("strategy", "single", "continuous", serving.now_s)
-    serving.serve(12, tokens=79, ttft_s=0.1, memory=150 * MIB)
-    effect = serving.effect()
+    queue = queue_of(1)
+    queue.run(20)
+    assert queue.metrics.switches.effect(queue.now_s) is None
+    queue.switch("strategy", "single", "continuous")
+    queue.slots = 4
+    queue.run(20)
+    effect = queue.effect()
     assert (effect.kind, effect.old, effect.new) == ("strategy", "single", "continuous")
-    assert effect.at_s == 12.0
     assert effect.before is not None
     assert effect.after is not None
-    assert effect.before.decode_tok_s == pytest.approx(100, rel=0.02)
-    assert effect.after.decode_tok_s == pytest.approx(790, rel=0.02)
-    assert effect.before.memory_bytes == 100 * MIB
-    assert effect.after.memory_bytes == 150 * MIB
-    assert effect.before.ttft_p95_ms == pytest.approx(200)
-    assert effect.after.ttft_p95_ms == pytest.approx(100)
-    assert effect.after.ttfb_p95_ms == pytest.approx(350)
-    assert effect.after.tpot_p95_ms == pytest.approx(10)
+    assert effect.before.decode_tok_s == pytest.approx(20, rel=0.03)
+    assert effect.after.decode_tok_s == pytest.approx(80, rel=0.03)
+    # Seven wait before the eighth, one at a time; then two rounds of four.
+    assert exact_ms(effect.before) == pytest.approx(1400, abs=100)
+    assert exact_ms(effect.after) == pytest.approx(200, abs=100)
+    assert effect.after.tpot_p95_ms == pytest.approx(TICK_S * 1e3)
+    assert effect.after.span_s == pytest.approx(ENOUGH_S)
+    assert effect.so_far is None
 
 
-def test_after_waits_three_seconds_and_is_settled_after_ten() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "continuous", serving.now_s)
-    serving.serve(2.9, tokens=50, ttft_s=0.1, memory=MIB)
-    assert serving.effect().after is None
-    serving.serve(0.2, tokens=50, ttft_s=0.1, memory=MIB)
-    early = serving.effect().after
-    assert early is not None
-    serving.serve(4, tokens=90, ttft_s=0.3, memory=MIB)
-    refined = serving.effect().after
-    assert refined is not None
-    assert refined.decode_tok_s > early.decode_tok_s
-    serving.serve(4, tokens=90, ttft_s=0.3, memory=MIB)
-    settled = serving.effect().after
-    serving.serve(20, tokens=1, ttft_s=0.9, memory=MIB)
-    assert serving.effect().after == settled
-
-
-def test_only_the_last_ten_seconds_before_count() -> None:
-    serving = Serving()
-    serving.serve(30, tokens=500, ttft_s=0.9, memory=MIB)
-    serving.serve(11, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "continuous", serving.now_s)
-    before = serving.effect().before
-    assert before is not None
-    assert before.decode_tok_s == pytest.approx(100, rel=0.02)
-    assert before.ttft_p95_ms == pytest.approx(200)
+def test_after_waits_for_a_steady_span_and_then_stands() -> None:
+    queue = queue_of(4)
+    queue.run(20)
+    queue.switch("strategy", "continuous", "single")
+    queue.slots = 1
+    queue.run(LEAST_S)
+    effect = queue.effect()
+    assert effect.after is None
+    assert effect.so_far is not None
+    assert effect.so_far.span_s == pytest.approx(LEAST_S)
+    queue.run(20)
+    settled = queue.effect().after
+    assert settled is not None
+    queue.slots = 8
+    queue.run(20)
+    assert queue.effect().after == settled
 
 
 def test_requests_from_before_the_switch_do_not_judge_what_came_after() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "continuous", serving.now_s)
-    serving.serve(2, tokens=50, ttft_s=7.0, memory=MIB, each_takes_s=8.0)
-    serving.serve(3, tokens=50, ttft_s=0.1, memory=MIB)
-    after = serving.effect().after
-    assert after is not None
-    assert after.ttft_p95_ms == pytest.approx(100)
-
-
-def test_without_finished_requests_the_rate_alone_is_compared() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("precision", "bf16", "int8", serving.now_s)
-    for _ in range(99):
-        serving.tick += 1
-        serving.tracker.on_decode(3, serving.now_s)
-    assert serving.effect().after is None
-    serving.tick += 4
-    after = serving.effect().after
-    assert after is not None
-    assert after.decode_tok_s == pytest.approx(30, rel=0.05)
-    assert after.ttft_p95_ms is None
-
-
-def test_slow_requests_are_waited_for() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "continuous", "single", serving.now_s)
-    serving.tick += 150
-    serving.serve(1, tokens=10, ttft_s=9.0, memory=MIB, each_takes_s=12.0)
-    after = serving.effect().after
-    assert after is not None
-    assert after.ttft_p95_ms == pytest.approx(9000)
+    queue = queue_of(1, users=40)
+    queue.run(60)
+    queue.switch("strategy", "single", "continuous")
+    queue.slots = 40
+    queue.run(15)
+    assert exact_ms(queue.effect().before) == pytest.approx(7_800, rel=0.05)
+    assert exact_ms(queue.effect().after) == 0.0
 
 
 def test_the_time_that_a_switch_took_belongs_to_neither_side() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=100 * MIB)
-    began_s = serving.now_s
-    serving.tick += 50
-    serving.tracker.on_memory(900 * MIB, serving.now_s)
-    serving.tracker.on_switch("precision", "bf16", "int4", serving.now_s, began_s)
-    serving.serve(5, tokens=20, ttft_s=0.1, memory=50 * MIB)
-    effect = serving.effect()
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("precision", "bf16", "int8", took_s=8.0)
+    queue.run(20)
+    effect = queue.effect()
     assert effect.before is not None
     assert effect.after is not None
-    assert effect.before.decode_tok_s == pytest.approx(100, rel=0.02)
-    assert effect.before.memory_bytes == 100 * MIB
-    assert effect.after.decode_tok_s == pytest.approx(200, rel=0.02)
+    assert effect.before.decode_tok_s == pytest.approx(40, rel=0.03)
+    assert effect.after.decode_tok_s == pytest.approx(40, rel=0.03)
+    assert effect_words(effect).better is None
+
+
+def test_a_switch_within_the_transient_of_another_is_one_with_it() -> None:
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("precision", "bf16", "int8", took_s=6.0)
+    queue.run(0.5)
+    queue.switch("speculation", "no drafts", "4 drafts")
+    queue.run(20)
+    effect = queue.effect()
+    assert effect.kind == "precision + speculation"
+    assert (effect.old, effect.new) == ("bf16, no drafts", "int8, 4 drafts")
+    assert effect.before is not None
+    assert effect.after is not None
+    # Served as before: what the pause did to the figures is nobody's effect.
+    assert effect.after.decode_tok_s == pytest.approx(effect.before.decode_tok_s, rel=0.05)
+    assert effect_words(effect).better is None
 
 
 def test_walking_through_a_choice_compares_its_ends() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("precision", "bf16", "int8", serving.now_s)
-    before = serving.effect().before
-    serving.serve(0.5, tokens=70, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("precision", "int8", "int4", serving.now_s)
-    effect = serving.effect()
-    assert (effect.old, effect.new, effect.at_s) == ("bf16", "int4", 12.5)
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("precision", "bf16", "int8")
+    before = queue.effect().before
+    assert before is not None
+    queue.run(0.5)
+    queue.switch("precision", "int8", "int4")
+    effect = queue.effect()
+    assert (effect.kind, effect.old, effect.new) == ("precision", "bf16", "int4")
     assert effect.before == before
-    serving.tracker.on_switch("precision", "int4", "bf16", serving.now_s)
-    assert serving.tracker.effect(serving.now_s) is None
+    queue.switch("precision", "int4", "bf16")
+    assert queue.metrics.switches.effect(queue.now_s) is None
+    queue.switch("strategy", "single", "hybrid")
+    assert queue.effect().before == before, "back where it was, that is still known"
 
 
-def test_a_switch_of_another_kind_stands_alone() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("precision", "bf16", "int8", serving.now_s)
-    serving.serve(0.5, tokens=70, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "hybrid", serving.now_s)
-    effect = serving.effect()
-    assert (effect.kind, effect.old, effect.new) == ("strategy", "single", "hybrid")
-    assert effect.before is None
-
-
-def test_a_judged_switch_is_what_the_next_one_is_compared_with() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "continuous", serving.now_s)
-    serving.serve(5, tokens=80, ttft_s=0.1, memory=MIB)
-    assert serving.effect().after is not None
-    serving.tracker.on_switch("strategy", "continuous", "hybrid", serving.now_s)
-    effect = serving.effect()
+def test_a_settled_switch_is_what_the_next_one_is_compared_with() -> None:
+    queue = queue_of(1)
+    queue.run(20)
+    queue.switch("strategy", "single", "continuous")
+    queue.slots = 8
+    queue.run(12)
+    after = queue.effect().after
+    queue.switch("strategy", "continuous", "hybrid")
+    effect = queue.effect()
     assert effect.old == "continuous"
     assert effect.before is not None
-    assert effect.before.decode_tok_s == pytest.approx(800, rel=0.05)
+    assert after is not None
+    assert effect.before.decode_tok_s == pytest.approx(after.decode_tok_s, rel=0.02)
 
 
-def test_memory_that_was_never_read_is_not_made_up() -> None:
-    tracker = SwitchTracker(0.0)
-    tracker.on_decode(100, 5.0)
-    tracker.on_switch("strategy", "single", "hybrid", 10.0)
-    effect = tracker.effect(25.0)
-    assert effect is not None
-    assert (effect.before, effect.after) == (None, None)
+def test_a_pause_after_a_switch_does_not_slow_what_came_after() -> None:
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("speculation", "no drafts", "4 drafts")
+    queue.run(1)
+    queue.pause(7)
+    queue.run(15)
+    effect = queue.effect()
+    assert effect.before is not None
+    assert effect.after is not None
+    assert effect.after.decode_tok_s == pytest.approx(effect.before.decode_tok_s, rel=0.03)
+    assert exact_ms(effect.after) == pytest.approx(exact_ms(effect.before), rel=0.05)
 
 
-def test_an_effect_that_nobody_asked_for_in_time_stays_unknown() -> None:
-    serving = Serving()
-    serving.serve(12, tokens=10, ttft_s=0.2, memory=MIB)
-    serving.tracker.on_switch("strategy", "single", "hybrid", serving.now_s)
-    serving.tick += 6000
-    assert serving.effect().after is None
+def test_without_a_steady_span_before_it_there_is_nothing_to_compare_with() -> None:
+    queue = queue_of(1)
+    queue.run(1)
+    queue.switch("strategy", "single", "continuous")
+    queue.slots = 4
+    queue.run(20)
+    effect = queue.effect()
+    assert effect.before is None
+    assert effect.after is not None
+    assert describe_effect(effect).endswith("over 10 s, nothing steady before it")
+
+
+def test_failures_are_told_whoever_they_met() -> None:
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("strategy", "continuous", "cached")
+    queue.run(6.1)
+    for request in [*queue.running]:
+        queue.running.remove(request)
+        queue.metrics.on_failed(queue.now_s, request.arrival_at_s, request)
+    queue.run(6)
+    after = queue.effect().after
+    assert after is not None
+    assert after.failed == 2
+    assert "2 failed, were 0" in describe_effect(queue.effect())
+
+
+def test_without_load_there_is_nothing_to_measure() -> None:
+    queue = queue_of(2)
+    queue.run(20)
+    queue.switch("load", "8 users", "no load")
+    queue.users = 0
+    queue.run(30)
+    effect = queue.effect()
+    assert effect.after is None
+    assert describe_effect(effect) == "8 users → no load: measuring… 30 s, no request came"
+
+
+def test_the_figures_of_the_settings_in_use_are_there_without_a_switch() -> None:
+    queue = queue_of(2)
+    queue.run(1)
+    assert queue.metrics.switches.steady(queue.now_s) is None
+    queue.run(20)
+    steady = queue.metrics.switches.steady(queue.now_s)
+    assert steady is not None
+    assert steady.decode_tok_s == pytest.approx(40, rel=0.03)
+    assert steady.requests == pytest.approx(100, abs=3)
+    assert steady.failed == 0
+    assert not steady.growing

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.metrics.latency import percentiles
 from prodtop.engine.metrics.windows import (
     COUNTER_BIN_S,
     HISTOGRAM_BIN_S,
@@ -48,7 +49,23 @@ def test_a_window_holds_what_is_young_and_nothing_that_is_old(timeline: list[flo
             # What is left is the newest: its sum is known from how many there are.
             newest = [1.0 + each for each in range(step + 1)][step + 1 - view.count :]
             assert view.total_s == pytest.approx(math.fsum(newest))
-            assert view.quantiles([0.0])[0] == pytest.approx(min(newest), rel=0.01)
+            assert view.quantiles([0.0, 1.0]) == [min(newest), max(newest)]
+            assert view.mean_s == pytest.approx(float(np.mean(newest)))
+
+
+@settings(deadline=None)
+@given(timelines(), st.lists(st.floats(0.0, 100.0), min_size=40, max_size=40))
+def test_the_figures_of_every_window_agree(timeline: list[float], durations: list[float]) -> None:
+    histogram = WindowedHistogram()
+    for now_s, duration_s in zip(timeline, durations, strict=False):
+        histogram.add(duration_s, now_s)
+        for window in Window:
+            found = percentiles(histogram.view(window, now_s))
+            assert found is not None
+            rising = [found.p50_ms, found.p95_ms, found.p99_ms]
+            assert rising == sorted(rising)
+            if found.count == 1:
+                assert {found.mean_ms, *rising} == {duration_s * 1e3}
 
 
 def test_a_window_empties_when_nothing_arrives() -> None:

@@ -195,6 +195,7 @@ def second_head(decoder: Decoder) -> int:
 def test_a_tied_head_that_is_not_packed_counts_once(models: dict[str, Model]) -> None:
     tied = models["tied"].decoder(PrecisionName.FP16)
     assert tied.weights_bytes == 2 * tied.config.parameters
+    assert tied.head_copy_bytes == 0
 
 
 @pytest.mark.parametrize("name", SHAPES)
@@ -204,6 +205,17 @@ def test_weights_bytes_are_those_of_all_parameters(models: dict[str, Model], nam
     decoder = model.decoder(PrecisionName.BF16)
     assert decoder.config.parameters == parameters
     assert decoder.weights_bytes == 2 * (parameters + second_head(decoder))
+    assert decoder.head_copy_bytes == 2 * second_head(decoder)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_all_16_bit_levels_weigh_the_same_but_for_the_head_packed_again(
+    models: dict[str, Model], name: str
+) -> None:
+    levels = (PrecisionName.BF16, PrecisionName.FP16)
+    decoders = [models[name].decoder(precision) for precision in levels]
+    weights = {decoder.weights_bytes - decoder.head_copy_bytes for decoder in decoders}
+    assert len(weights) == 1
 
 
 def test_quantized_layers_take_a_fraction_of_fp32(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_a_command_is_no_report() -> None:
         (LoadSpec(users=32), "32 users"),
         (LoadSpec(rate_per_s=2.5), "2.5/s"),
         (LoadSpec(rate_per_s=4.0), "4/s"),
-        (LoadSpec(paused=True), "paused"),
-        (LoadSpec(rate_per_s=4.0, paused=True), "paused"),
+        (LoadSpec(paused=True), "no load"),
+        (LoadSpec(rate_per_s=4.0, paused=True), "no load"),
     ],
 )
 def test_a_load_in_words(load: LoadSpec, words: str) -> None:

@@ -122,7 +122,8 @@ def test_commands_are_obeyed_in_their_order(
     assert frame.switching is None
     assert (frame.strategy, frame.precision) == (StrategyName.SINGLE, PrecisionName.INT8)
     assert frame.last_switch is not None
-    assert (frame.last_switch.old, frame.last_switch.new) == ("no drafts", "3 drafts")
+    assert frame.last_switch.old == "continuous, fp32, 2 users, no drafts"
+    assert frame.last_switch.new == "single, int8, 5 users, 3 drafts"
     assert frame.speculation is not None
     assert frame.speculation.spec == SpeculationSpec(drafts=3)
 

@@ -222,7 +222,7 @@ def test_an_impossible_load_is_refused_and_the_old_one_stays(
 
 def test_a_load_can_pause_and_go_on(engine: WatchedEngine) -> None:
     engine.client.send(SetLoad(load=msgspec.structs.replace(LOAD, paused=True)))
-    switched(engine, "load", "paused")
+    switched(engine, "load", "no load")
     idle = engine.frame(lambda frame: frame.accounting.in_system == 0)
     assert all(
         frame.accounting == idle.accounting and not frame.cache.blocks.running

@@ -69,6 +69,8 @@ def test_show_in_words(
     assert shown["TTFT"].split() == ["11.0", "20.0", "21.0", "12.0", "7"]
     assert shown["TPOT"].split() == ["--", "--", "--", "--", "0"]
     assert shown["versions"] == "prodtop 0.1.0"
+    assert shown["batched"].split()[:5] == ["int8", "3", "users", "123", "--"]
+    assert ">= 81 ms" in shown["batched"]
 
 
 def test_a_file_that_is_no_snapshot_is_bad_input(

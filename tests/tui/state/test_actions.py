@@ -135,13 +135,15 @@ def test_an_open_loop_steps_its_rate_and_stays_open(rate: float, direction: int)
 
 
 @pytest.mark.parametrize("least", [LoadSpec(users=1), LoadSpec(rate_per_s=0.1)])
-def test_below_the_least_load_it_is_paused_and_comes_back_as_it_was(least: LoadSpec) -> None:
+def test_below_the_least_load_is_none_and_from_there_it_comes_back_as_it_was(
+    least: LoadSpec,
+) -> None:
     down = step_load(frame(load=least), Pending(), -1)
     paused = msgspec.structs.replace(least, paused=True)
     assert down.command == SetLoad(load=paused)
     assert load_level(paused) == 0.0
     still = step_load(frame(load=paused), Pending(), -1)
-    assert (still.command, still.say) == (None, "the load is paused already")
+    assert (still.command, still.say) == (None, "there is no load: it cannot be less")
     assert step_load(frame(load=paused), Pending(), 1).command == SetLoad(load=least)
 
 
