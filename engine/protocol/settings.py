@@ -3,6 +3,7 @@
 from enum import StrEnum
 
 from .message import Part
+from .wording import counted
 
 
 class StrategyName(StrEnum):
@@ -63,7 +64,7 @@ def describe_load(load: LoadSpec) -> str:
         return "paused"
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
-    return f"{load.users} user{'' if load.users == 1 else 's'}"
+    return counted(load.users, "user")
 
 
 class SpeculationSpec(Part, frozen=True, kw_only=True):
@@ -85,4 +86,4 @@ def describe_speculation(spec: SpeculationSpec | None) -> str:
     """`4 drafts` a step of each request, or `no drafts`."""
     if spec is None:
         return "no drafts"
-    return f"{spec.drafts} draft{'' if spec.drafts == 1 else 's'}"
+    return counted(spec.drafts, "draft")

@@ -18,6 +18,7 @@ from ..model.weight_memory import check_switch_fits
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
+from ..protocol.wording import counted
 from .blocks import BlockManager
 from .delivery import DecodingError, Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
@@ -296,7 +297,7 @@ class Engine:
             self.abort(request.request_id)
         release_unused(self.device)
         limit = self.scheduler.shrink()
-        requests = f"{len(failed)} request{'' if len(failed) == 1 else 's'}"
+        requests = counted(len(failed), "request")
         self.notes.append(
             f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
         )

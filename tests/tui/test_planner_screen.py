@@ -115,7 +115,7 @@ async def test_arrows_turn_the_chosen_field(planner: OpenPlanner) -> None:
 async def test_results_follow_every_typed_key(planner: OpenPlanner) -> None:
     async with planner() as tab:
         await tab.press("down", "6")
-        assert tab.evaluation.plan.batch == 256, "6 sequences do not split over 32 GPUs"
+        assert tab.evaluation.plan.batch == 256, "6 sequences cannot be split over 32 GPUs"
         assert "as it was before" in tab.text()
         await tab.press("4")
         assert tab.evaluation.plan.batch == 64
@@ -142,7 +142,7 @@ async def test_a_wrong_field_is_marked_and_the_rest_stays(planner: OpenPlanner) 
         before = tab.evaluation
         await tab.press("down", "9", "9", "enter")
         text = tab.text()
-        assert "99 sequences do not split into" in text
+        assert "99 sequences cannot be split into" in text
         assert "as it was before" in text
         assert "1 field to correct" in tab.note()
         assert tab.evaluation is before

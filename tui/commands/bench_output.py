@@ -9,6 +9,7 @@ import msgspec
 from ...engine.files.atomic import write_atomically
 from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Progress
 from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from .bench_run import BenchReport
 from .status_line import StatusLine
@@ -64,7 +65,9 @@ class BenchOutput:
         self._cells.append(result)
         self._write_file()
         if result.failed:
-            self.failures.append(f"{result.failed} of {result.requests} requests failed in {cell}")
+            self.failures.append(
+                f"{result.failed} of {counted(result.requests, 'request')} failed in {cell}"
+            )
         if self._json:
             self._status.clear()
             print(msgspec.json.encode(as_object(result)).decode(), flush=True)

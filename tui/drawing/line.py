@@ -141,9 +141,13 @@ def faint(text: str) -> Piece:
     return Piece(text, Ink.FAINT)
 
 
+def rule(text: str) -> Piece:
+    return Piece(text, Ink.RULE)
+
+
 def facts(parts: Sequence[Line], width: int, glyphs: Glyphs) -> Line:
     """As many of the facts, in order, as fit whole into a width, with dots between them."""
-    separator = line(faint(f" {glyphs.dot} "))
+    separator = line(rule(f" {glyphs.dot} "))
     return first_fitting(
         (joined(parts[:count], separator) for count in range(len(parts), 0, -1)), width
     )

@@ -33,7 +33,7 @@ def gauge(
     thinnest sign, and less than all never looks full.
     """
     if fraction is None or math.isnan(fraction):
-        return Line.of(Piece(glyphs.gauge_empty * width, Ink.FAINT))
+        return Line.of(Piece(glyphs.gauge_empty * width, Ink.RULE))
     if bad_at is not None and fraction >= bad_at:
         ink = Ink.BAD
     elif warn_at is not None and fraction >= warn_at:
@@ -45,7 +45,7 @@ def gauge(
         filled = min(max(filled, 1), total - 1)
     full, rest = divmod(filled, steps)
     bar = glyphs.gauge_full * full + (glyphs.gauge_partial[rest - 1] if rest else "")
-    return Line.of(Piece(bar, ink), Piece(glyphs.gauge_empty * (width - len(bar)), Ink.FAINT))
+    return Line.of(Piece(bar, ink), Piece(glyphs.gauge_empty * (width - len(bar)), Ink.RULE))
 
 
 def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyphs) -> Line:
@@ -57,13 +57,13 @@ def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyp
     amounts = [max(0.0, part.amount) for part in parts]
     whole = max(sum(amounts), total or 0.0)
     if whole <= 0:
-        return Line.of(Piece(glyphs.pattern_empty * width, Ink.FAINT))
+        return Line.of(Piece(glyphs.pattern_empty * width, Ink.RULE))
     cells = apportion([*amounts, whole - sum(amounts)], width)
     pieces = [
         Piece(_pattern(part, index, glyphs) * count, _part_ink(part, index))
         for index, (part, count) in enumerate(zip(parts, cells, strict=False))
     ]
-    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.FAINT))
+    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.RULE))
 
 
 def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) -> Line:
@@ -93,7 +93,7 @@ def level(fraction: float, width: int, glyphs: Glyphs) -> Line:
     filled = round(min(max(fraction, 0.0), 1.0) * width)
     return Line.of(
         Piece(glyphs.load_full * filled, Ink.ACCENT),
-        Piece(glyphs.load_empty * (width - filled), Ink.FAINT),
+        Piece(glyphs.load_empty * (width - filled), Ink.RULE),
     )
 
 

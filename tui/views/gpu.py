@@ -1,6 +1,7 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
+from ...engine.protocol.wording import counted
 from ..drawing.line import Line, Piece, centred, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.engine_gpu import engine_gpu, in_order
@@ -127,7 +128,7 @@ def _host(host: HostSample, room: Room) -> Line:
     use = percent(host.cpu_utilization, width=5)
     return room.facts(
         [
-            line(label("host"), value(use), muted(f" of {host.cpu_count} cores")),
+            line(label("host"), value(use), muted(f" of {counted(host.cpu_count, 'core')}")),
             line(muted("engine "), value(cores(host.worker_cpu_utilization))),
             line(value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes))),
         ]

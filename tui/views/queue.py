@@ -1,7 +1,7 @@
 """The queue: who waits, Little's law, and the account of all requests."""
 
 from ...engine.protocol import Accounting, Frame, Window
-from ..drawing.line import Line, Piece, faint, first_fitting, joined, line, muted
+from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds, si
 from ..style.inks import Ink
@@ -74,5 +74,5 @@ def _account(accounting: Accounting, room: Room) -> Line:
     whole = line(
         muted(f"{count(accounting.submitted)} submitted = "), joined(parts, line(muted(" + ")))
     )
-    short = joined(parts[:2], line(faint(f" {room.glyphs.dot} ")))
+    short = joined(parts[:2], line(rule(f" {room.glyphs.dot} ")))
     return first_fitting([whole, short], room.width)

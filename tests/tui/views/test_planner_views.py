@@ -19,7 +19,7 @@ from prodtop.tui.style.glyphs import ASCII, UNICODE
 from prodtop.tui.views.panel import Room, RowsView
 from prodtop.tui.views.planner.breakdown import memory_view, step_view
 from prodtop.tui.views.planner.capacity import matrix_view, server_view
-from prodtop.tui.views.planner.curves import CURVES, curve_view
+from prodtop.tui.views.planner.curves import CURVES, PLACES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
 from prodtop.tui.views.planner.form import derived_words, form_view
@@ -164,3 +164,30 @@ def test_the_form_fits(width: int, selected: int, typed: str, glyphs: object) ->
     for one in view.lines:
         if one.plain.isascii():
             assert one.width <= width
+
+
+ONE = evaluated(model="generic-1b", gpus="1", batch="1", micro_batch="1")
+WRONG_COUNT = re.compile(r"(?<![\d.,])1 (?!yes\b)[A-Za-z-]{2,}s\b")
+
+
+def test_one_of_a_thing_is_not_written_as_many() -> None:
+    room = Room(150, 60, UNICODE)
+    one_gpu = serve_on(ONE.plan, KNOWN, capacity_matrix(ONE.plan, KNOWN)["h200"])
+    pages = {
+        "summary": summary_view(ONE, room),
+        "decision": decision_view(ONE, room),
+        "splits": splits_view(ONE, FOUND.layouts, room, ""),
+        "server": server_view(one_gpu, ONE.plan, room),
+        "matrix": matrix_view(ONE.plan, capacity_matrix(ONE.plan, KNOWN), room),
+    }
+    texts = {
+        name: "\n".join(line.plain for line in [page.title, page.figures, *lines(page)])
+        for name, page in pages.items()
+    }
+    curve = curve_view("curve-memory", ONE, None, growing=False)
+    texts["curve"] = curve.figures.plain
+    texts["curve read"] = "\n".join(curve.reading(place.label).plain for place in PLACES)
+    texts["form"] = "\n".join(derived_words(ONE.plan, KNOWN, UNICODE).values())
+    for name, text in texts.items():
+        assert not WRONG_COUNT.search(text), (name, WRONG_COUNT.search(text))
+    assert "1 GPU " in texts["curve"]

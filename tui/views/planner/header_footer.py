@@ -2,7 +2,18 @@
 
 from enum import Enum
 
-from ...drawing.line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
+from ....engine.protocol.wording import counted
+from ...drawing.line import (
+    EMPTY,
+    Line,
+    Piece,
+    ends,
+    first_fitting,
+    line,
+    muted,
+    rule,
+    strong,
+)
 from ...planner.evaluation import Evaluation
 from ...planner.form import Form
 from ...planner.units import gib, seconds
@@ -53,7 +64,7 @@ def _plans(evaluation: Evaluation, room: Room) -> list[Line]:
     """The plan and its verdict, from the fullest to the barest."""
     plan, result = evaluation.plan, evaluation.estimate
     _, ink, sign = verdict(result.memory.total / plan.limit_bytes, room.glyphs)
-    dot = faint(f" {room.glyphs.dot} ")
+    dot = rule(f" {room.glyphs.dot} ")
     model = strong(plan.model.name)
     where = line(muted(f"{plan.cluster.gpus} {room.glyphs.times} {plan.cluster.gpu.key}"))
     parts = line(
@@ -97,7 +108,7 @@ def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Li
     if note.pieces:
         hint = line(" ", note)
     if errors and not note.pieces:
-        wrong = f"{errors} field{'' if errors == 1 else 's'} to correct"
+        wrong = f"{counted(errors, 'field')} to correct"
         right = line(Piece(wrong, Ink.BAD), " ")
     else:
         right = line(Piece(doing, Ink.MARK), " ") if doing else EMPTY

@@ -3,6 +3,7 @@
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.explain.memory import MEMORY
 from ....engine.planner.explain.step import STEP
+from ....engine.protocol.wording import counted
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ...planner.evaluation import Evaluation
 from ...planner.tree import scaling_base
@@ -102,4 +103,4 @@ def _scaling(evaluation: Evaluation, room: Room) -> list[Entry]:
 
 
 def _gpus(count: int) -> str:
-    return "one GPU's speed" if count == 1 else f"{count} GPUs' speed"
+    return "one GPU's speed" if count == 1 else f"{counted(count, 'GPU')}' speed"
