@@ -71,8 +71,8 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> OpenPlanner:
     monkeypatch.setattr(planner_screen, "SearchClient", QuickSearch)
 
     @asynccontextmanager
-    async def run(size: tuple[int, int] = (120, 36)) -> AsyncIterator[PlannerTab]:
-        client, clock = ScriptedClient(play(2)), Clock()
+    async def run(size: tuple[int, int] = (120, 36), gpus: int = 1) -> AsyncIterator[PlannerTab]:
+        client, clock = ScriptedClient(play(2, gpus=gpus)), Clock()
         app = ProdtopApp(client, clock=clock, config=SLOW, theme="prodtop-dark")
         async with app.run_test(size=size) as pilot:
             while client.polls:
@@ -142,7 +142,7 @@ async def test_a_wrong_field_is_marked_and_the_rest_stays(planner: OpenPlanner) 
         before = tab.evaluation
         await tab.press("down", "9", "9", "enter")
         text = tab.text()
-        assert "99 sequences cannot be split into" in text
+        assert "99 sequences cannot be split" in text
         assert "as it was before" in text
         assert "1 field to correct" in tab.note()
         assert tab.evaluation is before
@@ -271,6 +271,22 @@ async def test_calibration_is_asked_for_twice_and_told(
         assert "again" in tab.note()
         await tab.press("c")
         await tab.until(lambda: words in tab.note())
+
+
+async def test_where_there_is_no_gpu_nothing_is_measured(
+    planner: OpenPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate_with(CALIBRATES, monkeypatch)
+    async with planner(gpus=0) as tab:
+        for _ in range(3):
+            await tab.press("c")
+            assert "no GPU here" in tab.note()
+            assert "no NVIDIA driver" in tab.note()
+        assert not tab.screen._calibrator.running
+
+
+def test_the_tab_measures_gpus_alone() -> None:
+    assert calibrating.COMMAND[-2:] == ["--device", "cuda"]
 
 
 @pytest.mark.parametrize("script", [LASTS, DEAF], ids=["listens", "deaf"])

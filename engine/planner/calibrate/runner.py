@@ -5,8 +5,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Timer
@@ -20,6 +20,7 @@ from ..cost.calibration import Calibration
 from ..cost.hardware import Gpu, find_gpu
 from .constants import CalibrationError, Measured, calibration_of, measured_from
 from .samples import (
+    EXIT_NO_GPU,
     CollectiveSample,
     CopySample,
     DeviceSample,
@@ -31,6 +32,7 @@ from .saved import save
 
 DEVICE_MODULE = "prodtop.engine.planner.calibrate.device"
 LINKS_MODULE = "prodtop.engine.planner.calibrate.links"
+NO_GPU = "there is no GPU here to measure"
 LONGEST_S = 600.0
 """A process that takes longer than this is ended."""
 
@@ -66,10 +68,17 @@ def calibrate(
     say. path: where to keep the result, the user's data folder by default.
 
     Raises:
-        CalibrationError: a process failed or measured too little.
+        CalibrationError: a process failed or measured too little, or there is no GPU to measure for
+            a `gpu` or on the `device` that was asked for.
         FieldError: the file of calibrations cannot be read.
     """
-    reports = list(_reports(module_command(DEVICE_MODULE, ["--device", device]), tell))
+    command = module_command(DEVICE_MODULE, ["--device", device])
+    reports: list[Report] = []
+    with closing(_reports(command, tell)) as measuring:
+        for report in measuring:
+            if gpu is not None and isinstance(report, DeviceSample) and report.type != "cuda":
+                raise CalibrationError(f"{NO_GPU}: {report.name} cannot stand for {gpu.key}")
+            reports.append(report)
     found = next((report for report in reports if isinstance(report, DeviceSample)), None)
     if found is None:
         raise CalibrationError(f"no device was measured: see {log_file('calibrate')}")
@@ -103,7 +112,7 @@ def _links_command(kind: str, ranks: int) -> list[str]:
     return module_command("torch.distributed.run", [*launch, *measure])
 
 
-def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
+def _reports(command: Sequence[str], tell: Tell) -> Generator[Report]:
     """The reports of one process, as it prints them. Raises `CalibrationError` where it fails."""
     log = log_file("calibrate")
     overdue = Event()
@@ -117,6 +126,8 @@ def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
             tell(report)
             yield report
         code = process.wait()
+    if code == EXIT_NO_GPU:
+        raise CalibrationError(f"{NO_GPU}: the rates of a CPU say nothing about a cluster")
     if code != 0:
         what = "took too long" if overdue.is_set() else f"ended with code {code}"
         raise CalibrationError(f"the measuring process {what}: its log is {log}")
