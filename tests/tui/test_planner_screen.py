@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
+from prodtop.engine.planner.question.options import FORM
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.planner import calibrating
 from prodtop.tui.planner.calibrating import Calibrator
@@ -31,8 +32,10 @@ class PlannerTab(RunningApp):
 
     @property
     def screen(self) -> PlannerScreen:
-        assert isinstance(self.app.screen, PlannerScreen)
-        return self.app.screen
+        """The tab, also where a dialog lies over it."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, PlannerScreen)
+        return screen
 
     @property
     def evaluation(self) -> Evaluation:
@@ -135,6 +138,57 @@ async def test_letters_are_typed_into_a_field_and_run_nothing(planner: OpenPlann
         await tab.press("escape")
         assert tab.field("model") == "generic-7b"
         assert "7.11B" in tab.text()
+
+
+async def test_a_model_is_picked_from_a_list_that_typing_filters(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("enter")
+        text = tab.text()
+        for words in ("type to filter", "parameters", "in bf16", "generic-7b", "7.11B"):
+            assert words in text
+        await tab.press(*"llama 70", "down", "up", "enter")
+        assert tab.field("model") == "llama-2-70b"
+        assert tab.evaluation.plan.model.name == "llama-2-70b"
+        assert "type to filter" not in tab.text()
+
+
+async def test_a_gpu_is_picked_with_its_memory_and_bandwidth_beside_it(
+    planner: OpenPlanner,
+) -> None:
+    async with planner((80, 24)) as tab:
+        await tab.press(*["down"] * list(FORM).index("gpu"), "enter")
+        text = tab.text()
+        for words in ("memory", "bandwidth", "80.0 GiB", "3.35 TB/s"):
+            assert words in text
+        await tab.press(*"h200", "enter")
+        assert tab.field("gpu") == "h200"
+        await tab.press("enter", "down", "escape")
+        assert tab.field("gpu") == "h200", "escape leaves it as it was"
+
+
+async def test_what_is_on_no_list_can_be_typed(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("enter", *"13.5B", "end", "enter")
+        assert tab.field("model") == "13.5B"
+
+
+async def test_keys_typed_before_the_list_is_in_sight_go_to_it(planner: OpenPlanner) -> None:
+    """`q` would quit otherwise."""
+    async with planner() as tab:
+        panel = tab.screen.query_one(FormPanel)
+        for key in ("enter", "q", "w", "e", "n", "3", "-", "8", "enter"):
+            panel.post_message(events.Key(key, key if len(key) == 1 else None))
+        await tab.pilot.pause()
+        assert tab.app.is_running
+        assert tab.field("model") == "qwen3-8b"
+
+
+async def test_a_fields_text_is_selected_and_typing_replaces_it(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("down", "enter", "6", "4", "enter")
+        assert tab.field("batch") == "64"
+        await tab.press("enter", "end", "0", "enter")
+        assert tab.field("batch") == "640"
 
 
 async def test_a_wrong_field_is_marked_and_the_rest_stays(planner: OpenPlanner) -> None:

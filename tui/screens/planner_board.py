@@ -126,7 +126,7 @@ class PlannerBoard(TabScreen):
         if session.evaluation is not None and not session.errors:
             glyphs = palette_of(self.app).glyphs
             words = derived_words(session.evaluation.plan, session.data, glyphs)
-        self.query_one(FormPanel).show(session.form, session.errors, words)
+        self.query_one(FormPanel).show(session.form, session.errors, words, session.data.served)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.is_too_small or not self.can_draw:

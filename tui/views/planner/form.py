@@ -75,6 +75,8 @@ def _field(
 def _value(form: Form, key: str, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool) -> Line:
     if chosen and form.editing is not None:
         text, caret = form.editing.text, form.editing.caret
+        if form.editing.selected and text:
+            return line(Piece(text[-width:], Ink.SELECTED))
         start = max(0, caret - (width - 2))
         before, at, after = text[start:caret], text[caret : caret + 1] or " ", text[caret + 1 :]
         room = max(0, width - len(before) - 1)
