@@ -255,7 +255,9 @@ class ProdtopApp(App[None]):
         self.redraw_soon()
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen(self._keymap_in_use))
+        tab = self._tab()
+        about = tab.about() if tab is not None else ()
+        self.push_screen(HelpScreen(self._keymap_in_use, self.current_mode, about))
 
     def action_events(self) -> None:
         self.push_screen(EventLogScreen(self.monitor.moment().log))

@@ -237,6 +237,18 @@ async def test_every_view_opens_at_every_size(
             assert tab.screen.focused.display, "no panel out of sight has the focus"
 
 
+async def test_a_view_of_several_pages_says_which_is_in_sight(planner: OpenPlanner) -> None:
+    async with planner((80, 24)) as tab:
+        assert "[o Overview 1/2]" in tab.text()
+        assert "x Export" in tab.text()
+        await tab.press("o")
+        assert "[o Overview 2/2]" in tab.text()
+        await tab.press("o")
+        assert "[o Overview 1/2]" in tab.text()
+        await tab.press("f")
+        assert "[f Formulas]" in tab.text()
+
+
 async def test_a_search_fills_the_tables(planner: OpenPlanner) -> None:
     async with planner() as tab:
         await tab.until_searched()
@@ -381,9 +393,14 @@ async def test_a_panel_can_have_all_the_room(planner: OpenPlanner) -> None:
 
 async def test_the_help_lists_the_keys(planner: OpenPlanner) -> None:
     async with planner((100, 60)) as tab:
-        await tab.press("?")
-        assert "Next precision" in tab.text()
+        await tab.press("down", "?")
+        text = tab.text()
+        for words in ("The field at hand: batch", "1 to 1,073,741,824 seq", "begins with"):
+            assert words in text
+        assert "Scenario: 70B on 32 GPUs" in text
+        assert "Next panel; shift+tab the one before" in text
+        assert text.index("Scenario: 1B") < text.index("Next precision")
         await tab.press("end")
         text = tab.text()
-        assert "Scenario: 70B on 32 GPUs" in text
-        assert "tab and shift+tab choose a panel" in text
+        assert "Next precision" in text
+        assert "Little's law from both sides" in text

@@ -177,9 +177,14 @@ def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
     return line(content.fitted(width - 1), muted(glyphs.ellipsis))
 
 
+_PLAIN = str.maketrans(
+    {"→": "->", "×": "x", "÷": "/", "λ": "l", "−": "-", "·": "*", "≥": ">=", "…": "..."}
+)
+
+
 def in_glyphs(text: str, glyphs: Glyphs) -> str:
-    """Our own messages in the terminal's characters: arrows and crosses become plain ASCII."""
-    return text if glyphs.unicode else text.replace("→", "->").replace("×", "x")
+    """Our own messages in the terminal's characters: arrows, crosses and the like become ASCII."""
+    return text if glyphs.unicode else text.translate(_PLAIN)
 
 
 def wrapped(text: str, width: int) -> list[str]:

@@ -59,11 +59,14 @@ def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyp
     if whole <= 0:
         return Line.of(Piece(glyphs.pattern_empty * width, Ink.RULE))
     cells = apportion([*amounts, whole - sum(amounts)], width)
-    pieces = [
-        Piece(_pattern(part, index, glyphs) * count, _part_ink(part, index))
-        for index, (part, count) in enumerate(zip(parts, cells, strict=False))
-    ]
+    keys = [_key(part, index, glyphs) for index, part in enumerate(parts)]
+    pieces = [Piece(key.text * count, key.ink) for key, count in zip(keys, cells, strict=False)]
     return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.RULE))
+
+
+def part_key(style: int, glyphs: Glyphs) -> Piece:
+    """The sign and the ink that a stacked bar draws the part `style` with."""
+    return Piece(glyphs.patterns[style % len(glyphs.patterns)], PART_INKS[style % len(PART_INKS)])
 
 
 def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) -> Line:
@@ -71,7 +74,7 @@ def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) 
     return joined(
         (
             Line.of(
-                Piece(_pattern(part, index, glyphs), _part_ink(part, index)),
+                _key(part, index, glyphs),
                 Piece(f" {part.name} ", Ink.MUTED),
                 Piece(text, Ink.TEXT),
             )
@@ -119,11 +122,5 @@ def apportion(amounts: Sequence[float], cells: int) -> list[int]:
     return counts
 
 
-def _pattern(part: Part, index: int, glyphs: Glyphs) -> str:
-    style = index if part.style is None else part.style
-    return glyphs.patterns[style % len(glyphs.patterns)]
-
-
-def _part_ink(part: Part, index: int) -> Ink:
-    style = index if part.style is None else part.style
-    return PART_INKS[style % len(PART_INKS)]
+def _key(part: Part, index: int, glyphs: Glyphs) -> Piece:
+    return part_key(index if part.style is None else part.style, glyphs)

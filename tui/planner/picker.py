@@ -10,6 +10,8 @@ from ..style.formatting import MISSING, binary_bytes, si
 from .form import LONGEST
 from .units import parameters
 
+PICKED = ("model", "gpu")
+"""The fields that have a list."""
 WEIGHT_BYTES = 2.0
 """Of a parameter in bf16: what the list says of a model's size."""
 

@@ -1,6 +1,6 @@
 """What the Planner tab draws: its panels, laid out for the view that is chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.geometry import Region
@@ -10,8 +10,10 @@ from ..planner.session import Session
 from ..settings.keymap import PLANNER, Keymap
 from ..state.moment import Moment
 from ..style.theme import palette_of
+from ..views.keys import help_width
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
+from ..views.planner.field_help import field_about
 from ..views.planner.form import derived_words
 from ..views.planner.header_footer import Focus, footer_line, hint_line, planner_header, views_line
 from ..widgets.board import Board
@@ -20,7 +22,7 @@ from ..widgets.form_panel import FormPanel
 from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
 from .planner_panels import BESIDE, ROW_VIEWS, TabContent, show_curves
-from .planner_placement import place_panels
+from .planner_placement import pages, place_panels
 from .tab import TabScreen
 
 
@@ -59,6 +61,12 @@ class PlannerBoard(TabScreen):
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
+
+    def about(self) -> Sequence[Line]:
+        if not isinstance(self.focused, FormPanel):
+            return ()
+        room = Room(help_width(self.size.width), 1, palette_of(self.app).glyphs)
+        return field_about(self.session.form, room)
 
     def redraw(self) -> None:
         self.call_after_refresh(self._draw)
@@ -134,10 +142,11 @@ class PlannerBoard(TabScreen):
         session = self.session
         room = Room(self.size.width, 1, palette_of(self.app).glyphs)
         focus = self._focus()
-        errors = len(session.errors)
+        errors, size = len(session.errors), self.query_one(Board).size
+        count = pages(self._view, size.width, size.height) if self._maximized is None else 1
         lines: tuple[tuple[str, Line], ...] = (
             ("header", planner_header(self._moment, session.evaluation, room)),
-            ("views", views_line(self._view, self._keymap, room)),
+            ("views", views_line(self._view, self._keymap, room, page=self._page, pages=count)),
             ("event", hint_line(session.form, errors, session.doing, self._note, room)),
             ("footer", footer_line(self._keymap, room, focus)),
         )

@@ -25,6 +25,7 @@ from ..header import state_line, tabs_line
 from ..keys import fitting_keys
 from ..panel import Room
 from .common import verdict
+from .field_help import field_hint
 
 VIEW_TITLES = (
     ("overview", "Overview"),
@@ -79,17 +80,12 @@ def _plans(evaluation: Evaluation, room: Room) -> list[Line]:
     return [line(model, dot, where, dot, parts), line(model, dot, where), line(model)]
 
 
-def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line:
-    """The views with their keys, the one in sight in brackets; the scenarios at the right."""
-    items = []
-    for name, title in VIEW_TITLES:
-        key = keymap.first_key(f"planner_{name}")
-        label = f"{title}{page}" if name == view else title
-        if name == view:
-            items.append(line(Piece(f"[{key} {label}]".replace("[ ", "["), Ink.SELECTED)))
-        else:
-            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {label} ")))
-    left = line(*items)
+def views_line(view: str, keymap: Keymap, room: Room, *, page: int = 0, pages: int = 1) -> Line:
+    """The views with their keys, the one in sight in brackets with which of its `pages` it is; the
+    scenarios at the right."""
+    chosen = f" {page + 1}/{pages}" if pages > 1 else ""
+    wide, narrow = (_views(view, keymap, chosen, gap) for gap in (" ", ""))
+    left = wide if wide.width <= room.width else narrow
     scenarios = line(
         muted("at 32 GPUs "),
         *(
@@ -101,18 +97,28 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
     return ends(left, scenarios, room.width)
 
 
+def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
+    items = []
+    for name, title in VIEW_TITLES:
+        key = keymap.first_key(f"planner_{name}")
+        if name == view:
+            text = f"[{key} {title}{chosen}]".replace("[ ", "[")
+            items.append(line(Piece(text, Ink.SELECTED)))
+        else:
+            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {title}{gap}")))
+    return line(*items)
+
+
 def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Line:
     """What the chosen field takes, and at the right what is being worked on."""
-    field = form.line
-    hint = line(" ", strong(field.label), muted(f": {field.hint}"))
-    if note.pieces:
-        hint = line(" ", note)
     if errors and not note.pieces:
         wrong = f"{counted(errors, 'field')} to correct"
         right = line(Piece(wrong, Ink.BAD), " ")
     else:
         right = line(Piece(doing, Ink.MARK), " ") if doing else EMPTY
-    return ends(hint.fitted(min(hint.width, room.width)), right, room.width)
+    beside = Room(room.width - right.width - 1, 1, room.glyphs)
+    hint = line(" ", note) if note.pieces else field_hint(form, beside)
+    return ends(room.clipped(hint), right, room.width)
 
 
 class Focus(Enum):
