@@ -8,8 +8,8 @@ from ...engine.planner.cost.memory import GIB
 from ...engine.planner.explain.break_even import BreakEven
 from ...engine.planner.explain.verdict import Difference, Verdict
 from ...engine.protocol.wording import counted
-from ..planner.units import energy, gib, long_time, money, seconds
-from ..style.formatting import percent
+from ..planner.units import gib, long_time, money, seconds
+from ..style.formatting import energy, percent
 from .plan_report import Report
 
 MOST_PARTS = 3

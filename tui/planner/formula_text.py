@@ -1,8 +1,8 @@
 """Formulas' figures as people read them: bytes in GiB, energy in Wh, no powers of ten."""
 
 from ...engine.planner.explain.terms import Term, number
-from ..style.formatting import binary_bytes, percent, si
-from .units import energy, parameters, seconds
+from ..style.formatting import binary_bytes, energy, percent, si
+from .units import parameters, seconds
 
 BYTE_INPUTS = frozenset(
     {
@@ -60,7 +60,7 @@ def exact_text(term: Term) -> str:
             whole = f"{value:,.0f} bytes"
             return whole if value < 1024 else f"{binary_bytes(value)} = {whole}"
         case "J":
-            return f"{energy(value)} = {si(value)}J"
+            return f"{energy(value)} = {_prefixed(value, 'J')}"
         case unit:
             return f"{plain(value)} {unit}".strip()
 
@@ -68,8 +68,7 @@ def exact_text(term: Term) -> str:
 def input_text(name: str, value: float) -> str:
     """An input of a formula; what it counts is told from its name."""
     if name in RATE_INPUTS or name.endswith("bytes_s"):
-        text = si(value)
-        return f"{text[:-1]} {text[-1]}B/s" if text[-1].isalpha() else f"{text} B/s"
+        return _prefixed(value, "B/s")
     if name in BYTE_INPUTS or name.endswith("bytes"):
         return binary_bytes(value)
     return plain(value)
@@ -94,3 +93,9 @@ def plain(value: float) -> str:
     """A number with four digits, and a decimal prefix where it is large."""
     text = number(value)
     return text if text.lstrip("-").isdigit() or abs(value) < FOUR_DIGITS_BELOW else si(value)
+
+
+def _prefixed(value: float, unit: str) -> str:
+    """A value with the decimal prefix at its unit: `2.77 TB/s`."""
+    text = si(value)
+    return f"{text[:-1]} {text[-1]}{unit}" if text[-1].isalpha() else f"{text} {unit}"

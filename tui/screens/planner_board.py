@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ..drawing.line import EMPTY, Line, in_glyphs, line
+from ..planner.picker import PICKED
 from ..planner.session import Session
 from ..settings.keymap import PLANNER, Keymap
 from ..state.moment import Moment
@@ -60,7 +61,9 @@ class PlannerBoard(TabScreen):
         yield LinesView(id="too-small")
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
-        return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
+        # In a terminal that has grown a view may have fewer pages than before.
+        page = min(self._page, pages(self._view, width, height) - 1)
+        return place_panels(self._view, width, height, page=page, maximized=self._maximized)
 
     def about(self) -> Sequence[Line]:
         if not isinstance(self.focused, FormPanel):
@@ -155,5 +158,8 @@ class PlannerBoard(TabScreen):
 
     def _focus(self) -> Focus:
         if isinstance(self.focused, FormPanel):
-            return Focus.FORM if self.session.form.editing is None else Focus.TYPING
+            form = self.session.form
+            if form.editing is not None:
+                return Focus.TYPING
+            return Focus.PICKED if form.key in PICKED else Focus.FORM
         return Focus.CHART if isinstance(self.focused, CurvePanel) else Focus.ROWS

@@ -6,7 +6,7 @@ from ..drawing.line import Line, Piece, centred, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.engine_gpu import engine_gpu, in_order
 from ..state.moment import Moment
-from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
+from ..style.formatting import MISSING, binary_bytes, bytes_pair, energy, percent
 from ..style.inks import Ink
 from .cpu import cpu_view
 from .device import (
@@ -93,7 +93,7 @@ def _power(gpu: GpuSample, joules_per_token: float | None, room: Room) -> Line:
     if gpu.throttle:
         parts.insert(2, line(Piece(f"held back: {gpu.throttle}", Ink.WARN)))
     if gpu.energy_j is not None:
-        parts.append(line(value(f"{si(gpu.energy_j)}J"), muted(" in all")))
+        parts.append(line(value(energy(gpu.energy_j)), muted(" in all")))
     return room.facts(parts)
 
 

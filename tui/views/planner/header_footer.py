@@ -126,6 +126,7 @@ class Focus(Enum):
 
     TYPING = "typing"
     FORM = "form"
+    PICKED = "a field of the form that has a list"
     ROWS = "rows"
     CHART = "chart"
 
@@ -137,6 +138,7 @@ def footer_line(keymap: Keymap, room: Room, focus: Focus) -> Line:
         typing = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
         return fitting_keys(typing, room.width)
     entries = {
+        Focus.PICKED: [(up_down, "field"), (left_right, "turn"), ("enter", "list")],
         Focus.FORM: [(up_down, "field"), (left_right, "turn"), ("0-9 enter", "type")],
         Focus.CHART: [(left_right, "read"), ("esc", "stop reading")],
         Focus.ROWS: [(up_down, "row"), ("enter", "formula")],

@@ -7,8 +7,8 @@ from ....engine.protocol.wording import counted
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ...planner.evaluation import Evaluation
 from ...planner.tree import scaling_base
-from ...planner.units import amount, energy, gib, long_time, money, seconds
-from ...style.formatting import MISSING, percent, si
+from ...planner.units import amount, gib, long_time, money, seconds
+from ...style.formatting import MISSING, energy, percent, si
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from .common import panel_title, verdict
