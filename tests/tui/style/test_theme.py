@@ -1,5 +1,7 @@
 """Themes: bundled ones load, read well, and survive few colours; bad ones are named."""
 
+import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -213,3 +215,10 @@ async def test_under_no_color_all_is_there_and_nothing_is_coloured(
             assert segment.style is not None
             named = {segment.style.color, segment.style.bgcolor} - {None}
             assert named <= {Color.default()}
+
+
+def test_the_manual_shows_the_default_theme_as_it_is() -> None:
+    manual = SOURCE.parents[1] / "docs" / "configuration.md"
+    shown = re.findall(r"```toml\n(.*?)```", manual.read_text(encoding="utf-8"), re.S)
+    example = next(tomllib.loads(text) for text in shown if "cursor_background" in text)
+    assert example["colors"] == tomllib.loads(SOURCE.read_text(encoding="utf-8"))["colors"]
