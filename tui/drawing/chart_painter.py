@@ -161,9 +161,12 @@ class Painter:
             canvas.write(self.layout.left + x, self.layout.mark_row, text, ink)
 
     def _mark_line(self, canvas: Canvas, x: int, mark: Mark) -> None:
+        """Through what is blank and through the inside of areas; curves and edges stay."""
         cells = self.layout.rows, x
         drawn = canvas.characters[cells]
         blank = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
+        if self.sampled.extent is not None:
+            blank |= self.raster.inside[:, x - self.layout.left]
         canvas.characters[cells][blank] = ord(self.glyphs.mark_line)
         canvas.inks[cells][blank] = INK_IDS[mark.ink]
 

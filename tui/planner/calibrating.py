@@ -21,7 +21,7 @@ def refusal(host: HostSample | None) -> str | None:
     if host is None or host.gpus:
         return None
     reason = f" ({host.gpu_note})" if host.gpu_note else ""
-    return f"not calibrated: no GPU here{reason}, and a CPU says nothing about a cluster of GPUs"
+    return f"not calibrated: no GPU here, and a CPU says nothing about GPUs{reason}"
 
 
 class Calibrator:

@@ -162,6 +162,19 @@ def test_from_four_rows_on_marks_are_labelled(height: int) -> None:
     assert is_drawn(text)
 
 
+@pytest.mark.parametrize("height", [3, 12])
+def test_a_mark_is_seen_through_an_area(height: int) -> None:
+    """Its edge stays: what is drawn there is the curve."""
+    full = curve("x", np.full(600, 190.0), stroke=Stroke.AREA)
+    canvas = painted(view([full], marks=[Mark(NOW_S - 30, "int8")]), 66, height)
+    lined = [canvas.row(y).index("┊") for y in range(height) if "┊" in canvas.row(y)]
+    assert len(set(lined)) == 1
+    column = lined[0]
+    assert column == pytest.approx(6 + 30, abs=1)
+    edge = next(y for y in range(height) if is_drawn(canvas.row(y)[column - 8]))
+    assert is_drawn(canvas.row(edge)[column])
+
+
 def test_in_a_low_plot_a_mark_is_its_line_alone() -> None:
     assert "int8" not in painted(view(marks=[Mark(NOW_S - 30, "int8")]), 60, 3).text()
 
