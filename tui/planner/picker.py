@@ -10,6 +10,8 @@ from ..style.formatting import MISSING, binary_bytes, si
 from .form import LONGEST
 from .units import parameters
 
+MODEL_HEADINGS = ("model", "parameters", "layers × width", "in bf16")
+GPU_HEADINGS = ("GPU", "memory", "bandwidth", "bf16 TFLOP/s", "per node")
 PICKED = ("model", "gpu")
 """The fields that have a list."""
 WEIGHT_BYTES = 2.0
@@ -77,12 +79,10 @@ def picker_for(key: str, current: str, served: ModelShape | None) -> Picker | No
     if key == "model":
         served_choice = Choice(SERVED, _served_facts(served))
         presets = (_model_choice(name, shape) for name, shape in PRESETS.items())
-        headings = ("model", "parameters", "layers × width", "in bf16")
-        picker = Picker("Model", headings, (served_choice, *presets))
+        picker = Picker("Model", MODEL_HEADINGS, (served_choice, *presets))
     elif key == "gpu":
-        headings = ("GPU", "memory", "bandwidth", "bf16 TFLOP/s", "per node")
         choices = tuple(_gpu_choice(name, gpu) for name, gpu in known_gpus().items())
-        picker = Picker("GPU", headings, choices)
+        picker = Picker("GPU", GPU_HEADINGS, choices)
     else:
         return None
     names = [choice.name for choice in picker.choices]

@@ -65,6 +65,9 @@ def test_the_field_at_hand_says_what_it_is_and_takes_and_begins_with(key: str) -
     hint = field_hint(form, Room(220, 1, UNICODE)).plain
     assert f"default {FORM[key].first}" in hint
     assert FORM[key].limits in hint
+    narrow = field_hint(form, Room(30, 1, UNICODE))
+    assert narrow.plain.startswith(f" {FORM[key].label}: "), "cut, but never empty"
+    assert narrow.width <= 30
 
 
 def takes(key: str, text: str) -> bool:

@@ -170,6 +170,15 @@ ONE = evaluated(model="generic-1b", gpus="1", batch="1", micro_batch="1")
 WRONG_COUNT = re.compile(r"(?<![\d.,])1 (?!yes\b)[A-Za-z-]{2,}s\b")
 
 
+@pytest.mark.parametrize("view", ["overview", "scaling", "layouts", "decision", "export"])
+def test_all_views_are_named_at_80_columns_with_the_page_in_sight(view: str) -> None:
+    shown = views_line(view, DEFAULT_KEYMAP, Room(80, 1, UNICODE), page=1, pages=3)
+    assert shown.width <= 80
+    assert " 2/3]" in shown.plain
+    assert re.search(r"x Export", shown.plain)
+    assert not re.search(r"\w\[", shown.plain)
+
+
 def test_one_of_a_thing_is_not_written_as_many() -> None:
     room = Room(150, 60, UNICODE)
     one_gpu = serve_on(ONE.plan, KNOWN, capacity_matrix(ONE.plan, KNOWN)["h200"])

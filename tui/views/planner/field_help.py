@@ -15,10 +15,9 @@ def field_hint(form: Form, room: Room) -> Line:
     """In one line, as much of it as fits."""
     field = form.line
     what = line(strong(field.label), muted(f": {field.hint}"))
-    return line(
-        " ",
-        facts([what, *(line(muted(text)) for text in _more(field))], room.width - 1, room.glyphs),
-    )
+    parts = [what, *(line(muted(text)) for text in _more(field))]
+    fitting = facts(parts, room.width - 1, room.glyphs)
+    return room.clipped(line(" ", fitting if fitting.pieces else what))
 
 
 def field_about(form: Form, room: Room) -> list[Line]:

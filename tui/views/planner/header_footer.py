@@ -103,7 +103,7 @@ def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
         key = keymap.first_key(f"planner_{name}")
         if name == view:
             text = f"[{key} {title}{chosen}]".replace("[ ", "[")
-            items.append(line(Piece(text, Ink.SELECTED)))
+            items.append(line(" " if items and not gap else "", Piece(text, Ink.SELECTED)))
         else:
             items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {title}{gap}")))
     return line(*items)
