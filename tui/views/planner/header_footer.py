@@ -98,7 +98,7 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: int = 0, pages: i
 
 
 def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
-    items = []
+    items: list[Line] = []
     for name, title in VIEW_TITLES:
         key = keymap.first_key(f"planner_{name}")
         if name == view:
