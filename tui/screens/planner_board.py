@@ -150,11 +150,15 @@ class PlannerBoard(TabScreen):
         lines: tuple[tuple[str, Line], ...] = (
             ("header", planner_header(self._moment, session.evaluation, room)),
             ("views", views_line(self._view, self._keymap, room, page=self._page, pages=count)),
-            ("event", hint_line(session.form, errors, session.doing, self._note, room)),
+            ("event", self._hint(errors, room)),
             ("footer", footer_line(self._keymap, room, focus)),
         )
         for name, shown in lines:
             self.query_one(f"#{name}", LinesView).set_lines((shown,))
+
+    def _hint(self, errors: int, room: Room) -> Line:
+        session, help_key = self.session, self._keymap.first_key("help")
+        return hint_line(session.form, errors, session.doing, self._note, room, help_key)
 
     def _focus(self) -> Focus:
         if isinstance(self.focused, FormPanel):

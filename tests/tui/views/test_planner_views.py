@@ -170,6 +170,14 @@ ONE = evaluated(model="generic-1b", gpus="1", batch="1", micro_batch="1")
 WRONG_COUNT = re.compile(r"(?<![\d.,])1 (?!yes\b)[A-Za-z-]{2,}s\b")
 
 
+def test_the_hint_names_the_help_where_nothing_else_is_to_be_said() -> None:
+    form, room = Form.initial(), Room(140, 1, UNICODE)
+    assert hint_line(form, 0, "", EMPTY, room, "?").plain.endswith("? keys of this tab ")
+    assert "keys of" not in hint_line(form, 0, "searching", EMPTY, room, "?").plain
+    assert "keys of" not in hint_line(form, 1, "", EMPTY, room, "?").plain
+    assert "keys of" not in hint_line(form, 0, "", EMPTY, Room(80, 1, UNICODE), "?").plain
+
+
 @pytest.mark.parametrize("view", ["overview", "scaling", "layouts", "decision", "export"])
 def test_all_views_are_named_at_80_columns_with_the_page_in_sight(view: str) -> None:
     shown = views_line(view, DEFAULT_KEYMAP, Room(80, 1, UNICODE), page=1, pages=3)

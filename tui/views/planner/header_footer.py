@@ -109,8 +109,11 @@ def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
     return line(*items)
 
 
-def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Line:
-    """What the chosen field takes, and at the right what is being worked on."""
+def hint_line(
+    form: Form, errors: int, doing: str, note: Line, room: Room, help_key: str = ""
+) -> Line:
+    """What the chosen field takes, and at the right what is being worked on; or else, where there
+    is room, how to get help."""
     if errors and not note.pieces:
         wrong = f"{counted(errors, 'field')} to correct"
         right = line(Piece(wrong, Ink.BAD), " ")
@@ -118,6 +121,8 @@ def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Li
         right = line(Piece(doing, Ink.MARK), " ") if doing else EMPTY
     beside = Room(room.width - right.width - 1, 1, room.glyphs)
     hint = line(" ", note) if note.pieces else field_hint(form, beside)
+    if not right.pieces and help_key:
+        right = line(Piece(help_key, Ink.ACCENT), muted(" keys of this tab "))
     return ends(room.clipped(hint), right, room.width)
 
 
