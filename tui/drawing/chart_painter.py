@@ -10,7 +10,7 @@ from ..style.inks import AREA_INKS, SERIES_INKS, Ink
 from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
-from .chart_data import ChartContent, ChartSettings, Mark, Series
+from .chart_data import ChartContent, ChartSettings, Mark, Series, Threshold
 from .chart_layout import AXIS_LABEL_WIDTH, ChartLayout, Sampled
 from .legend import fitting_legend, pens_of
 from .line import Line
@@ -132,18 +132,28 @@ class Painter:
                     canvas.write(self.layout.left + column, y, sign, ink)
 
     def _thresholds(self, canvas: Canvas) -> None:
+        """A line for each level. Levels that share a row are named together, each with its value,
+        for the axis can label but one."""
+        by_row: dict[int, list[Threshold]] = {}
         for threshold in self.content.thresholds:
-            if not self.axis.holds(threshold.value):
-                continue
-            row = self._row_of(threshold.value)
-            cells = self.layout.top + row, self.layout.columns
-            blank = canvas.characters[cells] == _SPACE
-            canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
-            canvas.inks[cells][blank] = INK_IDS[threshold.ink]
-            if blank[: len(threshold.label) + 2].all():
-                x = self.layout.left + 1
-                canvas.write(x, self.layout.top + row, threshold.label, threshold.ink)
-            self._tick(canvas, threshold.value, row, threshold.ink)
+            if self.axis.holds(threshold.value):
+                by_row.setdefault(self._row_of(threshold.value), []).append(threshold)
+        for row, (first, *others) in by_row.items():
+            label = first.label
+            if others:
+                unit = self.settings.unit
+                label = ", ".join(f"{one.label} {unit.axis(one.value)}" for one in (first, *others))
+            self._threshold_line(canvas, row, label, first.ink)
+            self._tick(canvas, first.value, row, first.ink)
+
+    def _threshold_line(self, canvas: Canvas, row: int, label: str, ink: Ink) -> None:
+        """A line through the blank cells of a row, named where it begins if it is free there."""
+        cells = self.layout.top + row, self.layout.columns
+        blank = canvas.characters[cells] == _SPACE
+        canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
+        canvas.inks[cells][blank] = INK_IDS[ink]
+        if blank[: len(label) + 2].all():
+            canvas.write(self.layout.left + 1, self.layout.top + row, label, ink)
 
     def _marks(self, canvas: Canvas) -> None:
         """A line for each mark, and its label in the row of labels."""

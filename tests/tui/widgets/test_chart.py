@@ -186,6 +186,12 @@ def test_a_threshold_is_named_on_its_line_unless_a_curve_is_there() -> None:
     assert not any("SLO" in row for row in crossing.text().splitlines()[1:])
 
 
+def test_thresholds_in_one_row_are_named_together_with_their_values() -> None:
+    near = [Threshold(150.0, "SLO TTFT"), Threshold(148.0, "SLO TPOT")]
+    rows = painted(view([curve("x", np.full(600, 20.0))], thresholds=near), 80, 8).text()
+    assert "150ms┤╌SLO TTFT 150ms, SLO TPOT 148ms╌" in rows
+
+
 def test_a_threshold_above_the_scale_is_only_named() -> None:
     canvas = painted(view(thresholds=[Threshold(500.0, "SLO")]), 80, 12)
     assert "↑ SLO 500ms" in canvas.row(0)
