@@ -276,7 +276,9 @@ class ProdtopApp(App[None]):
         self.draw()
 
     def action_help(self) -> None:
-        self.push_screen(HelpScreen(self._keymap_in_use))
+        tab = self._tab()
+        about = tab.about() if tab is not None else ()
+        self.push_screen(HelpScreen(self._keymap_in_use, self.current_mode, about))
 
     async def action_set(self) -> None:
         """Open the command line; what is entered there is carried out."""

@@ -5,6 +5,7 @@ from enum import StrEnum
 import msgspec
 
 from .message import Part
+from .wording import counted
 
 
 class StrategyName(StrEnum):
@@ -70,7 +71,7 @@ def describe_load(load: LoadSpec) -> str:
         return "no load"
     if load.rate_per_s is not None:
         return f"{load.rate_per_s:g}/s"
-    return f"{load.users} user{'' if load.users == 1 else 's'}"
+    return counted(load.users, "user")
 
 
 class EngineChanges(Part, frozen=True, kw_only=True):
@@ -108,4 +109,4 @@ def describe_speculation(spec: SpeculationSpec | None) -> str:
     """`4 drafts` a step of each request, or `no drafts`."""
     if spec is None:
         return "no drafts"
-    return f"{spec.drafts} draft{'' if spec.drafts == 1 else 's'}"
+    return counted(spec.drafts, "draft")

@@ -17,6 +17,7 @@ from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from ..protocol.wording import counted
 from .blocks import BlockManager
 from .delivery import DecodingError, Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
@@ -312,9 +313,10 @@ class Engine:
             self.abort(request.request_id)
         release_unused(self.device)
         limit = self.scheduler.shrink()
-        failures = f"{len(failed)} request{'' if len(failed) == 1 else 's'} failed"
-        note = f"the device ran out of memory: {failures}, at most {limit} run from now on"
-        self.notes.append(note)
+        requests = counted(len(failed), "request")
+        self.notes.append(
+            f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
+        )
 
     def _stop_drafting(self, drafter: ModelDrafter) -> None:
         """The device has no memory for the draft model's steps: serve without drafts."""

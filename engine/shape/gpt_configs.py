@@ -7,6 +7,7 @@ Each function raises `CheckpointError` for a field that is missing or absurd, as
 from dataclasses import replace
 
 from ..files.json_fields import Fields
+from ..protocol.wording import counted
 from .field_errors import LARGEST_LAYERS
 from .model_shape import ModelShape
 from .parts import StoredForm, TensorNames
@@ -29,7 +30,7 @@ def _gpt(
     """
     width, num_heads = fields.count(hidden), fields.count(heads)
     if width % num_heads:
-        raise fields.error(f"{num_heads} heads cannot divide `{hidden}` {width}")
+        raise fields.error(f"{counted(num_heads, 'head')} cannot divide `{hidden}` {width}")
     return ModelShape(
         vocabulary=fields.count("vocab_size"),
         hidden=width,

@@ -9,6 +9,7 @@ DeepSeek's latent attention (MLA, DeepSeek-V2, section 2.1).
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from ..protocol.wording import counted
 from .field_errors import FieldError, positive
 from .parts import PLAIN_FORM, Activation, Experts, LatentAttention, RopeScaling, StoredForm
 
@@ -81,9 +82,8 @@ class ModelShape:
         for name in _COUNTS:
             positive(name, getattr(self, name))
         if self.heads % self.kv_heads:
-            raise FieldError(
-                "kv_heads", f"{self.heads} heads cannot share {self.kv_heads} key-value heads"
-            )
+            shared = counted(self.kv_heads, "key-value head")
+            raise FieldError("kv_heads", f"{counted(self.heads, 'head')} cannot share {shared}")
         if self.experts is not None:
             positive("experts", self.experts.count)
             positive("active experts", self.experts.active)

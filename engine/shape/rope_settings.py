@@ -4,6 +4,7 @@ import math
 from dataclasses import replace
 
 from ..files.json_fields import Fields
+from ..protocol.wording import counted
 from .model_shape import ModelShape
 from .parts import (
     LinearScaling,
@@ -109,8 +110,8 @@ def _with_notes(config: ModelShape, settings: Fields, fields: Fields) -> ModelSh
         notes.append("not used: `partial_rotary_factor`, which this architecture does not have")
     if kind == "dynamic":
         notes.append(
-            f"dynamic rotary scaling begins beyond {config.context_tokens} tokens, which is as far "
-            "as this model is served"
+            f"dynamic rotary scaling begins beyond {counted(config.context_tokens, 'token')},"
+            " which is as far as this model is served"
         )
     return replace(config, notes=(*config.notes, *notes))
 

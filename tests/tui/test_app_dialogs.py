@@ -23,6 +23,9 @@ async def test_help_lists_the_keys_and_closes() -> None:
         text = running.text()
         for description in ("Next precision", "Save a snapshot", "Command palette", "Quit"):
             assert description in text
+        assert text.index("In the Live tab") < text.index("In every tab")
+        await running.press("end")
+        assert "evictable" in running.text()
         await running.press("escape")
         assert not isinstance(running.app.screen, HelpScreen)
 

@@ -5,12 +5,15 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
-from frames import ScriptedClient, frame, host, ready
+from frames import ScriptedClient, frame, host, play, ready
 from prodtop.engine.protocol import (
     Fault,
 )
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.style.theme import ThemeError
+from prodtop.tui.style.inks import SERIES_INKS
+from prodtop.tui.style.theme import ThemeError, palette_of
+from prodtop.tui.widgets.chart import BrailleChart
+from prodtop.tui.widgets.live_panels import QueuePanel
 from running_app import open_app
 from textual import events
 
@@ -88,3 +91,20 @@ async def test_no_escape_from_outside_reaches_the_terminal(evil: str) -> None:
 def test_an_unknown_theme_is_refused_before_anything_runs() -> None:
     with pytest.raises(ThemeError, match="unknown theme 'mauve'"):
         ProdtopApp(ScriptedClient(), theme="mauve")
+
+
+async def test_the_queue_shows_who_is_in_the_system_where_all_of_them_run() -> None:
+    """Both curves lie on one another then: the line is drawn over the area."""
+    async with open_app(play(60), size=(120, 36)) as running:
+        chart = running.app.query_one(QueuePanel).query_one(BrailleChart)
+        line_color = palette_of(running.app).style(SERIES_INKS[2]).color
+        plot = [chart.render_line(y) for y in range(chart.size.height - 1)]
+        cells = sum(
+            segment.cell_length
+            for strip in plot
+            for segment in strip
+            if segment.style is not None
+            and segment.style.color == line_color
+            and segment.text.strip()
+        )
+        assert cells >= 0.8 * (chart.size.width - 6)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
+from prodtop.engine.planner.question.options import FORM
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.planner import calibrating
 from prodtop.tui.planner.calibrating import Calibrator
@@ -31,8 +32,10 @@ class PlannerTab(RunningApp):
 
     @property
     def screen(self) -> PlannerScreen:
-        assert isinstance(self.app.screen, PlannerScreen)
-        return self.app.screen
+        """The tab, also where a dialog lies over it."""
+        screen = self.app.screen_stack[0]
+        assert isinstance(screen, PlannerScreen)
+        return screen
 
     @property
     def evaluation(self) -> Evaluation:
@@ -71,8 +74,8 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> OpenPlanner:
     monkeypatch.setattr(planner_screen, "SearchClient", QuickSearch)
 
     @asynccontextmanager
-    async def run(size: tuple[int, int] = (120, 36)) -> AsyncIterator[PlannerTab]:
-        client, clock = ScriptedClient(play(2)), Clock()
+    async def run(size: tuple[int, int] = (120, 36), gpus: int = 1) -> AsyncIterator[PlannerTab]:
+        client, clock = ScriptedClient(play(2, gpus=gpus)), Clock()
         app = ProdtopApp(client, clock=clock, config=SLOW, theme="prodtop-dark")
         async with app.run_test(size=size) as pilot:
             while client.polls:
@@ -115,7 +118,7 @@ async def test_arrows_turn_the_chosen_field(planner: OpenPlanner) -> None:
 async def test_results_follow_every_typed_key(planner: OpenPlanner) -> None:
     async with planner() as tab:
         await tab.press("down", "6")
-        assert tab.evaluation.plan.batch == 256, "6 sequences do not split over 32 GPUs"
+        assert tab.evaluation.plan.batch == 256, "6 sequences cannot be split over 32 GPUs"
         assert "as it was before" in tab.text()
         await tab.press("4")
         assert tab.evaluation.plan.batch == 64
@@ -137,12 +140,63 @@ async def test_letters_are_typed_into_a_field_and_run_nothing(planner: OpenPlann
         assert "7.11B" in tab.text()
 
 
+async def test_a_model_is_picked_from_a_list_that_typing_filters(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("enter")
+        text = tab.text()
+        for words in ("type to filter", "parameters", "in bf16", "generic-7b", "7.11B"):
+            assert words in text
+        await tab.press(*"llama 70", "down", "up", "enter")
+        assert tab.field("model") == "llama-2-70b"
+        assert tab.evaluation.plan.model.name == "llama-2-70b"
+        assert "type to filter" not in tab.text()
+
+
+async def test_a_gpu_is_picked_with_its_memory_and_bandwidth_beside_it(
+    planner: OpenPlanner,
+) -> None:
+    async with planner((80, 24)) as tab:
+        await tab.press(*["down"] * list(FORM).index("gpu"), "enter")
+        text = tab.text()
+        for words in ("memory", "bandwidth", "80.0 GiB", "3.35 TB/s"):
+            assert words in text
+        await tab.press(*"h200", "enter")
+        assert tab.field("gpu") == "h200"
+        await tab.press("enter", "down", "escape")
+        assert tab.field("gpu") == "h200", "escape leaves it as it was"
+
+
+async def test_what_is_on_no_list_can_be_typed(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("enter", *"13.5B", "end", "enter")
+        assert tab.field("model") == "13.5B"
+
+
+async def test_keys_typed_before_the_list_is_in_sight_go_to_it(planner: OpenPlanner) -> None:
+    """`q` would quit otherwise."""
+    async with planner() as tab:
+        panel = tab.screen.query_one(FormPanel)
+        for key in ("enter", "q", "w", "e", "n", "3", "-", "8", "enter"):
+            panel.post_message(events.Key(key, key if len(key) == 1 else None))
+        await tab.pilot.pause()
+        assert tab.app.is_running
+        assert tab.field("model") == "qwen3-8b"
+
+
+async def test_a_fields_text_is_selected_and_typing_replaces_it(planner: OpenPlanner) -> None:
+    async with planner() as tab:
+        await tab.press("down", "enter", "6", "4", "enter")
+        assert tab.field("batch") == "64"
+        await tab.press("enter", "end", "0", "enter")
+        assert tab.field("batch") == "640"
+
+
 async def test_a_wrong_field_is_marked_and_the_rest_stays(planner: OpenPlanner) -> None:
     async with planner() as tab:
         before = tab.evaluation
         await tab.press("down", "9", "9", "enter")
         text = tab.text()
-        assert "99 sequences do not split into" in text
+        assert "99 sequences cannot be split" in text
         assert "as it was before" in text
         assert "1 field to correct" in tab.note()
         assert tab.evaluation is before
@@ -181,6 +235,18 @@ async def test_every_view_opens_at_every_size(
             await tab.press(pressed)
             assert tab.screen.focused is not None
             assert tab.screen.focused.display, "no panel out of sight has the focus"
+
+
+async def test_a_view_of_several_pages_says_which_is_in_sight(planner: OpenPlanner) -> None:
+    async with planner((80, 24)) as tab:
+        assert "[o Overview 1/2]" in tab.text()
+        assert "x Export" in tab.text()
+        await tab.press("o")
+        assert "[o Overview 2/2]" in tab.text()
+        await tab.press("o")
+        assert "[o Overview 1/2]" in tab.text()
+        await tab.press("f")
+        assert "[f Formulas]" in tab.text()
 
 
 async def test_a_search_fills_the_tables(planner: OpenPlanner) -> None:
@@ -273,6 +339,22 @@ async def test_calibration_is_asked_for_twice_and_told(
         await tab.until(lambda: words in tab.note())
 
 
+async def test_where_there_is_no_gpu_nothing_is_measured(
+    planner: OpenPlanner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calibrate_with(CALIBRATES, monkeypatch)
+    async with planner(gpus=0) as tab:
+        for _ in range(3):
+            await tab.press("c")
+            assert "no GPU here" in tab.note()
+            assert "no NVIDIA driver" in tab.note()
+        assert not tab.screen._calibrator.running
+
+
+def test_the_tab_measures_gpus_alone() -> None:
+    assert calibrating.COMMAND[-2:] == ["--device", "cuda"]
+
+
 @pytest.mark.parametrize("script", [LASTS, DEAF], ids=["listens", "deaf"])
 async def test_a_calibration_can_be_ended(
     planner: OpenPlanner, script: str, monkeypatch: pytest.MonkeyPatch
@@ -311,9 +393,14 @@ async def test_a_panel_can_have_all_the_room(planner: OpenPlanner) -> None:
 
 async def test_the_help_lists_the_keys(planner: OpenPlanner) -> None:
     async with planner((100, 60)) as tab:
-        await tab.press("?")
-        assert "Next precision" in tab.text()
+        await tab.press("down", "?")
+        text = tab.text()
+        for words in ("The field at hand: batch", "1 to 1,073,741,824 seq", "begins with"):
+            assert words in text
+        assert "Scenario: 70B on 32 GPUs" in text
+        assert "Next panel; shift+tab the one before" in text
+        assert text.index("Scenario: 1B") < text.index("Next precision")
         await tab.press("end")
         text = tab.text()
-        assert "Scenario: 70B on 32 GPUs" in text
-        assert "tab and shift+tab choose a panel" in text
+        assert "Next precision" in text
+        assert "Little's law from both sides" in text

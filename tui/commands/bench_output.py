@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 
 from ...engine.protocol import CellResult, CellSkipped, Distribution, Note, Progress
+from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from .bench_file import BenchFile, as_object
 from .bench_run import BenchReport
@@ -59,7 +60,9 @@ class BenchOutput:
         if self._file is not None:
             self._file.add(result)
         if result.failed:
-            self.failures.append(f"{result.failed} of {result.requests} requests failed in {cell}")
+            self.failures.append(
+                f"{result.failed} of {counted(result.requests, 'request')} failed in {cell}"
+            )
         if result.rejected:
             self._status.say(
                 f"{cell}: {result.rejected:,} of {result.requests:,} requests were rejected: the"

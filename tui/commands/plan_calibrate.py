@@ -97,7 +97,9 @@ def lines(calibrated: "Calibrated") -> list[str]:
         kind = name.replace("_", "-")
         text.append(f"{kind} on {measured.ranks}: {latency}, {rate} ({line.error:.1%} off)")
     text += [f"{sample.what} skipped: {sample.reason}" for sample in measured.skipped]
-    if calibrated.gpu is None:
+    if measured.device.type != "cuda":
+        text.append("a CPU: kept apart, and no plan of GPUs uses it")
+    elif calibrated.gpu is None:
         text.append("no GPU type of that name is known: kept, but plans do not use it (see --gpu)")
     else:
         text.append(f"plans for {calibrated.gpu.name} use this from now on")

@@ -10,7 +10,9 @@ from rich.text import Text
 from ...engine.planner.cost.memory import GIB
 from ...engine.planner.explain.serving import explain_capacity
 from ...engine.planner.serving_capacity.capacity import BATCHES, Capacity, Cell, speeds
+from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
+from ..planner.formula_text import explained_lines
 from ..planner.units import parameters
 from .console import CleanConsole
 from .plan_capacity import CapacityMatrix
@@ -32,7 +34,7 @@ def print_matrix(matrix: CapacityMatrix, *, explained: bool) -> None:
         for cell in matrix.cells:
             if cell.result is not None:
                 console.print(Text(f"\n{cell.gpu.name}, {cell.precision}", style="bold"))
-                lines = explain_capacity(cell.result).lines()
+                lines = explained_lines(explain_capacity(cell.result))
                 console.print(Text("\n".join(lines)), soft_wrap=True)
 
 
@@ -40,7 +42,8 @@ def _heading(matrix: CapacityMatrix) -> Text:
     load = matrix.load
     text = Text()
     text.append(clean(matrix.model.name), style="bold")
-    text.append(f"  {parameters(matrix.model.parameters)} parameters; {load.requests:,} requests")
+    text.append(f"  {parameters(matrix.model.parameters)} parameters; ")
+    text.append(counted(load.requests, "request", grouped=True))
     text.append(f" in flight, {load.prompt_tokens:,} prompt and {load.output_tokens:,} output")
     text.append(" tokens each; every figure is an estimate")
     return text

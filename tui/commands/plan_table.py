@@ -11,6 +11,7 @@ from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.cost.memory import GIB
 from ...engine.planner.explain.memory import MEMORY_PARTS
 from ...engine.planner.explain.step import STEP_PARTS
+from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si
@@ -59,22 +60,23 @@ def _heading(report: Report) -> Text:
     size = parameters(model.parameters)
     if model.active_parameters < model.parameters:
         size += f", {parameters(model.active_parameters)} active"
-    heads = f"{model.heads} heads over {model.kv_heads}"
-    shape = f"{model.layers} layers, hidden {model.hidden:,}, MLP {model.intermediate:,}, {heads}"
-    gpus = "GPU" if cluster.gpus == 1 else "GPUs"
+    heads = f"{counted(model.heads, 'head')} over {model.kv_heads}"
+    layers = counted(model.layers, "layer")
+    shape = f"{layers}, hidden {model.hidden:,}, MLP {model.intermediate:,}, {heads}"
     tokens = constraints.batch * setting.sequence
-    batch = f"{constraints.batch:,} sequences of {setting.sequence:,} tokens a step"
+    batch = f"{counted(constraints.batch, 'sequence', grouped=True)} of "
+    batch += f"{counted(setting.sequence, 'token', grouped=True)} a step"
     text = Text()
     text.append(clean(model.name), style="bold")
     text.append(f"  {size} parameters: {shape}, vocabulary {model.vocabulary:,}\n")
     text.append(clean(f"{cluster.gpus:,} × {cluster.gpu.name}"), style="bold")
-    text.append(f"  {cluster.nodes:,} × {min(cluster.gpus, cluster.node_gpus)} {gpus}, ")
+    text.append(f"  {cluster.nodes:,} × {counted(min(cluster.gpus, cluster.node_gpus), 'GPU')}, ")
     text.append(f"{gib(result.limit_bytes)} GiB each at most; {constraints.precision}, ")
     text.append(f"{constraints.optimizer}, {setting.software.name}\n")
     text.append(f"{batch} ({si(tokens)})\n")
     text.append(
-        f"{result.considered:,} legal layouts, {result.fitting:,} fit; every figure is an estimate"
-        f" from {report.origin}\n",
+        f"{counted(result.considered, 'legal layout', grouped=True)}, {result.fitting:,} fit;"
+        f" every figure is an estimate from {report.origin}\n",
         style="dim",
     )
     return text

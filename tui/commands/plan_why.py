@@ -7,8 +7,9 @@ from rich.text import Text
 from ...engine.planner.cost.memory import GIB
 from ...engine.planner.explain.break_even import BreakEven
 from ...engine.planner.explain.verdict import Difference, Verdict
-from ..planner.units import energy, gib, long_time, money, seconds
-from ..style.formatting import percent
+from ...engine.protocol.wording import counted
+from ..planner.units import gib, long_time, money, seconds
+from ..style.formatting import energy, percent
 from .plan_report import Report
 
 MOST_PARTS = 3
@@ -29,7 +30,7 @@ def why(report: Report) -> Iterator[Text]:
         yield Text(f"{line}, {seconds(more.step_s)} a step{gain}.")
     if report.more_gpus is not None and report.more_gpus.winner is not None:
         first = report.more_gpus.winner
-        gpus = f"With {report.more_gpus.setting.cluster.gpus:,} GPUs it fits"
+        gpus = f"With {counted(report.more_gpus.setting.cluster.gpus, 'GPU', grouped=True)} it fits"
         yield Text(f"{gpus}: {first.layout.shorthand}, {seconds(first.step_s)} a step.")
     if report.question.tokens is not None and report.detailed is not None:
         yield _training(report)

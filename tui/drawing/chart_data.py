@@ -45,10 +45,11 @@ class Series:
         """Whether nothing was ever measured."""
         return all(map(math.isnan, self.values))
 
-    def last(self, end_s: float, span_s: float) -> float | None:
-        """The newest value in the `span_s` up to `end_s`; `None` if it is missing."""
-        index = bisect_right(self.times_s, end_s) - 1
-        if index < 0 or self.times_s[index] < end_s - span_s or math.isnan(self.values[index]):
+    def read(self, at_s: float, within_s: float) -> float | None:
+        """The newest value in the `within_s` up to `at_s`, as it was measured: nothing is read off
+        the drawing. With 0, the value at that very place. `None` if it is missing."""
+        index = bisect_right(self.times_s, at_s) - 1
+        if index < 0 or self.times_s[index] < at_s - within_s or math.isnan(self.values[index]):
             return None
         return float(self.values[index])
 

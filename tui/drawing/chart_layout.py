@@ -14,6 +14,8 @@ TIME_ROW_MIN_HEIGHT = 5
 NAMES_ROW_MIN_HEIGHT = 3
 """Several curves are told apart by the legend, which then shares the row of the times."""
 LEGEND_ROW_MIN_HEIGHT = 7
+MARK_ROW_MIN_HEIGHT = 4
+"""In lower charts a mark is its line alone: a label would take a row from the curves."""
 AXIS_LABEL_WIDTH = 5
 
 
@@ -27,6 +29,8 @@ class ChartLayout:
     height: int
     legend_row: int | None
     time_row: int | None
+    mark_row: int | None = None
+    """Labels of marks have a row of their own, above the curves that they would cover."""
 
     @property
     def rows(self) -> slice:
@@ -39,15 +43,21 @@ class ChartLayout:
         return slice(self.left, self.left + self.width)
 
     @classmethod
-    def fit(cls, width: int, height: int, *, curves: int = 1) -> "ChartLayout":
-        """The parts that have room: narrow charts lose the value axis, low ones the rows."""
+    def fit(
+        cls, width: int, height: int, *, curves: int = 1, marked: bool = False
+    ) -> "ChartLayout":
+        """The parts that have room: narrow charts lose the value axis, low ones the rows. `marked`:
+        there are marks to label."""
         left = AXIS_LABEL_WIDTH + 1 if width >= AXIS_MIN_WIDTH and height >= 3 else 0
         legend_row = 0 if height >= LEGEND_ROW_MIN_HEIGHT else None
         time_row_from = NAMES_ROW_MIN_HEIGHT if curves > 1 else TIME_ROW_MIN_HEIGHT
         time_row = height - 1 if height >= time_row_from else None
         top = 1 if legend_row is not None else 0
+        mark_row = top if marked and height >= MARK_ROW_MIN_HEIGHT else None
+        top += mark_row is not None
         bottom = 1 if time_row is not None else 0
-        return cls(left, top, width - left, max(1, height - top - bottom), legend_row, time_row)
+        rows = max(1, height - top - bottom)
+        return cls(left, top, width - left, rows, legend_row, time_row, mark_row)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +109,3 @@ class Sampled:
             return None
         highest = float(measured.max())
         return Extent(float(measured[measured > 0].min(initial=max(highest, 0.0))), highest)
-
-    def value_at(self, index: int, column: int | None) -> float | None:
-        """The value of a series in a column."""
-        if column is None:
-            return None
-        buckets = self.levels[index][column * 2 : column * 2 + 2]
-        measured = buckets[~np.isnan(buckets)]
-        return float(measured.mean()) if len(measured) else None

@@ -4,19 +4,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..style.formatting import clip, span
+from ..style.formatting import span
 from ..style.glyphs import Glyphs
 from ..style.inks import AREA_INKS, SERIES_INKS, Ink
 from .axis import Axis
 from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
-from .chart_data import ChartContent, ChartSettings, Mark
+from .chart_data import ChartContent, ChartSettings, Mark, Series, Threshold
 from .chart_layout import AXIS_LABEL_WIDTH, ChartLayout, Sampled
-from .legend import fitting_legend
+from .legend import fitting_legend, pens_of
 from .line import Line
-
-MARK_LABEL_MIN_ROWS = 4
-"""In lower plots a mark is its line alone: a label would hide the curves."""
+from .mark_labels import placed_labels
+from .timebase import BUCKETS_PER_CELL, bridge_s
 
 _SERIES_IDS = np.array([INK_IDS[ink] for ink in SERIES_INKS], dtype=np.uint8)
 _AREA_IDS = np.array([INK_IDS[ink] for ink in AREA_INKS], dtype=np.uint8)
@@ -32,6 +31,12 @@ def draw_curves(
         for series, levels in zip(content.series, sampled.levels, strict=True)
     ]
     return rasterize(traces, sampled.base, layout.height, axis, unicode=glyphs.unicode)
+
+
+def marked_points(content: ChartContent, settings: ChartSettings, glyphs: Glyphs) -> bool:
+    """Whether curves have signs at their data points: where places are few and curves several, but
+    no more than there are signs."""
+    return bool(settings.places) and 1 < len(content.series) <= len(glyphs.markers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,7 @@ class Painter:
             self._ticks(canvas)
             self._curves(canvas)
             self._thresholds(canvas)
+            self._markers(canvas)
         self._marks(canvas)
         if cursor is not None:
             self._cursor(canvas, cursor)
@@ -79,7 +85,7 @@ class Painter:
         if self.layout.left:
             column = self.layout.left - 1
             canvas.characters[self.layout.rows, column] = ord(self.glyphs.axis)
-            canvas.inks[self.layout.rows, column] = INK_IDS[Ink.FAINT]
+            canvas.inks[self.layout.rows, column] = INK_IDS[Ink.RULE]
 
     def _empty(self, canvas: Canvas) -> None:
         text = self.settings.empty[: self.layout.width]
@@ -102,7 +108,7 @@ class Painter:
         label = self.settings.unit.axis(value).rjust(AXIS_LABEL_WIDTH)
         y = self.layout.top + row
         canvas.write(self.layout.left - 1 - len(label), y, label, ink)
-        canvas.write(self.layout.left - 1, y, self.glyphs.tick, Ink.FAINT)
+        canvas.write(self.layout.left - 1, y, self.glyphs.tick, Ink.RULE)
 
     def _curves(self, canvas: Canvas) -> None:
         area = self.layout.rows, self.layout.columns
@@ -112,50 +118,67 @@ class Painter:
         inks = np.where(self.raster.inside, _AREA_IDS[owners], _SERIES_IDS[owners])
         canvas.inks[area] = np.where(self.raster.owner >= 0, inks, 0)
 
+    def _markers(self, canvas: Canvas) -> None:
+        """A sign at every data point of several curves over places, each curve's own."""
+        if not marked_points(self.content, self.settings, self.glyphs):
+            return
+        for index, series in enumerate(self.content.series):
+            sign = self.glyphs.markers[index]
+            ink = SERIES_INKS[self.content.ink_place(index)]
+            for at, value in zip(series.times_s, series.values, strict=True):
+                column = self.sampled.base.column_of(at)
+                if column is not None and self.axis.low <= value <= self.axis.high:
+                    y = self.layout.top + self._row_of(value)
+                    canvas.write(self.layout.left + column, y, sign, ink)
+
     def _thresholds(self, canvas: Canvas) -> None:
+        """A line for each level. Levels that share a row are named together, each with its value,
+        for the axis can label but one."""
+        by_row: dict[int, list[Threshold]] = {}
         for threshold in self.content.thresholds:
-            if not self.axis.holds(threshold.value):
-                continue
-            row = self._row_of(threshold.value)
-            cells = self.layout.top + row, self.layout.columns
-            blank = canvas.characters[cells] == _SPACE
-            canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
-            canvas.inks[cells][blank] = INK_IDS[threshold.ink]
-            if blank[: len(threshold.label) + 2].all():
-                x = self.layout.left + 1
-                canvas.write(x, self.layout.top + row, threshold.label, threshold.ink)
-            self._tick(canvas, threshold.value, row, threshold.ink)
+            if self.axis.holds(threshold.value):
+                by_row.setdefault(self._row_of(threshold.value), []).append(threshold)
+        for row, (first, *others) in by_row.items():
+            label = first.label
+            if others:
+                unit = self.settings.unit
+                label = ", ".join(f"{one.label} {unit.axis(one.value)}" for one in (first, *others))
+            self._threshold_line(canvas, row, label, first.ink)
+            self._tick(canvas, first.value, row, first.ink)
+
+    def _threshold_line(self, canvas: Canvas, row: int, label: str, ink: Ink) -> None:
+        """A line through the blank cells of a row, named where it begins if it is free there."""
+        cells = self.layout.top + row, self.layout.columns
+        blank = canvas.characters[cells] == _SPACE
+        canvas.characters[cells][blank] = ord(self.glyphs.threshold_line)
+        canvas.inks[cells][blank] = INK_IDS[ink]
+        if blank[: len(label) + 2].all():
+            canvas.write(self.layout.left + 1, self.layout.top + row, label, ink)
 
     def _marks(self, canvas: Canvas) -> None:
-        """Newest first: where labels meet, the older one is cut."""
-        end = limit = self.layout.left + self.layout.width
-        for mark in sorted(self.content.marks, key=lambda mark: mark.time_s, reverse=True):
-            column = self.sampled.base.column_of(mark.time_s)
-            if column is None:
-                continue
-            x = self.layout.left + column
-            self._mark_line(canvas, x, mark)
-            if self.layout.height >= MARK_LABEL_MIN_ROWS and x < limit:
-                start, label = self._mark_label(mark, x, limit, first=limit == end)
-                canvas.write(start, self.layout.top, label, mark.ink)
-                limit = start - 1
+        """A line for each mark, and its label in the row of labels."""
+        columns = [
+            (column, mark)
+            for mark in self.content.marks
+            if (column := self.sampled.base.column_of(mark.time_s)) is not None
+        ]
+        for column, mark in columns:
+            self._mark_line(canvas, self.layout.left + column, mark)
+        if self.layout.mark_row is None:
+            return
+        labels = [(column, mark.label, mark.ink) for column, mark in columns]
+        for x, text, ink in placed_labels(labels, self.layout.width, self.glyphs):
+            canvas.write(self.layout.left + x, self.layout.mark_row, text, ink)
 
     def _mark_line(self, canvas: Canvas, x: int, mark: Mark) -> None:
+        """Through what is blank and through the inside of areas; curves and edges stay."""
         cells = self.layout.rows, x
         drawn = canvas.characters[cells]
         blank = (drawn == _SPACE) | (drawn == ord(self.glyphs.threshold_line))
+        if self.sampled.extent is not None:
+            blank |= self.raster.inside[:, x - self.layout.left]
         canvas.characters[cells][blank] = ord(self.glyphs.mark_line)
         canvas.inks[cells][blank] = INK_IDS[mark.ink]
-
-    def _mark_label(self, mark: Mark, x: int, limit: int, *, first: bool) -> tuple[int, str]:
-        """Where a mark's label starts, and the label: right of its line, cut at `limit`. The
-        newest one turns to the left when it would cross the right edge."""
-        cells = limit - x - 1
-        if first and len(mark.label) > cells:
-            start = max(self.layout.left, x - len(mark.label))
-            return start, mark.label[: x - start] + self.glyphs.mark
-        text = clip(mark.label, cells, ellipsis=self.glyphs.ellipsis) if cells >= 3 else ""
-        return x, self.glyphs.mark + text
 
     def _cursor(self, canvas: Canvas, column: int) -> None:
         cells = self.layout.rows, self.layout.left + column
@@ -203,14 +226,28 @@ class Painter:
                 canvas.write(x, y, place.label, Ink.MUTED)
                 next_free = x + len(place.label) + 1
 
+    def _reach_s(self, series: Series) -> float:
+        """How old a sample may be to be read at the cursor: as far as curves are bridged, and no
+        less than a column; places have their own value or none."""
+        if self.settings.places:
+            return 0.0
+        base = self.sampled.base
+        column_s = base.bucket_s * BUCKETS_PER_CELL
+        return max(column_s, bridge_s(series.times_s, self.settings.gap_s))
+
     def _legend(self, cursor: int | None, width: int) -> Line:
-        content = self.content
+        content, at_s = self.content, self.content.cursor_s
         values = [
-            series.last(content.end_s, content.span_s)
-            if content.cursor_s is None
-            else self.sampled.value_at(index, cursor)
-            for index, series in enumerate(content.series)
+            series.read(content.end_s, content.span_s)
+            if at_s is None
+            else None
+            if cursor is None
+            else series.read(at_s, self._reach_s(series))
+            for series in content.series
         ]
         unit, glyphs = self.settings.unit, self.glyphs
         timed = not self.settings.places
-        return fitting_legend(content, values, unit, self.axis.high, glyphs, width, timed=timed)
+        pens = pens_of(content, glyphs, marked=marked_points(content, self.settings, glyphs))
+        return fitting_legend(
+            content, values, unit, self.axis.high, glyphs, width, pens=pens, timed=timed
+        )

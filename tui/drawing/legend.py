@@ -19,13 +19,15 @@ class Detail(Enum):
     SHORT = "curves with short values"
     VALUES = "short values without names"
     NAMES = "names without values"
-    INKED = "names alone, in the inks of their curves"
-    INKED_VALUES = "short values alone, in the inks of their curves"
+    INKED = "names in the inks of their curves, right behind their pens"
+    INKED_VALUES = "short values in the inks of their curves, right behind their pens"
+    TIGHT = "the same names with nothing between them"
+    TIGHT_VALUES = "the same values with nothing between them"
 
 
 LIVE_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.NAMES)
-PLACED_DETAILS = (Detail.NAMES, Detail.INKED)
-READING_DETAILS = (Detail.SHORT, Detail.VALUES, Detail.INKED_VALUES)
+PLACED_DETAILS = (Detail.NAMES, Detail.INKED, Detail.TIGHT)
+READING_DETAILS = (Detail.SHORT, Detail.VALUES, Detail.INKED_VALUES, Detail.TIGHT_VALUES)
 SCRUBBING_DETAILS = (Detail.FULL, Detail.CURVES, Detail.SHORT, Detail.VALUES)
 """With a cursor the values of its moment matter most: names go first."""
 
@@ -38,12 +40,14 @@ def fitting_legend(
     glyphs: Glyphs,
     width: int,
     *,
+    pens: Sequence[str],
     timed: bool = True,
 ) -> Line:
     """The legend with the most detail that fits into `width` cells; empty where none does.
 
-    `values` are what to show for each series. Thresholds above `top_value` point upwards. Where
-    the axis is not time (`timed`), no value is the newest: without a cursor there are but names.
+    `values` are what to show for each series, `pens` their signs. Thresholds above `top_value`
+    point upwards. Where the axis is not time (`timed`), no value is the newest: without a cursor
+    there are but names.
     """
     details: tuple[Detail, ...]
     if content.cursor_s is None:
@@ -51,7 +55,7 @@ def fitting_legend(
     else:
         details = SCRUBBING_DETAILS if timed else READING_DETAILS
     for detail in details:
-        line = _legend(content, values, unit, top_value, glyphs, detail)
+        line = _legend(content, values, unit, top_value, glyphs, pens, detail)
         if line.width <= width:
             return line
     return Line()
@@ -63,17 +67,20 @@ def _legend(
     unit: Unit,
     top_value: float,
     glyphs: Glyphs,
+    pens: Sequence[str],
     detail: Detail,
 ) -> Line:
-    if detail in (Detail.INKED, Detail.INKED_VALUES):
-        return _inked(content, values, unit, glyphs, names=detail is Detail.INKED)
+    gaps = {Detail.INKED: 1, Detail.INKED_VALUES: 1, Detail.TIGHT: 0, Detail.TIGHT_VALUES: 0}
+    if detail in gaps:
+        names = detail in (Detail.INKED, Detail.TIGHT)
+        return _inked(content, values, unit, pens, names=names, gap=gaps[detail])
     entries: list[Line] = []
     for index, (series, value) in enumerate(zip(content.series, values, strict=True)):
         whole = detail in (Detail.FULL, Detail.CURVES)
         figure = unit.text(value) if whole else unit.short(value)
         entries.append(
             Line.of(
-                Piece(_pen(series.stroke, index, glyphs), SERIES_INKS[content.ink_place(index)]),
+                Piece(pens[index], SERIES_INKS[content.ink_place(index)]),
                 Piece("" if detail is Detail.VALUES else f" {series.name}", Ink.MUTED),
                 Piece("" if detail is Detail.NAMES else f" {figure}", Ink.STRONG),
             )
@@ -89,17 +96,24 @@ def _inked(
     content: ChartContent,
     values: Sequence[float | None],
     unit: Unit,
-    glyphs: Glyphs,
+    pens: Sequence[str],
     *,
     names: bool,
+    gap: int,
 ) -> Line:
-    """Names or values in the inks of their curves; after their pens where there is no colour."""
+    """Names or values in the inks of their curves, right behind their pens."""
     entries = []
     for index, (series, value) in enumerate(zip(content.series, values, strict=True)):
         text = series.name if names else unit.short(value)
-        pen = "" if glyphs.unicode else _pen(series.stroke, index, glyphs)
-        entries.append(Line.of(Piece(pen + text, SERIES_INKS[content.ink_place(index)])))
-    return joined(entries, Line.of(Piece(" ")))
+        entries.append(Line.of(Piece(pens[index] + text, SERIES_INKS[content.ink_place(index)])))
+    return joined(entries, Line.of(Piece(" " * gap)))
+
+
+def pens_of(content: ChartContent, glyphs: Glyphs, *, marked: bool) -> list[str]:
+    """The sign of each curve: what it is drawn with, or with `marked` what marks its points."""
+    if marked:
+        return list(glyphs.markers[: len(content.series)])
+    return [_pen(series.stroke, index, glyphs) for index, series in enumerate(content.series)]
 
 
 def _pen(stroke: Stroke, index: int, glyphs: Glyphs) -> str:

@@ -132,8 +132,6 @@ def _head(text: str, width: int) -> str:
     return text[:end]
 
 
-_PLAIN = str.maketrans({"→": "->", "×": "x", "≥": ">="})
-
 EMPTY = Line()
 line = Line.of
 
@@ -150,9 +148,13 @@ def faint(text: str) -> Piece:
     return Piece(text, Ink.FAINT)
 
 
+def rule(text: str) -> Piece:
+    return Piece(text, Ink.RULE)
+
+
 def facts(parts: Sequence[Line], width: int, glyphs: Glyphs) -> Line:
     """As many of the facts, in order, as fit whole into a width, with dots between them."""
-    separator = line(faint(f" {glyphs.dot} "))
+    separator = line(rule(f" {glyphs.dot} "))
     return first_fitting(
         (joined(parts[:count], separator) for count in range(len(parts), 0, -1)), width
     )
@@ -182,8 +184,13 @@ def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
     return line(content.fitted(width - 1), muted(glyphs.ellipsis))
 
 
+_PLAIN = str.maketrans(
+    {"→": "->", "×": "x", "÷": "/", "λ": "l", "−": "-", "·": "*", "≥": ">=", "…": "..."}
+)
+
+
 def in_glyphs(text: str, glyphs: Glyphs) -> str:
-    """Our own messages in the terminal's characters: arrows, crosses and ≥ become plain ASCII."""
+    """Our own messages in the terminal's characters: arrows, crosses and the like become ASCII."""
     return text if glyphs.unicode else text.translate(_PLAIN)
 
 

@@ -33,7 +33,7 @@ def gauge(
     thinnest sign, and less than all never looks full.
     """
     if fraction is None or math.isnan(fraction):
-        return Line.of(Piece(glyphs.gauge_empty * width, Ink.FAINT))
+        return Line.of(Piece(glyphs.gauge_empty * width, Ink.RULE))
     if bad_at is not None and fraction >= bad_at:
         ink = Ink.BAD
     elif warn_at is not None and fraction >= warn_at:
@@ -45,7 +45,7 @@ def gauge(
         filled = min(max(filled, 1), total - 1)
     full, rest = divmod(filled, steps)
     bar = glyphs.gauge_full * full + (glyphs.gauge_partial[rest - 1] if rest else "")
-    return Line.of(Piece(bar, ink), Piece(glyphs.gauge_empty * (width - len(bar)), Ink.FAINT))
+    return Line.of(Piece(bar, ink), Piece(glyphs.gauge_empty * (width - len(bar)), Ink.RULE))
 
 
 def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyphs) -> Line:
@@ -57,13 +57,16 @@ def stacked(parts: Sequence[Part], total: float | None, width: int, glyphs: Glyp
     amounts = [max(0.0, part.amount) for part in parts]
     whole = max(sum(amounts), total or 0.0)
     if whole <= 0:
-        return Line.of(Piece(glyphs.pattern_empty * width, Ink.FAINT))
+        return Line.of(Piece(glyphs.pattern_empty * width, Ink.RULE))
     cells = apportion([*amounts, whole - sum(amounts)], width)
-    pieces = [
-        Piece(_pattern(part, index, glyphs) * count, _part_ink(part, index))
-        for index, (part, count) in enumerate(zip(parts, cells, strict=False))
-    ]
-    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.FAINT))
+    keys = [_key(part, index, glyphs) for index, part in enumerate(parts)]
+    pieces = [Piece(key.text * count, key.ink) for key, count in zip(keys, cells, strict=False)]
+    return Line.of(*pieces, Piece(glyphs.pattern_empty * cells[-1], Ink.RULE))
+
+
+def part_key(style: int, glyphs: Glyphs) -> Piece:
+    """The sign and the ink that a stacked bar draws the part `style` with."""
+    return Piece(glyphs.patterns[style % len(glyphs.patterns)], PART_INKS[style % len(PART_INKS)])
 
 
 def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) -> Line:
@@ -71,7 +74,7 @@ def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) 
     return joined(
         (
             Line.of(
-                Piece(_pattern(part, index, glyphs), _part_ink(part, index)),
+                _key(part, index, glyphs),
                 Piece(f" {part.name} ", Ink.MUTED),
                 Piece(text, Ink.TEXT),
             )
@@ -95,9 +98,7 @@ def level(fraction: float, width: int, glyphs: Glyphs, click: str = "") -> Line:
     """
     filled = round(min(max(fraction, 0.0), 1.0) * width)
     marks = [
-        Piece(glyphs.load_full, Ink.ACCENT)
-        if cell < filled
-        else Piece(glyphs.load_empty, Ink.FAINT)
+        Piece(glyphs.load_full, Ink.ACCENT) if cell < filled else Piece(glyphs.load_empty, Ink.RULE)
         for cell in range(width)
     ]
     if not click:
@@ -132,11 +133,5 @@ def apportion(amounts: Sequence[float], cells: int) -> list[int]:
     return counts
 
 
-def _pattern(part: Part, index: int, glyphs: Glyphs) -> str:
-    style = index if part.style is None else part.style
-    return glyphs.patterns[style % len(glyphs.patterns)]
-
-
-def _part_ink(part: Part, index: int) -> Ink:
-    style = index if part.style is None else part.style
-    return PART_INKS[style % len(PART_INKS)]
+def _key(part: Part, index: int, glyphs: Glyphs) -> Piece:
+    return part_key(index if part.style is None else part.style, glyphs)

@@ -66,6 +66,14 @@ class TimeBase:
         return column if 0 <= column < self.columns else None
 
 
+def bridge_s(times_s: Numbers | Floats, gap_s: float) -> float:
+    """How far apart samples may be and still belong together: `gap_s`, or a few times their usual
+    spacing, if that is longer."""
+    newest = np.asarray(times_s[-64:], dtype=np.float64)
+    usual_s = float(np.median(np.diff(newest))) if len(newest) > 2 else 0.0
+    return max(gap_s, GAP_SPACINGS * usual_s)
+
+
 def bucketed(
     times_s: Numbers | Floats,
     values: Numbers | Floats,
@@ -82,9 +90,8 @@ def bucketed(
     """
     times = np.asarray(times_s, dtype=np.float64)
     numbers = np.asarray(values, dtype=np.float64)
-    usual_s = float(np.median(np.diff(times[-64:]))) if len(times) > 2 else 0.0
-    bridge_s = max(gap_s, GAP_SPACINGS * usual_s)
-    low = int(np.searchsorted(times, base.start_s - bridge_s))
+    reach_s = bridge_s(times, gap_s)
+    low = int(np.searchsorted(times, base.start_s - reach_s))
     high = int(np.searchsorted(times, min(end_s, base.end_s)))
     times, numbers = times[low:high], numbers[low:high]
     result = np.full(base.buckets, np.nan)
@@ -93,7 +100,7 @@ def bucketed(
     index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
     measured = ~np.isnan(numbers)
     _pool(result, index, numbers, measured)
-    _bridge(result, index, times, numbers, base, bridge_s)
+    _bridge(result, index, times, numbers, base, reach_s)
     return result
 
 
@@ -119,10 +126,10 @@ def _bridge(
     times: Floats,
     numbers: Floats,
     base: TimeBase,
-    bridge_s: float,
+    reach_s: float,
 ) -> None:
     """Fill the empty buckets between neighbouring samples that belong together."""
-    near = (np.diff(times) <= bridge_s) & (np.diff(index) > 1)
+    near = (np.diff(times) <= reach_s) & (np.diff(index) > 1)
     starts = np.flatnonzero(near & ~np.isnan(numbers[1:]) & ~np.isnan(numbers[:-1]))
     if len(starts) == 0:
         return

@@ -6,12 +6,22 @@ import signal
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Callable, Sequence
 
+from ...engine.protocol import HostSample
 from ...engine.protocol.options import child_command
 from ...engine.text.cleaning import clean
 
 GRACE_S = 3.0
 """For a measurement to end its own processes when it is interrupted."""
-COMMAND = child_command("prodtop.tui.commands.main", ["plan", "calibrate"])
+COMMAND = child_command("prodtop.tui.commands.main", ["plan", "calibrate", "--device", "cuda"])
+"""Never a CPU: the form's clusters are of GPUs."""
+
+
+def refusal(host: HostSample | None) -> str | None:
+    """Why there is nothing to measure here as far as the probe knows; else `None`."""
+    if host is None or host.gpus:
+        return None
+    reason = f" ({host.gpu_note})" if host.gpu_note else ""
+    return f"not calibrated: no GPU here, and a CPU says nothing about GPUs{reason}"
 
 
 class Calibrator:

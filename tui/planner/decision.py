@@ -8,6 +8,7 @@ the depth of the model between nodes last.
 from dataclasses import dataclass
 
 from ...engine.planner.cost.memory import CONTEXT_BYTES
+from ...engine.protocol.wording import counted
 from ...engine.shape.model_shape import ModelShape
 from .evaluation import Evaluation
 from .units import gib, parameters
@@ -108,7 +109,10 @@ def _fits(model: ModelShape, states: float, room: float) -> Step:
 
 def _one(gpus: int) -> Step:
     return Step(
-        "is there one GPU only?", gpus == 1, f"{gpus} GPUs", "stay" if gpus == 1 else "replicate"
+        "is there one GPU only?",
+        gpus == 1,
+        counted(gpus, "GPU"),
+        "stay" if gpus == 1 else "replicate",
     )
 
 
@@ -116,7 +120,7 @@ def _batch(batch: int, gpus: int) -> Step:
     return Step(
         "is the batch large enough?",
         batch >= gpus,
-        f"{batch} sequences for {gpus} GPUs",
+        f"{counted(batch, 'sequence')} for {counted(gpus, 'GPU')}",
         "replicas alone keep every GPU busy"
         if batch >= gpus
         else "GPUs must work together on a sequence",
@@ -139,6 +143,7 @@ def _link(link_bytes_s: float, node: int) -> Step:
     return Step(
         "fast links in the node (NVLink)?",
         fast,
-        f"{link_bytes_s / 1e9:.0f} GB/s over {node} GPUs, {FAST_LINK_BYTES_S / 1e9:.0f} needed",
+        f"{link_bytes_s / 1e9:.0f} GB/s over {counted(node, 'GPU')},"
+        f" {FAST_LINK_BYTES_S / 1e9:.0f} needed",
         "tensor parallelism in the node" if fast else "no tensor parallelism",
     )

@@ -34,19 +34,25 @@ SCENARIOS: Mapping[str, Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Editing:
-    """Text being typed into a field, with the caret before character `caret`."""
+    """Text being typed into a field, with the caret before character `caret`. All of it may be
+    `selected`: then what is typed takes its place, and moving the caret keeps it."""
 
     text: str
     caret: int
+    selected: bool = False
 
     def typed(self, characters: str) -> "Editing":
         """With some characters at the caret; what cannot be shown on one line is left out."""
+        if self.selected:
+            return Editing("", 0).typed(characters)
         printable = "".join(one for one in characters if one.isprintable())
         text = (self.text[: self.caret] + printable + self.text[self.caret :])[:LONGEST]
         return Editing(text, min(self.caret + len(printable), len(text)))
 
     def erased(self, *, before: bool) -> "Editing":
-        """Without the character before the caret, or the one at it."""
+        """Without the character before the caret, or the one at it; without what is selected."""
+        if self.selected:
+            return Editing("", 0)
         start = self.caret - 1 if before else self.caret
         if not 0 <= start < len(self.text):
             return self
@@ -107,9 +113,10 @@ class Form:
         return replace(self, texts={**self.texts, **texts}, editing=None, touched=touched)
 
     def begun(self, text: str | None = None) -> "Form":
-        """Typing into the chosen field, over its value or, with `text`, in its place."""
-        start = self.texts[self.key] if text is None else text
-        editing = Editing("", 0).typed(start)
+        """Typing into the chosen field: its value is selected or, with `text`, replaced."""
+        editing = Editing("", 0).typed(self.texts[self.key] if text is None else text)
+        if text is None:
+            editing = replace(editing, selected=True)
         return replace(self, editing=editing, touched=self.key)
 
     def edited(self, editing: Editing) -> "Form":

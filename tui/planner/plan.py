@@ -20,6 +20,7 @@ from ...engine.planner.search.constraints import Constraints
 from ...engine.planner.search.legal import Shape, Sharding, Split, build
 from ...engine.planner.serving_capacity.server import Load
 from ...engine.planner.serving_capacity.storage import Storage, storage_of
+from ...engine.protocol.wording import counted
 from ...engine.shape.field_errors import FieldError
 from ...engine.shape.model_shape import ModelShape
 
@@ -94,11 +95,11 @@ def _layout(question: Question) -> Layout:
     dp, rest = divmod(gpus, tp * pp * cp)
     if rest:
         factors = f"tensor {tp} × pipeline {pp} × context {cp}"
-        raise FieldError("dp", f"{gpus} GPUs do not split by {factors}")
+        raise FieldError("dp", f"{counted(gpus, 'GPU')} cannot be split by {factors}")
     micro_batches, rest = divmod(batch, dp * micro_batch)
     if rest:
-        split = f"{dp} replicas × micro-batches of {micro_batch}"
-        raise FieldError("batch", f"{batch} sequences do not split into {split}")
+        split = f"{counted(dp, 'replica')} × micro-batches of {micro_batch}"
+        raise FieldError("batch", f"{counted(batch, 'sequence')} cannot be split into {split}")
     layout = build(
         setting,
         fixed,

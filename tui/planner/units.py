@@ -32,12 +32,6 @@ def long_time(value_s: float) -> str:
     return f"{value_s:.1f} s"
 
 
-def energy(joules: float) -> str:
-    """Energy in watt-hours with a prefix: `1.23 GWh`."""
-    text = si(joules / 3600)
-    return f"{text[:-1]} {text[-1]}Wh" if text[-1].isalpha() else f"{text} Wh"
-
-
 def money(value: float) -> str:
     """An amount in the currency of the price: `1.53M`."""
     return si(value)

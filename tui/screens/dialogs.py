@@ -9,12 +9,14 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 
 from ...engine.records.tried import Choice, Tried
-from ..drawing.line import Line, line, muted
+from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..settings.keymap import Keymap
 from ..state.moment import LogLine
+from ..style.inks import Ink
 from ..style.theme import palette_of
 from ..views.events import log_rows
-from ..views.keys import help_lines
+from ..views.glossary import glossary_lines
+from ..views.keys import help_lines, help_width
 from ..views.tried import tried_lines
 from ..widgets.lines import LinesView
 from ..widgets.palette import dismiss_if_on_top
@@ -41,17 +43,21 @@ class Dialog(ModalScreen[None]):
 
 
 class HelpScreen(Dialog):
-    """Every key and what it does. Closed by escape, `q` or the key that opened it."""
+    """Every key and what it does, those of the tab at hand first, and words that need one. Closed
+    by escape, `q` or the key that opened it."""
 
     BINDINGS = [Binding("escape,q,question_mark", "dismiss", "Close", show=False)]
-    title_text = "Keys"
+    title_text = "Keys and words"
 
-    def __init__(self, keymap: Keymap) -> None:
+    def __init__(self, keymap: Keymap, tab: str, about: Sequence[Line] = ()) -> None:
+        """`tab` is the one at hand; `about` says more of what is at hand in it."""
         super().__init__()
-        self._keymap = keymap
+        self._keymap, self._tab, self._about = keymap, tab, about
 
     def lines(self) -> Sequence[Line]:
-        return help_lines(self._keymap)
+        words = glossary_lines(help_width(self.app.size.width), palette_of(self.app).glyphs)
+        keys = help_lines(self._keymap, self._tab, self._about)
+        return [*keys, EMPTY, line(Piece("Words", Ink.TITLE)), *words]
 
 
 class EventLogScreen(Dialog):

@@ -8,7 +8,7 @@ from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol.errors import ProdtopError
 from ...engine.text.cleaning import clean
 from ..drawing.line import EMPTY
-from ..planner.calibrating import Calibrator
+from ..planner.calibrating import Calibrator, refusal
 from ..planner.exports import attempts, save_export
 from ..planner.form import Form
 from ..planner.search_client import SearchClient
@@ -139,8 +139,11 @@ class PlannerScreen(PlannerBoard):
 
     def action_calibrate(self) -> None:
         """Measure this machine's GPUs, once that has been asked for twice."""
+        host = self._moment.host if self._moment is not None else None
         if self._calibrator.running:
             self._calibrator.stop()
+        elif (reason := refusal(host)) is not None:
+            self._say(reason)
         elif not self._sure:
             self._sure = True
             key = self._keymap.first_key("planner_calibrate")

@@ -1,17 +1,20 @@
 """What the Planner tab draws: its panels, laid out for the view that is chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ..drawing.line import EMPTY, Line, in_glyphs, line
+from ..planner.picker import PICKED
 from ..planner.session import Session
 from ..settings.keymap import PLANNER, Keymap
 from ..state.moment import Moment
 from ..style.theme import palette_of
+from ..views.keys import help_width
 from ..views.panel import Room
 from ..views.planner.curves import CURVES, PLACES
+from ..views.planner.field_help import field_about
 from ..views.planner.form import derived_words
 from ..views.planner.header_footer import Focus, footer_line, hint_line, planner_header, views_line
 from ..widgets.board import Board
@@ -20,7 +23,7 @@ from ..widgets.form_panel import FormPanel
 from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
 from .planner_panels import BESIDE, ROW_VIEWS, TabContent, show_curves
-from .planner_placement import place_panels
+from .planner_placement import pages, place_panels
 from .tab import TabScreen
 
 
@@ -58,7 +61,15 @@ class PlannerBoard(TabScreen):
         yield LinesView(id="too-small")
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
-        return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
+        # In a terminal that has grown a view may have fewer pages than before.
+        page = min(self._page, pages(self._view, width, height) - 1)
+        return place_panels(self._view, width, height, page=page, maximized=self._maximized)
+
+    def about(self) -> Sequence[Line]:
+        if not isinstance(self.focused, FormPanel):
+            return ()
+        room = Room(help_width(self.size.width), 1, palette_of(self.app).glyphs)
+        return field_about(self.session.form, room)
 
     def redraw(self) -> None:
         self.call_after_refresh(self._draw)
@@ -126,7 +137,7 @@ class PlannerBoard(TabScreen):
         if session.evaluation is not None and not session.errors:
             glyphs = palette_of(self.app).glyphs
             words = derived_words(session.evaluation.plan, session.data, glyphs)
-        self.query_one(FormPanel).show(session.form, session.errors, words)
+        self.query_one(FormPanel).show(session.form, session.errors, words, session.data.served)
 
     def _draw_frame(self) -> None:
         if self._moment is None or self.is_too_small or not self.can_draw:
@@ -134,17 +145,25 @@ class PlannerBoard(TabScreen):
         session = self.session
         room = Room(self.size.width, 1, palette_of(self.app).glyphs)
         focus = self._focus()
-        errors = len(session.errors)
+        errors, size = len(session.errors), self.query_one(Board).size
+        count = pages(self._view, size.width, size.height) if self._maximized is None else 1
         lines: tuple[tuple[str, Line], ...] = (
             ("header", planner_header(self._moment, session.evaluation, room)),
-            ("views", views_line(self._view, self._keymap, room)),
-            ("event", hint_line(session.form, errors, session.doing, self._note, room)),
+            ("views", views_line(self._view, self._keymap, room, page=self._page, pages=count)),
+            ("event", self._hint(errors, room)),
             ("footer", footer_line(self._keymap, room, focus)),
         )
         for name, shown in lines:
             self.query_one(f"#{name}", LinesView).set_lines((shown,))
 
+    def _hint(self, errors: int, room: Room) -> Line:
+        session, help_key = self.session, self._keymap.first_key("help")
+        return hint_line(session.form, errors, session.doing, self._note, room, help_key)
+
     def _focus(self) -> Focus:
         if isinstance(self.focused, FormPanel):
-            return Focus.FORM if self.session.form.editing is None else Focus.TYPING
+            form = self.session.form
+            if form.editing is not None:
+                return Focus.TYPING
+            return Focus.PICKED if form.key in PICKED else Focus.FORM
         return Focus.CHART if isinstance(self.focused, CurvePanel) else Focus.ROWS

@@ -1,10 +1,12 @@
 """What every tab is: a screen that draws moments on a board of panels."""
 
+from collections.abc import Sequence
+
 from textual import events
 from textual.binding import BindingsMap
 from textual.screen import Screen
 
-from ..drawing.line import EMPTY, centred, strong
+from ..drawing.line import EMPTY, Line, centred, strong
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
 from ..state.playhead import Timeline
@@ -53,6 +55,10 @@ class TabScreen(Screen[None]):
     def show(self, moment: Moment, timeline: Timeline) -> None:
         """Draw a moment: only what changed."""
         raise NotImplementedError
+
+    def about(self) -> Sequence[Line]:
+        """What the help says first: what is at hand in this tab."""
+        return ()
 
     def redraw(self) -> None:
         """Draw the same again in a terminal of another size."""

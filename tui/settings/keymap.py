@@ -168,10 +168,13 @@ class Keymap:
             for key in self.keys[action.name]
         ]
 
-    def groups(self) -> dict[str, list[tuple[str, str]]]:
-        """What the help shows: by group, (keys, description) of each action."""
+    def groups(self, tab: str) -> dict[str, list[tuple[str, str]]]:
+        """What the help shows of the keys of one tab, or of those that work everywhere: by group,
+        (keys, description) of each action."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for action in ACTIONS:
+            if action.tab != tab:
+                continue
             keys = " ".join(self.keys[action.name]) or "none"
             groups.setdefault(action.group, []).append((keys, action.description))
         return groups

@@ -19,6 +19,7 @@ from ...engine.protocol import (
     StrategyName,
     Window,
 )
+from ...engine.protocol.wording import counted
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -180,4 +181,4 @@ def restart_text(wait_s: float) -> str:
 
 
 def requests_failed(number: int) -> str:
-    return f"{number} request{'' if number == 1 else 's'} failed"
+    return f"{counted(number, 'request')} failed"

@@ -13,6 +13,7 @@ MISSING = "--"
 
 _COUNT_CHARACTERS = len("99,999")
 _DECIMAL_STEPS = ("", "k", "M", "G", "T", "P", "E")
+_WATT_HOURS = ("Wh", "kWh", "MWh", "GWh", "TWh", "PWh", "EWh")
 _BINARY_STEPS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -80,6 +81,13 @@ def rate(value_per_s: float | None, unit: str = "", *, width: int = 0) -> str:
     """A rate per second: `22.9k tok/s`, `4.00 req/s`, and `4.00/s` without a unit."""
     text = si(value_per_s)
     return f"{text} {unit}/s".rjust(width) if unit else f"{text}/s".rjust(width)
+
+
+def energy(joules: float | None) -> str:
+    """Energy in watt-hours with a prefix: `1.23 GWh`."""
+    if not _is_known(joules):
+        return MISSING
+    return _stepped(joules / 3600.0, 1000.0, _WATT_HOURS, " ")
 
 
 def duration(value_s: float | None) -> str:

@@ -62,6 +62,8 @@ class Glyphs:
     pattern_empty: str
     load_full: str
     load_empty: str
+    markers: str
+    """Signs at the data points of curves, told apart without colour; empty where lines are."""
     legend_line: str
     legend_dashed: str
     legend_dotted: str
@@ -101,6 +103,7 @@ UNICODE = Glyphs(
     pattern_empty="·",
     load_full="▮",
     load_empty="▯",
+    markers="●◆▲■○◇",
     legend_line="━",
     legend_dashed="╍",
     legend_dotted="┅",
@@ -140,6 +143,7 @@ ASCII = Glyphs(
     pattern_empty=".",
     load_full="#",
     load_empty=".",
+    markers="",
     legend_line="-",
     legend_dashed="=",
     legend_dotted=":",

@@ -43,8 +43,10 @@ ASCII_THEME = "ascii"
 MONO_THEME = "mono"
 TERMINAL_THEME = "terminal"
 
-AREA_STRENGTH = 0.55
+AREA_STRENGTH = 0.72
 """How much of a series' colour is left inside its filled area; the rest is background."""
+RULE_STRENGTH = 0.8
+"""The same of the faint colour in rules."""
 
 ATTRIBUTES = frozenset({"bold", "dim", "italic", "underline", "reverse"})
 NAMED_COLORS = frozenset({"black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"})
@@ -279,12 +281,13 @@ class _Painter:
             for ink in Ink
             if hasattr(colors, ink.value)
         }
+        styles[Ink.RULE] = self._drawn_back("faint", colors.faint, RULE_STRENGTH)
         styles[Ink.SELECTED] += self._style(
             "selected_background", colors.selected_background, background=True
         )
         for i, value in enumerate(colors.series):
             styles[SERIES_INKS[i]] = self._style(f"series[{i}]", value)
-            styles[AREA_INKS[i]] = self._area_style(f"series[{i}]", value)
+            styles[AREA_INKS[i]] = self._drawn_back(f"series[{i}]", value, AREA_STRENGTH)
         for i, value in enumerate(colors.parts):
             styles[PART_INKS[i]] = self._style(f"parts[{i}]", value)
         return Palette(
@@ -304,11 +307,12 @@ class _Painter:
         style = Style(bgcolor=rich_color) if background else Style(color=rich_color)
         return style + Style.parse(" ".join(attributes))
 
-    def _area_style(self, name: str, value: str) -> Style:
+    def _drawn_back(self, name: str, value: str, strength: float) -> Style:
+        """A colour blended into the background, where both are colours of ours."""
         color = self._color(name, value)
         if color is None or color.ansi is not None or self._background is None:
             return self._style(name, value)
-        return Style(color=self._background.blend(color, AREA_STRENGTH).rich_color)
+        return Style(color=self._background.blend(color, strength).rich_color)
 
     def _css(self, name: str, value: str) -> str:
         color = self._color(name, value)

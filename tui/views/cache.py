@@ -1,16 +1,8 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
 from ...engine.protocol import Cache, HitRates, Window
-from ..drawing.line import (
-    EMPTY,
-    Line,
-    Piece,
-    faint,
-    first_fitting,
-    joined,
-    line,
-    muted,
-)
+from ...engine.protocol.wording import counted
+from ..drawing.line import EMPTY, Line, Piece, first_fitting, joined, line, muted, rule
 from ..drawing.meter import kv_blocks
 from ..state.moment import Moment
 from ..style.formatting import binary_bytes, count, percent
@@ -67,7 +59,7 @@ def _blocks(cache: Cache, room: Room) -> Line:
     of_all = line(whole, muted(f" of {count(blocks.total)} KV blocks"))
     return first_fitting(
         (
-            line(of_all, muted(f", {blocks.block_tokens} tokens each")),
+            line(of_all, muted(f", {counted(blocks.block_tokens, 'token')} each")),
             of_all,
             whole,
             line(in_use, muted(" used "), evictable, muted(" kept "), free, muted(" free")),
@@ -89,7 +81,7 @@ def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
         used, limit = binary_bytes(cache.response_bytes), binary_bytes(cache.response_limit_bytes)
         number = count(cache.response_entries)
         responses = [line(value(number), muted(f" responses, {used} of {limit}"))]
-    separator = line(faint(f" {room.glyphs.dot} "))
+    separator = line(rule(f" {room.glyphs.dot} "))
     whole = joined([*rates, *responses], separator)
     if whole.width <= room.width:
         return [whole]

@@ -1,6 +1,7 @@
 """The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
 
 from ...engine.protocol import HostSample, Memory
+from ...engine.protocol.wording import counted
 from ..drawing.line import Line, line, muted
 from ..drawing.meter import gauge, stacked
 from ..state.moment import Moment
@@ -47,11 +48,10 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
 
 def _gauges(host: HostSample, room: Room) -> tuple[Line, Line]:
     """CPU and memory, with gauges of one length."""
-    plural = "" if host.cpu_count == 1 else "s"
     cpu = line(
         " ",
         value(percent(host.cpu_utilization, width=5), Ink.STRONG),
-        muted(f" of {host.cpu_count} core{plural}"),
+        muted(f" of {counted(host.cpu_count, 'core')}"),
     )
     memory = line(" ", value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes)))
     used = host.memory_used_bytes / host.memory_total_bytes if host.memory_total_bytes else None

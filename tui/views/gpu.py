@@ -1,11 +1,12 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
+from ...engine.protocol.wording import counted
 from ..drawing.line import EMPTY, Line, Piece, centred, in_glyphs, line, muted
 from ..drawing.meter import Part, gauge, stacked
 from ..state.engine_gpu import engine_gpu, in_order
 from ..state.moment import Moment
-from ..style.formatting import MISSING, binary_bytes, bytes_pair, percent, si
+from ..style.formatting import MISSING, binary_bytes, bytes_pair, energy, percent
 from ..style.inks import Ink
 from .cpu import cpu_view
 from .device import (
@@ -100,7 +101,7 @@ def _power(gpu: GpuSample, joules_per_token: float | None, room: Room) -> Line:
     if gpu.throttle:
         parts.insert(2, line(Piece(f"held back: {gpu.throttle}", Ink.WARN)))
     if gpu.energy_j is not None:
-        parts.append(line(value(f"{si(gpu.energy_j)}J"), muted(" in all")))
+        parts.append(line(value(energy(gpu.energy_j)), muted(" in all")))
     return room.facts(parts)
 
 
@@ -135,7 +136,7 @@ def _host(host: HostSample, room: Room) -> Line:
     use = percent(host.cpu_utilization, width=5)
     return room.facts(
         [
-            line(label("host"), value(use), muted(f" of {host.cpu_count} cores")),
+            line(label("host"), value(use), muted(f" of {counted(host.cpu_count, 'core')}")),
             line(muted("engine "), value(cores(host.worker_cpu_utilization))),
             line(value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes))),
         ]

@@ -5,11 +5,11 @@ from ..drawing.line import (
     Line,
     Piece,
     ends,
-    faint,
     first_fitting,
     joined,
     line,
     muted,
+    rule,
     strong,
 )
 from ..settings.keymap import LIVE, TAB_TITLES
@@ -72,7 +72,7 @@ def _figures(moment: Moment, room: Room) -> list[Line]:
     requests = line(Line.of(rate(frame.throughput.requests_per_s, "req")))
     running = line(Line.of(count(frame.queue.running)), muted(" running"))
     waiting = line(Line.of(count(frame.queue.waiting)), muted(" waiting"))
-    separator = line(faint(f" {room.glyphs.dot} "))
+    separator = line(rule(f" {room.glyphs.dot} "))
     facts = [line(muted(frame.device_name)), requests, running, waiting]
     return [joined(facts[skip:], separator) for skip in range(3)] + [running]
 

@@ -3,10 +3,12 @@
 from collections.abc import Mapping, Sequence
 
 from ..drawing.line import EMPTY, Line, Piece, faint, first_fitting, line, muted
-from ..settings.keymap import ACTIONS, Keymap
+from ..settings.keymap import ACTIONS, EVERYWHERE, TAB_TITLES, Keymap
 from ..style.inks import Ink
 
-HELP_KEY_WIDTH = 14
+HELP_KEY_WIDTH = 16
+DIALOG_WIDTH, DIALOG_MARGINS = 76, 6
+"""Of a dialog in the style sheet, and what its frame and its scroll bar take of it."""
 
 FOOTER_ACTIONS = (
     ("strategy_", "strategy"),
@@ -76,15 +78,27 @@ def _keys(keymap: Keymap, prefix: str) -> str:
     return f"{keys[0]}-{keys[-1]}" if len(keys) > 2 else " ".join(keys)
 
 
-def help_lines(keymap: Keymap) -> list[Line]:
-    """Every action by group, its keys before what it does."""
-    lines: list[Line] = []
-    for group, entries in keymap.groups().items():
-        if lines:
-            lines.append(EMPTY)
-        lines.append(line(Piece(group, Ink.TITLE)))
-        lines += [
-            line(Piece(f"  {keys}".ljust(HELP_KEY_WIDTH), Ink.ACCENT), " ", description)
-            for keys, description in entries
-        ]
-    return [*lines, EMPTY, line(muted("tab and shift+tab choose a panel"))]
+def help_width(terminal_width: int) -> int:
+    """The cells that a line of the help has."""
+    return min(DIALOG_WIDTH, terminal_width) - DIALOG_MARGINS
+
+
+def help_lines(keymap: Keymap, tab: str, about: Sequence[Line] = ()) -> list[Line]:
+    """Every action by group, its keys before what it does: those of the tab at hand first, then
+    those of all tabs, then the other tabs'. `about` is what to say before all."""
+    others = [name for name in TAB_TITLES if name != tab]
+    lines = [*about, EMPTY] if about else []
+    for name in (tab, EVERYWHERE, *others):
+        where = f"In the {TAB_TITLES[name]} tab" if name else "In every tab"
+        lines.append(line(Piece(where, Ink.TITLE)))
+        for group, entries in keymap.groups(name).items():
+            lines.append(line(muted(f"  {group}")))
+            lines += [_help_line(keys, description) for keys, description in entries]
+        if not name:
+            lines.append(_help_line("tab", "Next panel; shift+tab the one before"))
+        lines.append(EMPTY)
+    return lines[:-1]
+
+
+def _help_line(keys: str, description: str) -> Line:
+    return line(Piece(f"    {keys}".ljust(HELP_KEY_WIDTH), Ink.ACCENT), " ", description)

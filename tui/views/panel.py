@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...engine.protocol import Window
+from ...engine.protocol.wording import plural
 from ..drawing.chart_data import Mark, Series, Threshold
 from ..drawing.line import EMPTY, Line, Piece, centred, clipped, facts, line, muted
 from ..state.moment import Moment, Phase
@@ -72,11 +73,12 @@ class CurvesView:
     thresholds: Sequence[Threshold] = ()
     marks: Sequence[Mark] = ()
     noun: str = ""
-    """What the places count, such as GPUs."""
+    """What the places count, one of it, such as GPU."""
 
     def reading(self, place: str) -> Line:
         """The headline while the values of one place are read off: the place itself."""
-        return Line.of(Piece(place, Ink.STRONG), Piece(f" {self.noun}", Ink.MUTED))
+        noun = plural(int(place), self.noun)
+        return Line.of(Piece(place, Ink.STRONG), Piece(f" {noun}", Ink.MUTED))
 
 
 def titled(name: str, moment: Moment) -> Line:

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from ...engine.protocol import Accounting, Frame, Window
-from ..drawing.line import Line, Piece, faint, first_fitting, joined, line, muted
+from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
 from ..style.inks import Ink
@@ -122,7 +122,7 @@ def _account(accounting: Accounting, room: Room) -> Line:
         return line(submitted, joined(parts(written), line(muted(" + "))))
 
     def ends(written: Written, most: int) -> Line:
-        return joined(parts(written)[:most], line(faint(f" {room.glyphs.dot} ")))
+        return joined(parts(written)[:most], line(rule(f" {room.glyphs.dot} ")))
 
     candidates = (whole(exact), ends(exact, 3), ends(exact, 2), ends(count, 2))
     return first_fitting(candidates, room.width)

@@ -105,8 +105,13 @@ class BrailleChart(ThemedWidget):
         self._repaint()
 
     def _layout(self) -> ChartLayout:
-        curves = len(self._content.series) if self._content is not None else 0
-        return ChartLayout.fit(self.size.width, self.size.height, curves=curves)
+        content = self._content
+        return ChartLayout.fit(
+            self.size.width,
+            self.size.height,
+            curves=len(content.series) if content is not None else 0,
+            marked=content is not None and bool(content.marks),
+        )
 
     def _repaint(self) -> None:
         """Paint anew and have the terminal repaint what differs."""

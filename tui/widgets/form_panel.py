@@ -6,21 +6,24 @@ from textual import events
 from textual.app import ComposeResult
 from textual.message import Message
 
+from ...engine.shape.model_shape import ModelShape
 from ..drawing.line import EMPTY, Line, Piece
 from ..planner.form import Editing, Form
+from ..planner.picker import picker_for
 from ..style.inks import Ink
 from ..style.theme import palette_of
 from ..views.panel import Room
 from ..views.planner.form import form_view
 from .lines import LinesView
 from .panel import Panel
+from .picker_dialog import PickerDialog
 
 TYPED = "0123456789."
 
 
 class FormPanel(Panel, can_focus=True):
     """↑ ↓ choose a field, ← → turn it, digits or enter begin typing, enter ends it, escape takes
-    it back. Posts `Changed` with every new form."""
+    it back. Of a model or a GPU type enter opens the list. Posts `Changed` with every new form."""
 
     DEFAULT_CSS = """
     FormPanel LinesView { height: 1fr; }
@@ -39,14 +42,23 @@ class FormPanel(Panel, can_focus=True):
         self.form = form
         self._errors: Mapping[str, str] = {}
         self._derived: Mapping[str, str] = {}
+        self._served: ModelShape | None = None
+        self._picking: PickerDialog | None = None
         self._top = 0
 
     def compose(self) -> ComposeResult:
         yield LinesView()
 
-    def show(self, form: Form, errors: Mapping[str, str], derived: Mapping[str, str]) -> None:
-        """Draw a form with what is wrong in it and what follows from it."""
-        self.form, self._errors, self._derived = form, errors, derived
+    def show(
+        self,
+        form: Form,
+        errors: Mapping[str, str],
+        derived: Mapping[str, str],
+        served: ModelShape | None = None,
+    ) -> None:
+        """Draw a form with what is wrong in it and what follows from it. `served` is the model of
+        the running engine, to be picked."""
+        self.form, self._errors, self._derived, self._served = form, errors, derived, served
         self._draw()
 
     def on_focus(self) -> None:
@@ -61,6 +73,16 @@ class FormPanel(Panel, can_focus=True):
 
     def on_key(self, event: events.Key) -> None:
         """A key that the form has no use for goes on to the screen."""
+        if self._picking is not None:
+            # Typed before the list came into sight: meant for it.
+            self._picking.take_key(event)
+            event.stop()
+            event.prevent_default()
+            return
+        if event.key == "enter" and self.form.editing is None and self._pick():
+            event.stop()
+            event.prevent_default()
+            return
         form = self._after(event)
         if form is not None:
             event.stop()
@@ -72,6 +94,22 @@ class FormPanel(Panel, can_focus=True):
         form = self.form if self.form.editing else self.form.begun("")
         if form.editing is not None:
             self._change(form.edited(form.editing.typed(event.text)))
+
+    def _pick(self) -> bool:
+        """Open the list of the chosen field; whether it has one."""
+        form = self.form
+        picker = picker_for(form.key, form.texts[form.key], self._served)
+        if picker is None:
+            return False
+
+        def take(name: str | None) -> None:
+            self._picking = None
+            if name is not None:
+                self._change(form.with_texts({form.key: name}))
+
+        self._picking = PickerDialog(picker)
+        self.app.push_screen(self._picking, take)
+        return True
 
     def _after(self, event: events.Key) -> Form | None:
         """The form after a key; `None` where the key is not for the form."""

@@ -235,9 +235,10 @@ class QueuePanel(LivePanel):
     chart_settings = ChartSettings(unit=COUNT, least_top=3.5, empty="no request yet")
 
     def curves(self, timeline: Timeline) -> Sequence[Series]:
+        # The line last: it lies on the area where all that are in the system run.
         return (
-            timeline.curve("in_system", "in system", ink=2),
             timeline.curve("running", "running", stroke=Stroke.AREA, ink=0),
+            timeline.curve("in_system", "in system", ink=2),
         )
 
 

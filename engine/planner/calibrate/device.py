@@ -6,6 +6,7 @@ seconds: training never meets the clocks of a cold one.
 
 import argparse
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -19,6 +20,7 @@ from .samples import (
     COPY_BYTES,
     CPU_COPY_BYTES,
     CPU_SHAPES,
+    EXIT_NO_GPU,
     SHAPES,
     CopySample,
     DeviceSample,
@@ -38,10 +40,13 @@ FP8_LARGEST = 448.0
 
 
 def main() -> None:
-    """Measure the device named on the command line."""
+    """Measure the device named on the command line; exits with `EXIT_NO_GPU` where it is a GPU and
+    there is none."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="auto")
     name = parser.parse_args().device
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        sys.exit(EXIT_NO_GPU)
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     device = torch.device(name)

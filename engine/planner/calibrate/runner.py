@@ -5,7 +5,7 @@ import os
 import select
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +21,7 @@ from ..cost.calibration import Calibration
 from ..cost.hardware import Gpu, find_gpu
 from .constants import CalibrationError, Measured, calibration_of, measured_from
 from .samples import (
+    EXIT_NO_GPU,
     CollectiveSample,
     CopySample,
     DeviceSample,
@@ -34,6 +35,7 @@ DEVICE_MODULE = "prodtop.engine.planner.calibrate.device"
 LINKS_MODULE = "prodtop.engine.planner.calibrate.links"
 LOG = "calibrate"
 _READ_BYTES = 1 << 16
+NO_GPU = "there is no GPU here to measure"
 LONGEST_S = 600.0
 """A process that takes longer than this is ended."""
 
@@ -69,10 +71,17 @@ def calibrate(
     say. path: where to keep the result, the user's data folder by default.
 
     Raises:
-        CalibrationError: a process failed or measured too little.
+        CalibrationError: a process failed or measured too little, or there is no GPU to measure for
+            a `gpu` or on the `device` that was asked for.
         FieldError: the file of calibrations cannot be read.
     """
-    reports = list(_reports(child_command(DEVICE_MODULE, ["--device", device]), tell))
+    command = child_command(DEVICE_MODULE, ["--device", device])
+    reports: list[Report] = []
+    with closing(_reports(command, tell)) as measuring:
+        for report in measuring:
+            if gpu is not None and isinstance(report, DeviceSample) and report.type != "cuda":
+                raise CalibrationError(f"{NO_GPU}: {report.name} cannot stand for {gpu.key}")
+            reports.append(report)
     found = next((report for report in reports if isinstance(report, DeviceSample)), None)
     if found is None:
         raise CalibrationError(f"no device was measured: see {log_path(LOG)}")
@@ -106,7 +115,7 @@ def _links_command(kind: str, ranks: int) -> list[str]:
     return child_command("torch.distributed.run", [*launch, *measure])
 
 
-def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
+def _reports(command: Sequence[str], tell: Tell) -> Generator[Report]:
     """The reports of one process, as it prints them. Raises `CalibrationError` where it fails."""
     overdue = Event()
     with closing(ChildLog(LOG)) as log, _started(command, log, overdue) as process:
@@ -119,6 +128,8 @@ def _reports(command: Sequence[str], tell: Tell) -> Iterator[Report]:
             yield report
         code = process.wait()
         said, path = log.last_line(), log.path
+    if code == EXIT_NO_GPU:
+        raise CalibrationError(f"{NO_GPU}: the rates of a CPU say nothing about a cluster")
     if code != 0:
         what = "took too long" if overdue.is_set() else f"ended with code {code}"
         reason = f": {said}" if said else ""

@@ -29,6 +29,8 @@ PAYLOAD_BYTES = tuple(2**power for power in range(12, 31, 2))
 CPU_PAYLOAD_BYTES = tuple(2**power for power in range(10, 23, 4))
 """The same between processes of one host, 1 KiB to 4 MiB."""
 
+EXIT_NO_GPU = 3
+"""How a measuring process ends that was to measure a GPU where there is none."""
 
 Collective = Literal["all_reduce", "all_gather", "reduce_scatter", "p2p"]
 COLLECTIVES: tuple[Collective, ...] = ("all_reduce", "all_gather", "reduce_scatter", "p2p")

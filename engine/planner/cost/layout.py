@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError, positive
 from ...shape.model_shape import ModelShape
 from .hardware import Cluster, Precision
@@ -104,10 +105,11 @@ def check_layout(
     _check_numbers(layout, sequence)
     if layout.world != cluster.gpus:
         split = f"dp {layout.dp} × tp {layout.tp} × pp {layout.pp} × cp {layout.cp}"
-        raise FieldError("dp", f"{split} = {layout.world} GPUs, but the cluster has {cluster.gpus}")
+        found = f"{split} = {counted(layout.world, 'GPU')}"
+        raise FieldError("dp", f"{found}, but the cluster has {cluster.gpus}")
     if batch is not None and layout.batch != batch:
         product = f"dp {layout.dp} × micro-batch {layout.micro_batch} × {layout.micro_batches}"
-        raise FieldError("batch", f"{product} = {layout.batch} sequences, not {batch}")
+        raise FieldError("batch", f"{product} = {counted(layout.batch, 'sequence')}, not {batch}")
     _check_tensor(layout, model)
     _check_pipeline(layout, model)
     _check_experts(layout, model)
@@ -116,7 +118,8 @@ def check_layout(
     if layout.sequence_parallel and (sequence // layout.cp) % layout.tp:
         raise FieldError("tp", f"sequence parallelism cannot split {sequence} by {layout.tp}")
     if layout.dp_shard and (layout.dp * layout.cp) % layout.dp_shard:
-        raise FieldError("dp_shard", f"{layout.dp} × {layout.cp} ranks do not split into shards")
+        found = f"{layout.dp} × {counted(layout.cp, 'rank')}"
+        raise FieldError("dp_shard", f"{found} cannot be split into shards")
     cluster.gpu.peak_flops(layout.precision)
 
 
@@ -133,9 +136,10 @@ def _check_numbers(layout: Layout, sequence: int) -> None:
 
 def _check_tensor(layout: Layout, model: ModelShape) -> None:
     if model.heads % layout.tp:
-        raise FieldError("tp", f"{model.heads} heads do not split by {layout.tp}")
+        raise FieldError("tp", f"{counted(model.heads, 'head')} cannot be split by {layout.tp}")
     if model.kv_heads % layout.tp and layout.tp % model.kv_heads:
-        raise FieldError("tp", f"{model.kv_heads} key-value heads do not split by {layout.tp}")
+        heads = counted(model.kv_heads, "key-value head")
+        raise FieldError("tp", f"{heads} cannot be split by {layout.tp}")
     if model.intermediate % layout.tp:
         raise FieldError("tp", f"an MLP of {model.intermediate} does not split by {layout.tp}")
     if layout.sequence_parallel and layout.tp == 1:
@@ -144,6 +148,7 @@ def _check_tensor(layout: Layout, model: ModelShape) -> None:
 
 def _check_pipeline(layout: Layout, model: ModelShape) -> None:
     chunks = layout.pp * layout.vp
+    stages, layers = counted(layout.pp, "stage"), counted(model.layers, "layer")
     if chunks > model.layers:
         raise FieldError("pp", f"{chunks} pipeline chunks need as many layers, not {model.layers}")
     if layout.vp > 1 and layout.pp == 1:
@@ -152,13 +157,13 @@ def _check_pipeline(layout: Layout, model: ModelShape) -> None:
         raise FieldError("vp", f"the {layout.schedule} schedule has one chunk a stage")
     each, missing = -(-model.layers // layout.pp), missing_layers(model.layers, layout.pp)
     if missing > 2 * (each - 1):
-        raise FieldError("pp", f"{model.layers} layers do not split into {layout.pp} stages")
+        raise FieldError("pp", f"{layers} cannot be split into {stages}")
     if each % layout.vp or missing > 2 * each // layout.vp:
-        split = f"{layout.pp} stages of {layout.vp} chunks"
-        raise FieldError("vp", f"{model.layers} layers do not split into {split}")
+        split = f"{stages} of {counted(layout.vp, 'chunk')}"
+        raise FieldError("vp", f"{layers} cannot be split into {split}")
     if layout.vp > 1 and layout.micro_batches % layout.pp:
-        rounds = f"{layout.micro_batches} micro-batches are no whole rounds of {layout.pp} stages"
-        raise FieldError("vp", f"{rounds}, which interleaving needs")
+        found = f"{counted(layout.micro_batches, 'micro-batch')} cannot fill rounds of {stages}"
+        raise FieldError("vp", f"{found}, which interleaving needs")
     if layout.pp > 1 and layout.zero >= 2 and layout.schedule == "sequential":
         raise FieldError("zero", "sharded gradients need a micro-batched pipeline")
     if layout.pp > 1 and layout.zero == 2:
@@ -171,8 +176,9 @@ def _check_experts(layout: Layout, model: ModelShape) -> None:
     if model.experts is None:
         raise FieldError("ep", "the model has no experts")
     if model.experts.count % layout.ep:
-        raise FieldError("ep", f"{model.experts.count} experts do not split by {layout.ep}")
+        experts = counted(model.experts.count, "expert")
+        raise FieldError("ep", f"{experts} cannot be split by {layout.ep}")
     ranks = layout.dp * layout.cp * layout.tp
     if ranks % (layout.ep * layout.expert_tp):
-        split = f"{layout.ep} × {layout.expert_tp}"
-        raise FieldError("ep", f"dp · cp · tp = {ranks} ranks do not split by ep {split}")
+        found, split = counted(ranks, "rank"), f"{layout.ep} × {layout.expert_tp}"
+        raise FieldError("ep", f"dp · cp · tp = {found} cannot be split by ep {split}")

@@ -65,9 +65,10 @@ def _largest_batch(result: Capacity) -> Term:
     """The largest batch that the memory holds."""
     return term(
         "largest batch",
-        "largest_batch = max(0, (usable - weights - workspace) // (sequence + logits))",
+        "largest_batch = max(0, (usable - weights - workspace) // (request_bytes + logits))",
         result.memory,
         unit="requests",
+        request_bytes=result.memory.sequence,
         source=f"usable: {1 - result.server.engine.reserve_share:.0%} of the memory (serving.toml)",
     )
 

@@ -43,19 +43,16 @@ class Term:
         """The formula with the numbers in place of the names."""
         if not self.formula:
             return " + ".join(number(part.value) for part in self.parts)
+        return self.filled_by(lambda _, value: number(value))
+
+    def filled_by(self, write: Callable[[str, float], str]) -> str:
+        """The same with each input as `write` puts it, given its name and its value."""
 
         def put(match: re.Match[str]) -> str:
             name = match.group()
-            return number(self.inputs[name]) if name in self.inputs else name
+            return write(name, self.inputs[name]) if name in self.inputs else name
 
         return _NAME.sub(put, self.formula)
-
-    def lines(self, depth: int = 0) -> list[str]:
-        """The tree as indented lines, one a term."""
-        text = f"{'  ' * depth}{self.name} = {number(self.value)} {self.unit}"
-        if self.formula or self.parts:
-            text += f" = {self.filled}"
-        return [text, *(line for part in self.parts for line in part.lines(depth + 1))]
 
 
 def term(

@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 from shlex import quote
 
+from ...protocol.wording import counted
 from ...shape.presets import normalised
 from ..cost.layout import Layout
 from ..cost.setting import Setting
@@ -62,9 +63,8 @@ def _check(setting: Setting, layout: Layout, split: Sharding) -> None:
     if layout.sequence_parallel:
         raise ENGINE.refusal("sequence_parallel", "keeps norms whole where it splits tensors")
     if layout.tp > 1 and setting.model.kv_heads % layout.tp:
-        raise ENGINE.refusal(
-            "tp", f"cannot split {setting.model.kv_heads} key-value heads over {layout.tp} ranks"
-        )
+        heads = counted(setting.model.kv_heads, "key-value head")
+        raise ENGINE.refusal("tp", f"cannot split {heads} over {layout.tp} tensor ranks")
     if layout.precision not in ("bf16", "fp16", "fp32"):
         raise ENGINE.refusal(
             "precision", f"is exported in bf16, fp16, fp32, not {layout.precision}"
@@ -158,10 +158,14 @@ def _launch(setting: Setting, run: TrainingRun) -> str:
 
 
 def _notes(setting: Setting, layout: Layout, run: TrainingRun) -> tuple[str, ...]:
+    sequences, tokens = (
+        counted(layout.micro_batch, "sequence"),
+        counted(setting.sequence, "token"),
+    )
     notes = [
-        f"{run.script} is yours. Batches are its business: {layout.micro_batch} sequences of"
-        f" {setting.sequence} tokens per device, {layout.micro_batches} accumulation steps,"
-        f" {layout.optimizer}, {run.steps} steps."
+        f"{run.script} is yours. Batches are its business: {sequences} of {tokens} per device,"
+        f" {counted(layout.micro_batches, 'accumulation step')}, {layout.optimizer},"
+        f" {counted(run.steps, 'step')}."
     ]
     if layout.zero == 2:
         notes.append(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError, positive, positive_number
 from ...text.cleaning import clean
 from ..cost.hardware import Cluster
@@ -105,8 +106,8 @@ class Engine:
         if cluster.nodes > 1 and cluster.gpus % cluster.node_gpus:
             raise self.refusal(
                 "gpus",
-                f"is started with the same count on each node; {cluster.gpus} GPUs do not fill"
-                f" nodes of {cluster.node_gpus}",
+                f"is started with the same count on each node;"
+                f" {counted(cluster.gpus, 'GPU')} cannot fill nodes of {cluster.node_gpus}",
             )
 
 

@@ -3,6 +3,7 @@
 import json
 from shlex import quote
 
+from ...protocol.wording import counted
 from ..cost.layout import Layout, Optimizer
 from ..cost.setting import Setting
 from .contract import Engine, Export, TrainingRun, launch_notes, torchrun
@@ -125,7 +126,7 @@ def _zero(layout: Layout) -> Section:
 def _notes(setting: Setting, layout: Layout, run: TrainingRun) -> tuple[str, ...]:
     notes = [
         f"{run.script} is yours: it builds {setting.model.name}, feeds sequences of"
-        f" {setting.sequence} tokens and runs {run.steps} steps."
+        f" {counted(setting.sequence, 'token')} and runs {counted(run.steps, 'step')}."
     ]
     if layout.recompute == "full":
         notes.append(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ...protocol.wording import counted
 from ..cost.layout import Layout, missing_layers
 from ..cost.setting import Setting
 from .contract import Engine, Sharding, sharding
@@ -85,9 +86,8 @@ def _check_model(engine: Engine, setting: Setting, layout: Layout, model: TitanM
     if layout.cp > 1 and not model.context:
         raise engine.refusal("cp", f"has no context parallelism for {model.module}")
     if setting.model.kv_heads % layout.tp:
-        raise engine.refusal(
-            "tp", f"cannot split {setting.model.kv_heads} key-value heads over {layout.tp} ranks"
-        )
+        heads = counted(setting.model.kv_heads, "key-value head")
+        raise engine.refusal("tp", f"cannot split {heads} over {layout.tp} tensor ranks")
     if layout.optimizer != "adamw":
         raise engine.refusal("optimizer", f"is exported with AdamW only, not {layout.optimizer}")
 
@@ -102,7 +102,7 @@ def _check_sharding(engine: Engine, layout: Layout) -> Sharding:
     if ranks % (layout.ep * layout.expert_tp):
         raise engine.refusal(
             "ep",
-            f"takes experts from dp_shard · cp · tp = {ranks} ranks, which {layout.ep} ×"
+            f"takes experts from dp_shard · cp · tp = {counted(ranks, 'rank')}, which {layout.ep} ×"
             f" {layout.expert_tp} does not divide",
         )
     return split

@@ -43,6 +43,8 @@ LARGEST_CLUSTER = 16_384
 """GPUs up to which the form steps; more can be typed."""
 SEARCHED, USUAL = "searched", "the type's usual"
 
+ANY_COUNT, ABOVE_ZERO = "a whole number from 1", "a number above 0"
+
 Value_co = TypeVar("Value_co", covariant=True)
 
 
@@ -51,8 +53,8 @@ class Line:
     """An option's line in the form.
 
     group: the heading that it stands under. steps: what ← and → go through. first: the text that
-    the form begins with. hint: what may be written. numeric: is typed into at once, other lines
-    once editing is asked for.
+    the form begins with. hint: what may be written. limits: which values are taken. numeric: is
+    typed into at once, other lines once editing is asked for.
     """
 
     label: str
@@ -60,6 +62,7 @@ class Line:
     steps: tuple[str, ...]
     first: str
     hint: str
+    limits: str
     unit: str
     numeric: bool
 
@@ -106,20 +109,33 @@ class Option(Generic[Value_co]):
         *,
         first: str = "",
         hint: str = "",
+        limits: str = ANY_COUNT,
         unit: str = "",
         numeric: bool = True,
     ) -> Self:
         """With a line in the form, which begins with the option's default and says its help unless
-        told otherwise."""
+        told otherwise.
+
+        limits: which values are taken, in words; empty where the hint says it.
+        """
         start = first or self.default
         words = f"{self.help}; auto: {self.auto}" if start == AUTO else self.help
-        return replace(self, line=Line(label, group, steps, start, hint or words, unit, numeric))
+        line = Line(label, group, steps, start, hint or words, limits, unit, numeric)
+        return replace(self, line=line)
 
 
 def _powers(first: int, last: int) -> tuple[str, ...]:
     """`first`, doubled up to `last`."""
     doublings = (last // first).bit_length()
     return tuple(str(first << doubling) for doubling in range(doublings))
+
+
+def _words(choices: tuple[str, ...]) -> str:
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
+
+
+def _up_to(most: int) -> str:
+    return f"1 to {most:,}"
 
 
 def _searched(
@@ -152,7 +168,7 @@ def _choice(
     return (
         Option(key, parse, words, default, auto, key[0].upper(), choices)
         .refused(f"choose one of them{way}")
-        .in_form(label or key, group, choices, first=first, numeric=False)
+        .in_form(label or key, group, choices, first=first, limits=_words(choices), numeric=False)
     )
 
 
@@ -161,13 +177,22 @@ _A_MODEL_OR_SERVED = "a preset, a count such as 13B, a path to a config.json, or
 MODEL = (
     Option("model", str.strip, _A_MODEL, "generic-7b", metavar="M")
     .refused("give a preset, a config.json or a parameter count such as 7B")
-    .in_form("model", TRAINING, (SERVED, *PRESETS), hint=_A_MODEL_OR_SERVED, numeric=False)
+    .in_form(
+        "model", TRAINING, (SERVED, *PRESETS), hint=_A_MODEL_OR_SERVED, limits="", numeric=False
+    )
 )
 BATCH = (
     Option("batch", optional(count(MOST_SEQUENCES)), "sequences per step")
     .following(f"{SEQUENCES_PER_GPU} for each GPU")
     .refused("give a batch that the replicas share evenly, or another --gpus")
-    .in_form("batch", TRAINING, _powers(1, 16_384), first="256", unit="seq")
+    .in_form(
+        "batch",
+        TRAINING,
+        _powers(1, 16_384),
+        first="256",
+        limits=_up_to(MOST_SEQUENCES),
+        unit="seq",
+    )
 )
 SEQUENCE = (
     Option("sequence", count(), "tokens a sequence, such as 4096 or 8k", "4096")
@@ -177,12 +202,12 @@ SEQUENCE = (
 _TOKENS = ("1B", "10B", "100B", "300B", "1T", "2T", "5T", "10T", "15T", "30T")
 TOKENS = Option(
     "tokens", optional(above_zero), "tokens to train on, such as 2T", metavar="T"
-).in_form("train on", TRAINING, _TOKENS, first="1T", unit="tok")
+).in_form("train on", TRAINING, _TOKENS, first="1T", limits=ABOVE_ZERO, unit="tok")
 _A_GPU = "a GPU type, such as a100-80 or mi300x, or your own as FILE.toml"
 GPU = (
     Option("gpu", str.strip, _A_GPU, "h100-sxm", metavar="G")
     .refused("or describe yours with --hardware FILE")
-    .in_form("GPU", CLUSTER, tuple(known_gpus()), numeric=False)
+    .in_form("GPU", CLUSTER, tuple(known_gpus()), limits="", numeric=False)
 )
 HARDWARE = Option("hardware", optional(gpu_file), "your own GPUs, as TOML", metavar="FILE").refused(
     "correct the file"
@@ -190,7 +215,7 @@ HARDWARE = Option("hardware", optional(gpu_file), "your own GPUs, as TOML", meta
 GPUS = (
     Option("gpus", count(MOST_GPUS), "GPUs in all", "32")
     .refused("give another number of GPUs")
-    .in_form("GPUs", CLUSTER, _powers(1, LARGEST_CLUSTER))
+    .in_form("GPUs", CLUSTER, _powers(1, LARGEST_CLUSTER), limits=_up_to(MOST_GPUS))
 )
 NODE_GPUS = (
     Option("node_gpus", optional(count()), "GPUs joined by fast links", auto=USUAL)
@@ -200,18 +225,23 @@ NODE_GPUS = (
 _NETWORKS = (AUTO, "1.25", "3.125", "6.25", "12.5", "25", "50", "100")
 NETWORK = Option(
     "network_gb_s", optional(above_zero), "GB/s per GPU between nodes", auto=USUAL, metavar="B"
-).in_form("network", CLUSTER, _NETWORKS, unit="GB/s")
+).in_form("network", CLUSTER, _NETWORKS, limits=ABOVE_ZERO, unit="GB/s")
 _LIMITS = (AUTO, "16", "24", "40", "48", "64", "72", "80", "96", "128", "141", "180", "192")
 MEMORY = (
     Option("memory_gib", optional(above_zero), "GiB of memory per GPU to stay within", metavar="G")
     .following("all of it")
     .refused("give a larger limit or more GPUs")
-    .in_form("mem. limit", CLUSTER, _LIMITS, unit="GiB")
+    .in_form("mem. limit", CLUSTER, _LIMITS, limits=ABOVE_ZERO, unit="GiB")
 )
 _PRICES = (AUTO, "0.5", "1", "1.5", "2", "2.5", "3", "4", "6", "8", "10")
 _PRICED = "US dollars per GPU and hour"
 PRICE = Option("price", optional(above_zero), _PRICED, metavar="P").in_form(
-    "price", CLUSTER, _PRICES, hint=f"{_PRICED}; auto: the list price", unit="$/h"
+    "price",
+    CLUSTER,
+    _PRICES,
+    hint=f"{_PRICED}; auto: the list price",
+    limits=ABOVE_ZERO,
+    unit="$/h",
 )
 DP = _searched("dp", "replicas", count())
 TP = _degree("tp", "GPUs that split each layer", "tensor", 64)
@@ -223,17 +253,17 @@ EXPERT_TP = Option("expert_tp", count(), "GPUs that split each expert", "1")
 MICRO_BATCH = _degree("micro_batch", "sequences at a time", "micro-batch", 64, "seq")
 _STAGES = "what replicas share out: 1 optimizer, 2 and gradients, 3 and weights (FSDP)"
 ZERO = _searched("zero", _STAGES, zero_stage, "0-3").in_form(
-    "ZeRO", LAYOUT, ("0", "1", "2", "3"), first="1", numeric=False
+    "ZeRO", LAYOUT, ("0", "1", "2", "3"), first="1", limits="0, 1, 2 or 3", numeric=False
 )
 _SHARDS = "ranks that share one sharded copy: fewer than all is hybrid sharding"
 DP_SHARD = _searched("dp_shard", _SHARDS, shard_size, "N|all").in_form(
-    "shard over", LAYOUT, (ALL, *_powers(2, 512)), first=ALL
+    "shard over", LAYOUT, (ALL, *_powers(2, 512)), first=ALL, limits=f"{ALL}, or {ANY_COUNT}"
 )
 _SPLITS = "sequence parallelism beside tensor parallelism"
 SEQUENCE_PARALLEL = (
     Option("sequence_parallel", optional(switch), _SPLITS, metavar="")
     .following("wherever the sequence splits")
-    .in_form("seq. split", LAYOUT, (AUTO, "on", "off"), numeric=False)
+    .in_form("seq. split", LAYOUT, (AUTO, "on", "off"), limits="auto, on or off", numeric=False)
 )
 _AGAIN = "activations computed again in the backward pass"
 RECOMPUTE = _choice(

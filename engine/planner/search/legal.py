@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError
 from ..cost.layout import Layout, Recompute, check_layout, missing_layers
 from ..cost.setting import Setting
@@ -90,7 +91,7 @@ def legal_splits(
     if not found and noted.furthest is None:
         asked = {name: getattr(constraints, f"least_{name}") for name in ("dp", "tp", "pp")}
         least = " and ".join(f"{name} ≥ {degree}" for name, degree in asked.items() if degree > 1)
-        reason = f"{gpus} GPU{'s' if gpus > 1 else ''} cannot be split with {least}"
+        reason = f"{counted(gpus, 'GPU')} cannot be split with {least}"
         noted.note(0, FieldError("gpus", reason))
     return found
 
@@ -101,7 +102,7 @@ def _degrees(
     if fixed is None:
         return tuple(count for count in counts if count >= least)
     if gpus % fixed:
-        noted.note(0, FieldError(name, f"{gpus} GPUs do not split by {fixed}"))
+        noted.note(0, FieldError(name, f"{counted(gpus, 'GPU')} cannot be split by {fixed}"))
         return ()
     return (fixed,) if fixed >= least else ()
 
@@ -119,8 +120,9 @@ def _check_split(setting: Setting, constraints: Constraints, split: Split) -> No
     """Raise `_RefusedError` where no shape of `split` is legal."""
     model, batch = setting.model, constraints.batch
     if split.dp < constraints.least_dp:
-        needed = f"{split.dp} replicas, but at least {constraints.least_dp} are asked for"
-        raise _RefusedError(1, FieldError("dp", f"{_product(split)} leave {needed}"))
+        found = f"{_product(split)} leave {counted(split.dp, 'replica')}"
+        needed = f"{found}, but at least {constraints.least_dp} are asked for"
+        raise _RefusedError(1, FieldError("dp", needed))
     if constraints.dp not in (None, split.dp):
         found = f"{_product(split)} leave dp {split.dp}, not {constraints.dp}"
         raise _RefusedError(1, FieldError("dp", found))
@@ -132,17 +134,20 @@ def _check_split(setting: Setting, constraints: Constraints, split: Split) -> No
     except FieldError as error:
         raise _RefusedError(2, error) from error
     if batch % split.dp:
-        found = f"{batch} sequences do not split over dp {split.dp}"
+        found = f"{counted(batch, 'sequence')} cannot be split over dp {split.dp}"
         raise _RefusedError(3, FieldError("batch", found))
     share, micro = batch // split.dp, constraints.micro_batch
     if micro and share % micro:
-        found = f"the {share} sequences of a replica do not split into micro-batches of {micro}"
+        each = counted(share, "sequence")
+        found = f"{each} of a replica cannot be split into micro-batches of {micro}"
         raise _RefusedError(4, FieldError("micro_batch", found))
     if constraints.vp is None and constraints.schedule != "interleaved":
         return
     if not any(shapes(setting, constraints, split)):
-        chunks = f"{constraints.vp or 'several'} chunks on each of {split.pp} stages"
-        found = f"{model.layers} layers and {share} sequences do not make up {chunks}"
+        vp, stages = constraints.vp, counted(split.pp, "stage")
+        chunks = "several chunks" if vp is None else counted(vp, "chunk")
+        found = f"{counted(model.layers, 'layer')} and {counted(share, 'sequence')}"
+        found += f" do not make up {chunks} on each of {stages}"
         raise _RefusedError(5, FieldError("vp", found))
 
 

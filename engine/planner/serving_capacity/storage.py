@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError
 from ...shape.model_shape import ModelShape
 from ..cost.hardware import Gpu, Precision
@@ -69,9 +70,10 @@ def check_split(model: ModelShape, gpu: Gpu, gpus: int, storage: Storage) -> Non
     if gpus > gpu.node_gpus:
         raise FieldError("gpus", f"tensor parallelism stays in a node of {gpu.node_gpus}")
     if model.heads % gpus:
-        raise FieldError("gpus", f"{model.heads} heads do not split by {gpus}")
+        raise FieldError("gpus", f"{counted(model.heads, 'head')} cannot be split by {gpus}")
     if model.kv_heads % gpus and gpus % model.kv_heads:
-        raise FieldError("gpus", f"{model.kv_heads} key-value heads do not split by {gpus}")
+        heads = counted(model.kv_heads, "key-value head")
+        raise FieldError("gpus", f"{heads} cannot be split by {gpus}")
     ffn = model.intermediate if model.experts is None else model.experts.intermediate
     if ffn % gpus:
         raise FieldError("gpus", f"an MLP of {ffn} does not split by {gpus}")

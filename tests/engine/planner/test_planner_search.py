@@ -164,16 +164,21 @@ def test_what_does_not_fit_says_how_much_it_needs() -> None:
 @pytest.mark.parametrize(
     ("gpus", "constraints", "field", "words"),
     [
-        (7, Constraints(batch=9), "batch", "9 sequences do not split over dp 7"),
-        (8, Constraints(batch=8, tp=3), "tp", "8 GPUs do not split by 3"),
+        (7, Constraints(batch=9), "batch", "9 sequences cannot be split over dp 7"),
+        (8, Constraints(batch=8, tp=3), "tp", "8 GPUs cannot be split by 3"),
         (8, Constraints(batch=8, dp=4, tp=4), "dp", "leave dp 2, not 4"),
-        (12, Constraints(batch=8, tp=12), "tp", "heads do not split by 12"),
+        (12, Constraints(batch=8, tp=12), "tp", "heads cannot be split by 12"),
         (8, Constraints(batch=8, pp=4, vp=3), "vp", "do not make up 3 chunks on each of 4 stages"),
         (8, Constraints(batch=8, ep=2), "ep", "no experts"),
-        (8, Constraints(batch=2, pp=4, vp=2), "vp", "1 sequences do not make up 2 chunks"),
+        (8, Constraints(batch=2, pp=4, vp=2), "vp", "1 sequence do not make up 2 chunks"),
         (1, Constraints(batch=2, schedule="interleaved"), "vp", "several chunks"),
         (1, Constraints(batch=2, least_tp=2), "gpus", "1 GPU cannot be split with tp ≥ 2"),
-        (8, Constraints(batch=8, micro_batch=3), "micro_batch", "do not split into micro-batches"),
+        (
+            8,
+            Constraints(batch=8, micro_batch=3),
+            "micro_batch",
+            "cannot be split into micro-batches",
+        ),
     ],
 )
 def test_what_is_not_legal_names_the_field(

@@ -80,7 +80,8 @@ def test_the_ends_take_what_does_not_divide(layers: int, pp: int, stage: StageLa
     ],
 )
 def test_ends_that_would_be_empty_are_refused(layers: int, layout: Layout) -> None:
-    with pytest.raises(FieldError, match=f"{layers} layers do not split into {layout.pp} stages"):
+    words = f"{layers} layers cannot be split into {layout.pp} stages"
+    with pytest.raises(FieldError, match=words):
         check_layout(layout, shape(layers), cluster(H100, layout.world), 4096)
 
 

@@ -2,8 +2,10 @@
 
 import datetime
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 from prodtop.engine.planner.calibrate.constants import Line, Measured, Products
 from prodtop.engine.planner.calibrate.runner import Calibrated
@@ -29,6 +31,12 @@ H200 = find_gpu("h200")
 KNOWN = Calibrated(
     measured=MEASURED, gpu=H200, calibration=default_constants().gpu("h200"), path=Path("kept.toml")
 )
+CPU = Calibrated(
+    measured=replace(MEASURED, device=msgspec.structs.replace(MEASURED.device, type="cpu")),
+    gpu=None,
+    calibration=None,
+    path=Path("kept.toml"),
+)
 UNKNOWN = Calibrated(measured=MEASURED, gpu=None, calibration=None, path=Path("kept.toml"))
 
 
@@ -45,6 +53,7 @@ def test_people_read_rates_and_what_becomes_of_them() -> None:
         assert words in text
     assert "plans do not use them" not in text
     assert "plans do not use it" in "\n".join(lines(UNKNOWN))
+    assert "a CPU: kept apart" in "\n".join(lines(CPU))
 
 
 def test_scripts_read_the_constants() -> None:

@@ -63,3 +63,12 @@ def test_typing_keeps_the_caret_inside_one_line(text: str, caret: int) -> None:
         erased = editing.erased(before=before)
         assert len(editing.text) - len(erased.text) in (0, 1)
         assert 0 <= erased.caret <= len(erased.text)
+
+
+def test_selected_text_is_replaced_by_what_is_typed_and_kept_by_a_move() -> None:
+    typing = FIRST.choosing("gpus").begun()
+    assert typing.editing == Editing("32", 2, selected=True)
+    assert typing.editing.typed("8") == Editing("8", 1)
+    assert typing.editing.erased(before=True) == Editing("", 0)
+    assert typing.editing.moved(0).typed("1") == Editing("132", 1)
+    assert typing.committed().texts["gpus"] == "32"

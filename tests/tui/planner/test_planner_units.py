@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.planner.question.parsers import parse_amount
-from prodtop.tui.planner.units import amount, energy, gib, long_time, parameters, seconds
+from prodtop.tui.planner.units import amount, gib, long_time, parameters, seconds
+from prodtop.tui.style.formatting import energy
 
 
 @given(st.integers(1, 10**6).map(lambda n: n * 1e6))

@@ -11,6 +11,7 @@ from prodtop.tui.settings.keymap import (
     LIVE,
     PLANNER,
     STRATEGY_ACTIONS,
+    TAB_TITLES,
     KeymapError,
     is_key,
     remap,
@@ -91,7 +92,12 @@ def test_what_is_no_key(key: str) -> None:
 
 
 def test_help_lists_every_action_once() -> None:
-    listed = [text for entries in DEFAULT_KEYMAP.groups().values() for _, text in entries]
+    listed = [
+        text
+        for tab in (EVERYWHERE, *TAB_TITLES)
+        for entries in DEFAULT_KEYMAP.groups(tab).values()
+        for _, text in entries
+    ]
     assert sorted(listed) == sorted(action.description for action in ACTIONS)
 
 

@@ -19,7 +19,7 @@ from prodtop.tui.style.glyphs import ASCII, UNICODE
 from prodtop.tui.views.panel import Room, RowsView
 from prodtop.tui.views.planner.breakdown import memory_view, step_view
 from prodtop.tui.views.planner.capacity import matrix_view, server_view
-from prodtop.tui.views.planner.curves import CURVES, curve_view
+from prodtop.tui.views.planner.curves import CURVES, PLACES, curve_view
 from prodtop.tui.views.planner.decision import decision_view, guide_view
 from prodtop.tui.views.planner.exports import engines_view, export_view
 from prodtop.tui.views.planner.form import derived_words, form_view
@@ -164,3 +164,47 @@ def test_the_form_fits(width: int, selected: int, typed: str, glyphs: object) ->
     for one in view.lines:
         if one.plain.isascii():
             assert one.width <= width
+
+
+ONE = evaluated(model="generic-1b", gpus="1", batch="1", micro_batch="1")
+WRONG_COUNT = re.compile(r"(?<![\d.,])1 (?!yes\b)[A-Za-z-]{2,}s\b")
+
+
+def test_the_hint_names_the_help_where_nothing_else_is_to_be_said() -> None:
+    form, room = Form.initial(), Room(140, 1, UNICODE)
+    assert hint_line(form, 0, "", EMPTY, room, "?").plain.endswith("? keys of this tab ")
+    assert "keys of" not in hint_line(form, 0, "searching", EMPTY, room, "?").plain
+    assert "keys of" not in hint_line(form, 1, "", EMPTY, room, "?").plain
+    assert "keys of" not in hint_line(form, 0, "", EMPTY, Room(80, 1, UNICODE), "?").plain
+
+
+@pytest.mark.parametrize("view", ["overview", "scaling", "layouts", "decision", "export"])
+def test_all_views_are_named_at_80_columns_with_the_page_in_sight(view: str) -> None:
+    shown = views_line(view, DEFAULT_KEYMAP, Room(80, 1, UNICODE), page=1, pages=3)
+    assert shown.width <= 80
+    assert " 2/3]" in shown.plain
+    assert re.search(r"x Export", shown.plain)
+    assert not re.search(r"\w\[", shown.plain)
+
+
+def test_one_of_a_thing_is_not_written_as_many() -> None:
+    room = Room(150, 60, UNICODE)
+    one_gpu = serve_on(ONE.plan, KNOWN, capacity_matrix(ONE.plan, KNOWN)["h200"])
+    pages = {
+        "summary": summary_view(ONE, room),
+        "decision": decision_view(ONE, room),
+        "splits": splits_view(ONE, FOUND.layouts, room, ""),
+        "server": server_view(one_gpu, ONE.plan, room),
+        "matrix": matrix_view(ONE.plan, capacity_matrix(ONE.plan, KNOWN), room),
+    }
+    texts = {
+        name: "\n".join(line.plain for line in [page.title, page.figures, *lines(page)])
+        for name, page in pages.items()
+    }
+    curve = curve_view("curve-memory", ONE, None, growing=False)
+    texts["curve"] = curve.figures.plain
+    texts["curve read"] = "\n".join(curve.reading(place.label).plain for place in PLACES)
+    texts["form"] = "\n".join(derived_words(ONE.plan, KNOWN, UNICODE).values())
+    for name, text in texts.items():
+        assert not WRONG_COUNT.search(text), (name, WRONG_COUNT.search(text))
+    assert "1 GPU " in texts["curve"]

@@ -14,6 +14,7 @@ from prodtop.tui.drawing.chart_data import (
     ChartContent,
     ChartSettings,
     Mark,
+    Place,
     Series,
     Stroke,
     Threshold,
@@ -66,7 +67,7 @@ LINEAR = Axis(0.0, 200.0)
 def painted(
     of: ChartContent, width: int, height: int, glyphs: Glyphs = UNICODE, axis: Axis = LINEAR
 ) -> Canvas:
-    layout = ChartLayout.fit(width, height, curves=len(of.series))
+    layout = ChartLayout.fit(width, height, curves=len(of.series), marked=bool(of.marks))
     sampled = Sampled.of(of, layout.width, 2.0)
     canvas = Canvas.blank(width, height)
     raster = draw_curves(of, sampled, layout, axis, glyphs)
@@ -143,7 +144,35 @@ def test_marks_stand_at_their_moment_with_a_label() -> None:
 def test_a_label_at_the_right_edge_turns_to_the_left_and_labels_do_not_overlap() -> None:
     of = view(marks=[Mark(NOW_S - 1, "continuous"), Mark(NOW_S - 18, "batched")])
     top = painted(of, 66, 12).row(1)
-    assert re.search(r"▾bat\w*… +continuous▾", top)
+    assert re.search(r" batched▾ +continuous▾", top)
+
+
+def test_labels_of_marks_cover_no_curve() -> None:
+    """The curve runs along the upper edge, where labels once were."""
+    high = curve("x", np.full(600, 200.0))
+    canvas = painted(view([high], marks=[Mark(NOW_S - 30, "int8")]), 66, 12)
+    assert "int8" in canvas.row(1)
+    assert all(map(is_drawn, canvas.row(2)[6:-1]))
+
+
+@pytest.mark.parametrize("height", [4, 5, 6, 12])
+def test_from_four_rows_on_marks_are_labelled(height: int) -> None:
+    text = painted(view([wave()], marks=[Mark(NOW_S - 30, "int8")]), 60, height).text()
+    assert "int8" in text
+    assert is_drawn(text)
+
+
+@pytest.mark.parametrize("height", [3, 12])
+def test_a_mark_is_seen_through_an_area(height: int) -> None:
+    """Its edge stays: what is drawn there is the curve."""
+    full = curve("x", np.full(600, 190.0), stroke=Stroke.AREA)
+    canvas = painted(view([full], marks=[Mark(NOW_S - 30, "int8")]), 66, height)
+    lined = [canvas.row(y).index("┊") for y in range(height) if "┊" in canvas.row(y)]
+    assert len(set(lined)) == 1
+    column = lined[0]
+    assert column == pytest.approx(6 + 30, abs=1)
+    edge = next(y for y in range(height) if is_drawn(canvas.row(y)[column - 8]))
+    assert is_drawn(canvas.row(edge)[column])
 
 
 def test_in_a_low_plot_a_mark_is_its_line_alone() -> None:
@@ -155,6 +184,12 @@ def test_a_threshold_is_named_on_its_line_unless_a_curve_is_there() -> None:
     assert any(row.startswith("150ms┤╌SLO╌") for row in low.text().splitlines())
     crossing = painted(view([curve("x", np.full(600, 150.0))], thresholds=LIMIT), 80, 12)
     assert not any("SLO" in row for row in crossing.text().splitlines()[1:])
+
+
+def test_thresholds_in_one_row_are_named_together_with_their_values() -> None:
+    near = [Threshold(150.0, "SLO TTFT"), Threshold(148.0, "SLO TPOT")]
+    rows = painted(view([curve("x", np.full(600, 20.0))], thresholds=near), 80, 8).text()
+    assert "150ms┤╌SLO TTFT 150ms, SLO TPOT 148ms╌" in rows
 
 
 def test_a_threshold_above_the_scale_is_only_named() -> None:
@@ -349,6 +384,27 @@ async def test_every_segment_carries_the_background() -> None:
             for segment in strip:
                 assert segment.style is not None
                 assert segment.style.bgcolor is not None
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+def test_six_curves_over_places_are_told_apart_without_colour(glyphs: Glyphs) -> None:
+    places = tuple(Place(float(at), str(at)) for at in range(5))
+    curves = tuple(
+        Series(f"c{row}", [float(at) for at in range(5)], [20.0 + 30 * row] * 5) for row in range(6)
+    )
+    of = ChartContent(curves, 4.3, 4.6, 4.3)
+    layout = ChartLayout.fit(80, 26, curves=6)
+    sampled = Sampled.of(of, layout.width, 1.5, timed=False)
+    canvas = Canvas.blank(80, 26)
+    raster = draw_curves(of, sampled, layout, LINEAR, glyphs)
+    chart = ChartSettings(places=places)
+    Painter(of, sampled, raster, chart, layout, LINEAR, glyphs).paint(canvas)
+    pens = dict(re.findall(r"(\S) (c\d)", canvas.row(0)))
+    assert sorted(pens.values()) == [series.name for series in curves]
+    for y in range(1, 25):
+        drawn = set(canvas.row(y)[6:]) & set(pens)
+        if is_drawn(canvas.row(y)) or drawn:
+            assert len(drawn) == 1, canvas.row(y)
 
 
 def test_the_ink_of_a_series_can_be_chosen() -> None:

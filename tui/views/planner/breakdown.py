@@ -7,7 +7,6 @@ from ...drawing.line import Piece, line, muted, strong
 from ...drawing.meter import Part, stacked
 from ...planner.evaluation import Evaluation
 from ...planner.units import gib, seconds
-from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from .common import bar_row, panel_title, verdict
 
@@ -19,17 +18,18 @@ LEAST_SHARE = 5e-4
 
 
 def memory_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
-    """The bar is the memory limit; each part is a share of what is used."""
+    """The bar is the memory limit; each part is a share of what is used, with the sign and the ink
+    that it has in the bar."""
     memory, limit = evaluation.estimate.memory, evaluation.plan.limit_bytes
     parts = (
-        ("weights", memory.weights, "weights"),
-        ("gradients", memory.gradients, "gradients"),
-        ("optimizer", memory.optimizer, "optimizer states"),
-        ("gathered", memory.gathered, "gathered layers"),
-        ("activations", memory.activations, "activations"),
-        ("logits", memory.logits, "logits"),
-        ("fragments", memory.reserve, "fragments"),
-        ("context", memory.context, "context and communicators"),
+        ("weights", memory.weights, "weights", 0),
+        ("gathered", memory.gathered, "gathered layers", 0),
+        ("gradients", memory.gradients, "gradients", 1),
+        ("optimizer", memory.optimizer, "optimizer states", 2),
+        ("activations", memory.activations, "activations", 3),
+        ("logits", memory.logits, "logits", 3),
+        ("fragments", memory.reserve, "fragments", 4),
+        ("context", memory.context, "context and communicators", 4),
     )
     _, ink, _ = verdict(memory.total / limit, room.glyphs)
     label = LABEL if room.width >= WIDE else NARROW_LABEL
@@ -41,9 +41,10 @@ def memory_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
             f"{gib(amount):>6} GiB",
             room,
             label=label,
+            style=style,
             target=target,
         )
-        for name, amount, target in parts
+        for name, amount, target, style in parts
         if amount > 0
     )
     figures = line(
@@ -80,34 +81,42 @@ def step_parts(result: Estimate) -> tuple[Part, ...]:
 
 
 def step_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
-    """Every part of the step that takes time, the longest first within its kind."""
+    """Every part of the step that takes time, kind by kind, with the sign and the ink that its kind
+    has in the bar."""
     time = evaluation.estimate.time
     parts = (
-        ("matmul", time.gemm_s, "matrix products", Ink.ACCENT),
-        ("attention", time.attention_s, "attention", Ink.ACCENT),
-        ("elementwise", time.elementwise_s, "norms, activations, residuals", Ink.ACCENT),
-        ("logits, loss", time.head_s, "logits and loss", Ink.ACCENT),
-        ("recompute", time.recompute_s, "recomputation", Ink.ACCENT),
-        ("launches", time.launch_s, "waiting for kernel launches", Ink.WARN),
-        ("tensor comm", time.tensor_s, "tensor-parallel communication", Ink.MARK),
-        ("context comm", time.context_s, "context-parallel communication", Ink.MARK),
-        ("expert comm", time.expert_s, "expert dispatch", Ink.MARK),
-        ("pipeline comm", time.pipeline_s, "pipeline sends", Ink.MARK),
-        ("data comm", time.data_s, "data-parallel communication", Ink.MARK),
-        ("contention", time.contention_s, "computation slowed by collectives", Ink.MARK),
-        ("bubble", time.bubble_s, "pipeline bubble", Ink.WARN),
-        ("optimizer", time.optimizer_s, "optimizer", Ink.ACCENT),
-        ("offload", time.offload_s, "offloading", Ink.WARN),
-        ("fixed cost", time.overhead_s, "fixed cost of a step", Ink.WARN),
-        ("stragglers", time.straggler_s, "stragglers", Ink.WARN),
+        ("matmul", time.gemm_s, "matrix products", 0),
+        ("attention", time.attention_s, "attention", 0),
+        ("elementwise", time.elementwise_s, "norms, activations, residuals", 0),
+        ("logits, loss", time.head_s, "logits and loss", 0),
+        ("launches", time.launch_s, "waiting for kernel launches", 0),
+        ("recompute", time.recompute_s, "recomputation", 1),
+        ("tensor comm", time.tensor_s, "tensor-parallel communication", 2),
+        ("context comm", time.context_s, "context-parallel communication", 2),
+        ("expert comm", time.expert_s, "expert dispatch", 2),
+        ("pipeline comm", time.pipeline_s, "pipeline sends", 2),
+        ("data comm", time.data_s, "data-parallel communication", 2),
+        ("contention", time.contention_s, "computation slowed by collectives", 2),
+        ("bubble", time.bubble_s, "pipeline bubble", 3),
+        ("optimizer", time.optimizer_s, "optimizer", 4),
+        ("offload", time.offload_s, "offloading", 4),
+        ("fixed cost", time.overhead_s, "fixed cost of a step", 4),
+        ("stragglers", time.straggler_s, "stragglers", 4),
     )
     total = time.total_s
     label = LABEL if room.width >= WIDE else NARROW_LABEL
     rows = tuple(
         bar_row(
-            name, amount, total, f"{seconds(amount):>7}", room, label=label, ink=ink, target=target
+            name,
+            amount,
+            total,
+            f"{seconds(amount):>7}",
+            room,
+            label=label,
+            style=style,
+            target=target,
         )
-        for name, amount, target, ink in parts
+        for name, amount, target, style in parts
         if amount > LEAST_SHARE * total
     )
     whole = stacked(step_parts(evaluation.estimate), None, room.width - 1, room.glyphs)

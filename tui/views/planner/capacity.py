@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 
 from ....engine.planner.serving_capacity.capacity import Capacity, Cell, Speed
+from ....engine.protocol.wording import plural
 from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
 from ...planner.capacity import PRECISIONS, Served
 from ...planner.plan import Plan
 from ...planner.units import gib
-from ...style.formatting import MISSING, milliseconds, percent, si
+from ...style.formatting import MISSING, binary_bytes, milliseconds, percent, si
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from ..table import Column, table
@@ -32,7 +33,7 @@ def matrix_view(
     load = plan.load
     figures = line(
         strong(f"{load.requests}"),
-        muted(" requests of "),
+        muted(f" {plural(load.requests, 'request')} of "),
         strong(f"{load.prompt_tokens}+{load.output_tokens}"),
         muted(" tokens"),
     )
@@ -113,7 +114,7 @@ def _facts(result: Capacity, room: Room) -> list[Line]:
     tpot = MISSING if tpot_s is None else milliseconds(tpot_s * 1000)
     parts = [
         line(muted("weights "), f"{gib(memory.weights)} GiB"),
-        line(muted("a request "), f"{memory.sequence / 2**20:.0f} MiB"),
+        line(muted("a request "), binary_bytes(memory.sequence)),
         line(muted("usable "), f"{gib(memory.usable)} GiB"),
         line(muted("largest batch "), Piece(str(batch), Ink.STRONG if batch else Ink.BAD)),
         line(muted("TTFT "), strong(milliseconds(result.ttft_s * 1000))),

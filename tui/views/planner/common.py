@@ -1,7 +1,7 @@
 """What the planner's panels share: titles, verdicts on memory, rows with a bar."""
 
 from ...drawing.line import Line, Piece, line, muted
-from ...drawing.meter import gauge
+from ...drawing.meter import gauge, part_key
 from ...style.formatting import percent
 from ...style.glyphs import Glyphs
 from ...style.inks import Ink
@@ -33,12 +33,16 @@ def bar_row(
     room: Room,
     *,
     label: int,
-    ink: Ink = Ink.ACCENT,
+    style: int,
     target: str | None = None,
 ) -> Row:
-    """`name ━━━━────  12.3 GiB  31 %`: a part of a whole as a bar with its figures."""
+    """`▓ name ━━━━────  12.3 GiB  31 %`: a part of a whole as a bar with its figures.
+
+    Sign and ink are those of the part `style` of a stacked bar.
+    """
     share = amount / whole if whole > 0 else 0.0
     tail = f" {text} {percent(share, width=5)}"
-    cells = room.width - 1 - label - 1 - len(tail)
-    bar = gauge(share, cells, room.glyphs, ink=ink) if cells >= 4 else line()
-    return Row(line(" ", muted(name[:label].ljust(label + 1)), bar, tail), target)
+    key = part_key(style, room.glyphs)
+    cells = room.width - 1 - 2 - label - 1 - len(tail)
+    bar = gauge(share, cells, room.glyphs, ink=key.ink) if cells >= 4 else line()
+    return Row(line(" ", key, " ", muted(name[:label].ljust(label + 1)), bar, tail), target)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.search.strategies import STRATEGIES
+from ....engine.protocol.wording import counted
 from ...drawing.chart_data import Mark, Place, Series, Stroke, Threshold
 from ...drawing.line import line, muted, strong
 from ...planner.evaluation import GPU_COUNTS, Evaluation, Point
@@ -94,10 +95,10 @@ def curve_view(
         line(panel_title(curve.title), muted(f"  {batch}")),
         series,
         LAST,
-        line(muted(f"{gpus} GPUs "), strong(now)),
+        line(muted(f"{counted(gpus, 'GPU')} "), strong(now)),
         thresholds,
         (Mark(at, f"{gpus}"),) if at <= LAST else (),
-        "GPUs",
+        "GPU",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from ....engine.planner.question.options import FORM
 from ....engine.planner.question.parsers import ALL, AUTO
 from ....engine.planner.question.question import ReferenceData
+from ....engine.protocol.wording import counted
 from ...drawing.line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong, wrapped
 from ...planner.form import Form
 from ...planner.plan import Plan
@@ -74,6 +75,8 @@ def _field(
 def _value(form: Form, key: str, glyphs: Glyphs, width: int, *, chosen: bool, wrong: bool) -> Line:
     if chosen and form.editing is not None:
         text, caret = form.editing.text, form.editing.caret
+        if form.editing.selected and text:
+            return line(Piece(text[-width:], Ink.SELECTED))
         start = max(0, caret - (width - 2))
         before, at, after = text[start:caret], text[caret : caret + 1] or " ", text[caret + 1 :]
         room = max(0, width - len(before) - 1)
@@ -100,14 +103,15 @@ def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, 
     dot, times = f" {glyphs.dot} ", glyphs.times
     shape = [
         f"{parameters(model.parameters)}",
-        f"{model.layers} layers {times} {model.hidden}",
-        f"{model.heads} heads" + (f"/{model.kv_heads}" if model.kv_heads != model.heads else ""),
+        f"{counted(model.layers, 'layer')} {times} {model.hidden}",
+        counted(model.heads, "head")
+        + (f"/{model.kv_heads}" if model.kv_heads != model.heads else ""),
         f"ffn {model.intermediate}",
     ]
     if model.experts is not None:
         shape[1:1] = [f"{parameters(model.active_parameters)} active"]
-        shape[-1] = f"{model.experts.count} experts of {model.experts.intermediate}"
-    nodes = f"{where.nodes} node{'' if where.nodes == 1 else 's'} of {where.node_gpus}"
+        shape[-1] = f"{counted(model.experts.count, 'expert')} of {model.experts.intermediate}"
+    nodes = f"{counted(where.nodes, 'node')} of {where.node_gpus}"
     many = layout.micro_batches
     return {
         "model": dot.join(shape),
@@ -120,8 +124,7 @@ def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, 
         "gpus": nodes,
         "price": _price(plan, data),
         "framework": data.origin(where.gpu.key),
-        "micro_batch": f"{layout.dp} replica{'' if layout.dp == 1 else 's'} {times} "
-        f"{many} micro-batch{'' if many == 1 else 'es'}",
+        "micro_batch": f"{counted(layout.dp, 'replica')} {times} {counted(many, 'micro-batch')}",
     }
 
 

@@ -1,42 +1,15 @@
 """Every figure as a tree of formulas, and the chosen one with its numbers filled in."""
 
-from ....engine.planner.explain.terms import Term, number
+from ....engine.planner.explain.terms import Term
 from ...drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ...planner.formula_text import exact_text, filled_text, input_text, value_text
 from ...planner.tree import Branch
-from ...planner.units import gib, seconds
-from ...style.formatting import percent, si
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from .common import panel_title
 
 VALUE_WIDTH = 12
 DETAIL_ROWS = 9
-
-
-def value_text(term: Term) -> str:
-    """A term's value in the unit that people read it in."""
-    value = term.value
-    match term.unit:
-        case "bytes":
-            return f"{gib(value)} GiB" if abs(value) >= 1e7 else f"{number(value)} B"
-        case "s":
-            return seconds(value)
-        case "of peak" | "of the step" | "of linear":
-            return percent(value)
-        case "parameters":
-            return si(value).replace("G", "B")
-        case "J":
-            return f"{si(value)}J"
-        case "tokens/s":
-            return f"{si(value)} tok/s"
-        case "sequences/s":
-            return f"{si(value)} seq/s"
-        case "US dollars":
-            return f"${si(value)}"
-        case "times as fast":
-            return f"{si(value)}"
-        case unit:
-            return f"{si(value)} {unit}".strip()
 
 
 def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
@@ -58,7 +31,7 @@ def tree_view(rows: list[Branch], room: Room, note: str = "") -> RowsView:
                     f" {indent}",
                     muted(f"{sign} "),
                     Piece(name, ink),
-                    Piece(f" {dots} ", Ink.FAINT),
+                    Piece(f" {dots} ", Ink.RULE),
                     Piece(text, ink),
                 ),
                 ".".join(map(str, branch.path)),
@@ -72,19 +45,18 @@ def detail_view(term: Term, room: Room) -> RowsView:
     """One term: its formula, the same with the numbers, each input, and the source."""
     width = room.width - 1
     lines: list[Line] = []
-    exact = f"{number(term.value)} {term.unit}"
     if term.formula:
         lines += _block(f"= {term.formula}", width, Ink.TEXT)
-        lines += _block(f"= {term.filled}", width, Ink.ACCENT)
+        lines += _block(f"= {filled_text(term)}", width, Ink.ACCENT)
     elif term.parts:
         lines += _block("= " + " + ".join(part.name for part in term.parts), width, Ink.TEXT)
-        lines += _block(f"= {term.filled}", width, Ink.ACCENT)
-    lines += _block(f"= {exact}", width, Ink.STRONG)
+        lines += _block(f"= {filled_text(term)}", width, Ink.ACCENT)
+    lines += _block(f"= {exact_text(term)}", width, Ink.STRONG)
     if term.inputs:
         lines.append(EMPTY)
         wide = max(map(len, term.inputs))
         lines += [
-            line(" ", muted(name.ljust(wide + 2)), number(value).rjust(10))
+            line(" ", muted(name.ljust(wide + 2)), input_text(name, value).rjust(10))
             for name, value in term.inputs.items()
         ]
     if term.source:

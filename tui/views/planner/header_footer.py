@@ -2,7 +2,18 @@
 
 from enum import Enum
 
-from ...drawing.line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
+from ....engine.protocol.wording import counted
+from ...drawing.line import (
+    EMPTY,
+    Line,
+    Piece,
+    ends,
+    first_fitting,
+    line,
+    muted,
+    rule,
+    strong,
+)
 from ...planner.evaluation import Evaluation
 from ...planner.form import Form
 from ...planner.units import gib, seconds
@@ -14,6 +25,7 @@ from ..header import state_line, tabs_line
 from ..keys import fitting_keys
 from ..panel import Room
 from .common import verdict
+from .field_help import field_hint
 
 VIEW_TITLES = (
     ("overview", "Overview"),
@@ -53,7 +65,7 @@ def _plans(evaluation: Evaluation, room: Room) -> list[Line]:
     """The plan and its verdict, from the fullest to the barest."""
     plan, result = evaluation.plan, evaluation.estimate
     _, ink, sign = verdict(result.memory.total / plan.limit_bytes, room.glyphs)
-    dot = faint(f" {room.glyphs.dot} ")
+    dot = rule(f" {room.glyphs.dot} ")
     model = strong(plan.model.name)
     where = line(muted(f"{plan.cluster.gpus} {room.glyphs.times} {plan.cluster.gpu.key}"))
     parts = line(
@@ -68,17 +80,12 @@ def _plans(evaluation: Evaluation, room: Room) -> list[Line]:
     return [line(model, dot, where, dot, parts), line(model, dot, where), line(model)]
 
 
-def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line:
-    """The views with their keys, the one in sight in brackets; the scenarios at the right."""
-    items = []
-    for name, title in VIEW_TITLES:
-        key = keymap.first_key(f"planner_{name}")
-        label = f"{title}{page}" if name == view else title
-        if name == view:
-            items.append(line(Piece(f"[{key} {label}]".replace("[ ", "["), Ink.SELECTED)))
-        else:
-            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {label} ")))
-    left = line(*items)
+def views_line(view: str, keymap: Keymap, room: Room, *, page: int = 0, pages: int = 1) -> Line:
+    """The views with their keys, the one in sight in brackets with which of its `pages` it is; the
+    scenarios at the right."""
+    chosen = f" {page + 1}/{pages}" if pages > 1 else ""
+    wide, narrow = (_views(view, keymap, chosen, gap) for gap in (" ", ""))
+    left = wide if wide.width <= room.width else narrow
     scenarios = line(
         muted("at 32 GPUs "),
         *(
@@ -90,18 +97,33 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: str = "") -> Line
     return ends(left, scenarios, room.width)
 
 
-def hint_line(form: Form, errors: int, doing: str, note: Line, room: Room) -> Line:
-    """What the chosen field takes, and at the right what is being worked on."""
-    field = form.line
-    hint = line(" ", strong(field.label), muted(f": {field.hint}"))
-    if note.pieces:
-        hint = line(" ", note)
+def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
+    items: list[Line] = []
+    for name, title in VIEW_TITLES:
+        key = keymap.first_key(f"planner_{name}")
+        if name == view:
+            text = f"[{key} {title}{chosen}]".replace("[ ", "[")
+            items.append(line(" " if items and not gap else "", Piece(text, Ink.SELECTED)))
+        else:
+            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {title}{gap}")))
+    return line(*items)
+
+
+def hint_line(
+    form: Form, errors: int, doing: str, note: Line, room: Room, help_key: str = ""
+) -> Line:
+    """What the chosen field takes, and at the right what is being worked on; or else, where there
+    is room, how to get help."""
     if errors and not note.pieces:
-        wrong = f"{errors} field{'' if errors == 1 else 's'} to correct"
+        wrong = f"{counted(errors, 'field')} to correct"
         right = line(Piece(wrong, Ink.BAD), " ")
     else:
         right = line(Piece(doing, Ink.MARK), " ") if doing else EMPTY
-    return ends(hint.fitted(min(hint.width, room.width)), right, room.width)
+    beside = Room(room.width - right.width - 1, 1, room.glyphs)
+    hint = line(" ", note) if note.pieces else field_hint(form, beside)
+    if not right.pieces and help_key:
+        right = line(Piece(help_key, Ink.ACCENT), muted(" keys of this tab "))
+    return ends(room.clipped(hint), right, room.width)
 
 
 class Focus(Enum):
@@ -109,6 +131,7 @@ class Focus(Enum):
 
     TYPING = "typing"
     FORM = "form"
+    PICKED = "a field of the form that has a list"
     ROWS = "rows"
     CHART = "chart"
 
@@ -120,6 +143,7 @@ def footer_line(keymap: Keymap, room: Room, focus: Focus) -> Line:
         typing = [("enter", "take"), ("esc", "leave as it was"), ("ctrl+u", "empty")]
         return fitting_keys(typing, room.width)
     entries = {
+        Focus.PICKED: [(up_down, "field"), (left_right, "turn"), ("enter", "list")],
         Focus.FORM: [(up_down, "field"), (left_right, "turn"), ("0-9 enter", "type")],
         Focus.CHART: [(left_right, "read"), ("esc", "stop reading")],
         Focus.ROWS: [(up_down, "row"), ("enter", "formula")],

@@ -3,11 +3,12 @@
 from ....engine.planner.cost.estimate import Estimate
 from ....engine.planner.explain.memory import MEMORY
 from ....engine.planner.explain.step import STEP
+from ....engine.protocol.wording import counted
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong
 from ...planner.evaluation import Evaluation
 from ...planner.tree import scaling_base
-from ...planner.units import amount, energy, gib, long_time, money, seconds
-from ...style.formatting import MISSING, percent, si
+from ...planner.units import amount, gib, long_time, money, seconds
+from ...style.formatting import MISSING, energy, percent, si
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView
 from .common import panel_title, verdict
@@ -102,4 +103,4 @@ def _scaling(evaluation: Evaluation, room: Room) -> list[Entry]:
 
 
 def _gpus(count: int) -> str:
-    return "one GPU's speed" if count == 1 else f"{count} GPUs' speed"
+    return "one GPU's speed" if count == 1 else f"{counted(count, 'GPU')}' speed"

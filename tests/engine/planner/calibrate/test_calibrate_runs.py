@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 from prodtop.engine.planner.calibrate.constants import CalibrationError
 from prodtop.engine.planner.calibrate.runner import calibrate, progress
 from prodtop.engine.planner.calibrate.samples import (
@@ -13,6 +14,7 @@ from prodtop.engine.planner.calibrate.samples import (
     Report,
 )
 from prodtop.engine.planner.calibrate.saved import load_saved
+from prodtop.engine.planner.cost.hardware import find_gpu
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +36,25 @@ def test_a_cpu_is_measured_with_two_processes(tmp_path: Path) -> None:
     assert "cpu" in load_saved(result.path).origins
 
 
+def test_a_cpu_never_stands_for_a_gpu(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.toml"
+    with pytest.raises(
+        CalibrationError, match=r"no GPU here.* cannot stand for h100-sxm"
+    ) as caught:
+        calibrate(lambda _: None, device="cpu", gpu=find_gpu("h100-sxm"), path=path)
+    assert "\n" not in str(caught.value)
+    assert not path.exists(), "nothing is kept"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
+def test_without_a_gpu_one_line_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.toml"
+    with pytest.raises(CalibrationError, match="no GPU here") as caught:
+        calibrate(lambda _: None, device="cuda", path=path)
+    assert "\n" not in str(caught.value)
+    assert not path.exists()
+
+
 def test_a_device_that_is_not_there_fails_in_one_line(tmp_path: Path) -> None:
-    with pytest.raises(CalibrationError, match="its log is"):
+    with pytest.raises(CalibrationError, match=r"its log is|no GPU here"):
         calibrate(lambda _: None, device="cuda:99", path=tmp_path / "calibration.toml")

@@ -178,7 +178,7 @@ def test_what_does_not_fit_has_no_speed() -> None:
         ("a100-80", "fp8", 1, "llama-3.1-8b", "no fp8 units"),
         ("v100", "bf16", 1, "llama-3.1-8b", "no bf16 tensor cores"),
         ("h200", "bf16", 16, "llama-3.1-8b", "a node of 8"),
-        ("h200", "bf16", 3, "llama-3.1-8b", "32 heads do not split by 3"),
+        ("h200", "bf16", 3, "llama-3.1-8b", "32 heads cannot be split by 3"),
         ("h200", "bf15", 1, "llama-3.1-8b", "unknown precision"),
         ("h200", "bf16", 0, "llama-3.1-8b", "positive whole number"),
     ],
