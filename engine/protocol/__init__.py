@@ -20,4 +20,6 @@ from .message import *
 from .model_info import *
 from .probe import *
 from .settings import *
+from .slo import *
+from .verdict import *
 from .wire import *

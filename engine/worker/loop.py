@@ -61,6 +61,7 @@ class ServingLoop:
         self._engine = engine
         self._own_gpu = own_gpu
         self._prompts = bundled_prompts()
+        engine.metrics.attainment.set_slo(options.slo, engine.clock())
         # A load that the model cannot take is refused now, also where it is only measured later.
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
@@ -156,6 +157,8 @@ class ServingLoop:
                 f"{name} does not fit into the device's memory: staying at {old}"
             ) from None
         self._record_switch("precision", old, name, began_s)
+        now_s = self._engine.clock()
+        self._engine.metrics.limits.on_compiled(now_s - began_s, now_s)
 
     def _set_load(self, load: LoadSpec) -> None:
         old, began_s = self._traffic.spec, self._engine.clock()
