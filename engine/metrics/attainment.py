@@ -166,7 +166,8 @@ class AttainmentMeter:
         ended, good = amount(self._ended), amount(self._good)
         judged = {name: amount(self._judged[name]) + over[name] for name in self._limits_s}
         return Attainment(
-            judged=ended + over_any,
+            ended=ended,
+            over_in_flight=over_any,
             failed=amount(self._failed),
             goodput_per_s=self._good.rate(span_s, now_s) if self._limits_s else None,
             within_all=good / (ended + over_any) if self._limits_s and ended + over_any else None,

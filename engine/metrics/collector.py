@@ -143,6 +143,7 @@ class Metrics:
             arrival_rate_times_residence=self._little.rate_times_residence(now_s),
             preemptions=preemptions,
             running_limit=running_limit,
+            mean_waiting=self._waiting.mean,
             waiting_per_s=self._waiting.per_s(),
             oldest_unstarted_s=(
                 None if oldest_unstarted_at_s is None else max(0.0, now_s - oldest_unstarted_at_s)

@@ -94,6 +94,8 @@ class Queue(Part, frozen=True, kw_only=True):
     preemptions: int = 0
     running_limit: int | None = None
     """The most that the strategy runs at once."""
+    mean_waiting: float | None = None
+    """The mean of `waiting` over `TREND_SPAN_S`."""
     waiting_per_s: float | None = None
     """By how many a second the waiting ones became more, over `TREND_SPAN_S`."""
     oldest_unstarted_s: float | None = None

@@ -32,14 +32,15 @@ SLO_NAMES = tuple(field.removesuffix("_ms") for field in SloSpec.__struct_fields
 class Attainment(Part, frozen=True, kw_only=True):
     """How the requests of a window did against the limits.
 
-    `judged`: those that ended in it, finished or failed, and those in flight that are over a limit
-    already. The shares are of requests within a limit over requests judged by it: a request in
-    flight counts, as missed, once it is over; a failed one has missed every limit. `None` where
-    there is no such limit, or no request to judge.
+    `ended` in it, finished or `failed`. The shares are of requests within a limit over requests
+    judged by it: those that ended and have that latency, and those in flight that are over it
+    already, as missed (`over_in_flight`: over any). A failed one has missed every limit. `None`
+    where there is no such limit, or no request to judge.
     """
 
-    judged: int = 0
+    ended: int = 0
     failed: int = 0
+    over_in_flight: int = 0
     goodput_per_s: float | None = None
     """Requests that ended in the window within every limit, per second."""
     within_all: float | None = None

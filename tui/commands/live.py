@@ -109,6 +109,7 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         strategy=config.strategy,
         precision=config.precision,
         load=config.load.spec(),
+        slo=config.slo.spec(),
     )
     engine = LocalEngine(complete(configured))
     engine.start()

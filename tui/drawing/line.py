@@ -173,9 +173,14 @@ def clipped(content: Line, width: int, glyphs: Glyphs) -> Line:
     return line(content.fitted(width - 1), muted(glyphs.ellipsis))
 
 
+_IN_ASCII = str.maketrans(
+    {"→": "->", "×": "x", "≥": ">=", "±": "+-", "−": "-", "↑": "^", "↓": "v", "…": "~"}
+)
+
+
 def in_glyphs(text: str, glyphs: Glyphs) -> str:
-    """Our own messages in the terminal's characters: arrows and crosses become plain ASCII."""
-    return text if glyphs.unicode else text.replace("→", "->").replace("×", "x")
+    """Our own messages in the terminal's characters: signs become plain ASCII."""
+    return text if glyphs.unicode else text.translate(_IN_ASCII)
 
 
 def wrapped(text: str, width: int) -> list[str]:

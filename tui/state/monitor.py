@@ -39,6 +39,10 @@ from .actions import (
     step_precision,
     toggle_drafts,
 )
+from .condition import Word
+from .engine_gpu import engine_gpu
+from .frame_loss import FrameLoss
+from .health import judge
 from .history import History, Mark
 from .moment import (
     LogLine,
@@ -101,6 +105,9 @@ class Monitor:
         self._pending_since_s = 0.0
         self._log: list[LogLine] = []
         self._finished: list[tuple[float, FinishedRequest]] = []
+        self._frame_loss = FrameLoss()
+        self._gpu_seen_s: float | None = None
+        self._standing: Word | None = None
 
     # Reports
 
@@ -110,7 +117,7 @@ class Monitor:
         if not reports:
             return False
         now_s = self._clock()
-        frame, host = self._newest(reports)
+        frame, host = self._newest(reports, now_s)
         if frame is not None:
             self._frame, self._frame_at_s = frame, now_s
             if frame.speculation is not None:
@@ -121,6 +128,8 @@ class Monitor:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
             self._host, self._host_at_s = host, now_s
+            if engine_gpu(self._frame, host.gpus) is not None:
+                self._gpu_seen_s = now_s
             if frame is None:
                 self._on_wall_clock(host.wall_s, now_s)
         if frame is not None or host is not None:
@@ -131,13 +140,16 @@ class Monitor:
                 self._on_event(report, now_s)
         return True
 
-    def _newest(self, reports: list[Report]) -> tuple[Frame | None, HostSample | None]:
+    def _newest(
+        self, reports: list[Report], now_s: float
+    ) -> tuple[Frame | None, HostSample | None]:
         """Only the newest figures count: older ones of the same poll were never shown."""
         frame: Frame | None = None
         host: HostSample | None = None
         for report in reports:
             if isinstance(report, Frame):
                 frame = report
+                self._frame_loss.on_frame(report.sequence, now_s)
             elif isinstance(report, HostSample):
                 host = report
         return frame, host
@@ -171,6 +183,7 @@ class Monitor:
                 if event.given_up:
                     self._given_up.add(event.child)
                 if event.child == "worker":
+                    self._frame_loss.restart()
                     hint = given_up_text(event, self._retry_key) if event.given_up else ""
                     self._worker = replace(self._worker, hint=hint)
                     self._pending = Pending()
@@ -233,7 +246,6 @@ class Monitor:
         """What the panels show: the newest figures, or those under the cursor."""
         now_s = self._clock()
         wall_s = self.wall_s(now_s)
-        slo = self.config.slo
         live = Moment(
             wall_s=wall_s,
             now_s=now_s,
@@ -246,13 +258,24 @@ class Monitor:
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
-            slo_ttft_ms=slo.ttft_ms,
-            slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
             recent=self._finished_by(wall_s),
+            gpu_lost_s=self._gpu_lost_s(now_s),
+            dropped_share=self._frame_loss.share(now_s),
         )
         cursor_s = self.playhead.cursor_s
-        return live if cursor_s is None else self._moment_then(live, cursor_s)
+        if cursor_s is not None:
+            past = self._moment_then(live, cursor_s)
+            return replace(past, health=judge(past))
+        health = judge(live, self._standing)
+        self._standing = health.word
+        return replace(live, health=health)
+
+    def _gpu_lost_s(self, now_s: float) -> float | None:
+        """For how long the driver has not listed the engine's GPU, which it listed before."""
+        seen_s, host_s = self._gpu_seen_s, self._host_at_s
+        lost = seen_s is not None and host_s is not None and host_s > seen_s
+        return now_s - seen_s if lost and seen_s is not None else None
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
         past = self.playhead.at_cursor

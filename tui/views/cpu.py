@@ -39,7 +39,7 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     ]
     return PanelView(
         aged(f"CPU {room.glyphs.dot} no GPU", age_s),
-        ceilings(moment.frame),
+        ceilings(moment),
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,
     )

@@ -41,7 +41,7 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     frame = moment.frame
     own = engine_gpu(frame, host.gpus)
     gpu, *others = in_order(host.gpus, frame)
-    figures = ceilings(frame)
+    figures = ceilings(moment)
     title = f"GPU {gpu.index} {room.glyphs.dot} {gpu.name}" if gpu.name else f"GPU {gpu.index}"
     if len(title) + figures.width + 6 > room.width:
         title = f"GPU {gpu.index}"

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
+from ...engine.protocol import SLO_NAMES
 from ..drawing.chart_data import ChartSettings, Series, Stroke, Threshold
 from ..drawing.line import Line, Piece
 from ..state.moment import Moment
@@ -14,7 +15,7 @@ from ..style.inks import Ink
 from ..style.theme import palette_of
 from ..views.cache import cache_view
 from ..views.gpu import device_view
-from ..views.latency import latency_view
+from ..views.latency import NAMES, latency_view
 from ..views.panel import PanelView, Room
 from ..views.queue import queue_view
 from ..views.stream import stream_view
@@ -175,8 +176,15 @@ class LatencyPanel(LivePanel):
         )
 
     def thresholds(self, moment: Moment) -> Sequence[Threshold]:
-        limits = (("SLO TTFT", moment.slo_ttft_ms), ("SLO TPOT", moment.slo_tpot_ms))
-        return [Threshold(limit, name) for name, limit in limits if limit is not None]
+        """The limits: those of the curves, then the others, as the table's rows are."""
+        if moment.frame is None:
+            return ()
+        limits = ((name, moment.frame.slo.limit_ms(name)) for name in SLO_NAMES)
+        return [
+            Threshold(limit, f"SLO {NAMES.get(name, name)}")
+            for name, limit in limits
+            if limit is not None
+        ]
 
 
 class GpuPanel(LivePanel):

@@ -53,7 +53,7 @@ def test_each_limit_judges_requests_that_ended_and_that_failed(name: str) -> Non
     meter.on_failed(8.5)
     meter.on_failed(8.5)
     found = meter.all_windows((), 9.0)[Window.S10]
-    assert (found.judged, found.failed) == (10, 2)
+    assert (found.ended, found.failed, found.over_in_flight) == (10, 2, 0)
     assert found.within == {name: pytest.approx(0.6)}
     assert found.within_all == pytest.approx(0.6)
     assert found.goodput_per_s == pytest.approx(6 / 9, rel=0.1)
@@ -90,7 +90,7 @@ def test_who_is_over_a_limit_in_flight_has_missed_it(name: str, request_: Flying
     within = meter.all_windows([request_], 20.0)
     assert within[Window.S10].within[name] == pytest.approx(0.5)
     assert within[Window.S10].within_all == pytest.approx(0.5)
-    assert within[Window.S10].judged == 2
+    assert (within[Window.S10].ended, within[Window.S10].over_in_flight) == (1, 1)
     young = Flying(arrival_at_s=19.0, queued_at_s=19.0)
     assert meter.all_windows([young], 20.0)[Window.S10].within[name] == 1.0
 
@@ -110,7 +110,7 @@ def test_the_waiting_are_judged_as_one_by_one(
         for each in least
     ]
     found = AttainmentMeter(0.0, limits).all_windows(requests, 50.0)[Window.M1]
-    assert found.judged == sum(map(bool, over))
+    assert found.over_in_flight == sum(map(bool, over))
     assert set(found.within) == set().union(*over)
     assert all(share == 0.0 for share in found.within.values())
 
