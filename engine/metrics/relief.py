@@ -1,4 +1,9 @@
-"""What would relieve what binds, in a few words: `raise --max-seqs: 12 % of KV used`."""
+"""What would relieve what binds, in a few words: `raise --max-seqs: 12 % of KV used`.
+
+What stands before the first colon or comma is advice enough where there is little room.
+"""
+
+import re
 
 from ..protocol import Bound, Frame, StrategyName
 
@@ -21,37 +26,42 @@ def relief(frame: Frame) -> str:
             return _capped(frame)
         case Bound.TOKEN_BUDGET:
             return (
-                "a strategy that does not stream takes more prompt tokens a step"
+                "no streaming: it bounds the prompt tokens of a step"
                 if frame.strategy in _STREAMS
-                else "shorter prompts, or fewer new ones a second"
+                else "shorter prompts, or fewer a second"
             )
         case Bound.KV_MEMORY:
             lower = "" if frame.max_seqs == 1 else ", or lower --max-seqs"
             return f"raise --kv-gib{lower}"
         case Bound.COMPUTE:
-            return "a precision with a higher peak, or more devices"
+            return "another precision, or a faster device"
         case Bound.BANDWIDTH:
-            return "weights of fewer bits, or more sequences a step"
+            return "fewer bits: int8 or int4, or larger batches"
         case Bound.HOST:
-            return "more sequences a step, or a faster CPU core"
+            return "larger batches, or a faster CPU core"
         case Bound.SMALL_OPERATIONS:
-            return "more sequences a step"
+            return "larger batches: more load"
         case Bound.COMPILING:
-            return "wait: each size is compiled once"
+            return "wait: it is done once"
+
+
+def shortened(advice: str) -> str:
+    """The advice without its reason or its alternative."""
+    return re.split("[:,]", advice, maxsplit=1)[0]
 
 
 def _without_work(frame: Frame) -> str:
     if frame.queue.waiting and frame.strategy in _GANGS:
-        return f"{frame.strategy} waits for a full batch: continuous does not"
+        return f"strategy continuous: {frame.strategy} waits for a full batch"
     return "resume the load" if frame.load.paused else "more load"
 
 
 def _capped(frame: Frame) -> str:
     limit = frame.queue.running_limit
     if frame.strategy in _GANGS:
-        return f"{frame.strategy} refills no batch: continuous does, each step"
+        return f"strategy continuous: {frame.strategy} refills no batch"
     if limit is not None and limit < frame.max_seqs:
-        return f"{frame.strategy} runs {limit}: continuous runs up to {frame.max_seqs}"
+        return f"strategy continuous: it runs up to {frame.max_seqs}"
     used = kv_used(frame)
     if used is None:
         return "raise --max-seqs"

@@ -38,7 +38,7 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
         (7, _name(host, room)),
     ]
     return PanelView(
-        aged(f"CPU {room.glyphs.dot} no GPU", age_s),
+        aged(f"CPU {room.glyphs.dot} no GPU", age_s, moment.window),
         ceilings(moment),
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,

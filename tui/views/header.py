@@ -25,10 +25,11 @@ from .panel import Room
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
 
-HEALTH_CELLS = 46
-"""The health line has so many at least, and two fifths of a wide screen."""
+HEALTH_CELLS = 44
+MOST_HEALTH_CELLS = 64
+"""The health line has at least so many, at most so many, and all that a narrow screen has."""
 
-SERVING_CELLS = 40
+SERVING_CELLS = 34
 LEAST_NAME = 8
 """Fewer characters of a model's name say nothing."""
 
@@ -47,14 +48,9 @@ def header_line(moment: Moment, room: Room) -> Line:
     free = room.width - name.width - cells - 2 * _GAP
     serving = _serving(moment, min(free, SERVING_CELLS), room)
     figures = _figures(moment, free - SERVING_CELLS - _GAP, room)
-    left = line(name.fitted(name.width + _GAP), serving).fitted(room.width - cells - _GAP)
-    if figures.width:
-        left = line(
-            left.fitted(room.width - cells - 2 * _GAP - figures.width),
-            figures,
-            " " * _GAP,
-        )
-    return line(left, health_line(moment, cells, room))
+    left = line(name.fitted(name.width + _GAP), serving)
+    left = left.fitted(room.width - cells - _GAP - figures.width)
+    return line(left, figures, " " * _GAP, health_line(moment, cells, room))
 
 
 def tabs_line(current: str) -> Line:
@@ -99,8 +95,10 @@ def _figures(moment: Moment, cells: int, room: Room) -> Line:
 
 def health_cells(width: int, beside: int) -> int:
     """How wide the health line is on a screen of some width, where `beside` cells are taken."""
-    wanted = max(HEALTH_CELLS, width * 2 // 5)
-    return max(0, min(wanted, width - beside - _GAP - 1))
+    free = width - beside - _GAP
+    if free < HEALTH_CELLS + LEAST_NAME:
+        return max(0, free)
+    return min(max(HEALTH_CELLS, width * 9 // 20), MOST_HEALTH_CELLS, free)
 
 
 def health_line(moment: Moment, cells: int, room: Room) -> Line:

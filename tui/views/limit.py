@@ -1,6 +1,6 @@
 """What binds the engine now, with its figure and what would relieve it, in the room there is."""
 
-from ...engine.metrics.relief import relief
+from ...engine.metrics.relief import relief, shortened
 from ...engine.protocol import Bound, Frame, Verdict
 from ..drawing.line import EMPTY, Line, faint, first_fitting, line, muted
 from ..style.formatting import count, percent
@@ -16,8 +16,16 @@ def limit_line(frame: Frame | None, label: Line, room: Room) -> Line:
     if frame is None or verdict is None:
         return EMPTY
     wide, narrow = (line(label, value(text)) for text in figure_texts(frame, verdict))
-    dot, advice = faint(f" {room.glyphs.dot} "), muted(relief(frame))
-    fitting = (line(wide, dot, advice), line(narrow, dot, advice), wide, narrow)
+    advice, dot = relief(frame), faint(f" {room.glyphs.dot} ")
+    fitting = (
+        *(
+            line(figure, dot, muted(text))
+            for text in (advice, shortened(advice))
+            for figure in (wide, narrow)
+        ),
+        wide,
+        narrow,
+    )
     return room.clipped(first_fitting(fitting, room.width) or narrow)
 
 

@@ -34,7 +34,7 @@ def throughput_view(moment: Moment, room: Room) -> PanelView:
 
 
 def _figures(frame: Frame, averages: Averages | None, room: Room) -> Line:
-    """The key figure over the window, and before it that drafts lose, where they do: also where no line fits."""
+    """The key figure over the window, and before it that drafts lose, where they do."""
     speed = rate(averages.decode_tok_s if averages else None, "tok", width=_SPEED_CELLS)
     decode = figure("decode", speed)
     speedup = None if frame.speculation is None else frame.speculation.speedup

@@ -4,7 +4,14 @@ import re
 from pathlib import Path
 
 import pytest
-from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, Window
+from prodtop.engine.protocol import (
+    SLO_NAMES,
+    LoadSpec,
+    PrecisionName,
+    SloSpec,
+    StrategyName,
+    Window,
+)
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.tui.settings.config import (
     Config,
@@ -63,6 +70,18 @@ def test_a_price_has_a_day_and_a_source() -> None:
     """
     price = parse_config(text, "config.toml").prices["h200"].price()
     assert (price.usd_per_hour, price.date.year, price.source) == (3, 2026, "config.toml")
+
+
+def test_limits_are_the_engines_own_but_for_those_that_are_set() -> None:
+    assert Config().slo.spec() == SloSpec()
+    set_here = parse_config("[slo]\nttft_ms = 80\nitl_ms = 'off'\nqueue_ms = 9\n", "").slo.spec()
+    assert set_here == SloSpec(ttft_ms=80.0, itl_ms=None, queue_ms=9.0)
+
+
+@pytest.mark.parametrize("name", SLO_NAMES)
+def test_every_limit_reaches_the_engine(name: str) -> None:
+    config = parse_config(f"[slo]\n{name}_ms = 1234.5\n", "config.toml")
+    assert config.slo.spec().limit_ms(name) == 1234.5
 
 
 def test_every_field_is_read() -> None:
