@@ -57,7 +57,7 @@ async def test_the_screen_says_what_is_wrong(name: str, size: tuple[int, int]) -
         text = running.text()
         wanted = VERDICTS.get(name)
         if wanted is not None and size[0] >= 120:
-            shown = next(row for row in text.splitlines() if "limit  " in row)
+            shown = next(row for row in text.splitlines() if "│ limit  " in row)
             for part in wanted.split(" · "):
                 assert all(word in shown for word in part.split())
         if name == "overload":

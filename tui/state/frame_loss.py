@@ -4,6 +4,9 @@ from collections import deque
 
 from ...engine.protocol import TREND_SPAN_S
 
+LEAST_FRAMES = 8
+"""From fewer than these no share is told: one gap among them is no slow screen."""
+
 
 class FrameLoss:
     """Follows the numbers of the frames of the last ten seconds."""
@@ -24,8 +27,9 @@ class FrameLoss:
         self._newest = None
 
     def share(self, now_s: float) -> float:
-        """Frames dropped over frames sent in the last ten seconds; 0 where none came."""
+        """Frames dropped over frames sent in the last ten seconds; 0 where hardly any came."""
         while self._arrivals and self._arrivals[0][0] < now_s - TREND_SPAN_S:
             self._arrivals.popleft()
         dropped = sum(missing for _, missing in self._arrivals)
-        return dropped / (dropped + len(self._arrivals)) if self._arrivals else 0.0
+        came = len(self._arrivals)
+        return dropped / (dropped + came) if came >= LEAST_FRAMES else 0.0

@@ -234,7 +234,7 @@ def _ok(moment: Moment, standing: bool) -> Health | None:
     within = _attainment(moment).within_all
     share = () if within is None else (f"{percent(within)} within limits (10s)",)
     waiting = f"{_grouped(frame.queue.waiting)} waiting, {_growth(frame.queue)}"
-    return Health(Word.OK, (*share, waiting, _up(frame)), Ink.OK)
+    return Health(Word.OK, (*share, _up(frame), waiting), Ink.OK)
 
 
 def _up(frame: Frame) -> str:

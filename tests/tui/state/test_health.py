@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import Report, SloSpec, Window
 from prodtop.tui.state.condition import Word
-from prodtop.tui.state.frame_loss import FrameLoss
+from prodtop.tui.state.frame_loss import LEAST_FRAMES, FrameLoss
 from prodtop.tui.state.health import judge
 from prodtop.tui.state.moment import Moment, Phase, WorkerState
 from prodtop.tui.state.monitor import Monitor
@@ -154,7 +154,7 @@ def test_a_gpu_that_comes_back_is_not_lost() -> None:
     assert played(session).moment().health.word is Word.OK
 
 
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=60))
+@given(st.lists(st.integers(1, 5), min_size=LEAST_FRAMES, max_size=60))
 def test_frames_that_never_came_are_counted(steps: list[int]) -> None:
     loss, number = FrameLoss(), 0
     loss.on_frame(number, 0.0)

@@ -253,7 +253,7 @@ def test_sixteen_gpus_leave_the_engines_own_in_sight(height: int) -> None:
 def test_a_gpu_without_a_name_is_titled_by_its_number() -> None:
     nameless = msgspec.structs.replace(gpu(), name="")
     sample = msgspec.structs.replace(host(), gpus=[nameless])
-    assert device_view(at(host=sample), ROOM).title.plain == "GPU 0"
+    assert device_view(at(host=sample), ROOM).title.plain == "GPU 0 1m"
 
 
 @pytest.mark.parametrize("width", [36, 76, 120])
