@@ -11,6 +11,7 @@ from ..protocol import (
     PrecisionName,
     SetLoad,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     describe_load,
@@ -59,6 +60,12 @@ class RestoredSettings:
                 self._change(strategy=strategy)
             case SetLoad(load=load):
                 self._change(load=load)
+            case SetSlo(slo=slo):
+                # No worker dies of a limit: it is not on trial.
+                for name in ("_current", "_proven"):
+                    settings: _Settings = getattr(self, name)
+                    options = msgspec.structs.replace(settings.options, slo=slo)
+                    setattr(self, name, _Settings(options, settings.speculation))
             case SetSpeculation():
                 self._set(_Settings(self.options, command))
             case SetPrecision(name=precision):

@@ -3,6 +3,7 @@
 from .bench import BenchSpec
 from .message import Message
 from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .slo import SloSpec
 
 
 class SetStrategy(Message, frozen=True, kw_only=True):
@@ -27,6 +28,12 @@ class SetSpeculation(Message, frozen=True, kw_only=True):
     """Draft tokens from the next step on, or not at all."""
 
     spec: SpeculationSpec | None
+
+
+class SetSlo(Message, frozen=True, kw_only=True):
+    """Judge requests by these limits from now on."""
+
+    slo: SloSpec
 
 
 class RunBench(Message, frozen=True, kw_only=True):

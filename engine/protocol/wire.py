@@ -7,6 +7,7 @@ from .commands import (
     RunBench,
     SetLoad,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     Shutdown,
@@ -31,6 +32,7 @@ Command = (
     | SetPrecision
     | SetLoad
     | SetSpeculation
+    | SetSlo
     | RunBench
     | Shutdown
     | StartAgain

@@ -22,6 +22,7 @@ from ..protocol import (
     RunBench,
     SetLoad,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     Shutdown,
@@ -128,6 +129,8 @@ class ServingLoop:
                     self._set_load(load)
                 case SetSpeculation(spec=speculation):
                     self._set_speculation(speculation)
+                case SetSlo(slo=slo):
+                    self._engine.metrics.attainment.set_slo(slo, self._engine.clock())
                 case RunBench(spec=bench):
                     self._bench(bench)
                 case Shutdown():

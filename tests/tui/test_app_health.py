@@ -15,7 +15,7 @@ SIZES = [(60, 20), (80, 24), (120, 36), (160, 48)]
 HEALTH = {
     "calm": (Word.OK, Ink.OK, "99 % within limits (10s)"),
     "overload": (Word.OVERLOADED, Ink.BAD, "2,145 waiting, +48/s"),
-    "full KV cache": (Word.KV_FULL, Ink.BAD, "99 % of KV held"),
+    "full KV cache": (Word.KV_FULL, Ink.BAD, "99 % held"),
     "stall": (Word.STALLED, Ink.BAD, "silent for 6 s"),
     "lost GPU": (Word.GPU_LOST, Ink.BAD, "for 5 s"),
     "failing": (Word.FAILING, Ink.BAD, "12 of 40 failed (10s)"),

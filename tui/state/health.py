@@ -147,10 +147,10 @@ def _kv_full(moment: Moment, standing: bool) -> Health | None:
     often = _OFTEN * (_LEAVE if standing else 1.0)
     if not preempted and counts.refused_share(Refusal.KV_BLOCKS) < often:
         return None
-    held = f"{percent(kv_used(frame))} of KV held"
+    held = f"{percent(kv_used(frame))} held"
     gone = (f"{_grouped(preempted)} preempted (10s)",) if preempted else ()
     waiting = f"{_grouped(frame.queue.waiting)} waiting, {_growth(frame.queue)}"
-    return Health(Word.KV_FULL, (held, *gone, waiting), Ink.BAD if preempted else Ink.WARN)
+    return Health(Word.KV_FULL, (held, waiting, *gone), Ink.BAD if preempted else Ink.WARN)
 
 
 def _overloaded(moment: Moment, standing: bool) -> Health | None:

@@ -22,6 +22,8 @@ from ...engine.protocol import (
     PrecisionName,
     Ready,
     Report,
+    SetSlo,
+    SloSpec,
     SpeculationSpec,
     StartAgain,
     StrategyName,
@@ -311,6 +313,12 @@ class Monitor:
     def toggle_drafts(self) -> None:
         """Speculative decoding on, as it last was, or off."""
         self._carry_out(toggle_drafts(self._serving, self._pending, self._speculation))
+
+    def set_slo(self, slo: SloSpec) -> None:
+        """Have requests judged by other limits, where these are others."""
+        if self._frame is None or slo != self._frame.slo:
+            self._client.send(SetSlo(slo=slo))
+            self._say("the limits are those of the changed config file")
 
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""

@@ -24,6 +24,14 @@ def test_only_the_last_seconds_count() -> None:
     assert trend.per_s() == pytest.approx(0.0)
 
 
+def test_the_mean_is_that_of_the_last_seconds() -> None:
+    trend = Trend()
+    assert trend.mean is None
+    for second in range(30):
+        trend.add(float(second), float(second))
+    assert trend.mean == pytest.approx(24.0)
+
+
 def test_a_burst_is_no_trend() -> None:
     trend = Trend()
     assert trend.per_s() is None

@@ -21,7 +21,7 @@ EXPECTED = {
     "calm": (Word.OK, Ink.OK, "99 % within limits (10s)"),
     "idle": (Word.IDLE, Ink.MUTED, "no request (10s)"),
     "overload": (Word.OVERLOADED, Ink.BAD, "2,145 waiting, +48/s"),
-    "full KV cache": (Word.KV_FULL, Ink.BAD, "99 % of KV held"),
+    "full KV cache": (Word.KV_FULL, Ink.BAD, "99 % held"),
     "slow": (Word.SLOW, Ink.BAD, "TTFT p95 5.04 s (10s), limit 2.00 s"),
     "failing": (Word.FAILING, Ink.BAD, "12 of 40 failed (10s)"),
     "stuck": (Word.STALLED, Ink.BAD, "no step (10s)"),
