@@ -34,6 +34,11 @@ _LEAVE = 0.5
 
 _LEAVE_SLOW = 0.9
 
+_ATTAINED = 0.95
+"""Of the requests: a p95 at its limit has so many within it."""
+
+_ATTAINED_AGAIN = 0.97
+
 _OFTEN = 0.5
 """KV blocks keep requests out of so many of the steps: the cache is full."""
 
@@ -180,19 +185,29 @@ def _slow(moment: Moment, standing: bool) -> Health | None:
         return None
     worst: tuple[float, str] | None = None
     for name in SLO_NAMES:
-        limit_ms, found = frame.slo.limit_ms(name), _p95_text(frame, name)
-        if limit_ms is None or found is None:
-            continue
-        p95_ms, text = found
-        over = p95_ms / limit_ms
-        # Half of a latency would be long in coming: this one is left soon below its limit.
-        if over > (_LEAVE_SLOW if standing else 1.0) and (worst is None or over > worst[0]):
-            worst = over, f"{name.upper()} {text}, limit {milliseconds(limit_ms)}"
+        limit_ms = frame.slo.limit_ms(name)
+        found = None if limit_ms is None else _over(frame, name, limit_ms, standing)
+        if found is not None and (worst is None or found[0] > worst[0]):
+            worst = found
     if worst is None:
         return None
     within = _attainment(moment).within_all
     share = () if within is None else (f"{percent(within)} within limits (10s)",)
     return Health(Word.SLOW, (worst[1], *share), Ink.BAD if worst[0] >= _TWICE else Ink.WARN)
+
+
+def _over(frame: Frame, name: str, limit_ms: float, standing: bool) -> tuple[float, str] | None:
+    """How many times its limit a latency is, in words; `None` within it.
+
+    Where the p95 is within it, requests in flight may still have missed it.
+    """
+    found = _p95_text(frame, name)
+    if found is not None and found[0] > limit_ms * (_LEAVE_SLOW if standing else 1.0):
+        return found[0] / limit_ms, f"{name.upper()} {found[1]}, limit {milliseconds(limit_ms)}"
+    share = frame.attainment.get(Window.S10, Attainment()).within.get(name)
+    if share is None or share >= (_ATTAINED_AGAIN if standing else _ATTAINED):
+        return None
+    return 1.0, f"{name.upper()} in limit {percent(share)} (10s)"
 
 
 def _p95_text(frame: Frame, name: str) -> tuple[float, str] | None:

@@ -122,7 +122,7 @@ def test_judging_twice_changes_nothing(name: str, standing: Word) -> None:
 def test_slow_begins_at_the_limit_and_ends_below_it(
     p95_ms: float, standing: Word, word: Word
 ) -> None:
-    shown = late(calm(0.0), p95_ms / 2.1, 0.9)
+    shown = late(calm(0.0), p95_ms / 2.1, 0.99)
     assert judge(now(shown), standing).word is word
 
 
@@ -134,6 +134,25 @@ def test_each_limit_makes_an_engine_slow(name: str) -> None:
     assert health.word is Word.SLOW
     assert health.reason[0].startswith(name.upper())
     assert judge(now(msgspec.structs.replace(frame(), slo=SloSpec(**none)))).word is Word.OK
+
+
+@pytest.mark.parametrize(
+    ("share", "standing", "word"),
+    [
+        (0.96, Word.OK, Word.OK),
+        (0.94, Word.OK, Word.SLOW),
+        (0.96, Word.SLOW, Word.SLOW),
+        (0.98, Word.SLOW, Word.OK),
+    ],
+)
+def test_requests_in_flight_that_missed_a_limit_make_it_slow(
+    share: float, standing: Word, word: Word
+) -> None:
+    """The p95 is of those that ended: it is well within."""
+    health = judge(now(late(calm(0.0), 40.0, share)), standing)
+    assert health.word is word
+    if word is Word.SLOW:
+        assert health.reason[0] == f"TTFT in limit {share * 100:.0f} % (10s)"
 
 
 def test_who_still_waits_counts_as_slow() -> None:
