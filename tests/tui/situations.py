@@ -129,11 +129,10 @@ def packing(second: float) -> Frame:
 
 def polls(shown: Callable[[float], Frame], gpus: int = 1) -> Polls:
     """A session that looks like this from its begin."""
-    moments = (quarter / 4 for quarter in range(SECONDS * 4 + 1))
-    return [
-        [ready()],
-        *([host(second, gpus=gpus), shown(second)] for second in moments),
-    ]
+    session: Polls = [[ready()]]
+    for quarter in range(SECONDS * 4 + 1):
+        session.append([host(quarter / 4, gpus=gpus), shown(quarter / 4)])
+    return session
 
 
 def lost_gpu() -> Polls:
@@ -167,8 +166,10 @@ def death() -> Polls:
 
 def silence(shown: Callable[[float], Frame], polls_of_silence: int = 24) -> Polls:
     """Six seconds in which nothing comes but the probe's samples."""
-    later = ([host(SECONDS + quarter / 4)] for quarter in range(1, polls_of_silence + 1))
-    return [*polls(shown), *later]
+    session = polls(shown)
+    for quarter in range(1, polls_of_silence + 1):
+        session.append([host(SECONDS + quarter / 4)])
+    return session
 
 
 LOADING: Polls = [[Progress(what="loading bf16 weights", fraction=0.4)]]

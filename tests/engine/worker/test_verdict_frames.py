@@ -37,12 +37,15 @@ STEP_S = 0.02
 class Stage:
     """An engine under a load; a step takes `STEP_S`, and there is a frame after every tenth."""
 
-    def __init__(self, folder: Path, strategy: StrategyName, **settings: int) -> None:
+    def __init__(
+        self, folder: Path, strategy: StrategyName, *, max_seqs: int = 4, kv_blocks: int = 200
+    ) -> None:
         self.now_s = 50.0
-        given = {"max_seqs": 4, "token_budget": 64, "kv_blocks": 200, "context_tokens": 256}
         self.engine = Engine(
             load_model(str(folder)),
-            EngineSettings(**given | settings),
+            EngineSettings(
+                max_seqs=max_seqs, token_budget=64, kv_blocks=kv_blocks, context_tokens=256
+            ),
             strategy=strategy,
             precision=PrecisionName.FP32,
             device=torch.device("cpu"),
