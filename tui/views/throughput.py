@@ -7,8 +7,8 @@ from ..style.formatting import MISSING, percent, rate, si
 from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
-_TITLE_CELLS = 22
-"""The panel's name with its window, and what stands around it."""
+_AROUND = 4
+"""Spaces around the title and the figures."""
 _SPEED_CELLS = 11
 """`22.9k tok/s`."""
 
@@ -22,18 +22,19 @@ def throughput_view(moment: Moment, room: Room) -> PanelView:
     if frame is None:
         return PanelView(titled("Throughput", moment), lines=(waiting_line(moment, room),))
     throughput = frame.throughput
+    title = windowed("Throughput", moment)
     lines = [_rates(throughput, moment, room)]
     if frame.speculation is not None:
         lines.append(_drafts(frame.speculation, room))
     return PanelView(
-        windowed("Throughput", moment),
-        _figures(frame, moment.averages, room),
+        title,
+        _figures(frame, moment.averages, title.width + _AROUND, room),
         tuple(lines),
         moment.stale_s is not None,
     )
 
 
-def _figures(frame: Frame, averages: Averages | None, room: Room) -> Line:
+def _figures(frame: Frame, averages: Averages | None, title_cells: int, room: Room) -> Line:
     """The key figure over the window, and before it that drafts lose, where they do."""
     speed = rate(averages.decode_tok_s if averages else None, "tok", width=_SPEED_CELLS)
     decode = figure("decode", speed)
@@ -41,9 +42,9 @@ def _figures(frame: Frame, averages: Averages | None, room: Room) -> Line:
     if speedup is None or speedup >= 1.0:
         return decode
     loss = Piece(f"drafts lose {room.glyphs.times}{speedup:.2f}", Ink.WARN)
-    shorter = line(loss, "  ", value(speed, Ink.STRONG))
+    shorter = line(loss, " ", value(speed, Ink.STRONG))
     fitting = (line(loss, "  ", decode), shorter, decode)
-    return first_fitting(fitting, max(room.width - _TITLE_CELLS, decode.width))
+    return first_fitting(fitting, max(room.width - title_cells, decode.width))
 
 
 def _goodput(moment: Moment) -> list[Line]:
