@@ -65,6 +65,8 @@ SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
+GPU_LOST_AFTER_S = 1.0
+"""Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
 
 
 class Monitor:
@@ -276,8 +278,9 @@ class Monitor:
     def _gpu_lost_s(self, now_s: float) -> float | None:
         """For how long the driver has not listed the engine's GPU, which it listed before."""
         seen_s, host_s = self._gpu_seen_s, self._host_at_s
-        lost = seen_s is not None and host_s is not None and host_s > seen_s
-        return now_s - seen_s if lost and seen_s is not None else None
+        if seen_s is None or host_s is None or host_s - seen_s < GPU_LOST_AFTER_S:
+            return None
+        return now_s - seen_s
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
         past = self.playhead.at_cursor

@@ -8,12 +8,16 @@ from frames import ScriptedClient, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import Report, SloSpec, Window
+from prodtop.tui.drawing.line import in_glyphs
 from prodtop.tui.state.condition import Word
 from prodtop.tui.state.frame_loss import LEAST_FRAMES, FrameLoss
 from prodtop.tui.state.health import judge
 from prodtop.tui.state.moment import Moment, Phase, WorkerState
 from prodtop.tui.state.monitor import Monitor
+from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.style.inks import Ink
+from prodtop.tui.views.header import header_line
+from prodtop.tui.views.panel import Room
 from running_app import Clock
 from situations import SITUATIONS, calm, late, overload, polls, queued
 
@@ -191,6 +195,23 @@ def test_another_engines_numbers_are_no_gap() -> None:
     loss.restart()
     loss.on_frame(900, 0.2)
     assert loss.share(0.3) == 0.0
+
+
+@pytest.mark.parametrize("glyphs", [UNICODE, ASCII], ids=["unicode", "ascii"])
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_the_header_fits_every_width_and_keeps_its_places(name: str, glyphs: Glyphs) -> None:
+    moment, calm_moment = _MOMENTS[name], _MOMENTS["calm"]
+    word, _, reason = EXPECTED[name]
+    for width in range(60, 260):
+        room = Room(width, 1, glyphs)
+        shown, plain = header_line(moment, room), header_line(calm_moment, room).plain
+        assert shown.width == width
+        assert shown.plain.find(f"{glyphs.recording} {word}") == plain.find(
+            f"{glyphs.recording} OK"
+        )
+        assert in_glyphs(reason, glyphs)[:24] in shown.plain
+        if not glyphs.unicode:
+            assert shown.plain.isascii()
 
 
 _MOMENTS = {name: played(session).moment() for name, session in SITUATIONS.items()}
