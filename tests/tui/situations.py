@@ -113,6 +113,7 @@ def failing(second: float) -> Frame:
 def stuck(second: float) -> Frame:
     """Frames come, but no step is planned, although requests run."""
     shown = frame(second)
+    shown = changed(shown, throughput=changed(shown.throughput, steps_per_s=0.0))
     return bound(
         changed(shown, admission=dict.fromkeys(Window, AdmissionCounts())), Bound.HOST, 1.0
     )

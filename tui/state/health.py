@@ -123,8 +123,11 @@ def _stalled(moment: Moment, standing: bool) -> Health | None:
             return None
         waiting = f"{_grouped(frame.queue.waiting)} waiting"
         return Health(Word.STALLED, (f"silent for {silent_s:.0f} s", in_flight, waiting), Ink.BAD)
-    counts = frame.admission.get(Window.S10)
+    counts, in_system = frame.admission.get(Window.S10), frame.queue.mean_in_system or 0.0
     if counts is None or counts.steps or not frame.queue.running:
+        return None
+    # The counts are some tenths of a second old: the first request after a rest is no stall.
+    if frame.throughput.steps_per_s or in_system < 1.0:
         return None
     return Health(Word.STALLED, ("no step (10s)", in_flight), Ink.BAD)
 

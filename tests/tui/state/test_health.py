@@ -19,7 +19,7 @@ from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.header import header_line
 from prodtop.tui.views.panel import Room
 from running_app import Clock
-from situations import SITUATIONS, calm, late, overload, polls, queued
+from situations import SITUATIONS, calm, late, overload, polls, queued, stuck
 
 EXPECTED = {
     "calm": (Word.OK, Ink.OK, "99 % within limits (10s)"),
@@ -157,6 +157,15 @@ def test_requests_in_flight_that_missed_a_limit_make_it_slow(
     assert health.word is word
     if word is Word.SLOW:
         assert health.reason[0] == f"TTFT in limit {share * 100:.0f} % (10s)"
+
+
+def test_the_first_request_after_a_rest_is_no_stall() -> None:
+    """The counts of steps are half a second older than the rest of a frame."""
+    stalled = stuck(5.0)
+    begun = msgspec.structs.replace(stalled, throughput=frame().throughput)
+    assert judge(now(stalled)).word is Word.STALLED
+    assert judge(now(begun)).word is Word.OK
+    assert judge(now(queued(stalled, mean_in_system=0.04))).word is Word.OK
 
 
 def test_who_still_waits_counts_as_slow() -> None:
