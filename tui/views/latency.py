@@ -1,6 +1,14 @@
 """The latency table: six latencies by three percentiles over the chosen window."""
 
-from ...engine.protocol import Attainment, Frame, Latency, Percentiles, Window
+from ...engine.protocol import (
+    SLO_NAMES,
+    Attainment,
+    Frame,
+    Latency,
+    Percentiles,
+    Window,
+)
+from ..drawing.chart_data import Threshold
 from ..drawing.line import Line, Piece, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds, percent
@@ -101,6 +109,22 @@ def _cell(percentiles: Percentiles | None, column: str, slo_ms: float | None, wi
     value_ms: float = getattr(percentiles, f"{column}_ms")
     ink = _ink(value_ms, slo_ms, Ink.STRONG if column == "p95" else Ink.TEXT)
     return value(milliseconds(value_ms, width=width), ink)
+
+
+def limit_lines(moment: Moment) -> list[Threshold]:
+    """A line for each limit, in the colour of what is wrong where the p95 is over it."""
+    frame = moment.frame
+    if frame is None:
+        return []
+    latency = frame.latency.get(moment.window, Latency())
+    lines: list[Threshold] = []
+    for name in SLO_NAMES:
+        limit_ms, found = frame.slo.limit_ms(name), getattr(latency, name)
+        if limit_ms is not None:
+            p95_ms = 0.0 if found is None else found.p95_ms
+            ink = _ink(p95_ms, limit_ms, Ink.THRESHOLD)
+            lines.append(Threshold(limit_ms, f"SLO {NAMES.get(name, name)}", ink))
+    return lines
 
 
 def _ink(value_ms: float, limit_ms: float | None, otherwise: Ink) -> Ink:

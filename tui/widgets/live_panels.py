@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.app import ComposeResult
 
-from ...engine.protocol import SLO_NAMES
 from ..drawing.chart_data import ChartSettings, Series, Stroke, Threshold
 from ..drawing.line import Line, Piece
 from ..state.moment import Moment
@@ -15,7 +14,7 @@ from ..style.inks import Ink
 from ..style.theme import palette_of
 from ..views.cache import cache_view
 from ..views.gpu import device_view
-from ..views.latency import NAMES, latency_view
+from ..views.latency import latency_view, limit_lines
 from ..views.panel import PanelView, Room
 from ..views.queue import queue_view
 from ..views.stream import stream_view
@@ -176,15 +175,7 @@ class LatencyPanel(LivePanel):
         )
 
     def thresholds(self, moment: Moment) -> Sequence[Threshold]:
-        """The limits: those of the curves, then the others, as the table's rows are."""
-        if moment.frame is None:
-            return ()
-        limits = ((name, moment.frame.slo.limit_ms(name)) for name in SLO_NAMES)
-        return [
-            Threshold(limit, f"SLO {NAMES.get(name, name)}")
-            for name, limit in limits
-            if limit is not None
-        ]
+        return limit_lines(moment)
 
 
 class GpuPanel(LivePanel):

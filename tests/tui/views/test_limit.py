@@ -22,7 +22,7 @@ from prodtop.tui.state.moment import Moment, Phase, WorkerState
 from prodtop.tui.style.glyphs import UNICODE
 from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.gpu import device_view
-from prodtop.tui.views.latency import latency_view
+from prodtop.tui.views.latency import latency_view, limit_lines
 from prodtop.tui.views.panel import Room
 from prodtop.tui.views.throughput import throughput_view
 from situations import bound, queued
@@ -121,6 +121,10 @@ def test_each_limit_colours_the_figures_that_break_it(name: str, over: bool) -> 
     view = latency_view(at(shown), Room(76, 12, UNICODE))
     inks = {ink for row in view.lines for text, ink in row.pieces if "100 ms" in text}
     assert (Ink.BAD in inks) == over
+    (line,) = limit_lines(at(shown))
+    assert line.value == (99.0 if over else 101.0)
+    assert line.label.upper() == f"SLO {name.upper()}"
+    assert line.ink is (Ink.BAD if over else Ink.THRESHOLD)
     if name == "ttft":
         assert (Ink.BAD in {ink for _, ink in view.figures.pieces}) == over
 
