@@ -20,7 +20,8 @@ from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
-from .settings.config import Config
+from .settings.config import Config, ConfigError
+from .settings.config_watch import ConfigWatch
 from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
@@ -55,6 +56,7 @@ class ProdtopApp(App[None]):
         themes: ThemeBook | None = None,
         clock: Callable[[], float] = time.monotonic,
         snapshot_folder: Path | None = None,
+        config_watch: ConfigWatch | None = None,
     ) -> None:
         """`theme` goes before the config's, and that before one that fits the terminal. Raises
         `ThemeError` for an unknown `theme`; one of the config's, whose file may be broken, is told
@@ -70,6 +72,7 @@ class ProdtopApp(App[None]):
         self._book = themes or load_themes()
         self._clock = clock
         self._snapshot_folder = snapshot_folder
+        self._config_watch = config_watch
         self._drawn_at_s = float("-inf")
         self._changed = True
         self._in_focus = True
@@ -150,6 +153,7 @@ class ProdtopApp(App[None]):
     def tick(self) -> None:
         """Take in what the engine reports, and draw it when it is time to."""
         self._changed |= self.monitor.poll()
+        self._follow_config()
         if self.monitor.fault is not None:
             self.exit(return_code=self.monitor.fault.exit_code)
             return
@@ -157,6 +161,18 @@ class ProdtopApp(App[None]):
         if since_s < self._least_interval_s() or self._terminal_is_behind():
             return
         self.draw()
+
+    def _follow_config(self) -> None:
+        """Take over the limits of a config file that was changed; say of a wrong one that it is."""
+        if self._config_watch is None:
+            return
+        try:
+            config = self._config_watch.changed(self._clock())
+        except ConfigError as error:
+            self.monitor.say(str(error), fault=True)
+            return
+        if config is not None:
+            self.monitor.set_slo(config.slo.spec())
 
     def _least_interval_s(self) -> float:
         if not self._in_focus:

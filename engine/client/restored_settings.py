@@ -13,6 +13,7 @@ from ..protocol import (
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     describe_load,
@@ -75,6 +76,12 @@ class RestoredSettings:
                 self._change(load=load)
             case SetMaxSeqs(max_seqs=max_seqs):
                 self._change(max_seqs=max_seqs)
+            case SetSlo(slo=slo):
+                # No worker dies of a limit: it is not on trial.
+                for name in ("_current", "_proven"):
+                    settings: _Settings = getattr(self, name)
+                    options = msgspec.structs.replace(settings.options, slo=slo)
+                    setattr(self, name, _Settings(options, settings.speculation))
             case SetSpeculation():
                 self._set(_Settings(self.options, command))
             case SetPrecision(name=precision):

@@ -5,7 +5,10 @@ from collections import Counter
 from ..protocol import (
     Accounting,
     Queue,
+    SloSpec,
 )
+from .admission import AdmissionMeter
+from .attainment import AttainmentMeter
 from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
@@ -13,6 +16,7 @@ from .limits import LimitMeter
 from .little import LittleMeter, unsteady
 from .pauses import Pauses
 from .throughput import ThroughputMeter
+from .trend import Trend
 from .windows import WindowedCounter
 
 DRAFTS_SPAN_S = 10.0
@@ -46,6 +50,9 @@ class Metrics:
         self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self.switches = SwitchTracker(start_s)
         self.limits = LimitMeter(start_s)
+        self.admission = AdmissionMeter(start_s)
+        self.attainment = AttainmentMeter(start_s, SloSpec())
+        self._waiting = Trend()
 
     def on_submitted(
         self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
@@ -127,6 +134,7 @@ class Metrics:
         self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
         self.latency.record(latency, now_s)
+        self.attainment.on_finished(latency, now_s)
         self.switches.on_finished(request, latency, now_s)
         return latency
 
@@ -140,6 +148,7 @@ class Metrics:
         self._on_alive(now_s)
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
+        self.attainment.on_failed(now_s)
         self.switches.on_failed(now_s, request)
 
     def on_refused(self, now_s: float, arrival_at_s: float, reason: str) -> None:
@@ -156,8 +165,22 @@ class Metrics:
         accepted, _ = self._accepted_drafts.over(span_s, now_s)
         return accepted / drafted if drafted else None
 
-    def queue(self, now_s: float, *, running: int, waiting: int, preemptions: int = 0) -> Queue:
-        """The scheduler's counts beside Little's law over the last ten seconds."""
+    def queue(
+        self,
+        now_s: float,
+        *,
+        running: int,
+        waiting: int,
+        preemptions: int = 0,
+        running_limit: int | None = None,
+        oldest_unstarted_at_s: float | None = None,
+    ) -> Queue:
+        """The scheduler's counts beside Little's law over the last ten seconds.
+
+        `oldest_unstarted_at_s` is when the oldest request without a token arrived. The trend of
+        the waiting ones is that of the calls: ask for every frame.
+        """
+        self._waiting.add(waiting, now_s)
         in_system = self._little.mean_in_system(now_s)
         rate_times_residence = self._little.rate_times_residence(now_s)
         return Queue(
@@ -167,6 +190,12 @@ class Metrics:
             arrival_rate_times_residence=rate_times_residence,
             unsteady=unsteady(in_system, rate_times_residence),
             preemptions=preemptions,
+            running_limit=running_limit,
+            mean_waiting=self._waiting.mean,
+            waiting_per_s=self._waiting.per_s(),
+            oldest_unstarted_s=(
+                None if oldest_unstarted_at_s is None else max(0.0, now_s - oldest_unstarted_at_s)
+            ),
         )
 
     def accounting(self) -> Accounting:

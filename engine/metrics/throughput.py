@@ -3,10 +3,10 @@
 import math
 from dataclasses import dataclass
 
-from ..protocol import RATE_SPAN_S, Throughput
+from ..protocol import RATE_SPAN_S, WINDOW_SECONDS, Throughput, Window
 from .windows import WindowedCounter
 
-_CAPACITY_S = 60.0
+_CAPACITY_S = WINDOW_SECONDS[Window.M5]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,7 +95,7 @@ class ThroughputMeter:
         self._cached.add(cached_tokens, now_s)
 
     def over(self, span_s: float, now_s: float) -> Totals:
-        """What was counted in the last `span_s` seconds: up to 60, or infinite for all."""
+        """What was counted in the last `span_s` seconds: up to 300, or infinite for all."""
         steps, duration_s = self._steps.over(span_s, now_s)
 
         def amount(counter: WindowedCounter) -> int:
@@ -116,6 +116,14 @@ class ThroughputMeter:
     def totals(self, now_s: float) -> Totals:
         """What was counted since the start."""
         return self.over(math.inf, now_s)
+
+    def decode_tok_s(self, span_s: float, now_s: float) -> float:
+        """Tokens generated per second over the last `span_s`."""
+        return self._decode.rate(span_s, now_s)
+
+    def requests_per_s(self, span_s: float, now_s: float) -> float:
+        """Requests finished per second over the last `span_s`."""
+        return self._ended.rate(span_s, now_s)
 
     def rates(self, now_s: float) -> Throughput:
         """The rates over the last `RATE_SPAN_S`."""

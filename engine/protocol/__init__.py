@@ -22,4 +22,6 @@ from .model_info import *
 from .probe import *
 from .quality import *
 from .settings import *
+from .slo import *
+from .verdict import *
 from .wire import *

@@ -4,6 +4,7 @@ from .bench import BenchSpec
 from .message import Message
 from .quality import QualitySpec
 from .settings import EngineChanges, LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .slo import SloSpec
 
 
 class SetStrategy(Message, frozen=True, kw_only=True):
@@ -34,6 +35,12 @@ class SetMaxSeqs(Message, frozen=True, kw_only=True):
     """Run at most so many sequences at once, up to what the engine was built for."""
 
     max_seqs: int
+
+
+class SetSlo(Message, frozen=True, kw_only=True):
+    """Judge requests by these limits from now on."""
+
+    slo: SloSpec
 
 
 class RunBench(Message, frozen=True, kw_only=True):

@@ -6,10 +6,14 @@ from .effect import Summary, SwitchEffect
 from .message import Message, Part
 from .model_info import ModelInfo, PrecisionStatus
 from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .slo import Attainment, SloSpec
+from .verdict import AdmissionCounts, Verdict
 
 FRAME_INTERVAL_S = 0.1
 RATE_SPAN_S = 1.0
 """The time over which rates are taken."""
+TREND_SPAN_S = 10.0
+"""The time over which it is said whether something grows."""
 
 
 class Window(StrEnum):
@@ -49,6 +53,15 @@ class Throughput(Part, frozen=True, kw_only=True):
     """Rows computed for finished sequences over rows computed, over the rate span."""
 
 
+class Averages(Part, frozen=True, kw_only=True):
+    """What the headlines show of one window: means over its whole time."""
+
+    decode_tok_s: float
+    requests_per_s: float
+    mbu: float | None = None
+    mfu: float | None = None
+
+
 class Percentiles(Part, frozen=True, kw_only=True):
     """A latency distribution in milliseconds; `count` is how many samples it stands on."""
 
@@ -84,6 +97,14 @@ class Queue(Part, frozen=True, kw_only=True):
     arrival_rate_times_residence: float | None = None
     unsteady: bool = False
     preemptions: int = 0
+    running_limit: int | None = None
+    """The most that the strategy runs at once."""
+    mean_waiting: float | None = None
+    """The mean of `waiting` over `TREND_SPAN_S`."""
+    waiting_per_s: float | None = None
+    """By how many a second the waiting ones became more, over `TREND_SPAN_S`."""
+    oldest_unstarted_s: float | None = None
+    """Since the oldest request without a first token arrived; `None` where every one has its."""
 
 
 class Accounting(Part, frozen=True, kw_only=True):
@@ -173,30 +194,6 @@ class Memory(Part, frozen=True, kw_only=True):
     torch_reserved_bytes: int | None = None
 
 
-class Bound(StrEnum):
-    """What limits the tokens per second."""
-
-    QUEUE = "queue"
-    """There is no request to compute, some of the time."""
-    HOST = "host"
-    """The device waits for the process that feeds it."""
-    BANDWIDTH = "bandwidth"
-    COMPUTE = "compute"
-    LATENCY = "latency"
-    """The device works all the time, far from both ceilings: on short kernels, one by one."""
-
-
-class Verdict(Part, frozen=True, kw_only=True):
-    """What limits the engine now, and by how much, as a fraction of 1.
-
-    Of `QUEUE` and `HOST` it is the time lost, of `BANDWIDTH` and `COMPUTE` the part of the ceiling
-    that is reached while the device works, of `LATENCY` what is missing to the nearer ceiling.
-    """
-
-    bound: Bound
-    share: float
-
-
 class Roofline(Part, frozen=True, kw_only=True):
     """How much of the device's measured ceilings is used; fractions of 1.
 
@@ -269,3 +266,7 @@ class Frame(Message, frozen=True, kw_only=True):
     stream: StreamView | None = None
     generated_tokens_total: int = 0
     speculation: Speculation | None = None
+    slo: SloSpec = SloSpec()
+    attainment: dict[Window, Attainment] = {}
+    admission: dict[Window, AdmissionCounts] = {}
+    averages: dict[Window, Averages] = {}

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from . import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from . import LoadSpec, PrecisionName, SloSpec, SpeculationSpec, StrategyName
 from .errors import BadInputError
 
 BUNDLED_MODEL = "bundled"
@@ -30,6 +30,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     strategy: StrategyName = StrategyName.HYBRID
     precision: PrecisionName | None = None
     load: LoadSpec = LoadSpec()
+    slo: SloSpec = SloSpec()
     load_format: LoadFormat = "auto"
     max_seqs: int = 32
     context_tokens: int | None = None

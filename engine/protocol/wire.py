@@ -9,6 +9,7 @@ from .commands import (
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     Shutdown,
@@ -36,6 +37,7 @@ Command = (
     | SetLoad
     | SetSpeculation
     | SetMaxSeqs
+    | SetSlo
     | RunBench
     | RunQuality
     | Shutdown

@@ -177,11 +177,13 @@ class Engine:
     def set_strategy(self, name: StrategyName) -> None:
         """Serve under another strategy from the next step on. No request is lost."""
         self._collect()
-        self.scheduler.set_strategy(STRATEGIES[name], self.clock())
+        now_s = self.clock()
+        self.metrics.admission.on_switch(
+            self.scheduler.set_strategy(STRATEGIES[name], now_s), now_s
+        )
         if not self.strategy.response_cache:
             self.response_cache.clear()
         self.speculation.on_switch()
-        now_s = self.clock()
         for delivery in self.deliveries.values():
             delivery.set_streaming(self.strategy.stream, now_s)
 
@@ -195,7 +197,7 @@ class Engine:
         require(name, self.device)
         check_switch(self.runner, self.settings, name)
         self._collect()
-        self.scheduler.preempt_all()
+        self.metrics.admission.on_switch(self.scheduler.preempt_all(), self.clock())
         # A response that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
@@ -296,6 +298,7 @@ class Engine:
             self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
         if not plan.chunks:
             return False
+        self.metrics.admission.on_plan(plan.refusal, len(plan.preempted), now_s)
         try:
             result = self.runner.launch(plan.chunks)
             self._in_flight.append(StepInFlight(plan, result, cached_tokens, planner is not None))

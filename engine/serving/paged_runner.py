@@ -135,6 +135,11 @@ class PagedRunner:
         """Device memory that captured graphs hold."""
         return 0 if self.graphs is None else self.graphs.storage_bytes
 
+    @property
+    def capture_s(self) -> float:
+        """Time that capturing graphs took so far."""
+        return 0.0 if self.graphs is None else self.graphs.capture_s
+
     @torch.inference_mode()
     def warm_up(self) -> None:
         """Run every kind of step on empty rows, so that no request waits for a compiler.

@@ -92,10 +92,21 @@ class Request:
     first_byte_at_s: float | None = None
     last_token_at_s: float | None = None
     token_times_s: list[float] = field(default_factory=list)
+    longest_gap_s: float = 0.0
+    """Between two of its tokens, so far."""
 
     def __post_init__(self) -> None:
         if not self.tokens:
             self.tokens = list(self.prompt_tokens)
+
+    def on_token(self, now_s: float) -> None:
+        """A token of it was generated."""
+        if self.first_token_at_s is None or self.last_token_at_s is None:
+            self.first_token_at_s = now_s
+        else:
+            self.longest_gap_s = max(self.longest_gap_s, now_s - self.last_token_at_s)
+        self.last_token_at_s = now_s
+        self.token_times_s.append(now_s)
 
     @property
     def num_tokens(self) -> int:

@@ -69,6 +69,11 @@ class Runner(Protocol):
         """Device memory that captured graphs hold."""
         ...
 
+    @property
+    def capture_s(self) -> float:
+        """Time that capturing graphs took so far: no step is computed meanwhile."""
+        ...
+
     def launch(self, chunks: Sequence[Chunk]) -> StepResult:
         """Begin to compute the chunks. Steps run in the order of their launch."""
         ...
@@ -99,6 +104,7 @@ class TorchRunner:
 
     ahead = 0
     graph_bytes = 0
+    capture_s = 0.0
 
     def __init__(self, decoder: Decoder, kv_cache: KVCache) -> None:
         config = decoder.config

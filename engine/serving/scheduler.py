@@ -7,7 +7,9 @@ of vLLM V1). The running and then the waiting requests are always in the order o
 
 from collections import OrderedDict
 from collections.abc import Sequence
+from itertools import chain
 
+from ..protocol import Refusal
 from ..protocol.errors import BadInputError, RequestTooLargeError
 from .blocks import BlockManager
 from .request import Request, Status
@@ -99,6 +101,12 @@ class Scheduler:
         return self._waiting_tokens
 
     @property
+    def oldest_unstarted(self) -> Request | None:
+        """The oldest request that has no token yet; both kinds are in the order of arrival."""
+        ordered = chain(self._running.values(), self._waiting.values())
+        return next((each for each in ordered if each.first_token_at_s is None), None)
+
+    @property
     def num_ghosts(self) -> int:
         return len(self._ghosts)
 
@@ -159,14 +167,14 @@ class Scheduler:
             budget = min(budget, self._prefill_beside_streams)
         for request in prefilling:
             budget -= self._plan_prefill(request, budget, chunks)
-        if self._waiting and not preempted:
-            self._admit(now_s, budget, chunks)
+        # Who was just sent back needs more blocks than there are.
+        refusal = Refusal.KV_BLOCKS if preempted else self._admit(now_s, budget, chunks)
         if self.plan_drafts is None:
-            return StepPlan(tuple(chunks), tuple(preempted))
+            return StepPlan(tuple(chunks), tuple(preempted), refusal=refusal)
         left = self._token_budget - sum(chunk.num_tokens for chunk in chunks)
         chunks = self.plan_drafts(chunks, self._blocks, left)
         num_drafts = sum(len(chunk.drafts) for chunk in chunks)
-        return StepPlan(tuple(chunks), tuple(preempted), num_drafts)
+        return StepPlan(tuple(chunks), tuple(preempted), num_drafts, refusal)
 
     def advance(self, plan: StepPlan, tokens: Sequence[int | None], now_s: float) -> list[Request]:
         """Append the tokens that a step computed; returns the requests that got one.
@@ -190,10 +198,7 @@ class Scheduler:
                 raise ValueError(f"request {request.request_id} is caught up but got no token")
             request.tokens.append(token)
             request.num_pending -= 1
-            request.token_times_s.append(now_s)
-            request.last_token_at_s = now_s
-            if request.first_token_at_s is None:
-                request.first_token_at_s = now_s
+            request.on_token(now_s)
             got_token.append(request)
         return got_token
 
@@ -210,8 +215,7 @@ class Scheduler:
         request.num_computed = computed + 1
         self._blocks.register(request, computed, computed + 1)
         request.tokens.append(token)
-        request.token_times_s.append(now_s)
-        request.last_token_at_s = now_s
+        request.on_token(now_s)
         return True
 
     def set_strategy(self, strategy: Strategy, now_s: float) -> list[Request]:
@@ -339,19 +343,24 @@ class Scheduler:
             request.num_pending += samples
         return num_tokens
 
-    def _admit(self, now_s: float, budget: int, chunks: list[Chunk]) -> None:
+    def _admit(self, now_s: float, budget: int, chunks: list[Chunk]) -> Refusal | None:
         """Move waiting requests to the running ones and plan their first chunks.
 
-        A gang comes in as a whole, even where the budget lets some of it start only later.
+        A gang comes in as a whole, even where the budget lets some of it start only later. Returns
+        what keeps the next one out; `None` where none waits any more.
         """
         gang = self._strategy.admission is Admission.GANG
-        if gang and not self._gang_starts(now_s):
-            return
+        if self._waiting and gang and not self._gang_starts(now_s):
+            return Refusal.GANG
         limit = self.running_limit
-        while self._waiting and len(self._running) < limit and (budget or gang):
+        while self._waiting:
+            if len(self._running) >= limit:
+                return Refusal.SEQUENCE_CAP
+            if not (budget or gang):
+                return Refusal.TOKEN_BUDGET
             request = next(iter(self._waiting.values()))
             if not self._blocks.allocate(request):
-                break
+                return Refusal.KV_BLOCKS
             del self._waiting[request.request_id]
             self._waiting_tokens -= len(request.tokens)
             self._running[request.request_id] = request
@@ -359,6 +368,7 @@ class Scheduler:
             if request.scheduled_at_s is None:
                 request.scheduled_at_s = now_s
             budget -= self._plan_prefill(request, budget, chunks)
+        return None
 
     def _gang_starts(self, now_s: float) -> bool:
         if self._running:

@@ -6,6 +6,7 @@ with rows that are not stored.
 """
 
 import gc
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ class StepGraphs:
         self._pool = torch.cuda.graph_pool_handle()
         self.storage_bytes = 0
         """Device memory that the graphs hold."""
+        self.capture_s = 0.0
+        """Time that capturing took, with the compiling of kernels that it met."""
 
     def __len__(self) -> int:
         return len(self._graphs)
@@ -72,6 +75,7 @@ class StepGraphs:
         return graph
 
     def _capture(self, layout: StepLayout, filtered: bool) -> StepGraph:
+        began_s = time.perf_counter()
         words = empty_step(layout, self._device)
         step = DeviceStep.over(words, layout)
         # Once for real: kernels are compiled and libraries make their workspaces.
@@ -86,6 +90,7 @@ class StepGraphs:
             self._compute(step, filtered)
         self.storage_bytes += torch.cuda.memory_reserved(self._device) - before
         captured = self._graphs[layout, filtered] = StepGraph(words, graph)
+        self.capture_s += time.perf_counter() - began_s
         return captured
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from ..protocol import Refusal
 from .blocks import BlockManager
 from .request import Request
 
@@ -42,12 +43,14 @@ class StepPlan(msgspec.Struct, frozen=True):
     """One step: rows of one token first (decode, then ghosts), then the longer chunks.
 
     `preempted` lost their blocks to older requests and wait again, at the head of the queue.
-    `num_drafts` are those of all chunks together.
+    `num_drafts` are those of all chunks together. `refusal` is why the next of the requests that
+    still wait was left waiting; `None` where none waits.
     """
 
     chunks: tuple[Chunk, ...]
     preempted: tuple[Request, ...] = ()
     num_drafts: int = 0
+    refusal: Refusal | None = None
 
 
 DraftPlanner = Callable[[list[Chunk], BlockManager, int], list[Chunk]]

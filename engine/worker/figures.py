@@ -9,7 +9,18 @@ from ..model.weights import MasterWeights
 from ..precision.levels import compute_dtype
 from ..precision.linear import storage_bytes
 from ..probes.own_gpu import OwnGpu
-from ..protocol import RATE_SPAN_S, FinishedRequest, Memory, Roofline, Speculation
+from ..protocol import (
+    RATE_SPAN_S,
+    WINDOW_SECONDS,
+    Attainment,
+    Averages,
+    FinishedRequest,
+    Memory,
+    Queue,
+    Roofline,
+    Speculation,
+    Window,
+)
 from ..serving.engine import Engine
 from ..serving.request import Completion
 from ..serving.runner import Runner
@@ -74,15 +85,54 @@ def master_bytes(master: MasterWeights, decoder: Decoder) -> int | None:
 
 
 def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofline:
-    """MBU and MFU against the device's measured ceilings, over `span_s`."""
+    """MBU and MFU against the device's measured ceilings over `span_s`, and what binds."""
     limits = ceilings(engine.device)
     dtype = compute_dtype(engine.precision, engine.device)
+    admission, blocks = engine.metrics.admission, engine.blocks.counts()
     return engine.metrics.limits.roofline(
         now_s,
         copy_bytes_per_s=limits.copy_bytes_per_s(),
         matmul_flops_per_s=limits.matmul_flops_per_s(dtype),
+        admission=admission.now(now_s, span_s),
+        kv_used=blocks.running / blocks.total if blocks.total else 0.0,
         span_s=span_s,
     )
+
+
+def averages(engine: Engine, now_s: float) -> dict[Window, Averages]:
+    """What the headlines show, over every window."""
+    return {window: _averages(engine, now_s, WINDOW_SECONDS[window]) for window in Window}
+
+
+def _averages(engine: Engine, now_s: float, span_s: float) -> Averages:
+    throughput, used = engine.metrics.throughput, roofline(engine, now_s, span_s)
+    return Averages(
+        decode_tok_s=throughput.decode_tok_s(span_s, now_s),
+        requests_per_s=throughput.requests_per_s(span_s, now_s),
+        mbu=used.mbu,
+        mfu=used.mfu,
+    )
+
+
+def queue(engine: Engine, now_s: float) -> Queue:
+    """The scheduler's queue as it is now."""
+    scheduler = engine.scheduler
+    oldest = scheduler.oldest_unstarted
+    return engine.metrics.queue(
+        now_s,
+        running=scheduler.num_running,
+        waiting=scheduler.num_waiting,
+        preemptions=engine.preemptions,
+        running_limit=scheduler.running_limit,
+        oldest_unstarted_at_s=None if oldest is None else oldest.arrival_at_s,
+    )
+
+
+def attainment(engine: Engine, now_s: float) -> dict[Window, Attainment]:
+    """How requests did against the limits, those in flight included."""
+    scheduler = engine.scheduler
+    in_flight = (*scheduler.running, *scheduler.waiting)
+    return engine.metrics.attainment.all_windows(in_flight, now_s)
 
 
 def speculation(engine: Engine, now_s: float) -> Speculation | None:

@@ -2,18 +2,26 @@
 
 import time
 
+import msgspec
+
 from ..device.devices import device_name
 from ..precision.levels import statuses
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
+    AdmissionCounts,
+    Attainment,
+    Averages,
     Blocks,
+    Bound,
     Cache,
     Frame,
     HitRates,
     Latency,
     Memory,
     ModelInfo,
+    Roofline,
     StreamView,
+    Verdict,
     Window,
 )
 from ..serving.engine import Engine
@@ -21,7 +29,7 @@ from ..serving.kv_cache import BLOCK_TOKENS
 from ..serving.request import Completion, Request
 from ..shape.shape_message import shape_message
 from ..text.cleaning import clean
-from .figures import engine_memory, roofline, speculation
+from .figures import attainment, averages, engine_memory, queue, roofline, speculation
 from .traffic import Traffic
 
 SLOW_INTERVAL_S = 0.5
@@ -59,7 +67,11 @@ class FrameBuilder:
         self._slow_at_s = float("-inf")
         self._latency: dict[Window, Latency] = {}
         self._rates: dict[Window, HitRates] = {}
+        self._attainment: dict[Window, Attainment] = {}
+        self._admission: dict[Window, AdmissionCounts] = {}
+        self._averages: dict[Window, Averages] = {}
         self._memory: Memory
+        self._captured_s = 0.0
 
     def on_completions(self, completions: list[Completion], traffic: Traffic) -> None:
         """Note which requests of `traffic` ended: the one on the screen is shown to its end.
@@ -90,15 +102,10 @@ class FrameBuilder:
             throughput=metrics.throughput.rates(now_s),
             latency=self._latency,
             cache=self._cache(),
-            queue=metrics.queue(
-                now_s,
-                running=engine.scheduler.num_running,
-                waiting=engine.scheduler.num_waiting,
-                preemptions=engine.preemptions,
-            ),
+            queue=queue(engine, now_s),
             accounting=metrics.accounting(),
             memory=self._memory,
-            roofline=roofline(engine, now_s),
+            roofline=self._roofline(now_s, switching),
             max_seqs=engine.scheduler.max_seqs,
             built_max_seqs=engine.settings.max_seqs,
             switching=switching,
@@ -107,7 +114,23 @@ class FrameBuilder:
             stream=self._stream.view(traffic, now_s),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
+            slo=metrics.attainment.slo,
+            attainment=self._attainment,
+            admission=self._admission,
+            averages=self._averages,
         )
+
+    def _roofline(self, now_s: float, switching: str | None) -> Roofline:
+        """What binds; no step is computed before the next frame where a switch begins."""
+        captured_s, self._captured_s = self._captured_s, self._engine.runner.capture_s
+        # A new runner counts from zero.
+        capture_s = max(0.0, self._captured_s - captured_s)
+        if capture_s:
+            self._engine.metrics.limits.on_compiled(capture_s, now_s)
+        found = roofline(self._engine, now_s)
+        if switching is None:
+            return found
+        return msgspec.structs.replace(found, verdict=Verdict(bound=Bound.COMPILING, share=1.0))
 
     def _refresh_slow(self, now_s: float) -> None:
         metrics = self._engine.metrics
@@ -117,6 +140,9 @@ class FrameBuilder:
         self._slow_at_s = now_s
         self._latency = metrics.latency.all_windows(now_s)
         self._rates = metrics.hits.rates(now_s)
+        self._attainment = attainment(self._engine, now_s)
+        self._admission = metrics.admission.all_windows(now_s)
+        self._averages = averages(self._engine, now_s)
         self._memory = engine_memory(self._engine, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)
 

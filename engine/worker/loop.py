@@ -25,6 +25,7 @@ from ..protocol import (
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     Shutdown,
@@ -67,6 +68,7 @@ class ServingLoop:
         self._engine = engine
         self._own_gpu = own_gpu
         self._prompts = bundled_prompts()
+        engine.metrics.attainment.set_slo(options.slo, engine.clock())
         # A load that the model cannot take is refused now, also where it is only measured later.
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
@@ -139,6 +141,8 @@ class ServingLoop:
                     self._set_speculation(speculation)
                 case SetMaxSeqs(max_seqs=max_seqs):
                     self._set_max_seqs(max_seqs)
+                case SetSlo(slo=slo):
+                    self._engine.metrics.attainment.set_slo(slo, self._engine.clock())
                 case RunBench(spec=bench):
                     self._bench(bench)
                 case RunQuality(spec=quality):
@@ -165,6 +169,8 @@ class ServingLoop:
         self._channel.send(self._frames.build(self._traffic, switching))
         self._engine.set_precision(name)
         self._record_switch("precision", old, name, began_s)
+        now_s = self._engine.clock()
+        self._engine.metrics.limits.on_compiled(now_s - began_s, now_s)
 
     def _set_load(self, load: LoadSpec) -> None:
         old, began_s = self._traffic.spec, self._engine.clock()

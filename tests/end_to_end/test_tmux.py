@@ -68,7 +68,7 @@ def test_text_streams_and_keys_reach_every_strategy_and_precision(
     size: tuple[int, int], tiny_folder: Path
 ) -> None:
     with prodtop(*size, *tiny(tiny_folder, "--precision", "fp32")) as pane:
-        pane.shows("LIVE")
+        pane.shows("tok/s")
         pane.until(tokens_per_s)
         first = streamed_text(pane.until(streamed_text))
         pane.until(lambda text: streamed_text(text) not in ("", first))
@@ -100,7 +100,7 @@ def test_a_killed_worker_is_seen_counted_and_replaced(tiny_folder: Path) -> None
         worker = pane.worker()
         os.kill(worker.pid, signal.SIGKILL)
         pane.matches(r"[12] failed")
-        pane.shows("LIVE")
+        pane.shows("tok/s")
         serves_on(pane)
         assert pane.worker().pid != worker.pid
 
@@ -128,7 +128,7 @@ def test_a_snapshot_is_a_pair_of_files_that_can_be_listed(
 
 def test_help_lists_the_keys_and_q_leaves_nothing_behind(tiny_folder: Path) -> None:
     with prodtop(*SMALL, *tiny(tiny_folder)) as pane:
-        pane.shows("LIVE")
+        pane.shows("tok/s")
         worker = pane.worker()
         pane.press("?")
         pane.shows("Serve with the single strategy")

@@ -10,6 +10,9 @@ from collections.abc import Iterable
 import msgspec
 from prodtop.engine.protocol import (
     Accounting,
+    AdmissionCounts,
+    Attainment,
+    Averages,
     Blocks,
     Bound,
     Cache,
@@ -125,7 +128,8 @@ def frame(
     load = load or LoadSpec(users=32)
     speed = _SPEED[strategy] * (1 + 0.06 * wave(second, 23) + 0.03 * wave(second, 5.3))
     caching = strategy in _CACHING
-    running = 1 if strategy is StrategyName.SINGLE else min(32, load.users)
+    limit = 1 if strategy is StrategyName.SINGLE else 64
+    running = min(limit, 32, load.users)
     waiting = max(0, load.users - running)
     hits = HitRates(response=0.41, prefix=0.63) if caching else HitRates()
     finished = int(second * 38)
@@ -133,7 +137,7 @@ def frame(
     used = int(21.4 * GIB)
     weights, kv, workspace = int(1.11 * GIB), int(17.5 * GIB), int(1.6 * GIB)
     return Frame(
-        sequence=int(second * 10) if sequence is None else sequence,
+        sequence=round(second * 4) if sequence is None else sequence,
         at_s=500.0 + second,
         wall_s=EPOCH_S + second,
         uptime_s=second,
@@ -171,6 +175,10 @@ def frame(
             mean_in_system=running + waiting + 0.3 * wave(second, 11),
             arrival_rate_times_residence=running + waiting + 0.3 * wave(second, 13),
             preemptions=3,
+            running_limit=limit,
+            mean_waiting=float(waiting),
+            waiting_per_s=0.0,
+            oldest_unstarted_s=1.4 if waiting else 0.02,
         ),
         accounting=Accounting(
             submitted=finished + running + waiting, finished=finished, in_system=running + waiting
@@ -202,6 +210,21 @@ def frame(
             held=strategy not in _STREAMING,
         ),
         generated_tokens_total=int(_SPEED[StrategyName.CONTINUOUS] * second),
+        attainment=dict.fromkeys(Window, attainment(speed / 600)),
+        admission=dict.fromkeys(Window, AdmissionCounts(steps=100)),
+        averages=dict.fromkeys(
+            Window, Averages(decode_tok_s=speed, requests_per_s=speed / 600, mbu=0.71, mfu=0.09)
+        ),
+    )
+
+
+def attainment(per_s: float, share: float = 0.99) -> Attainment:
+    """Requests of which nearly all are within the limits that ship."""
+    return Attainment(
+        ended=640,
+        goodput_per_s=share * per_s,
+        within_all=share,
+        within={"ttft": share, "tpot": 1.0, "itl": 1.0},
     )
 
 

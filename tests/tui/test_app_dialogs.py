@@ -40,7 +40,7 @@ async def test_e_opens_the_event_log() -> None:
 
 
 async def test_figures_go_on_behind_a_dialog() -> None:
-    async with open_app([[ready(), frame(60)]]) as running:
+    async with open_app([[ready(), frame(60)]], size=(140, 40)) as running:
         await running.press("question_mark")
         await running.advance([frame(65)])
         await running.press("escape")

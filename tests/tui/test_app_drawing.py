@@ -19,7 +19,7 @@ from textual import events
 
 
 async def test_out_of_focus_the_screen_rests() -> None:
-    async with open_app([[ready(), frame(60)]]) as running:
+    async with open_app([[ready(), frame(60)]], size=(140, 40)) as running:
         running.app.post_message(events.AppBlur())
         await running.pilot.pause()
         await running.advance([frame(61)], seconds=0.5)
@@ -30,7 +30,7 @@ async def test_out_of_focus_the_screen_rests() -> None:
 
 
 async def test_a_terminal_that_lags_behind_is_not_drawn_to(monkeypatch: pytest.MonkeyPatch) -> None:
-    async with open_app([[ready(), frame(60)]]) as running:
+    async with open_app([[ready(), frame(60)]], size=(140, 40)) as running:
         queue: Queue[str] = Queue()
         queue.put("a frame that the terminal has not taken in yet")
         writer = SimpleNamespace(_writer_thread=SimpleNamespace(_queue=queue))

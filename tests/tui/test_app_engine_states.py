@@ -15,7 +15,7 @@ async def test_the_first_screen_comes_before_the_engine() -> None:
         for panel in ("Throughput", "Latency", "Cache", "Queue", "Stream"):
             assert panel in text
         await running.advance([Progress(what="loading bf16 weights", fraction=0.4)])
-        assert "starting: loading bf16 weights 40 %" in running.line("header")
+        assert "LOADING      loading bf16 weights 40 %" in running.line("header")
 
 
 async def test_a_fatal_fault_closes_with_its_exit_code() -> None:
@@ -26,11 +26,11 @@ async def test_a_fatal_fault_closes_with_its_exit_code() -> None:
     assert running.app.fault == fault
 
 
-async def test_silence_is_marked_stale() -> None:
+async def test_silence_is_told_with_its_age() -> None:
     async with open_app([[ready(), frame(), host()]]) as running:
         await running.advance(seconds=6.0)
-        assert "STALE 6 s" in running.line("header")
-        assert "Throughput  6 s old" in running.text()
+        assert "STALLED      silent for 6 s" in running.line("header")
+        assert "Throughput 1m  6 s old" in running.text()
 
 
 async def test_a_killed_worker_is_told_and_the_history_stays() -> None:

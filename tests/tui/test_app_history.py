@@ -14,7 +14,7 @@ async def test_space_freezes_and_the_arrows_walk() -> None:
         assert "PAUSED" in running.line("header")
         await running.advance([frame(31), host(31)], [frame(32), host(32)], seconds=1.0)
         assert len(running.app.monitor.history) == 123
-        assert "00:00:02" in running.line("header")
+        assert "PAUSED       00:00:02 ago" in running.line("header")
         await running.press(*["shift+left"] * 3)
         moment = running.app.monitor.moment()
         assert moment.frame is not None
@@ -23,7 +23,7 @@ async def test_space_freezes_and_the_arrows_walk() -> None:
         await running.press("right", "home")
         assert running.app.monitor.playhead.cursor_s == EPOCH_S
         await running.press("end", "escape")
-        assert "LIVE" in running.line("header")
+        assert "● OK" in running.line("header")
 
 
 async def test_left_freezes_a_live_display() -> None:

@@ -11,12 +11,10 @@ import pytest
 from frames import ScriptedClient, host, play
 from prodtop.engine.protocol import ChildDied, Progress, Report
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.settings.config import parse_config
-from running_app import Clock, SnapCompare
+from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
-CONFIG = parse_config("refresh_hz = 0.5\n[slo]\nttft_ms = 120\ntpot_ms = 30\n", "config.toml")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +40,7 @@ def compare(
 ) -> bool:
     """Play a session to the app and press some keys; whether it looks as it did."""
     clock, client = Clock(), ScriptedClient(polls)
-    app = ProdtopApp(client, clock=clock, config=CONFIG, theme=theme)
+    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

@@ -100,8 +100,9 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
     """
     # Here and not above: bad input and the other commands need not wait for the config's modules.
     from ..settings.config import config_file, load_config, theme_folder
+    from ..settings.config_watch import ConfigWatch
 
-    config = load_config()
+    config, watch = load_config(), ConfigWatch(config_file())
     keymap = config.keymap(f"config {config_file()}")
     configured = WorkerOptions(
         model=config.model,
@@ -110,6 +111,7 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         precision=config.precision,
         load=config.load.spec(),
         speculation=None if config.speculation is None else config.speculation.spec(),
+        slo=config.slo.spec(),
     )
     engine = LocalEngine(complete(configured))
     engine.start()
@@ -124,7 +126,12 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         gc.freeze()
         gc.enable()
         app = ProdtopApp(
-            engine, config=config, keymap=keymap, theme=theme, themes=load_themes(theme_folder())
+            engine,
+            config=config,
+            keymap=keymap,
+            theme=theme,
+            themes=load_themes(theme_folder()),
+            config_watch=watch,
         )
         with TerminalGuard(app.leave) as guard:
             app.run()

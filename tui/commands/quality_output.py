@@ -14,6 +14,7 @@ from ...engine.protocol import (
     Note,
     Progress,
 )
+from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from .status_line import StatusLine
 
@@ -96,7 +97,7 @@ def _level_row(level: LevelQuality) -> tuple[str, ...]:
     text, greedy = level.text, level.greedy
     parts = MISSING if greedy is None or level.ratio is None else "never"
     if greedy is not None and greedy.parts_at is not None:
-        parts = f"{greedy.parts_at} tokens"
+        parts = counted(greedy.parts_at, "token")
     return (
         level.precision,
         f"{level.weights_bytes / MIB:,.1f} MiB",

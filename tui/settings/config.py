@@ -2,14 +2,21 @@
 
 import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.planner.serving_capacity.prices import Price
-from ...engine.protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName, Window
+from ...engine.protocol import (
+    LoadSpec,
+    PrecisionName,
+    SloSpec,
+    SpeculationSpec,
+    StrategyName,
+    Window,
+)
 from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
@@ -19,6 +26,7 @@ PricePerHour = Annotated[float, msgspec.Meta(gt=0, le=1e6)]
 """A price that plans can still add up."""
 Milliseconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 """A limit that a chart can still be drawn for."""
+Limit = Milliseconds | Literal["off"]
 
 
 class ConfigError(BadInputError):
@@ -49,14 +57,22 @@ class SpeculationTable(Table, frozen=True, kw_only=True):
 
 
 class SloTable(Table, frozen=True, kw_only=True):
-    """`[slo]`: limits in milliseconds, drawn as lines in the charts; absent means no line."""
+    """`[slo]`: limits in milliseconds; `None` is the engine's own, `off` none at all."""
 
-    ttft_ms: Milliseconds | None = None
-    ttfb_ms: Milliseconds | None = None
-    tpot_ms: Milliseconds | None = None
-    itl_ms: Milliseconds | None = None
-    e2e_ms: Milliseconds | None = None
-    queue_ms: Milliseconds | None = None
+    ttft_ms: Limit | None = None
+    ttfb_ms: Limit | None = None
+    tpot_ms: Limit | None = None
+    itl_ms: Limit | None = None
+    e2e_ms: Limit | None = None
+    queue_ms: Limit | None = None
+
+    def spec(self) -> SloSpec:
+        """The limits as the engine takes them."""
+        given = msgspec.structs.asdict(self).items()
+        limits = {field: limit for field, limit in given if limit is not None}
+        return SloSpec(
+            **{field: None if limit == "off" else limit for field, limit in limits.items()}
+        )
 
 
 class PriceTable(Table, frozen=True, kw_only=True):

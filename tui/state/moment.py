@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from ...engine.protocol import (
+    Averages,
     ChildDied,
     ChildStarted,
     EngineChanges,
@@ -20,6 +21,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.protocol.wording import counted
+from .condition import UNKNOWN, Health
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -131,16 +133,24 @@ class Moment:
     behind_s: float | None = None
     frame_age_s: float | None = None
     host_age_s: float | None = None
-    slo_ttft_ms: float | None = None
-    slo_tpot_ms: float | None = None
     joules_per_token: float | None = None
     clock_shift_s: float = 0.0
     recent: tuple[FinishedRequest, ...] = ()
     """Requests that finished last, the newest last."""
+    gpu_lost_s: float | None = None
+    """Since when the driver has not listed the engine's GPU, which it did before."""
+    dropped_share: float = 0.0
+    """Of the engine's last frames, those that never came here: the screen took them too slowly."""
+    health: Health = UNKNOWN
 
     @property
     def paused(self) -> bool:
         return self.behind_s is not None
+
+    @property
+    def averages(self) -> Averages | None:
+        """What headlines show of the chosen window; `None` before the first figures."""
+        return self.frame.averages.get(self.window) if self.frame else None
 
     @property
     def stale_s(self) -> float | None:

@@ -22,6 +22,8 @@ from ...engine.protocol import (
     PrecisionName,
     Ready,
     Report,
+    SetSlo,
+    SloSpec,
     SpeculationSpec,
     StartAgain,
     StartAnew,
@@ -48,7 +50,11 @@ from .actions import (
     toggle_drafts,
 )
 from .command_line import run_line
+from .condition import Word
+from .engine_gpu import engine_gpu
 from .event_log import EventLog
+from .frame_loss import FrameLoss
+from .health import judge
 from .history import History, Mark
 from .moment import (
     LogLine,
@@ -73,6 +79,8 @@ ANSWERED_FOR_S = 8.0
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
+GPU_LOST_AFTER_S = 1.0
+"""Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
 
 
 class Monitor:
@@ -118,6 +126,9 @@ class Monitor:
         self._answer: LogLine | None = None
         self._answer_at_s = 0.0
         self._finished: list[tuple[float, FinishedRequest]] = []
+        self._frame_loss = FrameLoss()
+        self._gpu_seen_s: float | None = None
+        self._standing: Word | None = None
 
     # Reports
 
@@ -127,7 +138,7 @@ class Monitor:
         if not reports:
             return False
         now_s = self._clock()
-        frame, host = self._newest(reports)
+        frame, host = self._newest(reports, now_s)
         if frame is not None:
             self._frame, self._frame_at_s = frame, now_s
             if frame.speculation is not None:
@@ -139,6 +150,8 @@ class Monitor:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
             self._host, self._host_at_s = host, now_s
+            if engine_gpu(self._frame, host.gpus) is not None:
+                self._gpu_seen_s = now_s
             if frame is None:
                 self._on_wall_clock(host.wall_s, now_s)
         if frame is not None or host is not None:
@@ -149,13 +162,16 @@ class Monitor:
                 self._on_event(report, now_s)
         return True
 
-    def _newest(self, reports: list[Report]) -> tuple[Frame | None, HostSample | None]:
+    def _newest(
+        self, reports: list[Report], now_s: float
+    ) -> tuple[Frame | None, HostSample | None]:
         """Only the newest figures count: older ones of the same poll were never shown."""
         frame: Frame | None = None
         host: HostSample | None = None
         for report in reports:
             if isinstance(report, Frame):
                 frame = report
+                self._frame_loss.on_frame(report.sequence, now_s)
             elif isinstance(report, HostSample):
                 host = report
         return frame, host
@@ -188,6 +204,7 @@ class Monitor:
                 if event.given_up:
                     self._given_up.add(event.child)
                 if event.child == "worker":
+                    self._frame_loss.restart()
                     hint = given_up_text(event, self._retry_key) if event.given_up else ""
                     self._worker = replace(self._worker, hint=hint)
                     self._pending = Pending(anew=self._pending.anew)
@@ -247,7 +264,6 @@ class Monitor:
         """What the panels show: the newest figures, or those under the cursor."""
         now_s = self._clock()
         wall_s = self.wall_s(now_s)
-        slo = self.config.slo
         live = Moment(
             wall_s=wall_s,
             now_s=now_s,
@@ -261,13 +277,25 @@ class Monitor:
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
-            slo_ttft_ms=slo.ttft_ms,
-            slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
             recent=self._finished_by(wall_s),
+            gpu_lost_s=self._gpu_lost_s(now_s),
+            dropped_share=self._frame_loss.share(now_s),
         )
         cursor_s = self.playhead.cursor_s
-        return live if cursor_s is None else self._moment_then(live, cursor_s)
+        if cursor_s is not None:
+            past = self._moment_then(live, cursor_s)
+            return replace(past, health=judge(past))
+        health = judge(live, self._standing)
+        self._standing = health.word
+        return replace(live, health=health)
+
+    def _gpu_lost_s(self, now_s: float) -> float | None:
+        """For how long the driver has not listed the engine's GPU, which it listed before."""
+        seen_s, host_s = self._gpu_seen_s, self._host_at_s
+        if seen_s is None or host_s is None or host_s - seen_s < GPU_LOST_AFTER_S:
+            return None
+        return now_s - seen_s
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
         past = self.playhead.at_cursor
@@ -303,6 +331,12 @@ class Monitor:
     def toggle_drafts(self) -> None:
         """Speculative decoding on, as it last was, or off."""
         self._carry_out(toggle_drafts(self._serving, self._pending, self._speculation))
+
+    def set_slo(self, slo: SloSpec) -> None:
+        """Have requests judged by other limits, where these are others."""
+        if self._frame is None or slo != self._frame.slo:
+            self._client.send(SetSlo(slo=slo))
+            self._say("the limits are those of the changed config file")
 
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""

@@ -131,6 +131,16 @@ def clip(text: str, width: int, *, ellipsis: str = "…") -> str:
     return text[: width - 1] + ellipsis if width > 0 else ""
 
 
+def clip_middle(text: str, width: int, ellipsis: str = "…") -> str:
+    """`text` cut to `width` characters: what tells names apart stands at their ends."""
+    if len(text) <= width:
+        return text
+    if width < 3:
+        return clip(text, width, ellipsis=ellipsis)
+    tail = (width - 1) // 2
+    return text[: width - 1 - tail] + ellipsis + text[-tail:]
+
+
 def _is_known(value: float | None) -> TypeGuard[float]:
     return value is not None and math.isfinite(value)
 

@@ -13,7 +13,7 @@ NO_CACHE = "no cache under this strategy"
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
 WITH_WORD = 44
-"""From this width on the frame says that its percentages are hits, and over which window."""
+"""From this width on the frame says that its percentages are hits."""
 
 
 def cache_view(moment: Moment, room: Room) -> PanelView:
@@ -32,12 +32,15 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
         lines.append(room.clipped(line(muted(cache.note))))
     lines += _details(session, cache, room)
     return PanelView(
-        windowed("Cache", moment) if room.width >= WITH_WORD else titled("Cache", moment),
+        windowed("Cache", moment),
         line(
             muted("hits  ") if room.width >= WITH_WORD else EMPTY,
-            figure("response", percent(rates.response, width=4)),
+            figure(
+                "response" if room.width >= WITH_WORD else "resp",
+                percent(rates.response, width=5),
+            ),
             "  ",
-            figure("prefix", percent(rates.prefix, width=4)),
+            figure("prefix", percent(rates.prefix, width=5)),
         ),
         tuple(content for content in lines if content != EMPTY),
         moment.stale_s is not None,

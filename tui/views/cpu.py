@@ -38,9 +38,13 @@ def cpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
         (4, _no_gpu(host, room)),
         (7, _name(host, room)),
     ]
+    figures = ceilings(moment)
+    title = aged(f"CPU {room.glyphs.dot} no GPU", age_s, moment.window)
+    if title.width + figures.width + 6 > room.width:
+        title = aged("CPU", age_s, moment.window)
     return PanelView(
-        aged(f"CPU {room.glyphs.dot} no GPU", age_s),
-        ceilings(moment.frame),
+        title,
+        figures,
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,
     )

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 
-from ...engine.protocol import Bound, Frame, Memory
+from ...engine.protocol import Averages, Frame, Memory
 from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..drawing.meter import Part, stacked_legend
 from ..state.moment import STALE_AFTER_S, Moment
 from ..style.formatting import binary_bytes, percent
 from ..style.inks import Ink
-from .panel import Room, figure, value
+from .limit import limit_line
+from .panel import Room, figure
 
 LABEL_WIDTH = 7
 
@@ -35,41 +36,18 @@ def sample_age_s(moment: Moment) -> float | None:
     return moment.host_age_s
 
 
-_BOUNDS = {
-    Bound.QUEUE: ("queue: no work {} of the time", "no work {} of the time"),
-    Bound.HOST: ("host: the device waits {} of the time", "host: waits {} of the time"),
-    Bound.BANDWIDTH: ("bandwidth: at {} of a copy's", "bandwidth: {} of a copy's"),
-    Bound.COMPUTE: ("compute: at {} of a matmul's", "compute: {} of a matmul's"),
-    Bound.LATENCY: ("short kernels: {} below both ceilings", "short kernels: {} unused"),
-}
-"""What limits the engine, in words for a wide panel and for a narrow one."""
-
-_CPU_BOUNDS = _BOUNDS | {
-    Bound.HOST: ("host: work between steps takes {}", "host: between steps {}"),
-    Bound.LATENCY: ("small operations: {} below both ceilings", "small ops: {} unused"),
-}
-
-
 def limit(frame: Frame | None, room: Room) -> Line:
-    """What limits the engine now, and by how much; empty before it is known."""
-    verdict = frame.roofline.verdict if frame else None
-    if frame is None or verdict is None:
-        return EMPTY
-    words = _CPU_BOUNDS if frame.device == "cpu" else _BOUNDS
-    share = percent(verdict.share)
-    wide, narrow = (
-        line(label("limit"), value(form.format(share))) for form in words[verdict.bound]
-    )
-    return wide if wide.width <= room.width else narrow
+    """What binds the engine now; empty before it is known."""
+    return limit_line(frame, line(label("limit")), room)
 
 
-def ceilings(frame: Frame | None) -> Line:
-    """How much of the device's measured bandwidth and matmul peak is used."""
-    roofline = frame.roofline if frame else None
+def ceilings(moment: Moment) -> Line:
+    """How much of the device's measured bandwidth and matmul peak is used, over the window."""
+    averages: Averages | None = moment.averages
     return line(
-        figure("MBU", percent(roofline.mbu if roofline else None)),
+        figure("MBU", percent(averages.mbu if averages else None, width=5)),
         "  ",
-        figure("MFU", percent(roofline.mfu if roofline else None)),
+        figure("MFU", percent(averages.mfu if averages else None, width=5)),
     )
 
 

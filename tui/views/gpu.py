@@ -42,9 +42,9 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
     frame = moment.frame
     own = engine_gpu(frame, host.gpus)
     gpu, *others = in_order(host.gpus, frame)
-    figures = ceilings(frame)
+    figures = ceilings(moment)
     title = f"GPU {gpu.index} {room.glyphs.dot} {gpu.name}" if gpu.name else f"GPU {gpu.index}"
-    if len(title) + figures.width + 6 > room.width:
+    if len(title) + figures.width + 13 > room.width:
         title = f"GPU {gpu.index}"
     memory = frame.memory if frame and own else None
     legend = memory_legend(memory, room) if memory else []
@@ -60,7 +60,7 @@ def gpu_view(moment: Moment, host: HostSample, room: Room) -> PanelView:
         (6, _host(host, room)),
     ]
     return PanelView(
-        aged(title, age_s),
+        aged(title, age_s, moment.window),
         figures,
         most_needed(lines, room.height),
         age_s is not None or moment.stale_s is not None,

@@ -1,11 +1,14 @@
-"""The top line: what is served where, how much, and whether the screen is live."""
+"""The top line: what is served where, how much, and how the engine does."""
+
+from collections.abc import Sequence
 
 from ..drawing.line import (
     EMPTY,
     Line,
     Piece,
-    ends,
+    clipped,
     first_fitting,
+    in_glyphs,
     joined,
     line,
     muted,
@@ -13,30 +16,41 @@ from ..drawing.line import (
     strong,
 )
 from ..settings.keymap import LIVE, TAB_TITLES
-from ..state.moment import Moment, Phase, restart_text
-from ..style.formatting import count, duration, rate
+from ..state.condition import WORD_CELLS, Health, Word
+from ..state.moment import Moment
+from ..style.formatting import clip_middle, count, rate
 from ..style.inks import Ink
-from .panel import Room, starting_text
+from .panel import Room
 
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
 
+HEALTH_CELLS = 44
+MOST_HEALTH_CELLS = 64
+"""The health line has at least so many, at most so many, and all that a narrow screen has."""
+
+SERVING_CELLS = 34
+LEAST_NAME = 8
+"""Fewer characters of a model's name say nothing."""
+
+_GAP = 2
+
 
 def header_line(moment: Moment, room: Room) -> Line:
-    """One line of `room.width`: name and settings left, figures in the middle, state right."""
-    state = state_line(moment, room)
-    name = Piece("prodtop", Ink.ACCENT)
-    serving = _serving(moment)
-    lefts = [line(" ", name, "  ", serving), line(" ", name)]
+    """One line of `room.width`: name and settings left, figures in the middle, health right.
+
+    Each has its place by the width alone: what it says moves nothing.
+    """
+    name = line(" ", Piece("prodtop", Ink.ACCENT))
     if room.width >= TABS_FROM:
-        lefts.insert(0, line(" ", name, "  ", tabs_line(LIVE), "  ", serving))
-    left = first_fitting(lefts, room.width - state.width - 2)
-    space = room.width - left.width - state.width
-    middle = first_fitting(_figures(moment, room), space - 4)
-    if middle:
-        gap = (space - middle.width) // 2
-        left = line(left, " " * gap, middle)
-    return ends(left, line(state, " "), room.width)
+        name = line(name, "  ", tabs_line(LIVE))
+    cells = health_cells(room.width, name.width)
+    free = room.width - name.width - cells - 2 * _GAP
+    serving = _serving(moment, min(free, SERVING_CELLS), room)
+    figures = _figures(moment, free - SERVING_CELLS - _GAP, room)
+    left = line(name.fitted(name.width + _GAP), serving)
+    left = left.fitted(room.width - cells - _GAP - figures.width)
+    return line(left, figures, " " * _GAP, health_line(moment, cells, room))
 
 
 def tabs_line(current: str) -> Line:
@@ -51,55 +65,58 @@ def tabs_line(current: str) -> Line:
     )
 
 
-def _serving(moment: Moment) -> Line:
+def _serving(moment: Moment, cells: int, room: Room) -> Line:
+    """Model, precision and strategy; a long model name is cut in its middle."""
     frame = moment.frame
     if frame is None:
         return EMPTY
-    return line(
-        strong(frame.model.name),
-        "  ",
-        Piece(frame.precision, Ink.TEXT),
-        "  ",
-        Piece(frame.strategy, Ink.TEXT),
-    )
+    settings = line("  ", frame.precision, "  ", frame.strategy)
+    model = clip_middle(frame.model.name, cells - settings.width, room.glyphs.ellipsis)
+    least = len(frame.model.name) if len(frame.model.name) < LEAST_NAME else LEAST_NAME
+    if cells - settings.width >= least:
+        return line(strong(model), settings)
+    alone = clip_middle(frame.model.name, cells, room.glyphs.ellipsis)
+    return line(strong(alone)) if cells >= least else EMPTY
 
 
-def _figures(moment: Moment, room: Room) -> list[Line]:
-    """What goes into the middle, from the fullest to the barest."""
+def _figures(moment: Moment, cells: int, room: Room) -> Line:
+    """What goes into the middle, from the fullest to the barest; each figure of one width."""
     frame = moment.frame
     if frame is None or moment.stale_s is not None:
-        return []
-    requests = line(Line.of(rate(frame.throughput.requests_per_s, "req")))
-    running = line(Line.of(count(frame.queue.running)), muted(" running"))
-    waiting = line(Line.of(count(frame.queue.waiting)), muted(" waiting"))
+        return EMPTY
+    averages = moment.averages
+    requests = rate(averages.requests_per_s if averages else None, "req", width=10)
+    facts = [
+        line(muted(frame.device_name)),
+        line(Line.of(requests), muted(f" {moment.window}")),
+        line(Line.of(count(frame.queue.running, width=3)), muted(" running")),
+    ]
     separator = line(rule(f" {room.glyphs.dot} "))
-    facts = [line(muted(frame.device_name)), requests, running, waiting]
-    return [joined(facts[skip:], separator) for skip in range(3)] + [running]
+    return first_fitting([joined(facts[skip:], separator) for skip in range(3)], cells)
 
 
-def state_line(moment: Moment, room: Room) -> Line:
-    """Whether the screen is live, paused, or without an engine."""
-    glyphs = room.glyphs
-    frame, worker = moment.frame, moment.worker
-    if moment.behind_s is not None:
-        text = f"{glyphs.paused} PAUSED {glyphs.minus}{duration(moment.behind_s)}"
-        return line(Piece(text, Ink.WARN))
-    if worker.phase is Phase.DEAD:
-        return line(Piece(f"{glyphs.cross} {_short_death(moment)}", Ink.BAD))
-    if worker.phase is Phase.STARTING:
-        limit = max(20, room.width - 14)
-        return line(Piece(f"{glyphs.bullet} {starting_text(moment)}"[:limit], Ink.WARN))
-    if frame is None:
-        return line(Piece(f"{glyphs.bullet} ready", Ink.WARN))
-    if moment.stale_s is not None:
-        return line(Piece(f"{glyphs.cross} STALE {moment.stale_s:.0f} s", Ink.BAD))
-    return line(
-        Piece(f"{glyphs.recording} ", Ink.OK), muted("LIVE "), strong(duration(frame.uptime_s))
-    )
+def health_cells(width: int, beside: int) -> int:
+    """How wide the health line is on a screen of some width, where `beside` cells are taken."""
+    free = width - beside - _GAP
+    if free < HEALTH_CELLS + LEAST_NAME:
+        return max(0, free)
+    return min(max(HEALTH_CELLS, width * 9 // 20), MOST_HEALTH_CELLS, free)
 
 
-def _short_death(moment: Moment) -> str:
-    worker = moment.worker
-    if worker.restart_at_s is None:
-        return "ENGINE ENDED"
-    return f"ENGINE DOWN, {restart_text(worker.restart_at_s - moment.now_s)}"
+def health_line(moment: Moment, cells: int, room: Room) -> Line:
+    """`● OVERLOADED   2,145 waiting, +48/s, TTFT ≥ 37 s`: as many facts as fit, in `cells`."""
+    health, glyphs = moment.health, room.glyphs
+    light = glyphs.paused if health.word is Word.PAUSED else glyphs.recording
+    word = Piece(f"{light} {health.word.ljust(WORD_CELLS)}", health.ink)
+    facts = [in_glyphs(fact, glyphs) for fact in health.reason]
+    said = [line(word, "  ", _facts(facts[:shown], health)) for shown in range(len(facts), 0, -1)]
+    whole = next((each for each in said if each.width < cells), None)
+    least = line(word, "  ", _facts(facts[:1], health))
+    return (whole or clipped(least, cells - 1, glyphs)).fitted(cells)
+
+
+def _facts(facts: Sequence[str], health: Health) -> Line:
+    """The first fact in the colour of the condition where something is wrong."""
+    wrong = health.ink in (Ink.WARN, Ink.BAD)
+    first = line(*(Piece(fact, health.ink if wrong else Ink.TEXT) for fact in facts[:1]))
+    return line(first, *(muted(f", {fact}") for fact in facts[1:]))

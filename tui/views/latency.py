@@ -1,9 +1,17 @@
 """The latency table: six latencies by three percentiles over the chosen window."""
 
-from ...engine.protocol import Latency, Percentiles
+from ...engine.protocol import (
+    SLO_NAMES,
+    Attainment,
+    Frame,
+    Latency,
+    Percentiles,
+    Window,
+)
+from ..drawing.chart_data import Threshold
 from ..drawing.line import Line, Piece, line, muted
 from ..state.moment import Moment
-from ..style.formatting import MISSING, count, milliseconds
+from ..style.formatting import MISSING, count, milliseconds, percent
 from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
@@ -18,6 +26,12 @@ MEANINGS = {
     "queue": "before its first step",
 }
 
+WITHIN = "in limit"
+"""The column with the share of requests within the limit of their row."""
+ATTAINED = 0.95
+FIGURE_CELLS = 7
+"""As wide as a latency may be: `0.42 ms`."""
+
 _NAME_WIDTH = 6
 _CELL_WIDTH = 9
 _MEANING_WIDTH = 22
@@ -29,43 +43,62 @@ def latency_view(moment: Moment, room: Room) -> PanelView:
     if frame is None:
         return PanelView(titled("Latency", moment), lines=(waiting_line(moment, room),))
     latency = frame.latency.get(moment.window, Latency())
-    ttft = latency.ttft
-    over = _over(ttft, moment.slo_ttft_ms)
-    key_figure = figure(
-        "TTFT p95", milliseconds(ttft.p95_ms if ttft else None), Ink.BAD if over else Ink.STRONG
-    )
     return PanelView(
         windowed("Latency", moment),
-        key_figure,
-        tuple(_table(latency, moment, room)),
+        _ttft(latency.ttft, frame),
+        tuple(_table(latency, frame, moment.window, room)),
         moment.stale_s is not None,
     )
 
 
-def _table(latency: Latency, moment: Moment, room: Room) -> list[Line]:
+def _ttft(ttft: Percentiles | None, frame: Frame) -> Line:
+    """The p95, or the age of the oldest request that still waits where that is more: requests in
+    flight are in no percentile."""
+    limit_ms, oldest_s = frame.slo.ttft_ms, frame.queue.oldest_unstarted_s
+    p95_ms = ttft.p95_ms if ttft else None
+    if oldest_s is not None and (p95_ms is None or oldest_s * 1e3 > p95_ms):
+        oldest_ms = oldest_s * 1e3
+        if p95_ms is not None or (limit_ms is not None and oldest_ms > limit_ms):
+            ink = _ink(oldest_ms, limit_ms, Ink.STRONG)
+            return figure("TTFT ≥", milliseconds(oldest_ms, width=FIGURE_CELLS), ink)
+    ink = Ink.STRONG if p95_ms is None else _ink(p95_ms, limit_ms, Ink.STRONG)
+    return figure("TTFT p95", milliseconds(p95_ms, width=FIGURE_CELLS), ink)
+
+
+def _table(latency: Latency, frame: Frame, window: Window, room: Room) -> list[Line]:
     columns = ["p50", "p95", "p99"]
     width_left = room.width - _NAME_WIDTH - len(columns) * _CELL_WIDTH
-    if width_left >= _CELL_WIDTH:
-        columns.append("mean")
-        width_left -= _CELL_WIDTH
-    if width_left >= _CELL_WIDTH:
-        columns.append("count")
-        width_left -= _CELL_WIDTH
+    for column in (WITHIN, "mean", "count"):
+        if width_left >= _CELL_WIDTH:
+            columns.append(column)
+            width_left -= _CELL_WIDTH
     meanings = width_left >= _MEANING_WIDTH
     name_width = _NAME_WIDTH + (_MEANING_WIDTH if meanings else 0)
     # What is left over widens the cells, so that the table fills its panel.
     cell = min(14, (room.width - name_width) // len(columns))
     name_width = room.width - cell * len(columns)
+    attainment = frame.attainment.get(window, Attainment())
     rows = [line(" " * name_width, *(Piece(column.rjust(cell), Ink.MUTED) for column in columns))]
     for field in ROWS:
         name = Piece(NAMES.get(field, field).ljust(_NAME_WIDTH), Ink.TEXT)
         meaning = MEANINGS[field] if meanings else ""
         padded = Piece(meaning.ljust(name_width - _NAME_WIDTH), Ink.FAINT)
         percentiles: Percentiles | None = getattr(latency, field)
-        slo_ms = {"ttft": moment.slo_ttft_ms, "tpot": moment.slo_tpot_ms}.get(field)
-        cells = [_cell(percentiles, column, slo_ms, cell) for column in columns]
+        limit_ms = frame.slo.limit_ms(field)
+        cells = [
+            _within(attainment.within.get(field), cell)
+            if column == WITHIN
+            else _cell(percentiles, column, limit_ms, cell)
+            for column in columns
+        ]
         rows.append(line(name, padded, *cells))
     return rows
+
+
+def _within(share: float | None, width: int) -> Piece:
+    """The share of requests within the limit; fewer than nineteen in twenty is pointed out."""
+    ink = Ink.TEXT if share is None or share >= ATTAINED else Ink.WARN
+    return value(percent(share, width=width), ink)
 
 
 def _cell(percentiles: Percentiles | None, column: str, slo_ms: float | None, width: int) -> Piece:
@@ -74,10 +107,25 @@ def _cell(percentiles: Percentiles | None, column: str, slo_ms: float | None, wi
     if column == "count":
         return muted(count(percentiles.count, width=width))
     value_ms: float = getattr(percentiles, f"{column}_ms")
-    over = slo_ms is not None and value_ms > slo_ms
-    ink = Ink.BAD if over else Ink.STRONG if column == "p95" else Ink.TEXT
+    ink = _ink(value_ms, slo_ms, Ink.STRONG if column == "p95" else Ink.TEXT)
     return value(milliseconds(value_ms, width=width), ink)
 
 
-def _over(percentiles: Percentiles | None, slo_ms: float | None) -> bool:
-    return percentiles is not None and slo_ms is not None and percentiles.p95_ms > slo_ms
+def limit_lines(moment: Moment) -> list[Threshold]:
+    """A line for each limit, in the colour of what is wrong where the p95 is over it."""
+    frame = moment.frame
+    if frame is None:
+        return []
+    latency = frame.latency.get(moment.window, Latency())
+    lines: list[Threshold] = []
+    for name in SLO_NAMES:
+        limit_ms, found = frame.slo.limit_ms(name), getattr(latency, name)
+        if limit_ms is not None:
+            p95_ms = 0.0 if found is None else found.p95_ms
+            ink = _ink(p95_ms, limit_ms, Ink.THRESHOLD)
+            lines.append(Threshold(limit_ms, f"SLO {NAMES.get(name, name)}", ink))
+    return lines
+
+
+def _ink(value_ms: float, limit_ms: float | None, otherwise: Ink) -> Ink:
+    return Ink.BAD if limit_ms is not None and value_ms > limit_ms else otherwise

@@ -16,7 +16,7 @@ from ..style.theme import palette_of
 from ..views.cache import NO_CACHE, cache_view
 from ..views.controls import CACHING
 from ..views.gpu import device_view
-from ..views.latency import latency_view
+from ..views.latency import latency_view, limit_lines
 from ..views.panel import PanelView, Room
 from ..views.queue import queue_view
 from ..views.stream import stream_view
@@ -183,8 +183,7 @@ class LatencyPanel(LivePanel):
         )
 
     def thresholds(self, moment: Moment) -> Sequence[Threshold]:
-        limits = (("SLO TTFT", moment.slo_ttft_ms), ("SLO TPOT", moment.slo_tpot_ms))
-        return [Threshold(limit, name) for name, limit in limits if limit is not None]
+        return limit_lines(moment)
 
 
 class GpuPanel(LivePanel):

@@ -11,8 +11,10 @@ from prodtop.engine.protocol import (
     PrecisionName,
     SetLoad,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
+    SloSpec,
     SpeculationSpec,
     StrategyName,
 )
@@ -45,6 +47,15 @@ def test_all_that_was_asked_last_is_dropped_when_the_worker_dies_of_itself() -> 
     ]
     assert settings.options == WorkerOptions(precision=PrecisionName.BF16)
     assert settings.speculation is None
+
+
+def test_limits_stay_whatever_the_worker_died_of() -> None:
+    settings = serving(Clock())
+    settings.on_asked(SetSlo(slo=SloSpec(e2e_ms=900.0)))
+    settings.on_asked(SetStrategy(name=StrategyName.SINGLE))
+    settings.on_death(by_itself=True)
+    assert settings.options.slo == SloSpec(e2e_ms=900.0)
+    assert settings.options.strategy is WorkerOptions().strategy
 
 
 def test_what_was_served_with_for_long_stays() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import count
 
-from prodtop.engine.protocol import StrategyName
+from prodtop.engine.protocol import Refusal, StrategyName
 from prodtop.engine.serving.blocks import BlockManager
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.scheduler import Scheduler
@@ -180,6 +180,7 @@ class Simulation:
             self.scheduler.plan_drafts = Drafting(FakeDrafter(), drafts).extend
         self.model = FakeModel(num_blocks, block_tokens)
         self.accepted: list[Request] = []
+        self._beside_streams = prefill_beside_streams
         self.preemptions = 0
         self.ghost_rows = 0
         self.drafted = 0
@@ -355,9 +356,32 @@ class Simulation:
                 assert end + len(chunk.drafts) < max(request.longest, end + 1)
         assert plan.num_drafts == sum(len(chunk.drafts) for chunk in plan.chunks)
         assert all(request in scheduler.waiting for request in plan.preempted)
+        self._check_refusal(plan)
         for request in due:
             assert request in rows or request in plan.preempted, "starved decode"
         if before:
             assert before[0] in rows or before[0].num_pending, "the oldest did not get on"
             if scheduler.strategy.admission is Admission.GANG:
                 assert set(scheduler.running) <= set(before), "a gang was refilled"
+
+    def _check_refusal(self, plan: StepPlan) -> None:
+        """What a plan says of the next waiting request is what keeps it out."""
+        scheduler, counts = self.scheduler, self.blocks.counts()
+        gang = scheduler.strategy.admission is Admission.GANG
+        room = scheduler.num_running < scheduler.running_limit
+        assert (plan.refusal is None) == (not scheduler.waiting)
+        match plan.refusal:
+            case Refusal.SEQUENCE_CAP:
+                assert not room
+            case Refusal.GANG:
+                assert gang
+            case Refusal.TOKEN_BUDGET:
+                assert room
+                assert not gang
+                if not (scheduler.strategy.stream and self._beside_streams is not None):
+                    assert sum(chunk.num_tokens for chunk in plan.chunks) == self.token_budget
+            case Refusal.KV_BLOCKS:
+                needed = self.blocks.blocks_for(scheduler.waiting[0].num_tokens)
+                assert plan.preempted or counts.free + counts.evictable < needed
+            case None:
+                assert not plan.preempted

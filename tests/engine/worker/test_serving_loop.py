@@ -25,9 +25,11 @@ from prodtop.engine.protocol import (
     RunBench,
     SetLoad,
     SetPrecision,
+    SetSlo,
     SetSpeculation,
     SetStrategy,
     Shutdown,
+    SloSpec,
     SpeculationSpec,
     StrategyName,
     Switched,
@@ -126,6 +128,18 @@ def test_commands_are_obeyed_in_their_order(
     assert frame.last_switch.new == "single, int8, 5 users, 3 drafts"
     assert frame.speculation is not None
     assert frame.speculation.spec == SpeculationSpec(drafts=3)
+
+
+def test_limits_come_with_the_options_and_change_live(
+    engine: Engine, channels: tuple[Channel[Report], socket.socket]
+) -> None:
+    """They are no setting of the engine's: no switch is told of, and nothing is compared."""
+    slo = SloSpec(ttft_ms=77.0, queue_ms=5.0)
+    reports = converse(engine, channels, SetSlo(slo=slo))
+    (frame,) = (report for report in reports if isinstance(report, Frame))
+    assert frame.slo == slo
+    assert not any(isinstance(report, Switched) for report in reports)
+    assert engine.metrics.attainment.slo == slo
 
 
 def test_a_precision_that_does_not_fit_is_refused_and_serving_goes_on(

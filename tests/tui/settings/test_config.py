@@ -4,7 +4,15 @@ import re
 from pathlib import Path
 
 import pytest
-from prodtop.engine.protocol import LoadSpec, PrecisionName, SpeculationSpec, StrategyName, Window
+from prodtop.engine.protocol import (
+    SLO_NAMES,
+    LoadSpec,
+    PrecisionName,
+    SloSpec,
+    SpeculationSpec,
+    StrategyName,
+    Window,
+)
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.tui.settings.config import (
     Config,
@@ -76,6 +84,18 @@ def test_a_price_that_nothing_can_be_added_up_with_is_refused(price: str) -> Non
     text = f"[prices.h200]\nusd_per_hour = {price}\ndate = 2026-11-01\n"
     with pytest.raises(ConfigError, match=r"config\.toml: prices.*usd_per_hour"):
         parse_config(text, "config.toml")
+
+
+def test_limits_are_the_engines_own_but_for_those_that_are_set() -> None:
+    assert Config().slo.spec() == SloSpec()
+    set_here = parse_config("[slo]\nttft_ms = 80\nitl_ms = 'off'\nqueue_ms = 9\n", "").slo.spec()
+    assert set_here == SloSpec(ttft_ms=80.0, itl_ms=None, queue_ms=9.0)
+
+
+@pytest.mark.parametrize("name", SLO_NAMES)
+def test_every_limit_reaches_the_engine(name: str) -> None:
+    config = parse_config(f"[slo]\n{name}_ms = 1234.5\n", "config.toml")
+    assert config.slo.spec().limit_ms(name) == 1234.5
 
 
 def test_every_field_is_read() -> None:

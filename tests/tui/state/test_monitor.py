@@ -275,10 +275,8 @@ def test_energy_per_token_comes_from_both_counters(
     assert monitor.moment().joules_per_token == pytest.approx(412 / 17_900, rel=0.01)
 
 
-def test_limits_come_from_the_config(client: ScriptedClient) -> None:
-    config = parse_config("window = '10s'\n[slo]\nttft_ms = 80\n", "config.toml")
-    moment = Monitor(client, config).moment()
-    assert (moment.slo_ttft_ms, moment.slo_tpot_ms, moment.window) == (80, None, Window.S10)
+def test_the_window_comes_from_the_config(client: ScriptedClient) -> None:
+    assert Monitor(client, parse_config("window = '10s'", "")).moment().window is Window.S10
 
 
 def test_closing_ends_the_engine(monitor: Monitor, client: ScriptedClient) -> None:

@@ -6,7 +6,6 @@ from frames import GIB, frame, gpu, host
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import (
-    Bound,
     Frame,
     GpuSample,
     Latency,
@@ -15,7 +14,6 @@ from prodtop.engine.protocol import (
     Speculation,
     SpeculationSpec,
     StrategyName,
-    Verdict,
     Window,
 )
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
@@ -113,16 +111,20 @@ def test_ascii_is_ascii(second: float) -> None:
 
 def test_what_is_missing_is_never_zero() -> None:
     bare = msgspec.structs.replace(
-        frame(), latency={window: Latency() for window in Window}, roofline=Roofline()
+        frame(),
+        latency={window: Latency() for window in Window},
+        roofline=Roofline(),
+        attainment={},
+        averages={},
     )
     latency = text_of(latency_view(at(bare), ROOM))
-    assert "TTFT p95 --" in latency
+    assert "TTFT p95      --" in latency
     assert "0" not in latency.replace("p50", "").replace("1m", "")
     empty = GpuSample(index=0, uuid="", name="GPU")
     device = text_of(
         device_view(at(bare, host=msgspec.structs.replace(host(), gpus=[empty])), ROOM)
     )
-    for wanted in ("MBU --", "-- / --", "-- °C", "-- J/token", "-- MHz"):
+    for wanted in ("MBU    --", "-- / --", "-- °C", "-- J/token", "-- MHz"):
         assert wanted in device
 
 
@@ -161,21 +163,14 @@ def test_without_speculation_nothing_is_said_of_it() -> None:
     assert "draft" not in text_of(throughput_view(at(), ROOM))
 
 
-def test_a_broken_slo_is_bad_and_a_kept_one_is_not() -> None:
-    over = latency_view(at(slo_ttft_ms=50.0), ROOM).figures
-    under = latency_view(at(slo_ttft_ms=500.0), ROOM).figures
-    assert Ink.BAD in {piece.ink for piece in over.pieces}
-    assert Ink.BAD not in {piece.ink for piece in under.pieces}
-
-
 def test_the_table_shows_the_chosen_window() -> None:
     frame_ = frame()
     only_session = {window: Latency() for window in Window} | {
         Window.SESSION: frame_.latency[Window.SESSION]
     }
     shown = msgspec.structs.replace(frame_, latency=only_session)
-    assert "TTFT p95 --" in text_of(latency_view(at(shown, window=Window.M1), ROOM))
-    assert "TTFT p95 --" not in text_of(latency_view(at(shown, window=Window.SESSION), ROOM))
+    assert "TTFT p95      --" in text_of(latency_view(at(shown, window=Window.M1), ROOM))
+    assert "TTFT p95      --" not in text_of(latency_view(at(shown, window=Window.SESSION), ROOM))
 
 
 @pytest.mark.parametrize("view", PANELS)
@@ -258,7 +253,7 @@ def test_sixteen_gpus_leave_the_engines_own_in_sight(height: int) -> None:
 def test_a_gpu_without_a_name_is_titled_by_its_number() -> None:
     nameless = msgspec.structs.replace(gpu(), name="")
     sample = msgspec.structs.replace(host(), gpus=[nameless])
-    assert device_view(at(host=sample), ROOM).title.plain == "GPU 0"
+    assert device_view(at(host=sample), ROOM).title.plain == "GPU 0 1m"
 
 
 @pytest.mark.parametrize("width", [36, 76, 120])
@@ -279,21 +274,6 @@ def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
 def test_where_rows_are_scarce_the_most_needed_stay() -> None:
     few = [row.plain for row in device_view(at(), Room(36, 3, UNICODE)).lines]
     assert [row.split()[0] for row in few] == ["mem", "busy", "limit"]
-
-
-@pytest.mark.parametrize("width", [36, 56, 76])
-@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-@pytest.mark.parametrize("bound", Bound)
-def test_what_limits_is_said_in_the_room_there_is(bound: Bound, device: str, width: int) -> None:
-    verdict = Verdict(bound=bound, share=1.0)
-    limited = msgspec.structs.replace(
-        frame(), device=device, roofline=Roofline(mbu=0.5, mfu=0.1, verdict=verdict)
-    )
-    said = host() if device != "cpu" else msgspec.structs.replace(host(), gpus=[])
-    rows = [row.plain for row in device_view(at(limited, host=said), Room(width, 3, UNICODE)).lines]
-    (shown,) = [row for row in rows if row.startswith("limit")]
-    assert "100 %" in shown
-    assert len(shown) <= width
 
 
 def test_a_held_down_clock_is_pointed_out() -> None:
@@ -348,14 +328,6 @@ def test_the_bars_mark_the_current_the_pending_and_the_unavailable() -> None:
     assert "[bf16]" in precisions.plain
     assert "fp8✗" in precisions.plain
     assert "capability 8.9" in precisions.plain
-
-
-def test_the_header_tells_live_from_paused_from_stale_from_dead() -> None:
-    dead = WorkerState(Phase.DEAD, reason="killed (signal 9)", restart_at_s=3.0)
-    assert "● LIVE 00:01:00" in header_line(at(), LINE).plain
-    assert "‖ PAUSED −00:00:42" in header_line(at(behind_s=42.0), LINE).plain
-    assert "STALE 9 s" in header_line(at(frame_age_s=9.0), LINE).plain
-    assert "ENGINE DOWN, restarting in 3 s" in header_line(at(worker=dead), LINE).plain
 
 
 def test_a_download_has_a_bar_and_narrow_panels_their_share() -> None:

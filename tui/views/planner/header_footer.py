@@ -21,7 +21,7 @@ from ...settings.keymap import Keymap
 from ...state.moment import Moment
 from ...style.formatting import percent, si
 from ...style.inks import Ink
-from ..header import state_line, tabs_line
+from ..header import health_cells, health_line, tabs_line
 from ..keys import fitting_keys
 from ..panel import Room
 from .common import verdict
@@ -53,12 +53,12 @@ SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", 
 
 def planner_header(moment: Moment, evaluation: Evaluation | None, room: Room) -> Line:
     """The tabs, the plan in a few words, and whether the engine lives."""
-    state = state_line(moment, room)
     left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line("planner"))
-    space = room.width - left.width - state.width - 4
+    cells = health_cells(room.width, left.width)
+    space = room.width - left.width - cells - 4
     middle = first_fitting(_plans(evaluation, room), space) if evaluation else EMPTY
-    gap = (space - middle.width) // 2 + 2
-    return ends(line(left, " " * gap, middle), line(state, " "), room.width)
+    beside = line(left, " " * ((space - middle.width) // 2 + 2), middle)
+    return line(beside.fitted(room.width - cells), health_line(moment, cells, room))
 
 
 def _plans(evaluation: Evaluation, room: Room) -> list[Line]:

@@ -1,0 +1,36 @@
+"""Notices that the config file was changed while the screen is open."""
+
+from pathlib import Path
+
+from .config import Config, load_config
+
+LOOK_INTERVAL_S = 1.0
+
+
+class ConfigWatch:
+    """Looks at the file's time of change, at most once a second; `clock` times are monotonic."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._changed_ns = self._time_of_change()
+        self._due_s = float("-inf")
+
+    def changed(self, now_s: float) -> Config | None:
+        """The config, where the file was changed since the last look; else `None`.
+
+        A file that was taken away changes nothing. Raises `ConfigError` where it cannot be used,
+        once a change.
+        """
+        if now_s < self._due_s:
+            return None
+        self._due_s = now_s + LOOK_INTERVAL_S
+        before, self._changed_ns = self._changed_ns, self._time_of_change()
+        if self._changed_ns is None or self._changed_ns == before:
+            return None
+        return load_config(self._file)
+
+    def _time_of_change(self) -> int | None:
+        try:
+            return self._file.stat().st_mtime_ns
+        except OSError:
+            return None
