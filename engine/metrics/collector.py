@@ -7,6 +7,7 @@ from ..protocol import (
 from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .latency_counts import LatencyCounter
 from .limits import LimitMeter
 from .little import LittleMeter
 from .throughput import ThroughputMeter
@@ -30,6 +31,7 @@ class Metrics:
         self._generated = 0
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
+        self.latency_counts = LatencyCounter()
         self._little = LittleMeter(start_s)
         self.hits = HitMeter(start_s)
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
@@ -93,7 +95,8 @@ class Metrics:
         cached_tokens = request.num_output_tokens if from_response_cache else 0
         self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
-        self.latency.record(latency, now_s)
+        self.latency.record(latency, now_s, request.arrival_at_s)
+        self.latency_counts.record(latency)
         self.switches.on_ended(latency, request.arrival_at_s, now_s)
         return latency
 
@@ -104,6 +107,14 @@ class Metrics:
         """
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
+
+    def on_switch(
+        self, kind: str, old: str, new: str, now_s: float, began_at_s: float | None = None
+    ) -> None:
+        """A switch took effect that was begun at `began_at_s`: see `SwitchTracker.on_switch`."""
+        self.switches.on_switch(kind, old, new, now_s, began_at_s)
+        self.latency.on_switch(now_s)
+        self.hits.on_switch()
 
     def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:
         """Accepted drafts over drafts in the last `span_s`; `None` where there were none."""

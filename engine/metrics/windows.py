@@ -41,7 +41,7 @@ class _Span:
 
 
 class WindowedHistogram:
-    """A histogram for each `Window`.
+    """A histogram for each `Window` of a known length.
 
     A window of W seconds holds the bin that is filling and those before it, W ÷ `bin_s` in all:
     nothing older than W, and everything younger than W - `bin_s`.
@@ -51,7 +51,7 @@ class WindowedHistogram:
         self._bin_s = bin_s
         self._number: int | None = None
         self._filling = LogHistogram()
-        self._spans = {window: _Span(window, bin_s) for window in Window}
+        self._spans = {window: _Span(window, bin_s) for window in WINDOW_SECONDS}
 
     def add(self, duration_s: float, now_s: float) -> None:
         """Count one duration, in seconds, at `now_s`."""

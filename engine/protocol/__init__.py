@@ -19,5 +19,6 @@ from .frame import *
 from .message import *
 from .model_info import *
 from .probe import *
+from .requests import *
 from .settings import *
 from .wire import *

@@ -4,6 +4,7 @@ import msgspec
 
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
+    InspectRequest,
     RunBench,
     SetLoad,
     SetPrecision,
@@ -25,6 +26,7 @@ from .events import (
 )
 from .frame import Frame
 from .probe import HostSample, WatchProcess
+from .requests import RequestsInSystem, RequestTimeline
 
 Command = (
     SetStrategy
@@ -32,6 +34,7 @@ Command = (
     | SetLoad
     | SetSpeculation
     | RunBench
+    | InspectRequest
     | Shutdown
     | StartAgain
     | WatchProcess
@@ -42,6 +45,7 @@ Event = (
     | Progress
     | Switched
     | FinishedSample
+    | RequestTimeline
     | Fault
     | Crash
     | Note
@@ -51,7 +55,7 @@ Event = (
     | ChildDied
     | ChildStarted
 )
-Report = Frame | HostSample | Event
+Report = Frame | RequestsInSystem | HostSample | Event
 """Whatever reaches the screen."""
 
 ENCODER = msgspec.msgpack.Encoder()

@@ -165,9 +165,9 @@ class Engine:
         """When waiting requests become runnable by time alone; `None` where none will."""
         return self.scheduler.next_deadline_s(self.clock())
 
-    def abort(self, request_id: int) -> None:
+    def abort(self, request_id: int, reason: str = "aborted") -> None:
         """End a request wherever it is; its client gets what was delivered, and it has failed."""
-        request = self.scheduler.abort(request_id)
+        request = self.scheduler.abort(request_id, reason)
         if request is not None:
             now_s = self.clock()
             self.metrics.on_failed(now_s, request.arrival_at_s)
@@ -196,7 +196,7 @@ class Engine:
         require(name, self.device)
         check_switch_fits(self.model.config, name, self.device, self.runner.decoder.matmul_bytes)
         self._collect()
-        self.scheduler.preempt_all()
+        self.scheduler.preempt_all(self.clock())
         # A response that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
@@ -293,7 +293,7 @@ class Engine:
         self._collect()
         failed = [c.request for c in plan.chunks if c.request.status is Status.RUNNING]
         for request in failed:
-            self.abort(request.request_id)
+            self.abort(request.request_id, "no memory")
         release_unused(self.device)
         limit = self.scheduler.shrink()
         requests = f"{len(failed)} request{'' if len(failed) == 1 else 's'}"
@@ -345,7 +345,7 @@ class Engine:
         """Abort the requests whose logits were NaN. The user is told once a precision."""
         for chunk, token in zip(plan.chunks, tokens, strict=True):
             if token == BROKEN_LOGITS:
-                self.abort(chunk.request.request_id)
+                self.abort(chunk.request.request_id, "NaN")
         if not self._nan_reported:
             self._nan_reported = True
             self.notes.append(
@@ -366,7 +366,7 @@ class Engine:
 
     def _end_undecodable(self, request_id: int, error: DecodingError) -> None:
         """Abort a request whose tokens are no text. The user is told once."""
-        self.abort(request_id)
+        self.abort(request_id, "no text")
         if not self._decoding_failed:
             self.notes.append(str(error))
         self._decoding_failed = True

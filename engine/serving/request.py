@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..metrics.latency import RequestLatency
+from ..metrics.request_timeline import Mark
 from ..protocol.errors import BadInputError, PromptTooLongError
 
 GREEDY_BELOW = 1e-5
@@ -92,6 +93,10 @@ class Request:
     first_byte_at_s: float | None = None
     last_token_at_s: float | None = None
     token_times_s: list[float] = field(default_factory=list)
+    waiting_ahead: int | None = None
+    """Requests that waited already when it was queued."""
+    marks: list[Mark] = field(default_factory=list)
+    """Admissions, prefill chunks and preemptions, as they came."""
 
     def __post_init__(self) -> None:
         if not self.tokens:

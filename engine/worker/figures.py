@@ -97,14 +97,13 @@ def speculation(engine: Engine, now_s: float) -> Speculation | None:
     )
 
 
-def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
-    """A completion as its client saw it, in milliseconds."""
+def finished_request(completion: Completion, engine: Engine, now_s: float) -> FinishedRequest:
+    """A completion as its client saw it, in milliseconds; one that failed did so at `now_s`."""
     request, latency = completion.request, completion.latency
 
     def ms(seconds: float | None) -> float | None:
         return None if seconds is None else seconds * 1e3
 
-    now_s = engine.clock()
     e2e_s = now_s - request.arrival_at_s if latency is None else latency.e2e_s
     return FinishedRequest(
         request_id=request.request_id,
@@ -113,6 +112,7 @@ def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
         prompt_tokens=len(request.prompt_tokens),
         output_tokens=request.num_output_tokens,
         finish_reason=request.finish_reason or "aborted",
+        failed=latency is None,
         arrival_at_s=request.arrival_at_s,
         e2e_ms=e2e_s * 1e3,
         ttfb_ms=(e2e_s if latency is None else latency.ttfb_s) * 1e3,
@@ -121,4 +121,5 @@ def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
         tpot_ms=ms(None if latency is None else latency.tpot_s),
         cached_prompt_tokens=request.cached_prompt_tokens,
         from_response_cache=completion.from_response_cache,
+        preemptions=request.preemptions,
     )

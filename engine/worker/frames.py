@@ -103,6 +103,7 @@ class FrameBuilder:
             switching=switching,
             last_switch=metrics.switches.effect(now_s),
             stream=self._stream.view(traffic, now_s),
+            latency_counts=metrics.latency_counts.counts(),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
         )

@@ -13,8 +13,7 @@ from ..protocol import (
     BenchSpec,
     Command,
     Fault,
-    FinishedRequest,
-    FinishedSample,
+    InspectRequest,
     LoadSpec,
     Note,
     PrecisionName,
@@ -37,12 +36,9 @@ from ..protocol.options import WorkerOptions
 from ..serving.engine import Engine
 from ..serving.request import Completion
 from .bench import Bench, BenchStoppedError, versions
-from .figures import finished_request
 from .frames import FrameBuilder
+from .request_log import RequestLog
 from .traffic import Traffic
-
-MOST_SAMPLES = 32
-"""Finished requests reported with one frame; the rest of a burst shows in the percentiles."""
 
 _LONGEST_WAIT_S = 0.1
 
@@ -67,7 +63,7 @@ class ServingLoop:
             self._traffic.set_spec(LoadSpec(paused=True))
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
-        self._samples: list[FinishedRequest] = []
+        self._requests = RequestLog(engine)
         self._stopping = False
         self._postponed: list[Command] = []
         """Commands that came while cells were measured."""
@@ -96,16 +92,14 @@ class ServingLoop:
             return
         self._frames.on_completions(completions, self._traffic)
         self._traffic.on_completions(completions)
-        for completion in completions[: MOST_SAMPLES - len(self._samples)]:
-            self._samples.append(finished_request(completion, self._engine))
+        self._requests.on_completions(completions)
 
     def _publish(self) -> None:
         if self._engine.clock() < self._frame_due_s:
             return
         self._send_notes()
-        if self._samples:
-            self._channel.send(FinishedSample(requests=self._samples))
-            self._samples = []
+        for report in self._requests.reports():
+            self._channel.send(report)
         frame = self._frames.build(self._traffic)
         # Counted from the frame's own moment: what came before it took time as well.
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
@@ -129,6 +123,8 @@ class ServingLoop:
                     self._set_speculation(speculation)
                 case RunBench(spec=bench):
                     self._bench(bench)
+                case InspectRequest(request_id=request_id):
+                    self._requests.inspect(request_id)
                 case Shutdown():
                     self._stopping = True
         except BadInputError as error:
@@ -174,7 +170,7 @@ class ServingLoop:
     def _record_switch(self, kind: str, old: str, new: str, began_s: float) -> None:
         """Compare what comes with what was before a switch, and tell of it; a frame follows."""
         now_s = self._engine.clock()
-        self._engine.metrics.switches.on_switch(kind, old, new, now_s, began_s)
+        self._engine.metrics.on_switch(kind, old, new, now_s, began_s)
         self._channel.send(
             Switched(kind=kind, old=old, new=new, at_s=now_s, took_s=now_s - began_s)
         )

@@ -38,7 +38,7 @@ def test_a_window_holds_what_is_young_and_nothing_that_is_old(timeline: list[flo
     histogram = WindowedHistogram()
     for step, now_s in enumerate(timeline):
         histogram.add(1.0 + step, now_s)
-        for window in Window:
+        for window in WINDOW_SECONDS:
             view = histogram.view(window, now_s)
             ages = [now_s - at_s for at_s in timeline[: step + 1]]
             width_s = WINDOW_SECONDS[window]
@@ -55,7 +55,7 @@ def test_a_window_empties_when_nothing_arrives() -> None:
     histogram = WindowedHistogram()
     histogram.add_many(np.array([0.1, 0.2]), START_S)
     left = {
-        after_s: [histogram.view(window, START_S + after_s).count for window in Window]
+        after_s: [histogram.view(window, START_S + after_s).count for window in WINDOW_SECONDS]
         for after_s in (0.0, 9.0, 11.0, 61.0, 301.0, 86_400.0)
     }
     assert left == {
