@@ -21,12 +21,13 @@ from .screens.dialogs import EventLogScreen, HelpScreen
 from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config
-from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
+from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PANEL_TABS, PLANNER, Keymap
 from .state.monitor import Monitor
 from .state.snapshot import snapshot_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
+from .widgets.requests_panel import RequestsPanel
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -278,10 +279,15 @@ class ProdtopApp(App[None]):
                 monitor.say(f"snapshot saved: {path} and .svg")
         self.draw()
 
+    def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
+        """The table's panel asks for a request's timeline."""
+        self.monitor.inspect_request(message.key)
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that a key does, and the choices that have no key of their own."""
         for action in ACTIONS:
-            if action.name != "palette" and action.tab in (EVERYWHERE, self.current_mode):
+            place = PANEL_TABS.get(action.tab, action.tab)
+            if action.name != "palette" and place in (EVERYWHERE, self.current_mode):
                 keys = " ".join(self._keymap_in_use.keys[action.name])
                 yield SystemCommand(
                     action.description, keys or "no key", partial(self.run_action, action.call)

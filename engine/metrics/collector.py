@@ -32,6 +32,7 @@ class Metrics:
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
         self.latency_counts = LatencyCounter()
+        self.latency_counts_since_switch = LatencyCounter()
         self._little = LittleMeter(start_s)
         self.hits = HitMeter(start_s)
         self._drafted = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
@@ -97,6 +98,8 @@ class Metrics:
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
         self.latency.record(latency, now_s, request.arrival_at_s)
         self.latency_counts.record(latency)
+        if self.latency.is_since_switch(request.arrival_at_s):
+            self.latency_counts_since_switch.record(latency)
         self.switches.on_ended(latency, request.arrival_at_s, now_s)
         return latency
 
@@ -114,6 +117,7 @@ class Metrics:
         """A switch took effect that was begun at `began_at_s`: see `SwitchTracker.on_switch`."""
         self.switches.on_switch(kind, old, new, now_s, began_at_s)
         self.latency.on_switch(now_s)
+        self.latency_counts_since_switch = LatencyCounter()
         self.hits.on_switch()
 
     def draft_acceptance(self, now_s: float, span_s: float = DRAFTS_SPAN_S) -> float | None:

@@ -107,6 +107,10 @@ class LatencyWindows:
         self._switched_at_s = now_s
         self._since_switch = {name: LogHistogram() for name in Latency.__struct_fields__}
 
+    def is_since_switch(self, arrival_at_s: float) -> bool:
+        """Whether a request that arrived then is one of `Window.SWITCH`."""
+        return arrival_at_s >= self._switched_at_s
+
     def record(self, latency: RequestLatency, now_s: float, arrival_at_s: float = math.inf) -> None:
         """Count a request that ended at `now_s`."""
         durations_s = {
@@ -116,7 +120,7 @@ class LatencyWindows:
             "tpot": latency.tpot_s,
             "queue": latency.queue_s,
         }
-        since_switch = arrival_at_s >= self._switched_at_s
+        since_switch = self.is_since_switch(arrival_at_s)
         for name, duration_s in durations_s.items():
             if duration_s is not None:
                 self._histograms[name].add(duration_s, now_s)

@@ -297,5 +297,7 @@ class Frame(Message, frozen=True, kw_only=True):
     last_switch: SwitchEffect | None = None
     stream: StreamView | None = None
     latency_counts: LatencyCounts | None = None
+    latency_counts_since_switch: LatencyCounts | None = None
+    """The same of the requests in `Window.SWITCH`; they begin anew with each switch."""
     generated_tokens_total: int = 0
     speculation: Speculation | None = None

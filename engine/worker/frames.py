@@ -104,6 +104,7 @@ class FrameBuilder:
             last_switch=metrics.switches.effect(now_s),
             stream=self._stream.view(traffic, now_s),
             latency_counts=metrics.latency_counts.counts(),
+            latency_counts_since_switch=metrics.latency_counts_since_switch.counts(),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
         )

@@ -81,6 +81,11 @@ def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) 
     )
 
 
+def swatch(part: Part, glyphs: Glyphs) -> Piece:
+    """The sign of a part with a style of its own, for a legend: `▓`."""
+    return Piece(_pattern(part, 0, glyphs), _part_ink(part, 0))
+
+
 def kv_blocks(running: int, evictable: int, total: int, width: int, glyphs: Glyphs) -> Line:
     """KV blocks: held by running requests, cached but evictable, free."""
     return stacked(

@@ -8,7 +8,6 @@ from ...engine.protocol import (
     ChildStarted,
     Event,
     Fault,
-    FinishedRequest,
     Frame,
     HostSample,
     LoadSpec,
@@ -18,6 +17,7 @@ from ...engine.protocol import (
     StrategyName,
     Window,
 )
+from .requests import NO_REQUESTS, Requests
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -129,8 +129,8 @@ class Moment:
     slo_tpot_ms: float | None = None
     joules_per_token: float | None = None
     clock_shift_s: float = 0.0
-    recent: tuple[FinishedRequest, ...] = ()
-    """Requests that finished last, the newest last."""
+    requests: Requests = NO_REQUESTS
+    """Single requests, those in the system and the last that ended."""
 
     @property
     def paused(self) -> bool:

@@ -3,6 +3,7 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,14 +15,16 @@ from ...engine.protocol import (
     ChildStarted,
     Event,
     Fault,
-    FinishedRequest,
     FinishedSample,
     Frame,
     HostSample,
+    InspectRequest,
     Note,
     PrecisionName,
     Ready,
     Report,
+    RequestsInSystem,
+    RequestTimeline,
     SpeculationSpec,
     StartAgain,
     StrategyName,
@@ -52,13 +55,14 @@ from .moment import (
 )
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
+from .requests import RequestBook
 
 MAX_LOG_LINES = 500
-MAX_FINISHED = 500
-SHOWN_FINISHED = 40
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
+SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""What charts span since a switch: steps, so that they do not creep."""
 
 
 class Monitor:
@@ -100,7 +104,7 @@ class Monitor:
         self._pending = Pending()
         self._pending_since_s = 0.0
         self._log: list[LogLine] = []
-        self._finished: list[tuple[float, FinishedRequest]] = []
+        self._requests = RequestBook()
 
     # Reports
 
@@ -127,7 +131,9 @@ class Monitor:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
-            if not isinstance(report, Frame | HostSample):
+            if isinstance(report, RequestsInSystem):
+                self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
+            elif not isinstance(report, Frame | HostSample):
                 self._on_event(report, now_s)
         return True
 
@@ -174,6 +180,7 @@ class Monitor:
                     hint = given_up_text(event, self._retry_key) if event.given_up else ""
                     self._worker = replace(self._worker, hint=hint)
                     self._pending = Pending()
+                    self._requests.on_worker_died()
                     self.history.mark(Mark(wall_s, "down", "fault"))
             case ChildStarted(attempt=attempt) if attempt > 1:
                 self._given_up.discard(event.child)
@@ -182,8 +189,9 @@ class Monitor:
                 self._say(event.message, "fault")
                 self.fault = event if event.fatal else self.fault
             case FinishedSample():
-                self._finished += [(wall_s, request) for request in event.requests]
-                del self._finished[:-MAX_FINISHED]
+                self._requests.on_finished(event.requests, self._worker_clock(wall_s))
+            case RequestTimeline():
+                self._requests.on_timeline(event)
             case Note():
                 self._say(event.message)
             case _:
@@ -194,6 +202,10 @@ class Monitor:
         if self._frame is None:
             return otherwise_s
         return self.wall_s(self._frame_at_s) + (at_s - self._frame.at_s)
+
+    def _worker_clock(self, otherwise_s: float) -> Callable[[float], float]:
+        """From the worker's clock to the history's."""
+        return lambda at_s: self._wall_of(at_s, otherwise_s)
 
     # Time
 
@@ -220,14 +232,27 @@ class Monitor:
 
     def timeline(self) -> Timeline:
         """What the charts show: the time of the window, all of it for the whole session."""
-        now_s, span_s = self.wall_s(), WINDOW_SECONDS[self._window]
+        now_s = self.wall_s()
+        window_s = self._window_s(now_s)
+        span_s = window_s
+        if self._window is Window.SWITCH:
+            span_s = next((step for step in SWITCH_SPANS_S if step >= window_s), math.inf)
         return Timeline(
             history=self.history,
             now_s=now_s,
             end_s=self.playhead.chart_end_s(now_s, span_s),
             span_s=span_s,
+            window_s=window_s,
             cursor_s=self.playhead.cursor_s,
         )
+
+    def _window_s(self, now_s: float) -> float:
+        """How long the chosen window is at the moment that is shown."""
+        if self._window is not Window.SWITCH:
+            return WINDOW_SECONDS[self._window]
+        shown_s = now_s if self.playhead.cursor_s is None else self.playhead.cursor_s
+        switch_s = self.history.last_switch_s(shown_s)
+        return math.inf if switch_s is None else shown_s - switch_s
 
     def moment(self) -> Moment:
         """What the panels show: the newest figures, or those under the cursor."""
@@ -249,7 +274,7 @@ class Monitor:
             slo_ttft_ms=slo.ttft_ms,
             slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
-            recent=self._finished_by(wall_s),
+            requests=self._requests.now(),
         )
         cursor_s = self.playhead.cursor_s
         return live if cursor_s is None else self._moment_then(live, cursor_s)
@@ -264,12 +289,8 @@ class Monitor:
             behind_s=max(0.0, live.wall_s - cursor_s),
             log=tuple(entry for entry in self._log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
-            recent=self._finished_by(cursor_s),
+            requests=self._requests.at(cursor_s),
         )
-
-    def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
-        finished = [request for at_s, request in self._finished if at_s <= wall_s]
-        return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
@@ -295,6 +316,10 @@ class Monitor:
             self._client.send(StartAgain())
         else:
             self._say("nothing to start again: nothing was given up")
+
+    def inspect_request(self, key: str | None) -> None:
+        """Have the worker tell the timeline of one request of the table; `None` ends that."""
+        self._client.send(InspectRequest(request_id=self._requests.inspect(key)))
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))

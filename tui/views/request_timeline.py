@@ -1,0 +1,214 @@
+"""One request's timeline: why it was slow, where its time went, and when its tokens came."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...engine.protocol import (
+    Interval,
+    IntervalKind,
+    Latency,
+    RequestTimeline,
+)
+from ..drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ..drawing.meter import Part, stacked_legend
+from ..state.moment import Moment
+from ..state.requests import WORKER_DIED, RequestRow
+from ..style.formatting import count, milliseconds
+from ..style.glyphs import Glyphs
+from ..style.inks import PART_INKS, SERIES_INKS, Ink
+from .panel import Room, value
+from .slowness import reasons
+
+KINDS = (
+    IntervalKind.ARRIVING,
+    IntervalKind.QUEUED,
+    IntervalKind.PREFILL,
+    IntervalKind.DECODE,
+    IntervalKind.PREEMPTED,
+    IntervalKind.CACHED,
+)
+STYLES = {
+    IntervalKind.ARRIVING: 4,
+    IntervalKind.QUEUED: 3,
+    IntervalKind.PREFILL: 2,
+    IntervalKind.DECODE: 0,
+    IntervalKind.PREEMPTED: 1,
+    IntervalKind.CACHED: 0,
+}
+"""The place of each kind among the patterns and part colours."""
+
+_KIND_CELLS, _TIME_CELLS, _TOKENS_CELLS = 10, 9, 12
+_LEAST_BAR = 10
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineView:
+    """The lines that stay, and the intervals below them, which scroll."""
+
+    head: tuple[Line, ...]
+    rows: tuple[Line, ...]
+
+
+def timeline_view(moment: Moment, row: RequestRow | None, room: Room) -> TimelineView:
+    """The inspected request. `row` is what the table knows of it, if it still does."""
+    told = moment.requests.timeline
+    if told is None:
+        return TimelineView((line(muted("asking the engine for this request")),), ())
+    if told.state is None:
+        return TimelineView((line(muted(_unknown(row))),), ())
+    frame = moment.frame
+    latency = frame.latency.get(moment.window, Latency()) if frame else Latency()
+    head = [
+        _facts(told, room),
+        EMPTY,
+        *_why(told, latency, moment, room),
+        EMPTY,
+        line(strong("where its time went")),
+        _phases(told, room),
+        _legend(told, room),
+        EMPTY,
+        *_tokens(told, room),
+    ]
+    return TimelineView(tuple(head), tuple(_interval(each, told, room) for each in told.intervals))
+
+
+def _unknown(row: RequestRow | None) -> str:
+    """Why there is no timeline."""
+    if row is not None and row.reason == WORKER_DIED:
+        return "no timeline: the worker died, and took it along"
+    return "no timeline: the engine keeps those of the last requests only"
+
+
+def _facts(told: RequestTimeline, room: Room) -> Line:
+    state = told.state.value if told.state else ""
+    cached = f", {count(told.cached_prompt_tokens)} cached" if told.cached_prompt_tokens else ""
+    parts = [
+        line(strong(state), muted(f" {told.finish_reason}" if told.finish_reason else "")),
+        line(muted("E2E "), value(_ms(told.e2e_us), Ink.STRONG)),
+        line(muted("TTFT "), value(_ms(told.first_token_us))),
+        line(value(count(told.output_tokens)), muted(f" of {count(told.max_tokens)} tokens out")),
+        line(value(count(told.prompt_tokens)), muted(f" tokens in{cached}")),
+    ]
+    return room.facts(parts)
+
+
+def _why(told: RequestTimeline, latency: Latency, moment: Moment, room: Room) -> list[Line]:
+    """The reasons, wrapped; the window that the medians are of is named."""
+    lines: list[Line] = []
+    for reason in reasons(told, latency):
+        rows = wrapped(reason, room.width - 2)
+        lines += [line(Piece(f"{room.glyphs.bullet} ", Ink.ACCENT), strong(rows[0]))]
+        lines += [line("  ", strong(row)) for row in rows[1:]]
+    return [*lines, line("  ", muted(f"medians of the window: {moment.window}"))]
+
+
+def _phases(told: RequestTimeline, room: Room) -> Line:
+    """The whole life as one bar, in the order in which it was."""
+    return line(*_run(told.intervals, told.e2e_us, room.width, room.glyphs))
+
+
+def _run(intervals: Sequence[Interval], whole_us: int, width: int, glyphs: Glyphs) -> list[Piece]:
+    """A bar of intervals to scale: each cell has the kind that takes most of it."""
+    pieces: list[Piece] = []
+    for cell in range(width):
+        begin, end = whole_us * cell / width, whole_us * (cell + 1) / width
+        overlap: dict[IntervalKind, float] = {}
+        for each in intervals:
+            shared = min(end, each.end_us) - max(begin, each.start_us)
+            if shared > 0:
+                overlap[each.kind] = overlap.get(each.kind, 0.0) + shared
+        if not overlap:
+            pieces.append(Piece(glyphs.pattern_empty, Ink.FAINT))
+            continue
+        style = STYLES[max(overlap, key=overlap.__getitem__)]
+        pieces.append(Piece(glyphs.patterns[style], PART_INKS[style]))
+    return _joined(pieces)
+
+
+def _joined(pieces: Sequence[Piece]) -> list[Piece]:
+    """Neighbours of one ink as one piece."""
+    joined: list[Piece] = []
+    for piece in pieces:
+        if joined and joined[-1].ink is piece.ink:
+            joined[-1] = Piece(joined[-1].text + piece.text, piece.ink)
+        else:
+            joined.append(piece)
+    return joined
+
+
+def _legend(told: RequestTimeline, room: Room) -> Line:
+    """Each kind with the sum of its time: together they are the E2E."""
+    kinds = [kind for kind in KINDS if told.length_us(kind)]
+    parts = [Part(kind.value, 0, STYLES[kind]) for kind in kinds]
+    texts = [_ms(told.length_us(kind)) for kind in kinds]
+    return room.clipped(stacked_legend(parts, texts, room.glyphs))
+
+
+def _tokens(told: RequestTimeline, room: Room) -> list[Line]:
+    """Tokens over the same time, as a bar of its own."""
+    if not told.token_counts:
+        return []
+    gap = told.longest_gap_us
+    note = "" if gap is None else f"  longest gap {_ms(gap)}"
+    counts = _resampled(told.token_counts, room.width)
+    largest = max(counts)
+    steps = room.glyphs.steps
+    bar = [
+        Piece(steps[max(0, round(number / largest * len(steps)) - 1)], SERIES_INKS[0])
+        if number > 0
+        else Piece(room.glyphs.pattern_empty, Ink.FAINT)
+        for number in counts
+    ]
+    return [
+        line(strong("when its tokens came"), muted(note)),
+        line(*_joined(bar)),
+        EMPTY,
+    ]
+
+
+def _resampled(counts: Sequence[int], width: int) -> list[float]:
+    """The counts spread over so many cells; their sum stays."""
+    scale = len(counts) / width
+    result = []
+    for cell in range(width):
+        begin, end = cell * scale, (cell + 1) * scale
+        covered = range(int(begin), min(len(counts), int(end - 1e-9) + 1))
+        result.append(sum(counts[at] * (min(end, at + 1) - max(begin, at)) for at in covered))
+    return result
+
+
+def interval_head() -> Line:
+    """The headings of the intervals."""
+    return line(
+        muted("interval".ljust(_KIND_CELLS)),
+        muted("from".rjust(_TIME_CELLS)),
+        muted("length".rjust(_TIME_CELLS)),
+        muted("tokens".rjust(_TOKENS_CELLS)),
+    )
+
+
+def _interval(each: Interval, told: RequestTimeline, room: Room) -> Line:
+    style = STYLES[each.kind]
+    tokens = count(each.tokens) if each.tokens else ""
+    text = line(
+        Piece(each.kind.value.ljust(_KIND_CELLS), PART_INKS[style]),
+        value(_ms(each.start_us).rjust(_TIME_CELLS)),
+        value(_ms(each.length_us).rjust(_TIME_CELLS), Ink.STRONG),
+        muted(tokens.rjust(_TOKENS_CELLS)),
+    )
+    bar = room.width - text.width - 2
+    if bar < _LEAST_BAR or not told.e2e_us:
+        return text
+    before = min(bar - 1, int(each.start_us / told.e2e_us * bar))
+    cells = max(1, min(bar - before, round(each.length_us / told.e2e_us * bar)))
+    return line(
+        text,
+        "  ",
+        Piece(room.glyphs.pattern_empty * before, Ink.FAINT),
+        Piece(room.glyphs.patterns[style] * cells, PART_INKS[style]),
+        Piece(room.glyphs.pattern_empty * (bar - before - cells), Ink.FAINT),
+    )
+
+
+def _ms(length_us: int | None) -> str:
+    return milliseconds(None if length_us is None else length_us / 1e3)
