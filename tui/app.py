@@ -282,6 +282,7 @@ class ProdtopApp(App[None]):
     def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
         """The table's panel asks for a request's timeline."""
         self.monitor.inspect_request(message.key)
+        self.redraw_soon()
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that a key does, and the choices that have no key of their own."""

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 from ...engine.protocol import LATENCY_EDGES_MS
-from ..drawing.line import EMPTY, Line, Piece, line, muted
+from ..drawing.line import EMPTY, Line, Piece, ends, joined, line, muted
+from ..drawing.meter import bars
 from ..style.formatting import MILLISECONDS
 from ..style.inks import SERIES_INKS, Ink
 from .latency import MEANINGS, NAMES
@@ -36,10 +37,9 @@ def histogram_lines(distributions: Mapping[str, Sequence[int]], room: Room) -> l
         _block(name, counts, Room(width, room.height, room.glyphs), SERIES_INKS[place])
         for place, (name, counts) in enumerate(list(distributions.items())[:blocks])
     ]
-    gap = " " * GAP
+    gap = line(" " * GAP)
     return [
-        line(*(part for block in columns for part in (block[row].fitted(width), gap)))
-        for row in range(room.height)
+        joined((block[row].fitted(width) for block in columns), gap) for row in range(room.height)
     ]
 
 
@@ -49,18 +49,14 @@ def _block(metric: str, counts: Sequence[int], room: Room, ink: Ink) -> list[Lin
     used = [step for step, number in enumerate(counts) if number]
     head = line(Piece(f"{name} ", Ink.TEXT), Piece(MEANINGS[metric], Ink.FAINT))
     if not used:
-        none = line(muted("no request has ended"))
-        return [room.clipped(head), none, *[EMPTY] * (room.height - 2)]
+        none = line(muted("none ended"))
+        return [room.clipped(head), room.clipped(none), *[EMPTY] * (room.height - 2)]
     first, last = _range(used)
     shown = counts[first : last + 1]
-    heights = _heights(shown, room.width, room.height - 2, len(room.glyphs.steps))
-    bars = [
-        line(Piece("".join(_cell(height, row, room) for height in heights), ink))
-        for row in range(room.height - 3, -1, -1)
-    ]
+    cells = _cells(shown, room.width)
     low, high = _edge(first - 1), _edge(last)
-    ends = line(muted(low), " " * (len(heights) - len(low) - len(high)), muted(high))
-    return [room.clipped(head), *bars, ends]
+    axis = ends(line(muted(low)), line(muted(high)), len(cells))
+    return [room.clipped(head), *bars(cells, room.height - 2, room.glyphs, ink), room.clipped(axis)]
 
 
 def _range(used: Sequence[int]) -> tuple[int, int]:
@@ -68,25 +64,12 @@ def _range(used: Sequence[int]) -> tuple[int, int]:
     return max(0, used[0] - 1), min(len(LATENCY_EDGES_MS), used[-1] + 1)
 
 
-def _heights(counts: Sequence[int], width: int, rows: int, steps: int) -> list[int]:
-    """The height of each cell's bar in parts of a cell: `width` cells or few less. What has counts
-    is seen."""
-    largest = max(counts)
-    each = max(1, width // len(counts))
-    if each * len(counts) > width:
-        # More steps than cells: neighbours share one.
+def _cells(counts: Sequence[int], width: int) -> list[int]:
+    """The counts as `width` cells or a few less: each step some cells, or some steps one cell."""
+    if len(counts) > width:
         together = -(-len(counts) // width)
-        counts = [sum(counts[at : at + together]) for at in range(0, len(counts), together)]
-        largest = max(counts)
-    tall = [max(1, round(number / largest * rows * steps)) if number else 0 for number in counts]
-    return [height for height in tall for _ in range(each)]
-
-
-def _cell(height: int, row: int, room: Room) -> str:
-    """What a bar shows in a row, counted from the bottom."""
-    steps = room.glyphs.steps
-    filled = min(max(0, height - row * len(steps)), len(steps))
-    return steps[filled - 1] if filled else " "
+        return [sum(counts[at : at + together]) for at in range(0, len(counts), together)]
+    return [number for number in counts for _ in range(width // len(counts))]
 
 
 def _edge(step: int) -> str:

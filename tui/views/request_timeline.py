@@ -10,7 +10,7 @@ from ...engine.protocol import (
     RequestTimeline,
 )
 from ..drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
-from ..drawing.meter import Part, stacked_legend
+from ..drawing.meter import Part, bars, stacked_legend
 from ..state.moment import Moment
 from ..state.requests import WORKER_DIED, RequestRow
 from ..style.formatting import count, milliseconds
@@ -39,6 +39,8 @@ STYLES = {
 
 _KIND_CELLS, _TIME_CELLS, _TOKENS_CELLS = 10, 9, 12
 _LEAST_BAR = 10
+MOST_BAR_ROWS = 8
+"""How high the bar of tokens is where nothing else needs the rows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,11 @@ def timeline_view(moment: Moment, row: RequestRow | None, room: Room) -> Timelin
         _phases(told, room),
         _legend(told, room),
         EMPTY,
-        *_tokens(told, room),
     ]
-    return TimelineView(tuple(head), tuple(_interval(each, told, room) for each in told.intervals))
+    spare = room.height - len(head) - len(told.intervals) - 3
+    head += _tokens(told, room, min(max(1, spare), MOST_BAR_ROWS))
+    rows = (_interval(each, told, room) for each in told.intervals)
+    return TimelineView(tuple(map(room.clipped, head)), tuple(map(room.clipped, rows)))
 
 
 def _unknown(row: RequestRow | None) -> str:
@@ -144,24 +148,16 @@ def _legend(told: RequestTimeline, room: Room) -> Line:
     return room.clipped(stacked_legend(parts, texts, room.glyphs))
 
 
-def _tokens(told: RequestTimeline, room: Room) -> list[Line]:
+def _tokens(told: RequestTimeline, room: Room, rows: int) -> list[Line]:
     """Tokens over the same time, as a bar of its own."""
     if not told.token_counts:
         return []
     gap = told.longest_gap_us
     note = "" if gap is None else f"  longest gap {_ms(gap)}"
     counts = _resampled(told.token_counts, room.width)
-    largest = max(counts)
-    steps = room.glyphs.steps
-    bar = [
-        Piece(steps[max(0, round(number / largest * len(steps)) - 1)], SERIES_INKS[0])
-        if number > 0
-        else Piece(room.glyphs.pattern_empty, Ink.FAINT)
-        for number in counts
-    ]
     return [
         line(strong("when its tokens came"), muted(note)),
-        line(*_joined(bar)),
+        *bars(counts, rows, room.glyphs, SERIES_INKS[0]),
         EMPTY,
     ]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ...engine.protocol import RequestState
 from ..drawing.line import EMPTY, Line, Piece, centred, faint, first_fitting, line, muted
-from ..drawing.meter import Part, stacked, swatch
+from ..drawing.meter import Part, swatch, to_scale
 from ..state.moment import Moment
 from ..state.request_table import Order, Shown, TableState
 from ..state.requests import RequestRow
@@ -207,7 +207,7 @@ def _bar(row: RequestRow, width: int, longest_ms: float, glyphs: Glyphs) -> Line
         Part(part.name, span, part.style)
         for part, span in zip((QUEUE, PREFILL, DECODE), spans, strict=True)
     ]
-    return stacked(parts, None, cells, glyphs)
+    return to_scale(parts, cells, glyphs)
 
 
 def empty_lines(moment: Moment, table: TableState, room: Room) -> list[Line]:

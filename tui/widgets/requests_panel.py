@@ -47,6 +47,7 @@ class RequestsPanel(LivePanel):
         """`bindings` are its keys, as the user mapped them."""
         super().__init__(id=id)
         self._bindings = BindingsMap.merge([self._bindings, BindingsMap(bindings)])
+        self._close_key = next((each.key for each in bindings if each.id == "requests_close"), "")
         self._table = TableState()
         self._rows: Sequence[RequestRow] = ()
         self._following = True
@@ -99,9 +100,11 @@ class RequestsPanel(LivePanel):
 
     def on_click(self, event: events.Click) -> None:
         """A heading sorts, a row is chosen, and the chosen one opens."""
-        offset = event.get_content_offset(self)
-        if offset is None or self.opened or self._shown is None:
+        # The event may be relative to a child: where it lies on the screen is the same for all.
+        area = self.content_region
+        if self.opened or event.screen_offset not in area:
             return
+        offset = event.screen_offset - area.offset
         if offset.y == 0:
             order = column_at(offset.x, self.size.width)
             if order is not None:
@@ -190,7 +193,7 @@ class RequestsPanel(LivePanel):
         visible = view.rows[self._top : self._top + height]
         number = (self._opened or "").partition(".")[2]
         self.set_title(line(title(moment, TableState()), muted(f" {room.glyphs.dot} {number}")))
-        self.set_headline(line(muted("esc closes")))
+        self.set_headline(line(muted(f"{self._close_key} closes" if self._close_key else "")))
         self.set_footnote(footnote(len(visible), len(view.rows), None))
         names = [interval_head()] if view.rows else []
         self._show_lines([*head, *names, *visible], room.height)

@@ -66,7 +66,7 @@ LINEAR = Axis(0.0, 200.0)
 def painted(
     of: ChartContent, width: int, height: int, glyphs: Glyphs = UNICODE, axis: Axis = LINEAR
 ) -> Canvas:
-    layout = ChartLayout.fit(width, height, curves=len(of.series))
+    layout = ChartLayout.fit(width, height, named=len(of.series) > 1)
     sampled = Sampled.of(of, layout.width, 2.0)
     canvas = Canvas.blank(width, height)
     raster = draw_curves(of, sampled, layout, axis, glyphs)
