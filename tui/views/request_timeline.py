@@ -9,12 +9,11 @@ from ...engine.protocol import (
     Latency,
     RequestTimeline,
 )
-from ..drawing.line import EMPTY, Line, Piece, line, muted, strong, wrapped
+from ..drawing.line import EMPTY, Line, Piece, line, muted, runs, strong, wrapped
 from ..drawing.meter import Part, bars, stacked_legend
 from ..state.moment import Moment
 from ..state.requests import WORKER_DIED, RequestRow
 from ..style.formatting import count, milliseconds
-from ..style.glyphs import Glyphs
 from ..style.inks import PART_INKS, SERIES_INKS, Ink
 from .panel import Room, value
 from .slowness import reasons
@@ -107,17 +106,13 @@ def _why(told: RequestTimeline, latency: Latency, moment: Moment, room: Room) ->
 
 
 def _phases(told: RequestTimeline, room: Room) -> Line:
-    """The whole life as one bar, in the order in which it was."""
-    return line(*_run(told.intervals, told.e2e_us, room.width, room.glyphs))
-
-
-def _run(intervals: Sequence[Interval], whole_us: int, width: int, glyphs: Glyphs) -> list[Piece]:
-    """A bar of intervals to scale: each cell has the kind that takes most of it."""
+    """The whole life as one bar to scale: each cell has the kind that takes most of it."""
+    whole_us, width, glyphs = told.e2e_us, room.width, room.glyphs
     pieces: list[Piece] = []
     for cell in range(width):
         begin, end = whole_us * cell / width, whole_us * (cell + 1) / width
         overlap: dict[IntervalKind, float] = {}
-        for each in intervals:
+        for each in told.intervals:
             shared = min(end, each.end_us) - max(begin, each.start_us)
             if shared > 0:
                 overlap[each.kind] = overlap.get(each.kind, 0.0) + shared
@@ -126,18 +121,7 @@ def _run(intervals: Sequence[Interval], whole_us: int, width: int, glyphs: Glyph
             continue
         style = STYLES[max(overlap, key=overlap.__getitem__)]
         pieces.append(Piece(glyphs.patterns[style], PART_INKS[style]))
-    return _joined(pieces)
-
-
-def _joined(pieces: Sequence[Piece]) -> list[Piece]:
-    """Neighbours of one ink as one piece."""
-    joined: list[Piece] = []
-    for piece in pieces:
-        if joined and joined[-1].ink is piece.ink:
-            joined[-1] = Piece(joined[-1].text + piece.text, piece.ink)
-        else:
-            joined.append(piece)
-    return joined
+    return runs(pieces)
 
 
 def _legend(told: RequestTimeline, room: Room) -> Line:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...engine.protocol import RequestState
-from ..drawing.line import EMPTY, Line, Piece, centred, faint, first_fitting, line, muted
+from ..drawing.line import EMPTY, Line, Piece, centred, faint, first_fitting, line, muted, runs
 from ..drawing.meter import Part, swatch, to_scale
 from ..state.moment import Moment
 from ..state.request_table import Order, Shown, TableState
@@ -179,18 +179,24 @@ def _row(
     longest_ms: float,
     glyphs: Glyphs,
 ) -> Line:
-    parts: list[Line | Piece] = [Piece(glyphs.pointer, Ink.ACCENT) if chosen else Piece(" ")]
+    parts = [Piece(glyphs.pointer, Ink.ACCENT) if chosen else Piece(" ")]
     for each in placed:
         column = each.column
         piece = column.cell(row, glyphs)
-        pad = Piece(" " * (column.width - len(piece.text)))
         ink = Ink.STRONG if chosen and piece.ink in (Ink.MUTED, Ink.TEXT) else piece.ink
-        text = Piece(piece.text, ink)
-        parts += [pad, text] if column.right else [text, pad]
+        pad = " " * (column.width - len(piece.text))
+        parts += (
+            [Piece(pad), Piece(piece.text, ink)]
+            if column.right
+            else [
+                Piece(piece.text, ink),
+                Piece(pad),
+            ]
+        )
         parts.append(Piece(" "))
     if bar:
-        parts += [Piece(" "), _bar(row, bar, longest_ms, glyphs)]
-    return line(*parts)
+        parts += [Piece(" "), *_bar(row, bar, longest_ms, glyphs).pieces]
+    return runs(parts)
 
 
 def _bar(row: RequestRow, width: int, longest_ms: float, glyphs: Glyphs) -> Line:
