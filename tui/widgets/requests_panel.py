@@ -1,13 +1,14 @@
 """The table of requests as a panel, and the timeline of the one that is opened."""
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
 from textual import events
 from textual.actions import SkipAction
 from textual.binding import Binding, BindingsMap
 from textual.message import Message
 
-from ..drawing.line import line, muted
+from ..drawing.line import Line, line, muted
 from ..state.moment import Moment
 from ..state.playhead import Timeline
 from ..state.request_table import TableState
@@ -26,8 +27,11 @@ from ..views.requests import (
 )
 from .live_panels import LivePanel
 
-REST_S = 1.0
-"""Rows stay as they are for so long: they can be read, and the terminal has time for the rest."""
+LEAST_REST_S, MOST_REST_S = 1.0, 5.0
+"""Rows stay as they are for so long, so that they can be read, and the longer the more they change:
+the terminal's line has room for other things as well."""
+CELLS_PER_S = 1900
+"""Cells of rows that may change: some 5 bytes each, half of what the whole screen may send."""
 
 WHEEL_ROWS = 3
 
@@ -54,7 +58,8 @@ class RequestsPanel(LivePanel):
         """The chosen row stays in sight: until the wheel turns."""
         self._top = 0
         self._opened: str | None = None
-        self._rested_at_s = float("-inf")
+        self._rest_until_s = float("-inf")
+        self._resting: Sequence[Line] = ()
 
     @property
     def opened(self) -> bool:
@@ -129,7 +134,7 @@ class RequestsPanel(LivePanel):
 
     def _arrange(self, table: TableState) -> None:
         self._table, self._top = table, 0
-        self._rested_at_s = float("-inf")
+        self._rest_until_s = float("-inf")
         self._redraw()
 
     def _scroll(self, rows: int) -> None:
@@ -144,7 +149,7 @@ class RequestsPanel(LivePanel):
             self._draw(self._shown[0])
 
     def on_resize(self) -> None:
-        self._rested_at_s = float("-inf")
+        self._rest_until_s = float("-inf")
         super().on_resize()
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
@@ -154,7 +159,7 @@ class RequestsPanel(LivePanel):
             return
         # A cursor in the past, or a return from there, is followed at once.
         if before is not None and before[0].behind_s != moment.behind_s:
-            self._rested_at_s = float("-inf")
+            self._rest_until_s = float("-inf")
         self._draw(moment)
 
     def _draw(self, moment: Moment) -> None:
@@ -169,8 +174,8 @@ class RequestsPanel(LivePanel):
 
     def _draw_table(self, moment: Moment, room: Room) -> None:
         table = self._table
-        if moment.now_s - self._rested_at_s >= REST_S:
-            self._rested_at_s = moment.now_s
+        due = moment.now_s >= self._rest_until_s
+        if due:
             self._rows = table.arranged(moment.requests.rows)
         height = room.height - 1
         chosen = table.place(self._rows) if self._following else None
@@ -183,6 +188,14 @@ class RequestsPanel(LivePanel):
         self.set_footnote(footnote(len(visible), len(self._rows), moment.requests.left_out))
         lines = [head_line(table, room), *(rows or empty_lines(moment, table, room))]
         self._show_lines(lines, room.height)
+        if due:
+            self._rest(lines, room, moment.now_s)
+
+    def _rest(self, lines: Sequence[Line], room: Room, now_s: float) -> None:
+        """Until when these lines stay, by how much of them is new."""
+        changed = sum(old != new for old, new in zip_longest(self._resting, lines))
+        rest_s = min(max(LEAST_REST_S, changed * room.width / CELLS_PER_S), MOST_REST_S)
+        self._resting, self._rest_until_s = lines, now_s + rest_s
 
     def _draw_opened(self, moment: Moment, room: Room) -> None:
         row = next((row for row in moment.requests.rows if row.key == self._opened), None)
