@@ -14,6 +14,10 @@ TOKEN_PARTS = 120
 """How finely the tokens of a request are told over its time."""
 
 
+MOST_INTERVALS = 1_000
+"""A request that is preempted again and again, or has many chunks, is told in no more."""
+
+
 class MarkKind(Enum):
     """What the scheduler did to a request."""
 
@@ -78,6 +82,27 @@ def intervals(request: Marked, end_s: float) -> list[Interval]:
         for begin, (start, end) in zip(begins, pairwise(places), strict=True)
         if end > start or begin.tokens
     ]
+
+
+def condensed(every: Sequence[Interval], most: int = MOST_INTERVALS) -> list[Interval]:
+    """The intervals; of more than `most` neighbours as one, of the kind that takes most of it."""
+    together = -(-len(every) // most)
+    if together <= 1:
+        return [*every]
+    return [_as_one(every[at : at + together]) for at in range(0, len(every), together)]
+
+
+def _as_one(neighbours: Sequence[Interval]) -> Interval:
+    lengths: dict[IntervalKind, int] = {}
+    for each in neighbours:
+        lengths[each.kind] = lengths.get(each.kind, 0) + each.length_us
+    kind = max(lengths, key=lengths.__getitem__)
+    return Interval(
+        kind=kind,
+        start_us=neighbours[0].start_us,
+        length_us=sum(lengths.values()),
+        tokens=sum(each.tokens for each in neighbours if each.kind is kind),
+    )
 
 
 def _begins(request: Marked) -> list[_Begin]:

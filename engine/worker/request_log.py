@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from heapq import nlargest
 
-from ..metrics.request_timeline import intervals, longest_gap, microseconds, token_counts
+from ..metrics.request_timeline import condensed, intervals, longest_gap, microseconds, token_counts
 from ..protocol import (
     REQUESTS_INTERVAL_S,
     FinishedRequest,
@@ -157,7 +157,7 @@ def timeline(request: Request, state: RequestState, end_s: float) -> RequestTime
         at_s=end_s,
         e2e_us=microseconds(request, end_s),
         first_token_us=None if first_at_s is None else microseconds(request, first_at_s),
-        intervals=intervals(request, end_s),
+        intervals=condensed(intervals(request, end_s)),
         token_counts=token_counts(request, end_s),
         longest_gap_us=None if gap is None else round(gap[1] * 1e6),
         longest_gap_start_us=None if gap is None else microseconds(request, gap[0]),

@@ -38,6 +38,8 @@ STYLES = {
 
 _KIND_CELLS, _TIME_CELLS, _TOKENS_CELLS = 10, 9, 12
 _LEAST_BAR = 10
+ROWS_WITH_GAPS = 20
+"""In less room nothing is parted by blank lines."""
 MOST_BAR_ROWS = 8
 """How high the bar of tokens is where nothing else needs the rows."""
 
@@ -59,18 +61,19 @@ def timeline_view(moment: Moment, row: RequestRow | None, room: Room) -> Timelin
         return TimelineView((line(muted(_unknown(row))),), ())
     frame = moment.frame
     latency = frame.latency.get(moment.window, Latency()) if frame else Latency()
+    gap = [EMPTY] if room.height >= ROWS_WITH_GAPS else []
     head = [
         _facts(told, room),
-        EMPTY,
+        *gap,
         *_why(told, latency, moment, room),
-        EMPTY,
+        *gap,
         line(strong("where its time went")),
         _phases(told, room),
-        _legend(told, room),
-        EMPTY,
+        *_legend(told, room),
+        *gap,
     ]
     spare = room.height - len(head) - len(told.intervals) - 3
-    head += _tokens(told, room, min(max(1, spare), MOST_BAR_ROWS))
+    head += [*_tokens(told, room, min(max(1, spare), MOST_BAR_ROWS)), *gap]
     rows = (_interval(each, told, room) for each in told.intervals)
     return TimelineView(tuple(map(room.clipped, head)), tuple(map(room.clipped, rows)))
 
@@ -109,27 +112,38 @@ def _phases(told: RequestTimeline, room: Room) -> Line:
     """The whole life as one bar to scale: each cell has the kind that takes most of it."""
     whole_us, width, glyphs = told.e2e_us, room.width, room.glyphs
     pieces: list[Piece] = []
+    place = 0
     for cell in range(width):
         begin, end = whole_us * cell / width, whole_us * (cell + 1) / width
-        overlap: dict[IntervalKind, float] = {}
-        for each in told.intervals:
+        shares: dict[IntervalKind, float] = {}
+        while place < len(told.intervals):
+            each = told.intervals[place]
             shared = min(end, each.end_us) - max(begin, each.start_us)
-            if shared > 0:
-                overlap[each.kind] = overlap.get(each.kind, 0.0) + shared
-        if not overlap:
+            shares[each.kind] = shares.get(each.kind, 0.0) + max(0.0, shared)
+            if each.end_us >= end:
+                break
+            place += 1
+        if shares and max(shares.values()) > 0:
+            style = STYLES[max(shares, key=shares.__getitem__)]
+            pieces.append(Piece(glyphs.patterns[style], PART_INKS[style]))
+        else:
             pieces.append(Piece(glyphs.pattern_empty, Ink.FAINT))
-            continue
-        style = STYLES[max(overlap, key=overlap.__getitem__)]
-        pieces.append(Piece(glyphs.patterns[style], PART_INKS[style]))
     return runs(pieces)
 
 
-def _legend(told: RequestTimeline, room: Room) -> Line:
-    """Each kind with the sum of its time: together they are the E2E."""
-    kinds = [kind for kind in KINDS if told.length_us(kind)]
-    parts = [Part(kind.value, 0, STYLES[kind]) for kind in kinds]
-    texts = [_ms(told.length_us(kind)) for kind in kinds]
-    return room.clipped(stacked_legend(parts, texts, room.glyphs))
+def _legend(told: RequestTimeline, room: Room) -> list[Line]:
+    """Each kind with the sum of its time: together they are the E2E. As many lines as it takes."""
+    lines: list[Line] = []
+    for kind in KINDS:
+        if not told.length_us(kind):
+            continue
+        part = Part(kind.value, 0, STYLES[kind])
+        entry = stacked_legend([part], [_ms(told.length_us(kind))], room.glyphs)
+        if lines and lines[-1].width + 2 + entry.width <= room.width:
+            lines[-1] = line(lines[-1], "  ", entry)
+        else:
+            lines.append(entry)
+    return lines
 
 
 def _tokens(told: RequestTimeline, room: Room, rows: int) -> list[Line]:
@@ -142,7 +156,6 @@ def _tokens(told: RequestTimeline, room: Room, rows: int) -> list[Line]:
     return [
         line(strong("when its tokens came"), muted(note)),
         *bars(counts, rows, room.glyphs, SERIES_INKS[0]),
-        EMPTY,
     ]
 
 
