@@ -444,6 +444,8 @@ class ScriptedClient:
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
+        if isinstance(command, InspectRequest) and command.request_id is not None:
+            self.queue(timeline(command.request_id))
         if not self._obedient:
             return
         match command:
@@ -453,8 +455,6 @@ class ScriptedClient:
                 self._changes["precision"] = precision
             case SetLoad(load=load):
                 self._changes["load"] = load
-            case InspectRequest(request_id=int(request_id)):
-                self.queue(timeline(request_id))
             case _:
                 pass
 

@@ -107,7 +107,7 @@ class RequestsPanel(LivePanel):
         """A heading sorts, a row is chosen, and the chosen one opens."""
         # The event may be relative to a child: where it lies on the screen is the same for all.
         area = self.content_region
-        if self.opened or event.screen_offset not in area:
+        if self.opened or not area.contains(*event.screen_offset):
             return
         offset = event.screen_offset - area.offset
         if offset.y == 0:
