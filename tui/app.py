@@ -22,7 +22,7 @@ from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
-from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PLANNER, Keymap
+from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PANEL_TABS, PLANNER, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
 from .state.snapshot import saved_text, snapshot_of
@@ -31,6 +31,7 @@ from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
 from .widgets.panel import Panel
+from .widgets.requests_panel import RequestsPanel
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -353,10 +354,16 @@ class ProdtopApp(App[None]):
                 monitor.say(saved_text(path))
         self.draw()
 
+    def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
+        """The table's panel asks for a request's timeline."""
+        self.monitor.inspect_request(message.key)
+        self.redraw_soon()
+
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that a key does, and the choices that have no key of their own."""
         for action in ACTIONS:
-            if action.name != "palette" and action.tab in (EVERYWHERE, self.current_mode):
+            place = PANEL_TABS.get(action.tab, action.tab)
+            if action.name != "palette" and place in (EVERYWHERE, self.current_mode):
                 keys = " ".join(self._keymap_in_use.keys[action.name])
                 yield SystemCommand(
                     action.description, keys or "no key", partial(self.run_action, action.call)

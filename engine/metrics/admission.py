@@ -64,6 +64,8 @@ class AdmissionMeter:
         refused = {} if self._newest is None else {self._newest: 1}
         return AdmissionCounts(steps=1, refused=refused, preempted=counts.preempted)
 
-    def all_windows(self, now_s: float) -> dict[Window, AdmissionCounts]:
+    def all_windows(
+        self, spans_s: Mapping[Window, float], now_s: float
+    ) -> dict[Window, AdmissionCounts]:
         """The counts over every window."""
-        return {window: self.over(WINDOW_SECONDS[window], now_s) for window in Window}
+        return {window: self.over(span_s, now_s) for window, span_s in spans_s.items()}

@@ -124,13 +124,15 @@ class AttainmentMeter:
         for judged in self._judged.values():
             judged.add(1, now_s)
 
-    def all_windows(self, in_flight: Iterable[InFlight], now_s: float) -> dict[Window, Attainment]:
+    def all_windows(
+        self, in_flight: Iterable[InFlight], spans_s: Mapping[Window, float], now_s: float
+    ) -> dict[Window, Attainment]:
         """Goodput and attainment over every window, of requests that ended and of those that are
         `in_flight` now."""
         over_any, over = self._over(in_flight, now_s)
         return {
-            window: self._attainment(WINDOW_SECONDS[window], over_any, over, now_s)
-            for window in Window
+            window: self._attainment(span_s, over_any, over, now_s)
+            for window, span_s in spans_s.items()
         }
 
     def _over(self, in_flight: Iterable[InFlight], now_s: float) -> tuple[int, dict[str, int]]:

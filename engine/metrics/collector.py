@@ -1,23 +1,21 @@
 """Every figure of the engine in one place: engine and worker report events, frames read figures."""
 
+import math
 from collections import Counter
 
-from ..protocol import (
-    Accounting,
-    Queue,
-    SloSpec,
-)
+from ..protocol import WINDOW_SECONDS, Accounting, Queue, SloSpec, Window
 from .admission import AdmissionMeter
 from .attainment import AttainmentMeter
 from .effect import SwitchTracker
 from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .latency_counts import LatencyCounter
 from .limits import LimitMeter
 from .little import LittleMeter, unsteady
 from .pauses import Pauses
 from .throughput import ThroughputMeter
 from .trend import Trend
-from .windows import WindowedCounter
+from .windows import WindowedCounter, mark_counters
 
 DRAFTS_SPAN_S = 10.0
 """Over which the acceptance of drafts is taken."""
@@ -43,6 +41,8 @@ class Metrics:
         self._generated = 0
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
+        self.latency_counts = LatencyCounter()
+        self.latency_counts_since_switch = LatencyCounter()
         self._pauses = Pauses(start_s)
         self._little = LittleMeter(start_s, self._pauses)
         self.hits = HitMeter(start_s)
@@ -53,6 +53,7 @@ class Metrics:
         self.admission = AdmissionMeter(start_s)
         self.attainment = AttainmentMeter(start_s, SloSpec())
         self._waiting = Trend()
+        self._switched_at_s: float | None = None
 
     def on_submitted(
         self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
@@ -76,6 +77,17 @@ class Metrics:
         """A switch took effect that was begun at `began_at_s`, and nothing was served meanwhile."""
         self._pauses.add(began_at_s, now_s)
         self.switches.on_switch(kind, old, new, now_s, began_at_s)
+        self.latency.on_switch(now_s)
+        self.latency_counts_since_switch = LatencyCounter()
+        self.hits.on_switch()
+        self._switched_at_s = now_s
+        for meter in (self.throughput, self.limits, self.admission, self.attainment):
+            mark_counters(meter, now_s)
+
+    def spans_s(self, now_s: float) -> dict[Window, float]:
+        """How long each window is now; before a first switch, that since it is the session."""
+        since_s = math.inf if self._switched_at_s is None else now_s - self._switched_at_s
+        return {window: WINDOW_SECONDS.get(window, since_s) for window in Window}
 
     def on_rejected(self, number: int, now_s: float) -> None:
         """Requests came and found the queue full: they are in no other figure than this count."""
@@ -133,7 +145,10 @@ class Metrics:
         cached_tokens = request.num_output_tokens if from_response_cache else 0
         self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
-        self.latency.record(latency, now_s)
+        self.latency.record(latency, now_s, request.arrival_at_s)
+        self.latency_counts.record(latency)
+        if self.latency.is_since_switch(request.arrival_at_s):
+            self.latency_counts_since_switch.record(latency)
         self.attainment.on_finished(latency, now_s)
         self.switches.on_finished(request, latency, now_s)
         return latency

@@ -20,6 +20,8 @@ class HitMeter:
         self._response_hits = counter()
         self._queried_tokens = counter()
         self._hit_tokens = counter()
+        self._at_switch: dict[WindowedCounter, float] = {}
+        """What each counter stood at when the last switch took effect."""
 
     def on_response_lookup(self, hit: bool, now_s: float) -> None:
         """A request was looked up in the response cache."""
@@ -38,16 +40,30 @@ class HitMeter:
 
     def rates(self, now_s: float) -> dict[Window, HitRates]:
         """Hits over lookups in every window; `None` where nothing was looked up in it."""
-        return {window: self._rates_over(WINDOW_SECONDS[window], now_s) for window in Window}
+        rates = {window: self._rates_over(span, now_s) for window, span in WINDOW_SECONDS.items()}
+        return rates | {Window.SWITCH: self._rates(self._since_switch)}
+
+    def on_switch(self) -> None:
+        """From now on it is another strategy, precision or load."""
+        counters = (
+            self._response_lookups,
+            self._response_hits,
+            self._queried_tokens,
+            self._hit_tokens,
+        )
+        self._at_switch = {counter: counter.total for counter in counters}
 
     def session(self, now_s: float) -> HitRates:
         """Hits over lookups since the start."""
         return self._rates_over(math.inf, now_s)
 
     def _rates_over(self, span_s: float, now_s: float) -> HitRates:
-        def amount(counter: WindowedCounter) -> float:
-            return counter.over(span_s, now_s)[0]
+        return self._rates(lambda counter: counter.over(span_s, now_s)[0])
 
+    def _since_switch(self, counter: WindowedCounter) -> float:
+        return counter.total - self._at_switch.get(counter, 0.0)
+
+    def _rates(self, amount: Callable[[WindowedCounter], float]) -> HitRates:
         return HitRates(
             response=_ratio(amount, self._response_hits, self._response_lookups),
             prefix=_ratio(amount, self._hit_tokens, self._queried_tokens),

@@ -4,6 +4,7 @@ Latency is what the client sees: it starts at the arrival, and a first byte that
 the last one came with the last one.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -92,13 +93,25 @@ def _since(start_s: float | None, end_s: float | None) -> float | None:
 class LatencyWindows:
     """The six latencies of the requests that ended, over each window.
 
-    A request enters all of them at the moment it ends.
+    A request enters all of them at the moment it ends; that since the last switch only if it also
+    arrived since then.
     """
 
     def __init__(self) -> None:
         self._histograms = {name: WindowedHistogram() for name in Latency.__struct_fields__}
+        self._switched_at_s = -math.inf
+        self._since_switch = {name: LogHistogram() for name in Latency.__struct_fields__}
 
-    def record(self, latency: RequestLatency, now_s: float) -> None:
+    def on_switch(self, now_s: float) -> None:
+        """From `now_s` on it is another strategy, precision or load."""
+        self._switched_at_s = now_s
+        self._since_switch = {name: LogHistogram() for name in Latency.__struct_fields__}
+
+    def is_since_switch(self, arrival_at_s: float) -> bool:
+        """Whether a request that arrived then is one of `Window.SWITCH`."""
+        return arrival_at_s >= self._switched_at_s
+
+    def record(self, latency: RequestLatency, now_s: float, arrival_at_s: float = math.inf) -> None:
         """Count a request that ended at `now_s`."""
         durations_s = {
             "e2e": latency.e2e_s,
@@ -107,19 +120,25 @@ class LatencyWindows:
             "tpot": latency.tpot_s,
             "queue": latency.queue_s,
         }
+        since_switch = self.is_since_switch(arrival_at_s)
         for name, duration_s in durations_s.items():
             if duration_s is not None:
                 self._histograms[name].add(duration_s, now_s)
+                if since_switch:
+                    self._since_switch[name].add(duration_s)
         self._histograms["itl"].add_many(latency.itl_s, now_s)
+        if since_switch:
+            self._since_switch["itl"].add_many(latency.itl_s)
 
     def over(self, window: Window, now_s: float) -> Latency:
         """The six over one window."""
-        return Latency(
-            **{
-                name: percentiles(histogram.view(window, now_s))
-                for name, histogram in self._histograms.items()
+        if window is Window.SWITCH:
+            views = self._since_switch
+        else:
+            views = {
+                name: histogram.view(window, now_s) for name, histogram in self._histograms.items()
             }
-        )
+        return Latency(**{name: percentiles(view) for name, view in views.items()})
 
     def all_windows(self, now_s: float) -> dict[Window, Latency]:
         """The six over every window."""

@@ -7,12 +7,15 @@ nothing per sample.
 
 import math
 from collections import deque
+from collections.abc import Mapping
 
 from ..protocol import WINDOW_SECONDS, Window
 from .histogram import Durations, LogHistogram, Sparse
 
 HISTOGRAM_BIN_S = 0.5
 COUNTER_BIN_S = 0.1
+_SAME_S = 1e-6
+"""Moments as close as this are one: a span is handed on as its length."""
 
 
 class _Span:
@@ -41,7 +44,7 @@ class _Span:
 
 
 class WindowedHistogram:
-    """A histogram for each `Window`.
+    """A histogram for each `Window` of a known length.
 
     A window of W seconds holds the bin that is filling and those before it, W ÷ `bin_s` in all:
     nothing older than W, and everything younger than W - `bin_s`.
@@ -51,7 +54,7 @@ class WindowedHistogram:
         self._bin_s = bin_s
         self._number: int | None = None
         self._filling = LogHistogram()
-        self._spans = {window: _Span(window, bin_s) for window in Window}
+        self._spans = {window: _Span(window, bin_s) for window in WINDOW_SECONDS}
 
     def add(self, duration_s: float, now_s: float) -> None:
         """Count one duration, in seconds, at `now_s`."""
@@ -86,12 +89,20 @@ class WindowedHistogram:
         self._number = number
 
 
+def mark_counters(meter: object, now_s: float) -> None:
+    """Mark every counter that a meter holds, alone or in a mapping."""
+    for held in vars(meter).values():
+        for counter in held.values() if isinstance(held, Mapping) else (held,):
+            if isinstance(counter, WindowedCounter):
+                counter.mark(now_s)
+
+
 class WindowedCounter:
     """A running total that also knows what it was: amounts and rates over any recent span.
 
     Adding is O(1). A span is cut to whole bins at its far end and divided by the time that it then
-    covers, so a rate is not biased by the cut. Spans from `bin_s` to `capacity_s`, or infinite for
-    all since `start_s`; another raises ValueError.
+    covers, so a rate is not biased by the cut. Spans from `bin_s` to `capacity_s`, since `mark`, or
+    infinite for all since `start_s`; another raises ValueError.
     """
 
     def __init__(
@@ -105,6 +116,12 @@ class WindowedCounter:
         self._next_bin_s = (self._number + 1) * bin_s
         self._size = math.ceil(capacity_s / bin_s) + 2
         self._at_bin_start = [0.0] * self._size
+        self._mark_s, self._at_mark = start_s, 0.0
+
+    def mark(self, now_s: float) -> None:
+        """A span may begin exactly here from now on, however long ago that will be."""
+        self._advance(now_s)
+        self._mark_s, self._at_mark = now_s, self.total
 
     def add(self, amount: float, now_s: float) -> None:
         """Add `amount` at `now_s`."""
@@ -151,6 +168,8 @@ class WindowedCounter:
             end_s, at_end = now_s, self.total
         else:
             end_s, at_end = end * self._bin_s, self._value_at(end)
+        if abs(from_s - self._mark_s) < _SAME_S:
+            return at_end - self._at_mark, max(0.0, end_s - self._mark_s)
         if from_s <= self._start_s:
             return at_end, max(0.0, end_s - self._start_s)
         begin = math.ceil(from_s / self._bin_s)

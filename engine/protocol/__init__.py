@@ -21,6 +21,7 @@ from .message import *
 from .model_info import *
 from .probe import *
 from .quality import *
+from .requests import *
 from .settings import *
 from .slo import *
 from .verdict import *

@@ -55,6 +55,12 @@ class RunQuality(Message, frozen=True, kw_only=True):
     spec: QualitySpec | None
 
 
+class InspectRequest(Message, frozen=True, kw_only=True):
+    """Tell the timeline of one request, anew while it is in the system; `None` ends that."""
+
+    request_id: int | None
+
+
 class StartAgain(Message, frozen=True, kw_only=True):
     """Start the children that were given up. For the client: it is not passed on to them."""
 

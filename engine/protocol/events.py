@@ -42,7 +42,9 @@ class FinishedRequest(Part, frozen=True, kw_only=True):
     prompt_tokens: int
     output_tokens: int
     finish_reason: str
-    """`stop`, `length` or `aborted`."""
+    """`stop` or `length`; of one that failed, why in a word or two."""
+    failed: bool = False
+    """Its client did not get the whole answer."""
     arrival_at_s: float
     e2e_ms: float
     ttfb_ms: float
@@ -51,12 +53,15 @@ class FinishedRequest(Part, frozen=True, kw_only=True):
     tpot_ms: float | None = None
     cached_prompt_tokens: int = 0
     from_response_cache: bool = False
+    preemptions: int = 0
 
 
 class FinishedSample(Message, frozen=True, kw_only=True):
-    """Some of the requests that finished since the last frame, never all of a burst."""
+    """Requests that ended since the last frame; of a burst those that failed or took longest."""
 
     requests: list[FinishedRequest]
+    left_out: int = 0
+    """How many more ended."""
 
 
 class Fault(Message, frozen=True, kw_only=True):

@@ -23,6 +23,8 @@ class Window(StrEnum):
     M1 = "1m"
     M5 = "5m"
     SESSION = "session"
+    SWITCH = "since switch"
+    """Since the last switch of strategy, precision, drafts or load; before one, the session."""
 
 
 WINDOW_SECONDS: dict[Window, float] = {
@@ -31,6 +33,15 @@ WINDOW_SECONDS: dict[Window, float] = {
     Window.M5: 300.0,
     Window.SESSION: float("inf"),
 }
+"""The windows of a known length: all but the one that a switch begins."""
+
+
+LATENCY_EDGES_PER_DECADE = 6
+LATENCY_EDGES_MS: tuple[float, ...] = tuple(
+    10 ** (place / LATENCY_EDGES_PER_DECADE - 1)
+    for place in range(7 * LATENCY_EDGES_PER_DECADE + 1)
+)
+"""From 0.1 ms to 1,000 s, evenly on a logarithmic axis."""
 
 
 class Throughput(Part, frozen=True, kw_only=True):
@@ -81,6 +92,18 @@ class Latency(Part, frozen=True, kw_only=True):
     itl: Percentiles | None = None
     e2e: Percentiles | None = None
     queue: Percentiles | None = None
+
+
+class LatencyCounts(Part, frozen=True, kw_only=True):
+    """How many requests had which latency since the session began: counts that only grow.
+
+    Two frames tell the distribution between them. Entry 0 counts what is below
+    `LATENCY_EDGES_MS[0]`, entry i what is from edge i − 1 up to edge i, the last one the rest.
+    """
+
+    ttft: list[int]
+    tpot: list[int]
+    e2e: list[int]
 
 
 class Queue(Part, frozen=True, kw_only=True):
@@ -264,6 +287,9 @@ class Frame(Message, frozen=True, kw_only=True):
     steady: Summary | None = None
     """What the settings in use did since the last switch or pause settled; `None` before that."""
     stream: StreamView | None = None
+    latency_counts: LatencyCounts | None = None
+    latency_counts_since_switch: LatencyCounts | None = None
+    """The same of the requests in `Window.SWITCH`; they begin anew with each switch."""
     generated_tokens_total: int = 0
     speculation: Speculation | None = None
     slo: SloSpec = SloSpec()

@@ -4,6 +4,7 @@ import msgspec
 
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
+    InspectRequest,
     RunBench,
     RunQuality,
     SetLoad,
@@ -30,6 +31,7 @@ from .events import (
 from .frame import Frame
 from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
+from .requests import RequestsInSystem, RequestTimeline
 
 Command = (
     SetStrategy
@@ -40,6 +42,7 @@ Command = (
     | SetSlo
     | RunBench
     | RunQuality
+    | InspectRequest
     | Shutdown
     | StartAgain
     | StartAnew
@@ -51,6 +54,7 @@ Event = (
     | Progress
     | Switched
     | FinishedSample
+    | RequestTimeline
     | Fault
     | Crash
     | Note
@@ -64,7 +68,7 @@ Event = (
     | ChildDied
     | ChildStarted
 )
-Report = Frame | HostSample | Event
+Report = Frame | RequestsInSystem | HostSample | Event
 """Whatever reaches the screen."""
 
 ENCODER = msgspec.msgpack.Encoder()

@@ -166,9 +166,9 @@ class Engine:
         """When waiting requests become runnable by time alone; `None` where none will."""
         return self.scheduler.next_deadline_s(self.clock())
 
-    def abort(self, request_id: int) -> None:
+    def abort(self, request_id: int, reason: str = "aborted") -> None:
         """End a request wherever it is; its client gets what was delivered, and it has failed."""
-        request = self.scheduler.abort(request_id)
+        request = self.scheduler.abort(request_id, reason)
         if request is not None:
             now_s = self.clock()
             self.metrics.on_failed(now_s, request.arrival_at_s, request)
@@ -197,7 +197,8 @@ class Engine:
         require(name, self.device)
         check_switch(self.runner, self.settings, name)
         self._collect()
-        self.metrics.admission.on_switch(self.scheduler.preempt_all(), self.clock())
+        preempted = self.scheduler.preempt_all(self.clock())
+        self.metrics.admission.on_switch(preempted, self.clock())
         # A response that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
@@ -216,7 +217,7 @@ class Engine:
                 f"not {max_seqs}"
             )
         self._collect()
-        self.scheduler.set_max_seqs(max_seqs)
+        self.scheduler.set_max_seqs(max_seqs, self.clock())
         self.speculation.on_switch()
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:
@@ -313,7 +314,7 @@ class Engine:
         self._collect()
         failed = [c.request for c in plan.chunks if c.request.status is Status.RUNNING]
         for request in failed:
-            self.abort(request.request_id)
+            self.abort(request.request_id, "no memory")
         release_unused(self.device)
         limit = self.scheduler.shrink()
         requests = counted(len(failed), "request")
@@ -365,7 +366,7 @@ class Engine:
         """Abort the requests whose logits were NaN. The user is told once a precision."""
         for chunk, token in zip(plan.chunks, tokens, strict=True):
             if token == BROKEN_LOGITS:
-                self.abort(chunk.request.request_id)
+                self.abort(chunk.request.request_id, "NaN")
         if not self._nan_reported:
             self._nan_reported = True
             self.notes.append(
@@ -386,7 +387,7 @@ class Engine:
 
     def _end_undecodable(self, request_id: int, error: DecodingError) -> None:
         """Abort a request whose tokens are no text. The user is told once."""
-        self.abort(request_id)
+        self.abort(request_id, "no text")
         if not self._decoding_failed:
             self.notes.append(str(error))
         self._decoding_failed = True

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from ..metrics.latency import RequestLatency
+from ..metrics.request_timeline import Mark
 from ..protocol.errors import BadInputError, PromptTooLongError
 
 GREEDY_BELOW = 1e-5
@@ -94,6 +95,10 @@ class Request:
     token_times_s: list[float] = field(default_factory=list)
     longest_gap_s: float = 0.0
     """Between two of its tokens, so far."""
+    waiting_ahead: int | None = None
+    """Requests that waited already when it was queued."""
+    marks: list[Mark] = field(default_factory=list)
+    """Admissions, prefill chunks and preemptions, as they came."""
 
     def __post_init__(self) -> None:
         if not self.tokens:

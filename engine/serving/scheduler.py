@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import chain
 
+from ..metrics.request_timeline import Mark, MarkKind
 from ..protocol import Refusal
 from ..protocol.errors import BadInputError, RequestTooLargeError
 from .blocks import BlockManager
@@ -87,6 +88,10 @@ class Scheduler:
         """The waiting requests, the next one first."""
         return tuple(self._waiting.values())
 
+    def find(self, request_id: int) -> Request | None:
+        """A running or waiting request; `None` if it is not here (any more)."""
+        return self._running.get(request_id) or self._waiting.get(request_id)
+
     @property
     def num_running(self) -> int:
         return len(self._running)
@@ -120,18 +125,19 @@ class Scheduler:
         self.check(request)
         request.status = Status.WAITING
         request.queued_at_s = now_s
+        request.waiting_ahead = len(self._waiting)
         request.longest = self._longest(request)
         self._waiting[request.request_id] = request
         self._waiting_tokens += len(request.tokens)
 
-    def abort(self, request_id: int) -> Request | None:
+    def abort(self, request_id: int, reason: str = "aborted") -> Request | None:
         """Drop a request wherever it is; None if it is not here (any more)."""
         request = self._waiting.pop(request_id, None) or self._running.pop(request_id, None)
         if request is None:
             return None
         if request.status is Status.WAITING:
             self._waiting_tokens -= len(request.tokens)
-        self._end(request, Status.ABORTED, "aborted")
+        self._end(request, Status.ABORTED, reason)
         self._blocks.release(request)
         if not self._running:
             self._drop_ghosts()
@@ -158,7 +164,7 @@ class Scheduler:
         The plan goes to `advance`, plans in their order. The next one may be made before that: it
         reckons with the tokens that this one will bring.
         """
-        chunks, prefilling, preempted = self._plan_decodes()
+        chunks, prefilling, preempted = self._plan_decodes(now_s)
         chunks.extend(
             Chunk(ghost, 1, ghost.num_computed - 1, True, False) for ghost in self._ghosts
         )
@@ -166,7 +172,7 @@ class Scheduler:
         if chunks and self._strategy.stream and self._prefill_beside_streams is not None:
             budget = min(budget, self._prefill_beside_streams)
         for request in prefilling:
-            budget -= self._plan_prefill(request, budget, chunks)
+            budget -= self._plan_prefill(request, budget, chunks, now_s)
         # Who was just sent back needs more blocks than there are.
         refusal = Refusal.KV_BLOCKS if preempted else self._admit(now_s, budget, chunks)
         if self.plan_drafts is None:
@@ -228,31 +234,31 @@ class Scheduler:
         self._drop_ghosts()
         self._strategy = strategy
         self._strategy_since_s = now_s
-        preempted = self._preempt_above_limit()
+        preempted = self._preempt_above_limit(now_s)
         self._blocks.set_prefix_caching(strategy.prefix_cache)
         for request in self._running.values():
             self._blocks.register(request)
         return preempted
 
-    def preempt_all(self) -> list[Request]:
+    def preempt_all(self, now_s: float) -> list[Request]:
         """Send all running requests back to the head of the queue, in order.
 
         They keep their generated tokens. Needed when the KV cache becomes invalid.
         """
         self._drop_ghosts()
-        return [self._preempt_newest() for _ in range(len(self._running))]
+        return [self._preempt_newest(now_s) for _ in range(len(self._running))]
 
-    def set_max_seqs(self, max_seqs: int) -> list[Request]:
+    def set_max_seqs(self, max_seqs: int, now_s: float) -> list[Request]:
         """Run at most so many sequences at once, as far as the token budget covers them; returns
         the requests that had to be preempted, as `set_strategy` does."""
         self._drop_ghosts()
         self._max_seqs = max(1, min(max_seqs, self._token_budget))
-        return self._preempt_above_limit()
+        return self._preempt_above_limit(now_s)
 
-    def _preempt_above_limit(self) -> list[Request]:
+    def _preempt_above_limit(self, now_s: float) -> list[Request]:
         preempted = []
         while len(self._running) > self.running_limit:
-            preempted.append(self._preempt_newest())
+            preempted.append(self._preempt_newest(now_s))
         return preempted
 
     def shrink(self) -> int:
@@ -296,7 +302,7 @@ class Scheduler:
         longest = len(request.prompt_tokens) + request.max_tokens
         return longest if self._context_tokens is None else min(longest, self._context_tokens)
 
-    def _plan_decodes(self) -> tuple[list[Chunk], list[Request], list[Request]]:
+    def _plan_decodes(self, now_s: float) -> tuple[list[Chunk], list[Request], list[Request]]:
         """Rows of the requests that lack one token, the requests that lack more, the preempted."""
         chunks: list[Chunk] = []
         prefilling: list[Request] = []
@@ -314,25 +320,27 @@ class Scheduler:
             if request.num_pending and expected >= request.longest:
                 continue
             full = computed == len(request.block_ids) * block_tokens
-            if full and not self._make_room(request, preempted):
+            if full and not self._make_room(request, preempted, now_s):
                 continue
             chunks.append(Chunk(request, 1, computed))
             request.num_computed = computed + 1
             request.num_pending += 1
         return chunks, prefilling, preempted
 
-    def _make_room(self, request: Request, preempted: list[Request]) -> bool:
+    def _make_room(self, request: Request, preempted: list[Request], now_s: float) -> bool:
         """Get one more block for a running request; False if it had to be preempted itself."""
         while not self._blocks.append_block(request):
             if self._ghosts:
                 self._blocks.release(self._ghosts.pop())
                 continue
-            preempted.append(self._preempt_newest())
+            preempted.append(self._preempt_newest(now_s))
             if preempted[-1] is request:
                 return False
         return True
 
-    def _plan_prefill(self, request: Request, budget: int, chunks: list[Chunk]) -> int:
+    def _plan_prefill(
+        self, request: Request, budget: int, chunks: list[Chunk], now_s: float
+    ) -> int:
         """Plan as much of a request as the budget allows; returns how many tokens that is."""
         computed = request.num_computed
         num_tokens = min(len(request.tokens) - computed, budget)
@@ -341,6 +349,7 @@ class Scheduler:
             chunks.append(Chunk(request, num_tokens, computed, samples=samples))
             request.num_computed = computed + num_tokens
             request.num_pending += samples
+            request.marks.append(Mark(MarkKind.CHUNK, now_s, num_tokens))
         return num_tokens
 
     def _admit(self, now_s: float, budget: int, chunks: list[Chunk]) -> Refusal | None:
@@ -367,7 +376,8 @@ class Scheduler:
             request.status = Status.RUNNING
             if request.scheduled_at_s is None:
                 request.scheduled_at_s = now_s
-            budget -= self._plan_prefill(request, budget, chunks)
+            request.marks.append(Mark(MarkKind.ADMITTED, now_s))
+            budget -= self._plan_prefill(request, budget, chunks, now_s)
         return None
 
     def _gang_starts(self, now_s: float) -> bool:
@@ -380,12 +390,13 @@ class Scheduler:
         assert oldest.queued_at_s is not None
         return max(oldest.queued_at_s, self._strategy_since_s) + self._strategy.gang_wait_s
 
-    def _preempt_newest(self) -> Request:
+    def _preempt_newest(self, now_s: float) -> Request:
         _, request = self._running.popitem()
         self._blocks.release(request)
         request.num_computed = 0
         request.num_pending = 0
         request.preemptions += 1
+        request.marks.append(Mark(MarkKind.PREEMPTED, now_s))
         request.status = Status.WAITING
         self._waiting[request.request_id] = request
         self._waiting_tokens += len(request.tokens)

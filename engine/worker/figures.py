@@ -11,7 +11,6 @@ from ..precision.linear import storage_bytes
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
     RATE_SPAN_S,
-    WINDOW_SECONDS,
     Attainment,
     Averages,
     FinishedRequest,
@@ -101,7 +100,8 @@ def roofline(engine: Engine, now_s: float, span_s: float = RATE_SPAN_S) -> Roofl
 
 def averages(engine: Engine, now_s: float) -> dict[Window, Averages]:
     """What the headlines show, over every window."""
-    return {window: _averages(engine, now_s, WINDOW_SECONDS[window]) for window in Window}
+    spans_s = engine.metrics.spans_s(now_s)
+    return {window: _averages(engine, now_s, span_s) for window, span_s in spans_s.items()}
 
 
 def _averages(engine: Engine, now_s: float, span_s: float) -> Averages:
@@ -132,7 +132,8 @@ def attainment(engine: Engine, now_s: float) -> dict[Window, Attainment]:
     """How requests did against the limits, those in flight included."""
     scheduler = engine.scheduler
     in_flight = (*scheduler.running, *scheduler.waiting)
-    return engine.metrics.attainment.all_windows(in_flight, now_s)
+    metrics = engine.metrics
+    return metrics.attainment.all_windows(in_flight, metrics.spans_s(now_s), now_s)
 
 
 def speculation(engine: Engine, now_s: float) -> Speculation | None:
@@ -150,14 +151,13 @@ def speculation(engine: Engine, now_s: float) -> Speculation | None:
     )
 
 
-def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
-    """A completion as its client saw it, in milliseconds."""
+def finished_request(completion: Completion, engine: Engine, now_s: float) -> FinishedRequest:
+    """A completion as its client saw it, in milliseconds; one that failed did so at `now_s`."""
     request, latency = completion.request, completion.latency
 
     def ms(seconds: float | None) -> float | None:
         return None if seconds is None else seconds * 1e3
 
-    now_s = engine.clock()
     e2e_s = now_s - request.arrival_at_s if latency is None else latency.e2e_s
     return FinishedRequest(
         request_id=request.request_id,
@@ -166,6 +166,7 @@ def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
         prompt_tokens=len(request.prompt_tokens),
         output_tokens=request.num_output_tokens,
         finish_reason=request.finish_reason or "aborted",
+        failed=latency is None,
         arrival_at_s=request.arrival_at_s,
         e2e_ms=e2e_s * 1e3,
         ttfb_ms=(e2e_s if latency is None else latency.ttfb_s) * 1e3,
@@ -174,4 +175,5 @@ def finished_request(completion: Completion, engine: Engine) -> FinishedRequest:
         tpot_ms=ms(None if latency is None else latency.tpot_s),
         cached_prompt_tokens=request.cached_prompt_tokens,
         from_response_cache=completion.from_response_cache,
+        preemptions=request.preemptions,
     )

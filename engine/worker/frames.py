@@ -112,6 +112,8 @@ class FrameBuilder:
             last_switch=metrics.switches.effect(now_s),
             steady=metrics.switches.steady(now_s),
             stream=self._stream.view(traffic, now_s),
+            latency_counts=metrics.latency_counts.counts(),
+            latency_counts_since_switch=metrics.latency_counts_since_switch.counts(),
             generated_tokens_total=metrics.generated_tokens_total,
             speculation=speculation(engine, now_s),
             slo=metrics.attainment.slo,
@@ -141,7 +143,7 @@ class FrameBuilder:
         self._latency = metrics.latency.all_windows(now_s)
         self._rates = metrics.hits.rates(now_s)
         self._attainment = attainment(self._engine, now_s)
-        self._admission = metrics.admission.all_windows(now_s)
+        self._admission = metrics.admission.all_windows(metrics.spans_s(now_s), now_s)
         self._averages = averages(self._engine, now_s)
         self._memory = engine_memory(self._engine, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)

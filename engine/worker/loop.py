@@ -12,8 +12,7 @@ from ..protocol import (
     BenchSpec,
     Command,
     Fault,
-    FinishedRequest,
-    FinishedSample,
+    InspectRequest,
     LoadSpec,
     Note,
     PrecisionName,
@@ -44,12 +43,9 @@ from ..quality.text_file import scored_text
 from ..serving.engine import Engine
 from ..serving.request import Completion
 from .bench import Bench, BenchStoppedError, versions
-from .figures import finished_request
 from .frames import FrameBuilder
+from .request_log import RequestLog
 from .traffic import Traffic
-
-MOST_SAMPLES = 32
-"""Finished requests reported with one frame; the rest of a burst shows in the percentiles."""
 
 _LONGEST_WAIT_S = 0.1
 
@@ -75,7 +71,7 @@ class ServingLoop:
             self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
-        self._samples: list[FinishedRequest] = []
+        self._requests = RequestLog(engine)
         self._stopping = False
         self._evaluation: Iterator[Outcome] | None = None
         """Quality that is being measured, a chunk of text between two steps."""
@@ -108,16 +104,14 @@ class ServingLoop:
             return
         self._frames.on_completions(completions, self._traffic)
         self._traffic.on_completions(completions)
-        for completion in completions[: MOST_SAMPLES - len(self._samples)]:
-            self._samples.append(finished_request(completion, self._engine))
+        self._requests.on_completions(completions)
 
     def _publish(self) -> None:
         if self._engine.clock() < self._frame_due_s:
             return
         self._send_notes()
-        if self._samples:
-            self._channel.send(FinishedSample(requests=self._samples))
-            self._samples = []
+        for report in self._requests.reports():
+            self._channel.send(report)
         frame = self._frames.build(self._traffic)
         # Counted from the frame's own moment: what came before it took time as well.
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
@@ -147,6 +141,8 @@ class ServingLoop:
                     self._bench(bench)
                 case RunQuality(spec=quality):
                     self._begin_evaluation(quality)
+                case InspectRequest(request_id=request_id):
+                    self._requests.inspect(request_id)
                 case Shutdown():
                     self._stopping = True
         except BadInputError as error:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 from prodtop.engine.protocol import (
+    LATENCY_EDGES_MS,
     Accounting,
     AdmissionCounts,
     Attainment,
@@ -23,7 +24,11 @@ from prodtop.engine.protocol import (
     GpuSample,
     HitRates,
     HostSample,
+    InspectRequest,
+    IntervalKind,
     Latency,
+    LatencyCounts,
+    LiveRequest,
     LoadSpec,
     Memory,
     ModelInfo,
@@ -34,6 +39,9 @@ from prodtop.engine.protocol import (
     Queue,
     Ready,
     Report,
+    RequestsInSystem,
+    RequestState,
+    RequestTimeline,
     Roofline,
     SetLoad,
     SetPrecision,
@@ -44,6 +52,7 @@ from prodtop.engine.protocol import (
     Switched,
     SwitchEffect,
     Throughput,
+    TimelineInterval,
     Verdict,
     Window,
 )
@@ -116,6 +125,83 @@ def latency(second: float, strategy: StrategyName) -> Latency:
     )
 
 
+def latency_counts(second: float) -> LatencyCounts:
+    """Counts that grow by 38 requests a second, in the shape of `percentiles`."""
+
+    def counts(p50_ms: float) -> list[int]:
+        middle = sum(edge <= p50_ms for edge in LATENCY_EDGES_MS)
+        steps = [0] * (len(LATENCY_EDGES_MS) + 1)
+        for step, share in ((-1, 0.2), (0, 0.4), (1, 0.25), (2, 0.1), (4, 0.05)):
+            steps[middle + step] = int(share * 38 * second)
+        return steps
+
+    return LatencyCounts(ttft=counts(41.8), tpot=counts(8.9), e2e=counts(612.0))
+
+
+def in_system(second: float, strategy: StrategyName, users: int = 32) -> RequestsInSystem:
+    """The requests that run and wait then: one decodes further than the next."""
+    running = 1 if strategy is StrategyName.SINGLE else users
+    first = int(second * 38)
+    requests = []
+    for place in range(users):
+        runs = place < running
+        age_s = 0.6 * (users - place) / users + (0.0 if runs else 1.0)
+        tokens = max(0, int((age_s - 0.042) / 0.0089) + 1) if runs else 0
+        state = RequestState.DECODE if tokens else RequestState.PREFILL
+        requests.append(
+            LiveRequest(
+                request_id=first + place,
+                state=state if runs else RequestState.WAITING,
+                arrival_at_s=500.0 + second - age_s,
+                prompt_tokens=90 + 7 * place,
+                output_tokens=tokens,
+                max_tokens=64,
+                cached_prompt_tokens=64 if strategy in _CACHING else 0,
+                queue_ms=4.2 if runs else None,
+                ttft_ms=42.0 if tokens else None,
+            )
+        )
+    return RequestsInSystem(
+        at_s=500.0 + second, running=running, waiting=users - running, requests=requests
+    )
+
+
+def timeline(request_id: int = 2280) -> RequestTimeline:
+    """A request that waited for 3.9 s behind others, and was preempted once."""
+    spans = (
+        (IntervalKind.ARRIVING, 1_300, 0),
+        (IntervalKind.QUEUED, 3_900_000, 0),
+        (IntervalKind.PREFILL, 180_000, 512),
+        (IntervalKind.PREFILL, 118_700, 300),
+        (IntervalKind.DECODE, 260_000, 30),
+        (IntervalKind.PREEMPTED, 700_000, 0),
+        (IntervalKind.PREFILL, 240_000, 842),
+        (IntervalKind.DECODE, 300_000, 34),
+    )
+    intervals, at_us = [], 0
+    for kind, length_us, tokens in spans:
+        intervals.append(
+            TimelineInterval(kind=kind, start_us=at_us, length_us=length_us, tokens=tokens)
+        )
+        at_us += length_us
+    return RequestTimeline(
+        request_id=request_id,
+        state=RequestState.FINISHED,
+        at_s=560.0,
+        e2e_us=at_us,
+        first_token_us=4_200_000,
+        intervals=intervals,
+        token_counts=[0] * 88 + [6] * 5 + [0] * 20 + [5] * 6 + [4],
+        longest_gap_us=940_000,
+        longest_gap_start_us=4_460_000,
+        waiting_ahead=212,
+        prompt_tokens=812,
+        output_tokens=64,
+        max_tokens=64,
+        finish_reason="length",
+    )
+
+
 def frame(
     second: float = 60.0,
     *,
@@ -159,6 +245,7 @@ def frame(
             batch_waste=0.23 if strategy is StrategyName.BATCHED else 0.0,
         ),
         latency={window: latency(second, strategy) for window in Window},
+        latency_counts=latency_counts(second),
         cache=Cache(
             blocks=Blocks(
                 total=10_240, running=2_112, evictable=4_480, free=3_648, block_tokens=16
@@ -325,7 +412,7 @@ def finished(second: float, strategy: StrategyName) -> FinishedSample:
     return FinishedSample(
         requests=[
             FinishedRequest(
-                request_id=int(second * 38) + number,
+                request_id=int(second * 38) - 9 + number,
                 strategy=strategy,
                 precision=PrecisionName.BF16,
                 prompt_tokens=96 + 7 * number,
@@ -367,7 +454,8 @@ def play(seconds: float = 60.0, *, hz: float = 4.0, gpus: int = 1) -> list[list[
         shown = frame(second, strategy=strategy)
         if second >= first_switch_s:
             shown = msgspec.structs.replace(shown, last_switch=effect(first_switch_s))
-        reports += [host(second, gpus=gpus), shown, finished(second, strategy)]
+        reports += [host(second, gpus=gpus), shown, in_system(second, strategy)]
+        reports.append(finished(second, strategy))
         polls.append(reports)
     return polls
 
@@ -396,6 +484,8 @@ class ScriptedClient:
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
+        if isinstance(command, InspectRequest) and command.request_id is not None:
+            self.queue(timeline(command.request_id))
         if not self._obedient:
             return
         match command:

@@ -75,6 +75,8 @@ async def test_w_walks_the_windows() -> None:
         await running.press("w")
         assert "Latency 5m" in running.text()
         await running.press("w", "w")
+        assert "Latency since switch" in running.text()
+        await running.press("w")
         assert running.app.monitor.window is Window.S10
 
 

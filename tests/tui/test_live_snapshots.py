@@ -49,6 +49,7 @@ def compare(
         app.draw()
         await pilot.pause()
         await pilot.press(*keys)
+        app.monitor.poll()
         app.draw()
         await pilot.pause()
 
@@ -70,6 +71,23 @@ def test_live_in_ascii(snap_compare: SnapCompare) -> None:
 
 def test_live_with_four_gpus_on_a_wide_screen(snap_compare: SnapCompare) -> None:
     assert compare(snap_compare, play(60, gpus=4), (210, 60))
+
+
+def test_the_whole_table_of_requests(snap_compare: SnapCompare) -> None:
+    assert compare(snap_compare, play(60), (120, 36), "R", "down", "down", "o", "o")
+
+
+@pytest.mark.parametrize("theme", ["prodtop-dark", "ascii"])
+def test_one_requests_timeline(snap_compare: SnapCompare, theme: str) -> None:
+    assert compare(snap_compare, play(60), (120, 36), "R", "down", "enter", theme=theme)
+
+
+def test_latency_as_a_heatmap(snap_compare: SnapCompare) -> None:
+    assert compare(snap_compare, play(60), (160, 48), "h", theme="mono")
+
+
+def test_latency_as_histograms(snap_compare: SnapCompare) -> None:
+    assert compare(snap_compare, play(60), (120, 36), "h", "h")
 
 
 def test_paused_in_the_past(snap_compare: SnapCompare) -> None:

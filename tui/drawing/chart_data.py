@@ -7,7 +7,7 @@ draw.
 import math
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -73,6 +73,22 @@ class Threshold:
 
 
 @dataclass(frozen=True, slots=True)
+class Heat:
+    """How values were distributed over time, drawn as shades behind the curves.
+
+    `cells` are times, ascending, each with how many values lie in which step: step i is between
+    `edges[i - 1]` and `edges[i]`, the first below all edges and the last above. Equal `version`
+    means equal cells.
+    """
+
+    edges: Numbers
+    cells: Sequence[tuple[float, Mapping[int, int]]]
+    version: int
+    ink: int = 0
+    """The place among the series' colours."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChartContent:
     """What a chart shows: `span_s` of time up to `end_s`.
 
@@ -87,6 +103,7 @@ class ChartContent:
     marks: tuple[Mark, ...] = ()
     thresholds: tuple[Threshold, ...] = ()
     cursor_s: float | None = None
+    heat: Heat | None = None
 
     def ink_place(self, index: int) -> int:
         """The place of a series among the series colours."""
@@ -114,6 +131,8 @@ class ChartSettings:
     logarithmic: bool = False
     """A logarithmic value axis, which also holds the thresholds; the two above do not apply."""
     gap_s: float = 2.0
+    named: bool = False
+    """Even a single curve is named where there is little room, as several are."""
     empty: str = "waiting for data"
     places: tuple[Place, ...] = ()
     """Labels of the horizontal axis where it is not time: `times_s` are then places on it."""

@@ -44,13 +44,13 @@ class ChartLayout:
 
     @classmethod
     def fit(
-        cls, width: int, height: int, *, curves: int = 1, marked: bool = False
+        cls, width: int, height: int, *, named: bool = False, marked: bool = False
     ) -> "ChartLayout":
-        """The parts that have room: narrow charts lose the value axis, low ones the rows. `marked`:
-        there are marks to label."""
+        """The parts that have room: narrow charts lose the value axis, low ones the rows, those
+        whose curves must be `named` last. `marked`: there are marks to label."""
         left = AXIS_LABEL_WIDTH + 1 if width >= AXIS_MIN_WIDTH and height >= 3 else 0
         legend_row = 0 if height >= LEGEND_ROW_MIN_HEIGHT else None
-        time_row_from = NAMES_ROW_MIN_HEIGHT if curves > 1 else TIME_ROW_MIN_HEIGHT
+        time_row_from = NAMES_ROW_MIN_HEIGHT if named else TIME_ROW_MIN_HEIGHT
         time_row = height - 1 if height >= time_row_from else None
         top = 1 if legend_row is not None else 0
         mark_row = top if marked and height >= MARK_ROW_MIN_HEIGHT else None

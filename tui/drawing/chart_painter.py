@@ -12,6 +12,7 @@ from .braille import DOTS_HIGH, Raster, Trace, rasterize
 from .canvas import HIGHLIGHT, INK_IDS, Canvas
 from .chart_data import ChartContent, ChartSettings, Mark, Series, Threshold
 from .chart_layout import AXIS_LABEL_WIDTH, ChartLayout, Sampled
+from .heat import ColumnCounts
 from .legend import fitting_legend, pens_of
 from .line import Line
 from .mark_labels import placed_labels
@@ -20,6 +21,9 @@ from .timebase import BUCKETS_PER_CELL, bridge_s
 _SERIES_IDS = np.array([INK_IDS[ink] for ink in SERIES_INKS], dtype=np.uint8)
 _AREA_IDS = np.array([INK_IDS[ink] for ink in AREA_INKS], dtype=np.uint8)
 _SPACE = ord(" ")
+
+DENSE = 0.5
+"""From this density on a shade has the colour of a curve, below that of an area's inside."""
 
 
 def draw_curves(
@@ -50,12 +54,13 @@ class Painter:
     layout: ChartLayout
     axis: Axis
     glyphs: Glyphs
+    columns: ColumnCounts | None = None
 
     def paint(self, canvas: Canvas) -> None:
         """Paint the whole chart onto a blank canvas."""
         cursor = self._cursor_column()
         self._axis_line(canvas)
-        if self.sampled.extent is None:
+        if self.sampled.extent is None and (self.columns is None or self.columns.extent is None):
             self._empty(canvas)
         else:
             self._ticks(canvas)
@@ -117,6 +122,18 @@ class Painter:
         owners = np.array(places, dtype=np.int64)[np.maximum(self.raster.owner, 0)]
         inks = np.where(self.raster.inside, _AREA_IDS[owners], _SERIES_IDS[owners])
         canvas.inks[area] = np.where(self.raster.owner >= 0, inks, 0)
+        if self.columns is not None:
+            self._heat(canvas, self.columns)
+
+    def _heat(self, canvas: Canvas, columns: ColumnCounts) -> None:
+        """Shades where no curve runs."""
+        area = self.layout.rows, self.layout.columns
+        shades, density = columns.shades(self.axis, self.layout.height, self.glyphs)
+        free = (self.raster.owner < 0) & (density > 0)
+        place = columns.heat.ink % len(_SERIES_IDS)
+        inks = np.where(density > DENSE, _SERIES_IDS[place], _AREA_IDS[place])
+        canvas.characters[area][free] = shades[free]
+        canvas.inks[area][free] = inks[free]
 
     def _markers(self, canvas: Canvas) -> None:
         """A sign at every data point of several curves over places, each curve's own."""

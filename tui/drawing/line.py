@@ -122,6 +122,18 @@ def joined(lines: Iterable[Line], separator: Line) -> Line:
     return Line(tuple(pieces))
 
 
+def runs(pieces: Iterable[Piece]) -> Line:
+    """Pieces from left to right with neighbours of one ink as one. A blank joins what stands before
+    it: its ink cannot be seen, and each change of ink costs some forty bytes at the terminal."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if merged and (piece.ink is merged[-1].ink or not piece.text.strip(" ")):
+            merged[-1] = Piece(merged[-1].text + piece.text, merged[-1].ink)
+        elif piece.text:
+            merged.append(piece)
+    return Line(tuple(merged))
+
+
 def _head(text: str, width: int) -> str:
     """As much of `text` as fits into `width` cells."""
     if cell_len(text) <= width:

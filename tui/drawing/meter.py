@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from ..style.glyphs import Glyphs
 from ..style.inks import PART_INKS, Ink
@@ -82,6 +83,49 @@ def stacked_legend(parts: Sequence[Part], texts: Sequence[str], glyphs: Glyphs) 
         ),
         Line.of(Piece("  ")),
     )
+
+
+def bars(values: Sequence[float], rows: int, glyphs: Glyphs, ink: Ink) -> list[Line]:
+    """A column of one cell for each value, `rows` lines high, the largest one to the top. What is
+    above zero is seen; below zero and where nothing is, the lowest line has faint empty cells."""
+    largest = max(values, default=0.0)
+    full = len(glyphs.steps)
+    heights = [max(1, round(value / largest * rows * full)) if value > 0 else 0 for value in values]
+    return [_bar_row(heights, row, glyphs, ink) for row in range(rows - 1, -1, -1)]
+
+
+def _bar_row(heights: Sequence[int], row: int, glyphs: Glyphs, ink: Ink) -> Line:
+    """One row of bars, counted from the bottom: runs of drawn and of empty cells."""
+    pieces: list[Piece] = []
+    full = len(glyphs.steps)
+    for drawn, run in groupby(heights, key=lambda height: height > row * full):
+        if drawn:
+            filled = (min(height - row * full, full) for height in run)
+            pieces.append(Piece("".join(glyphs.steps[steps - 1] for steps in filled), ink))
+        else:
+            blank = " " if row else glyphs.pattern_empty
+            pieces.append(Piece(blank * len(list(run)), Ink.FAINT))
+    return Line.of(*pieces)
+
+
+def to_scale(parts: Sequence[Part], width: int, glyphs: Glyphs) -> Line:
+    """The parts one after the other in `width` cells, each end where it lies to scale: a part that
+    fills no half of a cell is not seen."""
+    whole = sum(part.amount for part in parts)
+    pieces: list[Piece] = []
+    passed, drawn = 0.0, 0
+    for index, part in enumerate(parts):
+        passed += part.amount
+        end = round(passed / whole * width) if whole > 0 else 0
+        key = _key(part, index, glyphs)
+        pieces.append(Piece(key.text * (end - drawn), key.ink))
+        drawn = end
+    return Line.of(*pieces)
+
+
+def swatch(part: Part, glyphs: Glyphs) -> Piece:
+    """The sign of a part with a style of its own, for a legend: `▓`."""
+    return _key(part, 0, glyphs)
 
 
 def kv_blocks(running: int, evictable: int, total: int, width: int, glyphs: Glyphs) -> Line:

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ..drawing.line import EMPTY, Line
-from ..settings.keymap import LIVE, Keymap
+from ..settings.keymap import LIVE, REQUESTS, Keymap
 from ..state.moment import Moment
 from ..state.playhead import Timeline
 from ..style.theme import palette_of
@@ -26,6 +26,7 @@ from ..widgets.live_panels import (
     StreamPanel,
     ThroughputPanel,
 )
+from ..widgets.requests_panel import RequestsPanel
 from .live_placement import GPU_LINES, place_panels
 from .tab import TabScreen
 
@@ -37,7 +38,9 @@ class LiveScreen(TabScreen):
         super().__init__(keymap, id=LIVE)
         self._gpu_lines = GPU_LINES
         self._shown: tuple[Moment, Timeline] | None = None
-        self._footer: tuple[int, Line] = (0, EMPTY)
+        self._footer: tuple[tuple[int, bool], Line] = ((0, False), EMPTY)
+        self._before_opened: str | None = None
+        """What was maximised when a request was opened."""
 
     def compose(self) -> ComposeResult:
         yield LinesView(id="header")
@@ -48,6 +51,7 @@ class LiveScreen(TabScreen):
             LatencyPanel(id="latency"),
             CachePanel(id="cache"),
             QueuePanel(id="queue"),
+            RequestsPanel(self._keymap.bindings(REQUESTS), id=REQUESTS),
             place=self._place_panels,
         )
         yield LinesView((EMPTY,), id="effect")
@@ -75,8 +79,10 @@ class LiveScreen(TabScreen):
             return
         self._make_room_for_gpus(moment)
         room = Room(self.size.width, 1, palette_of(self.app).glyphs)
-        if self._footer[0] != room.width:
-            self._footer = (room.width, footer_line(self._keymap, room.width))
+        footer_of = (room.width, isinstance(self.focused, RequestsPanel))
+        if self._footer[0] != footer_of:
+            line = footer_line(self._keymap, room.width, requests=footer_of[1])
+            self._footer = (footer_of, line)
         for name, lines in (
             ("header", (header_line(moment, room),)),
             ("effect", (effect_line(moment, room),)),
@@ -98,3 +104,47 @@ class LiveScreen(TabScreen):
         if gpu_lines != self._gpu_lines:
             self._gpu_lines = gpu_lines
             self.rearrange()
+
+    # Requests, and the shape of latencies
+
+    @property
+    def _requests(self) -> RequestsPanel:
+        return self.query_one(RequestsPanel)
+
+    def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
+        """An opened request has all the room; what was maximised before comes back."""
+        if message.key is not None:
+            self._before_opened = self._maximized
+        self._maximized = REQUESTS if message.key is not None else self._before_opened
+        self.rearrange()
+
+    def on_descendant_focus(self) -> None:
+        self.redraw()
+
+    def action_requests_table(self) -> None:
+        """Give the table all the room, and the keys; or put it back."""
+        self._maximized = None if self._maximized == REQUESTS else REQUESTS
+        self.rearrange()
+        self.set_focus(self._requests)
+
+    def action_requests_move(self, steps: int) -> None:
+        self._requests.move(steps)
+
+    def action_requests_open(self) -> None:
+        self._requests.open_chosen()
+
+    def action_requests_close(self) -> None:
+        self._requests.close()
+
+    def action_requests_order(self) -> None:
+        self._requests.next_order()
+
+    def action_requests_turn(self) -> None:
+        self._requests.turn_order()
+
+    def action_requests_filter(self) -> None:
+        self._requests.next_shown()
+
+    def action_latency_shape(self) -> None:
+        """Draw the latencies as the next shape."""
+        self.query_one(LatencyPanel).next_shape()

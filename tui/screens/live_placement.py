@@ -1,10 +1,10 @@
 """Where the panels of the Live tab lie, for any size of terminal: a pure function.
 
-Panels stand in columns. Each has a least height; where not all fit, the least needed goes. What
-is left over is shared out by weight.
+Panels stand in columns, and the table of requests below them, as wide as the screen. Each has a
+least height; where not all fit, the least needed goes. What is left over is shared out by weight.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.geometry import Region
@@ -16,29 +16,38 @@ GPU_LINES = 7
 FIXED_ROWS = 6
 """Header, effect strip, two rows of controls, event line, footer."""
 
+REQUESTS = "requests"
+LEAST_REQUESTS_ROWS = 6
+REQUESTS_SHARE = 3
+"""The table of requests has at least one of this many rows, once it is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class PanelHeight:
     """How high a panel may be, in rows with its frame. Where not all fit, the highest `rank` goes
-    first; what is left over is shared out by `weight`."""
+    first; what is left over is shared out by `weight`. Above `most` a panel says no more: then the
+    table of requests has a better use for the rows."""
 
     name: str
     least: int
     ideal: int
+    most: int
     weight: int
     rank: int
 
 
 def panel_heights(gpu_lines: int) -> dict[str, PanelHeight]:
-    """The panels. The GPU panel wants as many rows as it has lines."""
+    """The panels. The GPU panel wants as many rows as it has lines. Figures rank before the text
+    of one request."""
     gpu_rows = gpu_lines + 2
     every = (
-        PanelHeight("throughput", 5, 7, 5, 0),
-        PanelHeight("gpu", 5, gpu_rows, 2, 3),
-        PanelHeight("stream", 4, 10, 3, 2),
-        PanelHeight("latency", 5, 9, 4, 1),
-        PanelHeight("cache", 4, 6, 2, 5),
-        PanelHeight("queue", 4, 5, 2, 4),
+        PanelHeight("throughput", 5, 7, 14, 5, 0),
+        PanelHeight("latency", 5, 9, 20, 4, 1),
+        PanelHeight("queue", 4, 5, 5, 0, 2),
+        PanelHeight("gpu", 5, gpu_rows, gpu_rows, 0, 3),
+        PanelHeight("cache", 4, 6, 6, 0, 4),
+        PanelHeight(REQUESTS, LEAST_REQUESTS_ROWS, 8, 200, 3, 5),
+        PanelHeight("stream", 4, 6, 10, 1, 6),
     )
     return {panel.name: panel for panel in every}
 
@@ -46,10 +55,10 @@ def panel_heights(gpu_lines: int) -> dict[str, PanelHeight]:
 def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
     """Which panels stand in which column, from the left, each from the top."""
     if width < TWO_COLUMNS_FROM:
-        return (("throughput", "latency", "gpu", "cache", "queue", "stream"),)
+        return (("throughput", "latency", "gpu", "cache", "queue", REQUESTS, "stream"),)
     if width < THREE_COLUMNS_FROM:
         return (("throughput", "gpu", "stream"), ("latency", "cache", "queue"))
-    return (("throughput", "stream"), ("latency", "queue"), ("gpu", "cache"))
+    return (("throughput", "stream"), ("latency",), ("gpu", "cache", "queue"))
 
 
 def place_panels(
@@ -60,15 +69,33 @@ def place_panels(
         return {maximized: Region(0, 0, width, height)}
     panels = panel_heights(gpu_lines)
     columns = columns_for(width)
+    table_rows = _table_rows(columns, panels, height)
     regions: dict[str, Region] = {}
     for index, names in enumerate(columns):
         left = width * index // len(columns)
         right = width * (index + 1) // len(columns)
         top = 0
-        for name, rows in heights([panels[name] for name in names], height):
+        for name, rows in heights([panels[name] for name in names], height - table_rows):
             regions[name] = Region(left, top, right - left, rows)
             top += rows
+    if table_rows:
+        regions[REQUESTS] = Region(0, height - table_rows, width, table_rows)
     return regions
+
+
+def _table_rows(
+    columns: Sequence[Sequence[str]], panels: Mapping[str, PanelHeight], height: int
+) -> int:
+    """The rows of the table of requests below the columns; 0 where it stands in one of them, or
+    where they would lose a panel to it."""
+    if any(REQUESTS in names for names in columns):
+        return 0
+    least = max(sum(panels[name].least for name in names) for names in columns)
+    most = sum(panels[name].most for name in columns[0])
+    if height - least < LEAST_REQUESTS_ROWS:
+        return 0
+    wanted = max(LEAST_REQUESTS_ROWS, height // REQUESTS_SHARE, height - most)
+    return min(wanted, height - least)
 
 
 def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]:
@@ -89,5 +116,6 @@ def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]
         share = rows_left * weight_so_far // weights - shared_out if weights else 0
         rows[panel.name] += share
         shared_out += share
-    rows[panels[0].name] += rows_left - shared_out
+    # What nobody has a weight for goes to the last one.
+    rows[panels[0 if weights else -1].name] += rows_left - shared_out
     return [(panel.name, rows[panel.name]) for panel in panels]

@@ -16,7 +16,12 @@ class KeymapError(BadInputError):
 
 
 EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
-"""Where a key works: in all tabs, or in the tab of that name."""
+REQUESTS = "requests"
+"""Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
+the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
+is the tab's."""
+PANEL_TABS = {REQUESTS: LIVE}
+"""The tab of each panel that has keys of its own."""
 TAB_TITLES = {LIVE: "Live", PLANNER: "Planner"}
 
 
@@ -33,7 +38,7 @@ class Action:
     description: str
     group: str
     tab: str = EVERYWHERE
-    """The tab that the key works in."""
+    """The tab or panel that the key works in."""
 
     @property
     def target(self) -> str:
@@ -46,6 +51,7 @@ LOAD = "Load"
 HISTORY = "History"
 DISPLAY = "Display"
 GENERAL = "General"
+REQUESTS_GROUP = "Requests"
 TABS = "Tabs"
 PLANNING = "Planner"
 
@@ -81,6 +87,31 @@ PLANNER_ACTIONS: tuple[Action, ...] = tuple(
     )
 )
 
+REQUEST_ACTIONS: tuple[Action, ...] = (
+    Action(
+        "requests_table",
+        "screen.requests_table",
+        ("R",),
+        "The whole table of requests, or back",
+        REQUESTS_GROUP,
+        LIVE,
+    ),
+    *(
+        Action(f"requests_{name}", call, (key,), f"In its panel: {words}", REQUESTS_GROUP, REQUESTS)
+        for name, call, key, words in (
+            ("up", "screen.requests_move(-1)", "up", "choose the row above"),
+            ("down", "screen.requests_move(1)", "down", "choose the row below"),
+            ("page_up", "screen.requests_move(-10)", "pageup", "ten rows up"),
+            ("page_down", "screen.requests_move(10)", "pagedown", "ten rows down"),
+            ("open", "screen.requests_open", "enter", "open the chosen request's timeline"),
+            ("close", "screen.requests_close", "escape", "close it, or choose none"),
+            ("order", "screen.requests_order", "o", "sort by the next column"),
+            ("turn", "screen.requests_turn", "i", "turn the order round"),
+            ("filter", "screen.requests_filter", "f", "show all, or those in one state"),
+        )
+    ),
+)
+
 ACTIONS: tuple[Action, ...] = (
     *STRATEGY_ACTIONS,
     Action("precision_previous", "app.precision(-1)", ("[",), "Previous precision", SERVING, LIVE),
@@ -109,6 +140,15 @@ ACTIONS: tuple[Action, ...] = (
     Action("events", "events", ("e",), "Event log", DISPLAY),
     Action("tried", "app.tried", ("c",), "What was tried: a table to compare", DISPLAY, LIVE),
     Action("window", "app.window", ("w",), "Next window for percentiles and charts", DISPLAY, LIVE),
+    Action(
+        "latency_shape",
+        "screen.latency_shape",
+        ("h",),
+        "Latency as curves, heatmap or histograms",
+        DISPLAY,
+        LIVE,
+    ),
+    *REQUEST_ACTIONS,
     Action(
         "snapshot", "app.snapshot", ("s",), "Save a snapshot: figures and picture", GENERAL, LIVE
     ),
@@ -204,19 +244,27 @@ def remap(overrides: Mapping[str, str | Sequence[str]], source: str) -> Keymap:
 def _refuse_conflicts(
     keys: Mapping[str, tuple[str, ...]], overrides: Mapping[str, object], source: str
 ) -> None:
-    """Two actions may share a key where they never work in the same tab."""
+    """Two actions may share a key where they never work in the same place: a panel's keys are its
+    own while it has the focus."""
     tabs = {action.name: action.tab for action in ACTIONS}
     owners: dict[str, list[str]] = {}
     for name in sorted(keys, key=lambda name: name in overrides):
         for key in keys[name]:
             sharing = owners.setdefault(_textual_key(key), [])
             for owner in sharing:
-                if owner != name and (tabs[owner] == tabs[name] or "" in (tabs[owner], tabs[name])):
+                if owner != name and _meet(tabs[owner], tabs[name]):
                     raise KeymapError(
                         f"{source}: keys.{name}: {key!r} already belongs to {owner}; "
                         f"give keys.{owner} another key as well"
                     )
             sharing.append(name)
+
+
+def _meet(place: str, other: str) -> bool:
+    """Whether keys of two places can be meant at the same time."""
+    if place == other:
+        return True
+    return EVERYWHERE in (place, other) and not PANEL_TABS.keys() & {place, other}
 
 
 def is_key(key: str) -> bool:

@@ -29,6 +29,7 @@ from ...engine.protocol import (
     Window,
 )
 from .engine_gpu import engine_gpu
+from .latency_history import LatencyHistory
 
 MISSING = math.nan
 """In a series: not measured at that moment. Charts leave a gap."""
@@ -72,8 +73,16 @@ def _hits_10s(frame: Frame) -> HitRates:
     return frame.cache.rates.get(Window.S10, HitRates())
 
 
+def _p50_ms(percentiles: Percentiles | None) -> float | None:
+    return None if percentiles is None else percentiles.p50_ms
+
+
 def _p95_ms(percentiles: Percentiles | None) -> float | None:
     return None if percentiles is None else percentiles.p95_ms
+
+
+def _p99_ms(percentiles: Percentiles | None) -> float | None:
+    return None if percentiles is None else percentiles.p99_ms
 
 
 def _kv_used(frame: Frame) -> float | None:
@@ -87,7 +96,9 @@ FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
     "cached_tok_s": lambda frame: frame.throughput.cached_tok_s,
     "arrivals_per_s": lambda frame: frame.throughput.arrivals_per_s,
     "requests_per_s": lambda frame: frame.throughput.requests_per_s,
+    "ttft_p50_ms": lambda frame: _p50_ms(_latency_10s(frame).ttft),
     "ttft_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).ttft),
+    "ttft_p99_ms": lambda frame: _p99_ms(_latency_10s(frame).ttft),
     "tpot_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).tpot),
     "in_system": lambda frame: frame.queue.running + frame.queue.waiting,
     "running": lambda frame: frame.queue.running,
@@ -190,6 +201,7 @@ class History:
         least a bucket of the next."""
         self._tiers = [_Tier(bucket_s, capacity) for bucket_s, capacity in tiers]
         self._marks: list[Mark] = []
+        self.distributions = LatencyHistory()
         self._frame: Frame | None = None
         self._gpu_uuid: str | None = None
         self._gpu_since_s: list[float] = []
@@ -202,6 +214,8 @@ class History:
         numbers: dict[str, float | None] = {}
         if frame is not None:
             self._frame = frame
+            if frame.latency_counts is not None:
+                self.distributions.add(wall_s, frame.latency_counts)
             numbers |= {name: read(frame) for name, read in FRAME_COLUMNS.items()}
         if host is not None:
             numbers |= {name: read(host) for name, read in HOST_COLUMNS.items()}
@@ -254,6 +268,11 @@ class History:
             whole.times_s.extend(piece.times_s)
             whole.values.extend(piece.values)
         return whole
+
+    def last_switch_s(self, before_s: float) -> float | None:
+        """When the last switch before a moment took effect; `None` where none is remembered."""
+        switches = (mark.wall_s for mark in self._marks if mark.kind == "switch")
+        return max((at_s for at_s in switches if at_s <= before_s), default=None)
 
     def marks(self, start_s: float, end_s: float) -> list[Mark]:
         return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]

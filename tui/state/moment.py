@@ -10,7 +10,6 @@ from ...engine.protocol import (
     EngineChanges,
     Event,
     Fault,
-    FinishedRequest,
     Frame,
     HostSample,
     LoadSpec,
@@ -22,6 +21,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.wording import counted
 from .condition import UNKNOWN, Health
+from .requests import NO_REQUESTS, Requests
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -135,8 +135,8 @@ class Moment:
     host_age_s: float | None = None
     joules_per_token: float | None = None
     clock_shift_s: float = 0.0
-    recent: tuple[FinishedRequest, ...] = ()
-    """Requests that finished last, the newest last."""
+    requests: Requests = NO_REQUESTS
+    """Single requests, those in the system and the last that ended."""
     gpu_lost_s: float | None = None
     """Since when the driver has not listed the engine's GPU, which it did before."""
     dropped_share: float = 0.0

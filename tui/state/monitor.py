@@ -3,6 +3,7 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,14 +15,16 @@ from ...engine.protocol import (
     ChildStarted,
     Event,
     Fault,
-    FinishedRequest,
     FinishedSample,
     Frame,
     HostSample,
+    InspectRequest,
     Note,
     PrecisionName,
     Ready,
     Report,
+    RequestsInSystem,
+    RequestTimeline,
     SetSlo,
     SloSpec,
     SpeculationSpec,
@@ -69,11 +72,10 @@ from .moment import (
 )
 from .playhead import Playhead, Timeline
 from .report_cleaning import clean_report
+from .requests import RequestBook
 from .settable import Standing
 from .tried import TriedMemory
 
-MAX_FINISHED = 500
-SHOWN_FINISHED = 40
 ANSWERED_FOR_S = 8.0
 """How long the event line keeps the answer to a key."""
 PENDING_FOR_S = 20.0
@@ -81,6 +83,8 @@ PENDING_FOR_S = 20.0
 ENERGY_SPAN_S = 30.0
 GPU_LOST_AFTER_S = 1.0
 """Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
+SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
+"""What charts span since a switch: steps, so that they do not creep."""
 
 
 class Monitor:
@@ -125,7 +129,7 @@ class Monitor:
         self._log = EventLog()
         self._answer: LogLine | None = None
         self._answer_at_s = 0.0
-        self._finished: list[tuple[float, FinishedRequest]] = []
+        self._requests = RequestBook()
         self._frame_loss = FrameLoss()
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
@@ -158,7 +162,9 @@ class Monitor:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
-            if not isinstance(report, Frame | HostSample):
+            if isinstance(report, RequestsInSystem):
+                self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
+            elif not isinstance(report, Frame | HostSample):
                 self._on_event(report, now_s)
         return True
 
@@ -208,6 +214,7 @@ class Monitor:
                     hint = given_up_text(event, self._retry_key) if event.given_up else ""
                     self._worker = replace(self._worker, hint=hint)
                     self._pending = Pending(anew=self._pending.anew)
+                    self._requests.on_worker_died()
                     self.history.mark(Mark(wall_s, "down", "fault"))
             case ChildStarted(attempt=attempt) if attempt > 1:
                 self._given_up.discard(event.child)
@@ -216,8 +223,9 @@ class Monitor:
                 self._say(event.message, "fault")
                 self.fault = event if event.fatal else self.fault
             case FinishedSample():
-                self._finished += [(wall_s, request) for request in event.requests]
-                del self._finished[:-MAX_FINISHED]
+                self._requests.on_finished(event.requests, self._worker_clock(wall_s))
+            case RequestTimeline():
+                self._requests.on_timeline(event)
             case Note():
                 self._say(event.message)
             case _:
@@ -228,6 +236,10 @@ class Monitor:
         if self._frame is None:
             return otherwise_s
         return self.wall_s(self._frame_at_s) + (at_s - self._frame.at_s)
+
+    def _worker_clock(self, otherwise_s: float) -> Callable[[float], float]:
+        """From the worker's clock to the history's."""
+        return lambda at_s: self._wall_of(at_s, otherwise_s)
 
     # Time
 
@@ -251,14 +263,27 @@ class Monitor:
 
     def timeline(self) -> Timeline:
         """What the charts show: the time of the window, all of it for the whole session."""
-        now_s, span_s = self.wall_s(), WINDOW_SECONDS[self._window]
+        now_s = self.wall_s()
+        window_s = self._window_s(now_s)
+        span_s = window_s
+        if self._window is Window.SWITCH:
+            span_s = next((step for step in SWITCH_SPANS_S if step >= window_s), math.inf)
         return Timeline(
             history=self.history,
             now_s=now_s,
             end_s=self.playhead.chart_end_s(now_s, span_s),
             span_s=span_s,
+            window_s=window_s,
             cursor_s=self.playhead.cursor_s,
         )
+
+    def _window_s(self, now_s: float) -> float:
+        """How long the chosen window is at the moment that is shown."""
+        if self._window is not Window.SWITCH:
+            return WINDOW_SECONDS[self._window]
+        shown_s = now_s if self.playhead.cursor_s is None else self.playhead.cursor_s
+        switch_s = self.history.last_switch_s(shown_s)
+        return math.inf if switch_s is None else shown_s - switch_s
 
     def moment(self) -> Moment:
         """What the panels show: the newest figures, or those under the cursor."""
@@ -278,7 +303,7 @@ class Monitor:
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
             joules_per_token=self._joules_per_token(wall_s),
-            recent=self._finished_by(wall_s),
+            requests=self._requests.now(),
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
         )
@@ -307,12 +332,8 @@ class Monitor:
             behind_s=max(0.0, live.wall_s - cursor_s),
             log=tuple(entry for entry in live.log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
-            recent=self._finished_by(cursor_s),
+            requests=self._requests.at(cursor_s),
         )
-
-    def _finished_by(self, wall_s: float) -> tuple[FinishedRequest, ...]:
-        finished = [request for at_s, request in self._finished if at_s <= wall_s]
-        return tuple(finished[-SHOWN_FINISHED:])
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
@@ -344,6 +365,10 @@ class Monitor:
             self._carry_out(Outcome(self._pending, StartAgain()))
         else:
             self.say("nothing to start again: nothing was given up")
+
+    def inspect_request(self, key: str | None) -> None:
+        """Have the worker tell the timeline of one request of the table; `None` ends that."""
+        self._client.send(InspectRequest(request_id=self._requests.inspect(key)))
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))

@@ -88,12 +88,17 @@ class Playhead:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """The stretch of the history that every chart shows. `cursor_s` is `None` while live."""
+    """The stretch of the history that every chart shows. `cursor_s` is `None` while live.
+
+    `window_s` is how long the window is that the figures are over: `span_s`, but where charts take
+    more, so that they need not creep.
+    """
 
     history: History
     now_s: float
     end_s: float
     span_s: float
+    window_s: float
     cursor_s: float | None = None
 
     def curve(

@@ -60,6 +60,10 @@ class Glyphs:
     patterns: str
     """Fillings of stacked bars, told apart without colour, in the order of the parts."""
     pattern_empty: str
+    shades: str
+    """Densities of a heatmap, the thinnest first."""
+    steps: str
+    """Heights of a bar within one cell, the lowest first; the last one fills the cell."""
     load_full: str
     load_empty: str
     markers: str
@@ -101,6 +105,8 @@ UNICODE = Glyphs(
     gauge_empty="─",
     patterns="▓▒░▞▚▝▗",
     pattern_empty="·",
+    shades="·░▒▓",
+    steps="▁▂▃▄▅▆▇█",
     load_full="▮",
     load_empty="▯",
     markers="●◆▲■○◇",
@@ -141,6 +147,8 @@ ASCII = Glyphs(
     gauge_empty=".",
     patterns="#=+%o:*",
     pattern_empty=".",
+    shades=".:*#",
+    steps="_.:-=+*#",
     load_full="#",
     load_empty=".",
     markers="",

@@ -30,7 +30,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     lines = [bar, _blocks(cache, room)]
     if cache.note:
         lines.append(room.clipped(line(muted(cache.note))))
-    lines += _details(session, cache, room)
+    lines += _details(session, cache, room, rows=room.height - len(lines))
     return PanelView(
         windowed("Cache", moment),
         line(
@@ -71,8 +71,9 @@ def _blocks(cache: Cache, room: Room) -> Line:
     )
 
 
-def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
-    """The session's hit rates and the size of the response cache, in one line or in two."""
+def _details(session: HitRates, cache: Cache, room: Room, *, rows: int) -> list[Line]:
+    """The session's hit rates and the size of the response cache, in two lines where `rows` has
+    them, else in one if it fits."""
     rates = [
         line(muted("session: response "), value(percent(session.response, width=4))),
         line(muted("prefix "), value(percent(session.prefix, width=4))),
@@ -86,6 +87,6 @@ def _details(session: HitRates, cache: Cache, room: Room) -> list[Line]:
         responses = [line(value(number), muted(f" responses, {used} of {limit}"))]
     separator = line(rule(f" {room.glyphs.dot} "))
     whole = joined([*rates, *responses], separator)
-    if whole.width <= room.width:
+    if whole.width <= room.width and rows < len([part for part in (rates, responses) if part]):
         return [whole]
     return [room.facts(part) for part in (rates, responses)]

@@ -15,10 +15,12 @@ FOOTER_ACTIONS = (
     ("precision_", "precision"),
     ("load_", "load"),
     ("help", "help"),
+    ("requests_table", "requests"),
     ("tab_planner", "planner"),
     ("pause", "pause"),
     ("quit", "quit"),
     ("window", "window"),
+    ("latency_shape", "shape"),
     ("snapshot", "save"),
     ("theme", "theme"),
     ("events", "events"),
@@ -30,10 +32,26 @@ FOOTER_ACTIONS = (
 """Action names (or their common beginning) and their word, the most needed first."""
 
 
-def footer_line(keymap: Keymap, width: int) -> Line:
-    """The keys of the Live tab, as many as fit whole."""
-    entries = [(_keys(keymap, prefix), word) for prefix, word in FOOTER_ACTIONS]
-    return fitting_keys(entries, width, clicks_of(FOOTER_ACTIONS))
+REQUESTS_FOOTER_ACTIONS = (
+    ("requests_up", ""),
+    ("requests_down", "choose"),
+    ("requests_open", "open"),
+    ("requests_close", "close"),
+    ("requests_order", "order"),
+    ("requests_turn", "turn"),
+    ("requests_filter", "filter"),
+    ("requests_table", "whole table"),
+    ("help", "help"),
+    ("quit", "quit"),
+)
+"""The same while the table of requests has the focus."""
+
+
+def footer_line(keymap: Keymap, width: int, *, requests: bool = False) -> Line:
+    """The keys of the Live tab, or those of its table of `requests`, as many as fit whole."""
+    actions = REQUESTS_FOOTER_ACTIONS if requests else FOOTER_ACTIONS
+    entries = [(_keys(keymap, prefix), word) for prefix, word in actions]
+    return fitting_keys(entries, width, clicks_of(actions))
 
 
 def fitting_keys(

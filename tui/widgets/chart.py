@@ -10,9 +10,10 @@ from textual.strip import Strip
 
 from ..drawing.braille import Raster
 from ..drawing.canvas import HIGHLIGHT, INKS, Canvas
-from ..drawing.chart_data import ChartContent, ChartSettings, Mark, Series, Threshold
+from ..drawing.chart_data import ChartContent, ChartSettings, Heat, Mark, Series, Threshold
 from ..drawing.chart_layout import ChartLayout, Sampled
 from ..drawing.chart_painter import Painter, draw_curves
+from ..drawing.heat import ColumnCounts
 from ..drawing.scale import Extent, LinearScale, LogScale, Scale
 from ..style.inks import Palette
 from .themed import ThemedWidget
@@ -49,6 +50,8 @@ class BrailleChart(ThemedWidget):
         self._raster: Raster | None = None
         self._drawn: Sampled | None = None
         self._drawn_for: object = None
+        self._columns: ColumnCounts | None = None
+        self._columns_of: object = None
 
     def set_data(
         self,
@@ -60,6 +63,7 @@ class BrailleChart(ThemedWidget):
         marks: Sequence[Mark] = (),
         thresholds: Sequence[Threshold] = (),
         cursor_s: float | None = None,
+        heat: Heat | None = None,
     ) -> None:
         """Show `span_s` of time up to `end_s` (`None`: up to now). An infinite span shows all."""
         end = now_s if end_s is None else end_s
@@ -71,6 +75,7 @@ class BrailleChart(ThemedWidget):
             marks=tuple(marks),
             thresholds=tuple(thresholds),
             cursor_s=cursor_s,
+            heat=heat,
         )
         self._repaint()
 
@@ -106,10 +111,11 @@ class BrailleChart(ThemedWidget):
 
     def _layout(self) -> ChartLayout:
         content = self._content
+        curves = len(content.series) if content is not None else 0
         return ChartLayout.fit(
             self.size.width,
             self.size.height,
-            curves=len(content.series) if content is not None else 0,
+            named=curves > 1 or self.settings.named,
             marked=content is not None and bool(content.marks),
         )
 
@@ -132,18 +138,37 @@ class BrailleChart(ThemedWidget):
         sampled = Sampled.of(
             content, layout.width, self.settings.gap_s, timed=not self.settings.places
         )
-        axis = self._scale.axis(self._axis_extent(content, sampled), content.now_s)
+        columns = self._heat_columns(content, sampled)
+        extent = self._axis_extent(content, sampled, columns)
+        axis = self._scale.axis(extent, content.now_s)
         strokes = tuple(series.stroke for series in content.series)
         drawn_for = (layout, axis, strokes, glyphs.unicode)
         if self._raster is None or drawn_for != self._drawn_for or not sampled.same_as(self._drawn):
             self._raster = draw_curves(content, sampled, layout, axis, glyphs)
             self._drawn, self._drawn_for = sampled, drawn_for
-        painter = Painter(content, sampled, self._raster, self.settings, layout, axis, glyphs)
+        painter = Painter(
+            content, sampled, self._raster, self.settings, layout, axis, glyphs, columns
+        )
         painter.paint(canvas)
 
-    def _axis_extent(self, content: ChartContent, sampled: Sampled) -> Extent | None:
+    def _heat_columns(self, content: ChartContent, sampled: Sampled) -> ColumnCounts | None:
+        """The heat cut into columns, anew where it or they have changed."""
+        heat = content.heat
+        if heat is None:
+            return None
+        counted = (sampled.base, heat.version)
+        if self._columns is None or counted != self._columns_of:
+            self._columns, self._columns_of = ColumnCounts.of(heat, sampled.base), counted
+        return self._columns
+
+    def _axis_extent(
+        self, content: ChartContent, sampled: Sampled, columns: ColumnCounts | None
+    ) -> Extent | None:
         """What the value axis has to hold. A logarithmic one has room for the thresholds too."""
         extent = sampled.extent
+        hot = columns.extent if columns is not None else None
+        if hot is not None:
+            extent = hot if extent is None else extent.including([hot.lowest, hot.highest])
         if extent is None or not self.settings.logarithmic:
             return extent
         return extent.including([threshold.value for threshold in content.thresholds])

@@ -2,7 +2,9 @@
 
 import pytest
 from prodtop.engine.metrics.admission import AdmissionMeter
-from prodtop.engine.protocol import PreemptionCause, Refusal, Window
+from prodtop.engine.protocol import WINDOW_SECONDS, PreemptionCause, Refusal, Window
+
+SPANS_S = {Window.SWITCH: float("inf"), **WINDOW_SECONDS}
 
 
 def test_each_window_has_the_reasons_of_its_time() -> None:
@@ -10,7 +12,7 @@ def test_each_window_has_the_reasons_of_its_time() -> None:
     for second in range(1, 31):
         refusal = Refusal.SEQUENCE_CAP if second <= 15 else Refusal.KV_BLOCKS
         meter.on_plan(refusal, preempted=second == 30, now_s=float(second))
-    windows = meter.all_windows(30.5)
+    windows = meter.all_windows(SPANS_S, 30.5)
     assert windows[Window.SESSION].steps == 30
     assert windows[Window.M1].refused == {Refusal.SEQUENCE_CAP: 15, Refusal.KV_BLOCKS: 15}
     assert windows[Window.S10].refused == {Refusal.KV_BLOCKS: windows[Window.S10].steps}

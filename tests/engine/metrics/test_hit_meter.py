@@ -32,7 +32,20 @@ def test_an_old_lookup_leaves_the_windows_but_not_the_session() -> None:
     meter = HitMeter(START_S)
     meter.on_response_lookup(hit=True, now_s=START_S + 1.0)
     rates = meter.rates(START_S + 400.0)
-    assert [rates[window].response for window in Window] == [None, None, None, 1.0]
+    assert [rates[window].response for window in Window] == [None, None, None, 1.0, 1.0]
+
+
+def test_since_the_switch_only_what_came_after_it_counts() -> None:
+    meter = HitMeter(START_S)
+    meter.on_response_lookup(hit=True, now_s=START_S + 1.0)
+    meter.on_prefix_lookup(8, 10, START_S + 1.0)
+    assert meter.rates(START_S + 2.0)[Window.SWITCH] == HitRates(response=1.0, prefix=0.8)
+    meter.on_switch()
+    assert meter.rates(START_S + 2.0)[Window.SWITCH] == HitRates()
+    meter.on_prefix_lookup(1, 10, START_S + 3.0)
+    rates = meter.rates(START_S + 900.0)
+    assert rates[Window.SWITCH] == HitRates(prefix=0.1)
+    assert rates[Window.SESSION] == HitRates(response=1.0, prefix=0.45)
 
 
 @pytest.mark.parametrize(("hit", "queried"), [(5, 4), (-1, 4)])

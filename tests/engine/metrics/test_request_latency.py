@@ -103,6 +103,22 @@ def test_each_window_forgets_in_its_own_time() -> None:
     assert after[Window.SESSION] == after[Window.M5] == after[Window.M1]
 
 
+def test_since_the_switch_only_requests_that_also_arrived_since_count() -> None:
+    windows = LatencyWindows()
+    latency = request_latency(finished(), ARRIVAL_S + 9.0)
+    windows.record(latency, 60.0, 50.0)
+    assert windows.over(Window.SWITCH, 61.0) == windows.over(Window.SESSION, 61.0)
+    windows.on_switch(70.0)
+    assert windows.over(Window.SWITCH, 71.0) == Latency()
+    windows.record(latency, 80.0, 69.0)
+    assert windows.over(Window.SWITCH, 81.0) == Latency()
+    windows.record(latency, 82.0, 70.0)
+    since = windows.over(Window.SWITCH, 9_000.0)
+    assert since.e2e is not None
+    assert since.itl is not None
+    assert (since.e2e.count, since.itl.count) == (1, len(latency.itl_s))
+
+
 def test_a_distribution_is_its_percentiles_and_missing_stays_missing() -> None:
     windows = LatencyWindows()
     assert distribution(windows.over(Window.SESSION, 60.0).e2e) is None

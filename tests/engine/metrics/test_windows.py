@@ -39,7 +39,7 @@ def test_a_window_holds_what_is_young_and_nothing_that_is_old(timeline: list[flo
     histogram = WindowedHistogram()
     for step, now_s in enumerate(timeline):
         histogram.add(1.0 + step, now_s)
-        for window in Window:
+        for window in WINDOW_SECONDS:
             view = histogram.view(window, now_s)
             ages = [now_s - at_s for at_s in timeline[: step + 1]]
             width_s = WINDOW_SECONDS[window]
@@ -59,7 +59,7 @@ def test_the_figures_of_every_window_agree(timeline: list[float], durations: lis
     histogram = WindowedHistogram()
     for now_s, duration_s in zip(timeline, durations, strict=False):
         histogram.add(duration_s, now_s)
-        for window in Window:
+        for window in WINDOW_SECONDS:
             found = percentiles(histogram.view(window, now_s))
             assert found is not None
             rising = [found.p50_ms, found.p95_ms, found.p99_ms]
@@ -72,7 +72,7 @@ def test_a_window_empties_when_nothing_arrives() -> None:
     histogram = WindowedHistogram()
     histogram.add_many(np.array([0.1, 0.2]), START_S)
     left = {
-        after_s: [histogram.view(window, START_S + after_s).count for window in Window]
+        after_s: [histogram.view(window, START_S + after_s).count for window in WINDOW_SECONDS]
         for after_s in (0.0, 9.0, 11.0, 61.0, 301.0, 86_400.0)
     }
     assert left == {
@@ -222,3 +222,28 @@ def test_a_late_change_of_level_takes_nothing_back() -> None:
     integral.set_level(2.0, START_S + 10.0)
     integral.set_level(0.0, START_S + 9.0)
     assert integral.over(math.inf, START_S + 20.0)[0] == pytest.approx(40.0)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 40), st.integers(1, 9)), min_size=1, max_size=30),
+    st.floats(0, 600),
+    st.floats(0, 600),
+)
+def test_a_span_since_a_mark_is_exact_however_long_ago_it_was(
+    events: list[tuple[float, int]], marked_after_s: float, after_s: float
+) -> None:
+    counter, now_s = WindowedCounter(START_S), START_S
+    for gap_s, amount in events:
+        now_s += gap_s
+        counter.add(amount, now_s)
+    now_s += marked_after_s
+    counter.mark(now_s)
+    marked_s, since = now_s, 0
+    for gap_s, amount in events:
+        now_s += gap_s
+        counter.add(amount, now_s)
+        since += amount
+    now_s += after_s
+    amount_since, covered_s = counter.over(now_s - marked_s, now_s)
+    assert amount_since == since
+    assert covered_s == pytest.approx(now_s - marked_s)

@@ -11,6 +11,7 @@ from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Completion, Request, Sampling
 from prodtop.engine.serving.runner import RunnerFactory, runner_for
 from prodtop.engine.serving.settings import EngineSettings
+from timeline_checks import check_timeline
 
 CPU = torch.device("cpu")
 CPU_PRECISIONS = [name for name in PrecisionName if name is not PrecisionName.FP8]
@@ -84,6 +85,9 @@ class CheckedEngine:
             assert request.done
             assert request.request_id not in self.completions
             self.completions[request.request_id] = completion
+            if completion.latency is not None:
+                assert request.last_token_at_s is not None
+                check_timeline(request, request.last_token_at_s)
         self.check()
 
     def drain(self, most_steps: int = 20_000) -> None:

@@ -14,6 +14,7 @@ from prodtop.engine.serving.speculation import Drafting
 from prodtop.engine.serving.step_plan import Chunk, StepPlan
 from prodtop.engine.serving.stopping import stop_reason
 from prodtop.engine.serving.strategy import STRATEGIES, Admission
+from timeline_checks import check_timeline
 
 VOCABULARY = 1000
 CONTEXT_TOKENS = 64
@@ -218,13 +219,13 @@ class Simulation:
 
     def switch_max_seqs(self, max_seqs: int) -> None:
         self.collect()
-        self.scheduler.set_max_seqs(max_seqs)
+        self.scheduler.set_max_seqs(max_seqs, self.now_s)
         self.check()
 
     def switch_precision(self) -> None:
         """New weights: what was computed before is worth nothing any more."""
         self.collect()
-        self.scheduler.preempt_all()
+        self.scheduler.preempt_all(self.now_s)
         self.blocks.drop_cached()
         self.model.weights += 1
         self.check()
@@ -271,6 +272,8 @@ class Simulation:
         reason = stop_reason(request, CONTEXT_TOKENS)
         if reason is not None:
             self.scheduler.finish(request, reason)
+            assert request.last_token_at_s is not None
+            check_timeline(request, request.last_token_at_s)
 
     def drain(self) -> None:
         """Serve until nothing is left.
@@ -308,6 +311,8 @@ class Simulation:
         )
         assert len(running) + scheduler.num_ghosts <= scheduler.running_limit
         assert scheduler.has_work == bool(unfinished)
+        for request in unfinished:
+            check_timeline(request, self.now_s)
         self._check_blocks()
 
     def _check_blocks(self) -> None:

@@ -41,7 +41,8 @@ from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.runner import Runner, RunnerFactory, StepResult, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
-from prodtop.engine.worker.loop import MOST_SAMPLES, ServingLoop
+from prodtop.engine.worker.loop import ServingLoop
+from prodtop.engine.worker.request_log import MOST_SAMPLES
 
 LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)
 

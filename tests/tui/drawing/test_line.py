@@ -1,8 +1,10 @@
 """Lines of inked text: widths hold whatever is in them."""
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.line import Line, Piece, joined
+from prodtop.tui.drawing.line import Line, Piece, _cells, joined, runs
 from prodtop.tui.style.inks import PLAIN_PALETTE, Ink
 from rich.cells import cell_len
 
@@ -32,3 +34,14 @@ def test_lines_are_joined_with_a_separator_between_them() -> None:
     parts = [Line.of("a"), Line.of(Piece("b", Ink.BAD)), Line.of("c")]
     assert joined(parts, Line.of(" · ")).plain == "a · b · c"
     assert joined([], Line.of("·")) == Line()
+
+
+@given(lines)
+def test_runs_say_the_same_in_no_more_pieces(line: Line) -> None:
+    merged = runs(line.pieces)
+    assert merged.plain == line.plain
+    assert len(merged.pieces) <= len(line.pieces)
+    seen = [(text, ink) for text, ink in _cells(line) if text.strip(" ")]
+    assert seen == [(text, ink) for text, ink in _cells(merged) if text.strip(" ")]
+    inks = [piece.ink for piece in merged.pieces]
+    assert all(one is not other for one, other in pairwise(inks))

@@ -8,11 +8,13 @@ from hypothesis import strategies as st
 from prodtop.tui.drawing.meter import (
     Part,
     apportion,
+    bars,
     gauge,
     kv_blocks,
     level,
     stacked,
     stacked_legend,
+    to_scale,
 )
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.style.inks import Ink
@@ -102,3 +104,34 @@ def test_kv_blocks_show_use_what_can_go_and_what_is_free() -> None:
 def test_a_level_is_a_row_of_marks() -> None:
     assert level(0.75, 4, UNICODE).plain == "▮▮▮▯"
     assert level(2.0, 4, ASCII).plain == "####"
+
+
+@given(st.lists(st.floats(-5, 1e6), max_size=40), st.integers(1, 9), glyph_sets)
+def test_bars_are_as_high_as_their_values(values: list[float], rows: int, glyphs: Glyphs) -> None:
+    lines = [each.plain for each in bars(values, rows, glyphs, Ink.TEXT)]
+    assert len(lines) == rows
+    assert all(len(each) == len(values) for each in lines)
+    full = len(glyphs.steps)
+    for place, value in enumerate(values):
+        column = [each[place] for each in reversed(lines)]
+        height = sum(
+            glyphs.steps.index(cell) + 1
+            for row, cell in enumerate(column)
+            if value > 0 and cell in glyphs.steps and (row or cell != glyphs.pattern_empty)
+        )
+        if value > 0 and glyphs.unicode:
+            assert height == max(1, round(value / max(values) * rows * full))
+        elif value <= 0:
+            assert column == [glyphs.pattern_empty, *[" "] * (rows - 1)]
+
+
+@given(amounts, widths, glyph_sets)
+def test_parts_to_scale_end_where_they_lie(parts: list[float], width: int, glyphs: Glyphs) -> None:
+    line = to_scale([Part("", amount) for amount in parts], width, glyphs)
+    whole = sum(parts)
+    assert line.width == (width if whole > 0 else 0)
+    end = 0.0
+    for index, amount in enumerate(parts):
+        end += amount
+        drawn = line.plain[: round(end / whole * width)] if whole > 0 else ""
+        assert set(drawn) <= set(glyphs.patterns[: index + 1])

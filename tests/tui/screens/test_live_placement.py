@@ -6,6 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.tui.screens.live_placement import (
     FIXED_ROWS,
+    REQUESTS,
+    TWO_COLUMNS_FROM,
     columns_for,
     panel_heights,
     place_panels,
@@ -40,8 +42,37 @@ def test_throughput_and_latency_are_always_there(width: int, height: int) -> Non
 
 
 def test_the_usual_sizes_show_every_panel() -> None:
-    for width, height in ((80, 24), (120, 36), (160, 48), (220, 60)):
+    for width, height in ((120, 36), (160, 48), (220, 60)):
         assert set(place_panels(width, height - FIXED_ROWS)) == set(panel_heights(7))
+    # A table of two rows is none: there a key shows it.
+    assert set(place_panels(80, 18)) == set(panel_heights(7)) - {REQUESTS}
+
+
+@given(width=st.integers(MIN_WIDTH, TWO_COLUMNS_FROM - 1), height=rows)
+def test_figures_outrank_the_stream(width: int, height: int) -> None:
+    shown = set(place_panels(width, height))
+    assert "stream" not in shown or shown == set(panel_heights(7))
+
+
+def test_sixty_by_twenty_shows_figures_alone() -> None:
+    assert set(place_panels(60, 14)) == {"throughput", "latency", "queue"}
+
+
+@given(width=widths, height=rows, gpu_lines=st.integers(4, 15))
+def test_the_table_costs_no_panel_its_place(width: int, height: int, gpu_lines: int) -> None:
+    regions = place_panels(width, height, gpu_lines=gpu_lines)
+    if REQUESTS in regions and len(columns_for(width)) > 1:
+        assert set(regions) == set(panel_heights(gpu_lines))
+        assert regions[REQUESTS].width == width
+
+
+@given(width=widths, height=st.integers(60, 140))
+def test_large_screens_give_their_rows_to_requests_and_not_to_lines_that_stay_empty(
+    width: int, height: int
+) -> None:
+    panels, regions = panel_heights(7), place_panels(width, height)
+    for name in ("gpu", "cache"):
+        assert regions[name].height <= panels[name].most
 
 
 def test_a_maximised_panel_has_the_board_for_itself() -> None:

@@ -318,7 +318,7 @@ def test_a_wall_clock_that_jumps_changes_times_of_day_and_nothing_else(jumps: li
         np.testing.assert_array_equal(before.values, after.values)
     assert steady.history.marks(0.0, math.inf) == jumpy.history.marks(0.0, math.inf)
     assert [entry.wall_s for entry in calm.log] == [entry.wall_s for entry in jumped.log]
-    for name in ("wall_s", "joules_per_token", "recent", "frame_age_s", "host_age_s", "stale_s"):
+    for name in ("wall_s", "joules_per_token", "requests", "frame_age_s", "host_age_s", "stale_s"):
         assert getattr(jumped, name) == getattr(calm, name), name
     assert steady.timeline().end_s == jumpy.timeline().end_s
     # What happened an instant before the end is told with the time of day that it was then.

@@ -67,7 +67,7 @@ LINEAR = Axis(0.0, 200.0)
 def painted(
     of: ChartContent, width: int, height: int, glyphs: Glyphs = UNICODE, axis: Axis = LINEAR
 ) -> Canvas:
-    layout = ChartLayout.fit(width, height, curves=len(of.series), marked=bool(of.marks))
+    layout = ChartLayout.fit(width, height, named=len(of.series) > 1, marked=bool(of.marks))
     sampled = Sampled.of(of, layout.width, 2.0)
     canvas = Canvas.blank(width, height)
     raster = draw_curves(of, sampled, layout, axis, glyphs)
@@ -393,7 +393,7 @@ def test_six_curves_over_places_are_told_apart_without_colour(glyphs: Glyphs) ->
         Series(f"c{row}", [float(at) for at in range(5)], [20.0 + 30 * row] * 5) for row in range(6)
     )
     of = ChartContent(curves, 4.3, 4.6, 4.3)
-    layout = ChartLayout.fit(80, 26, curves=6)
+    layout = ChartLayout.fit(80, 26, named=True)
     sampled = Sampled.of(of, layout.width, 1.5, timed=False)
     canvas = Canvas.blank(80, 26)
     raster = draw_curves(of, sampled, layout, LINEAR, glyphs)
