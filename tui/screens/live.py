@@ -27,7 +27,7 @@ from ..widgets.live_panels import (
     ThroughputPanel,
 )
 from ..widgets.requests_panel import RequestsPanel
-from .live_placement import GPU_LINES, place_panels
+from .live_placement import GPU_LINES, gpu_panel_lines, place_panels
 from .tab import TabScreen
 
 
@@ -95,12 +95,12 @@ class LiveScreen(TabScreen):
             panel.show(moment, timeline)
 
     def _make_room_for_gpus(self, moment: Moment) -> None:
-        """The GPU panel grows by a line for every GPU beside the first, and for lost ones."""
+        """The GPU panel grows with the GPUs that there are, and were."""
         if moment.host is None:
             return
         gpus = len(moment.host.gpus)
         some_lost = bool(gpus) and moment.host.gpu_note is not None
-        gpu_lines = GPU_LINES + max(0, gpus - 1) + some_lost
+        gpu_lines = gpu_panel_lines(self.size.width, gpus, some_lost=some_lost)
         if gpu_lines != self._gpu_lines:
             self._gpu_lines = gpu_lines
             self.rearrange()

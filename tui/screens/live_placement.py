@@ -13,24 +13,28 @@ TWO_COLUMNS_FROM = 76
 THREE_COLUMNS_FROM = 200
 GPU_LINES = 7
 """Lines that the GPU panel has for one GPU, or for the CPU."""
+WHOLE_LEGEND_FROM = 66
+"""From this width on the legend of its memory is one of them; below, two."""
 FIXED_ROWS = 6
 """Header, effect strip, two rows of controls, event line, footer."""
 
 REQUESTS = "requests"
 LEAST_REQUESTS_ROWS = 6
-REQUESTS_SHARE = 3
+REQUESTS_SHARE = 4
 """The table of requests has at least one of this many rows, once it is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class PanelHeight:
     """How high a panel may be, in rows with its frame. Where not all fit, the highest `rank` goes
-    first; what is left over is shared out by `weight`. Above `most` a panel says no more: then the
-    table of requests has a better use for the rows."""
+    first. With `ideal` rows it says all that it has in words, with `charted` it also has a chart;
+    what is left over is shared out by `weight`. Above `most` a panel says no more: then others have
+    a better use for the rows."""
 
     name: str
     least: int
     ideal: int
+    charted: int
     most: int
     weight: int
     rank: int
@@ -41,13 +45,13 @@ def panel_heights(gpu_lines: int) -> dict[str, PanelHeight]:
     of one request."""
     gpu_rows = gpu_lines + 2
     every = (
-        PanelHeight("throughput", 5, 7, 14, 5, 0),
-        PanelHeight("latency", 5, 9, 20, 4, 1),
-        PanelHeight("queue", 4, 5, 5, 0, 2),
-        PanelHeight("gpu", 5, gpu_rows, gpu_rows, 0, 3),
-        PanelHeight("cache", 4, 6, 6, 0, 4),
-        PanelHeight(REQUESTS, LEAST_REQUESTS_ROWS, 8, 200, 3, 5),
-        PanelHeight("stream", 4, 6, 10, 1, 6),
+        PanelHeight("throughput", 5, 7, 7, 20, 5, 0),
+        PanelHeight("latency", 5, 9, 13, 20, 4, 1),
+        PanelHeight("queue", 4, 5, 8, 12, 1, 2),
+        PanelHeight("gpu", 5, gpu_rows, gpu_rows, gpu_rows, 0, 3),
+        PanelHeight("cache", 4, 6, 9, 12, 1, 4),
+        PanelHeight(REQUESTS, LEAST_REQUESTS_ROWS, 8, 8, 200, 3, 5),
+        PanelHeight("stream", 4, 6, 6, 12, 1, 6),
     )
     return {panel.name: panel for panel in every}
 
@@ -59,6 +63,13 @@ def columns_for(width: int) -> tuple[tuple[str, ...], ...]:
     if width < THREE_COLUMNS_FROM:
         return (("throughput", "gpu", "stream"), ("latency", "cache", "queue"))
     return (("throughput", "stream"), ("latency",), ("gpu", "cache", "queue"))
+
+
+def gpu_panel_lines(width: int, gpus: int, *, some_lost: bool) -> int:
+    """The lines of the GPU panel on a screen of `width` cells: one more for every GPU beside the
+    first, and one where some were lost."""
+    narrow = width // len(columns_for(width)) < WHOLE_LEGEND_FROM
+    return GPU_LINES + narrow + max(0, gpus - 1) + some_lost
 
 
 def place_panels(
@@ -109,6 +120,12 @@ def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]
         more = max(0, min(panel.ideal - panel.least, rows_left))
         rows[panel.name] += more
         rows_left -= more
+    for panel in sorted(panels, key=lambda panel: panel.rank):
+        # A part of a chart's rows would stay empty.
+        missing = panel.charted - rows[panel.name]
+        if 0 < missing <= rows_left:
+            rows[panel.name] += missing
+            rows_left -= missing
     weights = sum(panel.weight for panel in panels)
     weight_so_far = shared_out = 0
     for panel in panels:
@@ -118,4 +135,9 @@ def heights(column: Sequence[PanelHeight], height: int) -> list[tuple[str, int]]
         shared_out += share
     # What nobody has a weight for goes to the last one.
     rows[panels[0 if weights else -1].name] += rows_left - shared_out
+    roomiest = max(panels, key=lambda panel: panel.most - rows[panel.name])
+    for panel in panels:
+        over = max(0, rows[panel.name] - panel.most) if panel is not roomiest else 0
+        rows[panel.name] -= over
+        rows[roomiest.name] += over
     return [(panel.name, rows[panel.name]) for panel in panels]

@@ -53,6 +53,7 @@ async def test_the_panel_makes_room_for_what_is_lost() -> None:
         before = running.text()
         lost = msgspec.structs.replace(host(61, gpus=2), gpu_note="GPU 2: it is lost")
         await running.advance([frame(61), lost])
+        await running.advance([frame(61.5), lost])
         text = running.text()
         assert "lost   GPU 2: it is lost" in text
         for label in ("mem", "busy", "power", "clock", "GPU 1", "host"):
