@@ -52,7 +52,8 @@ class Board(Container):
         regions = self._place(self.size.width, self.size.height)
         for child in self.children:
             child.display = child.id in regions
-        self.refresh(layout=True)
+            # A container keeps an arrangement until one of its children asks for another.
+            child.refresh(layout=True)
 
     def on_resize(self) -> None:
         self.rearrange()
