@@ -16,12 +16,12 @@ from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
-from ..protocol.errors import BadInputError, PrecisionUnavailableError
-from ..protocol.wording import counted
+from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .delivery import DecodingError, Delivery
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .model_drafter import ModelDrafter
+from .notes import NO_MEMORY_FOR_DRAFTS, broken_logits_text, out_of_memory_text
 from .request import Completion, Request, Sampling, Status, check_prompt
 from .response_cache import CachedResponse, ResponseCache, ResponseKey
 from .runner import Runner, RunnerFactory, StepInFlight, runner_for
@@ -147,10 +147,8 @@ class Engine:
         return request
 
     def step(self) -> list[Completion]:
-        """Launch a step, if there is anything to compute; returns the requests that ended.
-
-        Where the runner works ahead, those are the ones that an earlier step has ended.
-        """
+        """Launch a step, if there is anything to compute; returns the requests that ended, or where
+        the runner works ahead, those that an earlier step has ended."""
         launched = self._launch()
         active = launched or bool(self._in_flight)
         if active is not self.computed:
@@ -178,9 +176,8 @@ class Engine:
         """Serve under another strategy from the next step on. No request is lost."""
         self._collect()
         now_s = self.clock()
-        self.metrics.admission.on_switch(
-            self.scheduler.set_strategy(STRATEGIES[name], now_s), now_s
-        )
+        preempted = self.scheduler.set_strategy(STRATEGIES[name], now_s)
+        self.metrics.admission.on_switch(preempted, now_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
         self.speculation.on_switch()
@@ -190,9 +187,8 @@ class Engine:
     def set_precision(self, name: PrecisionName) -> None:
         """Serve at another precision, made from the master copy. Running requests are resumed.
 
-        Their keys and values were computed by other weights, so they are computed again. Raises
-        `PrecisionUnavailableError` where the device or a layer's shape does not allow the precision
-        or there is no memory for it: the old one goes on serving then.
+        Their keys and values are computed again. Raises `PrecisionUnavailableError` where device,
+        shapes or memory do not allow the precision: the old one goes on serving then.
         """
         require(name, self.device)
         check_switch(self.runner, self.settings, name)
@@ -206,25 +202,15 @@ class Engine:
         self.speculation.on_switch()
 
     def set_max_seqs(self, max_seqs: int) -> None:
-        """Run at most so many sequences at once from the next step on.
-
-        Raises `BadInputError` for less than one, or more than the engine was built for.
-        """
-        built_for = self.settings.max_seqs
-        if not 1 <= max_seqs <= built_for:
-            raise BadInputError(
-                f"max-seqs must be from 1 to {built_for}, for which the engine was built, "
-                f"not {max_seqs}"
-            )
+        """Run at most so many sequences at once from the next step on: see `check_max_seqs`."""
+        self.settings.check_max_seqs(max_seqs)
         self._collect()
         self.scheduler.set_max_seqs(max_seqs, self.clock())
         self.speculation.on_switch()
 
     def set_speculation(self, spec: SpeculationSpec | None) -> None:
-        """Draft as `spec` says from the next step on, or not at all. No output changes.
-
-        Raises `BadInputError` for a draft model that is not there.
-        """
+        """Draft as `spec` says from the next step on, or not at all: no output changes. Raises
+        `BadInputError` for a draft model that is not there."""
         self._collect()
         self.speculation = Speculation(spec, self.drafter)
 
@@ -316,18 +302,14 @@ class Engine:
         for request in failed:
             self.abort(request.request_id, "no memory")
         release_unused(self.device)
-        limit = self.scheduler.shrink()
-        requests = counted(len(failed), "request")
-        self.notes.append(
-            f"the device ran out of memory: {requests} failed, at most {limit} run from now on"
-        )
+        self.notes.append(out_of_memory_text(len(failed), self.scheduler.shrink()))
 
     def _stop_drafting(self, drafter: ModelDrafter) -> None:
         """The device has no memory for the draft model's steps: serve without drafts."""
         drafter.exhausted = False
         self.speculation = Speculation(None)
         release_unused(self.device)
-        self.notes.append("the device ran out of memory for the draft model: drafts are off")
+        self.notes.append(NO_MEMORY_FOR_DRAFTS)
 
     def _collect(self, leave: int = 0) -> None:
         """Collect the tokens of steps, the oldest first, until `leave` steps are in flight."""
@@ -369,10 +351,7 @@ class Engine:
                 self.abort(chunk.request.request_id, "NaN")
         if not self._nan_reported:
             self._nan_reported = True
-            self.notes.append(
-                f"the model gives no numbers (NaN) at {self.precision}: requests that meet this "
-                "fail; switch the precision, or serve another model"
-            )
+            self.notes.append(broken_logits_text(self.precision))
 
     def _deliver(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""

@@ -5,7 +5,6 @@ computed all it has, running requests first, then waiting ones, under one token 
 of vLLM V1). The running and then the waiting requests are always in the order of their arrival.
 """
 
-from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import chain
 
@@ -16,6 +15,7 @@ from .blocks import BlockManager
 from .request import Request, Status
 from .step_plan import Chunk, DraftPlanner, StepPlan
 from .strategy import Admission, Strategy
+from .waiting_queue import WaitingQueue
 
 
 class Scheduler:
@@ -57,8 +57,7 @@ class Scheduler:
         self._prefill_beside_streams = prefill_beside_streams
         self._context_tokens = context_tokens
         self.plan_drafts: DraftPlanner | None = None
-        self._waiting: OrderedDict[int, Request] = OrderedDict()
-        self._waiting_tokens = 0
+        self._waiting = WaitingQueue()
         self._running: dict[int, Request] = {}
         self._ghosts: list[Request] = []
         self._strategy_since_s = float("-inf")
@@ -86,7 +85,7 @@ class Scheduler:
     @property
     def waiting(self) -> tuple[Request, ...]:
         """The waiting requests, the next one first."""
-        return tuple(self._waiting.values())
+        return tuple(self._waiting)
 
     def find(self, request_id: int) -> Request | None:
         """A running or waiting request; `None` if it is not here (any more)."""
@@ -103,12 +102,12 @@ class Scheduler:
     @property
     def num_waiting_tokens(self) -> int:
         """The tokens of all waiting requests, those that preempted ones have generated too."""
-        return self._waiting_tokens
+        return self._waiting.tokens
 
     @property
     def oldest_unstarted(self) -> Request | None:
         """The oldest request that has no token yet; both kinds are in the order of arrival."""
-        ordered = chain(self._running.values(), self._waiting.values())
+        ordered = chain(self._running.values(), self._waiting)
         return next((each for each in ordered if each.first_token_at_s is None), None)
 
     @property
@@ -127,16 +126,13 @@ class Scheduler:
         request.queued_at_s = now_s
         request.waiting_ahead = len(self._waiting)
         request.longest = self._longest(request)
-        self._waiting[request.request_id] = request
-        self._waiting_tokens += len(request.tokens)
+        self._waiting.append(request)
 
     def abort(self, request_id: int, reason: str = "aborted") -> Request | None:
         """Drop a request wherever it is; None if it is not here (any more)."""
-        request = self._waiting.pop(request_id, None) or self._running.pop(request_id, None)
+        request = self._waiting.pop(request_id) or self._running.pop(request_id, None)
         if request is None:
             return None
-        if request.status is Status.WAITING:
-            self._waiting_tokens -= len(request.tokens)
         self._end(request, Status.ABORTED, reason)
         self._blocks.release(request)
         if not self._running:
@@ -241,25 +237,20 @@ class Scheduler:
         return preempted
 
     def preempt_all(self, now_s: float) -> list[Request]:
-        """Send all running requests back to the head of the queue, in order.
-
-        They keep their generated tokens. Needed when the KV cache becomes invalid.
-        """
+        """Send all running requests back to the head of the queue, in order: for a KV cache that
+        becomes invalid. They keep their generated tokens."""
         self._drop_ghosts()
         return [self._preempt_newest(now_s) for _ in range(len(self._running))]
 
     def set_max_seqs(self, max_seqs: int, now_s: float) -> list[Request]:
-        """Run at most so many sequences at once, as far as the token budget covers them; returns
-        the requests that had to be preempted, as `set_strategy` does."""
+        """Run at most so many sequences at once, as far as the token budget covers them."""
         self._drop_ghosts()
         self._max_seqs = max(1, min(max_seqs, self._token_budget))
         return self._preempt_above_limit(now_s)
 
     def _preempt_above_limit(self, now_s: float) -> list[Request]:
-        preempted = []
-        while len(self._running) > self.running_limit:
-            preempted.append(self._preempt_newest(now_s))
-        return preempted
+        above = len(self._running) - self.running_limit
+        return [self._preempt_newest(now_s) for _ in range(above)]
 
     def shrink(self) -> int:
         """Run half as many sequences and tokens a step from now on; returns how many sequences."""
@@ -268,10 +259,8 @@ class Scheduler:
         return self.running_limit
 
     def next_deadline_s(self, now_s: float) -> float | None:
-        """When a gang starts although it is not full; None if nothing waits for the time.
-
-        Never before `now_s`: a deadline that has passed is due now.
-        """
+        """When a gang starts although it is not full, `now_s` at the earliest; `None` if nothing
+        waits for the time."""
         if self._strategy.admission is not Admission.GANG or self._running or not self._waiting:
             return None
         if len(self._waiting) >= self.running_limit:
@@ -367,11 +356,10 @@ class Scheduler:
                 return Refusal.SEQUENCE_CAP
             if not (budget or gang):
                 return Refusal.TOKEN_BUDGET
-            request = next(iter(self._waiting.values()))
+            request = self._waiting.head
             if not self._blocks.allocate(request):
                 return Refusal.KV_BLOCKS
-            del self._waiting[request.request_id]
-            self._waiting_tokens -= len(request.tokens)
+            self._waiting.pop(request.request_id)
             self._running[request.request_id] = request
             request.status = Status.RUNNING
             if request.scheduled_at_s is None:
@@ -386,7 +374,7 @@ class Scheduler:
         return len(self._waiting) >= self.running_limit or now_s >= self._gang_deadline_s()
 
     def _gang_deadline_s(self) -> float:
-        oldest = next(iter(self._waiting.values()))
+        oldest = self._waiting.head
         assert oldest.queued_at_s is not None
         return max(oldest.queued_at_s, self._strategy_since_s) + self._strategy.gang_wait_s
 
@@ -398,9 +386,7 @@ class Scheduler:
         request.preemptions += 1
         request.marks.append(Mark(MarkKind.PREEMPTED, now_s))
         request.status = Status.WAITING
-        self._waiting[request.request_id] = request
-        self._waiting_tokens += len(request.tokens)
-        self._waiting.move_to_end(request.request_id, last=False)
+        self._waiting.push_front(request)
         return request
 
     def _end(self, request: Request, status: Status, reason: str) -> None:

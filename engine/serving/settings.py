@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from ..protocol import SpeculationSpec
+from ..protocol.errors import BadInputError
 from .speculation import MOST_DRAFTS
 
 
@@ -25,6 +26,15 @@ class EngineSettings:
     response_cache_bytes: int = 64 * 2**20
     response_ttl_s: float = 600.0
     speculation: SpeculationSpec | None = None
+
+    def check_max_seqs(self, max_seqs: int) -> None:
+        """Raise `BadInputError` for less than one sequence, or more than the engine was built
+        for."""
+        if not 1 <= max_seqs <= self.max_seqs:
+            raise BadInputError(
+                f"max-seqs must be from 1 to {self.max_seqs}, for which the engine was built, "
+                f"not {max_seqs}"
+            )
 
     @property
     def sampled_rows(self) -> int:
