@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Processes that share the tests, a file at a time. Most wait for children of their own.
+JOBS ?= 2
 
 .PHONY: run test fuzz test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
 
@@ -9,7 +11,7 @@ run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
 test: $(VENV)/.installed-dev $(VENV)/engines/.installed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
 fuzz: $(VENV)/.installed-dev
