@@ -1,0 +1,34 @@
+"""The Pareto front: the cells that no other one beats without giving something up."""
+
+from collections.abc import Sequence
+
+from .median import Median, Verdict, compare
+from .metrics import Metric
+
+Point = Sequence[Median]
+"""A cell's medians, one for each objective."""
+
+
+def beats(one: Point, other: Point, objectives: Sequence[Metric]) -> bool:
+    """Whether `one` is measurably better in an objective, and by its median no worse in any."""
+    measurably = False
+    for mine, theirs, objective in zip(one, other, objectives, strict=True):
+        if objective.better(theirs.value, mine.value):
+            return False
+        measurably = measurably or is_better(mine, theirs, objective)
+    return measurably
+
+
+def is_better(one: Median, other: Median, metric: Metric) -> bool:
+    """Whether a difference in the metric's direction was measured."""
+    better = {True: Verdict.HIGHER, False: Verdict.LOWER}.get(metric.higher_is_better is True)
+    return metric.higher_is_better is not None and compare(one, other) is better
+
+
+def pareto_front(points: Sequence[Point], objectives: Sequence[Metric]) -> list[int]:
+    """The indices of the points that no other one `beats`; never empty where there are points."""
+    return [
+        index
+        for index, point in enumerate(points)
+        if not any(beats(other, point, objectives) for other in points)
+    ]
