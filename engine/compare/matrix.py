@@ -126,9 +126,7 @@ def cell_labelled(comparison: Comparison, words: str) -> Measured:
     cells = [each.cell for each in comparison.cells]
     labels = [label(cell, cells) for cell in cells]
     wanted = words.lower().split()
-    exact = [
-        index for index, text in enumerate(labels) if set(wanted) <= set(text.lower().split())
-    ]
+    exact = [index for index, text in enumerate(labels) if set(wanted) <= set(text.lower().split())]
     found = exact or [i for i, text in enumerate(labels) if all(w in text.lower() for w in wanted)]
     same = [index for index in found if labels[index].lower().split() == wanted]
     found = same or found
