@@ -1,4 +1,4 @@
-"""A comparison's cells: what one is asked to run under, what was measured of it, and all of them."""
+"""A comparison's cells: what one runs under, what was measured of it, and all of them."""
 
 from collections.abc import Sequence
 

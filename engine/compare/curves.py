@@ -8,7 +8,7 @@ from ..protocol import LoadSpec
 from .cells import Cell, Comparison, Measured, label, load_label
 from .median import Median, Verdict, compare, median
 from .metrics import METRICS, Repeat, summary
-from .samples import Limits, little
+from .samples import NO_LIMITS, Limits, little
 from .wording import Unit, digits, figure
 
 LATENCY = "e2e_p95_ms"
@@ -65,7 +65,7 @@ class Curve(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def curves(
-    comparison: Comparison, *, limits: Limits = Limits(), latency: str = LATENCY
+    comparison: Comparison, *, limits: Limits = NO_LIMITS, latency: str = LATENCY
 ) -> list[Curve]:
     """A curve for every cell that has results under two loads of a kind, or more."""
     groups: dict[tuple[object, ...], list[Measured]] = {}
@@ -175,7 +175,7 @@ def knee(points: Sequence[LoadPoint], latency: str) -> Knee | None:
         first -= 1
     while last < len(known) - 1 and _same(known[last + 1][1], top):
         last += 1
-    inside = 0 < first and last < len(known) - 1
+    inside = first > 0 and last < len(known) - 1
     indices = [index for index, _ in known]
     return Knee(
         first=indices[first],

@@ -10,8 +10,8 @@ import msgspec
 from .cells import Cell, Comparison, Measured, label
 from .median import Median, Verdict, compare, least_repeats
 from .metrics import METRICS, Metric, summary
-from .pareto import is_better, pareto_front
-from .samples import Limits
+from .ranking import is_better, leaders, pareto_front
+from .samples import NO_LIMITS, Limits
 from .wording import change, figure, several
 
 LATENCY, THROUGHPUT, EFFICIENCY = "e2e_p95_ms", "output_tok_s", "efficiency"
@@ -34,7 +34,7 @@ class _Found(msgspec.Struct, frozen=True):
     median: Median
 
 
-def insights(comparison: Comparison, limits: Limits = Limits()) -> list[Insight]:
+def insights(comparison: Comparison, limits: Limits = NO_LIMITS) -> list[Insight]:
     """All findings; empty where nothing was measured."""
     cells = [each.cell for each in comparison.cells]
     measured = comparison.measured()
@@ -60,16 +60,6 @@ def insights(comparison: Comparison, limits: Limits = Limits()) -> list[Insight]
     winner = _winner_changes(found(THROUGHPUT), found(LATENCY))
     result += [each for each in (front, winner, _few_repeats(measured, names)) if each is not None]
     return result
-
-
-def leaders(values: Sequence[Median], metric: Metric) -> list[int]:
-    """The best by its median first, then those that no measurement tells from it, by median."""
-    order = sorted(
-        range(len(values)),
-        key=lambda index: values[index].value,
-        reverse=metric.higher_is_better is not False,
-    )
-    return [index for index in order if not is_better(values[order[0]], values[index], metric)]
 
 
 def _best(topic: str, words: str, metric: Metric, found: Sequence[_Found]) -> Insight | None:

@@ -8,7 +8,7 @@ from ..protocol.errors import BadInputError
 from .cells import Cell, Comparison, Measured, label
 from .median import Median, Verdict, compare
 from .metrics import Metric, summary
-from .samples import Limits
+from .samples import NO_LIMITS, Limits
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +51,7 @@ def matrix(
     comparison: Comparison,
     metrics: Sequence[Metric],
     *,
-    limits: Limits = Limits(),
+    limits: Limits = NO_LIMITS,
     baseline: Cell | None = None,
 ) -> Matrix:
     """All cells, those without results too, in the order asked for."""

@@ -2,9 +2,9 @@
 
 The ends are order statistics. Of n independent values the one of rank k and the one of rank
 n + 1 − k enclose the median with probability 1 − 2·P(B < k), B binomial(n, 1/2), whatever the
-distribution (David and Nagaraja, Order Statistics, 2003, section 7.1). The interval is the narrowest
-of these that reaches `CONFIDENCE`. With fewer than six values none does: then it spans all of them,
-says its own lower confidence, and decides nothing.
+distribution (David and Nagaraja, Order Statistics, 2003, section 7.1). The interval is the
+narrowest of these that reaches `CONFIDENCE`. With fewer than six values none does: then it spans
+all of them, says its own lower confidence, and decides nothing.
 """
 
 import math

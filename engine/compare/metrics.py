@@ -1,4 +1,4 @@
-"""The metrics of a comparison: each with its unit, its direction, and how it is read off a repeat."""
+"""The metrics of a comparison: each with its unit, its direction, and how a repeat gives it."""
 
 from collections.abc import Callable, Mapping
 
@@ -9,7 +9,7 @@ from ..protocol.errors import BadInputError
 from . import samples
 from .cells import Comparison, Measured
 from .median import Median, median
-from .samples import Limits
+from .samples import NO_LIMITS, Limits
 from .wording import Unit
 
 
@@ -22,7 +22,7 @@ class Repeat(msgspec.Struct, frozen=True, kw_only=True):
 
     result: CellResult
     single: CellResult | None = None
-    limits: Limits = Limits()
+    limits: Limits = NO_LIMITS
 
 
 class Metric(msgspec.Struct, frozen=True, kw_only=True):
@@ -178,7 +178,7 @@ def repeats(comparison: Comparison, measured: Measured, limits: Limits) -> list[
 
 
 def summary(
-    comparison: Comparison, measured: Measured, metric: Metric, limits: Limits = Limits()
+    comparison: Comparison, measured: Measured, metric: Metric, limits: Limits = NO_LIMITS
 ) -> Median | None:
     """The median of a metric over a cell's repeats; `None` where no repeat has it."""
     values = (metric.read(repeat) for repeat in repeats(comparison, measured, limits))

@@ -22,6 +22,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return {name: value for name, value in fields.items() if value is not None}
 
 
+NO_LIMITS = Limits()
+
+
 class Little(msgspec.Struct, frozen=True, kw_only=True):
     """Both sides of Little's law, measured apart: they agree in steady state."""
 

@@ -1,4 +1,4 @@
-"""The Pareto front: the cells that no other one beats without giving something up."""
+"""Which cells are measurably better: in one metric, and in several at once (the Pareto front)."""
 
 from collections.abc import Sequence
 
@@ -32,3 +32,13 @@ def pareto_front(points: Sequence[Point], objectives: Sequence[Metric]) -> list[
         for index, point in enumerate(points)
         if not any(beats(other, point, objectives) for other in points)
     ]
+
+
+def leaders(values: Sequence[Median], metric: Metric) -> list[int]:
+    """The best by its median first, then those that no measurement tells from it, by median."""
+    order = sorted(
+        range(len(values)),
+        key=lambda index: values[index].value,
+        reverse=metric.higher_is_better is not False,
+    )
+    return [index for index in order if not is_better(values[order[0]], values[index], metric)]
