@@ -1,6 +1,5 @@
 """A comparison as JSON lines: the work, then a line for each repeat, skipped cell or failure."""
 
-from collections.abc import Sequence
 from typing import TypeVar
 
 import msgspec
@@ -81,10 +80,9 @@ def _decoded(line: bytes, kind: type[Kind], source: str, number: int) -> Kind:
 
 
 def resumed(asked: Comparison, kept: Comparison, source: str) -> Comparison:
-    """The cells asked for with what is kept of them; failures are tried again.
+    """The cells asked for with the repeats that are kept of them; failures are tried again.
 
-    Cells that are kept and not asked for stay, at the end. Raises `BadInputError` where `kept` did
-    other work.
+    Raises `BadInputError`, naming `source`, where `kept` did other work.
     """
     before, after = msgspec.structs.asdict(kept.work), msgspec.structs.asdict(asked.work)
     differing = [f"{name} {before[name]}" for name in before if before[name] != after[name]]
@@ -93,10 +91,14 @@ def resumed(asked: Comparison, kept: Comparison, source: str) -> Comparison:
             f"{source} was measured with other settings ({', '.join(differing)}): resume with"
             " the same, or give another --out"
         )
-    wanted = [each.cell for each in asked.cells]
     cells = [_resumed(each, kept.find(each.cell)) for each in asked.cells]
-    others: Sequence[Measured] = [each for each in kept.cells if each.cell not in wanted]
-    return msgspec.structs.replace(asked, cells=[*cells, *(e for e in others if e.repeats)])
+    return msgspec.structs.replace(asked, cells=cells)
+
+
+def not_asked(asked: Comparison, kept: Comparison) -> list[Measured]:
+    """The cells that are kept and not asked for."""
+    wanted = [each.cell for each in asked.cells]
+    return [each for each in kept.cells if each.cell not in wanted]
 
 
 def _resumed(asked: Measured, kept: Measured | None) -> Measured:

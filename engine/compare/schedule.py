@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from ..protocol import PrecisionName, StrategyName
+from ..protocol import LoadSpec, PrecisionName, StrategyName
 from .cells import Cell, Comparison, Measured
 from .median import least_repeats, median
 
@@ -25,17 +25,31 @@ class Goal(msgspec.Struct, frozen=True, kw_only=True):
     budget_s: float | None = None
 
 
+class Variant(msgspec.Struct, frozen=True, kw_only=True):
+    """A load and settings under which every strategy runs at every precision; see `Cell`."""
+
+    load: LoadSpec
+    max_seqs: int | None = None
+    drafts: int | None = None
+
+
 def cells_of(
     strategies: Sequence[StrategyName],
     precisions: Sequence[PrecisionName],
-    variants: Sequence[Cell],
+    variants: Sequence[Variant],
 ) -> list[Cell]:
-    """Every strategy at every precision under every variant's load and settings.
+    """Every strategy at every precision under every variant.
 
     Precisions are outermost: changing one packs all weights anew.
     """
     return [
-        msgspec.structs.replace(variant, strategy=strategy, precision=precision)
+        Cell(
+            strategy=strategy,
+            precision=precision,
+            load=variant.load,
+            max_seqs=variant.max_seqs,
+            drafts=variant.drafts,
+        )
         for precision, variant, strategy in itertools.product(precisions, variants, strategies)
     ]
 
