@@ -15,7 +15,7 @@ _MARKDOWN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " "})
 
 
 def entry_text(entry: Entry, *, is_baseline: bool = False) -> str:
-    """`1,230 ±2.1 %`, and beside a baseline its change: `+12 %`, `=` where no difference was
+    """`1,230 ±2.1%`, and beside a baseline its change: `+12 %`, `=` where no difference was
     measured, `?` where too few repeats say so."""
     metric, found = METRICS[entry.metric], entry.median
     if found is None:
@@ -29,7 +29,7 @@ def entry_text(entry: Entry, *, is_baseline: bool = False) -> str:
 def _spread(found: Median) -> str:
     if found.count < 2 or found.spread is None:
         return ""
-    return f" ±{figure(found.spread, Unit.FRACTION)}"
+    return f" ±{100 * found.spread:.2g}%" if found.spread < 0.995 else f" ±{found.spread:.0%}"
 
 
 def _beside(relative: float, verdict: Verdict) -> str:

@@ -67,6 +67,8 @@ def change(old: float, new: float) -> str:
     return f"{'−' if percent < 0 else '+'}{digits(abs(percent))} %"
 
 
-def several(words: list[str]) -> str:
-    """`a`, `a and b`, `a, b and c`."""
+def several(words: list[str], most: int = 4) -> str:
+    """`a`, `a and b`, `a, b and c`; of more than `most` the first ones and how many others."""
+    if len(words) > most:
+        words = [*words[: most - 1], f"{len(words) - most + 1} others"]
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

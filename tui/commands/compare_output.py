@@ -1,5 +1,6 @@
 """What `prodtop compare` prints: a matrix and findings, or JSON, on stdout; progress on stderr."""
 
+import shutil
 import sys
 
 from ...engine.compare.curves import Curve
@@ -17,7 +18,7 @@ from ...engine.compare.tables import (
     state,
 )
 from ...engine.text.cleaning import clean
-from .bench_output import PIPED_WIDTH
+from .text_table import aligned, fitting
 
 
 def progress_line(progress: SweepProgress) -> str:
@@ -90,14 +91,10 @@ def _print_curve(curve: Curve) -> None:
 
 
 def _print_table(headings: list[str], rows: list[list[str]]) -> None:
-    # Here and not above: the other commands need not wait for rich.
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=None, pad_edge=False)
-    for number, text in enumerate(headings):
-        edge = number in (0, len(headings) - 1)
-        table.add_column(text, justify="left" if edge else "right", no_wrap=not edge)
-    for row in rows:
-        table.add_row(*(clean(text) for text in row))
-    Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, markup=False).print(table)
+    """On a terminal without the columns that have no room; in a pipe with all."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    cleaned = [[clean(text) for text in row] for row in (headings, *rows)]
+    kept, left_out = fitting(cleaned, width)
+    print("\n".join(aligned(kept)))
+    if left_out:
+        print(f"no room for {', '.join(left_out)}: --metric chooses")
