@@ -57,13 +57,16 @@ def _bytes(value: float) -> str:
 
 
 def change(old: float, new: float) -> str:
-    """`+12 %`, `−3.4 %`; from twice as much on a factor, and both values where the old one is 0."""
+    """`+12 %`, `−3.4 %`; from twice as much on a factor, and both values where the old one is
+    0. Less than half a tenth of a per cent is `±0 %`."""
     if old == 0:
         return f"{digits(old)} → {digits(new)}"
     ratio = new / old
     if ratio >= 2 or ratio < 0:
         return f"×{digits(ratio)}"
     percent = (ratio - 1) * 100
+    if abs(percent) < 0.05:
+        return "±0 %"
     return f"{'−' if percent < 0 else '+'}{digits(abs(percent))} %"
 
 
