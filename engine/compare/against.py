@@ -52,7 +52,7 @@ def parse_rule(text: str) -> Rule:
 
 
 def require_same_work(baseline: Comparison, now: Comparison) -> None:
-    """Raise `BadInputError`, naming the fields, where the two did not do the same work."""
+    """Raise `BadInputError` where the two did not do the same work, or have no cell in common."""
     before, after = msgspec.structs.asdict(baseline.work), msgspec.structs.asdict(now.work)
     # Another build of the device or the model is what a comparison may be about.
     differing = [
@@ -64,6 +64,11 @@ def require_same_work(baseline: Comparison, now: Comparison) -> None:
         raise BadInputError(
             f"--against was measured with other work ({', '.join(differing)}):"
             " its figures cannot stand beside these"
+        )
+    if not any(baseline.find(each.cell) is not None for each in now.cells):
+        raise BadInputError(
+            "--against has none of these cells (strategy, precision, load and settings):"
+            " there is nothing to compare"
         )
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from ...engine.compare.against import Judgement, Rule, judge, parse_rule
+from ...engine.compare.against import Judgement, Rule, judge, parse_rule, require_same_work
 from ...engine.compare.cells import Comparison
 from ...engine.compare.curves import curves
 from ...engine.compare.html_report import Report
@@ -70,6 +70,8 @@ def read_baseline(path: Path | None, rules: list[str]) -> tuple[Comparison, list
 def finish(outcome: Outcome, wanted: Wanted) -> None:
     """Print and write all that is wanted. Raises `ProdtopError` with the exit code where something
     failed: a rule, a cell, or that it was cancelled."""
+    if wanted.judged is not None:
+        require_same_work(wanted.judged[0], outcome.comparison)
     report = _report(outcome.comparison, wanted)
     if wanted.json:
         found = json_report(report, limits=wanted.limits, stopped=outcome.stopped)
