@@ -17,7 +17,7 @@ from .metrics import METRICS, Metric
 from .wording import digits, figure
 
 WIDTH, ROW, LEFT, TOP = 640, 22, 200, 8
-PLOT_HEIGHT, MARGIN = 320, 48
+PLOT_HEIGHT, MARGIN, LINE = 320, 48, 13
 COLORS = 8
 """Classes `c0` … `c7` that the style sheet has; more lines begin again, with another dash."""
 
@@ -71,11 +71,13 @@ def scatter(x: Metric, y: Metric, marks: Sequence[Mark]) -> str:
     plot = _Plot.around([mark.x for mark in marks], [mark.y for mark in marks])
     parts = [_open(PLOT_HEIGHT, f"{x.label} against {y.label}"), plot.frame(x, y)]
     parts += (_mark(plot, mark, 0, x, y) for mark in marks)
-    parts += (
-        _text(plot.x(mark.x.value) + 8, plot.y(mark.y.value) - 6, mark.name, "start")
-        for mark in marks
-        if mark.bold
-    )
+    named = sorted((mark for mark in marks if mark.bold), key=lambda mark: plot.y(mark.y.value))
+    y_least = 0.0
+    for mark in named:
+        # One below the other where points lie close.
+        y_text = max(plot.y(mark.y.value) - 6, y_least)
+        y_least = y_text + LINE
+        parts.append(_text(plot.x(mark.x.value) + 8, y_text, mark.name, "start"))
     return "".join([*parts, "</svg>"])
 
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import msgspec
 
 from .cells import Cell, Comparison, Measured, label
-from .median import Median, Verdict, compare, least_repeats
+from .median import Median, least_repeats
 from .metrics import METRICS, Metric, summary
-from .ranking import is_better, leaders, pareto_front
+from .ranking import is_better, leaders, not_told_from, pareto_front
 from .samples import NO_LIMITS, Limits
 from .wording import change, figure, several
 
@@ -69,9 +69,7 @@ def _best(topic: str, words: str, metric: Metric, found: Sequence[_Found]) -> In
     text = f"{words}: {first.name}, {_named(metric, first.median.value)}"
     others = [each for each in found if each is not first and each not in same]
     if same:
-        verdicts = {compare(first.median, each.median) for each in same}
-        why = Verdict.UNDECIDED if Verdict.UNDECIDED in verdicts else Verdict.NO_DIFFERENCE
-        text += f"; {why.value} to {several([each.name for each in same])}"
+        text += f"; {not_told_from(first.median, [(each.name, each.median) for each in same])}"
     if others:
         best = others[leaders([each.median for each in others], metric)[0]]
         text += f"; {best.name} {change(first.median.value, best.median.value)}"

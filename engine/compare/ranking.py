@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from .median import Median, Verdict, compare
 from .metrics import Metric
+from .wording import several
 
 Point = Sequence[Median]
 """A cell's medians, one for each objective."""
@@ -42,3 +43,12 @@ def leaders(values: Sequence[Median], metric: Metric) -> list[int]:
         reverse=metric.higher_is_better is not False,
     )
     return [index for index in order if not is_better(values[order[0]], values[index], metric)]
+
+
+def not_told_from(first: Median, others: Sequence[tuple[str, Median]]) -> str:
+    """`no difference measured to a and b`, of named medians that are not told from `first`."""
+    undecided = any(compare(first, other) is Verdict.UNDECIDED for _, other in others)
+    names = several([name for name, _ in others])
+    if undecided:
+        return f"{Verdict.UNDECIDED.value} to tell it from {names}"
+    return f"{Verdict.NO_DIFFERENCE.value} to {names}"

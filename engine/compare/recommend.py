@@ -9,7 +9,7 @@ from ..protocol import PrecisionName
 from .cells import Cell, Comparison, Measured, label
 from .median import Median, Verdict, compare, median
 from .metrics import METRICS, summary
-from .ranking import leaders
+from .ranking import leaders, not_told_from
 from .samples import Limits, missed_share
 from .wording import Unit, change, digits, figure, several
 
@@ -217,19 +217,17 @@ def _why(best: Candidate, others: list[Candidate], wishes: Wishes) -> str:
         words = f"the most finished requests: {figure(goodput.value, Unit.REQUESTS_PER_S)}"
     if best.attainment is not None:
         words += f", {_share(best.attainment.value)} of all that came"
-    same = {
-        each.label: verdict
+    same = [
+        (each, each.goodput_req_s)
         for each in others
         if each.goodput_req_s is not None
-        and (verdict := compare(goodput, each.goodput_req_s))
-        in (Verdict.NO_DIFFERENCE, Verdict.UNDECIDED)
-    }
+        and compare(goodput, each.goodput_req_s) in (Verdict.NO_DIFFERENCE, Verdict.UNDECIDED)
+    ]
     if same:
-        undecided = Verdict.UNDECIDED in same.values()
-        why = Verdict.UNDECIDED if undecided else Verdict.NO_DIFFERENCE
-        least = any(_smaller(best, each) for each in others if each.label in same)
+        least = any(_smaller(best, each) for each, _ in same)
         taken = "its lower memory" if least else "its higher median"
-        words += f"; {why.value} to {several(list(same))}, and taken for {taken}"
+        told = not_told_from(goodput, [(each.label, other) for each, other in same])
+        words += f"; {told}, and taken for {taken}"
     return words
 
 

@@ -55,7 +55,7 @@ def test_the_winner_changes_where_latency_must_be_lower() -> None:
 def test_too_few_repeats_rank_nothing_and_are_told() -> None:
     found = by_topic(comparison(measured(SINGLE, [10.0, 11.0]), measured(HYBRID, [100.0, 110.0])))
     assert found["throughput"].cells == ["hybrid bf16", "single bf16"]
-    assert "too few repeats" in found["throughput"].text
+    assert "too few repeats to tell it from single bf16" in found["throughput"].text
     assert "fewer than the 6 repeats" in found["repeats"].text
     assert len(found["pareto"].cells) == 2
     assert "repeats" not in by_topic(TRADE)
