@@ -50,15 +50,14 @@ class Verdict(Enum):
 
 
 def median(values: Sequence[float]) -> Median | None:
-    """The median and its interval; `None` for no values.
+    """The median of the finite values and its interval; `None` where there are none.
 
-    Raises ValueError where one is not finite.
+    Ratios of figures from a file may be too large to be finite: they count as not measured.
     """
-    if not all(math.isfinite(value) for value in values):
-        raise ValueError("a median needs finite values")
-    if not values:
+    ordered = sorted(value for value in values if math.isfinite(value))
+    count = len(ordered)
+    if not ordered:
         return None
-    ordered, count = sorted(values), len(values)
     rank, confidence = _rank(count)
     below, above = ordered[(count - 1) // 2], ordered[count // 2]
     return Median(

@@ -11,7 +11,7 @@ from .median import Median, Verdict, compare, median
 from .metrics import METRICS, summary
 from .ranking import leaders, not_told_from
 from .samples import Limits, missed_share
-from .wording import Unit, change, digits, figure, several
+from .wording import Unit, change, figure, several
 
 _WORDS = {"ttft_ms": "TTFT", "ttfb_ms": "TTFB", "tpot_ms": "TPOT", "e2e_ms": "E2E"}
 _GIB = 2**30
@@ -254,9 +254,10 @@ def _needs(
         return None, None, None
     running = [each.peak_running for each in measured.repeats if each.peak_running is not None]
     held = [each.peak_kv_bytes for each in measured.repeats if each.peak_kv_bytes is not None]
-    max_seqs = max(max(running), 1) if running else None
-    # Rounded up to what the words below show, so that they are enough.
-    kv_gib = _rounded_up(max(held) / _GIB) if held and max(held) else None
+    max_seqs = max(*running, 1) if running else None
+    most_held = max(held, default=0)
+    # Rounded up, so that what the words below show is enough.
+    kv_gib = _rounded_up(most_held / _GIB) if most_held > 0 else None
     parts: list[str] = []
     if max_seqs is not None:
         limits = [each.max_seqs for each in measured.repeats if each.max_seqs is not None]
@@ -264,8 +265,9 @@ def _needs(
         if limits and max_seqs >= min(limits):
             parts[-1] += " (all that were allowed: more may serve more)"
     if kv_gib is not None:
-        all_kv = measured.repeats[0].memory.kv_bytes
-        parts.append(f"--kv-gib {kv_gib:g} (used {digits(100 * max(held) / all_kv)} % of its KV)")
+        all_kv = min(each.memory.kv_bytes for each in measured.repeats)
+        used = figure(most_held / all_kv if all_kv else None, Unit.FRACTION)
+        parts.append(f"--kv-gib {kv_gib:g} (used {used} of its KV cache)")
     return max_seqs, kv_gib, several(parts) if parts else None
 
 

@@ -26,10 +26,9 @@ def digits(value: float) -> str:
     """Three significant digits, or all before the point: `0.0123`, `4.56`, `12,345`."""
     if value == 0 or not math.isfinite(value):
         return f"{value:g}"
-    decimals = 2 - math.floor(math.log10(abs(value)))
-    # Rounding may carry into one more digit: 9.996 is 10.0.
-    decimals = 2 - math.floor(math.log10(abs(round(value, decimals)) or abs(value)))
-    return f"{value:,.{max(decimals, 0)}f}"
+    # The exponent after rounding: 9.996 is 10.0.
+    exponent = int(f"{value:.2e}".partition("e")[2])
+    return f"{value:,.{max(2 - exponent, 0)}f}"
 
 
 def figure(value: float | None, unit: Unit, *, with_unit: bool = True) -> str:
