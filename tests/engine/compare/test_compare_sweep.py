@@ -139,8 +139,9 @@ def test_a_cell_is_done_when_its_interval_is_narrow_or_at_most_repeats(
 def test_a_skipped_cell_has_its_reason_and_is_not_asked_again() -> None:
     def answer(spec: BenchSpec, number: int) -> list[Report]:
         if spec.precisions[0] is PrecisionName.INT8:
-            cell_of = {"strategy": spec.strategies[0], "precision": spec.precisions[0]}
-            return [CellSkipped(**cell_of, reason="no room"), BenchDone()]
+            strategy, precision = spec.strategies[0], spec.precisions[0]
+            skipped = CellSkipped(strategy=strategy, precision=precision, reason="no room")
+            return [skipped, BenchDone()]
         return steady(spec, number)
 
     played = Played(sweep(), answer).run()

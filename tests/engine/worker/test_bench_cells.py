@@ -400,4 +400,4 @@ def test_settings_that_the_engine_cannot_have_are_refused(
     engine: Engine, spec: dict[str, int]
 ) -> None:
     with pytest.raises(BadInputError):
-        cell_with(engine, **spec)
+        cell_with(engine, StrategyName.HYBRID, **spec)
