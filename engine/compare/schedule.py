@@ -7,7 +7,7 @@ falls on all cells alike and not on the last one.
 
 import itertools
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -17,12 +17,15 @@ from .median import least_repeats, median
 
 
 class Goal(msgspec.Struct, frozen=True, kw_only=True):
-    """When to stop. `within`: the largest half of the interval, as a fraction of the median of
-    tok/s, with which a cell is done before `most_repeats`. `budget_s` `None`: no limit of time."""
+    """When to stop. `within`: the largest half of the interval, as a fraction of the median, of
+    tok/s and of mean E2E with which a cell is done before `most_repeats`. `budget_s` `None`: no
+    limit of time."""
 
     most_repeats: int
     within: float
     budget_s: float | None = None
+    steady: bool = True
+    """Run a cell's work until it is warm before its first repeat."""
 
 
 class Variant(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,10 +63,20 @@ def is_done(measured: Measured, goal: Goal) -> bool:
         return True
     if len(measured.repeats) >= goal.most_repeats:
         return True
-    found = median([repeat.output_tok_s for repeat in measured.repeats])
-    if found is None or not found.decisive or found.spread is None:
-        return False
-    return found.spread <= goal.within
+    tok_s = [repeat.output_tok_s for repeat in measured.repeats]
+    # Under an open loop the rate decides tok/s, and what varies is how long requests take.
+    e2e_ms = [repeat.e2e_ms.mean for repeat in measured.repeats if repeat.e2e_ms is not None]
+    return _is_narrow(tok_s, goal) and _is_narrow(e2e_ms, goal)
+
+
+def _is_narrow(values: Sequence[float], goal: Goal) -> bool:
+    found = median(values)
+    return (
+        found is not None
+        and found.decisive
+        and found.spread is not None
+        and found.spread <= goal.within
+    )
 
 
 def next_cell(comparison: Comparison, goal: Goal) -> Measured | None:
@@ -72,21 +85,30 @@ def next_cell(comparison: Comparison, goal: Goal) -> Measured | None:
     return min(waiting, key=lambda each: len(each.repeats), default=None)
 
 
+LEAST_WARM_UP = 2
+"""Runs without which `is_warm` cannot say that a cell is warm."""
+
+
 def is_warm(warm_up_tok_s: Sequence[float]) -> bool:
     """Whether a cell has stopped becoming faster: its last run beat none of the earlier ones.
 
     Needs no threshold. In runs that only vary by chance the k-th is the fastest so far with
     probability 1/k, so that a warm cell is found so after 2.7 runs on average.
     """
-    return len(warm_up_tok_s) > 1 and warm_up_tok_s[-1] <= max(warm_up_tok_s[:-1])
+    return len(warm_up_tok_s) >= LEAST_WARM_UP and warm_up_tok_s[-1] <= max(warm_up_tok_s[:-1])
 
 
 def time_left_s(
-    comparison: Comparison, goal: Goal, took_s: Mapping[int, Sequence[float]], spent_s: float
+    comparison: Comparison,
+    goal: Goal,
+    took_s: Mapping[int, Sequence[float]],
+    spent_s: float,
+    warm: Collection[int] = (),
 ) -> float | None:
-    """An estimate of the time that is left: the repeats needed at least, each as long as those of
-    its cell were (by index; of all cells, before it has any). Not more than is left of the budget.
-    `None` before anything was measured.
+    """An estimate of the time that is left: the runs needed at least, each as long as those of its
+    cell were (by index; of all cells, before it has any). Not more than is left of the budget.
+
+    `warm`: the cells, by index, that need no more warm-up. `None` before anything has run.
     """
     every = [each for times in took_s.values() for each in times]
     if not every:
@@ -94,7 +116,10 @@ def time_left_s(
     enough = min(goal.most_repeats, least_repeats())
     usual_s = statistics.mean(every)
     left_s = sum(
-        max(enough - len(each.repeats), 1)
+        (
+            max(enough - len(each.repeats), 1)
+            + (LEAST_WARM_UP if goal.steady and index not in warm else 0)
+        )
         * (statistics.mean(took_s[index]) if took_s.get(index) else usual_s)
         for index, each in enumerate(comparison.cells)
         if not is_done(each, goal)

@@ -87,7 +87,9 @@ class Sweep:
         cells = self.comparison.cells
         names = [each.cell for each in cells]
         running = None if self._running is None else cells[self._running]
-        left_s = time_left_s(self.comparison, self._goal, self._took_s, now_s - self._began_s)
+        warm = [index for index in range(len(cells)) if self._is_warm(index)]
+        spent_s = now_s - self._began_s
+        left_s = time_left_s(self.comparison, self._goal, self._took_s, spent_s, warm)
         return SweepProgress(
             cell=None if running is None else label(running.cell, names),
             warming_up=self._running is not None and not self._is_warm(self._running),
@@ -133,15 +135,15 @@ class Sweep:
     def _on_result(self, result: CellResult, now_s: float) -> None:
         if self._running is None:
             return
-        took_s, self._run_began_s = now_s - self._run_began_s, now_s
+        self._took_s.setdefault(self._running, []).append(now_s - self._run_began_s)
+        self._run_began_s = now_s
         if not self._is_warm(self._running):
             self._warm_up_tok_s.setdefault(self._running, []).append(result.output_tok_s)
             return
-        self._took_s.setdefault(self._running, []).append(took_s)
         self._set(repeats=[*self.comparison.cells[self._running].repeats, result])
 
     def _is_warm(self, index: int) -> bool:
-        return is_warm(self._warm_up_tok_s.get(index, []))
+        return not self._goal.steady or is_warm(self._warm_up_tok_s.get(index, []))
 
     def _on_death(self, death: ChildDied) -> None:
         self._set(failure=f"the worker died: {death.reason}")

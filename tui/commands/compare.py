@@ -71,13 +71,21 @@ def compare(
     warmup: Annotated[
         int, typer.Option(metavar="N", min=0, help="Requests before each repeat, not measured.")
     ] = 2,
+    steady: Annotated[
+        bool,
+        typer.Option(
+            "--steady/--no-steady", help="Run each cell's work until it is no faster, first."
+        ),
+    ] = True,
     repeats: Annotated[
         int, typer.Option(metavar="N", min=1, help="The most repeats of each cell.")
     ] = 12,
     within: Annotated[
         float,
         typer.Option(
-            metavar="PERCENT", min=0, help="A cell is done when tok/s is known so narrowly."
+            metavar="PERCENT",
+            min=0,
+            help="A cell is done when tok/s and E2E are known so narrowly.",
         ),
     ] = 2.0,
     budget: Annotated[
@@ -176,7 +184,7 @@ def compare(
         variants=parse_variants(options.load, users=users, rates=rates, vary=vary or []),
         requests=requests,
         warmup=warmup,
-        goal=Goal(most_repeats=repeats, within=within / 100, budget_s=budget),
+        goal=Goal(most_repeats=repeats, within=within / 100, budget_s=budget, steady=steady),
     )
     kept = None if out is None else KeptFile(out, resume=resume)
     finish(measured_comparison(question, kept, wanted.judged), wanted)

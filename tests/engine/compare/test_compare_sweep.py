@@ -117,23 +117,40 @@ def test_warm_is_a_run_that_is_no_record(speeds: list[float]) -> None:
     assert is_warm(speeds) is not record
 
 
+def test_without_steadiness_every_run_is_a_repeat() -> None:
+    played = Played(sweep(Goal(most_repeats=3, within=0.0, steady=False))).run()
+    assert len(played.specs) == 8 * 3
+    assert repeats(played.sweep) == [3] * 8
+
+
 def test_the_budget_ends_it_with_something_of_each_cell_first() -> None:
     played = Played(sweep(Goal(most_repeats=9, within=0.0, budget_s=8 * 3 * 10.0))).run()
     assert played.sweep.ended == "the budget of 240 s is spent"
     assert repeats(played.sweep) == [1] * 8
 
 
-@given(st.lists(st.floats(90, 110), min_size=1, max_size=12), st.floats(0, 0.2))
-def test_a_cell_is_done_when_its_interval_is_narrow_or_at_most_repeats(
-    speeds: list[float], within: float
+VALUES = st.floats(90, 110)
+
+
+@given(st.lists(st.tuples(VALUES, VALUES), min_size=1, max_size=12), st.floats(0, 0.2))
+def test_a_cell_is_done_when_its_intervals_are_narrow_or_at_most_repeats(
+    pairs: list[tuple[float, float]], within: float
 ) -> None:
-    found = Measured(cell=CELLS[0], repeats=[result(CELLS[0], tok_s=each) for each in speeds])
-    summary = median(speeds)
-    assert summary is not None
-    assert summary.spread is not None
-    narrow = summary.decisive and summary.spread <= within
+    repeats = [result(CELLS[0], tok_s=tok_s, p95_ms=ms) for tok_s, ms in pairs]
+    narrow = True
+    for values in zip(*pairs, strict=True):
+        summary = median(values)
+        assert summary is not None
+        assert summary.spread is not None
+        narrow = narrow and summary.decisive and summary.spread <= within
     goal = Goal(most_repeats=12, within=within)
-    assert is_done(found, goal) is (narrow or len(speeds) == 12)
+    found = Measured(cell=CELLS[0], repeats=repeats)
+    assert is_done(found, goal) is (narrow or len(pairs) == 12)
+
+
+def test_under_an_open_loop_a_steady_rate_alone_is_not_enough() -> None:
+    repeats = [result(CELLS[0], tok_s=100.0, p95_ms=100.0 * n) for n in range(1, 7)]
+    assert not is_done(Measured(cell=CELLS[0], repeats=repeats), Goal(most_repeats=12, within=0.02))
 
 
 def test_a_skipped_cell_has_its_reason_and_is_not_asked_again() -> None:
@@ -195,8 +212,11 @@ def test_the_time_left_is_what_is_needed_at_least_at_the_pace_so_far() -> None:
     two = Measured(cell=CELLS[1])
     asked = Comparison(work=WORK, cells=[one, two])
     assert time_left_s(asked, goal, {}, 0.0) is None
-    # Six repeats are the fewest: four of three seconds, and six as long as the others.
-    assert time_left_s(asked, goal, {0: [2.0, 4.0]}, 0.0) == 4 * 3.0 + 6 * 3.0
+    # Six repeats are the fewest: four of three seconds, and six as long as the others. The
+    # second cell is not warm, which takes two runs or more.
+    assert time_left_s(asked, goal, {0: [2.0, 4.0]}, 0.0, [0]) == 4 * 3.0 + (2 + 6) * 3.0
+    cold = msgspec.structs.replace(goal, steady=False)
+    assert time_left_s(asked, cold, {0: [2.0, 4.0]}, 0.0) == 4 * 3.0 + 6 * 3.0
     short = msgspec.structs.replace(goal, budget_s=20.0)
     assert time_left_s(asked, short, {0: [2.0, 4.0]}, 15.0) == 5.0
 
