@@ -54,6 +54,7 @@ class Sweep:
         self._warm_up_tok_s: dict[int, list[float]] = {}
         self._took_s: dict[int, list[float]] = {}
         self._lost = False
+        self._served: set[PrecisionName] = set()
 
     def begin(self, now_s: float) -> list[Command]:
         """The first commands: the engine has to be ready."""
@@ -135,6 +136,7 @@ class Sweep:
     def _on_result(self, result: CellResult, now_s: float) -> None:
         if self._running is None:
             return
+        self._served.add(result.precision)
         self._took_s.setdefault(self._running, []).append(now_s - self._run_began_s)
         self._run_began_s = now_s
         if not self._is_warm(self._running):
@@ -146,12 +148,28 @@ class Sweep:
         return not self._goal.steady or is_warm(self._warm_up_tok_s.get(index, []))
 
     def _on_death(self, death: ChildDied) -> None:
-        self._set(failure=f"the worker died: {death.reason}")
+        failure = f"the worker died: {death.reason}"
+        if self._running is not None:
+            precision = self.comparison.cells[self._running].cell.precision
+            if precision not in self._served:
+                # It may not stand the precision: to try the next cell of it would be the same.
+                self._fail_all(precision, failure)
+        self._set(failure=failure)
         self._lost, self._running = True, None
         # A new process is as cold as the first.
         self._warm_up_tok_s.clear()
         if death.restart_in_s is None:
             self.ended = f"the worker died and is not started again: {death.reason}"
+
+    def _fail_all(self, precision: PrecisionName, failure: str) -> None:
+        """All cells at a precision at which nothing has run."""
+        cells = [
+            msgspec.structs.replace(each, failure=f"not tried: {failure} at {precision}")
+            if each.cell.precision is precision and each.skipped is None
+            else each
+            for each in self.comparison.cells
+        ]
+        self.comparison = msgspec.structs.replace(self.comparison, cells=cells)
 
     def _set(self, **fields: object) -> None:
         if self._running is None:

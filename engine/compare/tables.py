@@ -75,7 +75,12 @@ def markdown(found: Matrix) -> str:
 
 
 def _markdown_row(texts: Sequence[str]) -> str:
-    return f"| {' | '.join(text.translate(_MARKDOWN) for text in texts)} |"
+    return f"| {' | '.join(map(markdown_text, texts))} |"
+
+
+def markdown_text(text: str) -> str:
+    """Text that Markdown shows as it is, in a table too."""
+    return text.translate(_MARKDOWN)
 
 
 def csv_text(found: Matrix) -> str:

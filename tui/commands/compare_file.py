@@ -10,11 +10,12 @@ from ...engine.compare.html_report import Report, html_report
 from ...engine.compare.json_report import json_report
 from ...engine.compare.kept import decode, encode
 from ...engine.compare.samples import Limits
-from ...engine.compare.tables import csv_text, markdown
+from ...engine.compare.tables import csv_text, curve_words, markdown, markdown_text
 from ...engine.files.atomic import replaced_file, require_writable, write_file, write_files
 from ...engine.files.bounded import read_bounded
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.text.cleaning import clean
+from .compare_output import recommendation_lines
 
 _LARGEST = 1 << 30
 """Bytes of a file of results; a million requests take a fifth of it."""
@@ -24,7 +25,7 @@ _Exporter = Callable[[Report, Limits], str]
 EXPORTERS: Mapping[str, _Exporter] = {
     ".csv": lambda report, limits: csv_text(report.matrix),
     ".json": lambda report, limits: _json(report, limits),
-    ".md": lambda report, limits: markdown(report.matrix),
+    ".md": lambda report, limits: _markdown(report),
     ".html": lambda report, limits: html_report(report),
 }
 """What writes a report, by the suffix of the file."""
@@ -33,6 +34,16 @@ EXPORTERS: Mapping[str, _Exporter] = {
 def _json(report: Report, limits: Limits) -> str:
     found = msgspec.json.encode(json_report(report, limits=limits))
     return msgspec.json.format(found).decode() + "\n"
+
+
+def _markdown(report: Report) -> str:
+    """The matrix, and what it says."""
+    lines = [each.text for each in report.insights]
+    lines += (curve_words(curve) for curve in report.curves)
+    if report.recommendation is not None:
+        lines += recommendation_lines(report.recommendation)
+    lines += (each.text for each in report.judgements)
+    return markdown(report.matrix) + "\n" + "".join(f"- {markdown_text(line)}\n" for line in lines)
 
 
 def read_lines(path: Path, option: str) -> bytes:

@@ -190,11 +190,28 @@ def test_a_dead_worker_fails_its_cell_and_the_next_one_is_warmed_anew() -> None:
     assert len(played.specs) == 3 + 7 * 5
 
 
+def test_a_precision_that_kills_the_worker_is_tried_once() -> None:
+    death = ChildDied(child="worker", reason="killed by SIGKILL", restart_in_s=1.0)
+    back = frame(precision=PrecisionName.BF16)
+
+    def answer(spec: BenchSpec, number: int) -> list[Report]:
+        int8 = spec.precisions[0] is PrecisionName.INT8
+        return [death, back] if int8 else steady(spec, number)
+
+    played = Played(sweep(), answer).run()
+    assert repeats(played.sweep) == [3] * 4 + [0] * 4
+    first, *others = (each.failure for each in played.sweep.comparison.cells[4:])
+    assert first == "the worker died: killed by SIGKILL"
+    assert set(others) == {"not tried: the worker died: killed by SIGKILL at int8"}
+    assert sum(spec.precisions[0] is PrecisionName.INT8 for spec in played.specs) == 1
+
+
 def test_a_worker_that_is_given_up_ends_the_sweep() -> None:
     death = ChildDied(child="worker", reason="out of memory", given_up=True)
     played = Played(sweep(), lambda spec, number: [death]).run()
     assert played.sweep.ended is not None
     assert "out of memory" in played.sweep.ended
+    assert all(each.failure for each in played.sweep.comparison.cells[:4])
     assert repeats(played.sweep) == [0] * 8
 
 

@@ -232,7 +232,10 @@ def test_a_baseline_of_other_work_is_refused_before_anything_is_measured(
 def test_what_is_kept_answers_without_an_engine(
     fake: FakeCompare, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept, pages = fake.folder / "kept", [fake.folder / f"r.{name}" for name in ("html", "csv")]
+    kept, pages = (
+        fake.folder / "kept",
+        [fake.folder / f"r.{name}" for name in ("html", "csv", "md")],
+    )
     kept.write_bytes(
         encode(comparison(measured(cell("single"), around(50.0)), measured(cell(), around(90.0))))
     )
@@ -247,6 +250,7 @@ def test_what_is_kept_answers_without_an_engine(
     assert "keeps 50.0 % of the quality, below 60.0 %" in out
     assert "(baseline)" in out
     assert all(page.read_text() for page in pages)
+    assert "- highest throughput: hybrid bf16" in pages[2].read_text()
     assert fake.options == []
 
 
