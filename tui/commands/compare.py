@@ -15,7 +15,7 @@ from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_precisions, parse_strategies
 from .compare_file import KeptFile, check_exports
 from .compare_measure import Question, kept_comparison, measured_comparison
-from .compare_options import parse_metrics, parse_variants
+from .compare_options import parse_metrics, parse_variants, require_finite
 from .compare_report import Wanted, finish, read_baseline, read_quality
 from .engine_options import Given, engine_options, with_engine_options
 
@@ -150,6 +150,16 @@ def compare(
     debug: Debug = False,
 ) -> None:
     """Compare strategies and precisions: medians of repeats on the same work, with intervals."""
+    require_finite(
+        within=within,
+        budget=budget,
+        ttft_ms=ttft_ms,
+        ttfb_ms=ttfb_ms,
+        tpot_ms=tpot_ms,
+        e2e_ms=e2e_ms,
+        memory_gib=memory_gib,
+        min_quality=min_quality,
+    )
     limits = Limits(ttft_ms=ttft_ms, ttfb_ms=ttfb_ms, tpot_ms=tpot_ms, e2e_ms=e2e_ms)
     wanted = Wanted(
         metrics=parse_metrics(metric),

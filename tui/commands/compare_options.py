@@ -1,6 +1,7 @@
 """The texts of `prodtop compare`'s options: lists of loads and settings, metrics, limits."""
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -29,6 +30,13 @@ SHOWN = (
 """The columns of the matrix unless asked otherwise."""
 
 Number = TypeVar("Number", int, float)
+
+
+def require_finite(**values: float | None) -> None:
+    """Raise `BadInputError`, naming the option, for a value that is no number or endless."""
+    for name, value in values.items():
+        if value is not None and not math.isfinite(value):
+            raise BadInputError(f"--{name.replace('_', '-')} must be a number, not {value:g}")
 
 
 def parse_list(option: str, text: str, kind: Callable[[str], Number]) -> list[Number]:

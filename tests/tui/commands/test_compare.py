@@ -172,7 +172,18 @@ def test_a_slower_build_fails_the_rule_and_the_same_one_does_not(
     assert fake.run(*rule, speed=0.97) == 0
 
 
+NUMBERS = (
+    "within",
+    "budget",
+    "ttft-ms",
+    "ttfb-ms",
+    "tpot-ms",
+    "e2e-ms",
+    "memory-gib",
+    "min-quality",
+)
 BAD_INPUT = [
+    *(((f"--{name}", text), f"--{name}") for name in NUMBERS for text in ("nan", "inf")),
     (("--against", "nowhere.jsonl"), "there is no such file"),
     (("--against", "."), "is a folder"),
     (("--against", "broken"), "broken:1: is no line of a comparison"),
@@ -198,6 +209,8 @@ BAD_INPUT = [
     (("--vary", "drafts=99"), "--vary drafts"),
     (("--vary", "drafts=1", "--vary", "drafts=2"), "stands there twice"),
     (("--strategy", "fast"), "unknown strategy"),
+    (("--from", "other", "--against", "elsewhere"), "none of these cells"),
+    (("--from", "other", "--baseline", "cached"), "no cell is named 'cached'"),
 ]
 
 
@@ -211,6 +224,8 @@ def test_bad_input_is_one_line_before_anything_is_started(
 ) -> None:
     monkeypatch.chdir(fake.folder)
     Path("broken").write_text("{\n")
+    elsewhere = measured(cell(users=99), [1.0])
+    Path("elsewhere").write_bytes(encode(comparison(elsewhere)))
     Path("other").write_bytes(encode(comparison(measured(cell(), [1.0]))))
     assert fake.run(*arguments) == 2
     (line,) = capsys.readouterr().err.splitlines()
