@@ -139,10 +139,11 @@ class _Keeper:
 
     def take(self, sweep: Sweep) -> None:
         """Take in where it is. Raises `ProdtopError` where results do not belong together."""
-        self.comparison = sweep.comparison
         if sweep.changed:
             sweep.changed = False
-            _require_one_device(self.comparison)
+            # Before it is taken over: what does not belong there is never written.
+            _require_one_device(sweep.comparison)
+            self.comparison = sweep.comparison
             if self._kept is not None:
                 self._kept.keep(self._whole())
         self._status.show(progress_line(sweep.progress(time.monotonic())))

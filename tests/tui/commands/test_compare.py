@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from child_scripts import write_child
 from comparisons import around, cell, comparison, measured, result, sample
@@ -320,3 +321,19 @@ def test_two_cells_of_a_tiny_model_end_to_end(tiny_folder: Path, tmp_path: Path)
             span_s = max(s.end_s for s in repeat.samples)
             assert span_s == pytest.approx(repeat.duration_s, rel=0.05)
             assert max(s.e2e_ms or 0 for s in repeat.samples) <= span_s * 1e3 * 1.01
+
+
+def test_results_of_another_device_are_not_resumed(
+    fake: FakeCompare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = fake.folder / "kept"
+    arguments = ("--strategy", "hybrid", "--repeats", "2", "--out", str(out))
+    assert fake.run(*arguments) == 0
+    kept = decode(out.read_bytes(), "out")
+    elsewhere = msgspec.structs.replace(CELL, device="cuda:0")
+    cells = [msgspec.structs.replace(each, repeats=[elsewhere]) for each in kept.cells]
+    before = encode(msgspec.structs.replace(kept, cells=cells))
+    out.write_bytes(before)
+    assert fake.run(*arguments, "--resume") == 1
+    assert "measured with device cuda:0, and this is cpu" in capsys.readouterr().err
+    assert out.read_bytes() == before
