@@ -12,6 +12,38 @@ class BenchSpec(Part, frozen=True, kw_only=True):
     requests: int
     load: LoadSpec
     warmup: int = 0
+    max_seqs: int | None = None
+    """The most sequences at once during the bench; `None`: as it is set."""
+    drafts: int | None = None
+    """Drafts a step of each request during the bench, 0: none; `None`: as it is set."""
+    samples: bool = False
+    """Tell of every request. Without effect above `MOST_SAMPLED_REQUESTS`."""
+
+
+MOST_SAMPLED_REQUESTS = 50_000
+"""As many samples stay well below a message's bound (`channel.MAX_MESSAGE_BYTES`)."""
+
+
+class RequestSample(Part, frozen=True, kw_only=True, array_like=True):
+    """One request of a cell that was submitted; times count from the cell's first arrival.
+
+    Latencies are `None` where the request has none: a failed one any, one of a single token TPOT, a
+    response hit TTFT and TPOT.
+    """
+
+    arrival_s: float
+    end_s: float
+    """When its client had its answer, or it failed."""
+    finished: bool
+    response_hit: bool
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    """Taken from the prefix cache."""
+    output_tokens: int
+    e2e_ms: float | None
+    ttfb_ms: float | None
+    ttft_ms: float | None
+    tpot_ms: float | None
 
 
 class Distribution(Part, frozen=True, kw_only=True):
@@ -65,6 +97,16 @@ class CellResult(Message, frozen=True, kw_only=True):
     output_sha256: str
     """Over the output token ids of all requests in order of submission: equal means identical."""
     versions: dict[str, str]
+    max_seqs: int | None = None
+    """The most sequences that could run at once."""
+    drafts: int | None = None
+    """Drafts a step of each request; 0: none."""
+    peak_running: int | None = None
+    """The most requests that ran at once, as seen after each step."""
+    peak_kv_bytes: int | None = None
+    """The most of the KV cache that running requests held, likewise."""
+    samples: list[RequestSample] | None = None
+    """Every request in order of arrival, where `BenchSpec.samples` asks for them."""
 
 
 class CellSkipped(Message, frozen=True, kw_only=True):

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
+import msgspec
 import torch
 
 from ..load.prompts import Prompt
@@ -16,19 +17,23 @@ from ..metrics.latency import distribution
 from ..precision.levels import unavailable_reason
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
+    MOST_SAMPLED_REQUESTS,
     BenchSpec,
     CellMemory,
     CellResult,
     CellSkipped,
     LoadSpec,
     PrecisionName,
+    SpeculationSpec,
     StrategyName,
     Window,
 )
+from ..protocol.bounds import check_speculation
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
-from ..serving.request import Request, Status
+from ..serving.request import Completion, Request, Status
 from .figures import engine_memory, roofline
+from .samples import request_samples
 from .traffic import Traffic
 
 LOOK_INTERVAL_S = 0.05
@@ -42,11 +47,22 @@ class BenchStoppedError(ProdtopError):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """The requests of a load that was served, in the order of arrival, and the most memory held."""
+    """A load that was served: how each request ended, in the order of arrival, and the most held.
 
-    requests: list[Request]
+    `ended_at_s`: by request id. `peak_kv_share`: the most of the KV blocks that running requests
+    held, as a fraction.
+    """
+
+    completions: list[Completion]
+    ended_at_s: dict[int, float]
     last_end_s: float
     peak_bytes: int
+    peak_running: int
+    peak_kv_share: float
+
+    @property
+    def requests(self) -> list[Request]:
+        return [each.request for each in self.completions]
 
     @property
     def finished(self) -> list[Request]:
@@ -87,7 +103,11 @@ class Bench:
         self._keep_going = keep_going
 
     def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
-        """Measure every cell that this device can run; the others say why not."""
+        """Measure every cell that this device can run; the others say why not.
+
+        Raises `BadInputError` for settings that the engine cannot have. They stay set afterwards.
+        """
+        self._apply(spec)
         # What warms up a cell does not count in the session whose metrics were there.
         self._engine.metrics = Metrics(self._engine.clock())
         for precision in spec.precisions:
@@ -97,6 +117,21 @@ class Bench:
                     yield self._cell(spec, strategy)
                 else:
                     yield CellSkipped(strategy=strategy, precision=precision, reason=reason)
+
+    def _apply(self, spec: BenchSpec) -> None:
+        engine = self._engine
+        if spec.max_seqs is not None and spec.max_seqs != engine.scheduler.max_seqs:
+            engine.set_max_seqs(spec.max_seqs)
+        if spec.drafts is not None:
+            now = engine.speculation.spec
+            wanted = (
+                msgspec.structs.replace(now or SpeculationSpec(), drafts=spec.drafts)
+                if spec.drafts
+                else None
+            )
+            check_speculation(wanted)
+            if wanted != now:
+                engine.set_speculation(wanted)
 
     def _switch_precision(self, precision: PrecisionName) -> str | None:
         """Serve at `precision`; returns why that is impossible, if it is."""
@@ -160,6 +195,13 @@ class Bench:
             else energy_after - energy_before,
             output_sha256=output_digest(request.output_tokens for request in run.requests),
             versions=self._versions,
+            max_seqs=engine.scheduler.running_limit,
+            drafts=0 if engine.speculation.spec is None else engine.speculation.spec.drafts,
+            peak_running=run.peak_running,
+            peak_kv_bytes=round(run.peak_kv_share * memory.kv_bytes),
+            samples=request_samples(run.completions, run.ended_at_s)
+            if spec.samples and spec.requests <= MOST_SAMPLED_REQUESTS
+            else None,
         )
 
     def _energy(self) -> float | None:
@@ -169,13 +211,20 @@ class Bench:
         """Serve `requests` of `load` to the end of the last. Raises `BenchStoppedError`."""
         engine = self._engine
         traffic = Traffic(engine, self._prompts, load, limit=requests)
-        ended: list[Request] = []
+        ended: list[Completion] = []
+        ended_at_s: dict[int, float] = {}
         peak_bytes, looked_s, last_end_s = 0, float("-inf"), engine.clock()
+        peak_running, peak_kv_share = 0, 0.0
         while not traffic.exhausted:
             traffic.submit_arrivals()
             completions = engine.step()
-            ended += [each.request for each in traffic.on_completions(completions)]
+            own = traffic.on_completions(completions)
             now_s = engine.clock()
+            ended += own
+            ended_at_s |= {each.request.request_id: now_s for each in own}
+            blocks = engine.blocks.counts()
+            peak_running = max(peak_running, engine.scheduler.num_running)
+            peak_kv_share = max(peak_kv_share, blocks.running / blocks.total)
             if completions:
                 last_end_s = now_s
             if now_s - looked_s >= LOOK_INTERVAL_S:
@@ -189,9 +238,12 @@ class Bench:
                 time.sleep(min(max(min(due, default=now_s) - now_s, 0.0), _LONGEST_NAP_S))
         # Ids are given in the order of arrival.
         return _Run(
-            requests=sorted(ended, key=lambda request: request.request_id),
+            completions=sorted(ended, key=lambda each: each.request.request_id),
+            ended_at_s=ended_at_s,
             last_end_s=last_end_s,
             peak_bytes=peak_bytes,
+            peak_running=peak_running,
+            peak_kv_share=peak_kv_share,
         )
 
 

@@ -239,6 +239,7 @@ class ServingLoop:
             self._publish()
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
+        max_seqs, drafting = engine.scheduler.max_seqs, engine.speculation.spec
         try:
             self._measure(spec)
         except BenchStoppedError:
@@ -248,6 +249,10 @@ class ServingLoop:
         if engine.precision is not precision:
             engine.set_precision(precision)
         engine.set_strategy(strategy)
+        if engine.scheduler.max_seqs != max_seqs:
+            engine.set_max_seqs(max_seqs)
+        if engine.speculation.spec != drafting:
+            engine.set_speculation(drafting)
         engine.metrics = metrics
         self._traffic.set_spec(live)
         self._channel.send(BenchDone())

@@ -14,6 +14,7 @@ from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.text.clean_stream import clean_output
 from ...engine.text.cleaning import clean
 from .bench import bench
+from .compare import compare
 from .doctor import doctor
 from .live import live
 from .quality import quality
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.callback(invoke_without_command=True)(live)
 app.command()(bench)
 app.command()(quality)
+app.command()(compare)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)

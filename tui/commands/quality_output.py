@@ -17,6 +17,7 @@ from ...engine.protocol import (
 from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from .status_line import StatusLine
+from .text_table import aligned
 
 BAR_CELLS = 24
 MIB = 2**20
@@ -89,7 +90,7 @@ def level_lines(levels: Sequence[LevelQuality], totals: dict[str, ErrorTotals]) 
     ]  # fmt: skip
     first = levels[0]
     note = f"{first.scored_tokens:,} tokens scored, against {reference}; perplexity as llama.cpp"
-    return [*_table(rows), note + ", word perplexity as lm-eval"]
+    return [*aligned(rows), note + ", word perplexity as lm-eval"]
 
 
 def _level_row(level: LevelQuality) -> tuple[str, ...]:
@@ -150,7 +151,7 @@ def scheme_lines(totals: Sequence[ErrorTotals]) -> list[str]:
             for each in totals
         ),
     ]
-    return _table(rows)
+    return aligned(rows)
 
 
 def matrix_lines(report: ErrorReport) -> list[str]:
@@ -159,7 +160,7 @@ def matrix_lines(report: ErrorReport) -> list[str]:
         ("layer", "matrix", "mean", "max", "relative", "SNR std", "SNR power", "range", "clipped"),
         *(_matrix_row(matrix) for matrix in report.matrices),
     ]
-    return [f"{report.totals.scheme}:", *_table(rows)]
+    return [f"{report.totals.scheme}:", *aligned(rows)]
 
 
 def _matrix_row(matrix: MatrixError) -> tuple[str, ...]:
@@ -183,15 +184,3 @@ def skipped_lines(skipped: Sequence[LevelSkipped]) -> list[str]:
 def decibel(value: float | None) -> str:
     """`exact` where there is no error at all."""
     return "exact" if value is None else f"{value:.1f} dB"
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Columns as wide as their widest cell, figures to the right, the first to the left."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]

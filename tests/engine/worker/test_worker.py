@@ -243,6 +243,8 @@ def test_a_bench_leaves_the_session_as_it_was(engine: WatchedEngine) -> None:
         precisions=[PrecisionName.FP32, PrecisionName.FP8],
         requests=3,
         load=LOAD,
+        max_seqs=2,
+        drafts=2,
     )
     begin = len(engine.reports)
     engine.client.send(RunBench(spec=spec))
@@ -252,6 +254,7 @@ def test_a_bench_leaves_the_session_as_it_was(engine: WatchedEngine) -> None:
     after = serves_on(engine)
     assert (after.strategy, after.precision) == (before.strategy, before.precision)
     assert after.load == before.load
+    assert (after.max_seqs, after.speculation) == (before.max_seqs, before.speculation)
     assert after.last_switch is None or after.last_switch.new != StrategyName.BATCHED
 
 

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "bench": (["bench"], 0),
     "bench json": (["bench", "--json"], 0),
     "bench wrong": (["bench", "--strategy", "fast"], 2),
+    "compare wrong": (["compare", "--strategy", "fast"], 2),
     "doctor": (["doctor"], 0),
     "snapshot list": (["snapshot", "list"], 0),
     "snapshot show": (["snapshot", "show"], 0),
