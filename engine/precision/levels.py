@@ -8,6 +8,7 @@ from torch import Tensor
 from ..protocol import PrecisionName, PrecisionStatus
 from ..protocol.errors import PrecisionUnavailableError
 from .chunks import fp8_layer, int4_layer, int8_layer
+from .int4_fit import fit_int4
 from .linear import (
     CpuInt4Linear,
     CpuInt8Linear,
@@ -19,7 +20,7 @@ from .linear import (
     UpcastLinear,
 )
 from .projection import Int4Projection, Projection
-from .quantize import Int4Weight, quantize_int4, quantize_int8
+from .quantize import Int4Weight, quantize_int8
 
 INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
@@ -133,7 +134,7 @@ def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
     group = int4_group(weight.shape[1])
     if weight.device.type == "cuda":
         return int4_layer(weight, group, bias, dtype)
-    return _lay_out_int4(quantize_int4(weight, group, dtype), bias, dtype)
+    return _lay_out_int4(fit_int4(weight, group, dtype), bias, dtype)
 
 
 def _lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:

@@ -59,11 +59,24 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
     the rounding of `q` makes up for theirs.
     """
     grouped = weight.float().view(weight.shape[0], -1, group)
-    low, high = grouped.amin(dim=-1), grouped.amax(dim=-1)
-    scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
-    zero = (low + 8.0 * scale).to(storage).float()
-    q = ((grouped - zero.unsqueeze(-1)) / scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
+    scale, zero = int4_range(grouped.amin(dim=-1), grouped.amax(dim=-1), storage)
+    q = round_to_int4(grouped, scale, zero, out=torch.empty_like(grouped))
     return Int4Weight(q.to(torch.int32).flatten(1), scale, zero)
+
+
+def int4_range(low: Tensor, high: Tensor, storage: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Scale and zero with which 0 … 15 reach from `low` to `high`, rounded to `storage`, in fp32."""
+    scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
+    return scale, (low + 8.0 * scale).to(storage).float()
+
+
+def round_to_int4(grouped: Tensor, scale: Tensor, zero: Tensor, out: Tensor) -> Tensor:
+    """`out`, filled with the nearest of 0 … 15 for each weight of `[rows, groups, group]`.
+
+    `scale` and `zero` are fp32 `[rows, groups]`.
+    """
+    torch.sub(grouped, zero.unsqueeze(-1), out=out).div_(scale.unsqueeze(-1))
+    return out.round_().add_(8.0).clamp_(0, 15)
 
 
 def quantize_fp8(weight: Tensor) -> Fp8Weight:

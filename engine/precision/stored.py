@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ..protocol import PrecisionName
 from .levels import base_dtype, int4_group, pack
+from .int4_fit import fit_int4
 from .linear import (
     CpuInt4Linear,
     DenseLinear,
@@ -18,7 +19,7 @@ from .linear import (
     storage_bytes,
 )
 from .projection import AnyProjection, Int4Projection
-from .quantize import E4M3_LARGEST, quantize_int4
+from .quantize import E4M3_LARGEST
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def _cpu_int4(projection: AnyProjection, layer: CpuInt4Linear, size_bytes: int) 
         rounded = projection.quantized()
     else:
         weight = projection.weight
-        rounded = quantize_int4(weight, int4_group(weight.shape[1]), layer.scales_and_zeros.dtype)
+        rounded = fit_int4(weight, int4_group(weight.shape[1]), layer.scales_and_zeros.dtype)
     scale, zero = layer.scales_and_zeros.transpose(0, 1).float().unbind(-1)
     grouped = rounded.q.view(rounded.q.shape[0], -1, layer.group).float() - 8
     values = torch.addcmul(zero.unsqueeze(-1), grouped, scale.unsqueeze(-1)).flatten(1)
