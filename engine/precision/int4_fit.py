@@ -11,7 +11,6 @@ follows is done group by group: a CPU and a GPU choose the same.
 """
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -21,7 +20,7 @@ from .quantize import Int4Weight, int4_range, round_to_int4
 
 SHRINKING = (1.0, 0.9)
 """Parts of the range that are tried, the whole one first. Measured: docs/performance-notes.md."""
-_CPU_ELEMENTS = 1 << 18
+_CPU_ELEMENTS = 1 << 17
 """Weights summed at a time: what is made of them stays in a core's own cache."""
 _GPU_ELEMENTS = 1 << 22
 _FARTHEST_ZERO = 256.0
@@ -32,7 +31,7 @@ _FARTHEST_POSITION = 9.0
 
 @dataclass(frozen=True, slots=True)
 class _Range:
-    """Scale and zero from minimum and maximum, fp32 `[rows, groups]`, and the range's middle.
+    """Scale and zero from minimum and maximum, fp32 `[groups]`, and the range's middle.
 
     Positions are counted from `middle` in units, of which a step (`scale`) has `units`. Where a
     range is too odd for that, `middle` is no number, and neither is what is made of it.
@@ -48,7 +47,7 @@ class _Range:
 
 @dataclass(frozen=True, slots=True)
 class _Sums:
-    """Sums over a group, fp32 `[parts, rows, groups]`: of `h = q - 7.5` and the position `p`."""
+    """Sums over a group, fp32 `[parts, groups]`: of `h = q - 7.5` and the position `p`."""
 
     h: Tensor
     hh: Tensor
@@ -66,56 +65,60 @@ def fit_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weight:
 
     The form is that of `quantize_int4`, and no group's squared error is larger than there.
     """
-    rows, columns = weight.shape
-    grouped = weight.view(rows, columns // group, group)
-    full = _full_range(grouped, storage)
-    scale, zero = _best_lines(full, _sums(grouped, full), storage)
-    q = torch.empty_like(grouped, dtype=torch.int32)
-    for part, wide in _parts(grouped):
-        q[part] = round_to_int4(wide, scale[part], zero[part], out=torch.empty_like(wide))
-    return Int4Weight(q.flatten(1), scale, zero)
+    rows = weight.shape[0]
+    q = torch.empty(weight.shape, dtype=torch.int32, device=weight.device).view(-1, group)
+    # Its memory holds the weight in fp32 until the rounding: new memory takes as long as the work.
+    wide = q.view(torch.float32).copy_(weight.view_as(q))
+    parts = _parts(wide)
+    work = wide.new_empty(3, *wide[parts[0]].shape)
+    full = _full_range(wide, storage)
+    scale, zero = _best_lines(full, _sums(wide, parts, full, work), storage)
+    for part in parts:
+        rounded = _like(work[0], part)
+        q[part] = round_to_int4(wide[part], scale[part], zero[part], out=rounded)
+    return Int4Weight(q.view(rows, -1), scale.view(rows, -1), zero.view(rows, -1))
 
 
-def _parts(grouped: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Some rows of `[rows, groups, group]` at a time, in fp32: the weight itself where it is."""
-    elements = _CPU_ELEMENTS if grouped.device.type == "cpu" else _GPU_ELEMENTS
-    step = max(1, elements // grouped[0].numel())
-    for first in range(0, len(grouped), step):
-        rows = slice(first, min(first + step, len(grouped)))
-        yield rows, grouped[rows].float()
+def _parts(wide: Tensor) -> list[slice]:
+    """Some of the groups `[groups, group]` at a time, the first part the largest."""
+    elements = _CPU_ELEMENTS if wide.device.type == "cpu" else _GPU_ELEMENTS
+    groups, step = len(wide), max(1, elements // wide.shape[1])
+    return [slice(first, min(first + step, groups)) for first in range(0, groups, step)]
 
 
-def _full_range(grouped: Tensor, storage: torch.dtype) -> _Range:
-    low, high = grouped.new_empty(2, *grouped.shape[:2], dtype=torch.float32)
-    for rows, wide in _parts(grouped):
-        low[rows], high[rows] = wide.amin(dim=-1), wide.amax(dim=-1)
+def _like(work: Tensor, part: slice) -> Tensor:
+    """As much of working memory as `part` has groups."""
+    return work[: part.stop - part.start]
+
+
+def _full_range(wide: Tensor, storage: torch.dtype) -> _Range:
+    low, high = wide.amin(dim=-1), wide.amax(dim=-1)
     scale, zero = int4_range(low, high, storage)
     middle = zero - 0.5 * scale
     # 8 · 8 · units · group must stay below 2²⁴, with room for positions a little farther out.
-    units = 2.0 ** (17 - math.ceil(math.log2(grouped.shape[-1])))
+    units = 2.0 ** (17 - math.ceil(math.log2(wide.shape[-1])))
     farthest = torch.maximum(high - middle, middle - low)
     fits = (farthest < _FARTHEST_POSITION * scale) & (zero.abs() < _FARTHEST_ZERO * scale)
     middle.masked_fill_(~fits, float("nan"))
-    return _Range(scale, zero, middle, units, grouped.shape[-1])
+    return _Range(scale, zero, middle, units, wide.shape[-1])
 
 
-def _sums(grouped: Tensor, full: _Range) -> _Sums:
+def _sums(wide: Tensor, parts: list[slice], full: _Range, work: Tensor) -> _Sums:
     """The sums for the `q` that each part of `SHRINKING` gives."""
-    low, low_squared, low_position = grouped.new_empty(
-        3, len(SHRINKING), *grouped.shape[:2], dtype=torch.float32
-    )
+    low, low_squared, low_position = wide.new_empty(3, len(SHRINKING), len(wide))
     total = torch.empty_like(full.scale)
-    for rows, wide in _parts(grouped):
-        position = torch.sub(wide, full.middle[rows].unsqueeze(-1))
-        position.div_(full.scale[rows].unsqueeze(-1)).mul_(full.units).round_()
-        total[rows] = position.sum(-1)
-        below, product = torch.empty_like(position), torch.empty_like(position)
-        for part, share in enumerate(SHRINKING):
+    unit = full.scale / full.units
+    for part in parts:
+        position, below, product = _like(work[0], part), _like(work[1], part), _like(work[2], part)
+        torch.sub(wide[part], full.middle[part].unsqueeze(-1), out=position)
+        position.div_(unit[part].unsqueeze(-1)).round_()
+        torch.sum(position, -1, out=total[part])
+        for index, share in enumerate(SHRINKING):
             # q - 8: the next lower whole number, half a step below what it stands for.
             torch.mul(position, 1 / (share * full.units), out=below).floor_().clamp_(-8.0, 7.0)
-            low[part, rows] = below.sum(-1)
-            low_position[part, rows] = torch.mul(position, below, out=product).sum(-1)
-            low_squared[part, rows] = below.square_().sum(-1)
+            torch.sum(below, -1, out=low[index, part])
+            torch.sum(torch.mul(position, below, out=product), -1, out=low_position[index, part])
+            torch.sum(torch.mul(below, below, out=product), -1, out=low_squared[index, part])
     return _Sums(
         h=low + 0.5 * full.count,
         hh=low_squared + low + 0.25 * full.count,
@@ -125,7 +128,7 @@ def _sums(grouped: Tensor, full: _Range) -> _Sums:
 
 
 def _best_lines(full: _Range, sums: _Sums, storage: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Scales and zeros fp32 `[rows, groups]`, as `storage` has them."""
+    """Scales and zeros fp32 `[groups]`, as `storage` has them."""
     scales, zeros = _lines(full, sums, storage)
     # As they are stored: step and offset in units from the middle.
     steps = scales / full.scale * full.units
@@ -143,7 +146,7 @@ def _best_lines(full: _Range, sums: _Sums, storage: torch.dtype) -> tuple[Tensor
 
 
 def _lines(full: _Range, sums: _Sums, storage: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Scales and zeros `[parts, rows, groups]` of the lines of least squared error."""
+    """Scales and zeros `[parts, groups]` of the lines of least squared error."""
     count = full.count
     steps = (count * sums.hp - sums.h * sums.p) / (count * sums.hh - sums.h * sums.h)
     offsets = (sums.p - steps * sums.h) / count
