@@ -158,22 +158,39 @@ class Decoder:
         the rows `wanted` alone, in its order: of the others the last layer needs no more than keys
         and values, and of a prompt that is nearly all of them.
         """
+        hidden = self.embed(tokens, ops)
+        for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
+            last = layer is self.layers[-1]
+            hidden = self.through(layer, hidden, ops, kv_blocks, wanted if last else None)
+        return hidden
+
+    def embed(self, tokens: Tensor, ops: StepOps) -> Tensor:
+        """What the first layer sees of a step's rows: `[rows]` to `[rows, hidden]`."""
         hidden = ops.embed(tokens, self.embedding)
         if self._embedding_scale is not None:
             hidden = hidden * self._embedding_scale
         if self.learned_positions is not None:
             hidden = hidden + F.embedding(ops.positions, self.learned_positions)
-        for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
-            qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
-            attended = ops.attend(qkv, layer.attention, kv_blocks)
-            if wanted is not None and layer is self.layers[-1]:
-                hidden, attended = (x.index_select(0, wanted) for x in (hidden, attended))
-                if not len(wanted):
-                    return hidden
-            hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
-            inner = self._inner(ops, hidden, layer)
-            hidden = _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)
         return hidden
+
+    def through(
+        self,
+        layer: DecoderLayer,
+        hidden: Tensor,
+        ops: StepOps,
+        kv_blocks: Tensor,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """One layer over `[rows, hidden]`; the result of the rows `wanted`, or of all."""
+        qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
+        attended = ops.attend(qkv, layer.attention, kv_blocks)
+        if wanted is not None:
+            hidden, attended = (x.index_select(0, wanted) for x in (hidden, attended))
+            if not len(wanted):
+                return hidden
+        hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
+        inner = self._inner(ops, hidden, layer)
+        return _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)
 
     def _inner(self, ops: StepOps, hidden: Tensor, layer: DecoderLayer) -> Tensor:
         """The MLP up to its last projection: `[rows, intermediate]`."""

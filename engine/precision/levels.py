@@ -107,7 +107,7 @@ def pack(
     if isinstance(projection, Int4Projection):
         stored = projection.to(device)
         if precision is PrecisionName.INT4:
-            return _lay_out_int4(stored.quantized(), bias, dtype)
+            return lay_out_int4(stored.quantized(), bias, dtype)
         return _PACKERS[precision](stored.dequantize(), bias, dtype)
     return _PACKERS[precision](projection.weight.to(device), bias, dtype)
 
@@ -134,10 +134,11 @@ def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
     group = int4_group(weight.shape[1])
     if weight.device.type == "cuda":
         return int4_layer(weight, group, bias, dtype)
-    return _lay_out_int4(fit_int4(weight, group, dtype), bias, dtype)
+    return lay_out_int4(fit_int4(weight, group, dtype), bias, dtype)
 
 
-def _lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+def lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    """The int4 layer of rounded values, on their device, scales and zeros kept in `dtype`."""
     rows, columns = quantized.q.shape
     if quantized.q.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
         packed = torch._convert_weight_to_int4pack_for_cpu(quantized.q, 1)

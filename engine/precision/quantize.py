@@ -60,7 +60,7 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
     """
     grouped = weight.float().view(weight.shape[0], -1, group)
     scale, zero = int4_range(grouped.amin(dim=-1), grouped.amax(dim=-1), storage)
-    q = round_to_int4(grouped, scale, zero, out=torch.empty_like(grouped))
+    q = round_to_int4(grouped, scale, zero)
     return Int4Weight(q.to(torch.int32).flatten(1), scale, zero)
 
 
@@ -70,13 +70,15 @@ def int4_range(low: Tensor, high: Tensor, storage: torch.dtype) -> tuple[Tensor,
     return scale, (low + 8.0 * scale).to(storage).float()
 
 
-def round_to_int4(grouped: Tensor, scale: Tensor, zero: Tensor, out: Tensor) -> Tensor:
-    """`out`, filled with the nearest of 0 … 15 for each weight of `[rows, groups, group]`.
+def round_to_int4(
+    grouped: Tensor, scale: Tensor, zero: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """The nearest of 0 … 15, in fp32, for each weight of `[..., group]`; in `out`, if given.
 
-    `scale` and `zero` are fp32 `[rows, groups]`.
+    `scale` and `zero` are fp32 `[...]`.
     """
-    torch.sub(grouped, zero.unsqueeze(-1), out=out).div_(scale.unsqueeze(-1))
-    return out.round_().add_(8.0).clamp_(0, 15)
+    offset = torch.sub(grouped, zero.unsqueeze(-1), out=out)
+    return offset.div_(scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
 
 
 def quantize_fp8(weight: Tensor) -> Fp8Weight:
