@@ -15,9 +15,10 @@ from torch import Tensor
 from ..ops.rope import RotaryTable, local_rope_config
 from ..ops.step_ops import AttentionSpec, Norm, StepOps
 from ..ops.torch_ops import activate
+from ..precision.int4_rounding import Int4Rounding
 from ..precision.levels import base_dtype, base_precision, pack
 from ..precision.linear import Linear, storage_bytes
-from ..precision.projection import Projection
+from ..precision.projection import AnyProjection, Projection
 from ..protocol import PrecisionName
 from ..shape.model_shape import ModelShape
 from .weights import LayerWeights, MasterWeights, NormWeights
@@ -61,7 +62,9 @@ class Decoder:
         precision: PrecisionName,
         device: torch.device,
         context_tokens: int,
+        int4: Int4Rounding | None = None,
     ) -> None:
+        """`int4` rounds the layers at int4 in another way than what is served."""
         config = master.config
         dtype = base_dtype(precision)
         self.config: ModelShape = config
@@ -80,6 +83,7 @@ class Decoder:
             None if master.positions is None else master.positions.to(device, dtype)
         )
         self.final_norm = self._norm(master.final_norm)
+        self._int4 = int4
         self.layers = [self._layer(index, layer) for index, layer in enumerate(master.layers)]
 
     @cached_property
@@ -101,18 +105,20 @@ class Decoder:
         return RotaryTable(config, self.context_tokens, self.device, self.dtype)
 
     def _layer(self, index: int, master: LayerWeights) -> DecoderLayer:
-        precision, device = self.precision, self.device
         return DecoderLayer(
             attention=self._attention(index, master),
-            qkv=pack(master.qkv, precision, device),
-            output=pack(master.output, precision, device),
-            gate_up=pack(master.gate_up, precision, device),
-            down=pack(master.down, precision, device),
+            qkv=self._pack(master.qkv),
+            output=self._pack(master.output),
+            gate_up=self._pack(master.gate_up),
+            down=self._pack(master.down),
             attention_norm=self._norm(master.attention_norm),
             mlp_norm=self._norm(master.mlp_norm),
             attention_output_norm=self._optional_norm(master.attention_output_norm),
             mlp_output_norm=self._optional_norm(master.mlp_output_norm),
         )
+
+    def _pack(self, projection: AnyProjection) -> Linear:
+        return pack(projection, self.precision, self.device, self._int4)
 
     def _attention(self, index: int, master: LayerWeights) -> AttentionSpec:
         config = self.config

@@ -65,7 +65,7 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
 
 
 def int4_range(low: Tensor, high: Tensor, storage: torch.dtype) -> tuple[Tensor, Tensor]:
-    """Scale and zero with which 0 … 15 reach from `low` to `high`, rounded to `storage`, in fp32."""
+    """Scale and zero, fp32 but rounded to `storage`, of 0 … 15 from `low` to `high`."""
     scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
     return scale, (low + 8.0 * scale).to(storage).float()
 

@@ -6,37 +6,33 @@ the next layer sees come from the rounded layer.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from ..model.decoder import Decoder, DecoderLayer
-from ..model.weights import LayerWeights, MasterWeights
+from ..model.weights import MasterWeights
+from ..ops.step_ops import StepOps
 from ..precision.gptq import gptq_int4
-from ..precision.levels import base_dtype, int4_group, lay_out_int4
+from ..precision.int4_rounding import INT4_STORAGE, int4_group
+from ..precision.levels import lay_out_int4
 from ..precision.linear import Linear
-from ..precision.projection import AnyProjection
+from ..precision.projection import AnyProjection, master_weight
 from ..precision.quantize import Int4Weight
-from ..precision.stored import master_weight
 from ..protocol import PrecisionName
 from .text_scorer import TextScorer
 
-CALIBRATION_TOKENS = 512
-"""Of each sequence."""
 
+class InputRecorder:
+    """A projection that sums up xᵀx over its inputs `[rows, in]`: fp32 `[in, in]`, a Hessian."""
 
-class _Recorder:
-    """A projection that sums up xᵀx, fp32 `[in, in]`, of the inputs it is given."""
-
-    def __init__(self, linear: Linear) -> None:
+    def __init__(self, linear: Linear, inputs: int, device: torch.device) -> None:
         self._linear = linear
-        self.hessian: Tensor | None = None
+        self.hessian = torch.zeros(inputs, inputs, device=device)
 
     def __call__(self, x: Tensor) -> Tensor:
         wide = x.float()
-        if self.hessian is None:
-            self.hessian = wide.new_zeros(x.shape[-1], x.shape[-1])
         self.hessian.addmm_(wide.t(), wide)
         return self._linear(x)
 
@@ -45,49 +41,77 @@ class _Recorder:
 
 
 class Calibration:
-    """Rounds a model's matrices one after the other; serving may go on in between."""
+    """Rounds a model's matrices one after the other. Afterwards it is an `Int4Rounding`.
 
-    def __init__(self, master: MasterWeights, device: torch.device, group: int | None) -> None:
+    What it keeps takes a byte a weight, on the device.
+    """
+
+    def __init__(
+        self, master: MasterWeights, device: torch.device, group: int | None = None
+    ) -> None:
         self._master, self._device, self._group = master, device, group
         self._rounded: dict[int, Int4Weight] = {}
 
-    def __call__(self, projection: AnyProjection) -> Int4Weight:
+    def __call__(self, projection: AnyProjection, device: torch.device) -> Int4Weight:
         """What a matrix of the master copy was rounded to. Raises KeyError before it has been."""
-        return self._rounded[id(projection)]
+        narrow = self._rounded[id(projection)]
+        q = narrow.q.to(device, torch.int32)
+        return Int4Weight(q, narrow.scale.to(device), narrow.zero.to(device))
+
+    @staticmethod
+    def pieces(master: MasterWeights, sequences: int) -> int:
+        """How often `run` yields."""
+        return len(master.layers) * (2 * sequences + 4)
 
     def run(self, sequences: Sequence[list[int]]) -> Iterator[None]:
-        """Yield after every piece of work. The sequences, of one length, are token ids."""
-        decoder = Decoder(self._master, PrecisionName.BF16, self._device, len(sequences[0]))
-        scorer = TextScorer(decoder, len(sequences[0]))
+        """Yield after each piece of work. The sequences of token ids are of one length.
+
+        Raises `BadInputError` where the text does not do, `PrecisionUnavailableError` for a layer
+        whose shape does not fit.
+        """
+        length = len(sequences[0])
+        decoder = Decoder(self._master, PrecisionName.BF16, self._device, length)
+        scorer = TextScorer(decoder, length)
         with torch.inference_mode():
-            _, ops = scorer.prepare(sequences[0])
+            ops = scorer.prepare(sequences[0])[1]
             ids = [torch.tensor(tokens, device=self._device) for tokens in sequences]
             states = [decoder.embed(tokens, ops) for tokens in ids]
         for layer, weights, kv in zip(decoder.layers, self._master.layers, scorer.kv, strict=True):
-            names = ("qkv", "output", "gate_up", "down")
-            recorders = {name: _Recorder(getattr(layer, name)) for name in names}
-            recording = replace(layer, **recorders)
-            for state in states:
-                with torch.inference_mode():
-                    decoder.through(recording, state, ops, kv)
+            recorders = [
+                InputRecorder(linear, master_weight(projection).shape[1], self._device)
+                for linear, projection in zip(
+                    layer.projections(), weights.projections(), strict=True
+                )
+            ]
+            yield from _through(decoder, _with(layer, recorders), [*states], ops, kv)
+            rounded: list[Linear] = []
+            for projection, recorder in zip(weights.projections(), recorders, strict=True):
+                rounded.append(self._round(projection, recorder.hessian))
                 yield
-            rounded = {}
-            for name, recorder in recorders.items():
-                with torch.inference_mode():
-                    rounded[name] = self._round(getattr(weights, name), recorder)
-                yield
-            final = replace(layer, **rounded)
-            for index, state in enumerate(states):
-                with torch.inference_mode():
-                    states[index] = decoder.through(final, state, ops, kv)
-                yield
+            yield from _through(decoder, _with(layer, rounded), states, ops, kv)
 
-    def _round(self, projection: AnyProjection, recorder: _Recorder) -> Linear:
+    @torch.inference_mode()
+    def _round(self, projection: AnyProjection, hessian: Tensor) -> Linear:
         weight = master_weight(projection).to(self._device)
-        group = self._group or int4_group(weight.shape[1])
-        dtype = base_dtype(PrecisionName.INT4)
-        assert recorder.hessian is not None
-        rounded = gptq_int4(weight, recorder.hessian, group, dtype)
-        self._rounded[id(projection)] = rounded
-        bias = None if projection.bias is None else projection.bias.to(self._device, dtype)
-        return lay_out_int4(rounded, bias, dtype)
+        group = int4_group(weight.shape[1], self._group)
+        rounded = gptq_int4(weight, hessian, group, INT4_STORAGE)
+        self._rounded[id(projection)] = replace(rounded, q=rounded.q.to(torch.uint8))
+        bias = projection.bias
+        on_device = None if bias is None else bias.to(self._device, INT4_STORAGE)
+        return lay_out_int4(rounded, on_device, INT4_STORAGE)
+
+
+def _with(layer: DecoderLayer, projections: Sequence[Linear]) -> DecoderLayer:
+    """The layer with other projections, in the order of `DecoderLayer.projections`."""
+    qkv, output, gate_up, down = projections
+    return replace(layer, qkv=qkv, output=output, gate_up=gate_up, down=down)
+
+
+def _through(
+    decoder: Decoder, layer: DecoderLayer, states: list[Tensor], ops: StepOps, kv: Tensor
+) -> Iterator[None]:
+    """Replace the hidden states `[tokens, hidden]` of each sequence by what the layer makes."""
+    for index, state in enumerate(states):
+        with torch.inference_mode():
+            states[index] = decoder.through(layer, state, ops, kv)
+        yield
