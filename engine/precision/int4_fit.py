@@ -22,7 +22,7 @@ SHRINKING = (1.0, 0.9)
 """Parts of the range that are tried, the whole one first. Measured: docs/performance-notes.md."""
 _CPU_ELEMENTS = 1 << 17
 """Weights summed at a time: what is made of them stays in a core's own cache."""
-_GPU_ELEMENTS = 1 << 22
+_GPU_ELEMENTS = 1 << 24
 _FARTHEST_ZERO = 256.0
 """In steps. A zero beyond is kept too coarsely in bf16 for positions to be exact to their unit."""
 _FARTHEST_POSITION = 9.0

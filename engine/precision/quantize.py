@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# By products with 1 / n, not divided by n: torch on a GPU makes that of a division by a number, on
+# a CPU it does not, and a scale may differ in its last bit.
+
 E4M3_LARGEST = 448.0
 
 
@@ -47,7 +50,7 @@ def quantize_int8(weight: Tensor, storage: torch.dtype) -> Int8Weight:
     rounding of `q` makes up for it.
     """
     wide = weight.float()
-    scale = (wide.abs().amax(dim=1) / 127.0).clamp_(min=1e-12).to(storage)
+    scale = (wide.abs().amax(dim=1) * (1 / 127)).clamp_(min=1e-12).to(storage)
     q = (wide / scale.float().unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
     return Int8Weight(q, scale)
 
@@ -66,7 +69,7 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
 
 def int4_range(low: Tensor, high: Tensor, storage: torch.dtype) -> tuple[Tensor, Tensor]:
     """Scale and zero, fp32 but rounded to `storage`, of 0 … 15 from `low` to `high`."""
-    scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
+    scale = ((high - low) * (1 / 15)).clamp_(min=1e-8).to(storage).float()
     return scale, (low + 8.0 * scale).to(storage).float()
 
 

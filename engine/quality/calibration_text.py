@@ -1,11 +1,13 @@
-"""The text that int4 is calibrated on: the load's prompts, which ship, or a file of the user's."""
+"""The text that int4 is calibrated on: the one that ships, or a file of the user's."""
 
-from ..load.prompts import bundled_prompts
+from ..model.loading import BUNDLED_FOLDER
 from ..protocol.errors import BadInputError
 from ..text.tokenizer import Tokenizer
 from .chunks import encode_text
 from .text_file import scored_text
 
+BUNDLED_CALIBRATION = "calibration.txt"
+"""Excerpts of the bundled model's training text: `tools/bundled_model/calibration.py`."""
 CALIBRATION_TOKENS = 512
 """Of each sequence."""
 MOST_SEQUENCES = 128
@@ -13,12 +15,12 @@ MOST_SEQUENCES = 128
 
 
 def calibration_text(file: str | None, scored: str) -> str:
-    """The text of a file, or with `None` the prompts that ship. `scored` is what is measured on.
+    """The text of a file, or with `None` the one that ships. `scored` is what is measured on.
 
     Raises `BadInputError` where it cannot be read, or is the text that is scored: figures from
     that would say nothing about any other.
     """
-    text = _prompts() if file is None else scored_text(file)
+    text = scored_text(str(BUNDLED_FOLDER / BUNDLED_CALIBRATION) if file is None else file)
     if text.strip() in scored or scored.strip() in text:
         raise BadInputError("the calibration text is the text that is scored: give another one")
     return text
@@ -34,13 +36,3 @@ def calibration_sequences(tokenizer: Tokenizer, text: str) -> list[list[int]]:
     whole = min(len(ids) // CALIBRATION_TOKENS, MOST_SEQUENCES)
     starts = range(0, whole * CALIBRATION_TOKENS, CALIBRATION_TOKENS)
     return [ids[start : start + CALIBRATION_TOKENS] for start in starts]
-
-
-def _prompts() -> str:
-    """Every shared beginning once, with the openings that follow it."""
-    parts: list[str] = []
-    for prompt in sorted(bundled_prompts(), key=lambda prompt: prompt.group):
-        if prompt.system not in parts:
-            parts.append(prompt.system)
-        parts.append(prompt.opening)
-    return "\n\n".join(parts)

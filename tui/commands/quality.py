@@ -62,7 +62,7 @@ def quality(
     ] = False,
     calibrate: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="UTF-8 text for --calibrated; else prompts that ship."),
+        typer.Option(metavar="FILE", help="UTF-8 text for --calibrated; else one that ships."),
     ] = None,
     json: Json = False,
     debug: Debug = False,

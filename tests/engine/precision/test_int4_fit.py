@@ -32,8 +32,9 @@ def drawn(kind: str, seed: int, rows: int, columns: int) -> Tensor:
         "student": lambda: generator.standard_t(2, size=shape),
         "uniform": lambda: generator.uniform(-1, 1, size=shape),
         "two values": lambda: generator.choice([-1.0, 0.7], size=shape),
-        "outlier": lambda: np.where(generator.uniform(size=shape) < 0.01, 50, 1)
-        * generator.normal(size=shape),
+        "outlier": lambda: (
+            np.where(generator.uniform(size=shape) < 0.01, 50, 1) * generator.normal(size=shape)
+        ),
         "offset": lambda: generator.normal(size=shape) + 10.0 ** generator.uniform(-1, 4),
         "constant": lambda: np.full(shape, generator.normal()),
     }[kind]()
