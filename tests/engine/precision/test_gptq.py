@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 
 
 def layer(rows: int, inputs: int, samples: int, seed: int = 0) -> tuple[Tensor, Tensor]:
-    """A weight `[rows, inputs]` and inputs `[samples, inputs]` that go together, as a layer's do."""
+    """A weight `[rows, inputs]` and inputs `[samples, inputs]` that go together, as in a layer."""
     generator = torch.Generator().manual_seed(seed)
     weight = torch.randn(rows, inputs, generator=generator) * 0.05
     mixed = torch.randn(inputs // 2, inputs, generator=generator)
