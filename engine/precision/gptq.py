@@ -68,6 +68,7 @@ def inverse_factor(hessian: Tensor) -> Tensor:
         factor, failed = torch.linalg.cholesky_ex(damped)
         if not int(failed):
             inverse = torch.cholesky_inverse(factor)
+            upper: Tensor
             upper, failed = torch.linalg.cholesky_ex(inverse, upper=True)
             if not int(failed):
                 return upper
