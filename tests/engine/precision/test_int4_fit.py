@@ -1,11 +1,14 @@
 """Fitted scales and zeros: never worse than minimum and maximum, and the same on every device."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from numpy.typing import NDArray
 from prodtop.engine.precision import int4_fit
 from prodtop.engine.precision.int4_fit import fit_int4
 from prodtop.engine.precision.quantize import Int4Weight, quantize_int4
@@ -24,21 +27,32 @@ def squared_errors(weight: Tensor, rounded: Int4Weight, group: int) -> Tensor:
 
 
 def drawn(kind: str, seed: int, rows: int, columns: int) -> Tensor:
-    generator = np.random.default_rng(seed)
-    shape = (rows, columns)
-    values = {
-        "normal": lambda: generator.normal(size=shape),
-        "laplace": lambda: generator.laplace(size=shape),
-        "student": lambda: generator.standard_t(2, size=shape),
-        "uniform": lambda: generator.uniform(-1, 1, size=shape),
-        "two values": lambda: generator.choice([-1.0, 0.7], size=shape),
-        "outlier": lambda: (
-            np.where(generator.uniform(size=shape) < 0.01, 50, 1) * generator.normal(size=shape)
-        ),
-        "offset": lambda: generator.normal(size=shape) + 10.0 ** generator.uniform(-1, 4),
-        "constant": lambda: np.full(shape, generator.normal()),
-    }[kind]()
+    """fp32 `[rows, columns]` of one of `KINDS`."""
+    values = drawn_values(kind, np.random.default_rng(seed), (rows, columns))
     return torch.from_numpy(values.astype(np.float32))
+
+
+def drawn_values(
+    kind: str, generator: np.random.Generator, shape: tuple[int, int]
+) -> NDArray[np.float64]:
+    normal = generator.normal(size=shape)
+    match kind:
+        case "laplace":
+            return generator.laplace(size=shape)
+        case "student":
+            return generator.standard_t(2, size=shape)
+        case "uniform":
+            return generator.uniform(-1, 1, size=shape)
+        case "two values":
+            return 0.7 - 1.7 * (normal > 0).astype(np.float64)
+        case "outlier":
+            return np.where(generator.uniform(size=shape) < 0.01, 50, 1) * normal
+        case "offset":
+            return normal + math.pow(10.0, generator.uniform(-1, 4))
+        case "constant":
+            return np.full(shape, normal[0, 0])
+        case _:
+            return normal
 
 
 def assert_never_worse(weight: Tensor, group: int) -> None:
@@ -73,7 +87,7 @@ def test_no_group_is_worse_than_by_its_range(
         fill=st.floats(-1, 1, width=32),
     )
 )
-def test_no_group_of_odd_weights_is_worse(weight: np.typing.NDArray[np.float32]) -> None:
+def test_no_group_of_odd_weights_is_worse(weight: NDArray[np.float32]) -> None:
     assert_never_worse(torch.from_numpy(weight), 32)
 
 
