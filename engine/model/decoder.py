@@ -15,6 +15,7 @@ from torch import Tensor
 from ..ops.rope import RotaryTable, local_rope_config
 from ..ops.step_ops import AttentionSpec, Norm, StepOps
 from ..ops.torch_ops import activate
+from ..precision.int4_rounding import Int4Rounding
 from ..precision.levels import base_dtype, base_precision, layer_precision, pack
 from ..precision.linear import Linear, storage_bytes
 from ..precision.projection import AnyProjection, Projection
@@ -61,7 +62,9 @@ class Decoder:
         precision: PrecisionName,
         device: torch.device,
         context_tokens: int,
+        int4: Int4Rounding | None = None,
     ) -> None:
+        """`int4` rounds the layers at int4 in another way than what is served."""
         config = master.config
         dtype = base_dtype(precision)
         self.config: ModelShape = config
@@ -80,6 +83,7 @@ class Decoder:
             None if master.positions is None else master.positions.to(device, dtype)
         )
         self.final_norm = self._norm(master.final_norm)
+        self._int4 = int4
         self.layers = [self._layer(index, layer) for index, layer in enumerate(master.layers)]
 
     @cached_property
@@ -116,7 +120,7 @@ class Decoder:
     def _pack(self, projection: AnyProjection) -> Linear:
         stored_in_4_bits = self.config.stored.int4 is not None
         level = layer_precision(projection, self.precision, stored_in_4_bits)
-        return pack(projection, level, self.device)
+        return pack(projection, level, self.device, self._int4)
 
     def _attention(self, index: int, master: LayerWeights) -> AttentionSpec:
         config = self.config
@@ -162,22 +166,39 @@ class Decoder:
         the rows `wanted` alone, in its order: of the others the last layer needs no more than keys
         and values, and of a prompt that is nearly all of them.
         """
+        hidden = self.embed(tokens, ops)
+        for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
+            last = layer is self.layers[-1]
+            hidden = self.through(layer, hidden, ops, kv_blocks, wanted if last else None)
+        return hidden
+
+    def embed(self, tokens: Tensor, ops: StepOps) -> Tensor:
+        """What the first layer sees of a step's rows: `[rows]` to `[rows, hidden]`."""
         hidden = ops.embed(tokens, self.embedding)
         if self._embedding_scale is not None:
             hidden = hidden * self._embedding_scale
         if self.learned_positions is not None:
             hidden = hidden + F.embedding(ops.positions, self.learned_positions)
-        for layer, kv_blocks in zip(self.layers, kv_cache, strict=True):
-            qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
-            attended = ops.attend(qkv, layer.attention, kv_blocks)
-            if wanted is not None and layer is self.layers[-1]:
-                hidden, attended = (x.index_select(0, wanted) for x in (hidden, attended))
-                if not len(wanted):
-                    return hidden
-            hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
-            inner = self._inner(ops, hidden, layer)
-            hidden = _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)
         return hidden
+
+    def through(
+        self,
+        layer: DecoderLayer,
+        hidden: Tensor,
+        ops: StepOps,
+        kv_blocks: Tensor,
+        wanted: Tensor | None = None,
+    ) -> Tensor:
+        """One layer over `[rows, hidden]`; the result of the rows `wanted`, or of all."""
+        qkv = ops.norm_linear(hidden, layer.attention_norm, layer.qkv)
+        attended = ops.attend(qkv, layer.attention, kv_blocks)
+        if wanted is not None:
+            hidden, attended = (x.index_select(0, wanted) for x in (hidden, attended))
+            if not len(wanted):
+                return hidden
+        hidden = _add(ops, attended, layer.output, layer.attention_output_norm, hidden)
+        inner = self._inner(ops, hidden, layer)
+        return _add(ops, inner, layer.down, layer.mlp_output_norm, hidden)
 
     def _inner(self, ops: StepOps, hidden: Tensor, layer: DecoderLayer) -> Tensor:
         """The MLP up to its last projection: `[rows, intermediate]`."""

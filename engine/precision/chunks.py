@@ -8,9 +8,10 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .int4_fit import fit_int4
 from .linear import Fp8Linear, Int4Linear, Int8PlanesLinear
 from .planes import BLOCK, pack_int4, pack_int8_planes, padded_inputs
-from .quantize import Int4Weight, quantize_fp8, quantize_int4, quantize_int8
+from .quantize import Int4Weight, quantize_fp8, quantize_int8
 
 CHUNK_ELEMENTS = 1 << 24
 """Weights rounded at a time: 64 MiB in fp32, and a handful of copies of it."""
@@ -36,7 +37,7 @@ def int4_layer(weight: Tensor, group: int, bias: Tensor | None, dtype: torch.dty
     groups = inputs // group + -inputs % BLOCK // group
     scales_and_zeros = weight.new_zeros(groups, features, 2, dtype=dtype)
     for rows in _chunks(weight):
-        quantized: Int4Weight = quantize_int4(weight[rows], group, dtype)
+        quantized: Int4Weight = fit_int4(weight[rows], group, dtype)
         packed[:, rows] = pack_int4(quantized.q)
         scales_and_zeros[: inputs // group, rows] = quantized.scales_and_zeros(dtype)
     return Int4Linear(packed, scales_and_zeros, group, inputs, bias)

@@ -8,6 +8,7 @@ from torch import Tensor
 from ..protocol import PrecisionName, PrecisionStatus
 from ..protocol.errors import PrecisionUnavailableError
 from .chunks import fp8_layer, int4_layer, int8_layer
+from .int4_rounding import INT4_STORAGE, Int4Rounding, int4_group, served_int4
 from .linear import (
     CpuInt4Linear,
     CpuInt8Linear,
@@ -19,9 +20,8 @@ from .linear import (
     UpcastLinear,
 )
 from .projection import Int4Projection, Projection
-from .quantize import Int4Weight, quantize_int4, quantize_int8
+from .quantize import Int4Weight, quantize_int8
 
-INT4_GROUP = 64
 _CPU_INT4_ROWS = 16
 """torch's CPU int4 kernel needs output features in multiples of this."""
 _CPU_INT8_COLUMNS = 32
@@ -32,7 +32,7 @@ _BASE_DTYPES: dict[PrecisionName, torch.dtype] = {
     PrecisionName.BF16: torch.bfloat16,
     PrecisionName.FP16: torch.float16,
     PrecisionName.INT8: torch.bfloat16,
-    PrecisionName.INT4: torch.bfloat16,
+    PrecisionName.INT4: INT4_STORAGE,
     PrecisionName.FP8: torch.bfloat16,
 }
 
@@ -106,19 +106,25 @@ def require(precision: PrecisionName, device: torch.device) -> None:
 
 
 def pack(
-    projection: Projection | Int4Projection, precision: PrecisionName, device: torch.device
+    projection: Projection | Int4Projection,
+    precision: PrecisionName,
+    device: torch.device,
+    int4: Int4Rounding | None = None,
 ) -> Linear:
     """Make the layer of `precision` from a master projection, on `device`.
 
     What a checkpoint stores in 4 bits is served at int4 as it is, and widened for other levels.
+    `int4` rounds in another way than what is served.
     Raises `PrecisionUnavailableError` where the layer's shape does not fit the level.
     """
     dtype = base_dtype(precision)
     bias = None if projection.bias is None else projection.bias.to(device, dtype)
+    if int4 is not None and precision is PrecisionName.INT4:
+        return lay_out_int4(int4(projection, device), bias, dtype)
     if isinstance(projection, Int4Projection):
         stored = projection.to(device)
         if precision is PrecisionName.INT4:
-            return _lay_out_int4(stored.quantized(), bias, dtype)
+            return lay_out_int4(stored.quantized(), bias, dtype)
         return _PACKERS[precision](stored.dequantize(), bias, dtype)
     return _PACKERS[precision](projection.weight.to(device), bias, dtype)
 
@@ -142,13 +148,13 @@ def _pack_int8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linea
 
 
 def _pack_int4(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear:
-    group = int4_group(weight.shape[1])
     if weight.device.type == "cuda":
-        return int4_layer(weight, group, bias, dtype)
-    return _lay_out_int4(quantize_int4(weight, group, dtype), bias, dtype)
+        return int4_layer(weight, int4_group(weight.shape[1]), bias, dtype)
+    return lay_out_int4(served_int4(Projection(weight), weight.device), bias, dtype)
 
 
-def _lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+def lay_out_int4(quantized: Int4Weight, bias: Tensor | None, dtype: torch.dtype) -> Linear:
+    """The int4 layer of rounded values, on their device, scales and zeros kept in `dtype`."""
     rows, columns = quantized.q.shape
     if quantized.q.device.type == "cpu" and rows % _CPU_INT4_ROWS == 0:
         packed = torch._convert_weight_to_int4pack_for_cpu(quantized.q, 1)
@@ -164,19 +170,6 @@ def _pack_fp8(weight: Tensor, bias: Tensor | None, dtype: torch.dtype) -> Linear
             f"fp8 needs layers in multiples of 16, this model has one of {rows} × {columns}"
         )
     return fp8_layer(weight, bias)
-
-
-def int4_group(columns: int) -> int:
-    """The group size for a layer of `columns` inputs: 64, or 32 where 64 does not divide them.
-
-    Raises `PrecisionUnavailableError` where neither does.
-    """
-    for group in (INT4_GROUP, 32):
-        if columns % group == 0:
-            return group
-    raise PrecisionUnavailableError(
-        f"int4 needs layers with inputs in multiples of 32, this model has one of {columns}"
-    )
 
 
 _PACKERS: dict[PrecisionName, Callable[[Tensor, Tensor | None, torch.dtype], Linear]] = {

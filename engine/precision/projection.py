@@ -70,6 +70,11 @@ class Int4Projection:
 AnyProjection = Projection | Int4Projection
 
 
+def master_weight(projection: AnyProjection) -> Tensor:
+    """The weight `[out, in]` of the master copy: fp32 where its checkpoint stores 4 bits."""
+    return projection.dequantize() if isinstance(projection, Int4Projection) else projection.weight
+
+
 def allocate_int4(rows: int, columns: int, group: int, bias: Tensor | None) -> Int4Projection:
     """An uninitialized projection of `columns` inputs and `rows` outputs, with `bias` `[rows]`.
 

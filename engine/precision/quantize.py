@@ -5,6 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# By products with 1 / n, not divided by n: torch on a GPU makes that of a division by a number, on
+# a CPU it does not, and a scale may differ in its last bit.
+
 E4M3_LARGEST = 448.0
 
 
@@ -47,7 +50,7 @@ def quantize_int8(weight: Tensor, storage: torch.dtype) -> Int8Weight:
     rounding of `q` makes up for it.
     """
     wide = weight.float()
-    scale = (wide.abs().amax(dim=1) / 127.0).clamp_(min=1e-12).to(storage)
+    scale = (wide.abs().amax(dim=1) * (1 / 127)).clamp_(min=1e-12).to(storage)
     q = (wide / scale.float().unsqueeze(1)).round_().clamp_(-127, 127).to(torch.int8)
     return Int8Weight(q, scale)
 
@@ -59,11 +62,26 @@ def quantize_int4(weight: Tensor, group: int, storage: torch.dtype) -> Int4Weigh
     the rounding of `q` makes up for theirs.
     """
     grouped = weight.float().view(weight.shape[0], -1, group)
-    low, high = grouped.amin(dim=-1), grouped.amax(dim=-1)
-    scale = ((high - low) / 15.0).clamp_(min=1e-8).to(storage).float()
-    zero = (low + 8.0 * scale).to(storage).float()
-    q = ((grouped - zero.unsqueeze(-1)) / scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
+    scale, zero = int4_range(grouped.amin(dim=-1), grouped.amax(dim=-1), storage)
+    q = round_to_int4(grouped, scale, zero)
     return Int4Weight(q.to(torch.int32).flatten(1), scale, zero)
+
+
+def int4_range(low: Tensor, high: Tensor, storage: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Scale and zero, fp32 but rounded to `storage`, of 0 … 15 from `low` to `high`."""
+    scale = ((high - low) * (1 / 15)).clamp_(min=1e-8).to(storage).float()
+    return scale, (low + 8.0 * scale).to(storage).float()
+
+
+def round_to_int4(
+    grouped: Tensor, scale: Tensor, zero: Tensor, out: Tensor | None = None
+) -> Tensor:
+    """The nearest of 0 … 15, in fp32, for each weight of `[..., group]`; in `out`, if given.
+
+    `scale` and `zero` are fp32 `[...]`.
+    """
+    offset = torch.sub(grouped, zero.unsqueeze(-1), out=out)
+    return offset.div_(scale.unsqueeze(-1)).round_().add_(8.0).clamp_(0, 15)
 
 
 def quantize_fp8(weight: Tensor) -> Fp8Weight:

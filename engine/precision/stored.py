@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from ..protocol import PrecisionName
-from .levels import base_dtype, int4_group, pack
+from .int4_rounding import Int4Rounding, served_int4
+from .levels import base_dtype, pack
 from .linear import (
     CpuInt4Linear,
     DenseLinear,
@@ -17,8 +18,8 @@ from .linear import (
     Linear,
     storage_bytes,
 )
-from .projection import AnyProjection, Int4Projection
-from .quantize import E4M3_LARGEST, quantize_int4
+from .projection import AnyProjection, master_weight
+from .quantize import E4M3_LARGEST, Int4Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +38,16 @@ class StoredWeight:
 
 
 def stored_weight(
-    projection: AnyProjection, precision: PrecisionName, device: torch.device
+    projection: AnyProjection,
+    precision: PrecisionName,
+    device: torch.device,
+    int4: Int4Rounding | None = None,
 ) -> StoredWeight:
     """Pack one projection as `precision` does on `device`, and widen what was stored.
 
-    Raises `PrecisionUnavailableError` as `pack` does.
+    `int4` as in `pack`. Raises `PrecisionUnavailableError` as `pack` does.
     """
-    layer = pack(projection, precision, device)
+    layer = pack(projection, precision, device, int4)
     size_bytes = storage_bytes(_weight_tensors(layer))
     match layer:
         case Fp8Linear(q=q, scale=scale):
@@ -58,17 +62,13 @@ def stored_weight(
             scale, zero = layer.scales_and_zeros[:groups].permute(1, 0, 2).float().unbind(-1)
             return _int4(layer.dequantize(torch.float32), scale, zero, size_bytes)
         case CpuInt4Linear():
-            return _cpu_int4(projection, layer, size_bytes)
+            rounded = (int4 or served_int4)(projection, device)
+            return _cpu_int4(rounded, layer, size_bytes)
         case DenseLinear(weight=weight):
             return _dense(weight, size_bytes)
         case _:
             # oneDNN's blocks are opaque; they are this dtype's values in another order.
             return _dense(master_weight(projection).to(base_dtype(precision)), size_bytes)
-
-
-def master_weight(projection: AnyProjection) -> Tensor:
-    """The weight `[out, in]` of the master copy: fp32 where its checkpoint stores 4 bits."""
-    return projection.dequantize() if isinstance(projection, Int4Projection) else projection.weight
 
 
 def _weight_tensors(layer: Linear) -> list[Tensor]:
@@ -91,13 +91,8 @@ def _int4(values: Tensor, scale: Tensor, zero: Tensor, size_bytes: int) -> Store
     return StoredWeight(values, size_bytes, zero - 8 * scale, zero + 7 * scale, scale)
 
 
-def _cpu_int4(projection: AnyProjection, layer: CpuInt4Linear, size_bytes: int) -> StoredWeight:
+def _cpu_int4(rounded: Int4Weight, layer: CpuInt4Linear, size_bytes: int) -> StoredWeight:
     """torch's layout is opaque: the values are those that it was packed from."""
-    if isinstance(projection, Int4Projection):
-        rounded = projection.quantized()
-    else:
-        weight = projection.weight
-        rounded = quantize_int4(weight, int4_group(weight.shape[1]), layer.scales_and_zeros.dtype)
     scale, zero = layer.scales_and_zeros.transpose(0, 1).float().unbind(-1)
     grouped = rounded.q.view(rounded.q.shape[0], -1, layer.group).float() - 8
     values = torch.addcmul(zero.unsqueeze(-1), grouped, scale.unsqueeze(-1)).flatten(1)

@@ -6,6 +6,9 @@ Relative errors and shares are fractions, not percent. The definitions are in do
 from .message import Message, Part
 from .settings import PrecisionName
 
+INT4_GROUPS = (32, 64, 128, 256)
+"""Weights that may share a scale and a zero at int4."""
+
 SCORED_CHUNK_TOKENS = 512
 """Tokens of a chunk of text, of which the second half is scored, as llama.cpp does it."""
 
@@ -20,6 +23,13 @@ class QualitySpec(Part, frozen=True, kw_only=True):
     """Report every matrix, and the plain affine schemes beside the levels."""
     greedy_tokens: int = 48
     """How many tokens of the greedy texts are compared."""
+    int4_groups: list[int] = []
+    """Report int4 in groups of so many weights as well: see `INT4_GROUPS`."""
+    int4_rounded: bool = False
+    """Report int4 by minimum and maximum of each group as well."""
+    int4_calibrated: bool = False
+    """Report int4 by GPTQ as well, calibrated on `calibration_file`, or on what ships."""
+    calibration_file: str | None = None
 
 
 class MatrixError(Part, frozen=True, kw_only=True):
@@ -52,7 +62,8 @@ class ErrorTotals(Part, frozen=True, kw_only=True):
     """A scheme over all matrices. Averages are over weights, not over matrices."""
 
     scheme: str
-    """A precision, or `affine-8`: minimum and range of a matrix in 8 bits."""
+    """A precision, `affine-8` (minimum and range of a matrix in 8 bits), or one of
+    `LevelQuality.scheme`."""
     parameters: int
     mean_abs: float
     relative: float
@@ -138,6 +149,13 @@ class LevelQuality(Message, frozen=True, kw_only=True):
     greedy: GreedyText | None
     scored_tok_s: float
     """Tokens of text scored a second: a batch workload, not serving."""
+    scheme: str = ""
+    """`int4 g32`, `int4 gptq` …: another way to its precision than what is served, which is ''."""
+
+    @property
+    def name(self) -> str:
+        """The scheme, or the precision as it is served."""
+        return self.scheme or self.precision
 
     @property
     def retention(self) -> float | None:
@@ -155,6 +173,13 @@ class LevelSkipped(Message, frozen=True, kw_only=True):
 
     precision: PrecisionName
     reason: str
+    scheme: str = ""
+    """As in `LevelQuality`."""
+
+    @property
+    def name(self) -> str:
+        """The scheme, or the precision as it is served."""
+        return self.scheme or self.precision
 
 
 class QualityDone(Message, frozen=True, kw_only=True):

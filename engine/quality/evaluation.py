@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -23,7 +23,10 @@ from ..protocol import (
     QualitySpec,
 )
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
+from .calibration import Calibration
+from .calibration_text import calibration_sequences
 from .chunks import beginning, encode_text, llama_cpp_chunks, rolling_chunks
+from .schemes import Scheme, schemes_of
 from .statistics import exponential_interval
 from .text_perplexity import text_perplexity
 from .text_scorer import TextScorer
@@ -60,6 +63,7 @@ class _Level:
     """One precision with what it scored: losses fp64 `[scored]`; hidden states by chunk, which
     wait on the host."""
 
+    scheme: Scheme
     scorer: TextScorer
     hidden: list[Tensor]
     losses: Tensor
@@ -72,10 +76,17 @@ class Evaluation:
     """Measures one model on one text. The decoder in use is not packed a second time."""
 
     def __init__(
-        self, model: LoadedModel, text: str, spec: QualitySpec, in_use: Callable[[], Decoder]
+        self,
+        model: LoadedModel,
+        text: str,
+        spec: QualitySpec,
+        in_use: Callable[[], Decoder],
+        calibration: str | None = None,
     ) -> None:
-        """Raises `BadInputError` for a text that is too short or that this tokenizer cannot read,
-        and for a model whose context is shorter than a chunk."""
+        """`calibration` is the text for `spec.int4_calibrated`; without, that is not measured.
+
+        Raises `BadInputError` for a text that is too short or that this tokenizer cannot read, for
+        a model whose context is shorter than a chunk, and for odd groups of int4."""
         context = model.config.context_tokens or LONGEST_WINDOW_TOKENS
         if context < SCORED_CHUNK_TOKENS:
             raise BadInputError(
@@ -91,6 +102,8 @@ class Evaluation:
         whole = spec.most_chunks is None
         self._windows = rolling_chunks(ids, begin, self._longest) if whole else []
         self._prompt = [*begin, *ids[: GREEDY_PROMPT_TOKENS - len(begin)]]
+        self._schemes = schemes_of(spec)
+        self._sequences = calibration_sequences(model.tokenizer, calibration) if calibration else []
         self._steps_done = 0
         self._steps = 1
 
@@ -102,35 +115,62 @@ class Evaluation:
 
     def run(self) -> Iterator[Outcome]:
         """Yield what was measured, and progress after each chunk. To cancel, stop iterating."""
-        asked, reference = self._spec.precisions, self.reference
-        others = [name for name in asked if name is not reference]
-        matrices = 4 * len(self._model.master.layers)
-        schemes = len(asked) + (len(AFFINE_BITS) if self._spec.layers else 0)
-        per_level = 2 * len(self._chunks) + len(self._windows) + 1
-        self._steps = per_level * (1 + len(others)) - len(self._chunks) + matrices * schemes
-        yield from self._weights()
+        reference = Scheme(self.reference)
+        others = [scheme for scheme in self._schemes if scheme != reference]
+        self._steps = self._count_steps(len(others))
+        yield from self._served_weights()
         base = yield from self._score(reference)
         yield self._quality(base, None, [])
-        for precision in others:
+        for scheme in others:
             try:
-                level = yield from self._score(precision)
-                differences = yield from self._compare(level, base)
-                yield self._quality(level, base, differences)
-            except PrecisionUnavailableError as error:
-                yield LevelSkipped(precision=precision, reason=str(error))
+                yield from self._measure(scheme, base)
+            except BadInputError as error:
+                yield _skipped(scheme, str(error))
             except torch.OutOfMemoryError:
-                reason = "the device has no memory for another copy of the weights"
-                yield LevelSkipped(precision=precision, reason=reason)
+                yield _skipped(scheme, "the device has no memory for another copy of the weights")
 
-    def _weights(self) -> Iterator[Outcome]:
-        """How far what is stored of the weights is off, scheme by scheme."""
+    def _count_steps(self, others: int) -> int:
+        master = self._model.master
+        reports = len(self._schemes) + (len(AFFINE_BITS) if self._spec.layers else 0)
+        calibrations = sum(scheme.calibrated for scheme in self._schemes)
+        pieces = Calibration.pieces(master, len(self._sequences))
+        per_level = 2 * len(self._chunks) + len(self._windows) + 1
+        texts = per_level * (1 + others) - len(self._chunks)
+        return texts + 4 * len(master.layers) * reports + calibrations * pieces
+
+    def _measure(self, scheme: Scheme, base: _Level) -> Iterator[Outcome]:
+        """One scheme beside the reference; of one that is not served its weights as well.
+
+        Raises `BadInputError` where the model, the text or the device does not allow it.
+        """
+        if scheme.calibrated:
+            scheme = yield from self._calibrate(scheme)
+        if scheme.name:
+            yield from self._weights(scheme)
+        level = yield from self._score(scheme)
+        differences = yield from self._compare(level, base)
+        yield self._quality(level, base, differences)
+
+    def _calibrate(self, scheme: Scheme) -> Generator[Outcome, None, Scheme]:
+        calibration = Calibration(self._model.master, self._device, scheme.group)
+        for _ in calibration.run(self._sequences):
+            yield self._step(f"calibrating {scheme}")
+        return replace(scheme, int4=calibration)
+
+    def _served_weights(self) -> Iterator[Outcome]:
+        """How far what is stored of the weights is off, precision by precision."""
         master, device = self._model.master, self._device
-        for precision in self._spec.precisions:
+        for scheme in self._schemes:
             # One that this device lacks is skipped, and said so, where the text is scored.
-            if unavailable_reason(precision, device) is None:
-                yield from self._report(precision, level_errors(master, precision, device))
+            if not scheme.name and unavailable_reason(scheme.precision, device) is None:
+                yield from self._weights(scheme)
         for bits in AFFINE_BITS if self._spec.layers else ():
             yield from self._report(f"affine-{bits}", affine_errors(master, bits, device))
+
+    def _weights(self, scheme: Scheme) -> Iterator[Outcome]:
+        master, device = self._model.master, self._device
+        errors = level_errors(master, scheme.precision, device, scheme.int4)
+        yield from self._report(str(scheme), errors)
 
     def _report(self, scheme: str, errors: Iterator[MeasuredMatrix]) -> Iterator[Outcome]:
         matrices = []
@@ -143,10 +183,10 @@ class Evaluation:
         report = error_report(scheme, matrices)
         yield report if self._spec.layers else ErrorReport(totals=report.totals, matrices=[])
 
-    def _score(self, precision: PrecisionName) -> Generator[Outcome, None, _Level]:
+    def _score(self, scheme: Scheme) -> Generator[Outcome, None, _Level]:
         """Run the text through the model at one precision."""
-        scorer = TextScorer(self._decoder(precision), self._longest)
-        words, busy_s, tokens = f"text at {precision}", 0.0, 0
+        scorer = TextScorer(self._decoder(scheme), self._longest)
+        words, busy_s, tokens = f"text at {scheme}", 0.0, 0
         hidden, losses, window_losses = [], [], []
         for chunk in self._chunks:
             began_s = time.perf_counter()
@@ -162,12 +202,13 @@ class Evaluation:
         greedy = scorer.greedy(self._prompt, self._spec.greedy_tokens, self._stop_ids())
         yield self._step(words)
         whole = torch.cat(window_losses) if window_losses else None
-        return _Level(scorer, hidden, torch.cat(losses), whole, greedy, tokens / busy_s)
+        return _Level(scheme, scorer, hidden, torch.cat(losses), whole, greedy, tokens / busy_s)
 
-    def _decoder(self, precision: PrecisionName) -> Decoder:
+    def _decoder(self, scheme: Scheme) -> Decoder:
         """Raises `PrecisionUnavailableError` where it cannot be had beside what is served."""
-        in_use = self._in_use()
-        if in_use.precision is precision and in_use.context_tokens >= self._longest:
+        in_use, precision = self._in_use(), scheme.precision
+        served = not scheme.name and in_use.precision is precision
+        if served and in_use.context_tokens >= self._longest:
             return in_use
         require(precision, self._device)
         check_switch_fits(
@@ -178,7 +219,7 @@ class Evaluation:
             freed_bytes=0,
             limits=device_limits(self._device),
         )
-        return Decoder(self._model.master, precision, self._device, self._longest)
+        return Decoder(self._model.master, precision, self._device, self._longest, scheme.int4)
 
     def _compare(
         self, level: _Level, base: _Level
@@ -186,7 +227,7 @@ class Evaluation:
         found = []
         for chunk, ours, theirs in zip(self._chunks, level.hidden, base.hidden, strict=True):
             found.append(token_differences(level.scorer, ours, base.scorer, theirs, chunk))
-            yield self._step(f"{level.scorer.decoder.precision} against {self.reference}")
+            yield self._step(f"{level.scheme} against {self.reference}")
         return found
 
     def _quality(
@@ -204,6 +245,7 @@ class Evaluation:
             text=None if text is None else text_perplexity(text, self._text),
             greedy=self._greedy(level.greedy, base),
             scored_tok_s=level.tok_s,
+            scheme=level.scheme.name,
         )
 
     def _greedy(self, tokens: list[int], base: _Level | None) -> GreedyText:
@@ -220,6 +262,10 @@ class Evaluation:
     def _step(self, words: str) -> Progress:
         self._steps_done += 1
         return Progress(what=words, fraction=min(1.0, self._steps_done / self._steps))
+
+
+def _skipped(scheme: Scheme, reason: str) -> LevelSkipped:
+    return LevelSkipped(precision=scheme.precision, reason=reason, scheme=scheme.name)
 
 
 def _parts_at(ours: list[int], theirs: list[int]) -> int | None:

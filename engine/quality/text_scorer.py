@@ -22,10 +22,10 @@ class TextScorer:
     def __init__(self, decoder: Decoder, longest: int) -> None:
         config = decoder.config
         self.decoder = decoder
-        self._longest = longest
+        self.longest = longest
         blocks = -(-longest // BLOCK_TOKENS)
         shape = (blocks, BLOCK_TOKENS, 2, config.kv_heads, config.head_dim)
-        self._kv = [
+        self.kv = [
             torch.zeros(shape, device=decoder.device, dtype=decoder.dtype)
             for _ in range(config.layers)
         ]
@@ -34,12 +34,17 @@ class TextScorer:
     def hidden(self, tokens: list[int], first: int = 0) -> Tensor:
         """Hidden states `[len(tokens) - first, hidden]` of the tokens from `first` on, ready for
         `logits`. Raises ValueError for a text that is empty or longer than `longest`."""
-        if not 0 < len(tokens) <= self._longest:
-            raise ValueError(f"a text must have 1 to {self._longest} tokens, not {len(tokens)}")
-        step = self._step(tokens)
-        ops = TorchOps(step, self.decoder.rope, self.decoder.local_rope)
+        if not 0 < len(tokens) <= self.longest:
+            raise ValueError(f"a text must have 1 to {self.longest} tokens, not {len(tokens)}")
+        ids, ops = self.prepare(tokens)
         wanted = torch.arange(first, len(tokens), device=self.decoder.device) if first else None
-        return self.decoder.forward(step.tokens, ops, self._kv, wanted)
+        return self.decoder.forward(ids, ops, self.kv, wanted)
+
+    def prepare(self, tokens: list[int]) -> tuple[Tensor, TorchOps]:
+        """A text's token ids `[tokens]` on the device, and the operations over its rows; those
+        are the same for any text as long."""
+        step = self._step(tokens)
+        return step.tokens, TorchOps(step, self.decoder.rope, self.decoder.local_rope)
 
     @torch.inference_mode()
     def logits(self, hidden: Tensor) -> Tensor:
@@ -52,7 +57,7 @@ class TextScorer:
     def greedy(self, tokens: list[int], count: int, stop: frozenset[int]) -> list[int]:
         """The likeliest continuation: up to `count` tokens, none after one of `stop`."""
         generated: list[int] = []
-        while len(generated) < min(count, self._longest - len(tokens)):
+        while len(generated) < min(count, self.longest - len(tokens)):
             whole = [*tokens, *generated]
             logits = self.logits(self.hidden(whole, len(whole) - 1))
             generated.append(int(logits[-1].argmax()))

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from ..model.weights import MasterWeights
-from ..precision.projection import AnyProjection, Int4Projection
-from ..precision.stored import StoredWeight, master_weight, stored_weight
+from ..precision.int4_rounding import Int4Rounding
+from ..precision.projection import AnyProjection, Int4Projection, master_weight
+from ..precision.stored import StoredWeight, stored_weight
 from ..protocol import ErrorReport, ErrorTotals, MatrixError, PrecisionName
 
 MATRICES = ("qkv", "output", "gate_up", "down")
@@ -34,13 +35,20 @@ class MeasuredMatrix:
 
 
 def level_errors(
-    master: MasterWeights, precision: PrecisionName, device: torch.device
+    master: MasterWeights,
+    precision: PrecisionName,
+    device: torch.device,
+    int4: Int4Rounding | None = None,
 ) -> Iterator[MeasuredMatrix]:
-    """Every matrix as `precision` really stores it on `device`.
+    """Every matrix as `precision` really stores it on `device`; `int4` as in `pack`.
 
     Raises `PrecisionUnavailableError` where a layer's shape does not fit the level.
     """
-    return _errors(master, lambda projection: stored_weight(projection, precision, device), device)
+
+    def store(projection: AnyProjection) -> StoredWeight:
+        return stored_weight(projection, precision, device, int4)
+
+    return _errors(master, store, device)
 
 
 def affine_errors(

@@ -38,6 +38,7 @@ from ..protocol.bounds import check_speculation
 from ..protocol.channel import Channel
 from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
+from ..quality.calibration_text import calibration_text
 from ..quality.evaluation import Evaluation, Outcome
 from ..quality.text_file import scored_text
 from ..serving.engine import Engine
@@ -206,11 +207,15 @@ class ServingLoop:
                 self._channel.send(QualityDone())
             return
         try:
+            text, calibration = scored_text(spec.text_file), None
+            if spec.int4_calibrated:
+                calibration = calibration_text(spec.calibration_file, text)
             evaluation = Evaluation(
                 self._engine.model,
-                scored_text(spec.text_file),
+                text,
                 spec,
                 lambda: self._engine.runner.decoder,
+                calibration,
             )
         except BadInputError as error:
             self._channel.send(Fault(message=str(error), exit_code=error.exit_code))

@@ -8,7 +8,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from ...engine.protocol import PrecisionName, StrategyName
+from ...engine.protocol import INT4_GROUPS, PrecisionName, StrategyName
 from ...engine.protocol.errors import BadInputError
 from ...engine.text.cleaning import clean
 
@@ -51,6 +51,18 @@ def parse_strategies(text: str) -> list[StrategyName]:
 def parse_precisions(text: str) -> list[PrecisionName]:
     """`a,b` or `all`, each once, in the order given. Raises `BadInputError`."""
     return _several(PrecisionName, "precision", text)
+
+
+def parse_groups(text: str) -> list[int]:
+    """`32,128`, each once, in the order given; none for an empty text. Raises `BadInputError`."""
+    parts = [part.strip() for part in text.split(",") if text.strip()]
+    known = {str(group): group for group in INT4_GROUPS}
+    for part in parts:
+        if part not in known:
+            raise BadInputError(
+                f"groups of '{clean(part)}' weights: choose from {', '.join(known)}"
+            )
+    return list(dict.fromkeys(known[part] for part in parts))
 
 
 def _several(names: type[Name], kind: str, text: str) -> list[Name]:

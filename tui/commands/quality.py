@@ -23,7 +23,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
-from .arguments import Debug, Json, parse_precisions
+from .arguments import Debug, Json, parse_groups, parse_precisions
 from .bench_run import POLL_INTERVAL_S, WaitingClient
 from .engine_options import Given, engine_options, with_engine_options
 from .quality_output import QualityOutput, QualityReport
@@ -51,6 +51,19 @@ def quality(
     layers: Annotated[
         bool, typer.Option("--layers", help="Report every matrix, and plain affine schemes.")
     ] = False,
+    groups: Annotated[
+        str, typer.Option(metavar="32,64,128", help="Report int4 in groups of so many weights too.")
+    ] = "",
+    rounded: Annotated[
+        bool, typer.Option("--rounded", help="Report int4 by each group's minimum and maximum too.")
+    ] = False,
+    calibrated: Annotated[
+        bool, typer.Option("--calibrated", help="Report int4 by GPTQ too, calibrated on a text.")
+    ] = False,
+    calibrate: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="UTF-8 text for --calibrated; else one that ships."),
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -61,6 +74,10 @@ def quality(
         text_file=None if text is None else str(text.absolute()),
         most_chunks=chunks,
         layers=layers,
+        int4_groups=parse_groups(groups),
+        int4_rounded=rounded,
+        int4_calibrated=calibrated or calibrate is not None,
+        calibration_file=None if calibrate is None else str(calibrate.absolute()),
     )
     output = QualityOutput(json=json)
     # No probe: nothing here shows what it reads.

@@ -44,9 +44,9 @@ class QualityOutput:
                 self._status.show(f"[{bar}] {what}")
             case Note(message=message):
                 self._status.say(clean(message))
-            case LevelSkipped(precision=precision, reason=reason):
+            case LevelSkipped():
                 self._skipped.append(report)
-                self._status.say(f"{precision} skipped: {clean(reason)}")
+                self._status.say(f"{report.name} skipped: {clean(report.reason)}")
             case ErrorReport():
                 self._errors.append(report)
                 self._print_json(report)
@@ -100,7 +100,7 @@ def _level_row(level: LevelQuality) -> tuple[str, ...]:
     if greedy is not None and greedy.parts_at is not None:
         parts = counted(greedy.parts_at, "token")
     return (
-        level.precision,
+        level.name,
         f"{level.weights_bytes / MIB:,.1f} MiB",
         f"{value.value:.4g}",
         f"{(value.high - value.low) / 2:.2g}",
@@ -178,7 +178,7 @@ def _matrix_row(matrix: MatrixError) -> tuple[str, ...]:
 
 
 def skipped_lines(skipped: Sequence[LevelSkipped]) -> list[str]:
-    return [f"{each.precision}: {clean(each.reason)}" for each in skipped]
+    return [f"{each.name}: {clean(each.reason)}" for each in skipped]
 
 
 def decibel(value: float | None) -> str:

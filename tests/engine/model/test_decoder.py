@@ -13,10 +13,12 @@ from paged_logits import assert_close, paged_logits, random_sequences, relative_
 from prodtop.engine.model.checkpoint import load_weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.torch_ops import TorchOps
-from prodtop.engine.precision.levels import int4_group, unavailable_reason
+from prodtop.engine.precision.int4_fit import fit_int4
+from prodtop.engine.precision.int4_rounding import int4_group
+from prodtop.engine.precision.levels import unavailable_reason
 from prodtop.engine.precision.linear import PackedLinear
 from prodtop.engine.precision.projection import Projection
-from prodtop.engine.precision.quantize import quantize_int4, quantize_int8
+from prodtop.engine.precision.quantize import quantize_int8
 from prodtop.engine.protocol import PrecisionName
 from prodtop.engine.serving.batch import BatchBuilder
 from prodtop.engine.serving.kv_cache import KVCache
@@ -99,7 +101,7 @@ def rounded(weight: Tensor, precision: PrecisionName) -> Tensor:
         int8 = quantize_int8(weight, torch.bfloat16)
         return int8.q.float() * int8.scale.float().unsqueeze(1)
     group = int4_group(weight.shape[1])
-    int4 = quantize_int4(weight, group, torch.bfloat16)
+    int4 = fit_int4(weight, group, torch.bfloat16)
     grouped = (int4.q.float() - 8).view(weight.shape[0], -1, group)
     return (grouped * int4.scale.unsqueeze(-1) + int4.zero.unsqueeze(-1)).flatten(1)
 

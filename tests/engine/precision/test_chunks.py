@@ -3,8 +3,9 @@
 import pytest
 import torch
 from prodtop.engine.precision import chunks
+from prodtop.engine.precision.int4_fit import fit_int4
 from prodtop.engine.precision.linear import Int4Linear
-from prodtop.engine.precision.quantize import quantize_fp8, quantize_int4, quantize_int8
+from prodtop.engine.precision.quantize import quantize_fp8, quantize_int8
 from torch import Tensor
 
 SHAPES = [(1, 64), (5, 128), (37, 192), (16, 320)]
@@ -31,7 +32,7 @@ def test_int8(rows: int, inputs: int) -> None:
 @pytest.mark.parametrize("group", [32, 64])
 @pytest.mark.parametrize(("rows", "inputs"), SHAPES)
 def test_int4(rows: int, inputs: int, group: int) -> None:
-    quantized = quantize_int4(weight(rows, inputs), group, torch.bfloat16)
+    quantized = fit_int4(weight(rows, inputs), group, torch.bfloat16)
     whole = Int4Linear.from_quantized(quantized, torch.bfloat16, None)
     layer = chunks.int4_layer(weight(rows, inputs), group, None, torch.bfloat16)
     assert torch.equal(layer.packed, whole.packed)

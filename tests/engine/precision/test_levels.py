@@ -2,10 +2,10 @@
 
 import pytest
 import torch
+from prodtop.engine.precision.int4_rounding import int4_group
 from prodtop.engine.precision.levels import (
     base_dtype,
     default_precision,
-    int4_group,
     pack,
     require,
     statuses,

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from prodtop.engine.precision.levels import base_dtype, int4_group, pack, unavailable_reason
+from prodtop.engine.precision.int4_fit import fit_int4
+from prodtop.engine.precision.int4_rounding import int4_group
+from prodtop.engine.precision.levels import base_dtype, pack, unavailable_reason
 from prodtop.engine.precision.linear import (
     CpuInt4Linear,
     CpuInt8Linear,
@@ -14,7 +16,6 @@ from prodtop.engine.precision.linear import (
     storage_bytes,
 )
 from prodtop.engine.precision.projection import Projection
-from prodtop.engine.precision.quantize import quantize_int4
 from prodtop.engine.protocol import PrecisionName
 from torch import Tensor
 
@@ -106,7 +107,7 @@ def test_the_packed_int4_kernel_agrees_with_the_plain_product(
     master = projection(48, columns, bias=bias)
     packed = pack(master, PrecisionName.INT4, CPU)
     assert isinstance(packed, CpuInt4Linear)
-    quantized = quantize_int4(master.weight, int4_group(columns), torch.bfloat16)
+    quantized = fit_int4(master.weight, int4_group(columns), torch.bfloat16)
     plain = Int4Linear.from_quantized(quantized, torch.bfloat16, packed.bias)
     x = inputs(rows, columns, torch.bfloat16)
     assert_same(packed(x), plain(x))
@@ -136,7 +137,7 @@ def test_int4_takes_layers_of_any_number_of_outputs(rows: int) -> None:
 @pytest.mark.parametrize(("columns", "group"), [(128, 64), (96, 32), (192, 64), (256, 128)])
 def test_int4_dequantizes_to_the_values_it_was_rounded_to(columns: int, group: int) -> None:
     weight = projection(6, columns, bias=False).weight
-    quantized = quantize_int4(weight, group, torch.bfloat16)
+    quantized = fit_int4(weight, group, torch.bfloat16)
     layer = Int4Linear.from_quantized(quantized, torch.float32, None)
     grouped = (quantized.q.numpy() - 8).reshape(6, -1, group).astype(np.float64)
     scale, zero = quantized.scale.numpy()[..., None], quantized.zero.numpy()[..., None]

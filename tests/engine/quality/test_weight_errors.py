@@ -64,7 +64,13 @@ def test_every_figure_of_a_matrix_is_numpys(precision: PrecisionName) -> None:
     found = matrix_error(2, "down", Projection(master), stored, CPU).error
     check_against_numpy(found, master.double().numpy(), stored.values.double().numpy())
     assert (found.layer, found.matrix, found.master_bytes) == (2, "down", 48 * 128 * 2)
-    assert found.clipped == 0.0
+    grouped = master.double().view(48, stored.lower.shape[1], -1)
+    slack = 0.0 if stored.step is None else 0.501 * stored.step.unsqueeze(-1)
+    below = grouped < stored.lower.unsqueeze(-1) - slack
+    above = grouped > stored.upper.unsqueeze(-1) + slack
+    assert found.clipped == pytest.approx(float((below | above).double().mean()), abs=1e-3)
+    # Fitting shrinks a range where that makes the error smaller.
+    assert found.clipped < 0.03 if precision is PrecisionName.INT4 else found.clipped == 0.0
 
 
 def check_against_numpy(found: MatrixError, exact: Values, stored: Values) -> None:

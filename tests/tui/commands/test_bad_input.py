@@ -20,6 +20,8 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["--precision", "int3"], "unknown precision 'int3': choose from fp32, bf16"),
         (["bench", "--strategy", "single,fast"], "unknown strategy 'fast'"),
         (["bench", "--precision", ""], "unknown precision ''"),
+        (["quality", "--groups", "32,48"], "groups of '48' weights: choose from 32, 64, 128, 256"),
+        (["quality", "--groups", "all"], "groups of 'all' weights"),
         (["--model", "./nowhere"], "model './nowhere': there is no such file or folder"),
         (["bench", "--model", "nowhere.json"], "there is no such file or folder"),
         (["bench", "--model", " "], "--model is empty"),
