@@ -2,13 +2,16 @@
 
 import lzma
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tools.bundled_model.calibration import excerpts
 from tools.bundled_model.corpus import (
+    PARAGRAPH_BREAK,
     clean_characters,
     documents_of,
     is_heading,
@@ -88,3 +91,24 @@ def test_books_are_read_compressed_or_not(tmp_path: Path) -> None:
     (tmp_path / "books.txt.xz").write_bytes(lzma.compress(raw))
     assert read_books(tmp_path / "books.txt") == ["One.\nMore.", "Two."]
     assert read_books(tmp_path / "books.txt.xz") == ["One.\nMore.", "Two."]
+
+
+# The text that int4 is calibrated on
+
+
+@given(st.integers(1, 40), st.integers(1, 2000), st.integers(20, 400))
+def test_excerpts_are_whole_paragraphs_of_documents_at_equal_distances(
+    count: int, chars: int, excerpt_chars: int
+) -> None:
+    paragraphs = [[f"{index}:{part}" * 3 for part in range(8)] for index in range(count)]
+    documents = [PARAGRAPH_BREAK.join(parts) for parts in paragraphs]
+    cut = [*excerpts(documents, chars, excerpt_chars)]
+    assert len(cut) == min(count, -(-chars // excerpt_chars))
+    sources = [int(text.split(":")[0]) for text in cut]
+    gaps = {later - earlier for earlier, later in pairwise(sources)}
+    assert gaps <= {count // len(cut), -(-count // len(cut))}
+    for source, text in zip(sources, cut, strict=True):
+        assert len(text) <= 2 * excerpt_chars
+        kept = text.split(PARAGRAPH_BREAK)
+        assert kept[:-1] == paragraphs[source][4:][: len(kept) - 1]
+        assert paragraphs[source][4:][len(kept) - 1].startswith(kept[-1])
