@@ -82,3 +82,18 @@ def test_a_circle_would_be_found() -> None:
 def test_no_file_lies_loose(folder: str) -> None:
     loose = {path.name for path in (ROOT / folder).glob("*.py")}
     assert loose <= {"__init__.py"}
+
+
+def test_no_file_of_the_program_has_more_than_400_lines() -> None:
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())
+        for folder in (*FOLDERS, "tools", "benchmarks")
+        for path in (ROOT / folder).rglob("*.py")
+    }
+    assert [name for name, lines in lengths.items() if lines > 400] == []
+
+
+def test_every_test_file_has_a_name_of_its_own() -> None:
+    """Tests are no package: two files of one name cannot be collected together."""
+    names = sorted(path.name for path in (ROOT / "tests").rglob("*.py"))
+    assert [name for name in set(names) if names.count(name) > 1] == []
