@@ -116,7 +116,7 @@ def _open(source: "_Source", model: str) -> tuple[Checkpoint, Tokenizer]:
     Raises `BadInputError` for a shape alone, `CheckpointError` for files that cannot be loaded.
     """
     if source.gguf is not None:
-        return source.gguf.open()
+        return source.gguf.parts()
     folder = source.folder
     if folder is None:
         raise BadInputError(

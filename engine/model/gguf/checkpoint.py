@@ -1,4 +1,4 @@
-"""A GGUF file as a checkpoint: its shape, its tensors, its tokenizer, and what of it is not used."""
+"""A GGUF file as a checkpoint: shape, tensors, tokenizer, and what of it is not used."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ class GgufModel:
     metadata: Metadata
     config: ModelShape
 
-    def open(self) -> tuple[Checkpoint, VocabularyTokenizer]:
+    def parts(self) -> tuple[Checkpoint, VocabularyTokenizer]:
         """Its weights, not read yet, and its tokenizer.
 
         Raises:
