@@ -26,7 +26,7 @@ from .checkpoint import (
     stored_dtype,
 )
 from .dummy import dummy_weights
-from .gguf.checkpoint import GgufModel, open_gguf
+from .gguf_checkpoint import GgufModel, open_gguf
 from .hub import DownloadCallback, download, parse_hub_id
 from .weight_memory import HOST, MASTER_DTYPE, master_device
 from .weights import MasterWeights

@@ -11,13 +11,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from ..stored_tensors import StoredTensor
 from .dequantize import dequantize
 from .reader import GgufFile, GgufTensor, tensor_bytes
-from .shape import ROPE_FACTORS
 
 _WHOLE = {
     "token_embd": "model.embed_tokens",
@@ -38,7 +35,6 @@ _OF_A_LAYER = {
     "ffn_down": "mlp.down_proj",
 }
 _LAYER_NAME = re.compile(r"blk\.(0|[1-9][0-9]{0,5})\.([a-z_]+)\.(weight|bias)")
-_SAFETENSORS_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
 
 
 def checkpoint_name(name: str) -> str:
@@ -48,30 +44,6 @@ def checkpoint_name(name: str) -> str:
         return f"model.layers.{match[1]}.{_OF_A_LAYER[match[2]]}.{match[3]}"
     stem, _, end = name.rpartition(".")
     return f"{_WHOLE[stem]}.{end}" if stem in _WHOLE else name
-
-
-def stored_tensors(file: GgufFile) -> dict[str, StoredTensor]:
-    """The decoder's tensors by the names of a checkpoint, with the types that a master copy keeps.
-
-    The converter writes every vector as fp32, whatever it was. Where the matrices have one type of
-    16 bits, a vector whose values that type holds exactly counts as of that type: nothing is lost.
-    """
-    decoder = {name: each for name, each in file.tensors.items() if name != ROPE_FACTORS}
-    matrices = {each.type.master_dtype for each in decoder.values() if len(each.shape) > 1}
-    matrix_dtype = matrices.pop() if len(matrices) == 1 else torch.float32
-    stored = {}
-    for name, tensor in decoder.items():
-        dtype = tensor.type.master_dtype
-        if len(tensor.shape) == 1 and dtype is torch.float32 and _holds(file, tensor, matrix_dtype):
-            dtype = matrix_dtype
-        kind = _SAFETENSORS_NAMES[dtype]
-        stored[checkpoint_name(name)] = StoredTensor(name, file.path, kind, tensor.shape)
-    return stored
-
-
-def _holds(file: GgufFile, vector: GgufTensor, dtype: torch.dtype) -> bool:
-    values = read_tensor(file, vector)
-    return torch.equal(values.to(dtype).float(), values)
 
 
 def read_tensor(file: GgufFile, tensor: GgufTensor) -> Tensor:

@@ -3,16 +3,22 @@
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...protocol.errors import CheckpointError
-from ...shape.model_shape import ModelShape
-from ...text.cleaning import clean
-from ...text.tokenizer import VocabularyTokenizer
-from ..checkpoint import Checkpoint, check_placements
-from .metadata import Metadata
-from .reader import GgufFile, read_gguf
-from .shape import ROPE_FACTORS, read_shape
-from .tensors import GgufWeights, read_tensor, stored_tensors
-from .tokenizer import build_tokenizer
+import torch
+
+from ..protocol.errors import CheckpointError
+from ..shape.model_shape import ModelShape
+from ..text.cleaning import clean
+from ..text.tokenizer import VocabularyTokenizer
+from .checkpoint import Checkpoint, check_placements
+from .gguf.metadata import Metadata
+from .gguf.reader import GgufFile, GgufTensor, read_gguf
+from .gguf.shape import ROPE_FACTORS, read_shape
+from .gguf.tensors import GgufWeights, checkpoint_name, read_tensor
+from .gguf.tokenizer import build_tokenizer
+from .stored_tensors import StoredTensor
+
+_TYPE_NAMES = {torch.float32: "F32", torch.float16: "F16", torch.bfloat16: "BF16"}
+"""As safetensors calls them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +41,7 @@ class GgufModel:
         checkpoint = Checkpoint(
             folder=self.file.path,
             config=self.config,
-            tensors=stored_tensors(self.file),
+            tensors=_stored_tensors(self.file),
             notes=tuple(self.metadata.unused_note()),
             open_file=GgufWeights(self.file, heads).open,
         )
@@ -66,3 +72,27 @@ def _rope_factors(file: GgufFile) -> list[float] | None:
         raise CheckpointError(f"{file.path}: {ROPE_FACTORS!r} is no list of numbers")
     values: list[float] = read_tensor(file, tensor).float().tolist()
     return values
+
+
+def _stored_tensors(file: GgufFile) -> dict[str, StoredTensor]:
+    """The decoder's tensors by the names of a checkpoint, with the types that a master copy keeps.
+
+    The converter writes every vector as fp32, whatever it was. Where the matrices have one type of
+    16 bits, a vector whose values that type holds exactly counts as of that type: nothing is lost.
+    """
+    decoder = {name: each for name, each in file.tensors.items() if name != ROPE_FACTORS}
+    matrices = {each.type.master_dtype for each in decoder.values() if len(each.shape) > 1}
+    matrix_dtype = matrices.pop() if len(matrices) == 1 else torch.float32
+    stored = {}
+    for name, tensor in decoder.items():
+        dtype = tensor.type.master_dtype
+        if len(tensor.shape) == 1 and dtype is torch.float32 and _holds(file, tensor, matrix_dtype):
+            dtype = matrix_dtype
+        kind = _TYPE_NAMES[dtype]
+        stored[checkpoint_name(name)] = StoredTensor(name, file.path, kind, tensor.shape)
+    return stored
+
+
+def _holds(file: GgufFile, vector: GgufTensor, dtype: torch.dtype) -> bool:
+    values = read_tensor(file, vector)
+    return torch.equal(values.to(dtype).float(), values)
