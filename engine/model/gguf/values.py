@@ -72,7 +72,7 @@ class HeaderCursor:
         """A text of up to `longest` bytes of UTF-8."""
         length = self.length()
         if length > longest:
-            raise self.error(f"a name of {length} bytes in its header: damaged, or no model's")
+            raise self.error(f"a text of {length} bytes in its header: damaged, or no model's")
         start = self._advance(length)
         try:
             return self._data[start : start + length].decode("utf-8")

@@ -107,10 +107,10 @@ CRAFTED = {
     "big-endian": (header(b"", version=3 << 24), "big-endian"),
     "keys without end": (header(b"", count=2**63), "damaged"),
     "tensors without end": (header(b"", 0, 2**63), "damaged"),
-    "a name without end": (header(struct.pack("<Q", 2**63)), "a name of 9223372036854775808"),
+    "a name without end": (header(struct.pack("<Q", 2**63)), "a text of 9223372036854775808"),
     "a text without end": (
         header(text(b"a") + struct.pack("<IQ", 8, 2**62)),
-        "ends within its header",
+        "a text of 4611686018427387904",
     ),
     "an array without end": (header(array(0, 2**63)), "more than 4194304 values"),
     "texts that are not there": (header(array(8, 2**21)), "ends within its header"),
