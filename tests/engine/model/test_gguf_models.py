@@ -39,7 +39,9 @@ def logits(path: Path, precision: PrecisionName = PrecisionName.FP32) -> torch.T
 MODELS = {
     "grouped heads": lambda: make_peer(TinyShape()),
     "tied": lambda: make_peer(TinyShape(tied=True)),
-    "a head size of its own": lambda: make_peer(TinyShape(heads=3, kv_heads=3, head_dim=24, hidden=48)),
+    "a head size of its own": lambda: make_peer(
+        TinyShape(heads=3, kv_heads=3, head_dim=24, hidden=48)
+    ),
     "qwen2": lambda: make_model("qwen2"),
     "qwen3": lambda: make_model("qwen3"),
 }
@@ -92,6 +94,27 @@ def test_llama_3s_scaling_is_a_tensor_of_divisors(tmp_path: Path) -> None:
     tensors = tensors_of(model) | {"rope_freqs.weight": factors}
     metadata = metadata_of(model) | byte_level_metadata(tmp_path)
     path = write_gguf(tmp_path / "m.gguf", "llama", metadata, tensors)
+    assert_close(logits(path), peer_logits(model, TOKENS), 1e-4)
+
+
+LINEAR = {"rope_type": "linear", "rope_theta": 500.0, "factor": 4.0}
+YARN = {
+    "rope_type": "yarn",
+    "rope_theta": 500.0,
+    "factor": 4.0,
+    "original_max_position_embeddings": 64,
+}
+
+
+@pytest.mark.parametrize("rope", [LINEAR, YARN], ids=["linear", "yarn"])
+def test_scaled_positions_are_those_of_transformers(
+    rope: dict[str, object], tmp_path: Path
+) -> None:
+    model = make_peer(TinyShape(rope=rope))
+    keys = {"llama__rope__scaling__type": rope["rope_type"], "llama__rope__scaling__factor": 4.0}
+    if "original_max_position_embeddings" in rope:
+        keys["llama__rope__scaling__original_context_length"] = 64
+    path = write_model(tmp_path / "m.gguf", model, **keys)
     assert_close(logits(path), peer_logits(model, TOKENS), 1e-4)
 
 
