@@ -114,7 +114,7 @@ def test_scaled_positions_are_those_of_transformers(
     keys = {"llama__rope__scaling__type": rope["rope_type"], "llama__rope__scaling__factor": 4.0}
     if "original_max_position_embeddings" in rope:
         keys["llama__rope__scaling__original_context_length"] = 64
-    path = write_model(tmp_path / "m.gguf", model, **keys)
+    path = write_model(tmp_path / "m.gguf", model, Type.F32, **keys)
     assert_close(logits(path), peer_logits(model, TOKENS), 1e-4)
 
 
@@ -200,7 +200,7 @@ def test_what_is_not_used_is_noted_by_its_name(tmp_path: Path) -> None:
 def test_what_is_wrong_or_not_computed_is_one_line(
     more: dict[str, object], words: str, tmp_path: Path
 ) -> None:
-    path = write_model(tmp_path / "m.gguf", make_peer(TinyShape()), **more)
+    path = write_model(tmp_path / "m.gguf", make_peer(TinyShape()), Type.F32, **more)
     with pytest.raises(CheckpointError) as caught:
         load_model(str(path))
     assert words in str(caught.value)
