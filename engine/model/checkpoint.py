@@ -1,10 +1,12 @@
-"""Loading a Hugging Face checkpoint folder: safetensors only, every tensor accounted for."""
+"""Loading a checkpoint's weights, every tensor accounted for: a folder of safetensors, or GGUF."""
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Protocol
 
 import torch
 
@@ -25,18 +27,31 @@ _PACKED_PARTS = (".qweight", ".qzeros", ".scales", ".g_idx")
 ProgressCallback = Callable[[float], None]
 
 
+class WeightsFile(Protocol):
+    """An open file of weights."""
+
+    def get_tensor(self, name: str) -> torch.Tensor:
+        """The values of the tensor that the file calls `name`."""
+        ...
+
+
+OpenWeights = Callable[[Path], AbstractContextManager[WeightsFile]]
+
+
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
     """A folder whose headers were read: `config` is its shape as the files really hold it.
 
     `tensors` are those of the decoder, by canonical names; `notes` name what is not used, and what
-    `config.json` says otherwise than the files.
+    `config.json` says otherwise than the files. `open_file` opens one that holds tensors; a
+    checkpoint of one file (GGUF) has that as its `folder`.
     """
 
     folder: Path
     config: ModelShape
     tensors: Mapping[str, StoredTensor]
     notes: tuple[str, ...]
+    open_file: OpenWeights = open_safetensors
 
 
 def open_checkpoint(folder: Path, config: ModelShape) -> Checkpoint:
@@ -96,11 +111,9 @@ def read_weights(
     parameters = 0
     ordered = sorted(checkpoint.tensors.items(), key=lambda item: item[1].file)
     for file, of_file in groupby(ordered, key=lambda item: item[1].file):
-        parameters += _read_file(file, dict(of_file), unfilled, config, progress)
-    names = sorted(name for name, placement in unfilled.items() if not placement.optional)
-    if names:
-        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-        raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
+        with checkpoint.open_file(file) as weights_file:
+            parameters += _read_file(weights_file, dict(of_file), unfilled, config, progress)
+    _refuse_missing(folder, unfilled)
     # Packed tensors hold several parameters in a value.
     if config.stored.int4 is None and parameters != config.parameters:
         counts = f"{parameters:,} parameters and not {config.parameters:,}"
@@ -140,7 +153,7 @@ def stored_dtype(checkpoint: Checkpoint) -> torch.dtype:
 
 
 def _read_file(
-    path: Path,
+    file: WeightsFile,
     tensors: Mapping[str, StoredTensor],
     unfilled: dict[str, Placement],
     config: ModelShape,
@@ -148,16 +161,43 @@ def _read_file(
 ) -> int:
     """Fill the places of `tensors`, all in one file; returns how many values they have together."""
     values = 0
-    with open_safetensors(path) as file:
-        for name, stored in tensors.items():
-            placement = unfilled.pop(name, None)
-            if placement is None:
-                raise CheckpointError(_unplaced(stored, config))
-            tensor: torch.Tensor = file.get_tensor(stored.name)
-            _fill(placement, tensor, str(stored))
-            progress.step(placement)
-            values += tensor.numel()
+    for name, stored in tensors.items():
+        placement = unfilled.pop(name, None)
+        if placement is None:
+            raise CheckpointError(_unplaced(stored, config))
+        tensor = file.get_tensor(stored.name)
+        _fill(placement, tensor, str(stored))
+        progress.step(placement)
+        values += tensor.numel()
     return values
+
+
+def check_placements(checkpoint: Checkpoint) -> None:
+    """Compare the headers with the shape, before any weight takes memory.
+
+    Raises `CheckpointError` for a missing, unexpected or misshapen tensor, and for a shape that no
+    memory could hold.
+    """
+    try:
+        with torch.device("meta"):
+            weights = allocate(checkpoint.config, torch.float32)
+    except RuntimeError as error:
+        # More bytes than can be counted.
+        raise CheckpointError(f"{checkpoint.folder}: says that it is of an absurd size") from error
+    unfilled = dict(tensor_placements(weights))
+    for name, stored in checkpoint.tensors.items():
+        placement = unfilled.pop(name, None)
+        if placement is None:
+            raise CheckpointError(_unplaced(stored, checkpoint.config))
+        _check_shape(placement, stored.shape, str(stored))
+    _refuse_missing(checkpoint.folder, unfilled)
+
+
+def _refuse_missing(folder: Path, unfilled: Mapping[str, Placement]) -> None:
+    names = sorted(name for name, placement in unfilled.items() if not placement.optional)
+    if names:
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        raise CheckpointError(f"{folder}: the checkpoint has no tensor {names[0]!r}{more}")
 
 
 def _unplaced(stored: StoredTensor, config: ModelShape) -> str:
@@ -171,11 +211,15 @@ def _unplaced(stored: StoredTensor, config: ModelShape) -> str:
     return f"{where} has no place in this model"
 
 
-def _fill(placement: Placement, tensor: torch.Tensor, what: str) -> None:
-    if tuple(tensor.shape) != placement.shape:
+def _check_shape(placement: Placement, shape: tuple[int, ...], what: str) -> None:
+    if shape != placement.shape:
         raise CheckpointError(
-            f"{what} has shape {list(tensor.shape)}, config.json asks for {list(placement.shape)}"
+            f"{what} has shape {list(shape)}, the model's shape asks for {list(placement.shape)}"
         )
+
+
+def _fill(placement: Placement, tensor: torch.Tensor, what: str) -> None:
+    _check_shape(placement, tuple(tensor.shape), what)
     if placement.packed != (tensor.dtype is torch.int32):
         dtype = str(tensor.dtype).removeprefix("torch.")
         wanted = "int32, as packed values are" if placement.packed else "a floating-point type"

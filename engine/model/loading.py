@@ -18,8 +18,15 @@ from ..shape.presets import PRESETS
 from ..shape.serving_limits import check_served, unserved_reason
 from ..text.cleaning import clean
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, Tokenizer
-from .checkpoint import ProgressCallback, open_checkpoint, read_weights, stored_dtype
+from .checkpoint import (
+    Checkpoint,
+    ProgressCallback,
+    open_checkpoint,
+    read_weights,
+    stored_dtype,
+)
 from .dummy import dummy_weights
+from .gguf_checkpoint import GgufModel, open_gguf
 from .hub import DownloadCallback, download, parse_hub_id
 from .weight_memory import HOST, MASTER_DTYPE, master_device
 from .weights import MasterWeights
@@ -29,6 +36,7 @@ ConfigCallback = Callable[[str, ModelShape, torch.dtype], None]
 BUNDLED_FOLDER = Path(str(files(__package__))) / "bundled"
 CONFIG_NAME = "config.json"
 TOKENIZER_NAME = "tokenizer.json"
+GGUF_SUFFIX = ".gguf"
 TEXT_FILES = (
     TOKENIZER_NAME,
     "tokenizer_config.json",
@@ -49,7 +57,7 @@ class LoadedModel:
     master: MasterWeights
     tokenizer: Tokenizer
     notes: tuple[str, ...] = ()
-    """What of the folder is not used, and where its files and its config.json differ."""
+    """What of its files is not used, and where they and its config.json differ."""
 
     @property
     def config(self) -> ModelShape:
@@ -74,7 +82,8 @@ def load_model(
     on_download: DownloadCallback | None = None,
     on_config: ConfigCallback | None = None,
 ) -> LoadedModel:
-    """Load `model`: `bundled`, a checkpoint folder, a `config.json`, a preset's name or a hub id.
+    """Load `model`: `bundled`, a checkpoint folder, a GGUF file, a `config.json`, a preset's name
+    or a hub id.
 
     The master copy is to be served on `device`, and stays there if it takes little of its memory.
     `on_download` is told how much of a model of the hub has come, `on_progress` how many of the
@@ -82,10 +91,10 @@ def load_model(
     any weight takes memory: what it raises ends the loading.
 
     Raises `BadInputError` for a name that is none of these or has no weights here, and
-    `CheckpointError` for a folder that cannot be loaded, or not be had.
+    `CheckpointError` for a folder or file that cannot be loaded, or not be had.
     """
     source = _locate(model, load_format, on_download)
-    name, folder, config = source.name, source.folder, source.config
+    name, config = source.name, source.config
     check_served(config, name)
     if load_format == "dummy":
         if on_config is not None:
@@ -94,18 +103,29 @@ def load_model(
         return LoadedModel(
             name, dummy_weights(config, MASTER_DTYPE, device=home), _stand_in(config)
         )
+    checkpoint, tokenizer = _open(source, model)
+    if on_config is not None:
+        on_config(name, checkpoint.config, stored_dtype(checkpoint))
+    master = read_weights(checkpoint, on_progress, device)
+    return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
+
+
+def _open(source: "_Source", model: str) -> tuple[Checkpoint, Tokenizer]:
+    """The weights of `source`, not read yet, and its tokenizer.
+
+    Raises `BadInputError` for a shape alone, `CheckpointError` for files that cannot be loaded.
+    """
+    if source.gguf is not None:
+        return source.gguf.parts()
+    folder = source.folder
     if folder is None:
         raise BadInputError(
             f"{model} is a shape without weights: give its checkpoint folder, or "
             "--load-format dummy for random weights"
         )
     _check_text_files(folder)
-    tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, config.vocabulary)
-    checkpoint = open_checkpoint(folder, config)
-    if on_config is not None:
-        on_config(name, checkpoint.config, stored_dtype(checkpoint))
-    master = read_weights(checkpoint, on_progress, device)
-    return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
+    tokenizer = CheckpointTokenizer(folder / TOKENIZER_NAME, source.config.vocabulary)
+    return open_checkpoint(folder, source.config), tokenizer
 
 
 def _check_text_files(folder: Path) -> None:
@@ -121,11 +141,12 @@ def _check_text_files(folder: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """What a name stands for. A shape without weights has no folder."""
+    """What a name stands for. A shape without weights has neither a folder nor a GGUF file."""
 
     name: str
     folder: Path | None
     config: ModelShape
+    gguf: GgufModel | None = None
 
     @classmethod
     def in_folder(cls, name: str, folder: Path) -> "_Source":
@@ -145,6 +166,9 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     there = bool(model) and os.path.lexists(path)
     if there and path.suffix == ".json":
         return _Source(clean(path.stem), None, load_shape(path))
+    if there and path.suffix.lower() == GGUF_SUFFIX:
+        gguf = open_gguf(path)
+        return _Source(gguf.config.name, None, gguf.config, gguf)
     if model in PRESETS:
         return _Source(model, None, PRESETS[model])
     if there:
@@ -157,8 +181,8 @@ def _locate(model: str, load_format: LoadFormat, on_download: DownloadCallback |
     served = [name for name, shape in PRESETS.items() if unserved_reason(shape) is None]
     names = ", ".join([BUNDLED_MODEL, *served])
     raise BadInputError(
-        f"no model {clean(model)!r}: give a checkpoint folder, a config.json, a hub id "
-        f"(organization/name) or one of {names}"
+        f"no model {clean(model)!r}: give a checkpoint folder, a .gguf file, a config.json, a hub "
+        f"id (organization/name) or one of {names}"
     )
 
 
@@ -170,7 +194,9 @@ def _no_folder(path: Path) -> BadInputError:
         return BadInputError(f"{path}: is a link to something that is not there")
     except CheckpointError as error:
         return error
-    return BadInputError(f"{path}: is a file and no model: give its folder, or a .json config")
+    return BadInputError(
+        f"{path}: is a file and no model: give its folder, a .gguf file or a .json config"
+    )
 
 
 def _stand_in(config: ModelShape) -> Tokenizer:

@@ -20,7 +20,7 @@ from ..model.weights import MasterWeights
 from ..precision.levels import base_dtype, default_precision
 from ..protocol.errors import DraftModelError
 from ..text.cleaning import clean
-from ..text.tokenizer import CheckpointTokenizer
+from ..text.tokenizer import VocabularyTokenizer
 from .kv_cache import KVCache
 from .request import Request, Status
 from .runner import Runner, RunnerFactory, runner_for
@@ -226,7 +226,7 @@ def _vocabulary_difference(draft: LoadedModel, served: LoadedModel) -> str | Non
     """
     own, wanted = draft.config.vocabulary, served.config.vocabulary
     mine, theirs = draft.tokenizer, served.tokenizer
-    if isinstance(mine, CheckpointTokenizer) and isinstance(theirs, CheckpointTokenizer):
+    if isinstance(mine, VocabularyTokenizer) and isinstance(theirs, VocabularyTokenizer):
         tokens, others = mine.tokens(), theirs.tokens()
         for token_id in sorted(tokens.keys() & others.keys()):
             if tokens[token_id] != others[token_id]:

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+from tokenizers import Tokenizer as FastTokenizer
+
 from ..protocol.errors import BadInputError, CheckpointError
 from .chat_template import ChatMessage, ChatTemplate, load_chat_template
 from .cleaning import clean
@@ -32,30 +34,33 @@ class Tokenizer(Protocol):
     def stream(self) -> TextStream: ...
 
 
-class CheckpointTokenizer:
-    """A `tokenizer.json`. Plain prompts get the special tokens that its post-processor adds (a
-    beginning of sequence, for most); no special token is shown in a text.
+class VocabularyTokenizer:
+    """A tokenizer with a vocabulary of its own, whichever file it comes from. Plain prompts get the
+    special tokens that its post-processor adds (a beginning of sequence, for most); no special
+    token is shown in a text. `chat` is the model's chat template, `source` its file in errors.
 
-    Raises `CheckpointError` where `path` is no tokenizer, takes too long to read, or has more
-    tokens than `vocabulary`.
+    Raises `CheckpointError` where `tokenizer` has more tokens than `vocabulary`, or longer ones
+    than any model has.
     """
 
-    def __init__(self, path: Path, vocabulary: int) -> None:
-        if not path.is_file():
-            raise CheckpointError(f"{path.parent} has no {path.name}")
-        check_file_size(path)
-        try_tokenizer(path)
-        self._tokenizer = read_tokenizer(path)
-        size = self._tokenizer.get_vocab_size(with_added_tokens=False)
+    def __init__(
+        self,
+        tokenizer: FastTokenizer,
+        vocabulary: int,
+        chat: ChatTemplate | None,
+        source: Path,
+    ) -> None:
+        self._tokenizer = tokenizer
+        size = tokenizer.get_vocab_size(with_added_tokens=False)
         if size > vocabulary:
             raise CheckpointError(
-                f"{path}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
+                f"{source}: has {size} tokens, more than the model's vocabulary of {vocabulary}"
             )
-        check_piece_lengths(self._tokenizer, path)
+        check_piece_lengths(tokenizer, source)
         self._vocabulary = vocabulary
-        self._encoder = TimedEncoder(self._tokenizer)
-        self._decoder = StreamDecoder(self._tokenizer, self._decode)
-        self._chat = load_chat_template(path.parent)
+        self._encoder = TimedEncoder(tokenizer)
+        self._decoder = StreamDecoder(tokenizer, self._decode)
+        self._chat = chat
 
     def tokens(self) -> dict[int, str]:
         """Every token by its id, as the file writes it down."""
@@ -102,6 +107,21 @@ class CheckpointTokenizer:
         with panics_as_errors():
             text: str = self._tokenizer.decode(token_ids, skip_special_tokens=True)
         return text
+
+
+class CheckpointTokenizer(VocabularyTokenizer):
+    """A `tokenizer.json`, with the chat template beside it.
+
+    Raises `CheckpointError` where `path` is no tokenizer, takes too long to read, or has more
+    tokens than `vocabulary`.
+    """
+
+    def __init__(self, path: Path, vocabulary: int) -> None:
+        if not path.is_file():
+            raise CheckpointError(f"{path.parent} has no {path.name}")
+        check_file_size(path)
+        try_tokenizer(path)
+        super().__init__(read_tokenizer(path), vocabulary, load_chat_template(path.parent), path)
 
 
 class NumberTokenizer:

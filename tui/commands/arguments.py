@@ -84,13 +84,14 @@ def check_model(model: str) -> str:
 
     Returns the model with `~` expanded. Names are the worker's to judge. Raises `BadInputError`.
     """
-    looks_like_path = model.startswith(("/", "./", "../", "~")) or model.endswith(".json")
+    by_its_end = model.lower().endswith((".json", ".gguf"))
+    looks_like_path = model.startswith(("/", "./", "../", "~")) or by_its_end
     # Unlike Path's, these say no to whatever cannot be looked at.
     path = os.path.expanduser(model)  # noqa: PTH111
     if looks_like_path and not os.path.lexists(path):
         raise BadInputError(
             f"model '{clean(model)}': there is no such file or folder; give a checkpoint folder,"
-            " a hub id, a .json config or a preset name such as 'bundled'"
+            " a .gguf file, a hub id, a .json config or a preset name such as 'bundled'"
         )
     if not model.strip():
         raise BadInputError("--model is empty: give a checkpoint folder, a hub id or a preset name")

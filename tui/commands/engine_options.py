@@ -41,7 +41,9 @@ def _load(kind: object, field: str, help_text: str, metavar: str | None = None) 
 
 
 OPTIONS: Mapping[str, EngineOption] = {
-    "model": EngineOption(str, "A checkpoint folder, a hub id, a .json config or a preset.", "M"),
+    "model": EngineOption(
+        str, "A checkpoint folder, a .gguf file, a hub id, a .json config or a preset.", "M"
+    ),
     "device": _worker(str, "auto, cpu, cuda or cuda:N.", "D"),
     "load_format": _worker(LoadFormat, "dummy: random weights of the model's shape."),
     "rate": _load(

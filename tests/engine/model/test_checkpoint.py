@@ -148,7 +148,7 @@ def test_a_wrong_shape_is_named_with_both_shapes(folder: Path) -> None:
     change_tensors(folder, lambda tensors: tensors.update({UP: torch.zeros(95, 64)}))
     line = refusal(folder)
     assert WEIGHTS_NAME in line
-    assert f"{UP!r} has shape [95, 64], config.json asks for [96, 64]" in line
+    assert f"{UP!r} has shape [95, 64], the model's shape asks for [96, 64]" in line
 
 
 def test_a_transposed_tensor_is_a_wrong_shape(folder: Path) -> None:

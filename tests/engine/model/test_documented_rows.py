@@ -8,7 +8,7 @@ import pytest
 
 TESTS = Path(__file__).parents[2]
 PAGE = TESTS.parent / "docs" / "models.md"
-SECTIONS = ("What is read, what is refused and why", "Tokenizers and templates")
+SECTIONS = ("What is read, what is refused and why", "GGUF", "Tokenizers and templates")
 
 INT4 = "engine/model/test_int4_checkpoints.py"
 FILES = "engine/model/test_which_file_wins.py"
@@ -18,6 +18,10 @@ CHAT = "engine/text/test_chat.py"
 SPECIAL = "engine/text/test_special_tokens.py"
 TOKENIZER = "engine/text/test_tokenizer.py"
 LIMITS = "engine/text/test_tokenizer_limits.py"
+GGUF = "engine/model/test_gguf_models.py"
+GGUF_VALUES = "engine/model/gguf/test_gguf_values.py"
+GGUF_TOKENIZER = "engine/model/gguf/test_gguf_tokenizer.py"
+GGUF_HOSTILE = "engine/model/gguf/test_gguf_hostile.py"
 TRIAL = "engine/text/test_tokenizer_trial.py"
 STREAM = "engine/text/test_token_stream.py"
 
@@ -124,6 +128,56 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("engine/model/test_loading.py", "test_what_is_no_file_is_named_as_what_it_is"),
         ("engine/model/test_loading.py", "test_a_file_that_is_no_config_is_refused_as_a_file"),
         (ROPE, "test_absurd_depths_are_refused_at_once"),
+    ],
+    "the format": [
+        (GGUF_VALUES, "test_metadata_and_tensors_are_those_of_the_gguf_package"),
+        (GGUF_HOSTILE, "test_a_crafted_file_is_refused_with_its_reason"),
+        (GGUF, "test_what_is_wrong_or_not_computed_is_one_line"),
+    ],
+    "architectures": [
+        (GGUF, "test_a_file_has_the_logits_of_the_model_that_was_written"),
+        (GGUF, "test_biases_are_read_and_permuted_with_their_rows"),
+        (GGUF, "test_what_is_wrong_or_not_computed_is_one_line"),
+        (
+            "engine/model/test_gguf_smollm2.py",
+            "test_logits_and_greedy_text_are_those_of_the_weights_in_the_file",
+        ),
+    ],
+    "types of tensors": [
+        (GGUF_VALUES, "test_any_bytes_stand_for_the_values_of_the_gguf_package"),
+        (GGUF_VALUES, "test_every_type_of_ggml_is_read_or_refused_by_its_name"),
+        (GGUF, "test_of_every_type_the_stored_values_are_computed_with"),
+        (GGUF, "test_a_type_that_is_not_read_and_an_architecture_are_named"),
+    ],
+    "the master copy": [
+        (GGUF, "test_the_master_copy_has_the_files_own_type_where_no_vector_loses_a_bit"),
+        (GGUF, "test_quantized_values_are_kept_in_fp16_where_the_vectors_are_too"),
+    ],
+    "rotary positions": [
+        (GGUF, "test_llama_3s_scaling_is_a_tensor_of_divisors"),
+        (GGUF, "test_scaled_positions_are_those_of_transformers"),
+        (GGUF, "test_what_is_wrong_or_not_computed_is_one_line"),
+    ],
+    "a byte-level tokenizer (`gpt2`)": [
+        (GGUF_TOKENIZER, "test_each_kind_splits_a_text_in_its_way"),
+        (GGUF_TOKENIZER, "test_every_text_comes_back"),
+    ],
+    "a tokenizer of pieces (`llama`)": [
+        (GGUF_TOKENIZER, "test_pieces_are_merged_by_their_scores"),
+        (GGUF_TOKENIZER, "test_every_text_comes_back"),
+        (GGUF_TOKENIZER, "test_what_is_no_tokenizer_is_refused_in_a_line"),
+    ],
+    "special tokens and the template": [
+        (GGUF_TOKENIZER, "test_special_tokens_are_found_and_not_shown_and_a_users_are"),
+        (GGUF_TOKENIZER, "test_a_beginning_is_added_as_the_kind_or_the_file_says"),
+        (GGUF_TOKENIZER, "test_a_template_that_is_none_is_told_when_it_is_used"),
+        (GGUF, "test_name_stops_tokenizer_and_template_are_the_files"),
+    ],
+    "other keys": [(GGUF, "test_what_is_not_used_is_noted_by_its_name")],
+    "damaged and hostile files": [
+        (GGUF_HOSTILE, "test_a_truncated_file_is_refused"),
+        (GGUF_HOSTILE, "test_a_mutated_header_is_refused_or_a_model"),
+        (GGUF_HOSTILE, "test_a_crafted_file_is_refused_with_its_reason"),
     ],
     "`tokenizer.json`": [
         (SPECIAL, "test_a_text_has_the_ids_of_transformers"),
