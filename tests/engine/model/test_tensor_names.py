@@ -81,6 +81,6 @@ def test_a_conv1d_that_is_not_transposed_is_a_wrong_shape(tmp_path: Path) -> Non
     tensors[name] = tensors[name].t().contiguous()
     save_file(tensors, tmp_path / WEIGHTS_NAME)
     with pytest.raises(
-        CheckpointError, match=r"shape \[256, 64\], config\.json asks for \[64, 256\]"
+        CheckpointError, match=r"shape \[256, 64\], the model's shape asks for \[64, 256\]"
     ):
         load(tmp_path)
