@@ -1,7 +1,8 @@
 """Figures that need every request of a cell: goodput, Little's law, what a response hit saves."""
 
 import statistics
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -34,30 +35,30 @@ class Little(msgspec.Struct, frozen=True, kw_only=True):
     """λ·W: arrivals a second, times the mean time in the system of those that arrived."""
 
 
-def meets(sample: RequestSample, limits: Limits) -> bool:
-    """Whether a request finished within every limit.
+def _missed(sample: RequestSample, limits: Mapping[str, float]) -> list[str]:
+    """The limits that a finished request missed, by name.
 
     A latency that it does not have (TPOT of one token, TTFT of a response hit) is not missed: its
     answer came.
     """
-    return sample.finished and not missed(sample, limits)
-
-
-def missed(sample: RequestSample, limits: Limits) -> list[str]:
-    """The limits that a finished request missed, by name."""
-    found = {name: getattr(sample, name) for name in limits.given()}
     return [
         name
-        for name, limit in limits.given().items()
-        if (value := found[name]) is not None and value > limit
+        for name, limit in limits.items()
+        if (value := getattr(sample, name)) is not None and value > limit
     ]
+
+
+def _good(samples: Sequence[RequestSample], limits: Limits) -> int:
+    """How many requests finished within every limit."""
+    given = limits.given()
+    return sum(each.finished and not _missed(each, given) for each in samples)
 
 
 def goodput_req_s(result: CellResult, limits: Limits) -> float | None:
     """Requests a second that met every limit; `None` without samples or duration."""
     if result.samples is None or result.duration_s <= 0:
         return None
-    return sum(meets(each, limits) for each in result.samples) / result.duration_s
+    return _good(result.samples, limits) / result.duration_s
 
 
 def attainment(result: CellResult, limits: Limits) -> float | None:
@@ -65,7 +66,7 @@ def attainment(result: CellResult, limits: Limits) -> float | None:
     if result.samples is None:
         return None
     total = len(result.samples) + result.rejected
-    return sum(meets(each, limits) for each in result.samples) / total if total else None
+    return _good(result.samples, limits) / total if total else None
 
 
 def missed_share(result: CellResult, limits: Limits) -> dict[str, float]:
@@ -73,8 +74,9 @@ def missed_share(result: CellResult, limits: Limits) -> dict[str, float]:
     finished = [each for each in result.samples or [] if each.finished]
     if not finished:
         return {}
-    misses = [name for each in finished for name in missed(each, limits)]
-    return {name: misses.count(name) / len(finished) for name in limits.given()}
+    given = limits.given()
+    misses = Counter(name for each in finished for name in _missed(each, given))
+    return {name: misses[name] / len(finished) for name in given}
 
 
 def cache_speedup(result: CellResult) -> float | None:

@@ -95,6 +95,6 @@ def _print_table(headings: list[str], rows: list[list[str]]) -> None:
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     cleaned = [[clean(text) for text in row] for row in (headings, *rows)]
     kept, left_out = fitting(cleaned, width)
-    print("\n".join(aligned(kept)))
+    print("\n".join(aligned(kept, last_left=True)))
     if left_out:
         print(f"no room for {', '.join(left_out)}: --metric chooses")

@@ -5,12 +5,16 @@ from collections.abc import Sequence
 GAP = "  "
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows of equal length as lines: figures to the right, the first column to the left."""
+def aligned(rows: Sequence[Sequence[str]], *, last_left: bool = False) -> list[str]:
+    """Rows of equal length as lines: figures to the right, the first column to the left.
+
+    `last_left`: the last one too, where it holds words.
+    """
+    left = {0, len(rows[0]) - 1} if last_left else {0}
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         GAP.join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
+            cell.ljust(width) if index in left else cell.rjust(width)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
