@@ -15,6 +15,7 @@ from ...engine.protocol import (
     Progress,
 )
 from ...engine.text.cleaning import clean
+from ..views.quality.wording import change, decibel, figure, half_width, share, small
 from .status_line import StatusLine
 
 BAR_CELLS = 24
@@ -100,24 +101,15 @@ def _level_row(level: LevelQuality) -> tuple[str, ...]:
     return (
         level.precision,
         f"{level.weights_bytes / MIB:,.1f} MiB",
-        f"{value.value:.4g}",
-        f"{(value.high - value.low) / 2:.2g}",
+        figure(value.value),
+        half_width(value),
         change(level),
-        MISSING if other is None else f"{other.kl_mean.value:.2g}",
-        MISSING if other is None else f"{other.kl_p999:.2g}",
-        MISSING if other is None else f"{100 * other.same_top.value:.2f} %",
+        MISSING if other is None else small(other.kl_mean.value),
+        MISSING if other is None else small(other.kl_p999),
+        MISSING if other is None else share(other.same_top.value),
         parts,
         MISSING if text is None else f"{text.word:.4g}",
     )
-
-
-def change(level: LevelQuality) -> str:
-    """`+4.17 %`, or that none was measured: 1 lies within the ratio's interval."""
-    if level.ratio is None:
-        return "reference"
-    if not level.differs:
-        return "none measured"
-    return f"{100 * (level.ratio.value - 1):+.2f} %"
 
 
 def scheme_lines(totals: Sequence[ErrorTotals]) -> list[str]:
@@ -177,11 +169,6 @@ def _matrix_row(matrix: MatrixError) -> tuple[str, ...]:
 
 def skipped_lines(skipped: Sequence[LevelSkipped]) -> list[str]:
     return [f"{each.precision}: {clean(each.reason)}" for each in skipped]
-
-
-def decibel(value: float | None) -> str:
-    """`exact` where there is no error at all."""
-    return "exact" if value is None else f"{value:.1f} dB"
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> list[str]:

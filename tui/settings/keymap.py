@@ -15,9 +15,9 @@ class KeymapError(BadInputError):
     """A `[keys]` table that cannot be used: names the file, the action and the key."""
 
 
-EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
+EVERYWHERE, LIVE, QUALITY, PLANNER = "", "live", "quality", "planner"
 """Where a key works: in all tabs, or in the tab of that name."""
-TAB_TITLES = {LIVE: "Live", PLANNER: "Planner"}
+TAB_TITLES = {LIVE: "Live", QUALITY: "Quality", PLANNER: "Planner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,7 @@ DISPLAY = "Display"
 GENERAL = "General"
 TABS = "Tabs"
 PLANNING = "Planner"
+MEASURING = "Quality"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -59,6 +60,21 @@ STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
         LIVE,
     )
     for number, name in enumerate(StrategyName, start=1)
+)
+
+QUALITY_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"quality_{name}", call, keys, words, MEASURING, QUALITY)
+    for name, call, keys, words in (
+        ("begin", "screen.begin", ("b",), "Measure every precision; again: cancel"),
+        ("cancel", "screen.cancel", ("x",), "Cancel measuring"),
+        ("previous", "screen.level(-1)", ("[",), "Show the level before"),
+        ("next", "screen.level(1)", ("]",), "Show the next level"),
+        ("serve", "screen.serve", ("p",), "Serve at the level shown, which measures its speed"),
+        ("overview", "screen.view('overview')", ("o",), "Levels and what follows from them"),
+        ("charts", "screen.view('charts')", ("c",), "Memory against quality; bars; efficiency"),
+        ("layers", "screen.view('layers')", ("l",), "Errors of the weights, layer by layer"),
+        ("texts", "screen.view('texts')", ("g",), "Greedy texts side by side"),
+    )
 )
 
 PLANNER_ACTIONS: tuple[Action, ...] = tuple(
@@ -121,7 +137,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", "copy", ("y",), "Copy the focused panel's text, or every headline", DISPLAY),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
     Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
+    Action("tab_quality", "tab('quality')", ("Q",), "Quality: what precisions cost", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
+    *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),

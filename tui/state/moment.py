@@ -19,6 +19,8 @@ from ...engine.protocol import (
     StrategyName,
     Window,
 )
+from .quality import NO_QUALITY, Quality
+from .speeds import NO_SPEEDS, Speeds
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -136,6 +138,9 @@ class Moment:
     clock_shift_s: float = 0.0
     recent: tuple[FinishedRequest, ...] = ()
     """Requests that finished last, the newest last."""
+    quality: Quality = NO_QUALITY
+    """As it is now, also while the display is paused."""
+    speeds: Speeds = NO_SPEEDS
 
     @property
     def paused(self) -> bool:

@@ -59,8 +59,10 @@ from .moment import (
     unready_text,
 )
 from .playhead import Playhead, Timeline
+from .quality_run import QualityRun, Told
 from .report_cleaning import clean_report
 from .settable import Standing
+from .speeds import Speeds, after_frame
 
 MAX_LOG_LINES = 500
 MAX_FINISHED = 500
@@ -110,6 +112,8 @@ class Monitor:
         self._pending_since_s = 0.0
         self._log: list[LogLine] = []
         self._finished: list[tuple[float, FinishedRequest]] = []
+        self._quality = QualityRun(client.send, self._say_of_quality)
+        self._speeds = Speeds()
 
     # Reports
 
@@ -126,6 +130,7 @@ class Monitor:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
+            self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
@@ -165,6 +170,7 @@ class Monitor:
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
         wall_s = self.wall_s(now_s)
+        self._quality.take(event)
         match event:
             case Ready():
                 self.versions = event.versions
@@ -259,6 +265,8 @@ class Monitor:
             slo_tpot_ms=slo.tpot_ms,
             joules_per_token=self._joules_per_token(wall_s),
             recent=self._finished_by(wall_s),
+            quality=self._quality.now,
+            speeds=self._speeds,
         )
         cursor_s = self.playhead.cursor_s
         return live if cursor_s is None else self._moment_then(live, cursor_s)
@@ -304,6 +312,16 @@ class Monitor:
             self._client.send(StartAgain())
         else:
             self.say("nothing to start again: nothing was given up")
+
+    def toggle_quality(self) -> None:
+        """Begin to measure the quality of every precision, or cancel that."""
+        if self._quality.now.running or self._serving is not None:
+            self._quality.toggle(self._serving)
+        else:
+            self.say(unready_text(self._worker))
+
+    def cancel_quality(self) -> None:
+        self._quality.cancel()
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
@@ -355,6 +373,12 @@ class Monitor:
     def say(self, text: str, *, fault: bool = False) -> None:
         """Put a line of the screen's own into the event log: what a key led to."""
         self._say(text, "fault" if fault else "info", answer=True)
+
+    def _say_of_quality(self, told: Told) -> None:
+        """Where measuring begins and ends is marked: meanwhile speed is not serving's alone."""
+        self._say(told.text, "fault" if told.failed else "info", answer=told.answer)
+        if told.mark:
+            self.history.mark(Mark(self.wall_s(), told.mark))
 
     def close(self) -> None:
         self._client.close()

@@ -5,6 +5,7 @@ from ...engine.records.snapshot import Settings, Snapshot
 from .history import COLUMNS
 from .moment import Moment
 from .playhead import Timeline
+from .quality import record
 
 
 def snapshot_of(
@@ -29,6 +30,7 @@ def snapshot_of(
         versions={"prodtop": metadata.version("prodtop"), **versions},
         series={name: _points(timeline, name, start_s) for name in COLUMNS},
         events=[entry.text for entry in moment.log],
+        quality=record(moment.quality),
     )
 
 

@@ -6,7 +6,8 @@ from ...engine.metrics.wording import describe_effect
 from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, line, muted, strong
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
-from ..style.formatting import span
+from ..state.quality_run import VOID
+from ..style.formatting import percent, span
 from ..style.glyphs import Glyphs
 from ..style.inks import Ink
 from .panel import Room, starting_text
@@ -27,6 +28,8 @@ def event_line(moment: Moment, room: Room) -> Line:
     lacking = worker.phase is not Phase.SERVING and bool(worker.reason) and not moment.paused
     if lacking and not _answers(moment):
         return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
+    if moment.quality.running and not (moment.paused or _answers(moment)):
+        return _measuring(moment, room)
     if not moment.log:
         return (
             _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
@@ -39,6 +42,13 @@ def event_line(moment: Moment, room: Room) -> Line:
         room.glyphs,
     )
     return ends(text, line(Piece(age, Ink.FAINT)), room.width)
+
+
+def _measuring(moment: Moment, room: Room) -> Line:
+    """That the figures are not those of serving alone, and how far it is."""
+    quality = moment.quality
+    doing = f"quality {percent(quality.fraction)}" if quality.fraction is not None else "quality"
+    return room.clipped(line(" ", Piece(VOID, Ink.WARN), muted(f"  {doing}: {quality.doing}")))
 
 
 def _answers(moment: Moment) -> bool:

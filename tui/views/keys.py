@@ -13,6 +13,7 @@ FOOTER_ACTIONS = (
     ("precision_", "precision"),
     ("load_", "load"),
     ("help", "help"),
+    ("tab_quality", "quality"),
     ("tab_planner", "planner"),
     ("pause", "pause"),
     ("quit", "quit"),
