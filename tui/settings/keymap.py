@@ -70,6 +70,7 @@ QUALITY_ACTIONS: tuple[Action, ...] = tuple(
         ("previous", "screen.level(-1)", ("[",), "Show the level before"),
         ("next", "screen.level(1)", ("]",), "Show the next level"),
         ("serve", "screen.serve", ("p",), "Serve at the level shown, which measures its speed"),
+        ("snapshot", "app.snapshot", ("s",), "Save a snapshot, with all that was measured"),
         ("overview", "screen.view('overview')", ("o",), "Levels and what follows from them"),
         ("charts", "screen.view('charts')", ("c",), "Memory against quality; bars; efficiency"),
         ("layers", "screen.view('layers')", ("l",), "Errors of the weights, layer by layer"),

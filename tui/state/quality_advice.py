@@ -6,6 +6,7 @@ from itertools import pairwise
 
 from .quality import Quality, Run
 from .quality_figures import LevelFigures
+from .speeds import LEAST_S, SETTLE_S
 
 LEAST_SAVING = 0.03
 """A level that saves less memory than this share is no smaller one."""
@@ -40,10 +41,15 @@ def advice(quality: Quality, levels: Sequence[LevelFigures], keys: Keys) -> str:
     return f"so far: {text}" if quality.running else text
 
 
-def missing(quality: Quality, levels: Sequence[LevelFigures], keys: Keys) -> str:
-    """What could still be measured, and with which key; empty where nothing is missing."""
+def missing(
+    quality: Quality, levels: Sequence[LevelFigures], keys: Keys, obstacle: str | None
+) -> list[str]:
+    """What could still be measured, and with which key; empty where nothing is missing.
+
+    `obstacle`: why serving as it is now gives no speed.
+    """
     if quality.running:
-        return ""
+        return []
     measured = [level for level in levels if level.measured is not None]
     unmeasured = [
         level.precision for level in levels if level.measured is None and level.reason is None
@@ -53,8 +59,9 @@ def missing(quality: Quality, levels: Sequence[LevelFigures], keys: Keys) -> str
         words.append(f"not measured: {', '.join(unmeasured)} ({keys.begin} measures)")
     slow = [level.precision for level in measured if level.speed is None]
     if slow:
-        words.append(f"no speed yet of {', '.join(slow)}: choose one, {keys.serve} serves at it")
-    return "; ".join(words)
+        how = obstacle or f"choose one, {keys.serve} serves at it, {LEAST_S + SETTLE_S:.0f} s do"
+        words.append(f"no speed yet of {', '.join(slow)}: {how}")
+    return words
 
 
 def _nothing(quality: Quality, keys: Keys) -> str:

@@ -129,6 +129,17 @@ def conditions_text(where: Conditions | None) -> str:
     return "" if where is None else f"{describe_load(where.load)}, {where.strategy}"
 
 
+def speed_obstacle(moment: Moment) -> str | None:
+    """Why serving as it is now gives no speed of a precision; `None` where it does."""
+    if moment.frame is None:
+        return "nothing is served"
+    if moment.frame.load.paused:
+        return "the load is paused"
+    if moment.frame.load.rate_per_s is not None:
+        return "with arrivals at a rate these decide it, :users 8 sets a closed loop"
+    return None
+
+
 def of_another(moment: Moment) -> str | None:
     """The model that was measured, where it is not the one that is served."""
     quality: Quality = moment.quality

@@ -70,7 +70,7 @@ def told_of(before: Quality, after: Quality) -> Told | None:
             text = "measuring quality was cancelled; what came before is kept"
             return Told(text, mark="quality ends", answer=False)
         case Run.FAILED:
-            text = f"quality was not measured: {after.reason}"
+            text = f"measuring quality ended early: {after.reason}"
             return Told(text, mark="quality ends", failed=True, answer=False)
         case _:
             return None

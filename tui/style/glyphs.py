@@ -60,6 +60,8 @@ class Glyphs:
     patterns: str
     """Fillings of stacked bars, told apart without colour, in the order of the parts."""
     pattern_empty: str
+    shades: str
+    """Fillings of a heat map's cells, from the least to the most."""
     load_full: str
     load_empty: str
     legend_line: str
@@ -99,6 +101,7 @@ UNICODE = Glyphs(
     gauge_empty="─",
     patterns="▓▒░▞▚▝▗",
     pattern_empty="·",
+    shades="·░▒▓█",
     load_full="▮",
     load_empty="▯",
     legend_line="━",
@@ -138,6 +141,7 @@ ASCII = Glyphs(
     gauge_empty=".",
     patterns="#=+%o:*",
     pattern_empty=".",
+    shades=".:+%#",
     load_full="#",
     load_empty=".",
     legend_line="-",

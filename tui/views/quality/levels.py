@@ -14,6 +14,7 @@ from ...state.quality_figures import (
     conditions_text,
     level_figures,
     of_another,
+    speed_obstacle,
 )
 from ...state.quality_run import VOID
 from ...style.formatting import MISSING, binary_bytes, percent, si
@@ -64,7 +65,8 @@ def progress_line(quality: Quality, room: Room) -> Line:
 def _row(level: LevelFigures, shown: Line | None, room: Room) -> Row:
     if shown is not None:
         return Row(line(" ", shown), level.precision)
-    words = line(" ", faint(f"{level.precision:<6}"), muted(level.reason or ""))
+    reason = (level.reason or "").removeprefix(f"{level.precision} ")
+    words = line(" ", faint(f"{level.precision:<6}"), muted(reason))
     return Row(room.clipped(words))
 
 
@@ -182,9 +184,10 @@ def advice_view(moment: Moment, room: Room, keys: Keys) -> RowsView:
         Row(line(" ", Piece(text, Ink.STRONG)))
         for text in wrapped(advice(moment.quality, every, keys), width)
     ]
-    lacking = missing(moment.quality, every, keys)
-    if lacking:
-        rows += [Row(line(" ", muted(text))) for text in wrapped(lacking, width)]
+    notes = missing(moment.quality, every, keys, speed_obstacle(moment))
+    if sum(bool(level.measured) and not level.measured.differs for level in every) > 1:
+        notes.append("levels without a measured difference are not ranked among themselves")
+    rows += [Row(line(" ", muted(text))) for note in notes for text in wrapped(note, width)]
     return RowsView(title=line(Piece("What follows", Ink.TITLE)), rows=tuple(rows))
 
 

@@ -20,7 +20,8 @@ def decibel(value: float | None) -> str:
 
 
 def figure(value: float) -> str:
-    return f"{value:.4g}"
+    """A perplexity: four digits, `20.16`; without decimals where it is large."""
+    return f"{value:,.0f}" if value >= 1000 else f"{value:#.4g}"
 
 
 def half_width(interval: Interval) -> str:
@@ -44,3 +45,8 @@ def small(value: float) -> str:
 def share(value: float) -> str:
     """`98.27 %`."""
     return f"{100 * value:.2f} %"
+
+
+def percent_of(fraction: float) -> str:
+    """In percent with three digits, however small: `0.000052 %`."""
+    return f"{100 * fraction:.3g} %"
