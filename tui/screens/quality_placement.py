@@ -57,7 +57,9 @@ def _overview(area: Region, page: int) -> Placed:
     placed |= _columns(lower, ("heat", "texts"))
     if upper.width < THREE_FROM:
         return placed | _columns(upper, ("tradeoff", "bars"))
-    return placed | _columns(upper, ("tradeoff", "bars", "efficiency"))
+    chart, rest = _split_columns(upper, upper.width * 36 // 100)
+    bars, efficiency = _split_columns(rest, upper.width * 36 // 100)
+    return placed | {"tradeoff": chart, "bars": bars, "efficiency": efficiency}
 
 
 def _charts(area: Region, page: int) -> Placed:
@@ -100,9 +102,13 @@ def _split(area: Region, rows: int) -> tuple[Region, Region]:
     )
 
 
-def _columns(area: Region, names: tuple[str, ...]) -> Placed:
-    edges = [area.width * index // len(names) for index in range(len(names) + 1)]
-    return {
-        name: Region(area.x + left, area.y, right - left, area.height)
-        for name, left, right in zip(names, edges, edges[1:], strict=False)
-    }
+def _split_columns(area: Region, cells: int) -> tuple[Region, Region]:
+    return (
+        Region(area.x, area.y, cells, area.height),
+        Region(area.x + cells, area.y, area.width - cells, area.height),
+    )
+
+
+def _columns(area: Region, names: tuple[str, str]) -> Placed:
+    left, right = _split_columns(area, area.width // 2)
+    return {names[0]: left, names[1]: right}

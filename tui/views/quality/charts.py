@@ -144,7 +144,7 @@ def efficiency_view(moment: Moment, room: Room, keys: Keys) -> RowsView:
         Column("speedup", [factor(level.speedup) for level in levels]),
         Column("loss", [_loss(level) for level in levels]),
         Column(
-            "efficiency",
+            "score",
             [value(MISSING if x is None else f"{x:.2f}", Ink.STRONG) for x in scores],
         ),
     ]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from ....engine.protocol import PrecisionName
-from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, wrapped
+from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
 from ...drawing.meter import gauge
 from ...state.moment import Moment
 from ...state.quality import Quality, Run
@@ -23,6 +23,7 @@ from ..panel import Room, Row, RowsView, value
 from ..table import Column, table
 from .wording import change, change_interval, figure, half_width, share, small
 
+NO_BREAK = "\N{NO-BREAK SPACE}"
 SHORTEST_BAR, LONGEST_BAR = 6, 24
 
 
@@ -178,17 +179,22 @@ def _foot(
 
 def advice_view(moment: Moment, room: Room, keys: Keys) -> RowsView:
     """The recommendation, and below it what is missing."""
-    every = level_figures(moment)
+    every, quality = level_figures(moment), moment.quality
     width = max(10, room.width - 2)
-    rows = [
-        Row(line(" ", Piece(text, Ink.STRONG)))
-        for text in wrapped(advice(moment.quality, every, keys), width)
-    ]
-    notes = missing(moment.quality, every, keys, speed_obstacle(moment))
-    if sum(bool(level.measured) and not level.measured.differs for level in every) > 1:
+    rows = [Row(line(" ", strong(text))) for text in _kept(advice(quality, every, keys), width)]
+    notes = missing(quality, every, keys, speed_obstacle(moment))
+    alike = [each for each in every if each.measured and each.measured.differs is False]
+    if len(alike) > 1:
         notes.append("levels without a measured difference are not ranked among themselves")
-    rows += [Row(line(" ", muted(text))) for note in notes for text in wrapped(note, width)]
+    rows += [Row(line(" ", muted(text))) for note in notes for text in _kept(note, width)]
     return RowsView(title=line(Piece("What follows", Ink.TITLE)), rows=tuple(rows))
+
+
+def _kept(text: str, width: int) -> list[str]:
+    """Wrapped, with every percentage in one piece."""
+    return [
+        row.replace(NO_BREAK, " ") for row in wrapped(text.replace(" %", NO_BREAK + "%"), width)
+    ]
 
 
 def level_names(moment: Moment) -> tuple[PrecisionName, ...]:

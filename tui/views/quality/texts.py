@@ -1,6 +1,6 @@
 """The greedy texts of two levels side by side, with the place where they part."""
 
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 
 from ....engine.protocol import GreedyText, LevelQuality
 from ...drawing.line import EMPTY, Line, Piece, clipped, line, muted, wrapped
@@ -29,14 +29,16 @@ def texts_view(moment: Moment, room: Room, chosen: str, keys: Keys) -> RowsView:
         left = _Text.of(base.greedy.text, other.greedy.text, room)
         figures = _figures(other.greedy)
     width = (room.width - 1 - GAP) // 2
-    names = (base.precision, other.precision if other is not None else "")
-    head = [line(" ", muted("prompt "), _prompt(base.greedy, room))]
-    head += [EMPTY, _beside(*(line(Piece(name, Ink.STRONG)) for name in names), width, room)]
-    columns = [text.lines(width) if text is not None else [] for text in (left, right)]
-    rows = [
-        Row(_beside(*(text[at] if at < len(text) else EMPTY for text in columns), width, room))
-        for at in range(max(map(len, columns)))
+    named = line(Piece(other.precision, Ink.STRONG)) if other is not None else EMPTY
+    head = [
+        line(" ", muted("prompt "), _prompt(base.greedy, room)),
+        EMPTY,
+        _beside(line(Piece(base.precision, Ink.STRONG)), named, width, room),
     ]
+    columns = zip_longest(
+        left.lines(width), right.lines(width) if right is not None else (), fillvalue=EMPTY
+    )
+    rows = [Row(_beside(one, another, width, room)) for one, another in columns]
     return RowsView(title, figures=figures, head=tuple(head), rows=tuple(rows))
 
 
