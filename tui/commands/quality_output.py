@@ -59,7 +59,7 @@ class QualityOutput:
         if self._json:
             return
         for block in (
-            level_lines(self._levels, {each.totals.scheme: each.totals for each in self._errors}),
+            level_lines(self._levels),
             scheme_lines([each.totals for each in self._errors]),
             *(matrix_lines(each) for each in self._errors if each.matrices),
             skipped_lines(self._skipped),
@@ -77,7 +77,7 @@ class QualityOutput:
         print(msgspec.json.encode(fields).decode(), flush=True)
 
 
-def level_lines(levels: Sequence[LevelQuality], totals: dict[str, ErrorTotals]) -> list[str]:
+def level_lines(levels: Sequence[LevelQuality]) -> list[str]:
     """The levels against the reference. A difference inside its interval is called none."""
     if not levels:
         return []

@@ -14,6 +14,7 @@ from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .quality_output import level_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -122,6 +123,8 @@ def print_snapshot(path: Path, snapshot: Snapshot) -> None:
     latency = snapshot.frame.latency.get(snapshot.settings.window)
     if latency is not None:
         console.print(_latencies(latency, snapshot.settings.window))
+    if snapshot.quality is not None:
+        console.print("\n".join(["", *level_lines(snapshot.quality.levels), ""]))
     for event in snapshot.events[-EVENTS_SHOWN:]:
         console.print(event)
 

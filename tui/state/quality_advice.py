@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ...engine.protocol import PrecisionName
 from .quality import Quality, Run
 from .quality_figures import LevelFigures
 from .speeds import LEAST_S, SETTLE_S
@@ -120,7 +121,8 @@ def _alike(level: LevelFigures, smaller: Sequence[LevelFigures]) -> list[LevelFi
 def _first(level: LevelFigures, alike: Sequence[LevelFigures]) -> str:
     compression = level.compression or 1.0
     saved = percent_text(100 * (1 - 1 / compression))
-    names = " or ".join(each.precision for each in alike)
+    in_order = sorted(alike, key=lambda each: list(PrecisionName).index(each.precision))
+    names = " or ".join(each.precision for each in in_order)
     speed = _speed(level) if len(alike) == 1 else ""
     return f"{names}: {saved} less memory, {_cost(level)}{speed}"
 

@@ -192,9 +192,8 @@ def advice_view(moment: Moment, room: Room, keys: Keys) -> RowsView:
 
 def _kept(text: str, width: int) -> list[str]:
     """Wrapped, with every percentage in one piece."""
-    return [
-        row.replace(NO_BREAK, " ") for row in wrapped(text.replace(" %", NO_BREAK + "%"), width)
-    ]
+    rows = wrapped(text.replace(" %", f"{NO_BREAK}%"), width)
+    return [row.replace(NO_BREAK, " ") for row in rows]
 
 
 def level_names(moment: Moment) -> tuple[PrecisionName, ...]:
