@@ -166,14 +166,13 @@ def _foot(
     if quality.running:
         return (room.clipped(line(" ", Piece(VOID, Ink.WARN))),)
     first = next((level.measured for level in levels if level.measured), None)
-    facts = []
-    if first is not None:
+    if first is None:
+        facts = [line(Piece(keys.begin, Ink.ACCENT), muted(" measures quality"))]
+    else:
         scored = f"{first.scored_tokens:,} tokens scored, against {first.reference}"
-        facts.append(line(muted(scored)))
+        facts = [line(muted(scored))]
     if where is not None:
         facts.append(line(muted(f"tok/s at {conditions_text(where)}")))
-    if not facts:
-        facts.append(line(Piece(keys.begin, Ink.ACCENT), muted(" measures quality")))
     return (line(" ", room.facts(facts)),)
 
 
