@@ -2,8 +2,34 @@
 
 import msgspec
 from frame_samples import frame
-from prodtop.engine.protocol import LoadSpec, PrecisionName, StrategyName, StreamView, Window
-from prodtop.engine.records.snapshot import Settings, Snapshot
+from prodtop.engine.protocol import (
+    GreedyText,
+    Interval,
+    LevelQuality,
+    LoadSpec,
+    PrecisionName,
+    StrategyName,
+    StreamView,
+    Window,
+)
+from prodtop.engine.records.snapshot import QualityRecord, Settings, Snapshot
+
+
+def quality() -> QualityRecord:
+    """One level of a small model."""
+    level = LevelQuality(
+        precision=PrecisionName.INT8,
+        reference=PrecisionName.BF16,
+        weights_bytes=10_535_424,
+        scored_tokens=14_025,
+        perplexity=Interval(value=20.2, low=19.3, high=21.1),
+        ratio=Interval(value=1.0004, low=0.9998, high=1.001),
+        divergence=None,
+        text=None,
+        greedy=GreedyText(prompt="Once\n", text="upon\na time", parts_at=9),
+        scored_tok_s=2394.8,
+    )
+    return QualityRecord(model="small", device="cpu", levels=[level], errors=[], skipped=[])
 
 
 def snapshot(*, text: str = "Once upon a time", **changes: object) -> Snapshot:
