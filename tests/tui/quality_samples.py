@@ -3,6 +3,8 @@
 Perplexities and divergences are those of the bundled model on the text that ships.
 """
 
+import msgspec
+from frames import frame
 from prodtop.engine.protocol import (
     Divergence,
     ErrorReport,
@@ -143,3 +145,16 @@ def measured() -> list[Report]:
     for number, name in enumerate((BF16, *(name for name in LEVELS if name is not BF16))):
         reports += [Progress(what=f"text at {name}", fraction=0.5 + number / 10), LEVELS[name]]
     return [*reports, QualityDone()]
+
+
+def served(
+    begin: float, precision: PrecisionName, tok_s: float, seconds: int = 9
+) -> list[list[Report]]:
+    """Serving at a precision, a frame a second: long enough for a speed."""
+    polls: list[list[Report]] = []
+    for second in range(seconds):
+        at = begin + second
+        shown = frame(at, precision=precision)
+        total = int(1e6 + tok_s * at)
+        polls.append([msgspec.structs.replace(shown, generated_tokens_total=total)])
+    return polls

@@ -4,12 +4,10 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
 from frames import frame, ready
 from prodtop.engine.protocol import (
     ChildDied,
-    Frame,
     LoadSpec,
     PrecisionName,
     Progress,
@@ -26,7 +24,7 @@ from prodtop.tui.state.quality_run import VOID
 from prodtop.tui.widgets.board import Board
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.rows_panel import RowsPanel
-from quality_samples import BF16, INT8, LEVELS, REFERENCE, errors, measured
+from quality_samples import BF16, INT8, LEVELS, REFERENCE, errors, measured, served
 from running_app import RunningApp, open_app
 
 
@@ -38,8 +36,8 @@ class QualityTab(RunningApp):
         assert isinstance(self.app.screen, QualityScreen)
         return self.app.screen
 
-    @property
     def run(self) -> Run:
+        """Where the measurement stands."""
         return self.app.monitor.moment().quality.run
 
     def asked(self) -> list[object]:
@@ -100,7 +98,7 @@ async def test_b_begins_and_results_arrive_level_by_level() -> None:
         await tab.advance([LEVELS[INT8]])
         assert "so far: int8: 38 % less memory" in tab.text()
         await tab.advance([*measured()])
-        assert tab.run is Run.DONE
+        assert tab.run() is Run.DONE
         assert "int4 saves another 26 % and costs 3.7 % perplexity" in tab.text()
         assert "quality measured at fp32 bf16 fp16 int8 int4" in tab.line("event")
 
@@ -110,9 +108,9 @@ async def test_measuring_is_cancelled_and_what_came_stays(key: str) -> None:
     async with open_quality([REFERENCE, LEVELS[INT8]], begin=True) as tab:
         await tab.press(key, key)
         assert tab.asked()[1:] == [None], "told once"
-        assert tab.run is Run.CANCELLING
+        assert tab.run() is Run.CANCELLING
         await tab.advance([QualityDone()])
-        assert tab.run is Run.CANCELLED
+        assert tab.run() is Run.CANCELLED
         assert "int8: 38 % less memory" in tab.text()
         await tab.press("x")
         assert "no quality is being measured" in tab.line("event")
@@ -122,7 +120,7 @@ async def test_a_worker_that_dies_ends_it_and_the_next_start_is_no_progress_of_i
     died = ChildDied(child="worker", reason="killed (signal 9)", restart_in_s=1.0)
     async with open_quality([REFERENCE, LEVELS[INT8]], begin=True) as tab:
         await tab.advance([died])
-        assert tab.run is Run.FAILED
+        assert tab.run() is Run.FAILED
         assert "int8: 38 % less memory" in tab.text()
         assert "killed (signal 9)" in tab.line("event")
         await tab.press("b")
@@ -152,19 +150,13 @@ async def test_the_live_tab_says_that_speeds_are_void_and_marks_the_span() -> No
         assert [mark.label for mark in marks] == ["quality", "quality ends"]
 
 
-def served(second: float, precision: PrecisionName, tok_s: float) -> Frame:
-    return msgspec.structs.replace(
-        frame(second, precision=precision), generated_tokens_total=int(1e6 + tok_s * second)
-    )
-
-
 async def test_a_speed_is_measured_by_serving_at_the_level_shown() -> None:
     async with open_quality(measured(), begin=True) as tab:
         assert "no speed yet of" in tab.text()
-        await tab.advance(*([served(70 + i, BF16, 1000)] for i in range(9)))
+        await tab.advance(*served(70, BF16, 1000))
         await tab.press("right_square_bracket", "right_square_bracket", "p")
         assert tab.client.sent[-1] == SetPrecision(name=INT8)
-        await tab.advance(*([served(100 + i, INT8, 1500)] for i in range(9)))
+        await tab.advance(*served(100, INT8, 1500))
         text = tab.text()
         assert "1.50k" in text
         assert "at 1.5 times the speed" in text
@@ -175,7 +167,7 @@ async def test_a_speed_is_measured_by_serving_at_the_level_shown() -> None:
 
 async def test_frames_beside_a_measurement_give_no_speed() -> None:
     async with open_quality(begin=True) as tab:
-        await tab.advance(*([served(70 + i, BF16, 1000)] for i in range(12)))
+        await tab.advance(*served(70, BF16, 1000, seconds=12))
         assert tab.app.monitor.moment().speeds.measured == {}
 
 

@@ -3,28 +3,15 @@
 After a change on purpose: `pytest tests/tui/test_quality_snapshots.py --snapshot-update`, and look.
 """
 
-import msgspec
 import pytest
 from frames import ScriptedClient, frame, ready
-from prodtop.engine.protocol import Frame, PrecisionName, Report
+from prodtop.engine.protocol import Report
 from prodtop.tui.app import ProdtopApp
-from quality_samples import BF16, INT8, measured
+from quality_samples import BF16, INT8, measured, served
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
-
-
-def served(begin: float, precision: PrecisionName, tok_s: float) -> list[list[Report]]:
-    """Nine seconds of serving at a precision."""
-
-    def at(second: float) -> Frame:
-        total = int(1e6 + tok_s * second)
-        return msgspec.structs.replace(
-            frame(second, precision=precision), generated_tokens_total=total
-        )
-
-    return [[at(begin + second)] for second in range(9)]
 
 
 def compare(

@@ -13,7 +13,6 @@ from ...engine.protocol import (
     describe_load,
 )
 from .moment import Moment
-from .quality import Quality
 from .speeds import Conditions, Speed
 
 KEEPS_MOST, KEEPS_MUCH = 0.95, 0.90
@@ -141,8 +140,10 @@ def speed_obstacle(moment: Moment) -> str | None:
 
 
 def of_another(moment: Moment) -> str | None:
-    """The model that was measured, where it is not the one that is served."""
-    quality: Quality = moment.quality
-    if not quality.model or moment.frame is None or moment.frame.model.name == quality.model:
+    """The model that was measured, or else the device, where it is not the one that serves."""
+    quality, frame = moment.quality, moment.frame
+    if not quality.model or frame is None:
         return None
-    return quality.model
+    if quality.model != frame.model.name:
+        return quality.model
+    return quality.device if quality.device != frame.device_name else None

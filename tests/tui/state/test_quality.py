@@ -28,7 +28,7 @@ from prodtop.tui.state.quality import (
 from prodtop.tui.state.quality_run import VOID, QualityRun, Told, told_of
 from quality_samples import INT4, INT8, LEVELS, REFERENCE, SKIPPED, errors, level, measured
 
-RUNNABLE = [name for name in PrecisionName if name is not PrecisionName.FP8]
+RUNNABLE: list[PrecisionName] = [name for name in PrecisionName if name is not PrecisionName.FP8]
 DIED = ChildDied(child="worker", reason="killed (signal 9)", restart_in_s=1.0)
 DONE = QualityDone()
 

@@ -201,9 +201,10 @@ def test_levels_are_never_ranked() -> None:
     assert names == [name for name in PrecisionName if name in LEVELS]
 
 
-def test_a_model_that_is_no_longer_served_is_named() -> None:
+@pytest.mark.parametrize("changes", [{"model": "another"}, {"device": "another"}])
+def test_a_model_that_is_no_longer_served_is_named(changes: dict[str, str]) -> None:
     moment = moment_of(SITUATIONS["done"])
-    other = replace(moment.quality, model="another")
+    other = replace(moment.quality, **changes)  # type: ignore[arg-type]  # both are texts
     view = levels_view(replace(moment, quality=other), Room(110, 20, UNICODE), "int8", KEYS)
     assert "of another, no longer served" in view.title.plain
 
