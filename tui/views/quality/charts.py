@@ -153,7 +153,7 @@ def efficiency_view(moment: Moment, room: Room, keys: Keys) -> RowsView:
     lacking = any(level.measured and level.speed is None for level in levels)
     foot = [room.clipped(line(" ", muted(formula)))]
     if lacking:
-        words = muted(" serves at the level shown, which measures its speed")
+        words = muted(" measures the speed of the level shown")
         foot.append(room.clipped(line(" ", Piece(keys.serve, Ink.ACCENT), words)))
     return RowsView(
         title=line(Piece("Efficiency", Ink.TITLE)),
