@@ -124,7 +124,8 @@ def print_snapshot(path: Path, snapshot: Snapshot) -> None:
     if latency is not None:
         console.print(_latencies(latency, snapshot.settings.window))
     if snapshot.quality is not None:
-        console.print("\n".join(["", *level_lines(snapshot.quality.levels), ""]))
+        lines = ["", *level_lines(snapshot.quality.levels), ""]
+        console.print("\n".join(lines), soft_wrap=True)
     for event in snapshot.events[-EVENTS_SHOWN:]:
         console.print(event)
 
