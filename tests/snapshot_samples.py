@@ -3,6 +3,9 @@
 import msgspec
 from frame_samples import frame
 from prodtop.engine.protocol import (
+    GreedyText,
+    Interval,
+    LevelQuality,
     LoadSpec,
     Percentile,
     PrecisionName,
@@ -11,7 +14,7 @@ from prodtop.engine.protocol import (
     Summary,
     Window,
 )
-from prodtop.engine.records.snapshot import Settings, Snapshot
+from prodtop.engine.records.snapshot import QualityRecord, Settings, Snapshot
 from prodtop.engine.records.tried import Choice, Tried
 
 TRIED = Tried(
@@ -30,6 +33,23 @@ TRIED = Tried(
     ),
     last_seen_wall_s=1_700_000_000.0,
 )
+
+
+def quality() -> QualityRecord:
+    """One level of a small model."""
+    level = LevelQuality(
+        precision=PrecisionName.INT8,
+        reference=PrecisionName.BF16,
+        weights_bytes=10_535_424,
+        scored_tokens=14_025,
+        perplexity=Interval(value=20.2, low=19.3, high=21.1),
+        ratio=Interval(value=1.0004, low=0.9998, high=1.001),
+        divergence=None,
+        text=None,
+        greedy=GreedyText(prompt="Once\n", text="upon\na time", parts_at=9),
+        scored_tok_s=2394.8,
+    )
+    return QualityRecord(model="small", device="cpu", levels=[level], errors=[], skipped=[])
 
 
 def snapshot(*, text: str = "Once upon a time", **changes: object) -> Snapshot:

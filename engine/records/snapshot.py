@@ -12,7 +12,17 @@ import msgspec
 from ..files.bounded import read_bounded
 from ..files.new_names import save_new
 from ..files.paths import owned_folder, snapshots_dir
-from ..protocol import Frame, HostSample, LoadSpec, PrecisionName, StrategyName, Window
+from ..protocol import (
+    ErrorReport,
+    Frame,
+    HostSample,
+    LevelQuality,
+    LevelSkipped,
+    LoadSpec,
+    PrecisionName,
+    StrategyName,
+    Window,
+)
 from ..protocol.errors import BadInputError, CheckpointError, ProdtopError
 from ..text.cleaning import clean
 from .tried import Tried
@@ -47,6 +57,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     theme: str
 
 
+class QualityRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """What was measured of the quality of a model's precisions on a device."""
+
+    model: str
+    device: str
+    levels: list[LevelQuality]
+    errors: list[ErrorReport]
+    skipped: list[LevelSkipped]
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was shown. `series` holds the last window's points by chart."""
 
@@ -60,6 +80,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     tried: list[Tried] = []
     """Every choice of settings since the start, with its steady figures."""
     label: str = ""
+    quality: QualityRecord | None = None
+    """`None` where none was measured."""
     schema_version: int = SCHEMA_VERSION
 
 

@@ -3,8 +3,9 @@
 import subprocess
 import sys
 
-SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search"}
-"""Loaded by the worker alone, by the first chart, and by the Planner tab."""
+QUALITY_TAB = "prodtop.tui.screens.quality"
+SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search", QUALITY_TAB}
+"""Loaded by the worker alone, by the first chart, and by the tabs that are not in view."""
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -16,6 +17,10 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_app_leaves_torch_out_and_leaves_numpy_and_the_planner_for_later() -> None:
     assert loaded_by("import prodtop.tui.app") == set()
+
+
+def test_the_quality_tab_needs_neither_torch_nor_numpy() -> None:
+    assert loaded_by(f"import {QUALITY_TAB}") == {QUALITY_TAB}
 
 
 def test_the_planner_needs_no_torch() -> None:

@@ -16,6 +16,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
+from ..views.quality.wording import change, decibel, figure, half_width, share, small
 from .status_line import StatusLine
 from .text_table import aligned
 
@@ -60,7 +61,7 @@ class QualityOutput:
         if self._json:
             return
         for block in (
-            level_lines(self._levels, {each.totals.scheme: each.totals for each in self._errors}),
+            level_lines(self._levels),
             scheme_lines([each.totals for each in self._errors]),
             *(matrix_lines(each) for each in self._errors if each.matrices),
             skipped_lines(self._skipped),
@@ -78,7 +79,7 @@ class QualityOutput:
         print(msgspec.json.encode(fields).decode(), flush=True)
 
 
-def level_lines(levels: Sequence[LevelQuality], totals: dict[str, ErrorTotals]) -> list[str]:
+def level_lines(levels: Sequence[LevelQuality]) -> list[str]:
     """The levels against the reference. A difference inside its interval is called none."""
     if not levels:
         return []
@@ -102,24 +103,15 @@ def _level_row(level: LevelQuality) -> tuple[str, ...]:
     return (
         level.name,
         f"{level.weights_bytes / MIB:,.1f} MiB",
-        f"{value.value:.4g}",
-        f"{(value.high - value.low) / 2:.2g}",
+        figure(value.value),
+        half_width(value),
         change(level),
-        MISSING if other is None else f"{other.kl_mean.value:.2g}",
-        MISSING if other is None else f"{other.kl_p999:.2g}",
-        MISSING if other is None else f"{100 * other.same_top.value:.2f} %",
+        MISSING if other is None else small(other.kl_mean.value),
+        MISSING if other is None else small(other.kl_p999),
+        MISSING if other is None else share(other.same_top.value),
         parts,
         MISSING if text is None else f"{text.word:.4g}",
     )
-
-
-def change(level: LevelQuality) -> str:
-    """`+4.17 %`, or that none was measured: 1 lies within the ratio's interval."""
-    if level.ratio is None:
-        return "reference"
-    if not level.differs:
-        return "none measured"
-    return f"{100 * (level.ratio.value - 1):+.2f} %"
 
 
 def scheme_lines(totals: Sequence[ErrorTotals]) -> list[str]:
@@ -179,8 +171,3 @@ def _matrix_row(matrix: MatrixError) -> tuple[str, ...]:
 
 def skipped_lines(skipped: Sequence[LevelSkipped]) -> list[str]:
     return [f"{each.name}: {clean(each.reason)}" for each in skipped]
-
-
-def decibel(value: float | None) -> str:
-    """`exact` where there is no error at all."""
-    return "exact" if value is None else f"{value:.1f} dB"

@@ -14,6 +14,7 @@ from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, 
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
 from .json_output import print_json
+from .quality_output import level_lines
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -127,6 +128,9 @@ def print_snapshot(path: Path, snapshot: Snapshot) -> None:
         console.print(_latencies(latency, snapshot.settings.window))
     for row in _tried(snapshot):
         console.print(row, soft_wrap=True)
+    if snapshot.quality is not None:
+        lines = ["", *level_lines(snapshot.quality.levels), ""]
+        console.print("\n".join(lines), soft_wrap=True)
     for event in snapshot.events[-EVENTS_SHOWN:]:
         console.print(event)
 

@@ -15,14 +15,14 @@ class KeymapError(BadInputError):
     """A `[keys]` table that cannot be used: names the file, the action and the key."""
 
 
-EVERYWHERE, LIVE, PLANNER = "", "live", "planner"
+EVERYWHERE, LIVE, QUALITY, PLANNER = "", "live", "quality", "planner"
 REQUESTS = "requests"
 """Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
 the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
 is the tab's."""
 PANEL_TABS = {REQUESTS: LIVE}
 """The tab of each panel that has keys of its own."""
-TAB_TITLES = {LIVE: "Live", PLANNER: "Planner"}
+TAB_TITLES = {LIVE: "Live", QUALITY: "Quality", PLANNER: "Planner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ GENERAL = "General"
 REQUESTS_GROUP = "Requests"
 TABS = "Tabs"
 PLANNING = "Planner"
+MEASURING = "Quality"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -65,6 +66,22 @@ STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
         LIVE,
     )
     for number, name in enumerate(StrategyName, start=1)
+)
+
+QUALITY_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"quality_{name}", call, keys, words, MEASURING, QUALITY)
+    for name, call, keys, words in (
+        ("begin", "screen.begin", ("b",), "Measure every precision; again: cancel"),
+        ("cancel", "screen.cancel", ("x",), "Cancel measuring"),
+        ("previous", "screen.level(-1)", ("[",), "Show the level before"),
+        ("next", "screen.level(1)", ("]",), "Show the next level"),
+        ("serve", "screen.serve", ("p",), "Serve at the level shown, which measures its speed"),
+        ("snapshot", "app.snapshot", ("s",), "Save a snapshot, with all that was measured"),
+        ("overview", "screen.view('overview')", ("o",), "Levels and what follows from them"),
+        ("charts", "screen.view('charts')", ("c",), "Memory against quality; bars; efficiency"),
+        ("layers", "screen.view('layers')", ("l",), "Errors of the weights, layer by layer"),
+        ("texts", "screen.view('texts')", ("g",), "Greedy texts side by side"),
+    )
 )
 
 PLANNER_ACTIONS: tuple[Action, ...] = tuple(
@@ -162,7 +179,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", "copy", ("y",), "Copy the focused panel's text, or every headline", DISPLAY),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
     Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
+    Action("tab_quality", "tab('quality')", ("Q",), "Quality: what precisions cost", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
+    *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),
@@ -209,11 +228,11 @@ class Keymap:
         ]
 
     def groups(self, tab: str) -> dict[str, list[tuple[str, str]]]:
-        """What the help shows of the keys of one tab, or of those that work everywhere: by group,
-        (keys, description) of each action."""
+        """What the help shows of the keys of one tab and its panels, or of those that work
+        everywhere: by group, (keys, description) of each action."""
         groups: dict[str, list[tuple[str, str]]] = {}
         for action in ACTIONS:
-            if action.tab != tab:
+            if PANEL_TABS.get(action.tab, action.tab) != tab:
                 continue
             keys = " ".join(self.keys[action.name]) or "none"
             groups.setdefault(action.group, []).append((keys, action.description))

@@ -21,7 +21,9 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.wording import counted
 from .condition import UNKNOWN, Health
+from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
+from .speeds import NO_SPEEDS, Speeds
 
 STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
@@ -142,6 +144,9 @@ class Moment:
     dropped_share: float = 0.0
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
+    quality: Quality = NO_QUALITY
+    """As it is now, also while the display is paused."""
+    speeds: Speeds = NO_SPEEDS
 
     @property
     def paused(self) -> bool:

@@ -71,9 +71,11 @@ from .moment import (
     unready_text,
 )
 from .playhead import Playhead, Timeline
+from .quality_run import QualityRun, Told
 from .report_cleaning import clean_report
 from .requests import RequestBook
 from .settable import Standing
+from .speeds import Speeds, after_frame
 from .tried import TriedMemory
 
 ANSWERED_FOR_S = 8.0
@@ -133,6 +135,8 @@ class Monitor:
         self._frame_loss = FrameLoss()
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
+        self._quality = QualityRun(client.send, self._say_of_quality)
+        self._speeds = Speeds()
 
     # Reports
 
@@ -150,6 +154,7 @@ class Monitor:
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
             self.tried.take_in(frame, self.wall_s(now_s))
+            self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
@@ -196,6 +201,7 @@ class Monitor:
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
         wall_s = self.wall_s(now_s)
+        self._quality.take(event)
         match event:
             case Ready():
                 self.versions = event.versions
@@ -306,6 +312,8 @@ class Monitor:
             requests=self._requests.now(),
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
+            quality=self._quality.now,
+            speeds=self._speeds,
         )
         cursor_s = self.playhead.cursor_s
         if cursor_s is not None:
@@ -370,6 +378,16 @@ class Monitor:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
         self._client.send(InspectRequest(request_id=self._requests.inspect(key)))
 
+    def toggle_quality(self) -> None:
+        """Begin to measure the quality of every precision, or cancel that."""
+        if self._quality.now.running or self._serving is not None:
+            self._quality.toggle(self._serving)
+        else:
+            self.say(unready_text(self._worker))
+
+    def cancel_quality(self) -> None:
+        self._quality.cancel()
+
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
 
@@ -428,6 +446,16 @@ class Monitor:
         line, also while that speaks of the past."""
         self._answer = self._say(clean(text), "fault" if fault else "info")
         self._answer_at_s = self._clock()
+
+    def _say_of_quality(self, told: Told) -> None:
+        """Where measuring begins and ends is marked: meanwhile speed is not serving's alone."""
+        if told.answer:
+            self.say(told.text, fault=told.failed)
+        else:
+            self._answer = None
+            self._say(told.text, "fault" if told.failed else "info")
+        if told.mark:
+            self.history.mark(Mark(self.wall_s(), told.mark))
 
     def close(self) -> None:
         self._client.close()

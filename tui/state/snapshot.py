@@ -9,6 +9,7 @@ from ...engine.records.tried import Tried
 from .history import COLUMNS
 from .moment import Moment
 from .playhead import Timeline
+from .quality import record
 
 
 def snapshot_of(
@@ -40,6 +41,7 @@ def snapshot_of(
         series={name: _points(timeline, name, start_s) for name in COLUMNS},
         events=[entry.text for entry in moment.log],
         tried=list(tried),
+        quality=record(moment.quality),
     )
 
 

@@ -61,7 +61,7 @@ class Glyphs:
     """Fillings of stacked bars, told apart without colour, in the order of the parts."""
     pattern_empty: str
     shades: str
-    """Densities of a heatmap, the thinnest first."""
+    """Densities of a heat map, the thinnest first."""
     steps: str
     """Heights of a bar within one cell, the lowest first; the last one fills the cell."""
     load_full: str
@@ -105,7 +105,7 @@ UNICODE = Glyphs(
     gauge_empty="─",
     patterns="▓▒░▞▚▝▗",
     pattern_empty="·",
-    shades="·░▒▓",
+    shades="·░▒▓█",
     steps="▁▂▃▄▅▆▇█",
     load_full="▮",
     load_empty="▯",
@@ -147,7 +147,7 @@ ASCII = Glyphs(
     gauge_empty=".",
     patterns="#=+%o:*",
     pattern_empty=".",
-    shades=".:*#",
+    shades=".:+%#",
     steps="_.:-=+*#",
     load_full="#",
     load_empty=".",

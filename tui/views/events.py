@@ -6,7 +6,8 @@ from ...engine.metrics.wording import effect_words, fitted
 from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, joined, line, muted
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
-from ..style.formatting import span
+from ..state.quality_run import VOID
+from ..style.formatting import percent, span
 from ..style.glyphs import Glyphs
 from ..style.inks import Ink
 from .panel import Room, starting_text
@@ -26,6 +27,8 @@ def event_line(moment: Moment, room: Room) -> Line:
     lacking = worker.phase is not Phase.SERVING and bool(worker.reason) and not moment.paused
     if lacking and moment.answer is None:
         return room.clipped(line(" ", Piece(death_text(moment), Ink.BAD)))
+    if moment.quality.running and not moment.paused and moment.answer is None:
+        return _measuring(moment, room)
     if not moment.log and moment.answer is None:
         return (
             _starting(moment, room) if moment.frame is None else line(" ", muted("no events yet"))
@@ -47,6 +50,13 @@ def _newest(moment: Moment) -> tuple[LogLine, float]:
     if answer is not None and (moment.paused or not moment.log or moment.log[-1].kind == "info"):
         return answer, moment.wall_s + (moment.behind_s or 0.0)
     return moment.log[-1], moment.wall_s
+
+
+def _measuring(moment: Moment, room: Room) -> Line:
+    """That the figures are not those of serving alone, and how far it is."""
+    quality = moment.quality
+    doing = f"quality {percent(quality.fraction)}" if quality.fraction is not None else "quality"
+    return room.clipped(line(" ", Piece(VOID, Ink.WARN), muted(f"  {doing}: {quality.doing}")))
 
 
 def _starting(moment: Moment, room: Room) -> Line:

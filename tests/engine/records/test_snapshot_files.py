@@ -16,7 +16,7 @@ from prodtop.engine.records.snapshot import (
     load_snapshot,
     save_snapshot,
 )
-from snapshot_samples import snapshot
+from snapshot_samples import quality, snapshot
 
 
 def test_a_snapshot_reads_back_equal(tmp_path: Path) -> None:
@@ -118,3 +118,12 @@ def test_the_text_of_a_stream_keeps_its_lines(tmp_path: Path) -> None:
 def test_the_schema_version_is_in_the_file(tmp_path: Path) -> None:
     content = msgspec.json.decode(save_snapshot(snapshot(), "", tmp_path).read_bytes())
     assert content["schema_version"] == SCHEMA_VERSION
+
+
+def test_quality_reads_back_equal_and_a_file_without_it_is_read(tmp_path: Path) -> None:
+    path = save_snapshot(snapshot(quality=quality()), "", tmp_path)
+    assert load_snapshot(path).quality == quality()
+    fields = json.loads(path.read_text())
+    del fields["quality"]
+    path.write_text(json.dumps(fields))
+    assert load_snapshot(path).quality is None

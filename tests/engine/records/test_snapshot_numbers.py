@@ -9,7 +9,7 @@ from frame_samples import frame
 from prodtop.engine.files.paths import snapshots_dir
 from prodtop.engine.records.snapshot import SnapshotError, load_snapshot, save_snapshot
 from prodtop.tui.commands.main import run
-from snapshot_samples import snapshot
+from snapshot_samples import quality, snapshot
 
 ABSURD = ["1e308", "-1e308", "1e-308", "NaN", "Infinity", "-1", "1.5", "9" * 100_000, "9" * 400,
           "9223372036854775807", "null", "true", "[]", '"7"']  # fmt: skip
@@ -56,7 +56,7 @@ def refusal(path: Path) -> str | None:
 
 @pytest.fixture
 def saved() -> Path:
-    return save_snapshot(snapshot(frame=frame()), "<svg/>")
+    return save_snapshot(snapshot(frame=frame(), quality=quality()), "<svg/>")
 
 
 def test_every_number_may_be_absurd(saved: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -87,6 +87,9 @@ def test_every_number_may_be_absurd(saved: Path, capsys: pytest.CaptureFixture[s
         ("frame", "accounting", "submitted"),
         ("frame", "memory", "used_bytes"),
         ("frame", "model", "parameters"),
+        ("quality", "levels", 0, "perplexity", "value"),
+        ("quality", "levels", 0, "ratio", "low"),
+        ("quality", "levels", 0, "weights_bytes"),
         ("schema_version",),
     ],
     ids=lambda keys: keys[-1],
