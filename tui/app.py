@@ -19,15 +19,13 @@ from .drawing.span_update import clean_update
 from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
 from .screens.live import LiveScreen
+from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
 from .settings.keymap import (
-    ACTIONS,
     DEFAULT_KEYMAP,
-    EVERYWHERE,
     LIVE,
-    PANEL_TABS,
     PLANNER,
     QUALITY,
     Keymap,
@@ -371,31 +369,9 @@ class ProdtopApp(App[None]):
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """Everything that a key does, and the choices that have no key of their own."""
-        for action in ACTIONS:
-            place = PANEL_TABS.get(action.tab, action.tab)
-            if action.name != "palette" and place in (EVERYWHERE, self.current_mode):
-                keys = " ".join(self._keymap_in_use.keys[action.name])
-                yield SystemCommand(
-                    action.description, keys or "no key", partial(self.run_action, action.call)
-                )
-        for precision in PrecisionName:
-            yield SystemCommand(
-                f"Precision: {precision}",
-                f"Serve at {precision}",
-                partial(self.action_choose_precision, precision.value),
-            )
-        for window in Window:
-            yield SystemCommand(
-                f"Window: {window}",
-                f"Percentiles and charts over {window}",
-                partial(self.action_choose_window, window.value),
-            )
-        for theme in self._book.themes.values():
-            yield SystemCommand(
-                f"Theme: {theme.name}",
-                theme.description or "A theme of your own",
-                partial(self.action_choose_theme, theme.name),
-            )
+        return palette_commands(
+            self.run_action, self._keymap_in_use, self.current_mode, self._book.themes.values()
+        )
 
 
 def _quality_screen(keymap: Keymap, monitor: Monitor) -> TabScreen:

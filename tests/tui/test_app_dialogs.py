@@ -17,7 +17,7 @@ from textual.command import CommandList, CommandPalette
 
 
 async def test_help_lists_the_keys_and_closes() -> None:
-    async with open_app([[ready(), frame()]], size=(100, 60)) as running:
+    async with open_app([[ready(), frame()]], size=(100, 90)) as running:
         await running.press("question_mark")
         assert isinstance(running.app.screen, HelpScreen)
         text = running.text()
@@ -61,12 +61,11 @@ async def test_the_palette_offers_every_choice() -> None:
 async def test_commands_of_the_palette_do_what_they_say() -> None:
     async with open_app([[ready(), frame()]]) as running:
         commands = {c.title: c for c in running.app.get_system_commands(running.app.screen)}
-        for title in ("Precision: int8", "Window: 10s", "Theme: ascii"):
-            commands[title].callback()
-        strategy = next(c for t, c in commands.items() if "single strategy" in t)
-        result = strategy.callback()
-        assert result is not None
-        await result
+        strategy = next(title for title in commands if "single strategy" in title)
+        for title in ("Precision: int8", "Window: 10s", "Theme: ascii", strategy):
+            result = commands[title].callback()
+            assert result is not None
+            await result
         await running.pilot.pause()
         assert SetPrecision(name=PrecisionName.INT8) in running.client.sent
         assert SetStrategy(name=StrategyName.SINGLE) in running.client.sent

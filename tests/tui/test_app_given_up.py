@@ -6,7 +6,7 @@ import pytest
 from frames import frame, host, ready
 from prodtop.engine.protocol import ChildDied, ChildStarted, Report, StartAgain
 from prodtop.tui.settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, TAB_TITLES
-from prodtop.tui.state.monitor import ANSWERED_FOR_S
+from prodtop.tui.state.observer import ANSWERED_FOR_S
 from running_app import RunningApp, open_app
 from textual.keys import _character_to_key
 

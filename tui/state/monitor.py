@@ -1,44 +1,21 @@
-"""What the screen knows and remembers: takes reports in, sends commands, keeps the history.
+"""The state behind the screen: what it observes, and what it asks of the engine.
 
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
-import math
-import time
-from collections.abc import Callable
-from dataclasses import replace
-
-from ...engine.client.local_engine import EngineClient
 from ...engine.protocol import (
-    WINDOW_SECONDS,
-    ChildDied,
-    ChildStarted,
-    Event,
-    Fault,
-    FinishedSample,
-    Frame,
-    HostSample,
     InspectRequest,
-    Note,
     PrecisionName,
-    Ready,
-    Report,
-    RequestsInSystem,
-    RequestTimeline,
     SetSlo,
     SloSpec,
-    SpeculationSpec,
     StartAgain,
     StartAnew,
     StrategyName,
-    Switched,
     Window,
 )
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
-from ...engine.text.cleaning import clean
-from ..settings.config import Config
 from .actions import (
     NOT_READY,
     Outcome,
@@ -47,306 +24,18 @@ from .actions import (
     describe_command,
     next_window,
     set_load_level,
-    settled,
     step_load,
     step_precision,
     toggle_drafts,
 )
 from .command_line import run_line
-from .condition import Word
-from .engine_gpu import engine_gpu
-from .event_log import EventLog
-from .frame_loss import FrameLoss
-from .health import judge
-from .history import History, Mark
-from .moment import (
-    LogLine,
-    Moment,
-    Pending,
-    Phase,
-    WorkerState,
-    after_event,
-    died_text,
-    given_up_text,
-    unready_text,
-)
-from .playhead import Playhead, Timeline
-from .quality_run import QualityRun, Told
-from .report_cleaning import clean_report
-from .requests import RequestBook
+from .moment import unready_text
+from .observer import Observer
 from .settable import Standing
-from .speeds import Speeds, after_frame
-from .tried import TriedMemory
-
-ANSWERED_FOR_S = 8.0
-"""How long the event line keeps the answer to a key."""
-PENDING_FOR_S = 20.0
-"""What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
-ENERGY_SPAN_S = 30.0
-GPU_LOST_AFTER_S = 1.0
-"""Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
-SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
-"""What charts span since a switch: steps, so that they do not creep."""
 
 
-class Monitor:
-    """The state behind the screen. Its calls never block.
-
-    `clock` is monotonic, and all that is remembered goes by it: it is Unix time as the first
-    report told it, so that a replayed session tells the time it was recorded at, and goes on from
-    there however the wall clock is set.
-    """
-
-    def __init__(
-        self,
-        client: EngineClient,
-        config: Config | None = None,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.config = config or Config()
-        self.history = History()
-        self.playhead = Playhead(self.history)
-        self.tried = TriedMemory()
-        self.versions: dict[str, str] = {}
-        self.fault: Fault | None = None
-        """The fatal one, once there is one: the screen is to close."""
-        self._client = client
-        self._clock = clock
-        self._retry_key = self.config.keymap("config").first_key("start_again")
-        self._given_up: set[str] = set()
-        """The children that are not started again unless the user says so."""
-        self._window = self.config.window
-        self._frame: Frame | None = None
-        self._speculation = SpeculationSpec()
-        self._frame_at_s: float | None = None
-        self._host: HostSample | None = None
-        self._host_at_s: float | None = None
-        self._wall_offset_s = time.time() - clock()
-        self._wall_told = False
-        self._clock_shift_s = 0.0
-        self._worker = WorkerState()
-        self._pending = Pending()
-        self._pending_since_s = 0.0
-        self._log = EventLog()
-        self._answer: LogLine | None = None
-        self._answer_at_s = 0.0
-        self._requests = RequestBook()
-        self._frame_loss = FrameLoss()
-        self._gpu_seen_s: float | None = None
-        self._standing: Word | None = None
-        self._quality = QualityRun(client.send, self._say_of_quality)
-        self._speeds = Speeds()
-
-    # Reports
-
-    def poll(self) -> bool:
-        """Take in what came since the last call; whether anything did."""
-        reports = [clean_report(report) for report in self._client.poll()]
-        if not reports:
-            return False
-        now_s = self._clock()
-        frame, host = self._newest(reports, now_s)
-        if frame is not None:
-            self._frame, self._frame_at_s = frame, now_s
-            if frame.speculation is not None:
-                self._speculation = frame.speculation.spec
-            self._on_wall_clock(frame.wall_s, now_s)
-            self._settle(frame, now_s)
-            self.tried.take_in(frame, self.wall_s(now_s))
-            self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
-            if self._worker.phase is Phase.STARTING:
-                self._worker = replace(self._worker, phase=Phase.SERVING)
-        if host is not None:
-            self._host, self._host_at_s = host, now_s
-            if engine_gpu(self._frame, host.gpus) is not None:
-                self._gpu_seen_s = now_s
-            if frame is None:
-                self._on_wall_clock(host.wall_s, now_s)
-        if frame is not None or host is not None:
-            # While the engine is silent its last figures are not repeated as if they were new.
-            self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
-        for report in reports:
-            if isinstance(report, RequestsInSystem):
-                self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
-            elif not isinstance(report, Frame | HostSample):
-                self._on_event(report, now_s)
-        return True
-
-    def _newest(
-        self, reports: list[Report], now_s: float
-    ) -> tuple[Frame | None, HostSample | None]:
-        """Only the newest figures count: older ones of the same poll were never shown."""
-        frame: Frame | None = None
-        host: HostSample | None = None
-        for report in reports:
-            if isinstance(report, Frame):
-                frame = report
-                self._frame_loss.on_frame(report.sequence, now_s)
-            elif isinstance(report, HostSample):
-                host = report
-        return frame, host
-
-    def _fresh_host(self, now_s: float) -> HostSample | None:
-        if self._host_at_s is None or now_s - self._host_at_s > 1.0:
-            return None
-        return self._host
-
-    def _settle(self, frame: Frame, now_s: float) -> None:
-        self._pending = settled(self._pending, frame)
-        waited_s = now_s - self._pending_since_s
-        if waited_s > PENDING_FOR_S and frame.switching is None:
-            self._pending = Pending(tried=self._pending.tried, anew=self._pending.anew)
-
-    def _on_event(self, event: Event, now_s: float) -> None:
-        self._worker = after_event(self._worker, event, now_s)
-        wall_s = self.wall_s(now_s)
-        self._quality.take(event)
-        match event:
-            case Ready():
-                self.versions = event.versions
-                where = event.device_name or event.device
-                self._say(f"{event.model.name} serves on {where} after {event.load_s:.1f} s")
-            case Switched():
-                switched_s = self._wall_of(event.at_s, wall_s)
-                self.history.mark(Mark(switched_s, event.new))
-                self._log.switched(event, wall_s, self._clock_shift_s)
-            case ChildDied():
-                self._say(died_text(event, self._retry_key), "fault")
-                if event.given_up:
-                    self._given_up.add(event.child)
-                if event.child == "worker":
-                    self._frame_loss.restart()
-                    hint = given_up_text(event, self._retry_key) if event.given_up else ""
-                    self._worker = replace(self._worker, hint=hint)
-                    self._pending = Pending(anew=self._pending.anew)
-                    self._requests.on_worker_died()
-                    self.history.mark(Mark(wall_s, "down", "fault"))
-            case ChildStarted(attempt=attempt) if attempt > 1:
-                self._given_up.discard(event.child)
-                self._say(f"{event.child} started again (process {event.pid})")
-            case Fault():
-                self._say(event.message, "fault")
-                self.fault = event if event.fatal else self.fault
-            case FinishedSample():
-                self._requests.on_finished(event.requests, self._worker_clock(wall_s))
-            case RequestTimeline():
-                self._requests.on_timeline(event)
-            case Note():
-                self._say(event.message)
-            case _:
-                pass
-
-    def _wall_of(self, at_s: float, otherwise_s: float) -> float:
-        """Unix time of a moment on the worker's clock."""
-        if self._frame is None:
-            return otherwise_s
-        return self.wall_s(self._frame_at_s) + (at_s - self._frame.at_s)
-
-    def _worker_clock(self, otherwise_s: float) -> Callable[[float], float]:
-        """From the worker's clock to the history's."""
-        return lambda at_s: self._wall_of(at_s, otherwise_s)
-
-    # Time
-
-    def wall_s(self, now_s: float | None = None) -> float:
-        """Unix time now as the first report told it; as this machine told it before that."""
-        return (self._clock() if now_s is None else now_s) + self._wall_offset_s
-
-    def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
-        """A report says what time of day it is: the first one sets the clock of the history."""
-        if self._wall_told:
-            self._clock_shift_s = wall_s - self.wall_s(now_s)
-            return
-        moved_s = wall_s - self.wall_s(now_s)
-        self._wall_told = True
-        self._wall_offset_s += moved_s
-        self._log.set_back(moved_s)
-
-    @property
-    def window(self) -> Window:
-        return self._window
-
-    def timeline(self) -> Timeline:
-        """What the charts show: the time of the window, all of it for the whole session."""
-        now_s = self.wall_s()
-        window_s = self._window_s(now_s)
-        span_s = window_s
-        if self._window is Window.SWITCH:
-            span_s = next((step for step in SWITCH_SPANS_S if step >= window_s), math.inf)
-        return Timeline(
-            history=self.history,
-            now_s=now_s,
-            end_s=self.playhead.chart_end_s(now_s, span_s),
-            span_s=span_s,
-            window_s=window_s,
-            cursor_s=self.playhead.cursor_s,
-        )
-
-    def _window_s(self, now_s: float) -> float:
-        """How long the chosen window is at the moment that is shown."""
-        if self._window is not Window.SWITCH:
-            return WINDOW_SECONDS[self._window]
-        shown_s = now_s if self.playhead.cursor_s is None else self.playhead.cursor_s
-        switch_s = self.history.last_switch_s(shown_s)
-        return math.inf if switch_s is None else shown_s - switch_s
-
-    def moment(self) -> Moment:
-        """What the panels show: the newest figures, or those under the cursor."""
-        now_s = self._clock()
-        wall_s = self.wall_s(now_s)
-        live = Moment(
-            wall_s=wall_s,
-            now_s=now_s,
-            frame=self._frame,
-            host=self._host,
-            worker=self._worker,
-            window=self._window,
-            pending=self._pending,
-            log=self._log.lines,
-            answer=self._answer if now_s - self._answer_at_s <= ANSWERED_FOR_S else None,
-            frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
-            host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
-            clock_shift_s=self._clock_shift_s,
-            joules_per_token=self._joules_per_token(wall_s),
-            requests=self._requests.now(),
-            gpu_lost_s=self._gpu_lost_s(now_s),
-            dropped_share=self._frame_loss.share(now_s),
-            quality=self._quality.now,
-            speeds=self._speeds,
-        )
-        cursor_s = self.playhead.cursor_s
-        if cursor_s is not None:
-            past = self._moment_then(live, cursor_s)
-            return replace(past, health=judge(past))
-        health = judge(live, self._standing)
-        self._standing = health.word
-        return replace(live, health=health)
-
-    def _gpu_lost_s(self, now_s: float) -> float | None:
-        """For how long the driver has not listed the engine's GPU, which it listed before."""
-        seen_s, host_s = self._gpu_seen_s, self._host_at_s
-        if seen_s is None or host_s is None or host_s - seen_s < GPU_LOST_AFTER_S:
-            return None
-        return now_s - seen_s
-
-    def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
-        past = self.playhead.at_cursor
-        return replace(
-            live,
-            wall_s=cursor_s,
-            frame=past.frame if past else None,
-            host=past.host if past else None,
-            behind_s=max(0.0, live.wall_s - cursor_s),
-            log=tuple(entry for entry in live.log if entry.wall_s <= cursor_s),
-            joules_per_token=self._joules_per_token(cursor_s),
-            requests=self._requests.at(cursor_s),
-        )
-
-    def _joules_per_token(self, wall_s: float) -> float | None:
-        return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
-
-    # Commands
+class Monitor(Observer):
+    """Takes in what the engine reports, and sends it commands. Its calls never block."""
 
     def choose_strategy(self, name: StrategyName) -> None:
         self._carry_out(choose_strategy(self._serving, self._pending, name))
@@ -408,11 +97,6 @@ class Monitor:
         self._carry_out(outcome)
         return outcome.action
 
-    @property
-    def _serving(self) -> Frame | None:
-        """The newest frame if there is an engine to ask for something."""
-        return self._frame if self._worker.phase is Phase.SERVING else None
-
     def _carry_out(self, outcome: Outcome) -> None:
         starts_one = isinstance(outcome.command, StartAgain | StartAnew)
         needs_engine = outcome.command is not None and not starts_one
@@ -435,27 +119,6 @@ class Monitor:
 
     def set_window(self, window: Window) -> None:
         self._window = window
-
-    def _say(self, text: str, kind: str = "info") -> LogLine:
-        line = LogLine(self.wall_s(), text, kind, self._clock_shift_s)
-        self._log.say(line)
-        return line
-
-    def say(self, text: str, *, fault: bool = False) -> None:
-        """Answer a key: a line of the screen's own in the event log, and for a moment on the event
-        line, also while that speaks of the past."""
-        self._answer = self._say(clean(text), "fault" if fault else "info")
-        self._answer_at_s = self._clock()
-
-    def _say_of_quality(self, told: Told) -> None:
-        """Where measuring begins and ends is marked: meanwhile speed is not serving's alone."""
-        if told.answer:
-            self.say(told.text, fault=told.failed)
-        else:
-            self._answer = None
-            self._say(told.text, "fault" if told.failed else "info")
-        if told.mark:
-            self.history.mark(Mark(self.wall_s(), told.mark))
 
     def close(self) -> None:
         self._client.close()

@@ -10,7 +10,8 @@ from prodtop.engine.protocol import (
     PrecisionName,
     StrategyName,
 )
-from prodtop.tui.state.monitor import ANSWERED_FOR_S, Monitor
+from prodtop.tui.state.monitor import Monitor
+from prodtop.tui.state.observer import ANSWERED_FOR_S
 from prodtop.tui.style.glyphs import UNICODE
 from prodtop.tui.views.events import event_line
 from prodtop.tui.views.panel import Room

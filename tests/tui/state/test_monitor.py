@@ -25,7 +25,8 @@ from prodtop.engine.protocol import (
 from prodtop.tui.settings.config import parse_config
 from prodtop.tui.state.history import COLUMNS
 from prodtop.tui.state.moment import Moment, Phase
-from prodtop.tui.state.monitor import PENDING_FOR_S, Monitor
+from prodtop.tui.state.monitor import Monitor
+from prodtop.tui.state.observer import PENDING_FOR_S
 from running_app import Clock
 
 
