@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test fuzz test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
+.PHONY: run test fuzz test-gpu pictures lint lint-ruff lint-format lint-types lint-imports format clean
 
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
@@ -17,6 +17,10 @@ fuzz: $(VENV)/.installed-dev
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+# The pictures of README and docs, from a real run on this machine; it takes minutes.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.pictures.run $(ARGS)
 
 lint: lint-ruff lint-format lint-types lint-imports
 
