@@ -4,7 +4,6 @@ It is stored in the picture's `<desc>`. Where the screen has changed since, the 
 another one, and the picture is old.
 """
 
-import re
 from collections.abc import Iterator
 from itertools import takewhile
 from xml.etree import ElementTree
@@ -17,8 +16,9 @@ from prodtop.tui.widgets.panel import Panel
 from textual.screen import Screen
 from textual.widget import Widget
 
+from .compact import compact
+
 _DESC = "{http://www.w3.org/2000/svg}desc"
-_LONG_ID = re.compile(r"terminal-\d+")
 
 
 class Outline(msgspec.Struct, frozen=True, kw_only=True):
@@ -68,9 +68,8 @@ def _footer(screen: Screen[object]) -> str:
 
 
 def picture(app: ProdtopApp, outline: Outline) -> str:
-    """The screen as SVG with its outline. Textual's long ids, of which each piece of text has two,
-    are cut short: they take a third of the file."""
-    svg = _LONG_ID.sub("t", app.export_screenshot(title="prodtop"))
+    """The screen as SVG with its outline."""
+    svg = compact(app.export_screenshot(title="prodtop"))
     opening, closed, rest = svg.partition(">")
     desc = escape(msgspec.json.encode(outline).decode())
     return f"{opening}{closed}\n<desc>{desc}</desc>{rest}"

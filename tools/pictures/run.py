@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import os
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from prodtop.engine.client.local_engine import LocalEngine
@@ -11,11 +12,11 @@ from prodtop.engine.files.atomic import write_files
 from prodtop.engine.protocol import LoadSpec, StrategyName
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
+from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, TAB_TITLES
 from textual.pilot import Pilot
 
 from .outline import picture
-from .scenes import SIZES, all_scenes
+from .scenes import SIZES, scenes_of
 from .stage import shown, until
 
 FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
@@ -41,9 +42,10 @@ async def take_pictures() -> dict[str, str]:
         taken: dict[str, str] = {}
         async with app.run_test(size=SIZES[0]) as pilot:
             await _serve(app, pilot)
-            for size in SIZES:
+            # A tab at all sizes before the next: its charts still show the switches.
+            for tab, size in product(TAB_TITLES, SIZES):
                 await pilot.resize_terminal(*size)
-                async for scene, outline in shown(app, pilot, all_scenes()):
+                async for scene, outline in shown(app, pilot, scenes_of(tab)):
                     taken[scene.file_name(*size)] = picture(app, outline)
         return taken
     finally:

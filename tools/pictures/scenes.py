@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from prodtop.engine.protocol import RequestState
+from prodtop.engine.protocol import RequestState, Window
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens.planner import PlannerScreen
 from prodtop.tui.settings.keymap import LIVE, PLANNER, TAB_TITLES
@@ -68,29 +68,36 @@ _SLOWEST_BACK = (
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     LIVE: (
-        Scene("live", LIVE),
+        Scene("live", LIVE, ("w",), ("w",) * (len(Window) - 1)),
         Scene("events", LIVE, ("e",), ("escape",)),
         Scene("requests", LIVE, ("R",), ("R",), _has_requests),
         Scene("timeline", LIVE, _SLOWEST, _SLOWEST_BACK, _told),
     ),
-    PLANNER: tuple(
-        Scene(f"planner-{view}", PLANNER, ("b", key), (), _searched)
-        for view, key in (
-            ("scaling", "g"),
-            ("layouts", "l"),
-            ("formulas", "f"),
-            ("decision", "d"),
-            ("serving", "a"),
-            ("export", "x"),
-            ("overview", "o"),
-        )
+    PLANNER: (
+        # The 7B scenario: the search for it is waited for once. The view that the tab opens with
+        # comes last: the key of the one in view turns its pages.
+        Scene("planner-scaling", PLANNER, ("b", "g"), (), _searched),
+        *(
+            Scene(f"planner-{view}", PLANNER, (key,))
+            for view, key in (
+                ("layouts", "l"),
+                ("formulas", "f"),
+                ("decision", "d"),
+                ("serving", "a"),
+                ("export", "x"),
+                ("overview", "o"),
+            )
+        ),
     ),
 }
 """The scenes of the tabs that have more than one, in the order they are shown in."""
 
 
+def scenes_of(tab: str) -> tuple[Scene, ...]:
+    """The scenes of a tab; one that has none of its own is shown as it opens."""
+    return SCENES.get(tab, (Scene(name=tab, tab=tab),))
+
+
 def all_scenes() -> tuple[Scene, ...]:
-    """Every picture; a tab without scenes of its own is shown as it opens."""
-    return tuple(
-        scene for tab in TAB_TITLES for scene in SCENES.get(tab, (Scene(name=tab, tab=tab),))
-    )
+    """Every picture."""
+    return tuple(scene for tab in TAB_TITLES for scene in scenes_of(tab))
