@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from prodtop.engine.protocol import RequestState, Window
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens.planner import PlannerScreen
+from prodtop.tui.settings.config import Config
 from prodtop.tui.settings.keymap import LIVE, PLANNER, TAB_TITLES
 from prodtop.tui.state.request_table import Order, Shown
 
@@ -54,6 +55,8 @@ def _told(app: ProdtopApp) -> bool:
     return told is not None and told.state is not None
 
 
+_WINDOWS = list(Window)
+_TO_SESSION = (_WINDOWS.index(Window.SESSION) - _WINDOWS.index(Config().window)) % len(_WINDOWS)
 _TO_FINISHED = list(Shown).index(Shown.FINISHED)
 _TO_E2E = list(Order).index(Order.E2E)
 _SLOWEST = ("R", *"f" * _TO_FINISHED, *"o" * _TO_E2E, "down", "enter")
@@ -68,7 +71,8 @@ _SLOWEST_BACK = (
 
 SCENES: dict[str, tuple[Scene, ...]] = {
     LIVE: (
-        Scene("live", LIVE, ("w",), ("w",) * (len(Window) - 1)),
+        # From the start, so that the switches are on the charts.
+        Scene("live", LIVE, ("w",) * _TO_SESSION, ("w",) * (len(Window) - _TO_SESSION)),
         Scene("events", LIVE, ("e",), ("escape",)),
         Scene("requests", LIVE, ("R",), ("R",), _has_requests),
         Scene("timeline", LIVE, _SLOWEST, _SLOWEST_BACK, _told),
