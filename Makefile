@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Processes that share the tests, a file at a time. Most wait for children of their own.
 JOBS ?= 2
 
-.PHONY: run test fuzz test-gpu lint lint-ruff lint-format lint-types lint-imports format clean
+.PHONY: run test fuzz test-gpu pictures lint lint-ruff lint-format lint-types lint-imports format clean
 
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
@@ -19,6 +19,10 @@ fuzz: $(VENV)/.installed-dev
 
 test-gpu: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest -m gpu $(ARGS)
+
+# The pictures of README and docs, from a real run on this machine; it takes minutes.
+pictures: $(VENV)/.installed-dev
+	$(BIN)/python -m tools.pictures.run $(ARGS)
 
 lint: lint-ruff lint-format lint-types lint-imports
 

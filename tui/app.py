@@ -73,6 +73,8 @@ class ProdtopApp(App[None]):
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
         self._leaving = False
+        self.saved: list[Path] = []
+        """The snapshots of this session: their JSON files."""
         self._entered: list[str] = []
         """The lines of the command line, the oldest first."""
         self.monitor = Monitor(client, config, clock=clock)
@@ -359,6 +361,7 @@ class ProdtopApp(App[None]):
             except ProdtopError as error:
                 monitor.say(str(error), fault=True)
             else:
+                self.saved.append(path)
                 monitor.say(saved_text(path))
         self.draw()
 

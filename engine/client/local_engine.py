@@ -77,6 +77,7 @@ class LocalEngine:
         self._counters = SessionCounters()
         self._early: list[Report] = []
         self._closed = False
+        self._probe_is_due = False
         self._worker = Child(
             "worker", lambda: worker_command(self._settings.options), REPORT_DECODER, clock
         )
@@ -85,10 +86,15 @@ class LocalEngine:
         )
 
     def start(self) -> None:
-        """Start the processes. Before a Textual app runs: it replaces the standard streams."""
+        """Start the worker. Before a Textual app runs, and before that is imported: loading takes
+        longest.
+
+        The probe starts with the first `poll`, which comes once the screen has drawn: on two cores
+        a third process that imports its modules would take the time from the other two
+        (docs/performance.md, "The screen").
+        """
         self._early.extend(self._on_worker(self._worker.start()))
-        if self._probe is not None:
-            self._early.extend(self._on_probe(self._probe.start()))
+        self._probe_is_due = self._probe is not None
 
     @property
     def worker_pid(self) -> int | None:
@@ -102,6 +108,9 @@ class LocalEngine:
         for report in self._worker.poll():
             reports.extend(self._on_worker(report))
         if self._probe is not None:
+            if self._probe_is_due:
+                self._probe_is_due = False
+                reports.extend(self._on_probe(self._probe.start()))
             for report in self._probe.poll():
                 reports.extend(self._on_probe(report))
         return reports

@@ -117,11 +117,15 @@ def test_a_snapshot_is_a_pair_of_files_that_can_be_listed(
         pane.until(tokens_per_s)
         pane.press("s")
         pane.shows("(figures) and .svg (picture) in")
+        pane.press("q")
+        left = pane.shows("ended with 0")
     folder = tmp_path / "xdg-data" / "prodtop" / "snapshots"
     data, picture = sorted(folder.iterdir(), key=lambda path: path.suffix)
     assert (data.suffix, picture.suffix) == (".json", ".svg")
     assert data.stem == picture.stem
     assert picture.read_text().startswith("<svg")
+    # The pane breaks long lines.
+    assert data.name in left.replace("\n", "")
     listed = subprocess.run([PRODTOP, "snapshot", "list"], capture_output=True, text=True)
     assert data.stem in listed.stdout
 
@@ -135,8 +139,12 @@ def test_help_lists_the_keys_and_q_leaves_nothing_behind(tiny_folder: Path) -> N
         pane.press("Escape")
         pane.until(lambda text: "Serve with the single strategy" not in text)
         pane.press("q")
-        left = pane.shows("ended with")
-        assert left.split("\n")[0] == "ended with 0"
+        left = pane.shows("ended with").split("\n")
+        assert left[0].startswith("prodtop  00:")
+        assert re.fullmatch(r"  requests  \d+ finished, 0 failed, 0 rejected", left[1])
+        assert re.fullmatch(r"  tokens    [\d,]+ generated", left[2])
+        assert left[3].startswith("  best      ")
+        assert left[4] == "ended with 0"
         assert not worker.is_running()
 
 

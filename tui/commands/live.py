@@ -93,7 +93,7 @@ def live(
 
 
 def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str | None) -> None:
-    """Run the monitor until the user leaves it.
+    """Run the monitor until the user leaves it, and then print what the session came to.
 
     `complete` lays what the command line says over the options that the config file sets. Raises
     `WorkerFailedError` where the engine gave up, once the terminal is the user's again.
@@ -120,8 +120,9 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         # imported stays for good, so collecting garbage among it would only delay the first frame.
         gc.disable()
         from ..app import ProdtopApp
-        from ..style.theme import load_themes
+        from ..style.theme import load_themes, palette_of
         from ..terminal import TerminalGuard
+        from ..views.exit_summary import exit_summary
 
         gc.freeze()
         gc.enable()
@@ -145,3 +146,10 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         raise WorkerFailedError(app.fault.message, app.fault.exit_code)
     if app.return_code:
         raise typer.Exit(app.return_code)
+    # Wherever the cursor stood: what is told is the whole session.
+    app.monitor.playhead.go_live()
+    summary = exit_summary(
+        app.monitor.moment(), app.monitor.tried.records, app.saved, palette_of(app).glyphs
+    )
+    for line in summary:
+        print(line)

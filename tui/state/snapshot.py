@@ -6,6 +6,7 @@ from pathlib import Path
 from ...engine.protocol import Frame
 from ...engine.records.snapshot import Settings, Snapshot
 from ...engine.records.tried import Tried
+from ..style.formatting import short_path
 from .history import COLUMNS
 from .moment import Moment
 from .playhead import Timeline
@@ -47,10 +48,7 @@ def snapshot_of(
 
 def saved_text(path: Path) -> str:
     """What was saved, and where: the names first, which a narrow line keeps."""
-    home = Path.home()
-    folder = path.parent
-    where = f"~/{folder.relative_to(home)}" if folder.is_relative_to(home) else str(folder)
-    return f"saved {path.name} (figures) and .svg (picture) in {where}"
+    return f"saved {path.name} (figures) and .svg (picture) in {short_path(path.parent)}"
 
 
 def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:

@@ -7,6 +7,7 @@ Every function takes `None` (and not-a-number) for a figure that is missing and 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeGuard
 
 MISSING = "--"
@@ -139,6 +140,14 @@ def clip_middle(text: str, width: int, ellipsis: str = "…") -> str:
         return clip(text, width, ellipsis=ellipsis)
     tail = (width - 1) // 2
     return text[: width - 1 - tail] + ellipsis + text[-tail:]
+
+
+def short_path(path: Path) -> str:
+    """A path as people write it: from `~` on where it lies there."""
+    home = Path.home()
+    if path == home:
+        return "~"
+    return f"~/{path.relative_to(home)}" if path.is_relative_to(home) else str(path)
 
 
 def _is_known(value: float | None) -> TypeGuard[float]:

@@ -123,14 +123,15 @@ def _percentiles(
     best = _best(rows, values, highest=False)
     return [
         Piece(
-            _latency(each, glyphs),
+            percentile_text(each, glyphs),
             Ink.OK if value is not None and value == best else Ink.TEXT,
         )
         for each, value in zip(found, values, strict=True)
     ]
 
 
-def _latency(percentile: Percentile | None, glyphs: Glyphs) -> str:
+def percentile_text(percentile: Percentile | None, glyphs: Glyphs) -> str:
+    """A latency, or from where on it is where it is known from below."""
     if percentile is None:
         return MISSING
     words = milliseconds(percentile.value_ms)

@@ -49,6 +49,11 @@ class Panel(Vertical):
             self._change_edge(self._title, line)
 
     @property
+    def title(self) -> str:
+        """The title as plain text."""
+        return self._title.plain
+
+    @property
     def text(self) -> str:
         """What it says as plain text: title and headline, and its lines without its charts."""
         rows = [" ".join(filter(None, (self._title.plain, self._headline.plain)))]

@@ -155,6 +155,46 @@ def test_both_children_start_and_the_probe_watches_the_worker(make_engine: Engin
     ]
 
 
+def test_the_probe_starts_with_the_first_poll_and_the_worker_at_once(tmp_path: Path) -> None:
+    """Its imports would take cores from the worker's and the screen's before the first frame."""
+    asked: list[str] = []
+
+    def command(child: str) -> list[str]:
+        asked.append(child)
+        return [sys.executable, str(write_child(tmp_path / f"{child}.py", PROBE))]
+
+    engine = LocalEngine(
+        WorkerOptions(),
+        worker_command=lambda _options: command("worker"),
+        probe_command=lambda: command("probe"),
+    )
+    try:
+        engine.start()
+        assert asked == ["worker"]
+        started = [report for report in engine.poll() if isinstance(report, ChildStarted)]
+        assert [report.child for report in started] == ["worker", "probe"]
+        engine.poll()
+        assert asked == ["worker", "probe"]
+    finally:
+        engine.close()
+
+
+def test_an_engine_that_is_closed_before_the_first_poll_never_starts_its_probe(
+    tmp_path: Path,
+) -> None:
+    script = write_child(tmp_path / "worker.py", PROBE)
+    engine = LocalEngine(
+        WorkerOptions(),
+        worker_command=lambda _options: [sys.executable, str(script)],
+        probe_command=lambda: pytest.fail("the probe was started"),
+    )
+    engine.start()
+    engine.close()
+    assert [report.child for report in engine.poll() if isinstance(report, ChildStarted)] == [
+        "worker"
+    ]
+
+
 def test_a_killed_worker_costs_its_requests_and_the_session_goes_on(
     make_engine: EngineMaker, clock: Clock
 ) -> None:

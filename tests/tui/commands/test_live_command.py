@@ -80,7 +80,7 @@ def _read(fd: int, deadline_s: float) -> bytes:
         return b""
 
 
-def test_q_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
+def test_q_leaves_the_terminal_as_it_was_and_the_session_in_a_few_lines(tmp_path: Path) -> None:
     worker = write_child(
         tmp_path / "worker.py",
         f"import msgspec\nframe = msgspec.msgpack.decode({ENCODER.encode(frame())!r}, type=Frame)\n"
@@ -92,6 +92,21 @@ def test_q_leaves_the_terminal_as_it_was(tmp_path: Path) -> None:
     ended = run_in_terminal(worker, quit_after="tiny")
     assert ended.exit_code == 0
     assert LEAVE_ALTERNATE_SCREEN in ended.output
+    first, *rest = ended.after_the_screen
+    assert first.startswith("prodtop  00:")
+    assert first.endswith("  tiny on a processor")
+    assert [line.split()[0] for line in rest] == ["requests", "tokens", "best"]
+
+
+def test_q_leaves_nothing_where_the_engine_never_served(tmp_path: Path) -> None:
+    worker = write_child(
+        tmp_path / "worker.py",
+        "while not channel.closed:\n"
+        "    select.select([channel], [], [])\n"
+        "    if Shutdown() in channel.receive(): break\n",
+    )
+    ended = run_in_terminal(worker, quit_after="starting")
+    assert ended.exit_code == 0
     assert ended.after_the_screen == []
 
 
