@@ -18,9 +18,18 @@ import msgspec
 from prodtop.engine.planner.calibrate import runner
 from prodtop.engine.planner.calibrate.constants import Line, Measured, Products
 from prodtop.engine.planner.calibrate.samples import DeviceSample
-from prodtop.engine.protocol import CellMemory, CellResult, CellSkipped, Note, Progress
+from prodtop.engine.protocol import (
+    CellMemory,
+    CellResult,
+    CellSkipped,
+    Interval,
+    LevelQuality,
+    LevelSkipped,
+    Note,
+    Progress,
+)
 from prodtop.engine.protocol.settings import PrecisionName, StrategyName
-from prodtop.tui.commands import bench, diagnosis, main
+from prodtop.tui.commands import bench, diagnosis, main, quality
 
 CELL = CellResult(
     model="tiny",
@@ -29,6 +38,7 @@ CELL = CellResult(
     precision=PrecisionName.FP32,
     requests=4,
     failed=0,
+    rejected=0,
     duration_s=2.0,
     output_tok_s=1234.5,
     total_tok_s=2000.0,
@@ -49,6 +59,18 @@ CELL = CellResult(
     energy_j=None,
     output_sha256="00",
     versions={},
+)
+LEVEL = LevelQuality(
+    precision=PrecisionName.FP32,
+    reference=PrecisionName.FP32,
+    weights_bytes=2**20,
+    scored_tokens=510,
+    perplexity=Interval(value=20.0, low=19.0, high=21.0),
+    ratio=None,
+    divergence=None,
+    text=None,
+    greedy=None,
+    scored_tok_s=100.0,
 )
 LINE = Line(fixed_s=3e-6, rate=4e12, error=0.02)
 DEVICE = DeviceSample(name="cpu", type="cpu", devices=1, memory_bytes=10, sms=1, torch="2.11")
@@ -92,6 +114,13 @@ def measure(*_arguments: object) -> Iterator[Progress | Note | CellResult | Cell
     yield CELL
 
 
+def measure_quality(*_arguments: object) -> Iterator[Progress | Note | LevelQuality | LevelSkipped]:
+    yield Progress(what="measuring", fraction=0.5)
+    yield Note(message="a note")
+    yield LEVEL
+    yield LevelSkipped(precision=PrecisionName.FP8, reason="no fp8 here")
+
+
 def calibrate(tell: runner.Tell, **_options: object) -> runner.Calibrated:
     tell(DEVICE)
     return CALIBRATED
@@ -101,6 +130,8 @@ def stand_in() -> None:
     """Measure nothing, and look up what every fork would have to."""
     setattr(bench, "LocalEngine", Engine)  # noqa: B010 (stand-ins with what is used of them)
     setattr(bench, "measure", measure)  # noqa: B010
+    setattr(quality, "LocalEngine", Engine)  # noqa: B010
+    setattr(quality, "measure", measure_quality)  # noqa: B010
     setattr(runner, "calibrate", calibrate)  # noqa: B010
     setattr(diagnosis, "_ask_torch", lambda: (None, "not asked"))  # noqa: B010
     import rich.console
