@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from textual import events
@@ -18,6 +19,7 @@ from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import clean_update
 from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
+from .screens.later_tabs import LATER_TABS
 from .screens.live import LiveScreen
 from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
@@ -26,8 +28,6 @@ from .settings.config_watch import ConfigWatch
 from .settings.keymap import (
     DEFAULT_KEYMAP,
     LIVE,
-    PLANNER,
-    QUALITY,
     Keymap,
 )
 from .state.monitor import Monitor
@@ -39,6 +39,10 @@ from .terminal_driver import TerminalDriver
 from .widgets.palette import Palette, is_of_a_closed_palette
 from .widgets.panel import Panel
 from .widgets.requests_panel import RequestsPanel
+
+if TYPE_CHECKING:
+    # Charts draw with numpy, for which the first frame need not wait.
+    from .widgets.chart import BrailleChart
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -92,8 +96,8 @@ class ProdtopApp(App[None]):
         chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
         self.theme = chosen.name
         self.add_mode(LIVE, partial(LiveScreen, keymap))
-        self.add_mode(QUALITY, partial(_quality_screen, keymap, self.monitor))
-        self.add_mode(PLANNER, partial(_planner_screen, keymap, self.monitor.config))
+        for tab, make in LATER_TABS.items():
+            self.add_mode(tab, partial(make, keymap, self.monitor))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
 
@@ -265,6 +269,11 @@ class ProdtopApp(App[None]):
         self.monitor.playhead.scrub(steps * (tab.step_s if tab else 1.0))
         self.draw()
 
+    def on_braille_chart_clicked(self, message: "BrailleChart.Clicked") -> None:
+        """Show the moment that was clicked in a chart."""
+        self.monitor.playhead.stand_at(message.time_s)
+        self.draw()
+
     def action_scrub_to(self, end: str) -> None:
         self.monitor.playhead.scrub_to(end)
         self.draw()
@@ -375,17 +384,3 @@ class ProdtopApp(App[None]):
         return palette_commands(
             self.run_action, self._keymap_in_use, self.current_mode, self._book.themes.values()
         )
-
-
-def _quality_screen(keymap: Keymap, monitor: Monitor) -> TabScreen:
-    # Here and not above, as the planner's.
-    from .screens.quality import QualityScreen
-
-    return QualityScreen(keymap, monitor)
-
-
-def _planner_screen(keymap: Keymap, config: Config) -> TabScreen:
-    # Here and not above: the first frame need not wait for a tab that is not in view.
-    from .screens.planner import PlannerScreen
-
-    return PlannerScreen(keymap, {gpu: table.price() for gpu, table in config.prices.items()})

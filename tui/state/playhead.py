@@ -71,6 +71,11 @@ class Playhead:
         if self._frozen is not None:
             self._stand_at(self._frozen.cursor_s + seconds)
 
+    def stand_at(self, wall_s: float) -> None:
+        """Stand at a moment of the history, freezing the display first if it is live."""
+        self.freeze()
+        self._stand_at(wall_s)
+
     def scrub_to(self, end: str) -> None:
         """To the `start` or the `end` of the history."""
         self.freeze()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
+from textual.message import Message
 from textual.strip import Strip
 
 from ..drawing.braille import Raster
@@ -33,6 +34,13 @@ class BrailleChart(ThemedWidget):
     DEFAULT_CSS = """
     BrailleChart { height: 1fr; width: 1fr; min-height: 1; }
     """
+
+    class Clicked(Message):
+        """A moment was clicked, `time_s` on the clock of the history."""
+
+        def __init__(self, time_s: float) -> None:
+            super().__init__()
+            self.time_s = time_s
 
     def __init__(
         self,
@@ -100,6 +108,20 @@ class BrailleChart(ThemedWidget):
 
     def on_resize(self, _event: events.Resize) -> None:
         self._repaint()
+
+    def on_click(self, event: events.Click) -> None:
+        """Tell which moment was clicked: that of the mark where there is one."""
+        content, layout = self._content, self._layout()
+        column = event.x - layout.left
+        if content is None or self.settings.places or not 0 <= column < layout.width:
+            return
+        event.stop()
+        step_s = content.span_s / layout.width
+        begin_s = content.end_s - content.span_s
+        at_s = begin_s + (column + 0.5) * step_s
+        marked = [mark.time_s for mark in content.marks if abs(mark.time_s - at_s) <= step_s]
+        nearest_s = min(marked, key=lambda time_s: abs(time_s - at_s), default=at_s)
+        self.post_message(self.Clicked(nearest_s))
 
     def on_hide(self) -> None:
         """What is visible when it is shown again may be quite another thing."""

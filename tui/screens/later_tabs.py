@@ -1,0 +1,26 @@
+"""The tabs that are made when they first come into view: the first frame need not wait for what
+they import."""
+
+from collections.abc import Callable, Mapping
+
+from ..settings.keymap import PLANNER, QUALITY, Keymap
+from ..state.monitor import Monitor
+from .tab import TabScreen
+
+MakeTab = Callable[[Keymap, Monitor], TabScreen]
+
+
+def _quality(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .quality import QualityScreen
+
+    return QualityScreen(keymap, monitor)
+
+
+def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .planner import PlannerScreen
+
+    prices = monitor.config.prices
+    return PlannerScreen(keymap, {gpu: table.price() for gpu, table in prices.items()})
+
+
+LATER_TABS: Mapping[str, MakeTab] = {QUALITY: _quality, PLANNER: _planner}
