@@ -22,7 +22,16 @@ from .screens.live import LiveScreen
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
-from .settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, PANEL_TABS, PLANNER, Keymap
+from .settings.keymap import (
+    ACTIONS,
+    COMPARE,
+    DEFAULT_KEYMAP,
+    EVERYWHERE,
+    LIVE,
+    PANEL_TABS,
+    PLANNER,
+    Keymap,
+)
 from .state.monitor import Monitor
 from .state.settable import Standing
 from .state.snapshot import saved_text, snapshot_of
@@ -83,6 +92,7 @@ class ProdtopApp(App[None]):
         chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
         self.theme = chosen.name
         self.add_mode(LIVE, partial(LiveScreen, keymap))
+        self.add_mode(COMPARE, partial(_compare_screen, keymap, self.monitor))
         self.add_mode(PLANNER, partial(_planner_screen, keymap, self.monitor.config))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
@@ -386,6 +396,13 @@ class ProdtopApp(App[None]):
                 theme.description or "A theme of your own",
                 partial(self.action_choose_theme, theme.name),
             )
+
+
+def _compare_screen(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    # Here and not above, as the planner's.
+    from .screens.compare import CompareScreen
+
+    return CompareScreen(keymap, monitor)
 
 
 def _planner_screen(keymap: Keymap, config: Config) -> TabScreen:

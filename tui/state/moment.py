@@ -20,6 +20,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.protocol.wording import counted
+from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
 from .requests import NO_REQUESTS, Requests
 
@@ -142,6 +143,8 @@ class Moment:
     dropped_share: float = 0.0
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
+    compare: Compare = NO_COMPARE
+    """As it is now, also while the display is paused."""
 
     @property
     def paused(self) -> bool:

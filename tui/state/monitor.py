@@ -53,6 +53,7 @@ from .actions import (
     toggle_drafts,
 )
 from .command_line import run_line
+from .compare_run import CompareRun, Said
 from .condition import Word
 from .engine_gpu import engine_gpu
 from .event_log import EventLog
@@ -133,6 +134,7 @@ class Monitor:
         self._frame_loss = FrameLoss()
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
+        self._compare = CompareRun(client.send, self._say_of_compare)
 
     # Reports
 
@@ -149,7 +151,9 @@ class Monitor:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            self.tried.take_in(frame, self.wall_s(now_s))
+            if not self._compare.now.running:
+                # Between two cells the live load is served at whatever precision comes next.
+                self.tried.take_in(frame, self.wall_s(now_s))
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
@@ -162,6 +166,7 @@ class Monitor:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
+            self._compare.take(report, now_s)
             if isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
@@ -306,6 +311,7 @@ class Monitor:
             requests=self._requests.now(),
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
+            compare=replace(self._compare.look(now_s), live=self.tried.records),
         )
         cursor_s = self.playhead.cursor_s
         if cursor_s is not None:
@@ -365,6 +371,16 @@ class Monitor:
             self._carry_out(Outcome(self._pending, StartAgain()))
         else:
             self.say("nothing to start again: nothing was given up")
+
+    def begin_compare(self) -> None:
+        """Measure every strategy at every precision."""
+        if self._serving is None and not self._compare.now.running:
+            self.say(unready_text(self._worker))
+        elif self._frame is not None:
+            self._compare.begin(self._frame, self._clock())
+
+    def cancel_compare(self) -> None:
+        self._compare.cancel(self._clock())
 
     def inspect_request(self, key: str | None) -> None:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
@@ -428,6 +444,15 @@ class Monitor:
         line, also while that speaks of the past."""
         self._answer = self._say(clean(text), "fault" if fault else "info")
         self._answer_at_s = self._clock()
+
+    def _say_of_compare(self, said: Said) -> None:
+        """Where measuring begins and ends is marked: meanwhile the live load stands still."""
+        if said.answer:
+            self.say(said.text, fault=said.failed)
+        else:
+            self._say(said.text, "fault" if said.failed else "info")
+        if said.mark:
+            self.history.mark(Mark(self.wall_s(), said.mark))
 
     def close(self) -> None:
         self._client.close()
