@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from frames import frame, host, ready
 from prodtop.engine.protocol import ChildDied, ChildStarted, Report, StartAgain
-from prodtop.tui.settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE
+from prodtop.tui.settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, TAB_TITLES
 from prodtop.tui.state.monitor import ANSWERED_FOR_S
 from running_app import RunningApp, open_app
 from textual.keys import _character_to_key
@@ -73,6 +73,7 @@ async def test_what_a_key_did_is_said(
         ("help", "HelpScreen"),
         ("events", "EventLogScreen"),
         ("palette", "Palette"),
+        ("tab_compare", "CompareScreen"),
         ("tab_planner", "PlannerScreen"),
     ],
 )
@@ -110,7 +111,7 @@ async def test_every_key_of_the_live_tab_works(tmp_path: Path) -> None:
                 continue
             await press(running, action.name)
             assert running.app.is_running, action.name
-            while running.app.screen.id not in {"live", "planner"}:
+            while running.app.screen.id not in TAB_TITLES:
                 await running.press("escape")
             if running.app.current_mode != LIVE:
                 await press(running, "tab_live")

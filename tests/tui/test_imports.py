@@ -3,7 +3,8 @@
 import subprocess
 import sys
 
-SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search"}
+COMPARE_TAB = "prodtop.tui.screens.compare"
+SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search", COMPARE_TAB}
 """Loaded by the worker alone, by the first chart, and by the Planner tab."""
 
 
@@ -16,6 +17,10 @@ def loaded_by(statement: str) -> set[str]:
 
 def test_importing_the_app_leaves_torch_out_and_leaves_numpy_and_the_planner_for_later() -> None:
     assert loaded_by("import prodtop.tui.app") == set()
+
+
+def test_the_compare_tab_needs_neither_torch_nor_numpy() -> None:
+    assert loaded_by(f"import {COMPARE_TAB}") == {COMPARE_TAB}
 
 
 def test_the_planner_needs_no_torch() -> None:

@@ -75,8 +75,8 @@ def test_tabs_may_use_a_key_for_different_things() -> None:
 
 
 def test_a_key_that_works_everywhere_is_no_tabs_own() -> None:
-    with pytest.raises(KeymapError, match="planner_overview"):
-        remap({"theme": "o"}, "config")
+    with pytest.raises(KeymapError, match="planner_use"):
+        remap({"theme": "u"}, "config")
 
 
 @pytest.mark.parametrize(
