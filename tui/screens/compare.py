@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ...engine.compare.samples import NO_LIMITS, Limits
+from ...engine.protocol import Frame
 from ..drawing.line import EMPTY
 from ..settings.keymap import COMPARE, Keymap
 from ..state.compare import Place, limits_of
@@ -66,8 +67,17 @@ class CompareScreen(TabScreen):
     # Drawing
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
+        if self._moment is None and moment.frame is not None:
+            self._start_at(moment, moment.frame)
         self._moment = moment
         self._draw()
+
+    def _start_at(self, moment: Moment, frame: Frame) -> None:
+        """The cursor begins on what is served."""
+        shown = self.table(moment, self.metric)
+        if frame.precision in shown.columns:
+            row, column = shown.rows.index(frame.strategy), shown.columns.index(frame.precision)
+            self.cursor = (row, column)
 
     def redraw(self) -> None:
         self.call_after_refresh(self._draw)

@@ -130,11 +130,11 @@ class CompareRun:
         cells = [] if comparison is None else comparison.cells
         known = sum(bool(each.repeats) for each in cells)
         failed = sum(each.failure is not None for each in cells)
-        words = f"compared: {known} of {len(cells)} cells measured, {why}"
+        words = f"compared: {known} of {len(cells)} cells measured; {why}"
         if failed:
             words += f"; {failed} failed"
         bad = stage is Stage.FAILED
-        self._say(Said(words, failed=bad, answer=False, mark="compare ends"))
+        self._say(Said(words, failed=bad, answer=stage is Stage.CANCELLED, mark="compare ends"))
 
     def _send(self, commands: list[Command]) -> None:
         for command in commands:

@@ -33,15 +33,15 @@ def compare_header(moment: Moment, room: Room) -> Line:
     """The tabs, the model and the load that is compared under, and how the engine does."""
     left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line(COMPARE))
     cells = health_cells(room.width, left.width)
-    health = health_line(moment, cells, room) if cells > 0 else EMPTY
-    space = room.width - left.width - health.width - 2
+    space = room.width - left.width - cells - 4
     middle = EMPTY
     if moment.frame is not None and space >= LEAST_MIDDLE:
         load = moment.compare.load or moment.frame.load
         name = strong(moment.frame.model.name)
         under = muted(f"  {describe_load(load)}")
-        middle = first_fitting([line(name, under), line(name)], space - 2)
-    return ends(line(left, "  ", middle), health, room.width)
+        middle = first_fitting([line(name, under), line(name)], space)
+    beside = line(left, "  ", middle).fitted(room.width - cells)
+    return line(beside, health_line(moment, cells, room))
 
 
 def views_line(view: str, metric: str, keymap: Keymap, room: Room) -> Line:

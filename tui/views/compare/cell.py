@@ -22,7 +22,7 @@ PURPOSE: Mapping[StrategyName, str] = {
     StrategyName.STREAMING: "continuous, tokens sent as they come: for people who read along",
     StrategyName.HYBRID: "streaming with both caches: for chats that share prompts",
 }
-COLUMN_CELLS = 36
+COLUMN_GAP = 3
 
 SpotOf = Callable[[str], Spot]
 """The same cell by a metric's name."""
@@ -88,11 +88,12 @@ def _metrics(spot_of: SpotOf, room: Room) -> Sequence[Line]:
         found = spot_of(name)
         if found.median is not None or found.live is not None:
             known.append(_metric(METRICS[name], found, room))
-    columns = max(1, (room.width - 2) // COLUMN_CELLS)
+    cells = max((each.width for each in known), default=1) + COLUMN_GAP
+    columns = max(1, (room.width - 2 + COLUMN_GAP) // cells)
     rows = -(-len(known) // columns) if known else 0
-    return [
-        line(*(each.fitted(COLUMN_CELLS) for each in known[row::rows])) for row in range(rows)
-    ] or [EMPTY]
+    return [line(*(each.fitted(cells) for each in known[row::rows])) for row in range(rows)] or [
+        EMPTY
+    ]
 
 
 def _metric(metric: Metric, spot: Spot, room: Room) -> Line:

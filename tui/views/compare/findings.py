@@ -45,7 +45,8 @@ def _group(
     found = [(row.label, each.median) for row in rows for each in row.entries if each.median]
     most = max((median.value for _, median in found), default=0.0)
     way = "more" if metric.higher_is_better else "less"
-    head = f"{words}: {metric.label}, {metric.unit.value}; {way} is better"
+    unit = "" if metric.unit.value in metric.label else f" {metric.unit.value}"
+    head = f"{words}: {metric.label}{unit}, {way} is better"
     cells = max(4, width - NAME_CELLS - FIGURE_CELLS - 3)
     lines = [line(muted(in_glyphs(head, room.glyphs)))]
     for name, median in found:

@@ -80,11 +80,16 @@ def _row(
         spot, here = table.spots[name, precision], cursor == (number, column)
         sign, text, ink = _spot(spot, table, words, room.glyphs)
         body = f"{sign}{in_glyphs(text, room.glyphs)}"[: width - 1].rjust(width - 1)
-        pointer = room.glyphs.pointer if here else "=" if spot.place == table.baseline else " "
+        pointer = room.glyphs.pointer if here else _mark(spot, table, room.glyphs)
         click = f"screen.cell({number}, {column})"
         pieces.append(Piece(pointer, Ink.ACCENT))
         pieces.append(Piece(body, Ink.SELECTED if here else ink, click))
     return line(*pieces)
+
+
+def _mark(spot: Spot, table: Table, glyphs: Glyphs) -> str:
+    """What stands before the baseline."""
+    return glyphs.bullet if spot.place == table.baseline else " "
 
 
 def _spot(spot: Spot, table: Table, words: Words, glyphs: Glyphs) -> tuple[str, str, Ink]:
@@ -199,10 +204,9 @@ def _legend(table: Table, room: Room, begin_key: str) -> Line:
     if any(spot.live is not None for spot in spots):
         parts.append(line(muted(f"{LIVE} served live, not ranked")))
     if table.baseline is not None:
-        name = " ".join(table.baseline)
-        parts.append(
-            line(muted(in_glyphs(f"× of = {name}; x= no difference measured", room.glyphs)))
-        )
+        marks = "= no difference, ? too few repeats"
+        words = f"{room.glyphs.bullet} baseline {' '.join(table.baseline)}; ×: over it, {marks}"
+        parts.append(line(muted(in_glyphs(words, room.glyphs))))
     if any(spot.failure is not None and spot.median is not None for spot in spots):
         parts.append(line(muted("! failed later")))
     return line(" ", room.facts(parts))
