@@ -49,7 +49,7 @@ def compare(
 
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
 def test_matrix(snap_compare: SnapCompare, size: tuple[int, int]) -> None:
-    assert compare(snap_compare, size, "equals_sign", "up", "up", "right")
+    assert compare(snap_compare, size, "equals_sign", "up", "up", "right", "right")
 
 
 def test_while_it_measures(snap_compare: SnapCompare) -> None:

@@ -20,6 +20,10 @@ NARROWEST, WIDEST = 6, 20
 HEAT_INKS = (Ink.BAD, Ink.WARN, Ink.TEXT, Ink.OK)
 """From the worst to the best; the sign before the figure says the same without colour."""
 LIVE = "~"
+MARKED = {
+    Verdict.NO_DIFFERENCE: "= no difference",
+    Verdict.UNDECIDED: "? too few repeats",
+}
 
 Words = Callable[[Spot, Metric], str]
 
@@ -79,10 +83,10 @@ def _row(
     for column, precision in enumerate(table.columns):
         spot, here = table.spots[name, precision], cursor == (number, column)
         sign, text, ink = _spot(spot, table, words, room.glyphs)
-        body = f"{sign}{in_glyphs(text, room.glyphs)}"[: width - 1].rjust(width - 1)
+        body = f"{sign}{in_glyphs(text, room.glyphs)}"[: width - 1]
         pointer = room.glyphs.pointer if here else _mark(spot, table, room.glyphs)
         click = f"screen.cell({number}, {column})"
-        pieces.append(Piece(pointer, Ink.ACCENT))
+        pieces.append(Piece(f"{pointer:>{width - len(body)}}", Ink.ACCENT, click))
         pieces.append(Piece(body, Ink.SELECTED if here else ink, click))
     return line(*pieces)
 
@@ -204,9 +208,10 @@ def _legend(table: Table, room: Room, begin_key: str) -> Line:
     if any(spot.live is not None for spot in spots):
         parts.append(line(muted(f"{LIVE} served live, not ranked")))
     if table.baseline is not None:
-        marks = "= no difference, ? too few repeats"
-        words = f"{room.glyphs.bullet} baseline {' '.join(table.baseline)}; ×: over it, {marks}"
+        words = f"× of {room.glyphs.bullet} {' '.join(table.baseline)}"
         parts.append(line(muted(in_glyphs(words, room.glyphs))))
+        verdicts = {spot.entry.verdict for spot in spots if spot.place != table.baseline}
+        parts += [line(muted(words)) for verdict, words in MARKED.items() if verdict in verdicts]
     if any(spot.failure is not None and spot.median is not None for spot in spots):
         parts.append(line(muted("! failed later")))
     return line(" ", room.facts(parts))
