@@ -96,6 +96,9 @@ class CompareRun:
             case Fault(fatal=True, message=message):
                 self._end(Stage.FAILED, message)
                 return
+            case Frame() if self._down and report.model.name != sweep.comparison.work.model:
+                self._end(Stage.FAILED, f"the engine was started anew, with {report.model.name}")
+                return
             case Frame() if self._down:
                 self._down, self._precision = False, report.precision
             case _:
@@ -104,6 +107,11 @@ class CompareRun:
         self._after(now_s)
         if self._down and self.now.stage is Stage.CANCELLING:
             self._end(Stage.CANCELLED, "cancelled")
+
+    def on_command(self, command: Command) -> None:
+        """The user asks for something meanwhile: a precision is what is served afterwards."""
+        if isinstance(command, SetPrecision) and self.now.running:
+            self._home = self._precision = command.name
 
     def look(self, now_s: float) -> Compare:
         """The state with the progress as it is now."""

@@ -420,6 +420,7 @@ class Monitor:
         self._pending = outcome.pending
         if outcome.command is not None:
             self._pending_since_s = self._clock()
+            self._compare.on_command(outcome.command)
             self._client.send(outcome.command)
             if self.playhead.frozen:
                 # What it does would not be seen on a picture of the past.

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 from compare_samples import answer, benches
-from frames import frame, ready, steady
+from frames import MODEL, frame, ready, steady
 from prodtop.engine.compare.samples import NO_LIMITS
 from prodtop.engine.compare.schedule import is_done
 from prodtop.engine.protocol import (
@@ -41,6 +41,9 @@ class Played:
     def now(self) -> Compare:
         return self.run.look(self.now_s)
 
+    def stage(self) -> Stage:
+        return self.now.stage
+
     def begin(self, shown: object = None) -> "Played":
         self.run.begin(shown or frame(), self.now_s)  # type: ignore[arg-type]  # a frame
         return self
@@ -74,7 +77,7 @@ def test_every_strategy_is_measured_at_every_precision_that_the_device_can_run()
 
 def test_it_ends_by_itself_and_serves_at_the_precision_of_before() -> None:
     played = Played().begin().answer()
-    assert played.now.stage is Stage.DONE
+    assert played.stage() is Stage.DONE
     assert played.said[-1].text.startswith("compared: 30 of 30 cells measured")
     last = [each for each in played.sent if isinstance(each, SetPrecision)][-1]
     assert last == SetPrecision(name=BF16)
@@ -95,10 +98,10 @@ def test_progress_has_the_time_left_once_something_was_measured() -> None:
 def test_cancelling_ends_with_the_repeat_under_way_and_keeps_what_was_measured() -> None:
     played = Played().begin().answer(3)
     played.run.cancel(played.now_s)
-    assert played.now.stage is Stage.CANCELLING
+    assert played.stage() is Stage.CANCELLING
     asked_before = len(benches(played.sent))
     played.answer()
-    assert played.now.stage is Stage.CANCELLED
+    assert played.stage() is Stage.CANCELLED
     assert len(benches(played.sent)) == asked_before, "no other bench is asked for"
     assert played.now.comparison is not None
     assert len(played.now.comparison.measured()) == 4
@@ -135,22 +138,22 @@ def test_a_worker_that_dies_fails_the_cell_and_the_next_one_goes_on() -> None:
     died = benches(played.sent)[-1]
     played.run.take(DIED, played.now_s)
     before = len(benches(played.sent))
-    assert played.now.stage is Stage.RUNNING
+    assert played.stage() is Stage.RUNNING
     played.run.take(ready(), played.now_s)
-    assert played.now.stage is Stage.RUNNING, "it was started again for the same sweep"
+    assert played.stage() is Stage.RUNNING, "it was started again for the same sweep"
     played.run.take(frame(70.0), played.now_s)
     assert len(benches(played.sent)) > before
     spot = played.table().spots[died.strategies[0], died.precisions[0]]
     assert "killed (signal 9)" in (spot.failure or "")
     played.answered = before
-    assert played.answer().now.stage is Stage.DONE
+    assert played.answer().stage() is Stage.DONE
     assert "failed" in played.said[-1].text
 
 
 def test_a_worker_that_is_given_up_ends_it() -> None:
     played = Played().begin().answer(2)
     played.run.take(msgspec.structs.replace(DIED, restart_in_s=None), played.now_s)
-    assert played.now.stage is Stage.FAILED
+    assert played.stage() is Stage.FAILED
     assert played.said[-1].failed
     assert played.now.comparison is not None
     assert len(played.now.comparison.measured()) == 2
@@ -160,13 +163,33 @@ def test_cancelled_while_the_worker_is_down_it_ends_at_once() -> None:
     played = Played().begin().answer(2)
     played.run.take(DIED, played.now_s)
     played.run.cancel(played.now_s)
-    assert played.now.stage is Stage.CANCELLED
+    assert played.stage() is Stage.CANCELLED
 
 
 def test_an_engine_that_is_started_anew_ends_it() -> None:
     played = Played().begin().answer(2)
     played.run.take(ready(), played.now_s)
-    assert (played.now.stage, played.now.ended) == (Stage.FAILED, "the engine was started anew")
+    assert (played.stage(), played.now.ended) == (Stage.FAILED, "the engine was started anew")
+
+
+def test_another_model_after_a_death_ends_it() -> None:
+    played = Played().begin().answer(2)
+    played.run.take(DIED, played.now_s)
+    other = msgspec.structs.replace(frame(), model=msgspec.structs.replace(MODEL, name="other"))
+    played.run.take(other, played.now_s)
+    assert (played.stage(), played.now.ended) == (
+        Stage.FAILED,
+        "the engine was started anew, with other",
+    )
+
+
+@pytest.mark.parametrize("chosen", [INT8, PrecisionName.FP32])
+def test_a_precision_that_is_chosen_meanwhile_is_served_afterwards(chosen: PrecisionName) -> None:
+    played = Played().begin().answer(8)
+    played.run.on_command(SetPrecision(name=chosen))
+    played.sent.append(SetPrecision(name=chosen))
+    played.answer()
+    assert [each for each in played.sent if isinstance(each, SetPrecision)][-1].name is chosen
 
 
 def test_a_fault_of_a_bench_fails_its_cell_alone() -> None:
@@ -174,7 +197,7 @@ def test_a_fault_of_a_bench_fails_its_cell_alone() -> None:
     played.run.take(Fault(message="prompts are too long"), played.now_s)
     played.run.take(BenchDone(), played.now_s)
     played.answered = 1
-    assert played.answer(5).now.stage is Stage.RUNNING
+    assert played.answer(5).stage() is Stage.RUNNING
     failures = [spot.failure for spot in played.table().spots.values() if spot.failure]
     assert failures == ["prompts are too long"]
 
@@ -182,7 +205,7 @@ def test_a_fault_of_a_bench_fails_its_cell_alone() -> None:
 def test_a_precision_that_does_not_fit_is_skipped_with_its_reason() -> None:
     played = Played().begin().answer(skipped=(INT8,))
     spots = played.table().spots
-    assert played.now.stage is Stage.DONE
+    assert played.stage() is Stage.DONE
     assert "does not fit" in (spots[HYBRID, INT8].skipped or "")
     assert spots[HYBRID, INT8].median is None
     assert spots[HYBRID, BF16].heat == pytest.approx(0.9, abs=0.02)
@@ -193,7 +216,7 @@ def test_without_a_load_nothing_begins(load: LoadSpec) -> None:
     with pytest.raises(BadInputError, match="no load"):
         asked(msgspec.structs.replace(frame(), load=load))
     played = Played().begin(msgspec.structs.replace(frame(), load=load))
-    assert (played.sent, played.now.stage) == ([], Stage.NONE)
+    assert (played.sent, played.stage()) == ([], Stage.NONE)
 
 
 @pytest.mark.parametrize(("metric", "best"), [("output_tok_s", 1.0), ("e2e_p95_ms", 1.0)])

@@ -45,7 +45,10 @@ def cell_view(
     ink = Ink.STRONG if spot.heat is None else heat_ink(spot.heat)
     return RowsView(
         title=line(Piece(f"{strategy} {precision}", Ink.TITLE)),
-        figures=line(muted(f"{metric.label} "), Piece(f"{sign}{' '.join(figures)}", ink)),
+        figures=line(
+            muted(in_glyphs(f"{metric.label} ", room.glyphs)),
+            Piece(f"{sign}{' '.join(figures)}", ink),
+        ),
         rows=tuple(Row(room.clipped(line(" ", each))) for each in lines),
     )
 
