@@ -115,6 +115,15 @@ async def test_the_cursor_explains_a_cell_and_sets_the_baseline() -> None:
         assert "a baseline is a cell that was measured" in tab.text()
 
 
+async def test_the_cursor_begins_on_what_is_served_also_when_keys_come_in_one_breath() -> None:
+    async with open_compare() as tab:
+        assert tab.screen.cursor == (5, 1)
+    async with open_app([[ready(), two_precisions()]]) as running:
+        await running.press("C", "b", "up")
+        assert isinstance(running.app.screen, CompareScreen)
+        assert running.app.screen.cursor == (4, 1)
+
+
 async def test_keys_change_the_metric() -> None:
     async with open_compare(12) as tab:
         await tab.press("n")

@@ -42,6 +42,7 @@ class CompareScreen(TabScreen):
         self.metric = SHOWN[0]
         self.cursor = (0, 0)
         """Row and column of the matrix."""
+        self._started = False
         self.baseline: Place | None = None
         self._view = "matrix"
         self._moment: Moment | None = None
@@ -67,13 +68,12 @@ class CompareScreen(TabScreen):
     # Drawing
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
-        if self._moment is None and moment.frame is not None:
-            self._start_at(moment, moment.frame)
         self._moment = moment
         self._draw()
 
     def _start_at(self, moment: Moment, frame: Frame) -> None:
         """The cursor begins on what is served."""
+        self._started = True
         shown = self.table(moment, self.metric)
         if frame.precision in shown.columns:
             row, column = shown.rows.index(frame.strategy), shown.columns.index(frame.precision)
@@ -99,6 +99,8 @@ class CompareScreen(TabScreen):
         moment = self._moment
         if moment is None or self.is_too_small or not self.can_draw:
             return
+        if not self._started and moment.frame is not None:
+            self._start_at(moment, moment.frame)
         glyphs = palette_of(self.app).glyphs
         room = Room(self.size.width, 1, glyphs)
         over_cells = isinstance(self.focused, CellsPanel)

@@ -19,6 +19,7 @@ FOOTER_ACTIONS = (
     ("tab_planner", "planner"),
     ("pause", "pause"),
     ("quit", "quit"),
+    ("tab_compare", "compare"),
     ("window", "window"),
     ("latency_shape", "shape"),
     ("snapshot", "save"),
