@@ -74,6 +74,7 @@ async def test_what_a_key_did_is_said(
         ("events", "EventLogScreen"),
         ("palette", "Palette"),
         ("tab_quality", "QualityScreen"),
+        ("tab_compare", "CompareScreen"),
         ("tab_planner", "PlannerScreen"),
     ],
 )

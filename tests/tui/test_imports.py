@@ -3,8 +3,12 @@
 import subprocess
 import sys
 
+import pytest
+
+COMPARE_TAB = "prodtop.tui.screens.compare"
 QUALITY_TAB = "prodtop.tui.screens.quality"
-SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search", QUALITY_TAB}
+LATER_TABS = {COMPARE_TAB, QUALITY_TAB}
+SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search", *LATER_TABS}
 """Loaded by the worker alone, by the first chart, and by the tabs that are not in view."""
 
 
@@ -19,8 +23,9 @@ def test_importing_the_app_leaves_torch_out_and_leaves_numpy_and_the_planner_for
     assert loaded_by("import prodtop.tui.app") == set()
 
 
-def test_the_quality_tab_needs_neither_torch_nor_numpy() -> None:
-    assert loaded_by(f"import {QUALITY_TAB}") == {QUALITY_TAB}
+@pytest.mark.parametrize("tab", sorted(LATER_TABS))
+def test_tabs_of_measurements_need_neither_torch_nor_numpy(tab: str) -> None:
+    assert loaded_by(f"import {tab}") == {tab}
 
 
 def test_the_planner_needs_no_torch() -> None:

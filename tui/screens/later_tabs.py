@@ -3,11 +3,17 @@ they import."""
 
 from collections.abc import Callable, Mapping
 
-from ..settings.keymap import PLANNER, QUALITY, Keymap
+from ..settings.keymap import COMPARE, PLANNER, QUALITY, Keymap
 from ..state.monitor import Monitor
 from .tab import TabScreen
 
 MakeTab = Callable[[Keymap, Monitor], TabScreen]
+
+
+def _compare(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .compare import CompareScreen
+
+    return CompareScreen(keymap, monitor)
 
 
 def _quality(keymap: Keymap, monitor: Monitor) -> TabScreen:
@@ -23,4 +29,4 @@ def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
     return PlannerScreen(keymap, {gpu: table.price() for gpu, table in prices.items()})
 
 
-LATER_TABS: Mapping[str, MakeTab] = {QUALITY: _quality, PLANNER: _planner}
+LATER_TABS: Mapping[str, MakeTab] = {COMPARE: _compare, QUALITY: _quality, PLANNER: _planner}

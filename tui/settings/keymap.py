@@ -15,14 +15,14 @@ class KeymapError(BadInputError):
     """A `[keys]` table that cannot be used: names the file, the action and the key."""
 
 
-EVERYWHERE, LIVE, QUALITY, PLANNER = "", "live", "quality", "planner"
+EVERYWHERE, LIVE, COMPARE, QUALITY, PLANNER = "", "live", "compare", "quality", "planner"
 REQUESTS = "requests"
 """Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
 the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
 is the tab's."""
 PANEL_TABS = {REQUESTS: LIVE}
 """The tab of each panel that has keys of its own."""
-TAB_TITLES = {LIVE: "Live", QUALITY: "Quality", PLANNER: "Planner"}
+TAB_TITLES = {LIVE: "Live", COMPARE: "Compare", QUALITY: "Quality", PLANNER: "Planner"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,7 @@ REQUESTS_GROUP = "Requests"
 TABS = "Tabs"
 PLANNING = "Planner"
 MEASURING = "Quality"
+COMPARING = "Compare"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -81,6 +82,20 @@ QUALITY_ACTIONS: tuple[Action, ...] = tuple(
         ("charts", "screen.view('charts')", ("c",), "Memory against quality; bars; efficiency"),
         ("layers", "screen.view('layers')", ("l",), "Errors of the weights, layer by layer"),
         ("texts", "screen.view('texts')", ("g",), "Greedy texts side by side"),
+    )
+)
+
+COMPARE_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"compare_{name}", call, (key,), words, COMPARING, COMPARE)
+    for name, call, key, words in (
+        ("begin", "screen.begin", "b", "Measure all cells, or go on with those that are left"),
+        ("cancel", "screen.cancel", "x", "Stop measuring cells, and keep what was measured"),
+        ("next", "screen.metric(1)", "n", "Next metric"),
+        ("previous", "screen.metric(-1)", "N", "Previous metric"),
+        ("baseline", "screen.baseline", "=", "Compare with the cell under the cursor, or no more"),
+        ("matrix", "screen.view('matrix')", "o", "Matrix of all cells"),
+        ("bars", "screen.view('bars')", "c", "Bars of latency, throughput and efficiency"),
+        ("findings", "screen.view('findings')", "i", "What it shows, and which cell to take"),
     )
 )
 
@@ -179,8 +194,10 @@ ACTIONS: tuple[Action, ...] = (
     Action("copy", "copy", ("y",), "Copy the focused panel's text, or every headline", DISPLAY),
     Action("theme", "next_theme", ("t",), "Next theme", DISPLAY),
     Action("tab_live", "tab('live')", ("L",), "Live: the engine at work", TABS),
+    Action("tab_compare", "tab('compare')", ("C",), "Compare: strategies and precisions", TABS),
     Action("tab_quality", "tab('quality')", ("Q",), "Quality: what precisions cost", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
+    *COMPARE_ACTIONS,
     *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),

@@ -15,6 +15,8 @@ class Word(StrEnum):
     """The driver no longer lists the engine's GPU. Before what follows from it."""
     ENGINE_DOWN = "ENGINE DOWN"
     LOADING = "LOADING"
+    MEASURING = "MEASURING"
+    """Cells are compared: the live load is set aside. Before the silence that it explains."""
     COMPILING = "COMPILING"
     """Kernels are compiled or weights packed. Before the silence that it explains."""
     STALLED = "STALLED"

@@ -24,7 +24,7 @@ from ...engine.protocol import (
     Refusal,
     Window,
 )
-from ..style.formatting import duration, milliseconds, percent, si
+from ..style.formatting import duration, milliseconds, percent, si, span
 from ..style.inks import Ink
 from .condition import UNKNOWN, Health, Word
 from .moment import Moment, Phase, WorkerState, restart_text
@@ -99,6 +99,17 @@ def _loading(moment: Moment, standing: bool) -> Health | None:
         fraction = "" if worker.fraction is None else f" {percent(worker.fraction)}"
         return Health(Word.LOADING, (f"{worker.doing}{fraction}",))
     return Health(Word.LOADING, ("the first figures",)) if moment.frame is None else None
+
+
+def _measuring(moment: Moment, standing: bool) -> Health | None:
+    compare = moment.compare
+    if not compare.running:
+        return None
+    progress = compare.progress
+    cells = "cells" if progress is None else f"{progress.done_cells} of {progress.cells} cells"
+    left_s = None if progress is None else progress.left_s
+    left = () if left_s is None else (f"{span(left_s)} left",)
+    return Health(Word.MEASURING, (cells, *left, "the live load is set aside"))
 
 
 def _compiling(moment: Moment, standing: bool) -> Health | None:
@@ -295,6 +306,7 @@ _CHECKS: Mapping[Word, Callable[[Moment, bool], Health | None]] = {
     Word.GPU_LOST: _gpu_lost,
     Word.ENGINE_DOWN: _engine_down,
     Word.LOADING: _loading,
+    Word.MEASURING: _measuring,
     Word.COMPILING: _compiling,
     Word.STALLED: _stalled,
     Word.STALE: _stale,

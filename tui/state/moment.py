@@ -20,6 +20,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.protocol.wording import counted
+from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
 from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
@@ -144,6 +145,7 @@ class Moment:
     dropped_share: float = 0.0
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
+    compare: Compare = NO_COMPARE
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS

@@ -63,13 +63,27 @@ class Monitor(Observer):
         else:
             self.say("nothing to start again: nothing was given up")
 
+    def begin_compare(self) -> None:
+        """Measure every strategy at every precision."""
+        if self._serving is None and not self._compare.now.running:
+            self.say(unready_text(self._worker))
+        elif self._quality.now.running:
+            self.say("quality is being measured: compare when that has ended")
+        elif self._frame is not None:
+            self._compare.begin(self._frame, self._clock())
+
+    def cancel_compare(self) -> None:
+        self._compare.cancel(self._clock())
+
     def inspect_request(self, key: str | None) -> None:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
         self._client.send(InspectRequest(request_id=self._requests.inspect(key)))
 
     def toggle_quality(self) -> None:
         """Begin to measure the quality of every precision, or cancel that."""
-        if self._quality.now.running or self._serving is not None:
+        if self._compare.now.running:
+            self.say("cells are being compared: measure quality when that has ended")
+        elif self._quality.now.running or self._serving is not None:
             self._quality.toggle(self._serving)
         else:
             self.say(unready_text(self._worker))
@@ -106,6 +120,7 @@ class Monitor(Observer):
         self._pending = outcome.pending
         if outcome.command is not None:
             self._pending_since_s = self._clock()
+            self._compare.on_command(outcome.command)
             self._client.send(outcome.command)
             if self.playhead.frozen:
                 # What it does would not be seen on a picture of the past.

@@ -29,6 +29,7 @@ from ..settings.config import Config
 from .actions import (
     settled,
 )
+from .compare_run import CompareRun
 from .condition import Word
 from .engine_gpu import engine_gpu
 from .event_log import EventLog
@@ -46,10 +47,11 @@ from .moment import (
     given_up_text,
 )
 from .playhead import Playhead, Timeline
-from .quality_run import QualityRun, Told
+from .quality_run import QualityRun
 from .report_cleaning import clean_report
 from .requests import RequestBook
 from .speeds import Speeds, after_frame
+from .told import Told
 from .tried import TriedMemory
 
 ANSWERED_FOR_S = 8.0
@@ -109,7 +111,8 @@ class Observer:
         self._frame_loss = FrameLoss()
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
-        self._quality = QualityRun(client.send, self._say_of_quality)
+        self._compare = CompareRun(client.send, self._say_of_measuring)
+        self._quality = QualityRun(client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
     # Reports
@@ -127,7 +130,9 @@ class Observer:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            self.tried.take_in(frame, self.wall_s(now_s))
+            if not self._compare.now.running:
+                # Between two cells the live load is served at whatever precision comes next.
+                self.tried.take_in(frame, self.wall_s(now_s))
             self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
@@ -141,6 +146,7 @@ class Observer:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
+            self._compare.take(report, now_s)
             if isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
@@ -286,6 +292,7 @@ class Observer:
             requests=self._requests.now(),
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
+            compare=replace(self._compare.look(now_s), live=self.tried.records),
             quality=self._quality.now,
             speeds=self._speeds,
         )
@@ -338,8 +345,8 @@ class Observer:
         self._answer = self._say(clean(text), "fault" if fault else "info")
         self._answer_at_s = self._clock()
 
-    def _say_of_quality(self, told: Told) -> None:
-        """Where measuring begins and ends is marked: meanwhile speed is not serving's alone."""
+    def _say_of_measuring(self, told: Told) -> None:
+        """Where measuring begins and ends is marked: meanwhile figures are not serving's alone."""
         if told.answer:
             self.say(told.text, fault=told.failed)
         else:

@@ -1,23 +1,12 @@
 """Measuring quality from the screen: sends what keys ask for, takes events, tells of it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ...engine.protocol import Command, Event, Frame, PrecisionName, RunQuality
 from .quality import Quality, Run, cancelled, quality_after, toggled
+from .told import Told
 
 VOID = "speed figures are void while quality is measured"
-
-
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A line for the event log, and a mark for the charts where one is due. `answer`: it is what a
-    key led to."""
-
-    text: str
-    mark: str = ""
-    failed: bool = False
-    answer: bool = True
 
 
 class QualityRun:

@@ -17,6 +17,7 @@ FOOTER_ACTIONS = (
     ("help", "help"),
     ("quit", "quit"),
     ("requests_table", "requests"),
+    ("tab_compare", "compare"),
     ("tab_quality", "quality"),
     ("tab_planner", "planner"),
     ("pause", "pause"),

@@ -58,7 +58,7 @@ def test_each_situation_has_its_word_its_reason_and_its_colour(name: str) -> Non
 
 
 def test_every_word_has_a_situation() -> None:
-    assert {word for word, _, _ in EXPECTED.values()} | {Word.PAUSED} == set(Word)
+    assert {word for word, _, _ in EXPECTED.values()} | {Word.PAUSED, Word.MEASURING} == set(Word)
 
 
 def test_a_frozen_display_says_so_and_how_it_was() -> None:

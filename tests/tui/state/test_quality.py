@@ -25,7 +25,8 @@ from prodtop.tui.state.quality import (
     record,
     toggled,
 )
-from prodtop.tui.state.quality_run import VOID, QualityRun, Told, told_of
+from prodtop.tui.state.quality_run import VOID, QualityRun, told_of
+from prodtop.tui.state.told import Told
 from quality_samples import INT4, INT8, LEVELS, REFERENCE, SKIPPED, errors, level, measured
 
 RUNNABLE: list[PrecisionName] = [name for name in PrecisionName if name is not PrecisionName.FP8]

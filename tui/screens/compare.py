@@ -1,0 +1,224 @@
+"""The Compare tab: strategies by precisions, as they are measured, and what follows from it."""
+
+from collections.abc import Callable, Mapping
+
+from textual.app import ComposeResult
+from textual.geometry import Region
+
+from ...engine.compare.samples import NO_LIMITS, Limits
+from ...engine.protocol import Frame
+from ..drawing.line import EMPTY
+from ..settings.keymap import COMPARE, Keymap
+from ..state.compare import Place, limits_of
+from ..state.compare_table import SHOWN, Spot, Table, spot_of, stepped, table
+from ..state.moment import Moment
+from ..state.monitor import Monitor
+from ..state.playhead import Timeline
+from ..style.theme import palette_of
+from ..views.compare.around import compare_header, footer_line, views_line
+from ..views.compare.cell import cell_view
+from ..views.compare.findings import bars_view, findings_view
+from ..views.compare.matrix import matrix_view
+from ..views.events import event_line
+from ..views.panel import Room, RowsView
+from ..widgets.board import Board
+from ..widgets.cells_panel import CellsPanel
+from ..widgets.lines import LinesView
+from ..widgets.rows_panel import RowsPanel
+from .compare_placement import place_panels
+from .tab import TabScreen
+
+PanelViews = Mapping[str, Callable[["CompareScreen", Moment, Room], RowsView]]
+
+
+class CompareScreen(TabScreen):
+    """Panels for the view that is chosen, drawn from the moment. The metric, the cursor and the
+    baseline are its own."""
+
+    def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
+        super().__init__(keymap, id=COMPARE)
+        self._monitor = monitor
+        self.begin_key = keymap.first_key("compare_begin")
+        self.metric = SHOWN[0]
+        self.cursor = (0, 0)
+        """Row and column of the matrix."""
+        self._started = False
+        self.baseline: Place | None = None
+        self._view = "matrix"
+        self._moment: Moment | None = None
+        self._made: dict[str, tuple[object, RowsView]] = {}
+
+    def compose(self) -> ComposeResult:
+        yield LinesView((EMPTY,), id="header")
+        yield LinesView((EMPTY,), id="views")
+        yield Board(
+            *(CellsPanel(id=name) if name == "matrix" else RowsPanel(id=name) for name in VIEWS),
+            place=self._place_panels,
+        )
+        yield LinesView((EMPTY,), id="event")
+        yield LinesView((EMPTY,), id="footer")
+        yield LinesView(id="too-small")
+
+    def on_mount(self) -> None:
+        self.query_one("#matrix", RowsPanel).focus()
+
+    def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
+        return place_panels(self._view, width, height, maximized=self._maximized)
+
+    # Drawing
+
+    def show(self, moment: Moment, timeline: Timeline) -> None:
+        self._moment = moment
+        self._draw()
+
+    def _start_at(self, moment: Moment, frame: Frame) -> None:
+        """The cursor begins on what is served."""
+        self._started = True
+        shown = self.table(moment, self.metric)
+        if frame.precision in shown.columns:
+            row, column = shown.rows.index(frame.strategy), shown.columns.index(frame.precision)
+            self.cursor = (row, column)
+
+    def redraw(self) -> None:
+        self.call_after_refresh(self._draw)
+
+    def rearrange(self) -> None:
+        super().rearrange()
+        if self.focused is None or not self.focused.display:
+            first = next((panel for panel in self.query(RowsPanel) if panel.display), None)
+            self.set_focus(first)
+        self.call_after_refresh(self._draw)
+
+    def on_rows_panel_resized(self, _message: RowsPanel.Resized) -> None:
+        self._draw()
+
+    def on_descendant_focus(self) -> None:
+        self._draw()
+
+    def _draw(self) -> None:
+        moment = self._moment
+        if moment is None or self.is_too_small or not self.can_draw:
+            return
+        if not self._started and moment.frame is not None:
+            self._start_at(moment, moment.frame)
+        glyphs = palette_of(self.app).glyphs
+        room = Room(self.size.width, 1, glyphs)
+        over_cells = isinstance(self.focused, CellsPanel)
+        running = moment.compare.running
+        for name, shown in (
+            ("header", compare_header(moment, room)),
+            ("views", views_line(self._view, self.metric, self._keymap, room)),
+            ("event", event_line(moment, room)),
+            ("footer", footer_line(self._keymap, room, running=running, cells=over_cells)),
+        ):
+            self.query_one(f"#{name}", LinesView).set_lines((shown,))
+        for panel in self.query(RowsPanel):
+            if panel.display and panel.size.width and panel.id is not None:
+                room = Room(panel.size.width, panel.size.height, glyphs)
+                panel.show(VIEWS[panel.id](self, moment, room))
+
+    def table(self, moment: Moment, name: str) -> Table:
+        """The matrix by a metric."""
+        return table(moment.compare, moment.frame, name, self.limits(moment), self.baseline)
+
+    @staticmethod
+    def limits(moment: Moment) -> Limits:
+        return NO_LIMITS if moment.frame is None else limits_of(moment.frame.slo)
+
+    def kept(
+        self, name: str, depends: tuple[object, ...], make: Callable[[], RowsView]
+    ) -> RowsView:
+        """What `make` gives, made anew only when what it depends on is another: medians of all
+        metrics are too much for every tick."""
+        known = self._made.get(name)
+        if known is None or known[0] != depends:
+            known = self._made[name] = (depends, make())
+        return known[1]
+
+    # The cursor
+
+    def on_cells_panel_stepped(self, message: CellsPanel.Stepped) -> None:
+        self._go(self.cursor[0] + message.rows, self.cursor[1] + message.columns)
+
+    def action_cell(self, row: int, column: int) -> None:
+        """Put the cursor on the cell that was clicked."""
+        self._go(row, column)
+
+    def _go(self, row: int, column: int) -> None:
+        if self._moment is None:
+            return
+        shown = self.table(self._moment, self.metric)
+        rows, columns = len(shown.rows), len(shown.columns)
+        if columns:
+            self.cursor = (min(max(0, row), rows - 1), min(max(0, column), columns - 1))
+            self._draw()
+
+    # Keys
+
+    def action_begin(self) -> None:
+        self._monitor.begin_compare()
+        self._show_newest()
+
+    def action_cancel(self) -> None:
+        self._monitor.cancel_compare()
+        self._show_newest()
+
+    def action_metric(self, step: int) -> None:
+        """Another metric."""
+        self.metric = stepped(self.metric, step)
+        self._draw()
+
+    def action_baseline(self) -> None:
+        """Compare with the cell under the cursor; with the same again, with none."""
+        if self._moment is None:
+            return
+        spot = self.table(self._moment, self.metric).at(*self.cursor)
+        if spot is None or (spot.median is None and spot.place != self.baseline):
+            self._monitor.say("a baseline is a cell that was measured")
+        else:
+            self.baseline = None if spot.place == self.baseline else spot.place
+        self._show_newest()
+
+    def action_view(self, name: str) -> None:
+        """Bring a view into sight."""
+        self._view, self._maximized = name, None
+        self.rearrange()
+
+    def _show_newest(self) -> None:
+        """What a key has led to is seen at once."""
+        self._moment = self._monitor.moment()
+        self._draw()
+
+
+def _matrix(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
+    shown = tab.table(moment, tab.metric)
+    return matrix_view(moment.compare, shown, tab.cursor, room, tab.begin_key)
+
+
+def _cell(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
+    compare, limits = moment.compare, tab.limits(moment)
+    spot = tab.table(moment, tab.metric).at(*tab.cursor)
+
+    def by(name: str) -> Spot:
+        assert spot is not None, "there are no metrics of no cell"
+        return spot_of(compare, spot.place, name, limits, tab.baseline)
+
+    return cell_view(compare, spot, by, room, tab.begin_key)
+
+
+def _bars(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
+    comparison = moment.compare.comparison
+    return tab.kept("bars", (comparison, room), lambda: bars_view(comparison, room))
+
+
+def _findings(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
+    comparison, limits = moment.compare.comparison, tab.limits(moment)
+    return tab.kept(
+        "findings",
+        (comparison, limits, room),
+        lambda: findings_view(comparison, limits, room),
+    )
+
+
+VIEWS: PanelViews = {"matrix": _matrix, "cell": _cell, "findings": _findings, "bars": _bars}
+"""By panel, in the order in which the tab key goes through them."""

@@ -1,0 +1,1 @@
+"""What the panels of the Compare tab say, as pure functions."""
