@@ -96,8 +96,8 @@ def row(strategy: StrategyName, table_: Table, width: int = 116) -> Line:
 
 def test_each_state_of_a_cell_has_its_sign() -> None:
     text = row(HYBRID, of("output_tok_s")).plain.split()
-    assert text[:3] == ["hybrid", "~5.00k", "\u2593"]
-    assert text[4:] == ["\u00b10.99%", "FAILED", "\u2593", "29,949", "\u00b10.99%", "--", "skip"]
+    assert text[:3] == ["hybrid", "~5.00k", "\u2588"]
+    assert text[4:] == ["\u00b10.99%", "FAILED", "\u2588", "29,949", "\u00b10.99%", "--", "skip"]
 
 
 def test_what_is_only_known_from_below_says_so() -> None:
