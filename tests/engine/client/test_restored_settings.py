@@ -91,10 +91,10 @@ def test_a_worker_that_somebody_killed_keeps_all_but_a_precision_not_reached() -
 def test_options_of_a_new_engine_are_on_trial_like_everything_else() -> None:
     settings = serving(Clock())
     settings.start_with(EngineChanges(kv_gib=2.0, max_seqs=64))
-    assert settings.on_trial
+    on_trial = settings.on_trial
     assert (settings.options.kv_gib, settings.options.max_seqs) == (2.0, 64)
     assert settings.on_death(by_itself=True) == ["max-seqs 64", "kv-gib 2.0"]
-    assert not settings.on_trial
+    assert (on_trial, settings.on_trial) == (True, False)
     assert settings.options == WorkerOptions(precision=PrecisionName.BF16)
 
 

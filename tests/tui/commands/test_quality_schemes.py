@@ -67,7 +67,7 @@ def test_what_is_asked_for_reaches_the_worker(
 def test_a_scheme_stands_beside_what_is_served_by_its_own_name(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lines = level_lines([level(), level("int4 gptq")], {})
+    lines = level_lines([level(), level("int4 gptq")])
     assert [line.split("  ")[0] for line in lines[1:3]] == ["int4", "int4 gptq"]
     skipped = LevelSkipped(precision=PrecisionName.INT4, reason="no", scheme="int4 g128")
     assert skipped_lines([skipped]) == ["int4 g128: no"]

@@ -23,7 +23,7 @@ VALUES = st.lists(
 
 def said(content: ChartContent, chart: ChartSettings, width: int, height: int) -> list[str]:
     """The values in the legend of a chart of some size, in order."""
-    layout = ChartLayout.fit(width, height, curves=len(content.series))
+    layout = ChartLayout.fit(width, height, named=len(content.series) > 1)
     sampled = Sampled.of(content, layout.width, chart.gap_s, timed=not chart.places)
     axis, canvas = Axis(0.0, 9999.0), Canvas.blank(width, height)
     raster = draw_curves(content, sampled, layout, axis, UNICODE)
