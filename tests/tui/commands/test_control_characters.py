@@ -227,7 +227,6 @@ CASES = {
     ),
     "a theme to begin with": Case(("--theme", NAME)),
     "an unknown field of the config": Case((), config_toml(f"{TOML} = 1\n")),
-    "a theme of the config": Case((), config_toml(f"theme = {TOML}\n")),
     "a key of the config": Case((), config_toml(f"[keys]\n{TOML} = {TOML}\n")),
     "a strategy of the config": Case((), config_toml(f"strategy = {TOML}\n")),
     "a broken config": Case((), config_toml(f"a = {HOSTILE}\n"), shown=False),
