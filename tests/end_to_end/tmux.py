@@ -26,7 +26,9 @@ class Pane:
 
     def __init__(self, socket: str, width: int, height: int, command: list[str]) -> None:
         self._socket = socket
-        shell = f"{shlex.join(command)}; echo ended with $?; exec sleep 600"
+        # Another test's readline may have left its terminal's size in this environment, which
+        # a program takes before the size of its own terminal.
+        shell = f"unset COLUMNS LINES; {shlex.join(command)}; echo ended with $?; exec sleep 600"
         size = ["-x", str(width), "-y", str(height)]
         self._tmux("-f", os.devnull, "new-session", "-d", *size, shell)
         self._socket_path = Path(self._tmux("display-message", "-p", "#{socket_path}").strip())

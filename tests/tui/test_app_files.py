@@ -49,7 +49,8 @@ async def test_a_snapshot_that_cannot_be_written_is_told_and_leaves_nothing(tmp_
 async def test_a_broken_calibration_is_told_on_the_planner_tab(broken: str) -> None:
     calibration_file().parent.mkdir(parents=True)
     calibration_file().write_text(broken)
-    async with open_app(play(2)) as running:
+    # Wide enough for the whole path of a temporary folder, which is cut elsewhere.
+    async with open_app(play(2), size=(240, 40)) as running:
         await running.press("P")
         assert "calibration.toml: " in running.text()
         assert "generic-7b" in running.text()

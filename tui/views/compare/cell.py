@@ -60,7 +60,8 @@ def _state(compare: Compare, spot: Spot, room: Room, key: str) -> list[Piece]:
     if measured is not None and measured.repeats:
         load = describe_load(measured.cell.load)
         work = compare.comparison.work.requests if compare.comparison else 0
-        text = f"{counted(len(measured.repeats), 'repeat')} of {work} requests, {load}"
+        repeats = counted(len(measured.repeats), "repeat")
+        text = f"{repeats} of {counted(work, 'request')}, {load}"
         parts.append(muted(text))
         if measured.failed_requests:
             parts.append(Piece(f"{counted(measured.failed_requests, 'request')} failed", Ink.BAD))
