@@ -10,7 +10,7 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -20,6 +20,11 @@ DEADLINE_S = 60.0
 CHILD = Path(__file__).with_name("screen_child.py")
 UP = b"\x1b[?2004h"
 SWITCHED_OFF = [b"\x1b[?1049l", b"\x1b[?25h", b"\x1b[?1003l", b"\x1b[?2004l", b"\x1b[?1004l"]
+
+
+def _without_size(environment: Mapping[str, str]) -> dict[str, str]:
+    """What another test's readline may have left of its own terminal is taken out."""
+    return {name: value for name, value in environment.items() if name not in ("COLUMNS", "LINES")}
 
 
 class Terminal:
@@ -36,7 +41,7 @@ class Terminal:
             stdout=self.slave,
             stderr=self.slave,
             cwd=folder,
-            env={**os.environ, "TERM": "xterm-256color", **environment},
+            env={**_without_size(os.environ), "TERM": "xterm-256color", **environment},
             start_new_session=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)

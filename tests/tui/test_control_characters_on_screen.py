@@ -14,7 +14,7 @@ from pty_terminal import Terminal
 CHILD = Path(__file__).with_name("hostile_child.py")
 THEMES = Path(__file__).parents[2] / "themes"
 VISITS = {
-    "the planner": [(b"P", b"ZeRO")],
+    "the planner": [(b"P", b"Overview")],
     "the event log": [(b"e", b"Events")],
     "the palette": [(b"\x10", b"Search"), (b"Theme: own", b"]0;PWNED")],
 }
