@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from ..protocol import SLO_NAMES, WINDOW_SECONDS, Attainment, SloSpec, Window
-from .latency import RequestLatency
+from .latency import RequestLatency, Timestamps
 from .windows import WindowedCounter
 
 _BIN_S = 0.5
@@ -21,21 +21,9 @@ _OF_THE_WAITING = {"ttft": 0, "ttfb": 0, "e2e": 0, "queue": 1}
 was queued."""
 
 
-class InFlight(Protocol):
-    """What is asked of a request that has not ended, on the engine's monotonic clock."""
+class InFlight(Timestamps, Protocol):
+    """What is asked of a request that has not ended."""
 
-    @property
-    def arrival_at_s(self) -> float: ...
-    @property
-    def queued_at_s(self) -> float | None: ...
-    @property
-    def scheduled_at_s(self) -> float | None: ...
-    @property
-    def first_token_at_s(self) -> float | None: ...
-    @property
-    def first_byte_at_s(self) -> float | None: ...
-    @property
-    def last_token_at_s(self) -> float | None: ...
     @property
     def longest_gap_s(self) -> float: ...
     @property

@@ -18,8 +18,8 @@ from .windows import WindowedHistogram
 QUANTILES = (0.50, 0.95, 0.99)
 
 
-class Timed(Protocol):
-    """What the latencies need of a request: its timestamps, on the engine's monotonic clock.
+class Timestamps(Protocol):
+    """When the parts of a request's life began, on the engine's monotonic clock.
 
     `first_byte_at_s` is when the client got its first byte; `None` where delivery is at the end.
     """
@@ -36,6 +36,11 @@ class Timed(Protocol):
     def first_byte_at_s(self) -> float | None: ...
     @property
     def last_token_at_s(self) -> float | None: ...
+
+
+class Timed(Timestamps, Protocol):
+    """What the latencies need of a request that ended."""
+
     @property
     def token_times_s(self) -> Sequence[float]: ...
     @property
