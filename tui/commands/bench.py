@@ -12,21 +12,10 @@ from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_precisions, parse_strategies
 from .bench_output import BenchOutput
 from .bench_run import Plan, measure
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import MEASURING, Given, engine_options, with_engine_options
 
 
-@with_engine_options(
-    model=WorkerOptions().model,
-    device=WorkerOptions().device,
-    load_format=WorkerOptions().load_format,
-    burstiness=LoadSpec().burstiness,
-    zipf=LoadSpec().zipf_exponent,
-    output_tokens="64",
-    temperature=0.0,
-    seed=0,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**MEASURING)
 def bench(
     given: Given,
     strategy: Annotated[

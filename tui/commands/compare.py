@@ -17,23 +17,12 @@ from .compare_file import KeptFile, check_exports
 from .compare_measure import Question, kept_comparison, measured_comparison
 from .compare_options import parse_metrics, parse_variants, require_finite
 from .compare_report import Wanted, finish, read_baseline, read_quality
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import MEASURING, Given, engine_options, with_engine_options
 
 _Ms = Annotated[float | None, typer.Option(metavar="MS", min=0, help="The limit of a request.")]
 
 
-@with_engine_options(
-    model=WorkerOptions().model,
-    device=WorkerOptions().device,
-    load_format=WorkerOptions().load_format,
-    burstiness=LoadSpec().burstiness,
-    zipf=LoadSpec().zipf_exponent,
-    output_tokens="64",
-    temperature=0.0,
-    seed=0,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**MEASURING)
 def compare(
     given: Given,
     strategy: Annotated[

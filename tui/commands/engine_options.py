@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import msgspec
 import typer
 
-from ...engine.protocol import SpeculationSpec
+from ...engine.protocol import LoadSpec, SpeculationSpec
 from ...engine.protocol.bounds import SPECULATION_BOUNDS, worker_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
@@ -91,6 +91,21 @@ _OPTION_OF_FIELD = {
     "output_tokens_min": "output_tokens",
     "drafts": "speculate",
 }
+
+
+MEASURING: Mapping[str, object] = {
+    "model": WorkerOptions().model,
+    "device": WorkerOptions().device,
+    "load_format": WorkerOptions().load_format,
+    "burstiness": LoadSpec().burstiness,
+    "zipf": LoadSpec().zipf_exponent,
+    "output_tokens": "64",
+    "temperature": 0.0,
+    "seed": 0,
+    "max_seqs": WorkerOptions().max_seqs,
+    "kv_format": WorkerOptions().kv_format,
+}
+"""The defaults of the commands that measure speed: greedy, and the same work in every run."""
 
 
 def with_engine_options(**defaults: object) -> Callable[[Command], Command]:
