@@ -3,11 +3,10 @@
 from ....engine.compare.metrics import METRICS
 from ....engine.compare.tables import heading
 from ....engine.protocol import describe_load
-from ...drawing.line import EMPTY, Line, Piece, ends, first_fitting, in_glyphs, line, muted, strong
+from ...drawing.line import Line, first_fitting, in_glyphs, line, muted, strong
 from ...settings.keymap import COMPARE, Keymap
 from ...state.moment import Moment
-from ...style.inks import Ink
-from ..header import health_cells, health_line, tabs_line
+from ..around import tab_header, views_bar
 from ..keys import clicks_of, fitting_keys
 from ..panel import Room
 
@@ -31,34 +30,22 @@ LEAST_MIDDLE = 24
 
 def compare_header(moment: Moment, room: Room) -> Line:
     """The tabs, the model and the load that is compared under, and how the engine does."""
-    left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line(COMPARE))
-    cells = health_cells(room.width, left.width)
-    space = room.width - left.width - cells - 4
-    middle = EMPTY
-    if moment.frame is not None and space >= LEAST_MIDDLE:
+
+    def compared(space: int) -> Line:
+        if moment.frame is None or space < LEAST_MIDDLE:
+            return line("  ")
         load = moment.compare.load or moment.frame.load
         name = strong(moment.frame.model.name)
         under = muted(f"  {describe_load(load)}")
-        middle = first_fitting([line(name, under), line(name)], space)
-    beside = line(left, "  ", middle).fitted(room.width - cells)
-    return line(beside, health_line(moment, cells, room))
+        return line("  ", first_fitting([line(name, under), line(name)], space))
+
+    return tab_header(COMPARE, moment, room, compared)
 
 
 def views_line(view: str, metric: str, keymap: Keymap, room: Room) -> Line:
     """The views with their keys, the one in sight in brackets; the metric at the right."""
-    items = []
-    for name, title in VIEW_TITLES:
-        key, click = keymap.first_key(f"compare_{name}"), f"screen.view('{name}')"
-        if name == view:
-            items.append(line(Piece(f"[{key} {title}]".replace("[ ", "["), Ink.SELECTED, click)))
-        else:
-            items.append(
-                line(Piece(f" {key}", Ink.ACCENT, click), muted(f" {title} ")._replace(click=click))
-            )
-    keys = [keymap.first_key(f"compare_{name}") for name in ("previous", "next")]
-    shown = in_glyphs(heading(METRICS[metric]), room.glyphs)
-    right = line(Piece(" ".join(filter(None, keys)), Ink.ACCENT), muted(" metric "), strong(shown))
-    return ends(line(*items), line(right, " "), room.width)
+    shown = line(strong(in_glyphs(heading(METRICS[metric]), room.glyphs)))
+    return views_bar(COMPARE, VIEW_TITLES, view, keymap, room, turns="metric", shown=shown)
 
 
 def footer_line(keymap: Keymap, room: Room, *, running: bool, cells: bool) -> Line:

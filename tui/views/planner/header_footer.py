@@ -17,11 +17,11 @@ from ...drawing.line import (
 from ...planner.evaluation import Evaluation
 from ...planner.form import Form
 from ...planner.units import gib, seconds
-from ...settings.keymap import Keymap
+from ...settings.keymap import PLANNER, Keymap
 from ...state.moment import Moment
 from ...style.formatting import percent, si
 from ...style.inks import Ink
-from ..header import health_cells, health_line, tabs_line
+from ..around import centred_in, tab_header
 from ..keys import fitting_keys
 from ..panel import Room
 from .common import verdict
@@ -53,12 +53,12 @@ SCENARIO_KEYS = (("scenario_1b", "1B"), ("scenario_7b", "7B"), ("scenario_70b", 
 
 def planner_header(moment: Moment, evaluation: Evaluation | None, room: Room) -> Line:
     """The tabs, the plan in a few words, and whether the engine lives."""
-    left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line("planner"))
-    cells = health_cells(room.width, left.width)
-    space = room.width - left.width - cells - 4
-    middle = first_fitting(_plans(evaluation, room), space) if evaluation else EMPTY
-    beside = line(left, " " * ((space - middle.width) // 2 + 2), middle)
-    return line(beside.fitted(room.width - cells), health_line(moment, cells, room))
+
+    def planned(space: int) -> Line:
+        shown = first_fitting(_plans(evaluation, room), space) if evaluation else EMPTY
+        return centred_in(space, shown)
+
+    return tab_header(PLANNER, moment, room, planned)
 
 
 def _plans(evaluation: Evaluation, room: Room) -> list[Line]:

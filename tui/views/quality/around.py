@@ -1,10 +1,9 @@
 """The lines around the panels of the Quality tab: header, views and footer."""
 
-from ...drawing.line import EMPTY, Line, Piece, ends, faint, first_fitting, line, muted, strong
+from ...drawing.line import EMPTY, Line, faint, first_fitting, line, muted, strong
 from ...settings.keymap import QUALITY, Keymap
 from ...state.moment import Moment
-from ...style.inks import Ink
-from ..header import health_cells, health_line, tabs_line
+from ..around import centred_in, tab_header, views_bar
 from ..keys import clicks_of, fitting_keys
 from ..panel import Room
 
@@ -34,36 +33,24 @@ LEVELS, MATRICES, ROWS = "level", "matrix", "scroll"
 
 def quality_header(moment: Moment, room: Room) -> Line:
     """The tabs, the model and what it is served at, and whether the engine lives."""
-    left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line(QUALITY))
-    cells = health_cells(room.width, left.width)
-    space = room.width - left.width - cells - 4
-    middle = EMPTY
-    if moment.frame is not None:
+
+    def served(space: int) -> Line:
+        if moment.frame is None:
+            return centred_in(space, EMPTY)
         frame, dot = moment.frame, faint(f" {room.glyphs.dot} ")
         model = strong(frame.model.name)
-        served = line(muted("served at "), frame.precision)
+        at = line(muted("served at "), frame.precision)
         device = line(muted(frame.device_name))
-        middle = first_fitting(
-            [line(model, dot, served, dot, device), line(model, dot, served), line(model)], space
-        )
-    beside = line(left, " " * ((space - middle.width) // 2 + 2), middle)
-    return line(beside.fitted(room.width - cells), health_line(moment, cells, room))
+        lines = [line(model, dot, at, dot, device), line(model, dot, at), line(model)]
+        return centred_in(space, first_fitting(lines, space))
+
+    return tab_header(QUALITY, moment, room, served)
 
 
 def views_line(view: str, chosen: str, keymap: Keymap, room: Room) -> Line:
     """The views with their keys, the one in sight in brackets; the level shown at the right."""
-    items = []
-    for name, title in VIEW_TITLES:
-        key, click = keymap.first_key(f"quality_{name}"), f"screen.view('{name}')"
-        if name == view:
-            items.append(line(Piece(f"[{key} {title}]".replace("[ ", "["), Ink.SELECTED, click)))
-        else:
-            items.append(
-                line(Piece(f" {key}", Ink.ACCENT, click), muted(f" {title} ")._replace(click=click))
-            )
-    keys = [keymap.first_key(f"quality_{name}") for name in ("previous", "next")]
-    level = line(Piece(" ".join(filter(None, keys)), Ink.ACCENT), muted(" level "), strong(chosen))
-    return ends(line(*items), line(level, " "), room.width)
+    shown = line(strong(chosen))
+    return views_bar(QUALITY, VIEW_TITLES, view, keymap, room, turns="level", shown=shown)
 
 
 def footer_line(keymap: Keymap, room: Room, *, running: bool, moves: str) -> Line:
