@@ -2,42 +2,36 @@
 
 from collections.abc import Callable, Mapping
 
-from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ...engine.compare.samples import NO_LIMITS, Limits
 from ...engine.protocol import Frame
-from ..drawing.line import EMPTY
+from ..drawing.line import Line
 from ..settings.keymap import COMPARE, Keymap
 from ..state.compare import Place, limits_of
 from ..state.compare_table import SHOWN, Spot, Table, spot_of, stepped, table
 from ..state.moment import Moment
 from ..state.monitor import Monitor
 from ..state.playhead import Timeline
-from ..style.theme import palette_of
 from ..views.compare.around import compare_header, footer_line, views_line
 from ..views.compare.cell import cell_view
 from ..views.compare.findings import bars_view, findings_view
 from ..views.compare.matrix import matrix_view
 from ..views.events import event_line
 from ..views.panel import Room, RowsView
-from ..widgets.board import Board
 from ..widgets.cells_panel import CellsPanel
-from ..widgets.lines import LinesView
-from ..widgets.rows_panel import RowsPanel
 from .compare_placement import place_panels
-from .tab import TabScreen
+from .measuring_tab import MeasuringTab
 
 PanelViews = Mapping[str, Callable[["CompareScreen", Moment, Room], RowsView]]
 
 
-class CompareScreen(TabScreen):
+class CompareScreen(MeasuringTab):
     """Panels for the view that is chosen, drawn from the moment. The metric, the cursor and the
     baseline are its own."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, id=COMPARE)
-        self._monitor = monitor
+        super().__init__(keymap, monitor, id=COMPARE, panels=tuple(VIEWS), cells="matrix")
         self.begin_key = keymap.first_key("compare_begin")
         self.metric = SHOWN[0]
         self.cursor = (0, 0)
@@ -45,22 +39,7 @@ class CompareScreen(TabScreen):
         self._started = False
         self.baseline: Place | None = None
         self._view = "matrix"
-        self._moment: Moment | None = None
         self._made: dict[str, tuple[object, RowsView]] = {}
-
-    def compose(self) -> ComposeResult:
-        yield LinesView((EMPTY,), id="header")
-        yield LinesView((EMPTY,), id="views")
-        yield Board(
-            *(CellsPanel(id=name) if name == "matrix" else RowsPanel(id=name) for name in VIEWS),
-            place=self._place_panels,
-        )
-        yield LinesView((EMPTY,), id="event")
-        yield LinesView((EMPTY,), id="footer")
-        yield LinesView(id="too-small")
-
-    def on_mount(self) -> None:
-        self.query_one("#matrix", RowsPanel).focus()
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, maximized=self._maximized)
@@ -79,43 +58,23 @@ class CompareScreen(TabScreen):
             row, column = shown.rows.index(frame.strategy), shown.columns.index(frame.precision)
             self.cursor = (row, column)
 
-    def redraw(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def rearrange(self) -> None:
-        super().rearrange()
-        if self.focused is None or not self.focused.display:
-            first = next((panel for panel in self.query(RowsPanel) if panel.display), None)
-            self.set_focus(first)
-        self.call_after_refresh(self._draw)
-
-    def on_rows_panel_resized(self, _message: RowsPanel.Resized) -> None:
-        self._draw()
-
-    def on_descendant_focus(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        moment = self._moment
-        if moment is None or self.is_too_small or not self.can_draw:
-            return
+    def _draw_moment(self, moment: Moment) -> None:
         if not self._started and moment.frame is not None:
             self._start_at(moment, moment.frame)
-        glyphs = palette_of(self.app).glyphs
-        room = Room(self.size.width, 1, glyphs)
+        super()._draw_moment(moment)
+
+    def _around(self, moment: Moment, room: Room) -> Mapping[str, Line]:
         over_cells = isinstance(self.focused, CellsPanel)
         running = moment.compare.running
-        for name, shown in (
-            ("header", compare_header(moment, room)),
-            ("views", views_line(self._view, self.metric, self._keymap, room)),
-            ("event", event_line(moment, room)),
-            ("footer", footer_line(self._keymap, room, running=running, cells=over_cells)),
-        ):
-            self.query_one(f"#{name}", LinesView).set_lines((shown,))
-        for panel in self.query(RowsPanel):
-            if panel.display and panel.size.width and panel.id is not None:
-                room = Room(panel.size.width, panel.size.height, glyphs)
-                panel.show(VIEWS[panel.id](self, moment, room))
+        return {
+            "header": compare_header(moment, room),
+            "views": views_line(self._view, self.metric, self._keymap, room),
+            "event": event_line(moment, room),
+            "footer": footer_line(self._keymap, room, running=running, cells=over_cells),
+        }
+
+    def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
+        return VIEWS[name](self, moment, room)
 
     def table(self, moment: Moment, name: str) -> Table:
         """The matrix by a metric."""
@@ -183,11 +142,6 @@ class CompareScreen(TabScreen):
         """Bring a view into sight."""
         self._view, self._maximized = name, None
         self.rearrange()
-
-    def _show_newest(self) -> None:
-        """What a key has led to is seen at once."""
-        self._moment = self._monitor.moment()
-        self._draw()
 
 
 def _matrix(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Mapping
 
-from textual.app import ComposeResult
 from textual.geometry import Region
 
 from ...engine.protocol import PrecisionName
-from ..drawing.line import EMPTY
+from ..drawing.line import Line
 from ..settings.keymap import QUALITY, Keymap
 from ..state.moment import Moment
 from ..state.monitor import Monitor
 from ..state.playhead import Timeline
 from ..state.quality_advice import Keys
 from ..state.quality_grid import Cursor, Grid
-from ..style.theme import palette_of
 from ..views.events import event_line
 from ..views.panel import Room, RowsView
 from ..views.quality.around import LEVELS, MATRICES, ROWS, footer_line, quality_header, views_line
@@ -24,10 +22,9 @@ from ..views.quality.schemes import schemes_view
 from ..views.quality.texts import texts_view
 from ..widgets.board import Board
 from ..widgets.cells_panel import CellsPanel
-from ..widgets.lines import LinesView
 from ..widgets.rows_panel import RowsPanel
+from .measuring_tab import MeasuringTab
 from .quality_placement import pages, place_panels
-from .tab import TabScreen
 
 CHOOSING = ("levels", "schemes")
 """Panels whose cursor chooses the level that the others show."""
@@ -35,34 +32,18 @@ CHOOSING = ("levels", "schemes")
 PanelViews = Mapping[str, Callable[["QualityScreen", Moment, Room], RowsView]]
 
 
-class QualityScreen(TabScreen):
+class QualityScreen(MeasuringTab):
     """Panels for the view that is chosen, drawn from the moment. The level shown and the cursor of
     the heat strip are its own."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, id=QUALITY)
-        self._monitor = monitor
+        super().__init__(keymap, monitor, id=QUALITY, panels=tuple(VIEWS), cells="heat")
         self.keys = Keys(keymap.first_key("quality_begin"), keymap.first_key("quality_serve"))
         self.chosen: str | None = None
         """The level shown: a precision, or a scheme such as `affine-8`."""
         self.cursor = Cursor()
         self._view = "overview"
         self._page = 0
-        self._moment: Moment | None = None
-
-    def compose(self) -> ComposeResult:
-        yield LinesView((EMPTY,), id="header")
-        yield LinesView((EMPTY,), id="views")
-        yield Board(
-            *(CellsPanel(id=name) if name == "heat" else RowsPanel(id=name) for name in VIEWS),
-            place=self._place_panels,
-        )
-        yield LinesView((EMPTY,), id="event")
-        yield LinesView((EMPTY,), id="footer")
-        yield LinesView(id="too-small")
-
-    def on_mount(self) -> None:
-        self.query_one("#levels", RowsPanel).focus()
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
@@ -76,40 +57,17 @@ class QualityScreen(TabScreen):
         else:
             self._draw()
 
-    def redraw(self) -> None:
-        self.call_after_refresh(self._draw)
-
-    def rearrange(self) -> None:
-        super().rearrange()
-        if self.focused is None or not self.focused.display:
-            first = next((panel for panel in self.query(RowsPanel) if panel.display), None)
-            self.set_focus(first)
-        self.call_after_refresh(self._draw)
-
-    def on_rows_panel_resized(self, _message: RowsPanel.Resized) -> None:
-        self._draw()
-
-    def on_descendant_focus(self) -> None:
-        self._draw()
-
-    def _draw(self) -> None:
-        moment = self._moment
-        if moment is None or self.is_too_small or not self.can_draw:
-            return
-        glyphs = palette_of(self.app).glyphs
-        room = Room(self.size.width, 1, glyphs)
+    def _around(self, moment: Moment, room: Room) -> Mapping[str, Line]:
         running = moment.quality.running
-        for name, shown in (
-            ("header", quality_header(moment, room)),
-            ("views", views_line(self._view, self._level(moment), self._keymap, room)),
-            ("event", event_line(moment, room)),
-            ("footer", footer_line(self._keymap, room, running=running, moves=self._moves())),
-        ):
-            self.query_one(f"#{name}", LinesView).set_lines((shown,))
-        for panel in self.query(RowsPanel):
-            if panel.display and panel.size.width and panel.id is not None:
-                room = Room(panel.size.width, panel.size.height, glyphs)
-                panel.show(VIEWS[panel.id](self, moment, room))
+        return {
+            "header": quality_header(moment, room),
+            "views": views_line(self._view, self._level(moment), self._keymap, room),
+            "event": event_line(moment, room),
+            "footer": footer_line(self._keymap, room, running=running, moves=self._moves()),
+        }
+
+    def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
+        return VIEWS[name](self, moment, room)
 
     def _moves(self) -> str:
         """What the arrows go through in the panel with the focus."""
@@ -211,11 +169,6 @@ class QualityScreen(TabScreen):
             self._view, self._page = name, 0
         self._maximized = None
         self.rearrange()
-
-    def _show_newest(self) -> None:
-        """What a key has led to is seen at once."""
-        self._moment = self._monitor.moment()
-        self._draw()
 
 
 VIEWS: PanelViews = {
