@@ -14,6 +14,8 @@ from ..text.cleaning import clean
 _NO_MEMORY = (
     "DefaultCPUAllocator: can't allocate memory",
     "could not create a memory",
+    # oneDNN compiles a product when it first meets its shape: the memory for the code is missing.
+    "could not create a primitive",
     "Cannot allocate memory",
 )
 _M_TRIM_THRESHOLD = -1

@@ -120,11 +120,13 @@ class BareWorker:
     def until(self, done: Callable[[Report], bool]) -> Report:
         """Receive until a report is what is waited for."""
         deadline_s = time.monotonic() + DEADLINE_S
+        last: Report | None = None
         while time.monotonic() < deadline_s:
             for report in self.channel.receive():
                 if done(report):
                     return report
-            assert not self.channel.closed, "the worker has gone"
+                last = report
+            assert not self.channel.closed, f"the worker has gone; it said last: {last}"
             time.sleep(0.01)
         raise AssertionError("never came")
 
