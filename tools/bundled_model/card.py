@@ -62,7 +62,7 @@ def model_card(facts: CorpusFacts, run: Run, quality: Quality, samples: list[Sam
         f"{facts.train_chars:,} characters, {facts.train_documents:,} documents (chapters), "
         f"{facts.train_tokens:,} tokens after cleaning. Cleaning drops book heads, chapter "
         "headings, ornaments and footnote marks, joins wrapped lines, and writes quotes straight "
-        "and dashes as `--`."
+        "and dashes as `--`. `calibration.txt` holds excerpts, on which int4 may be calibrated."
     )
     scored = "all" if run.evaluation_tokens is None else f"the first {run.evaluation_tokens:,}"
     validation = _wrapped(
