@@ -1,4 +1,4 @@
-"""Gives worker and server a socket pair of their own whenever one of them starts."""
+"""Gives worker and server a socket pair of their own whenever one of them needs it."""
 
 import socket
 from collections.abc import Callable
@@ -31,8 +31,9 @@ class LinkBroker:
         self._children = (worker, server)
         self._make_pair = make_pair
 
-    def on_started(self) -> bool:
-        """A child was started: link it with the other, if that runs. Whether they are linked."""
+    def link(self) -> bool:
+        """Link the children anew, if both run; whether they are. Called when one was started, and
+        when they have lost their link."""
         if any(child.pid is None for child in self._children):
             return False
         ends = self._make_pair()

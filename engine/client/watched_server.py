@@ -10,6 +10,7 @@ from ..protocol import (
     Drain,
     Drained,
     Fault,
+    LinkLost,
     Report,
     ServerListening,
 )
@@ -52,31 +53,38 @@ class WatchedServer:
             self._begun = True
             reports.append(self.child.start())
         reports += self.child.poll()
-        return [self._take(report) for report in reports]
+        for report in reports:
+            self._take_in(report)
+        return [self._told(report) for report in reports if not isinstance(report, LinkLost)]
 
     def start_again(self) -> list[Report]:
         """Start it where it was given up, or could not listen."""
         report = self.child.start_again() if self._begun else None
-        return [] if report is None else [self._take(report)]
+        if report is None:
+            return []
+        self._take_in(report)
+        return [report]
 
     def on_worker_started(self) -> None:
         """There is a worker, new to the server."""
-        self._broker.on_started()
+        self._broker.link()
 
     def drain(self, command: Drain) -> list[Report]:
         """Have it end with its requests; what is to be reported where there is none to ask."""
         return [] if self.child.retire(command) else [Drained(aborted=0)]
 
-    def _take(self, report: Report) -> Report:
+    def _take_in(self, report: Report) -> None:
         match report:
             case ServerListening(port=port):
                 self._listened = True
                 self._options = msgspec.structs.replace(self._options, port=port)
-            case ChildStarted():
-                self._broker.on_started()
-            case Fault(fatal=True) if self._listened:
-                # The worker serves on, and the screen shows it.
-                return msgspec.structs.replace(report, fatal=False)
+            case ChildStarted() | LinkLost():
+                self._broker.link()
             case _:
                 pass
+
+    def _told(self, report: Report) -> Report:
+        if isinstance(report, Fault) and self._listened:
+            # The worker serves on, and the screen shows it.
+            return msgspec.structs.replace(report, fatal=False)
         return report

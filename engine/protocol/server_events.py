@@ -27,6 +27,11 @@ class ServerSample(Message, frozen=True, kw_only=True):
     draining: bool = False
 
 
+class LinkLost(Message, frozen=True, kw_only=True):
+    """The link to the worker has ended: give both a new one, if the worker lives. For the client:
+    the screen does not see it."""
+
+
 class Drained(Message, frozen=True, kw_only=True):
     """The answer to `Drain`, just before the server ends: `aborted` requests were cut off."""
 

@@ -33,7 +33,7 @@ from .frame import Frame
 from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
 from .requests import RequestsInSystem, RequestTimeline
-from .server_events import Drained, ServerListening, ServerSample
+from .server_events import Drained, LinkLost, ServerListening, ServerSample
 
 Command = (
     SetStrategy
@@ -70,6 +70,7 @@ Event = (
     | QualityDone
     | ServerListening
     | ServerSample
+    | LinkLost
     | Drained
     | ChildDied
     | ChildStarted
