@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 
 from ..protocol import Command, Drain, Drained, ServerListening, ServerSample, Shutdown
 from ..protocol.channel import Channel
-from ..protocol.server_options import ServerOptions
 from .gate import Gate
 from .link import WorkerLink
 from .state import Draining
@@ -40,7 +39,6 @@ class HttpServer:
         app: Starlette,
         link: WorkerLink,
         channel: Channel[Command],
-        options: ServerOptions,
     ) -> None:
         self._draining = Draining()
         app.state.draining = self._draining
