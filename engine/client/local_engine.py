@@ -114,6 +114,11 @@ class LocalEngine:
         """The worker's process id while it runs."""
         return self._worker.pid
 
+    @property
+    def server_pid(self) -> int | None:
+        """The server's process id while it runs."""
+        return None if self._server is None else self._server.child.pid
+
     def poll(self) -> list[Report]:
         reports, self._early = self._early, []
         if self._closed:

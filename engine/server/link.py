@@ -120,6 +120,11 @@ class WorkerLink:
             request.fail(EngineDownError(reason))
         return len(requests)
 
+    def lose(self) -> None:
+        """End the link, and ask for a new one."""
+        self._end_link()
+        self._on_lost()
+
     def close(self) -> None:
         """End the link, and take no other."""
         if self._poller is not None:
@@ -211,8 +216,7 @@ class WorkerLink:
             # By its number: the channel has closed the socket.
             self._loop.remove_reader(fd)
             self._loop.remove_writer(fd)
-            self._end_link()
-            self._on_lost()
+            self.lose()
         else:
             self._write_rest(channel)
 

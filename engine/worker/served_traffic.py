@@ -53,6 +53,8 @@ class ServedTraffic:
         """The other way round."""
         self._rejected = 0
         """Requests that came while cells were measured, whose metrics are not to count them."""
+        self._asked: list[AskMetrics] = []
+        """What was asked meanwhile."""
 
     @property
     def server(self) -> ServerEnd:
@@ -67,7 +69,7 @@ class ServedTraffic:
     def submit_arrivals(self) -> None:
         """Do what the server asked for, as much as one step's time allows."""
         self._receive()
-        self._report_rejected()
+        self._catch_up()
         requests = tokens = 0
         while self._commands and requests < MOST_SUBMITTED and tokens < MOST_SUBMITTED_TOKENS:
             command = self._commands.popleft()
@@ -82,7 +84,6 @@ class ServedTraffic:
         The counters are asked for again when it is over: meanwhile they are those of the cells.
         """
         self._receive()
-        postponed: deque[ServerCommand] = deque()
         while self._commands:
             command = self._commands.popleft()
             match command:
@@ -90,10 +91,9 @@ class ServedTraffic:
                     self._rejected += 1
                     self._send(Refused(key=key, message=MEASURING, later=True))
                 case AskMetrics():
-                    postponed.append(command)
+                    self._asked.append(command)
                 case _:
                     self._handle(command)
-        self._commands = postponed
 
     def deliver(self) -> None:
         """Send what the last step brought to the server's requests, all in one message."""
@@ -173,6 +173,7 @@ class ServedTraffic:
     def _abort_all(self) -> None:
         """Nobody waits for the requests of a link that has ended."""
         self._commands.clear()
+        self._asked.clear()
         ids = list(self._ids.values())
         self._ids.clear()
         self._keys.clear()
@@ -180,10 +181,14 @@ class ServedTraffic:
             self._engine.abort(request_id, SERVER_GONE)
         self._outbox.drain()
 
-    def _report_rejected(self) -> None:
+    def _catch_up(self) -> None:
+        """Nothing is measured any more: count and answer what came meanwhile."""
         if self._rejected:
             self._engine.metrics.on_rejected(self._rejected, self._engine.clock())
             self._rejected = 0
+        if self._asked:
+            self._commands.extendleft(self._asked)
+            self._asked = []
 
     # Messages
 

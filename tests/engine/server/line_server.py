@@ -13,6 +13,7 @@ from prodtop.engine.protocol.child_process import channel_fd_of, die_with_parent
 from prodtop.engine.protocol.served import EngineMetrics, Submit
 from prodtop.engine.protocol.server_options import ServerOptions
 from prodtop.engine.server.engine_link import EngineDownError, EngineLink, RefusedError
+from prodtop.engine.server.link import WorkerLink
 from prodtop.engine.server.main import main
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -54,12 +55,19 @@ def create_app(link: EngineLink, _options: ServerOptions) -> Starlette:
     async def in_flight(_request: Request) -> Response:
         return JSONResponse([link.in_flight, link.in_flight_tokens])
 
+    async def lose(_request: Request) -> Response:
+        """Close this end of the link, as where the other one broke the protocol."""
+        assert isinstance(link, WorkerLink)
+        link.lose()
+        return JSONResponse([])
+
     return Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
             Route("/serving", serving),
             Route("/metrics", metrics),
             Route("/in_flight", in_flight),
+            Route("/lose", lose),
         ]
     )
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Self
 
+from checkpoints import TinyShape, write_checkpoint, write_tokenizer
 from prodtop.engine.client.local_engine import LocalEngine
-from prodtop.engine.protocol import Frame, Report, ServerListening
+from prodtop.engine.protocol import Frame, LoadSpec, Report, ServerListening
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.protocol.server_options import ServerOptions, server_argument
 
@@ -17,6 +18,14 @@ DEADLINE_S = 120.0
 HOST = "127.0.0.1"
 LINE_SERVER = Path(__file__).with_name("line_server.py")
 Line = dict[str, Any]  # what JSON gives
+
+
+def tiny_checkpoint(folder: Path) -> WorkerOptions:
+    """Options of a worker that serves a tiny model, without a load, on one thread."""
+    write_checkpoint(folder, TinyShape(context_tokens=4096))
+    write_tokenizer(folder)
+    load = LoadSpec(paused=True)
+    return WorkerOptions(model=str(folder), device="cpu", threads=1, max_seqs=8, load=load)
 
 
 def line_server_command(options: ServerOptions) -> list[str]:
@@ -85,7 +94,7 @@ class LinkedEngine:
         while not done():
             self.client.wait(0.02)
             self.poll()
-            assert time.monotonic() < deadline_s, f"never came; the last: {self.reports[-5:]}"
+            assert time.monotonic() < deadline_s, "never came"
 
     def until_report(self, wanted: Callable[[Report], bool]) -> Report:
         """Poll until a report is what is waited for; those before do not count."""
@@ -100,8 +109,11 @@ class LinkedEngine:
         self.until(lambda: self.get("/serving") is not None)
 
     def frame(self, done: Callable[[Frame], bool] = lambda _: True) -> Frame:
-        """The next frame that is as wished."""
-        found = self.until_report(lambda report: isinstance(report, Frame) and done(report))
+        """The next frame that is as wished, of those that were made from now on."""
+        now_s = time.monotonic()
+        found = self.until_report(
+            lambda report: isinstance(report, Frame) and report.at_s > now_s and done(report)
+        )
         assert isinstance(found, Frame)
         return found
 
