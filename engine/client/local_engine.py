@@ -13,6 +13,7 @@ from ..protocol import (
     ChildStarted,
     Command,
     Drain,
+    Drained,
     EngineChanges,
     Fault,
     Frame,
@@ -31,6 +32,10 @@ from .watched_server import WatchedServer, server_command
 
 WORKER_MODULE = "prodtop.engine.worker"
 PROBE_MODULE = "prodtop.engine.probes"
+CLOSING_DRAIN_S = 2.0
+"""How long the server's requests may take to end while the screen closes."""
+DRAIN_PATIENCE_S = 3.0
+"""How much longer the server may take to say that it has drained."""
 
 
 class EngineClient(Protocol):
@@ -83,6 +88,8 @@ class LocalEngine:
         self._counters = SessionCounters()
         self._early: list[Report] = []
         self._closed = False
+        self.aborted_at_close = 0
+        """Requests of the server that closing has cut off."""
         self._probe_is_due = False
         self._worker = Child(
             "worker",
@@ -174,12 +181,29 @@ class LocalEngine:
         fds = [fd for child in self._children() if (fd := child.fileno()) is not None]
         select.select(fds, [], [], timeout_s)
 
-    def close(self) -> None:
+    def close(self, *, at_once: bool = False) -> None:
+        """End all processes; the requests of a server may end before, for a short while, unless it
+        is to be `at_once`."""
+        if not (self._closed or at_once):
+            self._drain_briefly()
         self._closed = True
         for child in self._children():
             child.ask_to_stop()
         for child in self._children():
             child.stop()
+
+    def _drain_briefly(self) -> None:
+        """Let the server's requests end; `aborted_at_close` says how many could not."""
+        if self._server is None or self._server.child.pid is None or self._server.retired:
+            return
+        self.send(Drain(limit_s=CLOSING_DRAIN_S))
+        deadline_s = time.monotonic() + CLOSING_DRAIN_S + DRAIN_PATIENCE_S
+        while time.monotonic() < deadline_s and self._server.child.pid is not None:
+            self.wait(CLOSING_DRAIN_S)
+            for report in self.poll():
+                if isinstance(report, Drained):
+                    self.aborted_at_close = report.aborted
+                    return
 
     def _children(self) -> list[Child[Report]]:
         others = (self._probe, None if self._server is None else self._server.child)

@@ -41,6 +41,8 @@ class WatchedServer:
         self._options = options
         self._listened = False
         self._begun = False
+        self.retired = False
+        """It was asked to end, and is not started again."""
         self.child = Child(
             "server", lambda: command(self._options), REPORT_DECODER, clock, takes_links=True
         )
@@ -71,6 +73,7 @@ class WatchedServer:
 
     def drain(self, command: Drain) -> list[Report]:
         """Have it end with its requests; what is to be reported where there is none to ask."""
+        self.retired = True
         return [] if self.child.retire(command) else [Drained(aborted=0)]
 
     def _take_in(self, report: Report) -> None:

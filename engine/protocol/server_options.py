@@ -1,5 +1,7 @@
 """What the server process is started with, as JSON."""
 
+from ipaddress import ip_address
+
 import msgspec
 
 from .errors import BadInputError
@@ -31,3 +33,23 @@ def server_options_of(text: str) -> ServerOptions:
         return msgspec.json.decode(text, type=ServerOptions)
     except msgspec.DecodeError as error:
         raise BadInputError(f"the server's options cannot be read: {error}") from error
+
+
+def check_exposure(host: str, *, has_key: bool) -> None:
+    """Raise `BadInputError` where others than this machine's users could reach a server that asks
+    nobody for a key."""
+    if not (has_key or is_loopback(host)):
+        raise BadInputError(
+            f"no start on {host} without an API key: whoever reaches it could use the model;"
+            " leave --host out to serve this machine alone"
+        )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address, or the name `localhost`, is reached from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -4,15 +4,17 @@ import errno
 import socket
 
 from ..protocol.errors import BadInputError
+from ..protocol.server_options import check_exposure
 from ..text.cleaning import clean
 
 BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int, *, has_key: bool = False) -> socket.socket:
     """A socket that listens on `host`; `port` 0 is any that is free.
 
-    Raises `BadInputError` where the port is taken, or the host is none of this machine's.
+    Raises `BadInputError` where the port is taken, the host is none of this machine's, or others
+    could reach it and need no key.
     """
     name = clean(host)
     try:
@@ -21,6 +23,8 @@ def listen(host: str, port: int) -> socket.socket:
         )[0]
     except OSError as error:
         raise BadInputError(f"no address of this machine is named {name!r}: {error}") from error
+    # What a name stands for is known only here.
+    check_exposure(str(address[0]), has_key=has_key)
     listener = socket.socket(family, kind, protocol)
     try:
         # Connections of a server before this one may still be ending.
