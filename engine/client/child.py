@@ -3,10 +3,11 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -21,9 +22,11 @@ from ..protocol import (
     HostSample,
     Message,
     Ready,
+    ServerListening,
     Shutdown,
 )
 from ..protocol.channel import Channel, ChannelError, channel_pair
+from ..protocol.handover import hand_over
 from .cause_of_death import (
     SENT_SIGNALS,
     MemoryKills,
@@ -56,7 +59,8 @@ class Child(Generic[Incoming]):
     somebody sends to a child that serves is no such reason: it is started again for ever.
 
     `command` is asked at every start, so that a restarted child gets the settings of that moment;
-    `--channel-fd N` is appended to it. `clock` is monotonic, in seconds.
+    `--channel-fd N` is appended to it, and `--handover-fd N` for a child that is to be linked with
+    another one: see `hand_over`. `clock` is monotonic, in seconds.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class Child(Generic[Incoming]):
         decoder: msgspec.msgpack.Decoder[Incoming],
         clock: Callable[[], float] = time.monotonic,
         memory_kills: Callable[[], MemoryKills] = read_memory_kills,
+        *,
+        takes_links: bool = False,
     ) -> None:
         self.name = name
         self.attempt = 0
@@ -74,6 +80,9 @@ class Child(Generic[Incoming]):
         self._clock = clock
         self._process: subprocess.Popen[bytes] | None = None
         self._channel: Channel[Incoming] | None = None
+        self._takes_links = takes_links
+        self._handover: socket.socket | None = None
+        self._retired = False
         self._started_at_s = 0.0
         self._hung_up_at_s: float | None = None
         self._restart_at_s: float | None = None
@@ -108,26 +117,31 @@ class Child(Generic[Incoming]):
         self._started_at_s = self._clock()
         self._restart_at_s = self._hung_up_at_s = self._broken = self._crash = None
         self._restarting_since_s = self._fatal = None
-        self._served = self._given_up = False
+        self._served = self._given_up = self._retired = False
         self._memory_kills_before = self._read_memory_kills()
         channel, inherited = channel_pair(self._decoder)
-        with inherited:
+        with inherited, contextlib.ExitStack() as theirs:
+            fds = {"--channel-fd": inherited.fileno()}
             try:
-                self._process = self._launch(inherited.fileno())
+                if self._takes_links:
+                    self._handover, end = socket.socketpair()
+                    fds["--handover-fd"] = theirs.enter_context(end).fileno()
+                self._process = self._launch(fds)
             except (OSError, ValueError, subprocess.SubprocessError) as error:
                 channel.close()
                 return self._bury(f"cannot be started: {error}", by_itself=True)
         self._channel = channel
         return ChildStarted(child=self.name, pid=self._process.pid, attempt=self.attempt)
 
-    def _launch(self, channel_fd: int) -> subprocess.Popen[bytes]:
+    def _launch(self, fds: Mapping[str, int]) -> subprocess.Popen[bytes]:
         self._log = log = ChildLog(self.name)
+        arguments = [word for name, fd in fds.items() for word in (name, str(fd))]
         process = subprocess.Popen(
-            [*self._command(), "--channel-fd", str(channel_fd)],
+            [*self._command(), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=log.inlet,
             stderr=log.inlet,
-            pass_fds=(channel_fd,),
+            pass_fds=tuple(fds.values()),
             # Its own session: the terminal's ctrl+c is the screen's to handle.
             start_new_session=True,
             env={**os.environ, "PYTHONFAULTHANDLER": "1"},
@@ -138,6 +152,16 @@ class Child(Generic[Incoming]):
     def send(self, message: Message) -> bool:
         """Hand a message over; `False` where there is no child to take it."""
         return self._channel is not None and self._channel.send(message)
+
+    def hand_over(self, end: socket.socket) -> bool:
+        """Pass the child an end of a link; `False` where there is no child to take it."""
+        return self._handover is not None and hand_over(self._handover, end)
+
+    def retire(self, message: Message) -> bool:
+        """Send the message after which the child ends: that end is no death, and the last one."""
+        self._restart_at_s = None
+        self._retired = self.send(message)
+        return self._retired
 
     def poll(self) -> list[Incoming | ChildDied | ChildStarted]:
         """What the child sent, and what became of it, in that order. Never blocks."""
@@ -195,7 +219,7 @@ class Child(Generic[Incoming]):
                     self._fatal = message
                 case Crash(reason=reason):
                     self._crash = reason
-                case Frame() | HostSample() | Ready():
+                case Frame() | HostSample() | Ready() | ServerListening():
                     self._served = True
                 case _:
                     pass
@@ -211,6 +235,9 @@ class Child(Generic[Incoming]):
 
     def _bury_ended(self, exit_code: int) -> ChildDied:
         """Note the end of a process, and say what it died of."""
+        if self._retired:
+            self._drop()
+            return ChildDied(child=self.name, reason="ended as it was asked to")
         if self._restarting_since_s is not None:
             return self._bury_for_restart()
         if self._broken is not None:
@@ -283,7 +310,9 @@ class Child(Generic[Incoming]):
             self._channel.close()
         if self._log is not None:
             self._log.close()
-        self._channel = self._process = self._log = None
+        if self._handover is not None:
+            self._handover.close()
+        self._channel = self._process = self._log = self._handover = None
 
     def ask_to_stop(self) -> None:
         """Send `Shutdown`, and never start again."""

@@ -12,6 +12,7 @@ import torch
 from ..files.bounded import require_regular
 from ..protocol.errors import BadInputError, CheckpointError
 from ..protocol.options import BUNDLED_MODEL, LoadFormat
+from ..protocol.served import TokenizerKind, TokenizerSource
 from ..shape.config_json import load_shape
 from ..shape.model_shape import ModelShape
 from ..shape.presets import PRESETS
@@ -58,6 +59,8 @@ class LoadedModel:
     tokenizer: Tokenizer
     notes: tuple[str, ...] = ()
     """What of its files is not used, and where they and its config.json differ."""
+    tokenizer_source: TokenizerSource | None = None
+    """Where another process reads the same tokenizer from; `None`: nowhere."""
 
     @property
     def config(self) -> ModelShape:
@@ -101,13 +104,28 @@ def load_model(
             on_config(name, config, MASTER_DTYPE)
         home = master_device(config, MASTER_DTYPE, device)
         return LoadedModel(
-            name, dummy_weights(config, MASTER_DTYPE, device=home), _stand_in(config)
+            name,
+            dummy_weights(config, MASTER_DTYPE, device=home),
+            _stand_in(config),
+            tokenizer_source=_source_of("numbers", BUNDLED_FOLDER, config),
         )
     checkpoint, tokenizer = _open(source, model)
     if on_config is not None:
         on_config(name, checkpoint.config, stored_dtype(checkpoint))
     master = read_weights(checkpoint, on_progress, device)
-    return LoadedModel(name, master, tokenizer, (*config.notes, *checkpoint.notes))
+    notes = (*config.notes, *checkpoint.notes)
+    return LoadedModel(name, master, tokenizer, notes, _tokenizer_source(source))
+
+
+def _tokenizer_source(source: "_Source") -> TokenizerSource | None:
+    if source.gguf is not None:
+        return _source_of("gguf", source.gguf.file.path, source.config)
+    return None if source.folder is None else _source_of("folder", source.folder, source.config)
+
+
+def _source_of(kind: TokenizerKind, path: Path, config: ModelShape) -> TokenizerSource:
+    # Another process may stand in another folder.
+    return TokenizerSource(kind=kind, path=str(path.absolute()), vocabulary=config.vocabulary)
 
 
 def _open(source: "_Source", model: str) -> tuple[Checkpoint, Tokenizer]:

@@ -22,6 +22,7 @@ from .model_info import *
 from .probe import *
 from .quality import *
 from .requests import *
+from .server_events import *
 from .settings import *
 from .slo import *
 from .verdict import *

@@ -2,10 +2,10 @@
 
 On the wire each message is a 4-byte big-endian length and that many bytes of msgpack.
 
-A slow reader costs the writer nothing but samples: a `Frame`, a `HostSample` or a
-`RequestsInSystem` is dropped whole while anything is still unsent, because the next one supersedes
-it. Every other message waits in a bounded outbox and leaves with a later `send`, `receive` or
-`flush`, so that events are not lost while frames are.
+A slow reader costs the writer nothing but samples: a `Frame`, a `HostSample`, a `ServerSample` or
+a `RequestsInSystem` is dropped whole while anything is still unsent, because the next one
+supersedes it. Every other message waits in a bounded outbox and leaves with a later `send`,
+`receive` or `flush`, so that events are not lost while frames are.
 """
 
 import socket
@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from . import ENCODER, Frame, HostSample, Message, RequestsInSystem
+from . import ENCODER, Frame, HostSample, Message, RequestsInSystem, ServerSample
 from .errors import ProdtopError
 
 HEADER = struct.Struct(">I")
@@ -23,7 +23,7 @@ MAX_OUTBOX_BYTES = 16 * 2**20
 READ_BYTES = 256 * 1024
 MAX_DRAIN_BYTES = 4 * MAX_MESSAGE_BYTES
 
-SUPERSEDED = (Frame, HostSample, RequestsInSystem)
+SUPERSEDED = (Frame, HostSample, RequestsInSystem, ServerSample)
 """Messages that the next of their kind replaces: these may be dropped."""
 
 Incoming = TypeVar("Incoming")

@@ -71,5 +71,12 @@ class StartAnew(Message, frozen=True, kw_only=True):
     changes: EngineChanges
 
 
+class Drain(Message, frozen=True, kw_only=True):
+    """Let the server take no new request, and end once those in flight have ended, or `limit_s`
+    have passed. Answered by `Drained`."""
+
+    limit_s: float
+
+
 class Shutdown(Message, frozen=True, kw_only=True):
     """End cleanly."""

@@ -157,6 +157,8 @@ class StreamView(Part, frozen=True, kw_only=True):
     held: bool
     """The strategy delivers at the end: tokens are generated, but none was delivered yet."""
     from_cache: bool = False
+    served: bool = False
+    """It came over the server: neither its prompt nor its text is told here."""
 
 
 class Blocks(Part, frozen=True, kw_only=True):

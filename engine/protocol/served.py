@@ -175,12 +175,14 @@ class Tokens(Message, frozen=True, kw_only=True):
 class Refused(Message, frozen=True, kw_only=True):
     """A request that cannot be served, and why: it was counted as submitted and failed.
 
-    `param` is the field of `Submit` at fault, if one is.
+    `param` is the field of `Submit` at fault, if one is. `later`: nothing is wrong with it, the
+    same may be asked again soon; it was counted as rejected then.
     """
 
     key: int
     message: str
     param: str | None = None
+    later: bool = False
 
 
 class ExportedHistogram(Part, frozen=True, kw_only=True):

@@ -4,6 +4,7 @@ import msgspec
 
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
+    Drain,
     InspectRequest,
     RunBench,
     RunQuality,
@@ -32,6 +33,7 @@ from .frame import Frame
 from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
 from .requests import RequestsInSystem, RequestTimeline
+from .server_events import Drained, LinkLost, ServerListening, ServerSample
 
 Command = (
     SetStrategy
@@ -43,12 +45,13 @@ Command = (
     | RunBench
     | RunQuality
     | InspectRequest
+    | Drain
     | Shutdown
     | StartAgain
     | StartAnew
     | WatchProcess
 )
-"""Screen to worker or probe."""
+"""Screen to worker, probe or server."""
 Event = (
     Ready
     | Progress
@@ -65,6 +68,10 @@ Event = (
     | LevelQuality
     | LevelSkipped
     | QualityDone
+    | ServerListening
+    | ServerSample
+    | LinkLost
+    | Drained
     | ChildDied
     | ChildStarted
 )

@@ -1,10 +1,13 @@
 """What the client of a request gets, and when: its text, token by token or at the end."""
 
+from typing import Protocol
+
 from ..text.cleaning import clean
+from ..text.stop_strings import StopStringFilter
 from ..text.token_stream import TextStream
 from ..text.tokenizer import Tokenizer
 from .request import Request
-from .stopping import StopStringFilter, ends_with_stop_token
+from .stopping import ends_with_stop_token
 
 
 class DecodingError(Exception):
@@ -17,8 +20,46 @@ class DecodingError(Exception):
         )
 
 
+class RequestDelivery(Protocol):
+    """What the engine tells of a request to whoever waits for it."""
+
+    @property
+    def text(self) -> str:
+        """What the client has received so far, as far as the engine knows its text."""
+        ...
+
+    @property
+    def withheld(self) -> bool:
+        """Text is kept back until the request ends."""
+        ...
+
+    def push(self, now_s: float) -> bool:
+        """Take in the request's newest token; returns whether its text ends the request."""
+        ...
+
+    def set_streaming(self, stream: bool, now_s: float) -> None:
+        """Go on under another kind of delivery."""
+        ...
+
+    def close(self, now_s: float, reason: str) -> None:
+        """The request has ended as it should, by `stop` or `length`: deliver what is left."""
+        ...
+
+    def cut(self, now_s: float) -> None:
+        """The request has ended early, by `stop`: its last tokens were taken back."""
+        ...
+
+    def replay(self, text: str, now_s: float) -> None:
+        """Deliver a whole answer that the response cache had."""
+        ...
+
+    def fail(self, reason: str, *, by_client: bool) -> None:
+        """The request has ended without its answer, because its client left, or by a failure."""
+        ...
+
+
 class Delivery:
-    """The text of one request on its way to its client.
+    """The text of one request on its way to its client: `RequestDelivery`.
 
     `text` is what the client has received so far. Under a strategy that streams, that grows with
     the tokens; otherwise it stays empty until `close`. The text is decoded incrementally only
@@ -63,7 +104,7 @@ class Delivery:
             self._deliver("".join(self._pieces)[len(self.text) :], now_s)
         self._streams = stream
 
-    def close(self, now_s: float) -> None:
+    def close(self, now_s: float, reason: str = "stop") -> None:
         """The request has ended: deliver what is left. The first byte is at the latest now."""
         if self._incremental:
             rest = self._filter.push(self._decode(None)).text + self._filter.flush()
@@ -78,6 +119,14 @@ class Delivery:
         """Deliver a whole answer that the response cache had."""
         self.text = text
         self._request.first_byte_at_s = now_s
+
+    def cut(self, now_s: float) -> None:
+        """Keep to what was delivered: its reader has cut the text."""
+        if self._request.first_byte_at_s is None:
+            self._request.first_byte_at_s = now_s
+
+    def fail(self, reason: str, *, by_client: bool) -> None:
+        """The client keeps what was delivered."""
 
     def _decode_held(self) -> None:
         """Decode what was generated before. A failure shows at the next `push` or `close`."""

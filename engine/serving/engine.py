@@ -6,7 +6,7 @@ owns it calls `step` as long as there is work.
 
 import secrets
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 
@@ -18,12 +18,15 @@ from ..precision.levels import base_dtype, require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
-from .delivery import DecodingError, Delivery
+from .cached_answers import CachedAnswers
+from .delivery import DecodingError, Delivery, RequestDelivery
 from .kv_cache import BLOCK_TOKENS, KVCache
+from .logit_edits import NO_EDITS, LogitEdits
 from .model_drafter import ModelDrafter
 from .notes import NO_MEMORY_FOR_DRAFTS, broken_logits_text, out_of_memory_text
-from .request import Completion, Request, Sampling, Status, check_prompt
-from .response_cache import CachedResponse, ResponseCache, ResponseKey
+from .outcomes import Outcomes
+from .request import Completion, Request, Sampling, Status
+from .response_cache import ResponseCache
 from .runner import Runner, RunnerFactory, StepInFlight, runner_for
 from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
@@ -33,7 +36,9 @@ from .step_counter import StepCounter
 from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
+from .submission import check_request
 from .switch_memory import as_unavailable, check_switch
+from .token_delivery import TokenDelivery, TokenOutbox
 
 Clock = Callable[[], float]
 
@@ -66,9 +71,8 @@ class Engine:
         self.settings = settings
         self.device = device
         self.clock = clock
-        self.metrics = Metrics(clock())
         self.response_cache = ResponseCache(settings.response_cache_bytes, settings.response_ttl_s)
-        self.deliveries: dict[int, Delivery] = {}
+        self._answers = CachedAnswers(self.response_cache, model.name, precision)
         self.preemptions = 0
         """Requests that lost their KV blocks to older ones; those of a switch do not count."""
         self.notes: list[str] = []
@@ -76,8 +80,6 @@ class Engine:
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
-        self._cacheable: set[int] = set()
-        self._completions: list[Completion] = []
         self._in_flight: deque[StepInFlight] = deque()
         self._runner_for = runner_for
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
@@ -89,9 +91,21 @@ class Engine:
             prefill_beside_streams=settings.prefill_beside_streams,
             context_tokens=settings.context_tokens,
         )
+        self._outcomes = Outcomes(
+            self.scheduler, self._answers, Metrics(clock()), clock, self._on_end
+        )
+        self.deliveries: dict[int, RequestDelivery] = self._outcomes.deliveries
         self.drafter = drafter
         self.speculation = Speculation(settings.speculation, drafter)
         self.runner = self._make_runner(precision)
+
+    @property
+    def metrics(self) -> Metrics:
+        return self._outcomes.metrics
+
+    @metrics.setter
+    def metrics(self, metrics: Metrics) -> None:
+        self._outcomes.metrics = metrics
 
     @property
     def strategy(self) -> Strategy:
@@ -103,7 +117,7 @@ class Engine:
 
     @property
     def has_work(self) -> bool:
-        return self.scheduler.has_work or bool(self._completions or self._in_flight)
+        return self.scheduler.has_work or bool(self._outcomes.completions or self._in_flight)
 
     def submit(
         self,
@@ -113,12 +127,21 @@ class Engine:
         *,
         arrival_at_s: float | None = None,
         stop_strings: tuple[str, ...] = (),
+        stop_token_ids: Iterable[int] = (),
         ignore_eos: bool = False,
+        edits: LogitEdits = NO_EDITS,
+        logprobs: int | None = None,
+        prompt_logprobs: int | None = None,
+        grammar: str | None = None,
+        outbox: TokenOutbox | None = None,
     ) -> Request:
         """Queue a request of tokens `[prompt]`, or complete it from the response cache at once.
 
-        Raises `BadInputError` (and counts nothing) for a prompt that is empty, too long for the
-        context or the KV cache, or holds an id outside the vocabulary.
+        `stop_token_ids` are those beside the model's own. What `logprobs`, `prompt_logprobs` and
+        `grammar` ask for is said at `Request`. With an `outbox` it is delivered as tokens, and no
+        text of it is known here. Raises `BadInputError` (and counts nothing) for a prompt that is
+        empty, too long for the context or the KV cache, or holds an id outside the vocabulary, and
+        for a wish that cannot be fulfilled.
         """
         now_s = self.clock()
         request = Request(
@@ -128,23 +151,37 @@ class Engine:
             sampling=sampling,
             arrival_at_s=now_s if arrival_at_s is None else arrival_at_s,
             stop_token_ids=self.model.config.eos_token_ids,
+            extra_stop_token_ids=frozenset(stop_token_ids),
             stop_strings=stop_strings,
             ignore_eos=ignore_eos,
+            edits=edits,
+            logprobs=logprobs,
+            prompt_logprobs=prompt_logprobs,
+            grammar=grammar,
+            undecoded=outbox is not None,
             noise_seed=secrets.randbits(62) if sampling.seed is None else sampling.seed,
         )
-        check_prompt(request, self.settings.context_tokens, self.model.config.vocabulary)
+        check_request(request, self.settings.context_tokens, self.model.config.vocabulary)
         self.scheduler.check(request)
-        delivery = Delivery(request, self.model.tokenizer, stream=self.strategy.stream)
-        cached = self._cached_response(request, now_s)
+        delivery = self._delivery(request, outbox)
+        cached = None
+        if self.strategy.response_cache:
+            cached = self._answers.find(request, self.metrics, now_s)
         if cached is None:
             self.scheduler.add(request, now_s)
-            self._cacheable.add(request.request_id)
+            self._answers.expect(request)
         self._next_id += 1
         self.metrics.on_submitted(now_s, request.arrival_at_s, request)
         self.deliveries[request.request_id] = delivery
         if cached is not None:
-            self._complete_from_cache(request, delivery, cached)
+            self._outcomes.complete_from_cache(request, cached)
         return request
+
+    def _delivery(self, request: Request, outbox: TokenOutbox | None) -> RequestDelivery:
+        stream = self.strategy.stream
+        if outbox is None:
+            return Delivery(request, self.model.tokenizer, stream=stream)
+        return TokenDelivery(request, outbox, stream=stream)
 
     def step(self) -> list[Completion]:
         """Launch a step, if there is anything to compute; returns the requests that ended, or where
@@ -157,8 +194,7 @@ class Engine:
         self.computed = active
         drafting = self.scheduler.plan_drafts is not None
         self._collect(leave=self.runner.ahead if launched and not drafting else 0)
-        done, self._completions = self._completions, []
-        return done
+        return self._outcomes.take()
 
     def next_deadline_s(self) -> float | None:
         """When waiting requests become runnable by time alone; `None` where none will."""
@@ -166,11 +202,12 @@ class Engine:
 
     def abort(self, request_id: int, reason: str = "aborted") -> None:
         """End a request wherever it is; its client gets what was delivered, and it has failed."""
-        request = self.scheduler.abort(request_id, reason)
-        if request is not None:
-            now_s = self.clock()
-            self.metrics.on_failed(now_s, request.arrival_at_s, request)
-            self._end(Completion(request, self.deliveries[request_id].text, None))
+        self._outcomes.fail(request_id, reason, by_client=True)
+
+    def finish_early(self, request_id: int, output_tokens: int) -> None:
+        """Finish a request by `stop` after its first `output_tokens`: its reader found a stop
+        string. What was generated beyond is dropped; one that has ended already stays as it is."""
+        self._outcomes.finish_early(request_id, output_tokens)
 
     def set_strategy(self, name: StrategyName) -> None:
         """Serve under another strategy from the next step on. No request is lost."""
@@ -195,8 +232,6 @@ class Engine:
         self._collect()
         preempted = self.scheduler.preempt_all(self.clock())
         self.metrics.admission.on_switch(preempted, self.clock())
-        # A response that two precisions wrote together is neither's.
-        self._cacheable.clear()
         self.blocks.drop_cached()
         self._replace_runner(name)
         self.speculation.on_switch()
@@ -225,6 +260,7 @@ class Engine:
         decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
         self._counter = StepCounter.of(decoder, dtype)
         self._nan_reported = self._decoding_failed = False
+        self._answers.set_precision(precision)
         return self._runner_for(decoder, cache, self.settings)
 
     def _replace_runner(self, name: PrecisionName) -> None:
@@ -242,28 +278,6 @@ class Engine:
             return
         self.runner = self._make_runner(old)
         raise failure
-
-    def _cached_response(self, request: Request, now_s: float) -> CachedResponse | None:
-        caches = self.strategy.response_cache
-        key = ResponseKey.of(request, self.model.name, self.precision) if caches else None
-        if key is None:
-            return None
-        cached = self.response_cache.get(key, now_s)
-        self.metrics.hits.on_response_lookup(cached is not None, now_s)
-        return cached
-
-    def _complete_from_cache(
-        self, request: Request, delivery: Delivery, cached: CachedResponse
-    ) -> None:
-        """End a request with a cached response, which its client gets all at once."""
-        now_s = self.clock()
-        request.tokens.extend(cached.output_tokens)
-        request.status = Status.FINISHED
-        request.finish_reason = cached.finish_reason
-        request.last_token_at_s = now_s
-        delivery.replay(cached.text, now_s)
-        latency = self.metrics.on_finished(request, now_s, from_response_cache=True)
-        self._end(Completion(request, delivery.text, latency, from_response_cache=True))
 
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
@@ -300,7 +314,7 @@ class Engine:
         self._collect()
         failed = [c.request for c in plan.chunks if c.request.status is Status.RUNNING]
         for request in failed:
-            self.abort(request.request_id, "no memory")
+            self._outcomes.fail(request.request_id, "no memory")
         release_unused(self.device)
         self.notes.append(out_of_memory_text(len(failed), self.scheduler.shrink()))
 
@@ -348,7 +362,7 @@ class Engine:
         """Abort the requests whose logits were NaN. The user is told once a precision."""
         for chunk, token in zip(plan.chunks, tokens, strict=True):
             if token == BROKEN_LOGITS:
-                self.abort(chunk.request.request_id, "NaN")
+                self._outcomes.fail(chunk.request.request_id, "NaN")
         if not self._nan_reported:
             self._nan_reported = True
             self.notes.append(broken_logits_text(self.precision))
@@ -360,13 +374,13 @@ class Engine:
                 stopped = self.deliveries[request.request_id].push(now_s)
                 reason = "stop" if stopped else stop_reason(request, self.settings.context_tokens)
                 if reason is not None:
-                    self._finish(request, reason, now_s)
+                    self._outcomes.finish(request, reason, now_s)
             except DecodingError as error:
                 self._end_undecodable(request.request_id, error)
 
     def _end_undecodable(self, request_id: int, error: DecodingError) -> None:
         """Abort a request whose tokens are no text. The user is told once."""
-        self.abort(request_id, "no text")
+        self._outcomes.fail(request_id, "no text")
         if not self._decoding_failed:
             self.notes.append(str(error))
         self._decoding_failed = True
@@ -381,20 +395,5 @@ class Engine:
             self._deliver([chunk.request], now_s)
         return len(chunk.drafts)
 
-    def _finish(self, request: Request, reason: str, now_s: float) -> None:
-        delivery = self.deliveries[request.request_id]
-        delivery.close(now_s)
-        self.scheduler.finish(request, reason)
-        latency = self.metrics.on_finished(request, now_s)
-        key = ResponseKey.of(request, self.model.name, self.precision)
-        cacheable = request.request_id in self._cacheable
-        if self.strategy.response_cache and cacheable and key is not None:
-            response = CachedResponse.of(request.output_tokens, delivery.text, reason)
-            self.response_cache.put(key, response, now_s)
-        self._end(Completion(request, delivery.text, latency))
-
-    def _end(self, completion: Completion) -> None:
-        self.deliveries.pop(completion.request.request_id, None)
-        self._cacheable.discard(completion.request.request_id)
-        self.speculation.forget(completion.request.request_id)
-        self._completions.append(completion)
+    def _on_end(self, request: Request) -> None:
+        self.speculation.forget(request.request_id)

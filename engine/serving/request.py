@@ -5,7 +5,7 @@ from enum import Enum
 
 from ..metrics.latency import RequestLatency
 from ..metrics.request_timeline import Mark
-from ..protocol.errors import BadInputError, PromptTooLongError
+from .logit_edits import NO_EDITS, LogitEdits
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy, their limit: a logit's last bit in fp32 is worth as much."""
@@ -69,8 +69,19 @@ class Request:
     sampling: Sampling
     arrival_at_s: float
     stop_token_ids: frozenset[int] = frozenset()
+    """The model's own, which `ignore_eos` leaves without effect."""
+    extra_stop_token_ids: frozenset[int] = frozenset()
     stop_strings: tuple[str, ...] = ()
     ignore_eos: bool = False
+    edits: LogitEdits = NO_EDITS
+    logprobs: int | None = None
+    """Of each generated token and so many of the likeliest; `None`: not asked for."""
+    prompt_logprobs: int | None = None
+    """The same of each prompt token but the first."""
+    grammar: str | None = None
+    """What the text must follow, as llguidance writes it down."""
+    undecoded: bool = False
+    """It is delivered as tokens: the engine knows no text of it."""
     noise_seed: int = 0
     """What the sampling noise is made from: the seed asked for, or one drawn for this request."""
 
@@ -113,6 +124,19 @@ class Request:
         self.last_token_at_s = now_s
         self.token_times_s.append(now_s)
 
+    def cut_output(self, output_tokens: int) -> None:
+        """Drop what was generated beyond the first `output_tokens`, as if it had never been."""
+        kept = min(output_tokens, self.num_output_tokens)
+        del self.tokens[len(self.prompt_tokens) + kept :]
+        del self.token_times_s[kept:]
+        self.num_computed = min(self.num_computed, len(self.tokens))
+        if kept:
+            self.last_token_at_s = self.token_times_s[-1]
+        else:
+            self.first_token_at_s = self.last_token_at_s = None
+        gaps = zip(self.token_times_s, self.token_times_s[1:], strict=False)
+        self.longest_gap_s = max((later - earlier for earlier, later in gaps), default=0.0)
+
     @property
     def num_tokens(self) -> int:
         return len(self.tokens)
@@ -138,16 +162,3 @@ class Completion:
     text: str
     latency: RequestLatency | None
     from_response_cache: bool = False
-
-
-def check_prompt(request: Request, context_tokens: int, vocabulary: int) -> None:
-    """Raise `PromptTooLongError` for a prompt that fills the context, `BadInputError` for one with
-    an id outside the vocabulary."""
-    ids = request.prompt_tokens
-    if len(ids) >= context_tokens:
-        raise PromptTooLongError(
-            f"the prompt has {len(ids)} tokens, the context holds {context_tokens} with at least "
-            "one of output: shorten the prompt"
-        )
-    if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
-        raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")

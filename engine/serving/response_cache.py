@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ..protocol import PrecisionName
+from .logit_edits import NO_EDITS, LogitEdits
 from .request import Request, Sampling
 
 _GREEDY = Sampling()
@@ -28,14 +29,20 @@ class ResponseKey:
     sampling: Sampling
     max_tokens: int
     stop_token_ids: frozenset[int]
+    extra_stop_token_ids: frozenset[int]
     stop_strings: tuple[str, ...]
     ignore_eos: bool
+    edits: LogitEdits
+    grammar: str | None
+    undecoded: bool
 
     @classmethod
     def of(cls, request: Request, model: str, precision: PrecisionName) -> "ResponseKey | None":
-        """The key of a request; None if the same request may give another answer next time."""
+        """The key of a request; None if the same request may give another answer next time, or if
+        it asks for logprobs, which are not kept."""
         sampling = request.sampling
-        if not sampling.deterministic:
+        wants_logprobs = request.logprobs is not None or request.prompt_logprobs is not None
+        if not sampling.deterministic or wants_logprobs:
             return None
         return cls(
             model=model,
@@ -45,8 +52,12 @@ class ResponseKey:
             sampling=_GREEDY if sampling.greedy else sampling,
             max_tokens=request.max_tokens,
             stop_token_ids=request.stop_token_ids,
+            extra_stop_token_ids=request.extra_stop_token_ids,
             stop_strings=request.stop_strings,
             ignore_eos=request.ignore_eos,
+            edits=request.edits,
+            grammar=request.grammar,
+            undecoded=request.undecoded,
         )
 
     @property
@@ -55,7 +66,11 @@ class ResponseKey:
         own: list[object] = [self, self.prompt, *self.stop_strings]
         # The default and the empty ones are one object in the whole process.
         own += [self.sampling] if self.sampling is not _GREEDY else []
-        own += [part for part in (self.stop_token_ids, self.stop_strings) if part]
+        own += [self.edits] if self.edits is not NO_EDITS else []
+        own += [part for pair in self.edits.logit_bias for part in (pair, *pair)]
+        own += [] if self.grammar is None else [self.grammar]
+        sets = self.stop_token_ids, self.extra_stop_token_ids, self.stop_strings
+        own += [part for part in (*sets, self.edits.logit_bias) if part]
         return sum(map(sys.getsizeof, own))
 
 

@@ -10,11 +10,11 @@ from itertools import chain
 
 from ..metrics.request_timeline import Mark, MarkKind
 from ..protocol import Refusal
-from ..protocol.errors import BadInputError, RequestTooLargeError
 from .blocks import BlockManager
 from .request import Request, Status
 from .step_plan import Chunk, DraftPlanner, StepPlan
 from .strategy import Admission, Strategy
+from .submission import check_fit
 from .waiting_queue import WaitingQueue
 
 
@@ -140,13 +140,17 @@ class Scheduler:
         return request
 
     def finish(self, request: Request, reason: str) -> None:
-        """End a running request because a stop rule holds.
+        """End a request because a stop rule holds; one that waits was preempted.
 
         Frees its blocks, or leaves its row as a ghost while others of its gang run. Raises
-        KeyError if the request is not running.
+        KeyError if the request is not here.
         """
-        del self._running[request.request_id]
+        waited = self._waiting.pop(request.request_id) is not None
+        if not waited:
+            del self._running[request.request_id]
         self._end(request, Status.FINISHED, reason)
+        if waited:
+            return
         if self._strategy.admission is Admission.GANG and self._running:
             self._ghosts.append(request)
             return
@@ -271,21 +275,9 @@ class Scheduler:
         """Raise RequestTooLargeError if a request could never fit, BadInputError if it has nothing
         to compute or to generate, ValueError if a request with its id is here already.
         """
-        if not request.tokens:
-            raise BadInputError("the prompt is empty: give it at least one token")
-        if request.max_tokens < 1:
-            raise BadInputError(f"max_tokens is {request.max_tokens}: ask for at least 1")
         if request.request_id in self._running or request.request_id in self._waiting:
             raise ValueError(f"request {request.request_id} is here already")
-        longest = self._longest(request)
-        # The last token is generated, never computed.
-        needed = self._blocks.blocks_for(max(longest - 1, len(request.tokens)))
-        if needed > self._blocks.num_blocks:
-            room = self._blocks.num_blocks * self._blocks.block_tokens
-            raise RequestTooLargeError(
-                f"prompt and output may take {longest} tokens, but the KV cache holds {room}: "
-                "shorten the prompt, lower max_tokens or enlarge the KV cache"
-            )
+        check_fit(request, self._longest(request), self._blocks)
 
     def _longest(self, request: Request) -> int:
         longest = len(request.prompt_tokens) + request.max_tokens

@@ -1,6 +1,7 @@
 """Builds the frame: one complete picture of the engine, for the screen and for recordings."""
 
 import time
+from collections.abc import Sequence
 
 import msgspec
 
@@ -201,9 +202,8 @@ class StreamFollower:
         """The followed request as it is now."""
         holding = now_s - self._final_at_s < STREAM_HOLD_S
         if self._request is None and not holding:
-            running = self._engine.scheduler.running
-            if running:
-                self._request = running[-1]
+            self._request = _to_follow(self._engine.scheduler.running)
+            if self._request is not None:
                 self._prompt = _prompt_of(self._request, traffic)
         if self._request is None:
             return self._final
@@ -222,7 +222,15 @@ class StreamFollower:
             finished=completion is not None,
             held=held,
             from_cache=completion is not None and completion.from_response_cache,
+            served=request.undecoded,
         )
+
+
+def _to_follow(running: Sequence[Request]) -> Request | None:
+    """The newest whose text is known here; else the newest of the server's."""
+    if not running:
+        return None
+    return next((each for each in reversed(running) if not each.undecoded), running[-1])
 
 
 def _prompt_of(request: Request, traffic: Traffic) -> str:

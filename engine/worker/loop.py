@@ -46,6 +46,8 @@ from ..serving.request import Completion
 from .bench import Bench, BenchStoppedError, versions
 from .frames import FrameBuilder
 from .request_log import RequestLog
+from .served_traffic import ServedTraffic
+from .server_end import ServerEnd
 from .traffic import Traffic
 
 _LONGEST_WAIT_S = 0.1
@@ -60,7 +62,9 @@ class ServingLoop:
         engine: Engine,
         options: WorkerOptions,
         own_gpu: OwnGpu | None,
+        server: ServerEnd | None = None,
     ) -> None:
+        """`server` `None`: no server is ever linked."""
         self._channel = channel
         self._engine = engine
         self._own_gpu = own_gpu
@@ -70,6 +74,7 @@ class ServingLoop:
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
             self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
+        self._served = ServedTraffic(engine, server or ServerEnd(None), own_gpu)
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._requests = RequestLog(engine)
@@ -85,20 +90,27 @@ class ServingLoop:
             postponed, self._postponed = self._postponed, []
             for command in [*postponed, *self._channel.receive()]:
                 self._handle(command)
+            self._served.submit_arrivals()
             self._traffic.submit_arrivals()
-            self._on_completions(self._engine.step())
+            self._step()
             self._evaluate()
             self._publish()
-            busy = self._engine.computed or self._evaluation is not None
+            busy = self._engine.computed or self._served.busy or self._evaluation is not None
             if not (busy or self._stopping or self._channel.closed):
                 self._wait()
 
     def _wait(self) -> None:
-        """Sleep until a command, an arrival, a gang's start or the next frame."""
+        """Sleep until a command, an arrival, a gang's start or the next frame; a server's command
+        and its reading go on at once as well."""
         times_s = (self._traffic.next_due_s(), self._engine.next_deadline_s(), self._frame_due_s)
         due_s = min(time_s for time_s in times_s if time_s is not None)
         wait_s = min(max(due_s - self._engine.clock(), 0.0), _LONGEST_WAIT_S)
-        select.select([self._channel], [], [], wait_s)
+        server = self._served.server
+        select.select([self._channel, *server.readers()], server.writers(), [], wait_s)
+
+    def _step(self) -> None:
+        self._on_completions(self._engine.step())
+        self._served.deliver()
 
     def _on_completions(self, completions: list[Completion]) -> None:
         if not completions:
@@ -198,6 +210,7 @@ class ServingLoop:
             Switched(kind=kind, old=old, new=new, at_s=now_s, took_s=now_s - began_s)
         )
         self._frame_due_s = now_s
+        self._served.on_switched()
 
     def _begin_evaluation(self, spec: QualitySpec | None) -> None:
         """Measure quality from now on; without `spec`, stop."""
@@ -240,7 +253,7 @@ class ServingLoop:
             if not self._keep_going():
                 return
             self._traffic.submit_arrivals()
-            self._on_completions(self._engine.step())
+            self._step()
             self._publish()
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
@@ -283,4 +296,5 @@ class ServingLoop:
                 self._stopping = True
             else:
                 self._postponed.append(command)
+        self._served.refuse_arrivals()
         return not (self._stopping or self._channel.closed)

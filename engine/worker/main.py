@@ -1,6 +1,6 @@
 """The worker process: owns the device, and serves as long as the screen is there.
 
-Run as `python -m prodtop.engine.worker --options JSON --channel-fd N`.
+Run as `python -m prodtop.engine.worker --options JSON --channel-fd N [--handover-fd N]`.
 """
 
 import argparse
@@ -41,6 +41,7 @@ from ..protocol import COMMAND_DECODER, Command, Fault, Note, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.child_process import tell_crash, tell_end
 from ..protocol.errors import ProdtopError
+from ..protocol.handover import Handover
 from ..protocol.options import WorkerOptions, from_argument
 from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
@@ -51,6 +52,7 @@ from .bench import versions
 from .frames import model_info
 from .loop import ServingLoop
 from .memory_plan import check_fits, wish
+from .server_end import ServerEnd
 from .sizing import engine_settings
 
 _LOADED_AT_S = time.monotonic()
@@ -61,15 +63,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m prodtop.engine.worker")
     parser.add_argument("--options", required=True)
     parser.add_argument("--channel-fd", type=int, required=True)
+    parser.add_argument("--handover-fd", type=int)
     arguments = parser.parse_args()
     channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    handover = None if arguments.handover_fd is None else Handover.from_fd(arguments.handover_fd)
     with clean_output():
-        return _serve(channel, arguments.options)
+        return _serve(channel, arguments.options, ServerEnd(handover))
 
 
-def _serve(channel: Channel[Command], options: str) -> int:
+def _serve(channel: Channel[Command], options: str, server: ServerEnd) -> int:
     try:
-        _start(channel, from_argument(options)).run()
+        _start(channel, from_argument(options), server).run()
     except ProdtopError as error:
         return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
     except Exception as error:  # noqa: BLE001
@@ -81,7 +85,7 @@ def _serve(channel: Channel[Command], options: str) -> int:
     return 0
 
 
-def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
+def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd) -> ServingLoop:
     """Load the model and build the engine, telling the screen how far that is.
 
     Raises a `ProdtopError` where the options cannot be served on this machine.
@@ -128,7 +132,7 @@ def _start(channel: Channel[Command], options: WorkerOptions) -> ServingLoop:
     limits = ceilings(device)
     limits.copy_bytes_per_s()
     limits.matmul_flops_per_s(compute_dtype(precision, device))
-    loop = ServingLoop(channel, engine, options, own_gpu)
+    loop = ServingLoop(channel, engine, options, own_gpu, server)
     channel.send(
         Ready(
             model=model_info(engine),

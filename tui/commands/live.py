@@ -8,11 +8,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from ...engine.client.local_engine import LocalEngine
+from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
+from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
+from ...engine.protocol.wording import counted
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, with_engine_options
+from .server_options import Host, Port, asks_for_load, server_options
 
 
 class SignalledError(WorkerFailedError):
@@ -50,6 +53,11 @@ def live(
     think: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
     ] = None,
+    serve: Annotated[
+        bool, typer.Option("--serve", help="Serve clients over HTTP as well; no load of its own.")
+    ] = False,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
     ] = None,
@@ -69,6 +77,10 @@ def live(
     if users is not None and given["rate"] is not None:
         raise BadInputError("--users and --rate exclude each other: give one of them")
 
+    server = server_options(host, port, CLOSING_DRAIN_S) if serve else None
+    if server is None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
+        raise BadInputError("--host and --port are a server's: give --serve with them")
+
     def complete(configured: WorkerOptions) -> WorkerOptions:
         """What the command line says, laid over what the config file sets."""
         base = msgspec.structs.replace(
@@ -80,6 +92,11 @@ def live(
             # Users are a closed loop, whatever the config file says.
             closed_loop = msgspec.structs.replace(base.load, rate_per_s=None)
             base = msgspec.structs.replace(base, load=closed_loop)
+        if serve:
+            paused = not asks_for_load(given, users, think)
+            base = msgspec.structs.replace(
+                base, load=msgspec.structs.replace(base.load, paused=paused)
+            )
         return engine_options(given, base, {"users": users, "think_s": think})
 
     # Before the terminal is looked at, and the config: a wrong option is the first thing to say.
@@ -89,10 +106,14 @@ def live(
         raise BadInputError(
             "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
         )
-    open_screen(complete, theme)
+    open_screen(complete, theme, server)
 
 
-def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str | None) -> None:
+def open_screen(
+    complete: Callable[[WorkerOptions], WorkerOptions],
+    theme: str | None,
+    server: ServerOptions | None = None,
+) -> None:
     """Run the monitor until the user leaves it, and then print what the session came to.
 
     `complete` lays what the command line says over the options that the config file sets. Raises
@@ -113,7 +134,7 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
         speculation=None if config.speculation is None else config.speculation.spec(),
         slo=config.slo.spec(),
     )
-    engine = LocalEngine(complete(configured))
+    engine = LocalEngine(complete(configured), server=server)
     engine.start()
     try:
         # Only now: importing the screen takes longest, and the worker loads meanwhile. What is
@@ -153,3 +174,5 @@ def open_screen(complete: Callable[[WorkerOptions], WorkerOptions], theme: str |
     )
     for line in summary:
         print(line)
+    if engine.aborted_at_close:
+        print(f"{counted(engine.aborted_at_close, 'request')} of the server aborted")

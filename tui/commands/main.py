@@ -18,6 +18,7 @@ from .compare import compare
 from .doctor import doctor
 from .live import live
 from .quality import quality
+from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
 
@@ -52,6 +53,7 @@ app.callback(invoke_without_command=True)(live)
 app.command()(bench)
 app.command()(quality)
 app.command()(compare)
+app.command()(serve)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)

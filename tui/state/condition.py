@@ -14,6 +14,8 @@ class Word(StrEnum):
     GPU_LOST = "GPU LOST"
     """The driver no longer lists the engine's GPU. Before what follows from it."""
     ENGINE_DOWN = "ENGINE DOWN"
+    SERVER_DOWN = "SERVER DOWN"
+    """Nobody takes requests from outside; what was in flight is lost."""
     LOADING = "LOADING"
     MEASURING = "MEASURING"
     """Cells are compared: the live load is set aside. Before the silence that it explains."""

@@ -28,6 +28,7 @@ from ..style.formatting import duration, milliseconds, percent, si, span
 from ..style.inks import Ink
 from .condition import UNKNOWN, Health, Word
 from .moment import Moment, Phase, WorkerState, restart_text
+from .server import ServerPhase
 
 _LEAVE = 0.5
 """A condition ends below this part of the level that it began at."""
@@ -91,6 +92,16 @@ def _engine_down(moment: Moment, standing: bool) -> Health | None:
         return Health(Word.ENGINE_DOWN, (worker.hint or "for good", worker.reason), Ink.BAD)
     wait = restart_text(worker.restart_at_s - moment.now_s)
     return Health(Word.ENGINE_DOWN, (wait, worker.reason), Ink.BAD)
+
+
+def _server_down(moment: Moment, standing: bool) -> Health | None:
+    server = moment.server
+    if server is None or server.phase is not ServerPhase.DOWN:
+        return None
+    wait = "for good"
+    if server.restart_at_s is not None:
+        wait = restart_text(server.restart_at_s - moment.now_s)
+    return Health(Word.SERVER_DOWN, (wait, server.reason), Ink.BAD)
 
 
 def _loading(moment: Moment, standing: bool) -> Health | None:
@@ -305,6 +316,7 @@ _CHECKS: Mapping[Word, Callable[[Moment, bool], Health | None]] = {
     Word.PAUSED: _paused,
     Word.GPU_LOST: _gpu_lost,
     Word.ENGINE_DOWN: _engine_down,
+    Word.SERVER_DOWN: _server_down,
     Word.LOADING: _loading,
     Word.MEASURING: _measuring,
     Word.COMPILING: _compiling,

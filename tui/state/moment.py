@@ -24,6 +24,7 @@ from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
 from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
+from .server import Server
 from .speeds import NO_SPEEDS, Speeds
 
 STALE_AFTER_S = 2.0
@@ -149,6 +150,8 @@ class Moment:
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS
+    server: Server | None = None
+    """As it is now; `None` where there is none."""
 
     @property
     def paused(self) -> bool:

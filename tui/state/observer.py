@@ -20,12 +20,14 @@ from ...engine.protocol import (
     Report,
     RequestsInSystem,
     RequestTimeline,
+    ServerListening,
     SpeculationSpec,
     Switched,
     Window,
 )
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
+from . import server
 from .actions import (
     settled,
 )
@@ -50,6 +52,7 @@ from .playhead import Playhead, Timeline
 from .quality_run import QualityRun
 from .report_cleaning import clean_report
 from .requests import RequestBook
+from .server import Server
 from .speeds import Speeds, after_frame
 from .told import Told
 from .tried import TriedMemory
@@ -102,6 +105,7 @@ class Observer:
         self._wall_told = False
         self._clock_shift_s = 0.0
         self._worker = WorkerState()
+        self._server: Server | None = None
         self._pending = Pending()
         self._pending_since_s = 0.0
         self._log = EventLog()
@@ -180,6 +184,7 @@ class Observer:
 
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
+        self._server = server.after_event(self._server, event, now_s)
         wall_s = self.wall_s(now_s)
         self._quality.take(event)
         match event:
@@ -208,6 +213,8 @@ class Observer:
             case Fault():
                 self._say(event.message, "fault")
                 self.fault = event if event.fatal else self.fault
+            case ServerListening(url=url):
+                self._say(f"the server listens at {url}/v1")
             case FinishedSample():
                 self._requests.on_finished(event.requests, self._worker_clock(wall_s))
             case RequestTimeline():
@@ -295,6 +302,7 @@ class Observer:
             compare=replace(self._compare.look(now_s), live=self.tried.records),
             quality=self._quality.now,
             speeds=self._speeds,
+            server=self._server,
         )
         cursor_s = self.playhead.cursor_s
         if cursor_s is not None:

@@ -1,11 +1,12 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
 from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName, describe_load
-from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted
+from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted, rule
 from ..drawing.meter import level
 from ..settings.keymap import Keymap
 from ..state.actions import load_level
 from ..state.moment import Moment
+from ..state.server import ServerPhase
 from ..style.formatting import binary_bytes
 from ..style.inks import Ink
 from .panel import Room
@@ -30,10 +31,7 @@ def control_lines(moment: Moment, room: Room, keymap: Keymap) -> tuple[Line, Lin
     strategies = _strategies(moment, keymap, room)
     doing = _doing(moment, room, room.width - strategies.width - 3)
     precisions = _precisions(moment, room)
-    load = first_fitting(
-        (_load(moment, room, METER_CELLS), _load(moment, room, 4), _load(moment, room, 0)),
-        room.width - precisions.width - 3,
-    )
+    load = first_fitting(_traffic(moment, room), room.width - precisions.width - 3)
     reason = _reason(moment, room.width - precisions.width - load.width - 6)
     left = line(precisions, "  ", reason) if reason.pieces else precisions
     return (
@@ -131,6 +129,26 @@ def _doing(moment: Moment, room: Room, width: int) -> Line:
     if waste:
         parts.append(line(Piece(f"{waste * 100:.0f} % wasted", Ink.WARN)))
     return facts(parts, width, room.glyphs)
+
+
+def _traffic(moment: Moment, room: Room) -> list[Line]:
+    """Where requests come from: the server, if there is one, and the load; the fullest first."""
+    loads = [_load(moment, room, cells) for cells in (METER_CELLS, 4, 0)]
+    served = _server(moment, room)
+    beside = [line(each, "   ", load) for each in served for load in loads]
+    return [*beside, *served, *loads]
+
+
+def _server(moment: Moment, room: Room) -> list[Line]:
+    """`:8000 · 12 streams`, and without the dot where it is narrow."""
+    server = moment.server
+    if server is None:
+        return []
+    port = "server" if server.port is None else f":{server.port}"
+    ink = Ink.BAD if server.phase is ServerPhase.DOWN else Ink.STRONG
+    traffic = Piece(server.traffic, ink)
+    dot = rule(f" {room.glyphs.dot} ")
+    return [line(muted(port), dot, traffic), line(muted(port), " ", traffic)]
 
 
 def _load(moment: Moment, room: Room, cells: int) -> Line:

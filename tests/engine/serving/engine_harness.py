@@ -3,14 +3,17 @@
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import torch
 from prodtop.engine.model.loading import LoadedModel, load_model
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.engine import Engine
+from prodtop.engine.serving.logit_edits import LogitEdits
 from prodtop.engine.serving.request import Completion, Request, Sampling
 from prodtop.engine.serving.runner import RunnerFactory, runner_for
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.token_delivery import TokenOutbox
 from timeline_checks import check_timeline
 
 CPU = torch.device("cpu")
@@ -20,6 +23,17 @@ ROOMY = EngineSettings(max_seqs=8, token_budget=64, kv_blocks=128, context_token
 CHUNKED = EngineSettings(max_seqs=3, token_budget=7, kv_blocks=128, context_tokens=256)
 SCARCE = EngineSettings(max_seqs=6, token_budget=32, kv_blocks=11, context_tokens=256)
 """Blocks for one long sequence and little more: the others are preempted again and again."""
+
+
+class Wishes(TypedDict, total=False):
+    """What `Engine.submit` takes of requests from outside."""
+
+    stop_token_ids: tuple[int, ...]
+    edits: LogitEdits
+    logprobs: int | None
+    prompt_logprobs: int | None
+    grammar: str | None
+    outbox: TokenOutbox | None
 
 
 class LookClock:
@@ -67,6 +81,7 @@ class CheckedEngine:
         sampling: Sampling | None = None,
         ignore_eos: bool = False,
         stop_strings: tuple[str, ...] = (),
+        **wishes: Unpack[Wishes],
     ) -> Request:
         request = self.engine.submit(
             list(prompt),
@@ -74,6 +89,7 @@ class CheckedEngine:
             max_tokens,
             ignore_eos=ignore_eos,
             stop_strings=stop_strings,
+            **wishes,
         )
         self.check()
         return request

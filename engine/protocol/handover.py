@@ -1,0 +1,72 @@
+"""How two children get a socket pair of their own: the parent hands each of them an end of it.
+
+Each child inherits one end of a socket pair (`--handover-fd N`), over which its parent passes the
+ends of links as they are made. A newer link takes the place of an older one.
+"""
+
+import contextlib
+import socket
+from typing import Self
+
+_ONE_LINK = b"L"
+
+
+def hand_over(over: socket.socket, end: socket.socket) -> bool:
+    """Pass `end` to the child at the other side of `over`; `False` where it has gone or does not
+    take it now. The caller's own `end` may be closed then."""
+    try:
+        socket.send_fds(over, [_ONE_LINK], [end.fileno()], socket.MSG_DONTWAIT)
+    except OSError:
+        return False
+    return True
+
+
+class Handover:
+    """The child's side. `take` costs one system call, and never blocks."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._socket = sock
+        self.closed = False
+        """The parent has gone: nothing more comes."""
+
+    @classmethod
+    def from_fd(cls, fd: int) -> Self:
+        """Take over the inherited socket."""
+        return cls(socket.socket(fileno=fd))
+
+    def fileno(self) -> int:
+        """For `select`; -1 once closed."""
+        return self._socket.fileno()
+
+    def take(self) -> socket.socket | None:
+        """The newest end that was handed over since the last call, if any was."""
+        newest: socket.socket | None = None
+        while (end := self._take_one()) is not None:
+            if newest is not None:
+                newest.close()
+            newest = end
+        return newest
+
+    def close(self) -> None:
+        """Close it; links that were taken stay."""
+        self.closed = True
+        self._socket.close()
+
+    def _take_one(self) -> socket.socket | None:
+        if self.closed:
+            return None
+        try:
+            # Not for processes that this one starts.
+            data, fds, _, _ = socket.recv_fds(self._socket, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return None
+        except OSError:
+            data, fds = b"", []
+        if not data:
+            self.close()
+            return None
+        with contextlib.suppress(IndexError):
+            return socket.socket(fileno=fds[0])
+        # The process may have no more files open: the link is lost, and its other end sees that.
+        return self._take_one()

@@ -1,0 +1,141 @@
+"""The outermost layer of the app: counts what goes through, and keeps new requests out of a drain.
+
+ASGI without Starlette: it sees every request, also those that no route takes or that fail.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from .state import Draining
+
+AsgiMessage = MutableMapping[str, Any]  # as ASGI defines it
+Receive = Callable[[], Awaitable[AsgiMessage]]
+Send = Callable[[AsgiMessage], Awaitable[None]]
+AsgiApp = Callable[[AsgiMessage, Receive, Send], Awaitable[None]]
+
+WATCHING = frozenset({"/health", "/metrics", "/version"})
+"""Routes of those who watch the server: not counted, and answered in a drain as well."""
+READY = "/ready"
+"""Of a drain's beginning it tells as every other route does, and is not counted either."""
+
+REFUSALS = frozenset({429, 503})
+
+
+class Traffic:
+    """What goes through now, and what went through since the server started."""
+
+    def __init__(self) -> None:
+        self.open_requests = 0
+        self.streams = 0
+        self.answered: Counter[str] = Counter()
+        self.refused = 0
+        self.aborted = 0
+
+
+class Gate:
+    """Wraps an ASGI app."""
+
+    def __init__(self, app: AsgiApp, draining: Draining) -> None:
+        self._app = app
+        self._draining = draining
+        self.traffic = Traffic()
+
+    async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path = scope["path"]
+        if path in WATCHING:
+            await self._app(scope, receive, send)
+        elif path == READY:
+            await self._pass(scope, receive, send)
+        else:
+            await self._count(scope, receive, send)
+
+    async def _count(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        call = _Call(self.traffic, receive, send)
+        self.traffic.open_requests += 1
+        try:
+            await self._pass(scope, call.receive, call.send)
+        finally:
+            self.traffic.open_requests -= 1
+            call.close()
+
+    async def _pass(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        if self._draining.active:
+            await _refuse(send, self._draining.retry_after_s)
+        else:
+            await self._app(scope, receive, send)
+
+
+class _Call:
+    """One request: what the app sends and receives of it passes through here."""
+
+    def __init__(self, traffic: Traffic, receive: Receive, send: Send) -> None:
+        self._traffic = traffic
+        self._receive = receive
+        self._send = send
+        self._status: int | None = None
+        self._streams = False
+        self._complete = False
+        self._left = False
+
+    async def receive(self) -> AsgiMessage:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            self._leave()
+        return message
+
+    async def send(self, message: AsgiMessage) -> None:
+        try:
+            await self._send(message)
+        except OSError:
+            self._leave()
+            raise
+        if message["type"] == "http.response.start":
+            self._status = int(message["status"])
+            self._streams = _is_stream(message)
+            self._traffic.streams += self._streams
+        elif message["type"] == "http.response.body" and not message.get("more_body", False):
+            self._complete = True
+
+    def close(self) -> None:
+        """The app is done with it."""
+        self._traffic.streams -= self._streams
+        if self._status is not None:
+            self._traffic.answered[f"{self._status // 100}xx"] += 1
+            self._traffic.refused += self._status in REFUSALS
+
+    def _leave(self) -> None:
+        """The client has gone; after the whole answer that is no abort."""
+        if not (self._complete or self._left):
+            self._left = True
+            self._traffic.aborted += 1
+
+
+def _is_stream(start: AsgiMessage) -> bool:
+    return any(
+        name.lower() == b"content-type" and value.startswith(b"text/event-stream")
+        for name, value in start.get("headers", ())
+    )
+
+
+async def _refuse(send: Send, retry_after_s: int) -> None:
+    """503, as OpenAI words its errors."""
+    error = {
+        "message": "the server is about to end, and takes no new requests",
+        "type": "service_unavailable_error",
+        "param": None,
+        "code": "draining",
+    }
+    body = json.dumps({"error": error}).encode()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+        (b"retry-after", str(retry_after_s).encode()),
+        (b"connection", b"close"),
+    ]
+    await send({"type": "http.response.start", "status": 503, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

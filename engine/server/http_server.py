@@ -1,0 +1,154 @@
+"""The event loop's tasks: uvicorn, the screen's commands, samples, and the end of it all."""
+
+import asyncio
+import contextlib
+import socket
+import time
+from collections.abc import Iterator
+
+import msgspec
+import uvicorn
+from starlette.applications import Starlette
+
+from ..protocol import Command, Drain, Drained, ServerListening, ServerSample, Shutdown
+from ..protocol.channel import Channel
+from .gate import Gate
+from .link import WorkerLink
+from .state import Draining
+
+SAMPLE_INTERVAL_S = 0.5
+DRAIN_LOOK_S = 0.02
+LAST_ANSWERS_S = 1.0
+"""How long answers may take to leave, of requests that were aborted."""
+DRAINED = "the server ended"
+
+
+class _Uvicorn(uvicorn.Server):
+    """Without signal handlers: a server ends when its parent says so, or is gone."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class HttpServer:
+    """One server over one listening socket."""
+
+    def __init__(
+        self,
+        app: Starlette,
+        link: WorkerLink,
+        channel: Channel[Command],
+    ) -> None:
+        self._draining = Draining()
+        app.state.draining = self._draining
+        self._gate = Gate(app, self._draining)
+        self._link = link
+        self._channel = channel
+        self._sent = ServerSample(at_s=0.0)
+        self._ended = asyncio.Event()
+        self._drain: asyncio.Task[None] | None = None
+        self._uvicorn = _Uvicorn(
+            uvicorn.Config(
+                self._gate,
+                # The loop runs already.
+                loop="none",
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    async def run(self, listener: socket.socket, listening: ServerListening) -> None:
+        """Serve until `Shutdown`, the end of a drain, or the channel's end."""
+        loop = asyncio.get_running_loop()
+        self._link.start()
+        loop.add_reader(self._channel.fileno(), self._on_commands)
+        serving = asyncio.create_task(self._uvicorn.serve(sockets=[listener]))
+        sampling = asyncio.create_task(self._send_samples())
+        ended = asyncio.create_task(self._ended.wait())
+        self._channel.send(listening)
+        try:
+            await asyncio.wait({serving, sampling, ended}, return_when=asyncio.FIRST_COMPLETED)
+            for task in (serving, sampling):
+                if task.done():
+                    # An error of theirs is one of the server's.
+                    task.result()
+        finally:
+            self._link.close()
+            self._uvicorn.should_exit = True
+            self._uvicorn.force_exit = True
+            sampling.cancel()
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(serving, LAST_ANSWERS_S)
+            loop.remove_reader(self._channel.fileno())
+            await self._flush_channel()
+
+    # The screen's commands
+
+    def _on_commands(self) -> None:
+        fd = self._channel.fileno()
+        for command in self._channel.receive():
+            match command:
+                case Shutdown():
+                    self._ended.set()
+                case Drain(limit_s=limit_s):
+                    if self._drain is None:
+                        self._drain = asyncio.create_task(self._run_drain(limit_s))
+                case _:
+                    pass
+        if self._channel.closed:
+            asyncio.get_running_loop().remove_reader(fd)
+            self._ended.set()
+
+    async def _run_drain(self, limit_s: float) -> None:
+        """Wait for the requests in flight, and abort those that take too long."""
+        self._draining.begin(limit_s)
+        await self._until_idle(limit_s)
+        aborted = self._gate.traffic.open_requests
+        self._link.abort_all(DRAINED)
+        await self._until_idle(LAST_ANSWERS_S)
+        self._send_sample()
+        self._channel.send(Drained(aborted=aborted))
+        self._ended.set()
+
+    async def _until_idle(self, limit_s: float) -> None:
+        deadline_s = time.monotonic() + limit_s
+        while self._gate.traffic.open_requests and time.monotonic() < deadline_s:
+            await asyncio.sleep(DRAIN_LOOK_S)
+
+    # Samples
+
+    async def _send_samples(self) -> None:
+        while True:
+            await asyncio.sleep(SAMPLE_INTERVAL_S)
+            self._channel.flush()
+            self._send_sample()
+
+    def _send_sample(self) -> None:
+        """What has changed since the last sample, if anything has."""
+        traffic = self._gate.traffic
+        sample = ServerSample(
+            at_s=self._sent.at_s,
+            open_requests=traffic.open_requests,
+            streams=traffic.streams,
+            answered=dict(traffic.answered),
+            refused=traffic.refused,
+            aborted=traffic.aborted,
+            draining=self._draining.active,
+        )
+        if sample != self._sent:
+            sample = msgspec.structs.replace(sample, at_s=time.monotonic())
+            if self._channel.send(sample):
+                self._sent = sample
+
+    async def _flush_channel(self) -> None:
+        """What was said last has to leave: the process ends right after."""
+        deadline_s = time.monotonic() + LAST_ANSWERS_S
+        while self._channel.unsent_bytes and time.monotonic() < deadline_s:
+            self._channel.flush()
+            await asyncio.sleep(DRAIN_LOOK_S)

@@ -1,0 +1,78 @@
+"""The server process: HTTP in front of the worker, as long as the screen is there.
+
+Run as `python -m prodtop.engine.server --options JSON --channel-fd N --handover-fd N`.
+"""
+
+import argparse
+import socket
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import uvloop
+
+from ..protocol import COMMAND_DECODER, Command, Fault, LinkLost, ServerListening
+from ..protocol.channel import Channel
+from ..protocol.child_process import tell_crash, tell_end
+from ..protocol.errors import ProdtopError
+from ..protocol.handover import Handover
+from ..protocol.server_options import ServerOptions, server_options_of
+from ..text.clean_stream import clean_output
+from .engine_link import EngineLink
+from .listener import listen, url_of
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+MakeApp = Callable[[EngineLink, ServerOptions], "Starlette"]
+
+
+def main(make_app: MakeApp | None = None) -> int:
+    """Serve until the screen says `Shutdown`, a drain has ended, or the screen is gone; the exit
+    code is the error's, if any. `make_app` is `create_app`, unless a test has routes of its own."""
+    parser = argparse.ArgumentParser(prog="python -m prodtop.engine.server")
+    parser.add_argument("--options", required=True)
+    parser.add_argument("--channel-fd", type=int, required=True)
+    parser.add_argument("--handover-fd", type=int, required=True)
+    arguments = parser.parse_args()
+    channel = Channel.from_fd(arguments.channel_fd, COMMAND_DECODER)
+    handover = Handover.from_fd(arguments.handover_fd)
+    with clean_output():
+        return _serve(channel, handover, arguments.options, make_app)
+
+
+def _serve(
+    channel: Channel[Command], handover: Handover, text: str, make_app: MakeApp | None
+) -> int:
+    try:
+        options = server_options_of(text)
+        # First of all: that the port is taken is known at once, and connections may come.
+        with listen(options.host, options.port) as listener:
+            _run(channel, handover, options, listener, make_app)
+    except ProdtopError as error:
+        return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
+    except Exception as error:  # noqa: BLE001
+        # The process's edge: what nobody expected is told, and ends it.
+        return tell_crash(channel, error)
+    return 0
+
+
+def _run(
+    channel: Channel[Command],
+    handover: Handover,
+    options: ServerOptions,
+    listener: socket.socket,
+    make_app: MakeApp | None,
+) -> None:
+    # What takes longest to import.
+    from .app import create_app
+    from .http_server import HttpServer
+    from .link import WorkerLink
+
+    def ask_for_link() -> None:
+        channel.send(LinkLost())
+
+    link = WorkerLink(handover, ask_for_link)
+    server = HttpServer((make_app or create_app)(link, options), link, channel)
+    url, port = url_of(listener), listener.getsockname()[1]
+    listening = ServerListening(url=url, port=port)
+    uvloop.run(server.run(listener, listening))

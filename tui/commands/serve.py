@@ -1,0 +1,57 @@
+"""`prodtop serve`: the engine behind an OpenAI-compatible server, without a screen."""
+
+from typing import Annotated
+
+import typer
+
+from ...engine.client.local_engine import LocalEngine
+from ...engine.protocol import LoadSpec
+from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.options import WorkerOptions
+from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
+from .arguments import Debug, parse_precision, parse_strategy
+from .engine_options import Given, engine_options, with_engine_options
+from .serve_run import serve as run_server
+from .server_options import Host, Port, asks_for_load, server_options
+
+
+@with_engine_options(
+    model=WorkerOptions().model,
+    device=WorkerOptions().device,
+    load_format=WorkerOptions().load_format,
+    max_seqs=WorkerOptions().max_seqs,
+    kv_format=WorkerOptions().kv_format,
+)
+def serve(
+    given: Given,
+    strategy: Annotated[
+        str, typer.Option(metavar="S", help="How requests are scheduled.")
+    ] = WorkerOptions().strategy.value,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Of the weights: the device's own, unless given."),
+    ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="A load beside the server: clients of its own."),
+    ] = None,
+    host: Host = DEFAULT_HOST,
+    port: Port = DEFAULT_PORT,
+    drain: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
+    ] = DEFAULT_DRAIN_S,
+    debug: Debug = False,
+) -> None:
+    """Serve a model over HTTP, as OpenAI's API does, until ctrl+c or SIGTERM."""
+    if users is not None and given["rate"] is not None:
+        raise BadInputError("--users and --rate exclude each other: give one of them")
+    base = WorkerOptions(
+        strategy=parse_strategy(strategy),
+        precision=None if precision is None else parse_precision(precision),
+        load=LoadSpec(paused=not asks_for_load(given, users)),
+    )
+    options = engine_options(given, base, {"users": users})
+    server = server_options(host, port, drain)
+    # No probe: nothing here shows what it reads.
+    engine = LocalEngine(options, probe_command=None, server=server)
+    run_server(engine, drain)

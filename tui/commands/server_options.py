@@ -1,0 +1,38 @@
+"""The options of a server, for the commands that start one."""
+
+from typing import Annotated
+
+import typer
+
+from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.server_options import ServerOptions, check_exposure
+from .engine_options import OPTIONS, Given
+
+MOST_PORT = 65_535
+
+Host = Annotated[
+    str, typer.Option(metavar="H", help="The address to listen on: this machine's own.")
+]
+Port = Annotated[int, typer.Option(metavar="P", min=0, max=MOST_PORT, help="0: any that is free.")]
+
+LOADING_OPTIONS = frozenset(
+    name
+    for name, option in OPTIONS.items()
+    if option.load_field is not None or name in ("output_tokens", "prompt_tokens")
+)
+"""The options that ask for a load of prodtop's own."""
+
+
+def server_options(host: str, port: int, drain_s: float) -> ServerOptions:
+    """The options of a server. Raises `BadInputError` for an address that others reach."""
+    check_exposure(host, has_key=False)
+    if not 0 <= drain_s < float("inf"):
+        raise BadInputError("--drain must be a number of seconds, at least 0")
+    return ServerOptions(host=host, port=port, drain_s=drain_s)
+
+
+def asks_for_load(given: Given, *others: object) -> bool:
+    """Whether the command line asks for a load beside the server's requests; `others` are the
+    command's own options of a load."""
+    named = [given[name] for name in LOADING_OPTIONS]
+    return any(value is not None for value in (*named, *others))

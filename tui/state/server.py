@@ -1,0 +1,60 @@
+"""The server beside the screen, as its events tell of it."""
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from ...engine.protocol import ChildDied, ChildStarted, Event, ServerListening, ServerSample
+from ...engine.protocol.wording import counted
+
+
+class ServerPhase(Enum):
+    """What the server's process is doing."""
+
+    STARTING = "starting"
+    LISTENING = "listening"
+    DOWN = "down"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Times are on the screen's monotonic clock."""
+
+    phase: ServerPhase = ServerPhase.STARTING
+    port: int | None = None
+    """`None` before it listened first."""
+    sample: ServerSample | None = None
+    """`None` before something went through it."""
+    reason: str = ""
+    restart_at_s: float | None = None
+    """`None` while down: it stays down."""
+
+    @property
+    def traffic(self) -> str:
+        """What goes through it now, in words."""
+        if self.phase is not ServerPhase.LISTENING:
+            return self.phase.value
+        sample = self.sample or ServerSample(at_s=0.0)
+        if sample.open_requests > sample.streams:
+            return counted(sample.open_requests, "request")
+        return counted(sample.streams, "stream")
+
+
+def after_event(server: Server | None, event: Event, now_s: float) -> Server | None:
+    """The server once `event` has come in; `None` where there never was one."""
+    match event:
+        case ChildStarted(child="server"):
+            return Server(port=None if server is None else server.port)
+        case ServerListening(port=port):
+            return Server(ServerPhase.LISTENING, port)
+        case ServerSample() if server is not None:
+            return replace(server, sample=event)
+        case ChildDied(child="server"):
+            restart_at_s = None if event.restart_in_s is None else now_s + event.restart_in_s
+            return Server(
+                ServerPhase.DOWN,
+                None if server is None else server.port,
+                reason=event.reason,
+                restart_at_s=restart_at_s,
+            )
+        case _:
+            return server
