@@ -1,8 +1,6 @@
 """Reading a request's body: bounded, and decoded into what a route expects."""
 
 import re
-from collections.abc import Callable
-from functools import cache
 from typing import TypeVar
 
 import msgspec
@@ -24,7 +22,7 @@ async def read_body(request: Request, kind: type[BodyType], most_bytes: int) -> 
     """
     data = await _read(request, most_bytes)
     try:
-        return _decoder(kind)(data)
+        return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:
         raise _invalid(str(error)) from error
     # A text that is no UTF-8 is a plain ValueError, as is what is no JSON.
@@ -48,11 +46,6 @@ async def _read(request: Request, most_bytes: int) -> bytes:
     except ClientDisconnect as error:
         raise ApiError(499, "the client has gone") from error
     return bytes(data)
-
-
-@cache
-def _decoder(kind: type[BodyType]) -> Callable[[bytes], BodyType]:
-    return msgspec.json.Decoder(kind).decode
 
 
 def _invalid(text: str) -> ApiError:

@@ -42,7 +42,7 @@ def _text(content: str | list[ContentPart] | None, param: str) -> str:
     for place, part in enumerate(content):
         if part.type != "text":
             raise bad_request(
-                f"a content of type {part.type[:60]!r} is not supported: the model reads text alone",
+                f"a content of type {part.type[:60]!r} is not supported, only text",
                 f"{param}[{place}]",
                 "unsupported_content",
             )

@@ -84,7 +84,7 @@ def context_of(request: Request) -> Context:
 
 
 def check_model(name: str | None, serving: Serving) -> None:
-    """Raise `ApiError` (404) for a model that is not served; the last part of its path is enough."""
+    """Raise `ApiError` (404) for a model that is not served, by its whole name or its last part."""
     if name is not None and name not in (serving.model, serving.model.rpartition("/")[2]):
         raise ApiError(
             404,

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from .engine_link import EngineDownError, RefusedError
+from .request_id import HEADER, request_id
 from .schema.service import ErrorAnswer, ErrorDetail
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
@@ -52,7 +53,9 @@ class ApiError(Exception):
         """The body, clean of control characters and of one line."""
         kind = _TYPES.get(self.status, "server_error")
         message = clean(str(self))[:_LONGEST_MESSAGE]
-        return ErrorAnswer(error=ErrorDetail(message, kind, self.param, self.code))
+        return ErrorAnswer(
+            error=ErrorDetail(message=message, type=kind, param=self.param, code=self.code)
+        )
 
     def response(self) -> Response:
         """The answer to a request that nothing was sent for yet."""
@@ -101,8 +104,17 @@ def as_api_error(error: Exception) -> ApiError:
 
 async def answer_error(request: Request, error: Exception) -> Response:
     """The response to any exception of a route."""
+    response = _answer(request, error)
+    # A defect is answered outside of the middleware that adds it.
+    response.headers[HEADER] = request_id(request)
+    return response
+
+
+def _answer(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
-        return ApiError(error.status_code, _http_text(request, error), headers=error.headers).response()
+        return ApiError(
+            error.status_code, _http_text(request, error), headers=error.headers
+        ).response()
     return as_api_error(error).response()
 
 

@@ -1,7 +1,7 @@
 """One HTTP request's texts on their way: its choices, each a request of the engine's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
 from ..protocol.served import Output, RequestTimes, Submit, TokenLogprob
@@ -33,7 +33,7 @@ class Choice:
     done: bool = False
 
     def take(self, output: Output) -> Piece:
-        """Take in an output. Raises `GenerationFailedError` where the engine, or the text, fails."""
+        """Take in an output. Raises `GenerationFailedError` where engine or text fail."""
         if output.prompt_logprobs is not None:
             self.prompt_logprobs = output.prompt_logprobs
         if output.finish_reason in ("abort", "error"):
@@ -88,7 +88,7 @@ class Generation:
                 choice.done = True
                 choice.stream.abort(reason)
 
-    async def pieces(self) -> AsyncIterator[tuple[Choice, Piece]]:
+    async def pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
         """Every piece as it comes, until all choices have ended.
 
         Raises what ends a generation: `RefusedError`, `EngineDownError`, `GenerationFailedError`.
@@ -103,7 +103,7 @@ class Generation:
         async for found in self._merged():
             yield found
 
-    async def _merged(self) -> AsyncIterator[tuple[Choice, Piece]]:
+    async def _merged(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
         queue: _Queue = asyncio.Queue(_QUEUED_PIECES)
         readers = [asyncio.create_task(_read(choice, queue)) for choice in self.choices]
         left = len(readers)

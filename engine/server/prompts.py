@@ -31,7 +31,9 @@ async def read_prompts(
     if all(isinstance(part, str) for part in parts):
         tokenizer = await context.tokenizer(serving)
         return [
-            Prompt(await encode(part, add_special_tokens, tokenizer, context, serving, "prompt"), part)
+            Prompt(
+                await encode(part, add_special_tokens, tokenizer, context, serving, "prompt"), part
+            )
             for part in parts
             if isinstance(part, str)
         ]

@@ -1,8 +1,12 @@
 """From a request's fields to how tokens are chosen: what is not given has its default."""
 
+from typing import TypeVar
+
 from ..protocol.served import SamplingSpec, Serving
 from .errors import bad_request
 from .schema.common import GenerationBody
+
+Number = TypeVar("Number", int, float)
 
 _SEEDS = 2**63
 DEFAULT_TEMPERATURE = 1.0
@@ -57,5 +61,5 @@ def longest_answer(serving: Serving, prompt_tokens: int) -> int:
     return min(serving.context_tokens, serving.kv_tokens + 1) - prompt_tokens
 
 
-def _or(value: float | None, default: float) -> float:
+def _or(value: Number | None, default: Number) -> Number:
     return default if value is None else value

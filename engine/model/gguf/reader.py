@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...protocol.errors import CheckpointError
 from ...text.cleaning import clean
 from .dequantize import TYPES, UNREAD, TensorType
 from .header import read_header

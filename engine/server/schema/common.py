@@ -95,7 +95,6 @@ class GenerationBody(Body, frozen=True, kw_only=True):
     guided_choice: Annotated[list[str], Meta(min_length=1, max_length=4096)] | None = None
     guided_grammar: str | None = None
 
-    echo: bool | None = None
     add_special_tokens: bool | None = None
     prompt_logprobs: LogprobCount | None = None
     return_token_ids: bool | None = None

@@ -45,6 +45,7 @@ class CompletionRequest(GenerationBody, frozen=True, kw_only=True):
     max_completion_tokens: TokenCount | None = None
     logprobs: LogprobCount | None = None
     best_of: ChoiceCount | None = None
+    echo: bool | None = None
     suffix: None = None
 
 
@@ -53,7 +54,7 @@ class CompletionLogprobs(msgspec.Struct, frozen=True, kw_only=True):
 
     tokens: list[str]
     token_logprobs: list[float | None]
-    top_logprobs: list[dict[str, float] | None] | None
+    top_logprobs: list[dict[str, float] | None]
     text_offset: list[int]
 
 
