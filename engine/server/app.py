@@ -10,16 +10,16 @@ from starlette.routing import BaseRoute, Route
 
 from ..protocol.errors import BadInputError
 from ..protocol.server_options import ServerOptions
+from .chat_routes import create_chat_completion
+from .completions_routes import create_completion
 from .context import Context
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
 from .limits import Limits
+from .models_routes import list_models, read_model
 from .request_id import RequestIds
-from .routes.chat import create_chat_completion
-from .routes.completions import create_completion
-from .routes.models import list_models, read_model
-from .routes.service import health, openapi, read_version, ready
-from .routes.tokenization import detokenize, tokenize, tokenizer_info
+from .service_routes import health, openapi, read_version, ready
+from .tokenization_routes import detokenize, tokenize, tokenizer_info
 
 _GET, _POST = ["GET"], ["POST"]
 _ANSWERED = (HTTPException, ApiError, BadInputError, *WHAT_ENDS_GENERATION, Exception)

@@ -28,12 +28,11 @@ VERSION = version("prodtop")
 
 @dataclass(slots=True)
 class Context:
-    """The state of the application. `draining`: no new request is taken any more."""
+    """The state of the application."""
 
     link: EngineLink
     options: ServerOptions
     limits: Limits
-    draining: bool = False
     _tokenizers: dict[TokenizerSource, asyncio.Task[ServedTokenizer]] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(init=False)
 
@@ -51,10 +50,8 @@ class Context:
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
 
     def serving(self) -> Serving:
-        """What is served. Raises `ApiError` (503) where nothing is, or nothing is taken."""
+        """What is served. Raises `ApiError` (503) where nothing is."""
         serving = self.link.serving
-        if self.draining:
-            raise unavailable("the server is stopping")
         if serving is None:
             raise unavailable("no engine serves now: it loads, or starts again")
         return serving

@@ -3,15 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...protocol.served import Serving
-from ..answers import json_response
-from ..body import read_body
-from ..chat_prompt import chat_prompt
-from ..context import Context, check_model, context_of
-from ..errors import bad_request
-from ..prompts import encode
-from ..sampling import check_token_ids
-from ..schema.tokenization import (
+from ..protocol.served import Serving
+from .answers import json_response
+from .body import read_body
+from .chat_prompt import chat_prompt
+from .context import Context, check_model, context_of
+from .errors import bad_request
+from .prompts import encode
+from .sampling import check_token_ids
+from .schema.tokenization import (
     DetokenizeAnswer,
     DetokenizeRequest,
     TokenizeAnswer,

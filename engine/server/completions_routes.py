@@ -3,15 +3,15 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..asking import answer_length, ask, check_body, head_of, read_grammar
-from ..body import read_body
-from ..completion_writer import CompletionWriter
-from ..context import check_model, context_of
-from ..delivering import deliver
-from ..errors import bad_request
-from ..generation import Generation
-from ..prompts import read_prompts
-from ..schema.completions import CompletionRequest
+from .asking import answer_length, ask, check_body, head_of, read_grammar
+from .body import read_body
+from .completion_writer import CompletionWriter
+from .context import check_model, context_of
+from .delivering import deliver
+from .errors import bad_request
+from .generation import Generation
+from .prompts import read_prompts
+from .schema.completions import CompletionRequest
 
 _DEFAULT_TOKENS = 16
 """OpenAI's."""

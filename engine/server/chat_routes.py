@@ -3,17 +3,17 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..asking import answer_length, ask, check_body, head_of, read_grammar
-from ..body import read_body
-from ..chat_prompt import chat_prompt
-from ..chat_writer import ChatWriter, ParserFactory
-from ..context import check_model, context_of
-from ..delivering import deliver
-from ..errors import bad_request
-from ..generation import Generation
-from ..schema.chat import ChatRequest
-from ..tool_calls import ForcedCalls, FreeCalls
-from ..tool_grammars import named_tool, offered_tools
+from .asking import answer_length, ask, check_body, head_of, read_grammar
+from .body import read_body
+from .chat_prompt import chat_prompt
+from .chat_writer import ChatWriter, ParserFactory
+from .context import check_model, context_of
+from .delivering import deliver
+from .errors import bad_request
+from .generation import Generation
+from .schema.chat import ChatRequest
+from .tool_calls import ForcedCalls, FreeCalls
+from .tool_grammars import named_tool, offered_tools
 
 
 async def create_chat_completion(request: Request) -> Response:

@@ -3,10 +3,10 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ...protocol.served import Serving
-from ..answers import json_response
-from ..context import check_model, context_of
-from ..schema.service import ModelCard, ModelList
+from ..protocol.served import Serving
+from .answers import json_response
+from .context import check_model, context_of
+from .schema.service import ModelCard, ModelList
 
 
 async def list_models(request: Request) -> Response:

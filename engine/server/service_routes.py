@@ -3,22 +3,20 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ..answers import json_response
-from ..context import VERSION, context_of
-from ..errors import unavailable
-from ..openapi import openapi_document
-from ..schema.service import Health, VersionAnswer
+from .answers import json_response
+from .context import VERSION, context_of
+from .openapi import openapi_document
+from .schema.service import Health, VersionAnswer
 
 
 async def health(request: Request) -> Response:
     """Whether an engine serves; 503 while none does, as where vLLM's engine is dead."""
-    if context_of(request).link.serving is None:
-        raise unavailable("no engine serves now: it loads, or starts again")
+    context_of(request).serving()
     return json_response(Health())
 
 
 async def ready(request: Request) -> Response:
-    """Whether new requests are taken: 503 while none serves, and once the server is stopping."""
+    """Whether new requests are taken. Once the server stops, none of them comes as far as here."""
     context_of(request).serving()
     return json_response(Health())
 
