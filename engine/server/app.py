@@ -1,18 +1,71 @@
-"""The HTTP routes."""
+"""The HTTP application: routes in front of an engine's link."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.routing import BaseRoute, Route
 
+from ..protocol.errors import BadInputError
 from ..protocol.server_options import ServerOptions
+from .chat_routes import create_chat_completion
+from .completions_routes import create_completion
+from .context import Context
 from .engine_link import EngineLink
+from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
+from .limits import Limits
+from .models_routes import list_models, read_model
+from .request_id import RequestIds
+from .service_routes import health, openapi, read_version, ready
+from .tokenization_routes import detokenize, tokenize, tokenizer_info
+
+_GET, _POST = ["GET"], ["POST"]
+_ANSWERED = (HTTPException, ApiError, BadInputError, *WHAT_ENDS_GENERATION, Exception)
+"""Whatever else is raised is a defect: it gets a 500, and the server's log its traceback."""
+
+ROUTES = (
+    Route("/v1/chat/completions", create_chat_completion, methods=_POST),
+    Route("/v1/completions", create_completion, methods=_POST),
+    Route("/v1/models", list_models, methods=_GET),
+    Route("/v1/models/{model:path}", read_model, methods=_GET),
+    Route("/tokenize", tokenize, methods=_POST),
+    Route("/detokenize", detokenize, methods=_POST),
+    Route("/tokenizer_info", tokenizer_info, methods=_GET),
+    Route("/health", health, methods=_GET),
+    Route("/ready", ready, methods=_GET),
+    Route("/version", read_version, methods=_GET),
+    Route("/openapi.json", openapi, methods=_GET),
+)
 
 
-def create_app(link: EngineLink, options: ServerOptions) -> Starlette:
-    """The app over `link`."""
+def create_app(
+    link: EngineLink,
+    options: ServerOptions,
+    *,
+    limits: Limits | None = None,
+    more_routes: Sequence[BaseRoute] = (),
+    more_middleware: Sequence[Middleware] = (),
+) -> Starlette:
+    """The application over `link`. `app.state.context` is its `Context`.
 
-    async def health(_request: Request) -> Response:
-        return PlainTextResponse("", 200 if link.serving is not None else 503)
+    `more_routes` are served beside its own (`/metrics`); `more_middleware` stands between the
+    request ids and the routes, the first of it outermost.
+    """
+    context = Context(link, options, limits or Limits())
 
-    return Starlette(routes=[Route("/health", health)])
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        del app
+        yield
+        context.close()
+
+    app = Starlette(
+        routes=[*ROUTES, *more_routes],
+        middleware=[Middleware(RequestIds), *more_middleware],
+        exception_handlers=dict.fromkeys(_ANSWERED, answer_error),
+        lifespan=lifespan,
+    )
+    app.state.context = context
+    return app

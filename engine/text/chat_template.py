@@ -20,15 +20,23 @@ LARGEST_TEMPLATE_BYTES = 1 << 20
 _process = TemplateProcess()
 
 Content = str | list[dict[str, str]]
-Messages = list[dict[str, Content]]
+Message = dict[str, object]
+Messages = list[Message]
 
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One turn. `role` is system, user or assistant, or another that the template knows."""
+    """One turn. `role` is system, user or assistant, or another that the template knows.
+
+    `tool_calls` are those that the assistant made, each as `{"type": "function", "function":
+    {"name", "arguments"}}`; a tool's turn names its own by `tool_call_id`.
+    """
 
     role: str
     content: str
+    tool_calls: tuple[Mapping[str, object], ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
 
 
 class ChatTemplate:
@@ -49,17 +57,47 @@ class ChatTemplate:
         self._special_tokens = dict(special_tokens)
         self._source = source
         self._problem = problem
+        self._shape: Callable[[str], Content] | None = None
 
-    def render(self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True) -> str:
+    @property
+    def text(self) -> str:
+        """The template as it is written; empty where it could not be read."""
+        return self._text
+
+    def render(
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, object]] = (),
+        variables: Mapping[str, object] | None = None,
+    ) -> str:
         """The conversation as text, special tokens included; at its end the model's turn begins.
+
+        `tools` are those that the model may call, as OpenAI describes them; `variables` are the
+        template's own, such as `enable_thinking`.
 
         Raises `BadInputError` where the template refuses the messages.
         """
-        entries: Messages = [{"role": each.role, "content": each.content} for each in messages]
-        (text,) = self._render([entries], add_generation_prompt)
+        if self._shape is None:
+            self._shape = self._content_shape()
+        shape = self._shape
+        more = {**(variables or {}), "tools": list(tools) or None}
+        (text,) = self._render([[_entry(m, shape) for m in messages]], add_generation_prompt, more)
         if isinstance(text, BadInputError):
             raise text
         return text
+
+    def _content_shape(self) -> Callable[[str], Content]:
+        """How the template reads a content: as a text, or as a list of parts alone."""
+        for shape in (_plain, _parts):
+            turns: list[Messages] = [
+                [{"role": "user", "content": shape(text)}] for text in ("a b", "a b c")
+            ]
+            one, other = self._render(turns, True)
+            if isinstance(one, str) and one != other and _PRINTED_PARTS not in one:
+                return shape
+        return _plain
 
     def render_prompt(self, system: str, user: str) -> str:
         """A first turn. Where the template knows no system, its text begins the user's.
@@ -87,15 +125,20 @@ class ChatTemplate:
         raise refusal or BadInputError("the model's chat template passes over the user's text")
 
     def _render(
-        self, conversations: Sequence[Messages], add_generation_prompt: bool
+        self,
+        conversations: Sequence[Messages],
+        add_generation_prompt: bool,
+        variables: Mapping[str, object] | None = None,
     ) -> list[str | BadInputError]:
         if self._problem is not None:
             raise self._problem
-        given = {
+        given: dict[str, object] = {
             "tools": None,
             "documents": None,
+            **(variables or {}),
             "add_generation_prompt": add_generation_prompt,
-        } | self._special_tokens
+            **self._special_tokens,
+        }
         try:
             texts = _process.render(self._text, [given | {"messages": m} for m in conversations])
         except (TemplateSyntaxError, TemplateLimitError) as error:
@@ -107,6 +150,18 @@ class ChatTemplate:
 
 def _refusal(error: BadInputError) -> BadInputError:
     return BadInputError(f"the model's chat template refuses the messages: {clean(str(error))}")
+
+
+def _entry(message: ChatMessage, shape: Callable[[str], Content]) -> Message:
+    """A message as templates read it: a field that it has not is not there."""
+    entry: Message = {"role": message.role, "content": shape(message.content)}
+    if message.tool_calls:
+        entry["tool_calls"] = list(message.tool_calls)
+    if message.tool_call_id is not None:
+        entry["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        entry["name"] = message.name
+    return entry
 
 
 def _plain(text: str) -> Content:

@@ -1,17 +1,18 @@
-"""Stop strings in a text that arrives in pieces."""
+"""Stop strings: a text passes up to the first of them, in pieces, as it is generated."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..protocol.errors import BadInputError
 
 
 @dataclass(frozen=True, slots=True)
 class FilteredText:
-    """Text that may be shown now, and whether a stop string was found right after it."""
+    """Text that may be shown now, and whether a stop string was found right after it: `stop`."""
 
     text: str
     stopped: bool = False
+    stop: str | None = field(default=None, compare=False)
 
 
 class StopStringFilter:
@@ -30,18 +31,18 @@ class StopStringFilter:
             raise BadInputError("a stop string is empty: give it at least one character")
         self._most_withheld = max(map(len, self._stops), default=1) - 1
         self._withheld = ""
-        self._stopped = False
+        self._found: str | None = None
 
     def push(self, text: str) -> FilteredText:
         """Take in the next piece; after a stop string, nothing passes any more."""
-        if self._stopped:
-            return FilteredText("", stopped=True)
+        if self._found is not None:
+            return FilteredText("", stopped=True, stop=self._found)
         pending = self._withheld + text
-        start = self._first_stop(pending)
-        if start is not None:
+        found = self._first_stop(pending)
+        if found is not None:
+            start, self._found = found
             self._withheld = ""
-            self._stopped = True
-            return FilteredText(pending[:start], stopped=True)
+            return FilteredText(pending[:start], stopped=True, stop=self._found)
         cut = max(len(pending) - self._most_withheld, 0)
         self._withheld = pending[cut:]
         return FilteredText(pending[:cut])
@@ -51,9 +52,11 @@ class StopStringFilter:
         withheld, self._withheld = self._withheld, ""
         return withheld
 
-    def _first_stop(self, text: str) -> int | None:
-        """Where the first stop string starts in `text`."""
+    def _first_stop(self, text: str) -> tuple[int, str] | None:
+        """Where the first stop string starts in `text`, and which it is."""
         ends = [
-            (start + len(stop), start) for stop in self._stops if (start := text.find(stop)) >= 0
+            (start + len(stop), start, stop)
+            for stop in self._stops
+            if (start := text.find(stop)) >= 0
         ]
-        return min(ends)[1] if ends else None
+        return min(ends)[1:] if ends else None

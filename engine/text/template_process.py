@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import lru_cache
+from threading import Lock
 
 import jinja2
 
@@ -58,6 +59,7 @@ class TemplateProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._one_at_a_time = Lock()
 
     def render(
         self, template: str, variables: Sequence[Mapping[str, object]]
@@ -67,7 +69,8 @@ class TemplateProcess:
         Raises `TemplateSyntaxError` for what is no template, `TemplateLimitError` for one that
         needs more than its limits.
         """
-        answer = self._ask({"template": template, "variables": list(variables)})
+        with self._one_at_a_time:
+            answer = self._ask({"template": template, "variables": list(variables)})
         if "syntax" in answer:
             raise TemplateSyntaxError(str(answer["syntax"]))
         if "limit" in answer:

@@ -24,7 +24,7 @@ Form = TypeVar("Form")
 
 
 class TextStream(Protocol):
-    """One sequence's text, token by token, clean of control characters."""
+    """One sequence's text, token by token."""
 
     def push(self, token_id: int) -> str:
         """The text that became certain with this token; empty while a later one may change it."""
@@ -51,14 +51,37 @@ class StreamDecoder:
         self._stages = _stages_of(tokenizer)
         self._texts = _ByToken(text_of)
         self._bytes = _ByToken(lambda token_id: _token_bytes(text_of(token_id) or ""))
+        self._pieces = _ByToken(lambda token_id: self._piece(tokenizer, token_id))
 
-    def stream(self) -> TextStream:
-        """The stream of one sequence."""
+    def stream(self, *, raw: bool = False) -> TextStream:
+        """The stream of one sequence, clean of control characters, or `raw`: for a client's
+        program, and for no terminal."""
+        shown = _as_it_is if raw else _clean
         if self._stages is None:
-            return _WholeText(self._decode)
+            return _WholeText(self._decode, shown)
         if self._stages == [_ByteLevel]:
-            return _ByteStream(self._bytes)
-        return _TokenStream([make() for make in self._stages], self._texts)
+            return _ByteStream(self._bytes, shown)
+        return _TokenStream([make() for make in self._stages], self._texts, shown)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What a token by itself adds to a text, as it is; of a special one its name."""
+        return self._pieces[token_id]
+
+    def _piece(self, tokenizer: FastTokenizer, token_id: int) -> bytes:
+        name = tokenizer.id_to_token(token_id) or ""
+        text = self._texts[token_id]
+        if text is None:
+            return name.encode("utf-8", "replace")
+        if self._stages is None:
+            return self._decode([token_id]).encode("utf-8", "replace")
+        if self._stages == [_ByteLevel]:
+            return self._bytes[token_id]
+        byte = _BYTE_TOKEN.fullmatch(text) if _ByteFallback in self._stages else None
+        if byte is not None:
+            return bytes([int(byte[1], 16)])
+        # Within a text: at its start a decoder may strip a space.
+        stages = [make() for make in self._stages]
+        return _run(stages, ["x", text]).removeprefix("x").encode("utf-8", "replace")
 
 
 class _ByToken(dict[int, Form], Generic[Form]):
@@ -76,27 +99,34 @@ class _ByToken(dict[int, Form], Generic[Form]):
 class _ByteStream:
     """A byte-level vocabulary alone, which most models have, without the detour of stages."""
 
-    def __init__(self, bytes_of: Mapping[int, bytes]) -> None:
+    def __init__(self, bytes_of: Mapping[int, bytes], shown: Callable[[str], str]) -> None:
         self._bytes_of = bytes_of
+        self._shown = shown
         self._rest = b""
 
     def push(self, token_id: int) -> str:
         data = self._rest + self._bytes_of[token_id]
         text, used = utf_8_decode(data, "replace", False)
         self._rest = data[used:]
-        return clean(text, keep_newlines=True)
+        return self._shown(text)
 
     def flush(self) -> str:
         rest, self._rest = self._rest, b""
-        return clean(rest.decode("utf-8", "replace"), keep_newlines=True)
+        return self._shown(rest.decode("utf-8", "replace"))
 
 
 class _TokenStream:
     """A chain of stages."""
 
-    def __init__(self, stages: Sequence["Stage"], texts: Mapping[int, str | None]) -> None:
+    def __init__(
+        self,
+        stages: Sequence["Stage"],
+        texts: Mapping[int, str | None],
+        shown: Callable[[str], str],
+    ) -> None:
         self._stages = stages
         self._texts = texts
+        self._shown = shown
 
     def push(self, token_id: int) -> str:
         text = self._texts[token_id]
@@ -105,20 +135,18 @@ class _TokenStream:
         tokens = [text]
         for stage in self._stages:
             tokens = stage.push(tokens)
-        return clean("".join(tokens), keep_newlines=True)
+        return self._shown("".join(tokens))
 
     def flush(self) -> str:
-        tokens: list[str] = []
-        for stage in self._stages:
-            tokens = [*stage.push(tokens), *stage.finish()]
-        return clean("".join(tokens), keep_newlines=True)
+        return self._shown(_run(self._stages, []))
 
 
 class _WholeText:
     """A sequence whose text is known at its end alone."""
 
-    def __init__(self, decode: Callable[[list[int]], str]) -> None:
+    def __init__(self, decode: Callable[[list[int]], str], shown: Callable[[str], str]) -> None:
         self._decode = decode
+        self._shown = shown
         self._token_ids: list[int] = []
 
     def push(self, token_id: int) -> str:
@@ -127,7 +155,15 @@ class _WholeText:
 
     def flush(self) -> str:
         token_ids, self._token_ids = self._token_ids, []
-        return clean(self._decode(token_ids), keep_newlines=True)
+        return self._shown(self._decode(token_ids))
+
+
+def _clean(text: str) -> str:
+    return clean(text, keep_newlines=True)
+
+
+def _as_it_is(text: str) -> str:
+    return text
 
 
 class Stage(Protocol):
@@ -138,6 +174,13 @@ class Stage(Protocol):
     def finish(self) -> list[str]:
         """What was kept back, when no token follows."""
         ...
+
+
+def _run(stages: Sequence[Stage], tokens: list[str]) -> str:
+    """The last tokens of a sequence through a chain, to its end."""
+    for stage in stages:
+        tokens = [*stage.push(tokens), *stage.finish()]
+    return "".join(tokens)
 
 
 def _stages_of(tokenizer: FastTokenizer) -> list[Callable[[], Stage]] | None:

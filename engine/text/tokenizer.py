@@ -1,6 +1,6 @@
 """Text to token ids and back: the checkpoint's own tokenizer, or none for random weights."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -69,15 +69,33 @@ class VocabularyTokenizer:
     def encode(self, text: str) -> list[int]:
         return self._encode(text, add_special_tokens=True)
 
+    def encode_text(self, text: str, *, add_special_tokens: bool) -> list[int]:
+        """A text's ids, with what the post-processor adds or without. Raises `BadInputError`."""
+        return self._encode(text, add_special_tokens=add_special_tokens)
+
+    @property
+    def chat(self) -> ChatTemplate | None:
+        """The model's chat template."""
+        return self._chat
+
     def render_chat(
-        self, messages: Sequence[ChatMessage], *, add_generation_prompt: bool = True
+        self,
+        messages: Sequence[ChatMessage],
+        *,
+        add_generation_prompt: bool = True,
+        tools: Sequence[Mapping[str, object]] = (),
+        variables: Mapping[str, object] | None = None,
     ) -> str:
         """A conversation as the model's chat template writes it down, special tokens included.
 
         Raises `BadInputError` where there is no template, or it refuses the messages.
         """
-        template = self._chat_template()
-        return template.render(messages, add_generation_prompt=add_generation_prompt)
+        return self._chat_template().render(
+            messages,
+            add_generation_prompt=add_generation_prompt,
+            tools=tools,
+            variables=variables,
+        )
 
     def encode_chat(self, system: str, user: str) -> list[int]:
         # The template has written the special tokens already.
@@ -100,8 +118,27 @@ class VocabularyTokenizer:
     def decode(self, token_ids: list[int]) -> str:
         return clean(self._decode(token_ids), keep_newlines=True)
 
+    def decode_exactly(self, token_ids: list[int]) -> str:
+        """The text as it is, special tokens and control characters included."""
+        with panics_as_errors():
+            text: str = self._tokenizer.decode(token_ids, skip_special_tokens=False)
+        return text
+
     def stream(self) -> TextStream:
         return self._decoder.stream()
+
+    def raw_stream(self) -> TextStream:
+        """The same without cleaning: for a client's program, and for no terminal."""
+        return self._decoder.stream(raw=True)
+
+    def token_bytes(self, token_id: int) -> bytes:
+        """What a token by itself adds to a text, as it is; of a special one its name."""
+        return self._decoder.token_bytes(token_id)
+
+    @property
+    def longest_token_chars(self) -> int:
+        """The length of the longest token, as the file writes it down."""
+        return max(map(len, self._tokenizer.get_vocab()), default=0)
 
     def _decode(self, token_ids: list[int]) -> str:
         with panics_as_errors():

@@ -1,4 +1,4 @@
-"""Reading a GGUF file's header: its metadata, and where each tensor lies."""
+"""Where each tensor of a GGUF file lies, as its header says."""
 
 import math
 import mmap
@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...files.mapped import map_file
-from ...protocol.errors import CheckpointError
 from ...text.cleaning import clean
 from .dequantize import TYPES, UNREAD, TensorType
+from .header import read_header
 from .values import LONGEST_NAME_BYTES, HeaderCursor
 
-_MAGIC = int.from_bytes(b"GGUF", "little")
-_VERSIONS = (2, 3)
-_MOST_KEYS = 1 << 16
-_MOST_TENSORS = 1 << 18
-"""A model of 10,000 layers has half as many."""
 _MOST_DIMENSIONS = 4
 _DEFAULT_ALIGNMENT = 32
 _LARGEST_ALIGNMENT = 1 << 16
@@ -55,32 +49,13 @@ def read_gguf(path: Path) -> GgufFile:
         CheckpointError: it is not there, no regular file, no GGUF of version 2 or 3, damaged,
             larger than any model's, or holds tensors of a type that is not read here.
     """
-    try:
-        data = map_file(path)
-    except FileNotFoundError:
-        raise CheckpointError(f"{path}: is a link to something that is not there") from None
-    cursor = HeaderCursor(data, path)
-    if cursor.word() != _MAGIC:
-        raise cursor.error("is no GGUF file, whatever its name says")
-    version = cursor.word()
-    if version not in _VERSIONS:
-        if int.from_bytes(version.to_bytes(4, "little"), "big") in _VERSIONS:
-            raise cursor.error("is big-endian GGUF, which is not read: convert it")
-        raise cursor.error(f"is GGUF of version {version}, which is not read (2 and 3 are)")
-    tensors, keys = cursor.length(), cursor.length()
-    if tensors > _MOST_TENSORS or keys > _MOST_KEYS:
-        raise cursor.error(f"says that it has {keys} keys and {tensors} tensors: damaged")
-    metadata: dict[str, object] = {}
-    for _ in range(keys):
-        key = cursor.text(LONGEST_NAME_BYTES)
-        if key in metadata:
-            raise cursor.error(f"has the key {clean(key)!r} twice")
-        metadata[key] = cursor.value()
-    headers = [_tensor_header(cursor) for _ in range(tensors)]
-    alignment = _alignment(cursor, metadata)
+    header = read_header(path)
+    cursor = header.cursor
+    headers = [_tensor_header(cursor) for _ in range(header.tensors)]
+    alignment = _alignment(cursor, header.metadata)
     start = -(-cursor.offset // alignment) * alignment
-    placed = _placed(cursor, headers, start, alignment, len(data))
-    return GgufFile(path, data, metadata, placed)
+    placed = _placed(cursor, headers, start, alignment, len(header.data))
+    return GgufFile(path, header.data, header.metadata, placed)
 
 
 def _tensor_header(cursor: HeaderCursor) -> GgufTensor:

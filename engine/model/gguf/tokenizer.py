@@ -151,6 +151,15 @@ def _merges(
     return [(left, right) for *_, left, right in sorted(cuts())]
 
 
+def role_texts(metadata: Metadata) -> dict[str, str]:
+    """The texts of the tokens that have a role, by its name in transformers (`eos_token`).
+
+    Raises:
+        CheckpointError: a role is given to what is no token.
+    """
+    return _roles(metadata, metadata.texts(f"{_KEY}tokens") or [])
+
+
 def _token_id(metadata: Metadata, name: str, tokens: int) -> int | None:
     """The id of the token in the role `name`; `None` where the file names none."""
     key = f"{_KEY}{name}_token_id"

@@ -1,0 +1,42 @@
+"""A conversation as token ids: rendered by the model's template and cut, beside the event loop."""
+
+from collections.abc import Mapping, Sequence
+
+from ..protocol.errors import BadInputError
+from ..protocol.served import Serving
+from .chat_messages import chat_messages, template_tools
+from .context import Context
+from .errors import bad_request
+from .prompts import encode
+from .schema.chat import Message
+from .schema.tools import Tool
+from .tokenizers import ServedTokenizer
+
+
+async def chat_prompt(
+    messages: Sequence[Message],
+    tools: Sequence[Tool],
+    variables: Mapping[str, object] | None,
+    tokenizer: ServedTokenizer,
+    context: Context,
+    serving: Serving,
+    *,
+    add_generation_prompt: bool,
+    add_special_tokens: bool,
+) -> list[int]:
+    """The ids of a conversation, whose template writes the special tokens itself.
+
+    Raises `ApiError` (400) where there is no template, it refuses the messages, or they do not fit.
+    """
+    turns = chat_messages(messages)
+    try:
+        text = await context.in_thread(
+            tokenizer.render_chat,
+            turns,
+            add_generation_prompt=add_generation_prompt,
+            tools=template_tools(tools),
+            variables=variables or {},
+        )
+    except BadInputError as error:
+        raise bad_request(str(error), "messages") from error
+    return await encode(text, add_special_tokens, tokenizer, context, serving, "messages")

@@ -1,0 +1,116 @@
+"""One choice's text out of its tokens: decoded as they come, cut at the first stop string."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from ..protocol.served import Output, TokenLogprob
+from ..text.cleaning import clean
+from ..text.stop_strings import StopStringFilter
+from ..text.token_stream import TextStream
+from .errors import GenerationFailedError
+
+
+@dataclass(slots=True)
+class Piece:
+    """What some tokens brought. `text_offsets` `[tokens]`: where in the whole text each begins.
+
+    `finish_reason` is there at the end alone; `stop_reason` is the stop string or token that ended
+    the text.
+    """
+
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    text_offsets: list[int] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
+    finish_reason: str | None = None
+    stop_reason: int | str | None = None
+
+
+def join_pieces(pieces: Sequence[Piece]) -> Piece:
+    """Several pieces of one text as one."""
+    if len(pieces) == 1:
+        return pieces[0]
+    whole = Piece("".join(piece.text for piece in pieces))
+    for piece in pieces:
+        whole.token_ids += piece.token_ids
+        whole.text_offsets += piece.text_offsets
+        whole.logprobs += piece.logprobs
+    if pieces:
+        whole.finish_reason = pieces[-1].finish_reason
+        whole.stop_reason = pieces[-1].stop_reason
+    return whole
+
+
+class ChoiceText:
+    """Makes pieces of outputs: the same text however the tokens were put together.
+
+    A token that ended the text is not shown, nor is a stop string, unless `include_stop`. No stop
+    string is looked for in the text of the first `min_tokens` tokens. `push` raises
+    `GenerationFailedError` where the tokenizer has no text for the tokens.
+    """
+
+    def __init__(
+        self,
+        stream: TextStream,
+        stop_strings: Iterable[str] = (),
+        *,
+        include_stop: bool = False,
+        min_tokens: int = 0,
+    ) -> None:
+        self._stream = stream
+        self._filter = StopStringFilter(stop_strings)
+        self._include_stop = include_stop
+        self._min_tokens = min_tokens
+        self._decoded_chars = 0
+        self.generated = 0
+        """Tokens that count as generated: up to the one that completed a stop string."""
+        self.stopped = False
+        """Whether a stop string was found."""
+
+    def push(self, output: Output) -> Piece:
+        """What the next output brings."""
+        piece = Piece(logprobs=output.logprobs or [])
+        texts: list[str] = []
+        last = len(output.token_ids) - 1
+        for place, token_id in enumerate(output.token_ids):
+            self.generated += 1
+            piece.token_ids.append(token_id)
+            piece.text_offsets.append(self._decoded_chars)
+            hidden = place == last and output.stop_token_id is not None and not self._include_stop
+            if not hidden and self._take(self._decode(token_id), texts, piece):
+                break
+        if output.finish_reason is not None and not self.stopped:
+            self._end(output, texts, piece)
+        piece.logprobs = piece.logprobs[: len(piece.token_ids)]
+        piece.text = "".join(texts)
+        return piece
+
+    def _take(self, text: str, texts: list[str], piece: Piece) -> bool:
+        """Add a token's text to `texts`; returns whether a stop string ends it there."""
+        self._decoded_chars += len(text)
+        if self.generated <= self._min_tokens:
+            texts.append(text)
+            return False
+        passed = self._filter.push(text)
+        texts.append(passed.text)
+        if passed.stopped:
+            self.stopped = True
+            piece.finish_reason, piece.stop_reason = "stop", passed.stop
+            if self._include_stop and passed.stop is not None:
+                texts.append(passed.stop)
+        return passed.stopped
+
+    def _end(self, output: Output, texts: list[str], piece: Piece) -> None:
+        """The engine has ended it: what was kept back is certain now."""
+        if not self._take(self._decode(None), texts, piece):
+            texts.append(self._filter.flush())
+            piece.finish_reason, piece.stop_reason = output.finish_reason, output.stop_token_id
+
+    def _decode(self, token_id: int | None) -> str:
+        try:
+            return self._stream.flush() if token_id is None else self._stream.push(token_id)
+        # A decoder is built from a file of somebody else's: it may raise anything.
+        except Exception as error:
+            raise GenerationFailedError(
+                f"the tokenizer has no text for the tokens: {clean(str(error))}"
+            ) from error

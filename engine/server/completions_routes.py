@@ -1,0 +1,59 @@
+"""POST /v1/completions."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from .asking import answer_length, ask, check_body, head_of, read_grammar
+from .body import read_body
+from .completion_writer import CompletionWriter
+from .context import check_model, context_of
+from .delivering import deliver
+from .errors import bad_request
+from .generation import Generation
+from .prompts import read_prompts
+from .schema.completions import CompletionRequest
+
+_DEFAULT_TOKENS = 16
+"""OpenAI's."""
+
+
+async def create_completion(request: Request) -> Response:
+    """Continue texts. Raises `ApiError`, and what ends a generation."""
+    context = context_of(request)
+    body = await read_body(request, CompletionRequest, context.limits.body_bytes)
+    serving = context.serving()
+    check_model(body.model, serving)
+    check_body(body, serving)
+    if body.best_of is not None and body.best_of != (body.n or 1):
+        raise bad_request("`best_of` other than `n` is not supported", "best_of")
+    tokenizer = await context.tokenizer(serving)
+    grammar = await read_grammar(body, context)
+    prompts = await read_prompts(
+        body.prompt, body.add_special_tokens is not False, context, serving
+    )
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    sized = [
+        (
+            prompt.token_ids,
+            answer_length(
+                most, _DEFAULT_TOKENS, len(prompt.token_ids), body.min_tokens or 0, serving
+            ),
+        )
+        for prompt in prompts
+    ]
+    echoed = body.logprobs if body.echo else None
+    wanted = [count for count in (echoed, body.prompt_logprobs) if count is not None]
+    asked = ask(
+        request,
+        body,
+        serving,
+        tokenizer,
+        sized,
+        grammar=grammar,
+        logprobs=body.logprobs,
+        prompt_logprobs=max(wanted, default=None),
+    )
+    generation = Generation.start(context.link, asked)
+    head = head_of(request, body, serving, "cmpl")
+    writer = CompletionWriter(head, body, prompts, generation, tokenizer)
+    return await deliver(request, generation, writer, context, stream=body.stream is True)

@@ -1,0 +1,102 @@
+"""What all routes share: the engine's link, the tokenizer, bounds, and threads for slow work."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from importlib.metadata import version
+from typing import ParamSpec, TypeVar
+
+from starlette.requests import Request
+
+from ..protocol.errors import BadInputError
+from ..protocol.served import Serving, TokenizerSource
+from ..protocol.server_options import ServerOptions
+from .engine_link import EngineLink
+from .errors import ApiError, unavailable
+from .limits import Limits
+from .tokenizers import ServedTokenizer, build_tokenizer
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+VERSION = version("prodtop")
+
+
+@dataclass(slots=True)
+class Context:
+    """The state of the application."""
+
+    link: EngineLink
+    options: ServerOptions
+    limits: Limits
+    _tokenizers: dict[TokenizerSource, asyncio.Task[ServedTokenizer]] = field(default_factory=dict)
+    _threads: ThreadPoolExecutor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._threads = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="server")
+
+    async def in_thread(
+        self,
+        work: Callable[Arguments, Result],
+        *args: Arguments.args,
+        **kwargs: Arguments.kwargs,
+    ) -> Result:
+        """Do what may be slow beside the event loop: few at a time, the others wait."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+    def serving(self) -> Serving:
+        """What is served. Raises `ApiError` (503) where nothing is."""
+        serving = self.link.serving
+        if serving is None:
+            raise unavailable("no engine serves now: it loads, or starts again")
+        return serving
+
+    async def tokenizer(self, serving: Serving) -> ServedTokenizer:
+        """The served model's tokenizer, read once. Raises `ApiError` where it cannot be."""
+        source = serving.tokenizer
+        if source not in self._tokenizers:
+            self._tokenizers.clear()
+            self._tokenizers[source] = asyncio.create_task(self.in_thread(build_tokenizer, source))
+        task = self._tokenizers[source]
+        try:
+            return await asyncio.shield(task)
+        except BadInputError as error:
+            self._tokenizers.pop(source, None)
+            raise ApiError(500, f"the model's tokenizer cannot be read: {error}") from error
+
+    def close(self) -> None:
+        """End the threads, once what they do is done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def context_of(request: Request) -> Context:
+    """The application's context."""
+    context: Context = request.app.state.context
+    return context
+
+
+def check_model(name: str | None, serving: Serving) -> None:
+    """Raise `ApiError` (404) for a model that is not served, by its whole name or its last part."""
+    if name is not None and name not in (serving.model, serving.model.rpartition("/")[2]):
+        raise ApiError(
+            404,
+            f"the model {name[:200]!r} is not served here: {serving.model!r} is",
+            param="model",
+            code="model_not_found",
+        )
+
+
+def fingerprint(serving: Serving) -> str:
+    """The same for all answers that the same model, precision and version gave."""
+    parts = f"{VERSION} {serving.model} {serving.precision} {serving.loaded_at_wall_s}"
+    return f"fp_{hashlib.sha256(parts.encode()).hexdigest()[:10]}"
+
+
+def created_s() -> int:
+    """The wall clock, as answers carry it."""
+    return int(time.time())

@@ -1,0 +1,140 @@
+"""One HTTP request's texts on their way: its choices, each a request of the engine's."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from ..protocol.served import Output, RequestTimes, Submit, TokenLogprob
+from .choice_text import ChoiceText, Piece
+from .engine_link import EngineLink, RequestStream
+from .errors import GenerationFailedError
+
+DISCONNECTED = "disconnected"
+_QUEUED_PIECES = 64
+"""Of all choices together; the tokens behind them wait in the link, as small."""
+
+
+@dataclass(slots=True)
+class Choice:
+    """One text that was asked for, and what is known of it so far.
+
+    `times` and `cached_prompt_tokens` come with the end, and never for a text that a stop string
+    ended: the engine says no more of it then.
+    """
+
+    index: int
+    prompt_index: int
+    prompt_tokens: list[int]
+    text: ChoiceText
+    stream: RequestStream
+    prompt_logprobs: list[TokenLogprob] | None = None
+    times: RequestTimes | None = None
+    cached_prompt_tokens: int | None = None
+    done: bool = False
+
+    def take(self, output: Output) -> Piece:
+        """Take in an output. Raises `GenerationFailedError` where engine or text fail."""
+        if output.prompt_logprobs is not None:
+            self.prompt_logprobs = output.prompt_logprobs
+        if output.finish_reason in ("abort", "error"):
+            self.done = True
+            aborted = output.finish_reason == "abort"
+            what = "was ended by the engine" if aborted else "failed in the engine"
+            raise GenerationFailedError(output.error or f"the request {what}", aborted=aborted)
+        piece = self.text.push(output)
+        if output.finish_reason is not None:
+            self.times = output.times
+            self.cached_prompt_tokens = output.cached_prompt_tokens
+        elif self.text.stopped:
+            self.stream.stop(self.text.generated)
+        self.done = piece.finish_reason is not None
+        return piece
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What one choice asks of the engine, and what makes its text."""
+
+    prompt_index: int
+    submit: Submit
+    text: ChoiceText
+
+
+@dataclass(slots=True)
+class Generation:
+    """All choices of a request. Whoever does not take all pieces must `abort` it."""
+
+    choices: list[Choice] = field(default_factory=list)
+
+    @classmethod
+    def start(cls, link: EngineLink, asked: Sequence[Asked]) -> "Generation":
+        """Submit everything. Raises `EngineDownError`; nothing is left behind then."""
+        generation = cls()
+        try:
+            for index, each in enumerate(asked):
+                stream = link.submit(each.submit)
+                tokens = each.submit.prompt_tokens
+                choice = Choice(index, each.prompt_index, tokens, each.text, stream)
+                generation.choices.append(choice)
+        except BaseException:
+            generation.abort("aborted")
+            raise
+        return generation
+
+    def abort(self, reason: str) -> None:
+        """End what has not ended."""
+        for choice in self.choices:
+            if not choice.done:
+                choice.done = True
+                choice.stream.abort(reason)
+
+    async def pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
+        """Every piece as it comes, until all choices have ended.
+
+        Raises what ends a generation: `RefusedError`, `EngineDownError`, `GenerationFailedError`.
+        """
+        if len(self.choices) == 1:
+            (choice,) = self.choices
+            async for output in choice.stream:
+                yield choice, choice.take(output)
+                if choice.done:
+                    return
+            raise _broken_off()
+        async for found in self._merged():
+            yield found
+
+    async def _merged(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
+        queue: _Queue = asyncio.Queue(_QUEUED_PIECES)
+        readers = [asyncio.create_task(_read(choice, queue)) for choice in self.choices]
+        left = len(readers)
+        try:
+            while left:
+                found = await queue.get()
+                if isinstance(found, Exception):
+                    # What one choice fails of, all do.
+                    raise found
+                yield found
+                left -= found[1].finish_reason is not None
+        finally:
+            for reader in readers:
+                reader.cancel()
+            await asyncio.gather(*readers, return_exceptions=True)
+
+
+_Queue = asyncio.Queue[tuple[Choice, Piece] | Exception]
+
+
+async def _read(choice: Choice, queue: _Queue) -> None:
+    try:
+        async for output in choice.stream:
+            await queue.put((choice, choice.take(output)))
+            if choice.done:
+                return
+        raise _broken_off()
+    # Whoever takes it raises it.
+    except Exception as error:  # noqa: BLE001
+        await queue.put(error)
+
+
+def _broken_off() -> GenerationFailedError:
+    return GenerationFailedError("the engine said no more of the request")
