@@ -41,9 +41,9 @@ Clock = Callable[[], float]
 class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
 
-    `metrics` may be replaced between requests (a bench measures each cell on its own). All times
-    come from `clock`, which is monotonic, in seconds. `runner_for` makes what computes the steps;
-    `drafter` is the draft model, if there is one.
+    `metrics` may be replaced between requests (a bench measures each cell on its own): `exported`
+    counts with the first alone. Times come from `clock`, which is monotonic, in seconds.
+    `runner_for` makes what computes the steps; `drafter` is the draft model, if there is one.
 
     Raises `PrecisionUnavailableError` where `device` or a layer's shape does not allow the
     precision, `BadInputError` where the settings want a draft model and there is none.
@@ -67,6 +67,7 @@ class Engine:
         self.device = device
         self.clock = clock
         self.metrics = Metrics(clock())
+        self.exported = self.metrics.exported
         self.response_cache = ResponseCache(settings.response_cache_bytes, settings.response_ttl_s)
         self.deliveries: dict[int, Delivery] = {}
         self.preemptions = 0
@@ -177,7 +178,7 @@ class Engine:
         self._collect()
         now_s = self.clock()
         preempted = self.scheduler.set_strategy(STRATEGIES[name], now_s)
-        self.metrics.admission.on_switch(preempted, now_s)
+        self.metrics.on_preempted_by_switch(preempted, now_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
         self.speculation.on_switch()
@@ -194,7 +195,7 @@ class Engine:
         check_switch(self.runner, self.settings, name)
         self._collect()
         preempted = self.scheduler.preempt_all(self.clock())
-        self.metrics.admission.on_switch(preempted, self.clock())
+        self.metrics.on_preempted_by_switch(preempted, self.clock())
         # A response that two precisions wrote together is neither's.
         self._cacheable.clear()
         self.blocks.drop_cached()
@@ -249,7 +250,7 @@ class Engine:
         if key is None:
             return None
         cached = self.response_cache.get(key, now_s)
-        self.metrics.hits.on_response_lookup(cached is not None, now_s)
+        self.metrics.on_response_lookup(cached is not None, now_s)
         return cached
 
     def _complete_from_cache(
@@ -281,11 +282,10 @@ class Engine:
                 self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        if queried_tokens := stats.queried_tokens - queried_before:
-            self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
+        self.metrics.on_prefix_lookup(cached_tokens, stats.queried_tokens - queried_before, now_s)
+        self.metrics.on_plan(plan.refusal, len(plan.preempted), now_s, empty=not plan.chunks)
         if not plan.chunks:
             return False
-        self.metrics.admission.on_plan(plan.refusal, len(plan.preempted), now_s)
         try:
             result = self.runner.launch(plan.chunks)
             self._in_flight.append(StepInFlight(plan, result, cached_tokens, planner is not None))

@@ -118,6 +118,10 @@ class Request:
         return len(self.tokens)
 
     @property
+    def num_prompt_tokens(self) -> int:
+        return len(self.prompt_tokens)
+
+    @property
     def num_output_tokens(self) -> int:
         return len(self.tokens) - len(self.prompt_tokens)
 
