@@ -174,6 +174,9 @@ class Exported:
         self._leave(request)
         if from_response_cache:
             self._counters["response_cache_tokens"] += request.num_output_tokens
+        elif request.first_token_at_s is None:
+            # Asked for no token, but for what the model says of the prompt.
+            self._count_prompt(request)
         self._by_reason[finish_reason(request.finish_reason, failed=False)] += 1
         self._observe("e2e", latency.e2e_s)
         self._observe("ttft_finished", latency.ttft_s)
