@@ -67,7 +67,7 @@ class Metrics:
         """
         self._on_alive(now_s)
         self._submitted += 1
-        self.exported.on_submitted(request)
+        self.exported.on_submitted()
         self.throughput.on_arrival(now_s)
         self._little.on_arrival(now_s, arrival_at_s)
         self.switches.on_arrival(now_s if arrival_at_s is None else arrival_at_s, now_s, request)

@@ -1,7 +1,6 @@
 """The engine: requests in by one door, steps, texts out; strategy and precision live.
 
-It joins the pure scheduler with the model and the measurements, and has no loop of its own: whoever
-owns it calls `step` as long as there is work.
+It joins scheduler, model and measurements; whoever owns it calls `step` as long as there is work.
 """
 
 import secrets
@@ -323,6 +322,7 @@ class Engine:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
+        self.metrics.exported.on_tokens(got_token)
         self._deliver(got_token, now_s)
         chunks, accepted = plan.chunks, 0
         if plan.num_drafts:

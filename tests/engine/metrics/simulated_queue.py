@@ -28,6 +28,7 @@ class SimulatedRequest:
     num_output_tokens: int = 0
     num_prompt_tokens: int = 1
     cached_prompt_tokens: int = 0
+    last_gap_s: float | None = None
     max_tokens: int = 1
     finish_reason: str | None = None
 
