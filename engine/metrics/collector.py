@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 
-from ..protocol import WINDOW_SECONDS, Accounting, Queue, SloSpec, Window
+from ..protocol import WINDOW_SECONDS, Accounting, Queue, Refusal, SloSpec, Window
 from .admission import AdmissionMeter
 from .attainment import AttainmentMeter
 from .effect import SwitchTracker
+from .exported import Exported, Served
 from .hits import HitMeter
-from .latency import LatencyWindows, RequestLatency, Timed, request_latency
+from .latency import LatencyWindows, RequestLatency, request_latency
 from .latency_counts import LatencyCounter
 from .limits import LimitMeter
 from .little import LittleMeter, unsteady
@@ -39,6 +41,7 @@ class Metrics:
         self._rejected = 0
         self._refused: Counter[str] = Counter()
         self._generated = 0
+        self.exported = Exported()
         self.throughput = ThroughputMeter(start_s)
         self.latency = LatencyWindows()
         self.latency_counts = LatencyCounter()
@@ -56,7 +59,7 @@ class Metrics:
         self._switched_at_s: float | None = None
 
     def on_submitted(
-        self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
+        self, now_s: float, arrival_at_s: float | None = None, request: Served | None = None
     ) -> None:
         """A request is in the system, since `arrival_at_s` if that was before it was noticed.
 
@@ -64,6 +67,7 @@ class Metrics:
         """
         self._on_alive(now_s)
         self._submitted += 1
+        self.exported.on_submitted()
         self.throughput.on_arrival(now_s)
         self._little.on_arrival(now_s, arrival_at_s)
         self.switches.on_arrival(now_s if arrival_at_s is None else arrival_at_s, now_s, request)
@@ -76,6 +80,7 @@ class Metrics:
     def on_switch(self, kind: str, old: str, new: str, now_s: float, began_at_s: float) -> None:
         """A switch took effect that was begun at `began_at_s`, and nothing was served meanwhile."""
         self._pauses.add(began_at_s, now_s)
+        self.exported.on_switch()
         self.switches.on_switch(kind, old, new, now_s, began_at_s)
         self.latency.on_switch(now_s)
         self.latency_counts_since_switch = LatencyCounter()
@@ -92,6 +97,7 @@ class Metrics:
     def on_rejected(self, number: int, now_s: float) -> None:
         """Requests came and found the queue full: they are in no other figure than this count."""
         self._rejected += number
+        self.exported.on_rejected(number)
         self.throughput.on_rejected(number, now_s)
 
     def on_step(
@@ -123,6 +129,15 @@ class Metrics:
             rows=rows,
             ghost_rows=ghost_rows,
         )
+        self.exported.on_step(
+            prefill_tokens=prefill_tokens,
+            decode_tokens=decode_tokens,
+            rows=rows,
+            ghost_rows=ghost_rows,
+            bytes_read=bytes_read,
+            flops=flops,
+            device_s=device_s,
+        )
         self._generated += decode_tokens
         self.switches.on_decode(decode_tokens, now_s)
         self.limits.on_step(now_s, bytes_read=bytes_read, flops=flops, device_s=device_s)
@@ -131,9 +146,34 @@ class Metrics:
         """A step verified `drafted` tokens, of which `accepted` were what was sampled."""
         self._drafted.add(drafted, now_s)
         self._accepted_drafts.add(accepted, now_s)
+        self.exported.on_drafts(drafted, accepted)
+
+    def on_prefix_lookup(self, hit_tokens: int, queried_tokens: int, now_s: float) -> None:
+        """Prompts were looked up in the prefix cache (`HitMeter.on_prefix_lookup`), or none was."""
+        if queried_tokens:
+            self.hits.on_prefix_lookup(hit_tokens, queried_tokens, now_s)
+            self.exported.on_prefix_lookup(hit_tokens, queried_tokens)
+
+    def on_response_lookup(self, hit: bool, now_s: float) -> None:
+        """A request was looked up in the response cache."""
+        self.hits.on_response_lookup(hit, now_s)
+        self.exported.on_response_lookup(hit)
+
+    def on_plan(
+        self, refusal: Refusal | None, preempted: int, now_s: float, *, empty: bool = False
+    ) -> None:
+        """A step was planned (`AdmissionMeter.on_plan`), or, if `empty`, none was possible."""
+        if not empty:
+            self.admission.on_plan(refusal, preempted, now_s)
+        self.exported.on_preempted(preempted, by_switch=False)
+
+    def on_preempted_by_switch(self, preempted: Sequence[object], now_s: float) -> None:
+        """A switch sent running requests back to the queue."""
+        self.admission.on_switch(preempted, now_s)
+        self.exported.on_preempted(len(preempted), by_switch=True)
 
     def on_finished(
-        self, request: Timed, now_s: float, *, from_response_cache: bool = False
+        self, request: Served, now_s: float, *, from_response_cache: bool = False
     ) -> RequestLatency:
         """A request ended as it should; its latencies are returned.
 
@@ -145,6 +185,7 @@ class Metrics:
         cached_tokens = request.num_output_tokens if from_response_cache else 0
         self.throughput.on_ended(now_s, cached_tokens=cached_tokens)
         latency = request_latency(request, now_s, from_response_cache=from_response_cache)
+        self.exported.on_finished(request, latency, from_response_cache=from_response_cache)
         self.latency.record(latency, now_s, request.arrival_at_s)
         self.latency_counts.record(latency)
         if self.latency.is_since_switch(request.arrival_at_s):
@@ -154,7 +195,7 @@ class Metrics:
         return latency
 
     def on_failed(
-        self, now_s: float, arrival_at_s: float | None = None, request: Timed | None = None
+        self, now_s: float, arrival_at_s: float | None = None, request: Served | None = None
     ) -> None:
         """A request ended without its answer: it counts as failed and has no latency.
 
@@ -163,6 +204,7 @@ class Metrics:
         self._on_alive(now_s)
         self._leave(now_s, now_s if arrival_at_s is None else arrival_at_s)
         self._failed += 1
+        self.exported.on_failed(request)
         self.attainment.on_failed(now_s)
         self.switches.on_failed(now_s, request)
 
@@ -170,6 +212,7 @@ class Metrics:
         """A request was refused before it could be queued: it counts as submitted and failed."""
         self.on_submitted(now_s, arrival_at_s)
         self.on_failed(now_s, arrival_at_s)
+        self.exported.on_refused()
         if reason not in self._refused and len(self._refused) >= MOST_REASONS:
             reason = OTHER_REASONS
         self._refused[reason] += 1

@@ -198,8 +198,10 @@ class ExportedHistogram(Part, frozen=True, kw_only=True):
 class EngineMetrics(Message, frozen=True, kw_only=True):
     """Everything that is exported, cumulative since `started_at_wall_s`, as of one moment.
 
-    `counters` and `gauges` by their names in `engine/metrics/exported.py`, as are `histograms`,
-    whose bounds are listed there. `by_reason` counts ended requests by finish reason.
+    `counters` are by the names of `engine/metrics/exported.py`, `gauges` by those of
+    `engine/worker/exported_metrics.py`, where one that is not known is missing, and `histograms` by
+    those of `engine/metrics/export_buckets.py`, with the bounds `RAW_BOUNDS` there. `by_reason`
+    counts ended requests by finish reason.
     """
 
     ask_id: int

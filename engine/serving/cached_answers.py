@@ -24,7 +24,7 @@ class CachedAnswers:
         if key is None:
             return None
         cached = self._cache.get(key, now_s)
-        metrics.hits.on_response_lookup(cached is not None, now_s)
+        metrics.on_response_lookup(cached is not None, now_s)
         return cached
 
     def expect(self, request: Request) -> None:

@@ -1,7 +1,6 @@
 """The engine: requests in by one door, steps, texts out; strategy and precision live.
 
-It joins the pure scheduler with the model and the measurements, and has no loop of its own: whoever
-owns it calls `step` as long as there is work.
+It joins scheduler, model and measurements; whoever owns it calls `step` as long as there is work.
 """
 
 import secrets
@@ -46,9 +45,9 @@ Clock = Callable[[], float]
 class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
 
-    `metrics` may be replaced between requests (a bench measures each cell on its own). All times
-    come from `clock`, which is monotonic, in seconds. `runner_for` makes what computes the steps;
-    `drafter` is the draft model, if there is one.
+    `metrics` may be replaced between requests (a bench measures each cell on its own): `exported`
+    counts with the first alone. Times come from `clock`, which is monotonic, in seconds.
+    `runner_for` makes what computes the steps; `drafter` is the draft model, if there is one.
 
     Raises `PrecisionUnavailableError` where `device` or a layer's shape does not allow the
     precision, `BadInputError` where the settings want a draft model and there is none.
@@ -91,9 +90,9 @@ class Engine:
             prefill_beside_streams=settings.prefill_beside_streams,
             context_tokens=settings.context_tokens,
         )
-        self._outcomes = Outcomes(
-            self.scheduler, self._answers, Metrics(clock()), clock, self._on_end
-        )
+        metrics = Metrics(clock())
+        self.exported = metrics.exported
+        self._outcomes = Outcomes(self.scheduler, self._answers, metrics, clock, self._on_end)
         self.deliveries: dict[int, RequestDelivery] = self._outcomes.deliveries
         self.drafter = drafter
         self.speculation = Speculation(settings.speculation, drafter)
@@ -214,7 +213,7 @@ class Engine:
         self._collect()
         now_s = self.clock()
         preempted = self.scheduler.set_strategy(STRATEGIES[name], now_s)
-        self.metrics.admission.on_switch(preempted, now_s)
+        self.metrics.on_preempted_by_switch(preempted, now_s)
         if not self.strategy.response_cache:
             self.response_cache.clear()
         self.speculation.on_switch()
@@ -231,7 +230,7 @@ class Engine:
         check_switch(self.runner, self.settings, name)
         self._collect()
         preempted = self.scheduler.preempt_all(self.clock())
-        self.metrics.admission.on_switch(preempted, self.clock())
+        self.metrics.on_preempted_by_switch(preempted, self.clock())
         self.blocks.drop_cached()
         self._replace_runner(name)
         self.speculation.on_switch()
@@ -295,11 +294,10 @@ class Engine:
                 self._stop_drafting(self.drafter)
         self.preemptions += len(plan.preempted)
         cached_tokens = stats.hit_tokens - hit_before
-        if queried_tokens := stats.queried_tokens - queried_before:
-            self.metrics.hits.on_prefix_lookup(cached_tokens, queried_tokens, now_s)
+        self.metrics.on_prefix_lookup(cached_tokens, stats.queried_tokens - queried_before, now_s)
+        self.metrics.on_plan(plan.refusal, len(plan.preempted), now_s, empty=not plan.chunks)
         if not plan.chunks:
             return False
-        self.metrics.admission.on_plan(plan.refusal, len(plan.preempted), now_s)
         try:
             result = self.runner.launch(plan.chunks)
             self._in_flight.append(StepInFlight(plan, result, cached_tokens, planner is not None))
@@ -337,6 +335,7 @@ class Engine:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
+        self.metrics.exported.on_tokens(got_token)
         self._deliver(got_token, now_s)
         chunks, accepted = plan.chunks, 0
         if plan.num_drafts:

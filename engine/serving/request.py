@@ -104,6 +104,8 @@ class Request:
     first_byte_at_s: float | None = None
     last_token_at_s: float | None = None
     token_times_s: list[float] = field(default_factory=list)
+    last_gap_s: float | None = None
+    """Before its newest token; `None` before it has two."""
     longest_gap_s: float = 0.0
     """Between two of its tokens, so far."""
     waiting_ahead: int | None = None
@@ -120,7 +122,8 @@ class Request:
         if self.first_token_at_s is None or self.last_token_at_s is None:
             self.first_token_at_s = now_s
         else:
-            self.longest_gap_s = max(self.longest_gap_s, now_s - self.last_token_at_s)
+            self.last_gap_s = now_s - self.last_token_at_s
+            self.longest_gap_s = max(self.longest_gap_s, self.last_gap_s)
         self.last_token_at_s = now_s
         self.token_times_s.append(now_s)
 
@@ -140,6 +143,10 @@ class Request:
     @property
     def num_tokens(self) -> int:
         return len(self.tokens)
+
+    @property
+    def num_prompt_tokens(self) -> int:
+        return len(self.prompt_tokens)
 
     @property
     def num_output_tokens(self) -> int:

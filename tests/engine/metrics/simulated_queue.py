@@ -26,6 +26,11 @@ class SimulatedRequest:
     last_token_at_s: float | None = None
     token_times_s: Sequence[float] = field(default_factory=tuple)
     num_output_tokens: int = 0
+    num_prompt_tokens: int = 1
+    cached_prompt_tokens: int = 0
+    last_gap_s: float | None = None
+    max_tokens: int = 1
+    finish_reason: str | None = None
 
 
 class SimulatedQueue:

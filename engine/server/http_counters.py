@@ -1,0 +1,62 @@
+"""What the server counts of its own: answers, streams, refusals, clients that went away."""
+
+import time
+from collections import Counter
+from http import HTTPMethod
+from typing import Final, NamedTuple
+
+MOST_LABELS: Final = 200
+"""So many combinations of labels are counted apart: clients choose paths, and are not trusted."""
+OTHER: Final = "other"
+
+_METHODS: Final = frozenset(HTTPMethod)
+
+
+class Answered(NamedTuple):
+    """Answers are counted by these; `status` is HTTP's."""
+
+    route: str
+    method: str
+    status: int
+
+
+class HttpCounters:
+    """Counts since the server's start. All calls are made on the event loop's thread.
+
+    A `route` is that of the table of routes, as `/v1/completions`; `None` where none was found.
+    """
+
+    def __init__(self) -> None:
+        self.started_at_wall_s = time.time()
+        self.answered: Counter[Answered] = Counter()
+        self.rejected: Counter[str] = Counter()
+        self.open_streams = 0
+        self.client_aborts = 0
+
+    def on_answered(self, route: str | None, method: str, status: int) -> None:
+        """A request was answered; a stream counts by the status that it began with."""
+        known = method if method in _METHODS else OTHER
+        answer = Answered(OTHER if route is None else route, known, status)
+        if answer not in self.answered and len(self.answered) >= MOST_LABELS:
+            answer = Answered(OTHER, OTHER, status // 100 * 100)
+        self.answered[answer] += 1
+
+    def on_stream_opened(self) -> None:
+        """A streamed answer begins."""
+        self.open_streams += 1
+
+    def on_stream_closed(self) -> None:
+        """A streamed answer ended, however. Raises ValueError where none is open."""
+        if not self.open_streams:
+            raise ValueError("no stream is open")
+        self.open_streams -= 1
+
+    def on_rejected(self, reason: str) -> None:
+        """A request came while there was no room for it: it was answered by 429 or 503."""
+        if reason not in self.rejected and len(self.rejected) >= MOST_LABELS:
+            reason = OTHER
+        self.rejected[reason] += 1
+
+    def on_client_gone(self) -> None:
+        """A client went away before its answer was complete."""
+        self.client_aborts += 1
