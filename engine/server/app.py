@@ -15,7 +15,9 @@ from .completions_routes import create_completion
 from .context import Context
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
+from .http_counters import HttpCounters
 from .limits import Limits
+from .metrics_routes import read_metrics
 from .models_routes import list_models, read_model
 from .request_id import RequestIds
 from .service_routes import health, openapi, read_version, ready
@@ -36,6 +38,7 @@ ROUTES = (
     Route("/health", health, methods=_GET),
     Route("/ready", ready, methods=_GET),
     Route("/version", read_version, methods=_GET),
+    Route("/metrics", read_metrics, methods=_GET),
     Route("/openapi.json", openapi, methods=_GET),
 )
 
@@ -48,9 +51,10 @@ def create_app(
     more_routes: Sequence[BaseRoute] = (),
     more_middleware: Sequence[Middleware] = (),
 ) -> Starlette:
-    """The application over `link`. `app.state.context` is its `Context`.
+    """The application over `link`. `app.state.context` is its `Context`, and
+    `app.state.http_counters` what `/metrics` tells of the server itself.
 
-    `more_routes` are served beside its own (`/metrics`); `more_middleware` stands between the
+    `more_routes` are served beside its own; `more_middleware` stands between the
     request ids and the routes, the first of it outermost.
     """
     context = Context(link, options, limits or Limits())
@@ -68,4 +72,5 @@ def create_app(
         lifespan=lifespan,
     )
     app.state.context = context
+    app.state.http_counters = HttpCounters()
     return app

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from .engine_link import EngineDownError, RefusedError
+from .gate import ERROR_CODE
 from .request_id import HEADER, request_id
 from .schema.service import ErrorAnswer, ErrorDetail
 
@@ -105,6 +106,7 @@ def as_api_error(error: Exception) -> ApiError:
 async def answer_error(request: Request, error: Exception) -> Response:
     """The response to any exception of a route."""
     response = _answer(request, error)
+    request.scope[ERROR_CODE] = getattr(error, "code", None)
     # A defect is answered outside of the middleware that adds it.
     response.headers[HEADER] = request_id(request)
     return response

@@ -4,10 +4,10 @@ ASGI without Starlette: it sees every request, also those that no route takes or
 """
 
 import json
-from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from .http_counters import HttpCounters
 from .state import Draining
 
 AsgiMessage = MutableMapping[str, Any]  # as ASGI defines it
@@ -21,26 +21,19 @@ READY = "/ready"
 """Of a drain's beginning it tells as every other route does, and is not counted either."""
 
 REFUSALS = frozenset({429, 503})
-
-
-class Traffic:
-    """What goes through now, and what went through since the server started."""
-
-    def __init__(self) -> None:
-        self.open_requests = 0
-        self.streams = 0
-        self.answered: Counter[str] = Counter()
-        self.refused = 0
-        self.aborted = 0
+ERROR_CODE = "prodtop.error_code"
+"""Under this the scope of a refused request holds why, if a route said so."""
+DRAINING = "draining"
+UNAVAILABLE = "unavailable"
 
 
 class Gate:
-    """Wraps an ASGI app."""
+    """Wraps an ASGI app; what goes through is counted in `counters`."""
 
-    def __init__(self, app: AsgiApp, draining: Draining) -> None:
+    def __init__(self, app: AsgiApp, draining: Draining, counters: HttpCounters) -> None:
         self._app = app
         self._draining = draining
-        self.traffic = Traffic()
+        self._counters = counters
 
     async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -55,16 +48,17 @@ class Gate:
             await self._count(scope, receive, send)
 
     async def _count(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
-        call = _Call(self.traffic, receive, send)
-        self.traffic.open_requests += 1
+        call = _Call(self._counters, receive, send)
+        self._counters.open_requests += 1
         try:
             await self._pass(scope, call.receive, call.send)
         finally:
-            self.traffic.open_requests -= 1
-            call.close()
+            self._counters.open_requests -= 1
+            call.close(scope)
 
     async def _pass(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if self._draining.active:
+            scope[ERROR_CODE] = DRAINING
             await _refuse(send, self._draining.retry_after_s)
         else:
             await self._app(scope, receive, send)
@@ -73,8 +67,8 @@ class Gate:
 class _Call:
     """One request: what the app sends and receives of it passes through here."""
 
-    def __init__(self, traffic: Traffic, receive: Receive, send: Send) -> None:
-        self._traffic = traffic
+    def __init__(self, counters: HttpCounters, receive: Receive, send: Send) -> None:
+        self._counters = counters
         self._receive = receive
         self._send = send
         self._status: int | None = None
@@ -97,22 +91,28 @@ class _Call:
         if message["type"] == "http.response.start":
             self._status = int(message["status"])
             self._streams = _is_stream(message)
-            self._traffic.streams += self._streams
+            if self._streams:
+                self._counters.on_stream_opened()
         elif message["type"] == "http.response.body" and not message.get("more_body", False):
             self._complete = True
 
-    def close(self) -> None:
+    def close(self, scope: AsgiMessage) -> None:
         """The app is done with it."""
-        self._traffic.streams -= self._streams
-        if self._status is not None:
-            self._traffic.answered[f"{self._status // 100}xx"] += 1
-            self._traffic.refused += self._status in REFUSALS
+        if self._streams:
+            self._counters.on_stream_closed()
+        if self._status is None:
+            return
+        # The route that took it, by its pattern: paths are the clients' to choose.
+        route = getattr(scope.get("route"), "path", None)
+        self._counters.on_answered(route, scope["method"], self._status)
+        if self._status in REFUSALS:
+            self._counters.on_rejected(scope.get(ERROR_CODE) or UNAVAILABLE)
 
     def _leave(self) -> None:
         """The client has gone; after the whole answer that is no abort."""
         if not (self._complete or self._left):
             self._left = True
-            self._traffic.aborted += 1
+            self._counters.on_client_gone()
 
 
 def _is_stream(start: AsgiMessage) -> bool:
@@ -128,7 +128,7 @@ async def _refuse(send: Send, retry_after_s: int) -> None:
         "message": "the server is about to end, and takes no new requests",
         "type": "service_unavailable_error",
         "param": None,
-        "code": "draining",
+        "code": DRAINING,
     }
     body = json.dumps({"error": error}).encode()
     headers = [

@@ -30,8 +30,16 @@ class HttpCounters:
         self.started_at_wall_s = time.time()
         self.answered: Counter[Answered] = Counter()
         self.rejected: Counter[str] = Counter()
+        self.open_requests = 0
         self.open_streams = 0
         self.client_aborts = 0
+
+    def by_class(self) -> dict[str, int]:
+        """How many were answered by each class of status: `2xx` …"""
+        classes: Counter[str] = Counter()
+        for answer, number in self.answered.items():
+            classes[f"{answer.status // 100}xx"] += number
+        return dict(classes)
 
     def on_answered(self, route: str | None, method: str, status: int) -> None:
         """A request was answered; a stream counts by the status that it began with."""

@@ -13,6 +13,7 @@ from starlette.applications import Starlette
 from ..protocol import Command, Drain, Drained, ServerListening, ServerSample, Shutdown
 from ..protocol.channel import Channel
 from .gate import Gate
+from .http_counters import HttpCounters
 from .link import WorkerLink
 from .state import Draining
 
@@ -42,7 +43,7 @@ class HttpServer:
     ) -> None:
         self._draining = Draining()
         app.state.draining = self._draining
-        self._gate = Gate(app, self._draining)
+        self._counters: HttpCounters = app.state.http_counters
         self._link = link
         self._channel = channel
         self._sent = ServerSample(at_s=0.0)
@@ -50,7 +51,7 @@ class HttpServer:
         self._drain: asyncio.Task[None] | None = None
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                self._gate,
+                Gate(app, self._draining, self._counters),
                 # The loop runs already.
                 loop="none",
                 http="httptools",
@@ -109,7 +110,7 @@ class HttpServer:
         """Wait for the requests in flight, and abort those that take too long."""
         self._draining.begin(limit_s)
         await self._until_idle(limit_s)
-        aborted = self._gate.traffic.open_requests
+        aborted = self._counters.open_requests
         self._link.abort_all(DRAINED)
         await self._until_idle(LAST_ANSWERS_S)
         self._send_sample()
@@ -118,7 +119,7 @@ class HttpServer:
 
     async def _until_idle(self, limit_s: float) -> None:
         deadline_s = time.monotonic() + limit_s
-        while self._gate.traffic.open_requests and time.monotonic() < deadline_s:
+        while self._counters.open_requests and time.monotonic() < deadline_s:
             await asyncio.sleep(DRAIN_LOOK_S)
 
     # Samples
@@ -131,14 +132,14 @@ class HttpServer:
 
     def _send_sample(self) -> None:
         """What has changed since the last sample, if anything has."""
-        traffic = self._gate.traffic
+        counters = self._counters
         sample = ServerSample(
             at_s=self._sent.at_s,
-            open_requests=traffic.open_requests,
-            streams=traffic.streams,
-            answered=dict(traffic.answered),
-            refused=traffic.refused,
-            aborted=traffic.aborted,
+            open_requests=counters.open_requests,
+            streams=counters.open_streams,
+            answered=counters.by_class(),
+            refused=counters.rejected.total(),
+            aborted=counters.client_aborts,
             draining=self._draining.active,
         )
         if sample != self._sent:
