@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.metrics.export_buckets import BOUNDS, RAW_BOUNDS, cumulative
 from prodtop.engine.metrics.export_histogram import ExportHistogram
-from prodtop.engine.metrics.exported import FINISH_REASONS
+from prodtop.engine.metrics.exported import FINISH_REASONS, Exported, accepted_at
 from prodtop.engine.metrics.finish_reason import FAULTS, finish_reason
 from prodtop.engine.protocol.served import FinishReason
 from prodtop.engine.serving.request import Request, Sampling
@@ -71,6 +71,15 @@ def test_every_finish_reason_can_be_met() -> None:
     assert met == set(FINISH_REASONS) == set(get_args(FinishReason))
 
 
+def test_drafts_count_by_their_position() -> None:
+    exported = Exported()
+    exported.on_drafts(12, [0, 3, 0, 1], texts=3)
+    exported.on_drafts(4, [4], texts=1)
+    got = exported.counted().counters
+    assert (got["drafts"], got["draft_tokens"], got["accepted_draft_tokens"]) == (4, 16, 8)
+    assert [got[accepted_at(position)] for position in range(5)] == [3, 2, 2, 1, 0]
+
+
 @dataclass
 class Served:
     """What came of a sequence of events, counted one by one."""
@@ -94,7 +103,8 @@ def test_any_sequence_of_events_counts_what_came_of_it(events: list[tuple[str, i
         assert got["requests_submitted"] == len(told.requests) + told.refused
         assert got["requests_refused"] == told.refused
         assert got["requests_rejected"] == told.rejected
-        assert got["draft_tokens"] == got["accepted_draft_tokens"] == told.drafts
+        assert got["drafts"] == got["draft_tokens"] == told.drafts
+        assert got["accepted_draft_tokens"] == got[accepted_at(0)] == told.drafts
         times_s = [request.token_times_s for request in told.requests]
         gaps_s = [float(gap) for each in times_s for gap in np.diff(each)]
         itl, output_gap = counted.histograms["itl"], counted.histograms["output_gap"]
@@ -145,7 +155,7 @@ def step(metrics: Metrics, told: Served, now_s: float, *, drafts: int) -> None:
         request.on_token(now_s)
     accepted = drafts * len(told.running)
     told.drafts += accepted
-    metrics.on_drafts(accepted, accepted, now_s)
+    metrics.on_drafts(accepted, [drafts] * len(told.running), now_s, texts=accepted)
     metrics.on_step(now_s, decode_tokens=len(told.running) + accepted, rows=len(told.running))
 
 

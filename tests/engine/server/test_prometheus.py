@@ -1,5 +1,6 @@
 """The exposition: what prometheus_client reads of it is what was counted, in both formats."""
 
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.export_buckets import BOUNDS, RAW_BOUNDS
 from prodtop.engine.metrics.exported import COUNTERS
-from prodtop.engine.protocol.served import EngineMetrics
+from prodtop.engine.protocol.served import EngineMetrics, ExportedHistogram
 from prodtop.engine.server.exposed import Exposed, Scraped
 from prodtop.engine.server.http_counters import HttpCounters
 from prodtop.engine.server.metric_table import METRICS
@@ -24,7 +25,6 @@ from prometheus_client.openmetrics.parser import (
     text_string_to_metric_families as parse_open_metrics,
 )
 from prometheus_client.parser import text_string_to_metric_families as parse_text
-from prometheus_client.utils import floatToGoString
 
 FORMATS = (TEXT, OPEN_METRICS)
 PROMETHEUS = (
@@ -113,29 +113,24 @@ def test_buckets_grow_to_the_count(accept: str) -> None:
         assert total == held.total
 
 
-def test_bounds_are_written_as_gos_clients_do() -> None:
-    """A series of vLLM's and one of ours are told apart by no spelling of `le`."""
-    text = metrics_response(engine_sample(), http_sample(), TEXT)[0].decode()
-    for bound in {bound for bounds in RAW_BOUNDS.values() for bound in bounds}:
-        assert f'le="{floatToGoString(bound)}"' in text
-
-
-def test_a_histogram_reads_as_prometheus_clients_own() -> None:
-    registry, bounds = CollectorRegistry(), BOUNDS["queue"]["prodtop"]
-    theirs = Histogram(
-        "prodtop_queue_time_seconds", "x", registry=registry, buckets=bounds, labelnames=()
-    )
-    counts = [0] * (len(RAW_BOUNDS["queue"]) + 1)
-    for bound in (0.001, 0.5, 1.0, 1000.0):
+@pytest.mark.parametrize("name", BOUNDS)
+def test_a_histogram_reads_as_prometheus_clients_own(name: str) -> None:
+    """Also the spelling of its bounds, which are a label."""
+    metric = next(each for each in METRICS if each.histogram == name)
+    assert metric.family is not None
+    registry, bounds = CollectorRegistry(), BOUNDS[name][metric.family]
+    theirs = Histogram(metric.name, "x", registry=registry, buckets=bounds)
+    counts = [0] * (len(RAW_BOUNDS[name]) + 1)
+    for bound in bounds[::3]:
         theirs.observe(bound)
-        counts[RAW_BOUNDS["queue"].index(bound)] += 1
+        counts[RAW_BOUNDS[name].index(bound)] += 1
     sample = engine_sample()
-    held = msgspec.structs.replace(sample.histograms["queue"], counts=counts)
-    ours = msgspec.structs.replace(sample, histograms={**sample.histograms, "queue": held})
+    held = ExportedHistogram(counts=counts, total=sum(bounds[::3]))
+    ours = msgspec.structs.replace(sample, histograms={name: held})
     text = metrics_response(ours, http_sample(), TEXT)[0].decode()
-    for line in generate_latest(registry).decode().splitlines():
-        if line.startswith("prodtop_queue_time_seconds_bucket"):
-            assert line.removesuffix(".0") in text.splitlines()
+    buckets = re.compile(rf'^{metric.name}_bucket{{.*?le="(.*)"}} (\d+)(?:\.0)?$', re.MULTILINE)
+    assert buckets.findall(text) == buckets.findall(generate_latest(registry).decode())
+    assert len(buckets.findall(text)) == len(bounds) + 1
 
 
 @pytest.mark.parametrize("accept", FORMATS)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from prodtop.engine.metrics.export_buckets import RAW_BOUNDS
-from prodtop.engine.metrics.exported import Counted
+from prodtop.engine.metrics.exported import MOST_DRAFTS, Counted, accepted_at
 from prodtop.engine.protocol.served import ExportedHistogram
 from prodtop.engine.serving.request import Request, Status
 
@@ -33,6 +33,9 @@ def values_of(requests: Sequence[Request]) -> dict[str, list[float]]:
         assert request.queued_at_s is not None
         assert request.scheduled_at_s is not None
         values["ttft_finished"].append(times_s[0] - request.arrival_at_s)
+        values["computed_prompt_tokens"].append(
+            len(request.prompt_tokens) - request.cached_prompt_tokens
+        )
         values["queue"].append(request.scheduled_at_s - request.queued_at_s)
         values["prefill"].append(times_s[0] - request.scheduled_at_s)
         values["decode"].append(times_s[-1] - times_s[0])
@@ -90,6 +93,14 @@ def check_exported(counted: Counted, requests: Sequence[Request]) -> None:
         len(request.output_tokens) for request in requests if is_cached(request)
     )
     assert got["prefix_hit_tokens"] == sum(request.cached_prompt_tokens for request in requests)
+    # Accepted drafts came with the token before them.
+    at_once = sum(
+        earlier == later for each in requests for earlier, later in pairwise(each.token_times_s)
+    )
+    by_position = [got[accepted_at(position)] for position in range(MOST_DRAFTS)]
+    assert got["accepted_draft_tokens"] == at_once == sum(by_position)
+    assert by_position == sorted(by_position, reverse=True)
+    assert by_position[0] <= got["drafts"] <= got["draft_tokens"]
     step_tokens = counted.histograms["step_tokens"]
     assert sum(step_tokens.counts) == got["steps"]
     assert step_tokens.total == got["prefill_tokens"] + got["generation_tokens"]
