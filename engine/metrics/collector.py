@@ -142,11 +142,12 @@ class Metrics:
         self.switches.on_decode(decode_tokens, now_s)
         self.limits.on_step(now_s, bytes_read=bytes_read, flops=flops, device_s=device_s)
 
-    def on_drafts(self, drafted: int, accepted: int, now_s: float) -> None:
-        """A step verified `drafted` tokens, of which `accepted` were what was sampled."""
+    def on_drafts(self, drafted: int, accepted: Sequence[int], now_s: float, *, texts: int) -> None:
+        """A step verified `drafted` tokens of so many texts; `accepted` of each sequence of the
+        batch were what was sampled."""
         self._drafted.add(drafted, now_s)
-        self._accepted_drafts.add(accepted, now_s)
-        self.exported.on_drafts(drafted, accepted)
+        self._accepted_drafts.add(sum(accepted), now_s)
+        self.exported.on_drafts(drafted, accepted, texts=texts)
 
     def on_prefix_lookup(self, hit_tokens: int, queried_tokens: int, now_s: float) -> None:
         """Prompts were looked up in the prefix cache (`HitMeter.on_prefix_lookup`), or none was."""

@@ -62,6 +62,7 @@ BOUNDS: dict[str, dict[Family, tuple[float, ...]]] = {
     "decode": {"vllm": _VLLM_REQUEST_S, "prodtop": _LATENCY_S},
     "inference": {"vllm": _VLLM_REQUEST_S, "prodtop": _LATENCY_S},
     "prompt_tokens": {"vllm": _TOKENS},
+    "computed_prompt_tokens": {"vllm": _TOKENS},
     "generation_tokens": {"vllm": _TOKENS},
     "max_tokens": {"vllm": _TOKENS},
     "step_tokens": {"vllm": _VLLM_STEP_TOKENS},

@@ -10,11 +10,20 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Final, NamedTuple, Protocol
 
+from ..protocol.bounds import SPECULATION_BOUNDS
 from ..protocol.served import ExportedHistogram, FinishReason
 from .export_buckets import RAW_BOUNDS
 from .export_histogram import ExportHistogram
 from .finish_reason import finish_reason
 from .latency import RequestLatency, Timed
+
+MOST_DRAFTS: Final = int(SPECULATION_BOUNDS["drafts"].most)
+
+
+def accepted_at(position: int) -> str:
+    """The counter of drafted tokens that were accepted at a position of their draft, from 0."""
+    return f"accepted_drafts_{position}"
+
 
 COUNTERS: Final = (
     "requests_submitted",
@@ -36,8 +45,10 @@ COUNTERS: Final = (
     "prefix_hit_tokens",
     "response_lookups",
     "response_hits",
+    "drafts",
     "draft_tokens",
     "accepted_draft_tokens",
+    *map(accepted_at, range(MOST_DRAFTS)),
     "preemptions_kv_blocks",
     "preemptions_switch",
     "switches",
@@ -138,12 +149,16 @@ class Exported:
                 itl.add(gap_s, number)
                 output_gap.add(gap_s, number)
 
-    def on_drafts(self, drafted: int, accepted: int) -> None:
-        """A step verified `drafted` tokens, and kept `accepted` of them: they came with the token
-        before them."""
+    def on_drafts(self, drafted: int, accepted: Sequence[int], *, texts: int) -> None:
+        """A step verified `drafted` tokens of so many texts, and kept `accepted` of each sequence
+        of the batch: they came with the token before them."""
+        self._counters["drafts"] += texts
         self._counters["draft_tokens"] += drafted
-        self._counters["accepted_draft_tokens"] += accepted
-        self._histograms["itl"].add(0.0, accepted)
+        self._counters["accepted_draft_tokens"] += sum(accepted)
+        self._histograms["itl"].add(0.0, sum(accepted))
+        for length, number in Counter(accepted).items():
+            for position in range(length):
+                self._counters[accepted_at(position)] += number
 
     def on_prefix_lookup(self, hit_tokens: int, queried_tokens: int) -> None:
         """Prompts of `queried_tokens` were looked up; `hit_tokens` of them were in the cache."""
@@ -183,6 +198,8 @@ class Exported:
         if not from_response_cache:
             scheduled_s, first_s = request.scheduled_at_s, request.first_token_at_s
             last_s = request.last_token_at_s
+            computed = request.num_prompt_tokens - request.cached_prompt_tokens
+            self._observe("computed_prompt_tokens", computed)
             self._observe("prefill", _between(scheduled_s, first_s))
             self._observe("decode", _between(first_s, last_s))
             self._observe("inference", _between(scheduled_s, last_s))

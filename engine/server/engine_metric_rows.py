@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from ..metrics.exported import MOST_DRAFTS, accepted_at
 from .exposed import Exposed, Scraped, Values, counter, counters, gauge, gauges
 
 
@@ -108,11 +109,23 @@ VLLM_ENGINE_ROWS: Final = (
         "Prompt tokens that were found in the prefix cache",
         "prefix_hit_tokens",
     ),
+    _counter(
+        "vllm:spec_decode_num_drafts_total",
+        "Drafts that were verified, each of some tokens of one request",
+        "drafts",
+    ),
     _counter("vllm:spec_decode_num_draft_tokens_total", "Tokens drafted", "draft_tokens"),
     _counter(
         "vllm:spec_decode_num_accepted_tokens_total",
         "Drafted tokens that were what the model said",
         "accepted_draft_tokens",
+    ),
+    Exposed(
+        "vllm:spec_decode_num_accepted_tokens_per_pos_total",
+        "counter",
+        "The same by their position in the draft, from 0",
+        ("position",),
+        counters({(str(position),): accepted_at(position) for position in range(MOST_DRAFTS)}),
     ),
     _counter(
         "vllm:estimated_flops_per_gpu_total",
@@ -142,6 +155,16 @@ VLLM_ENGINE_ROWS: Final = (
         "vllm:request_generation_tokens",
         "Output tokens of a request that finished",
         "generation_tokens",
+    ),
+    _histogram(
+        "vllm:request_max_num_generation_tokens",
+        "Output tokens of the longest answer to a request that finished: here each has one",
+        "generation_tokens",
+    ),
+    _histogram(
+        "vllm:request_prefill_kv_computed_tokens",
+        "Prompt tokens of a request that finished that were not in the prefix cache",
+        "computed_prompt_tokens",
     ),
     _histogram(
         "vllm:request_params_max_tokens",
@@ -257,6 +280,7 @@ PRODTOP_ENGINE_ROWS: Final = (
         "Switches of strategy, precision, drafts or load while it served",
         "switches",
     ),
+    _counter("prodtop_drafts_total", "Drafts that were verified", "drafts"),
     _counter("prodtop_draft_tokens_total", "Tokens drafted", "draft_tokens"),
     _counter(
         "prodtop_accepted_draft_tokens_total",

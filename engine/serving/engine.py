@@ -337,16 +337,16 @@ class Engine:
         got_token = self.scheduler.advance(plan, tokens, now_s)
         self.metrics.exported.on_tokens(got_token)
         self._deliver(got_token, now_s)
-        chunks, accepted = plan.chunks, 0
+        chunks, accepted = plan.chunks, [0]
         if plan.num_drafts:
             after_drafts = step.result.after_drafts()
             chunks = tuple(
                 chunk.keeping(self._accept_drafts(chunk, tokens, now_s))
                 for chunk, tokens in zip(plan.chunks, after_drafts, strict=True)
             )
-            accepted = sum(len(chunk.drafts) for chunk in chunks)
-            self.metrics.on_drafts(plan.num_drafts, accepted, now_s)
-        generated = len(got_token) + accepted
+            accepted = [len(chunk.drafts) for chunk in chunks]
+            self.metrics.on_drafts(plan.num_drafts, accepted, now_s, texts=plan.num_drafting)
+        generated = len(got_token) + sum(accepted)
         self._counter.report(
             self.metrics,
             chunks,

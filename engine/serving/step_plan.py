@@ -52,6 +52,11 @@ class StepPlan(msgspec.Struct, frozen=True):
     num_drafts: int = 0
     refusal: Refusal | None = None
 
+    @property
+    def num_drafting(self) -> int:
+        """Chunks with drafts."""
+        return sum(1 for chunk in self.chunks if chunk.drafts)
+
 
 DraftPlanner = Callable[[list[Chunk], BlockManager, int], list[Chunk]]
 """From a step's chunks, the blocks and what is left of the token budget to the same chunks, some of

@@ -56,6 +56,7 @@ def test_requests_fail_with_one_note_and_without_a_token(
     assert statuses(requests) == {Status.ABORTED}
     assert all(request.num_output_tokens == 0 for request in requests)
     assert served.engine.metrics.accounting().failed == len(requests)
+    assert served.engine.exported.counted().by_reason["error"] == len(requests)
     assert served.engine.blocks.counts().running == 0
     (note,) = served.engine.notes
     assert "the model gives no numbers (NaN) at fp32" in note

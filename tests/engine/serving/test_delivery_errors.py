@@ -77,6 +77,7 @@ def test_one_request_fails_and_the_others_end_well(
         assert text == steady.completions[wanted[number].request_id].text
     assert served.completions[requests[1].request_id].latency is None
     assert served.engine.metrics.accounting().failed == 1
+    assert served.engine.exported.counted().by_reason["error"] == 1
     (note,) = served.engine.notes
     assert note.startswith("the tokenizer cannot decode a text (Invalid prefix encountered [2J)")
 

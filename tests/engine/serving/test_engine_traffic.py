@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from engine_harness import CPU_PRECISIONS, CheckedEngine, model_of
+from export_recount import check_exported
 from greedy_oracle import Case, GreedyOracle
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -79,6 +80,7 @@ class EngineTraffic(RuleBasedStateMachine):
     def serve(self, steps: int) -> None:
         for _ in range(steps):
             self.served.step()
+        check_exported(self.served.engine.exported.counted(), self.all)
 
     @rule(seconds=st.sampled_from([0.1, 0.3]))
     def pass_time(self, seconds: float) -> None:
@@ -115,6 +117,7 @@ class EngineTraffic(RuleBasedStateMachine):
         if not hasattr(self, "served"):
             return
         self.served.drain()
+        check_exported(self.served.engine.exported.counted(), self.all)
         assert set(self.served.completions) == {request.request_id for request in self.all}
         accounting = self.served.engine.metrics.accounting()
         assert accounting.submitted == len(self.all)

@@ -50,6 +50,7 @@ def test_only_the_batch_at_hand_fails_and_later_ones_are_smaller(
     failed = [request for request in requests if request.status is Status.ABORTED]
     accounting = served.engine.metrics.accounting()
     assert (accounting.finished, accounting.failed) == (40 - len(failed), len(failed))
+    assert served.engine.exported.counted().by_reason["error"] == len(failed)
     assert served.engine.blocks.counts().running == 0
     if name is StrategyName.SINGLE:
         assert not failed

@@ -1,0 +1,43 @@
+"""Metrics of an engine and a server in which every figure is another one."""
+
+from itertools import count
+
+from prodtop.engine.metrics.export_buckets import RAW_BOUNDS
+from prodtop.engine.metrics.exported import COUNTERS, FINISH_REASONS
+from prodtop.engine.protocol import PrecisionName, StrategyName
+from prodtop.engine.protocol.served import EngineMetrics, ExportedHistogram
+from prodtop.engine.server.http_counters import HttpCounters
+from prodtop.engine.worker.exported_metrics import GAUGES
+
+
+def engine_sample(model: str = "smollm2-135m") -> EngineMetrics:
+    numbers = count(3)
+    return EngineMetrics(
+        ask_id=1,
+        started_at_wall_s=1_795_000_000.25,
+        model=model,
+        strategy=StrategyName.HYBRID,
+        precision=PrecisionName.BF16,
+        counters={name: float(next(numbers)) for name in COUNTERS},
+        gauges={name: 100.0 + next(numbers) for name in GAUGES},
+        histograms={
+            name: ExportedHistogram(
+                counts=[next(numbers) for _ in range(len(bounds) + 1)], total=next(numbers) + 0.5
+            )
+            for name, bounds in RAW_BOUNDS.items()
+        },
+        by_reason={reason: next(numbers) for reason in FINISH_REASONS},
+    )
+
+
+def http_sample() -> HttpCounters:
+    counters = HttpCounters()
+    for status, times in ((200, 5), (400, 2), (429, 3)):
+        for _ in range(times):
+            counters.on_answered("/v1/completions", "POST", status)
+    counters.on_answered("/metrics", "GET", 200)
+    counters.on_answered(None, "GET", 404)
+    counters.on_stream_opened()
+    counters.on_rejected("queued tokens")
+    counters.on_client_gone()
+    return counters
