@@ -29,7 +29,7 @@ RETRY = "another start"
 
 
 class ServeRun:
-    """Follows an engine with a server: a line when it serves, and one for each thing that happens."""
+    """Follows an engine with a server: a line when it serves, and one for all that happens."""
 
     def __init__(
         self, engine: LocalEngine, drain_s: float, stdout: TextIO, status: StatusLine
