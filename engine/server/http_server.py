@@ -108,6 +108,8 @@ class HttpServer:
     async def _run_drain(self, limit_s: float) -> None:
         """Wait for the requests in flight, and abort those that take too long."""
         self._draining.begin(limit_s)
+        # Whoever waits for the end sees at once how much there is to wait for.
+        self._send_sample()
         await self._until_idle(limit_s)
         aborted = self._gate.traffic.open_requests
         self._link.abort_all(DRAINED)

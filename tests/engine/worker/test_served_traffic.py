@@ -168,9 +168,7 @@ actions = st.lists(
 
 
 @given(actions=actions)
-@settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(deadline=None, max_examples=40)
 def test_every_request_has_one_end_whatever_happens(
     model: LoadedModel, actions: list[tuple[str, int, int]]
 ) -> None:
