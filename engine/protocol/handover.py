@@ -4,18 +4,20 @@ Each child inherits one end of a socket pair (`--handover-fd N`), over which its
 ends of links as they are made. A newer link takes the place of an older one.
 """
 
-import contextlib
 import socket
+import struct
 from typing import Self
 
 _ONE_LINK = b"L"
+_FD = struct.Struct("i")
+_SPACE = socket.CMSG_SPACE(_FD.size)
 
 
 def hand_over(over: socket.socket, end: socket.socket) -> bool:
     """Pass `end` to the child at the other side of `over`; `False` where it has gone or does not
     take it now. The caller's own `end` may be closed then."""
     try:
-        socket.send_fds(over, [_ONE_LINK], [end.fileno()], socket.MSG_DONTWAIT)
+        over.sendmsg([_ONE_LINK], [_fds_message(end.fileno())], socket.MSG_DONTWAIT)
     except OSError:
         return False
     return True
@@ -57,16 +59,21 @@ class Handover:
         if self.closed:
             return None
         try:
-            # Not for processes that this one starts.
-            data, fds, _, _ = socket.recv_fds(self._socket, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            # Close-on-exec: not for processes that this one starts.
+            data, ancillary, _, _ = self._socket.recvmsg(1, _SPACE, socket.MSG_CMSG_CLOEXEC)
         except BlockingIOError:
             return None
         except OSError:
-            data, fds = b"", []
+            data, ancillary = b"", []
         if not data:
             self.close()
             return None
-        with contextlib.suppress(IndexError):
-            return socket.socket(fileno=fds[0])
-        # The process may have no more files open: the link is lost, and its other end sees that.
+        for _level, _kind, fds in ancillary:
+            return socket.socket(fileno=_FD.unpack(fds[: _FD.size])[0])
+        # This process may have no more files open: the link is lost, and its other end sees that.
         return self._take_one()
+
+
+def _fds_message(fd: int) -> tuple[int, int, bytes]:
+    """`socket.send_fds` without its disregard for flags."""
+    return (socket.SOL_SOCKET, socket.SCM_RIGHTS, _FD.pack(fd))

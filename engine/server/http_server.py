@@ -19,7 +19,7 @@ from .state import Draining
 
 SAMPLE_INTERVAL_S = 0.5
 DRAIN_LOOK_S = 0.02
-LAST_ANSWERS_S = 1.0
+LAST_ANSWERS_S = 1
 """How long answers may take to leave, of requests that were aborted."""
 DRAINED = "the server ended"
 
@@ -56,11 +56,12 @@ class HttpServer:
                 loop="none",
                 http="httptools",
                 ws="none",
-                lifespan="off",
+                # What the app holds is let go of at the end.
+                lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
-                timeout_graceful_shutdown=1,
+                timeout_graceful_shutdown=LAST_ANSWERS_S,
             )
         )
 
@@ -82,10 +83,10 @@ class HttpServer:
         finally:
             self._link.close()
             self._uvicorn.should_exit = True
-            self._uvicorn.force_exit = True
             sampling.cancel()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(serving, LAST_ANSWERS_S)
+                # Of its own it takes a little longer.
+                await asyncio.wait_for(serving, 2 * LAST_ANSWERS_S)
             loop.remove_reader(self._channel.fileno())
             await self._flush_channel()
 
@@ -109,6 +110,8 @@ class HttpServer:
     async def _run_drain(self, limit_s: float) -> None:
         """Wait for the requests in flight, and abort those that take too long."""
         self._draining.begin(limit_s)
+        # Whoever waits for the end sees at once how much there is to wait for.
+        self._send_sample()
         await self._until_idle(limit_s)
         aborted = self._counters.open_requests
         self._link.abort_all(DRAINED)

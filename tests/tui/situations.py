@@ -13,6 +13,7 @@ from prodtop.engine.protocol import (
     Blocks,
     Bound,
     ChildDied,
+    ChildStarted,
     Frame,
     HostSample,
     Latency,
@@ -165,6 +166,12 @@ def death() -> Polls:
     return [*polls(calm), [changed(died, restart_in_s=4.0)]]
 
 
+def dead_server() -> Polls:
+    """The engine serves on, but nobody reaches it from outside."""
+    died = ChildDied(child="server", reason="killed by SIGKILL", restart_in_s=2.0)
+    return [[ChildStarted(child="server", pid=7, attempt=1)], *polls(calm), [died]]
+
+
 def silence(shown: Callable[[float], Frame], polls_of_silence: int = 24) -> Polls:
     """Six seconds in which nothing comes but the probe's samples."""
     session = polls(shown)
@@ -190,5 +197,6 @@ SITUATIONS: Mapping[str, Sequence[list[Report]]] = {
     "packing": silence(packing),
     "slow client": slow_client(),
     "death": death(),
+    "dead server": dead_server(),
     "loading": LOADING,
 }

@@ -29,7 +29,7 @@ RETRY = "another start"
 
 
 class ServeRun:
-    """Follows an engine with a server: a line when it serves, and one for each event."""
+    """Follows an engine with a server: a line when it serves, and one for all that happens."""
 
     def __init__(
         self, engine: LocalEngine, drain_s: float, stdout: TextIO, status: StatusLine
@@ -42,7 +42,7 @@ class ServeRun:
         self._frame: Frame | None = None
         self._told = False
         self._in_flight = 0
-        self._draining = False
+        self._draining = self._told_ending = False
         self._aborted: int | None = None
 
     def run(self, signals: EndingSignals) -> None:
@@ -59,9 +59,6 @@ class ServeRun:
 
     def _drain(self) -> None:
         self._draining = True
-        in_flight = counted(self._in_flight, "request")
-        if self._in_flight:
-            self._status.say(f"ending: {in_flight} in flight, up to {self._drain_s:g} s")
         self._engine.send(Drain(limit_s=self._drain_s))
 
     def _take(self, report: Report) -> None:
@@ -75,8 +72,8 @@ class ServeRun:
             case ServerListening(url=url):
                 self._url = url
                 self._tell_serving()
-            case ServerSample(open_requests=open_requests):
-                self._in_flight = open_requests
+            case ServerSample():
+                self._on_sample(report)
             case Drained(aborted=aborted):
                 self._aborted = aborted
             case Note(message=message):
@@ -91,6 +88,13 @@ class ServeRun:
                 self._on_death(report)
             case _:
                 pass
+
+    def _on_sample(self, sample: ServerSample) -> None:
+        self._in_flight = sample.open_requests
+        if sample.draining and self._in_flight and not self._told_ending:
+            self._told_ending = True
+            in_flight = counted(self._in_flight, "request")
+            self._status.say(f"ending: {in_flight} in flight, up to {self._drain_s:g} s")
 
     def _tell_serving(self) -> None:
         """Once, when requests are taken and there is an engine to serve them."""

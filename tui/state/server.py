@@ -6,6 +6,9 @@ from enum import Enum
 from ...engine.protocol import ChildDied, ChildStarted, Event, ServerListening, ServerSample
 from ...engine.protocol.wording import counted
 
+_DIGITS = 3
+_CELLS = _DIGITS + len(" requests")
+
 
 class ServerPhase(Enum):
     """What the server's process is doing."""
@@ -30,13 +33,15 @@ class Server:
 
     @property
     def traffic(self) -> str:
-        """What goes through it now, in words."""
+        """What goes through it now, in words, always of one width."""
         if self.phase is not ServerPhase.LISTENING:
-            return self.phase.value
+            return self.phase.value.rjust(_CELLS)
         sample = self.sample or ServerSample(at_s=0.0)
-        if sample.open_requests > sample.streams:
-            return counted(sample.open_requests, "request")
-        return counted(sample.streams, "stream")
+        # Of the requests that are no streams nothing is sent before their end.
+        others = sample.open_requests > sample.streams
+        number = sample.open_requests if others else sample.streams
+        _, _, words = counted(number, "request" if others else "stream").partition(" ")
+        return f"{number:>{_DIGITS}} {words.ljust(len('requests'))}"
 
 
 def after_event(server: Server | None, event: Event, now_s: float) -> Server | None:

@@ -23,9 +23,12 @@ CONTROL_SEQUENCE = re.compile(r"\x1b\[[?<>=0-9;]*[A-Za-z]")
 LAUNCH = """
 import functools, sys
 from prodtop.engine.client.local_engine import LocalEngine
+from prodtop.engine.protocol.options import to_argument
 from prodtop.tui.commands import live, main
 command = [sys.executable, {worker!r}]
-live.LocalEngine = functools.partial(LocalEngine, worker_command=lambda options: command)
+live.LocalEngine = functools.partial(
+    LocalEngine, worker_command=lambda options: [*command, "--options", to_argument(options)]
+)
 sys.argv = ["prodtop", *{arguments!r}]
 main.main()
 """
@@ -124,3 +127,22 @@ def test_an_unknown_theme_is_one_line_and_opens_no_screen(tmp_path: Path) -> Non
     assert ended.exit_code == 2
     (line,) = ended.output.replace("\r", "").splitlines()
     assert line.startswith("prodtop: unknown theme 'plaid': choose one of ")
+
+
+def test_with_a_server_the_load_is_paused_and_both_are_told(tmp_path: Path) -> None:
+    """The worker says what load it was started with: the server is a real one."""
+    worker = write_child(
+        tmp_path / "worker.py",
+        f"import json, msgspec\n"
+        f"frame = msgspec.msgpack.decode({ENCODER.encode(frame())!r}, type=Frame)\n"
+        "load = msgspec.convert(json.loads(arguments.options)['load'], LoadSpec)\n"
+        "channel.send(msgspec.structs.replace(frame, load=load))\n"
+        "while not channel.closed:\n"
+        "    select.select([channel], [], [])\n"
+        "    if Shutdown() in channel.receive(): break\n",
+    )
+    ended = run_in_terminal(worker, "--serve", "--port", "0", quit_after="the server listens at")
+    assert ended.exit_code == 0
+    shown = CONTROL_SEQUENCE.sub("", ended.output)
+    assert "0 streams" in shown
+    assert "no load" in shown

@@ -35,6 +35,7 @@ EXPECTED = {
     "capturing": (Word.COMPILING, Ink.WARN, "62 % of the last second"),
     "packing": (Word.COMPILING, Ink.WARN, "for 6 s"),
     "slow client": (Word.LAGGING, Ink.WARN, "67 % of frames dropped (10s)"),
+    "dead server": (Word.SERVER_DOWN, Ink.BAD, "restarting in 2 s"),
     "death": (Word.ENGINE_DOWN, Ink.BAD, "restarting in 4 s"),
     "loading": (Word.LOADING, Ink.WARN, "loading bf16 weights 40 %"),
 }

@@ -11,6 +11,7 @@ from prodtop.engine.protocol import (
     Latency,
     PrecisionName,
     Roofline,
+    ServerSample,
     Speculation,
     SpeculationSpec,
     StrategyName,
@@ -20,6 +21,7 @@ from prodtop.engine.serving.strategy import STRATEGIES, Admission
 from prodtop.tui.drawing.line import wrapped
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import LogLine, Moment, Pending, Phase, WorkerState, restart_text
+from prodtop.tui.state.server import Server, ServerPhase
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.cache import cache_view
@@ -59,6 +61,20 @@ def at(shown: Frame | None = None, **changes: object) -> Moment:
     return Moment(**{**values, **changes})  # type: ignore[arg-type]  # names checked by the class
 
 
+servers = st.builds(
+    Server,
+    phase=st.sampled_from(ServerPhase),
+    port=st.none() | st.integers(1, 65535),
+    sample=st.none()
+    | st.builds(
+        ServerSample,
+        at_s=st.just(0.0),
+        open_requests=st.integers(0, 2000),
+        streams=st.integers(0, 2000),
+    ),
+)
+
+
 def text_of(view: PanelView) -> str:
     return "\n".join([view.title.plain, view.figures.plain, *(row.plain for row in view.lines)])
 
@@ -84,9 +100,15 @@ def test_no_line_is_wider_than_its_panel(
 
 
 @settings(deadline=None, max_examples=40)
-@given(width=st.integers(60, 240), glyphs=st.sampled_from((UNICODE, ASCII)))
-def test_no_bar_is_wider_than_the_screen(width: int, glyphs: Glyphs) -> None:
-    moment = at(pending=Pending(tried=PrecisionName.FP8), log=(LogLine(0.0, "x" * 300),))
+@given(
+    width=st.integers(60, 240),
+    glyphs=st.sampled_from((UNICODE, ASCII)),
+    server=st.none() | servers,
+)
+def test_no_bar_is_wider_than_the_screen(width: int, glyphs: Glyphs, server: Server | None) -> None:
+    moment = at(
+        pending=Pending(tried=PrecisionName.FP8), log=(LogLine(0.0, "x" * 300),), server=server
+    )
     room = Room(width, 1, glyphs)
     rows = (
         header_line(moment, room),
@@ -98,9 +120,10 @@ def test_no_bar_is_wider_than_the_screen(width: int, glyphs: Glyphs) -> None:
     assert all(row.width <= width for row in rows)
 
 
-@given(second=st.floats(0, 1000))
-def test_ascii_is_ascii(second: float) -> None:
-    moment = at(frame(second), log=(LogLine(0.0, "strategy: single → cached", "switch"),))
+@given(second=st.floats(0, 1000), server=st.none() | servers)
+def test_ascii_is_ascii(second: float, server: Server | None) -> None:
+    switched = LogLine(0.0, "strategy: single → cached", "switch")
+    moment = at(frame(second), log=(switched,), server=server)
     room = Room(100, 12, ASCII)
     shown = [text_of(view(moment, room)) for view in PANELS]
     line = Room(100, 1, ASCII)
@@ -375,3 +398,40 @@ def test_a_restart_within_the_second_is_not_said_to_be_in_0_s(wait_s: float, tex
 )
 def test_ages_grow_in_steps(age_s: float, text: str) -> None:
     assert age_text(age_s) == text
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_the_controls_say_what_goes_through_the_server(width: int) -> None:
+    sample = ServerSample(at_s=0.0, open_requests=12, streams=12)
+    server = Server(ServerPhase.LISTENING, 8000, sample)
+    _, shown = control_lines(at(server=server), Room(width, 1, UNICODE), DEFAULT_KEYMAP)
+    assert ":8000 ·  12 streams" in shown.plain
+    assert "load" in shown.plain
+    _, without = control_lines(at(), Room(width, 1, UNICODE), DEFAULT_KEYMAP)
+    assert "streams" not in without.plain
+
+
+@pytest.mark.parametrize("width", [80, 120, 160])
+def test_nothing_moves_when_streams_come_and_go(width: int) -> None:
+    places: set[int] = set()
+    for streams in (0, 1, 2, 9, 10, 99, 100, 998):
+        for others in (0, 1):
+            sample = ServerSample(at_s=0.0, open_requests=streams + others, streams=streams)
+            moment = at(server=Server(ServerPhase.LISTENING, 8000, sample))
+            _, shown = control_lines(moment, Room(width, 1, UNICODE), DEFAULT_KEYMAP)
+            places.add(shown.plain.index(":8000"))
+    for phase in (ServerPhase.STARTING, ServerPhase.DOWN):
+        moment = at(server=Server(phase, 8000))
+        _, shown = control_lines(moment, Room(width, 1, UNICODE), DEFAULT_KEYMAP)
+        places.add(shown.plain.index(":8000"))
+    assert len(places) == 1
+
+
+def test_the_text_of_a_server_s_request_is_not_shown() -> None:
+    shown = frame()
+    assert shown.stream is not None
+    served = msgspec.structs.replace(shown.stream, request_id=41, prompt="", text="", served=True)
+    view = stream_view(at(msgspec.structs.replace(shown, stream=served)), ROOM)
+    (row,) = view.lines
+    assert row.plain == "request 41 of the server: its text is not shown"
+    assert f"{served.generated_tokens}/{served.max_tokens}" in view.figures.plain
