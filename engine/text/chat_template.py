@@ -142,9 +142,13 @@ class ChatTemplate:
         try:
             texts = _process.render(self._text, [given | {"messages": m} for m in conversations])
         except (TemplateSyntaxError, TemplateLimitError) as error:
-            what = "not a chat template" if isinstance(error, TemplateSyntaxError) else "refused"
-            self._problem = CheckpointError(f"{self._source}: {what}: {clean(str(error))}")
-            raise self._problem from error
+            is_none = isinstance(error, TemplateSyntaxError)
+            what = "not a chat template" if is_none else "refused"
+            problem = CheckpointError(f"{self._source}: {what}: {clean(str(error))}")
+            # One conversation that it takes too long for says nothing of others.
+            if is_none or variables is None:
+                self._problem = problem
+            raise problem from error
         return [_refusal(text) if isinstance(text, BadInputError) else text for text in texts]
 
 
