@@ -9,7 +9,7 @@ from prodtop.engine.server.limits import Limits
 from scripted_link import LinkWithoutEngine, serving_of
 
 TEXT: Json = {"prompt": "hello"}
-LONG = " the" * 100
+LONG = " the" * 600
 
 
 def check_error(
@@ -40,9 +40,9 @@ WRONG: list[tuple[str, Json, str | None, str | None]] = [
     (COMPLETIONS, {"prompt": [-1]}, "prompt", None),
     (COMPLETIONS, {"prompt": LONG}, "prompt", "context_length_exceeded"),
     (COMPLETIONS, {"prompt": "a" * 10_000_000}, "prompt", "context_length_exceeded"),
-    (COMPLETIONS, {"prompt": [5] * 65}, "prompt", "context_length_exceeded"),
-    (COMPLETIONS, TEXT | {"max_tokens": 64}, "max_tokens", "context_length_exceeded"),
-    (COMPLETIONS, TEXT | {"max_completion_tokens": 64}, "max_tokens", "context_length_exceeded"),
+    (COMPLETIONS, {"prompt": [5] * 513}, "prompt", "context_length_exceeded"),
+    (COMPLETIONS, TEXT | {"max_tokens": 512}, "max_tokens", "context_length_exceeded"),
+    (COMPLETIONS, TEXT | {"max_completion_tokens": 512}, "max_tokens", "context_length_exceeded"),
     (COMPLETIONS, TEXT | {"max_tokens": -1}, "max_tokens", None),
     (COMPLETIONS, TEXT | {"max_tokens": "5"}, "max_tokens", None),
     (COMPLETIONS, TEXT | {"min_tokens": 9, "max_tokens": 8}, "min_tokens", None),
