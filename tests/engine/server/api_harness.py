@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from asgi_client import Client, Json
-from prodtop.engine.protocol.server_options import ServerOptions
 from prodtop.engine.protocol.served import Serving
+from prodtop.engine.protocol.server_options import ServerOptions
 from prodtop.engine.server.app import create_app
 from prodtop.engine.server.limits import Limits
 from scripted_link import Script, ScriptedLink, Told, outputs, serving_of
