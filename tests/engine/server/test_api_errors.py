@@ -98,14 +98,19 @@ WRONG: list[tuple[str, Json, str | None, str | None]] = [
         "messages[0].content[0].text",
         None,
     ),
-    (CHAT, {"messages": [{"role": "user", "content": LONG}]}, "messages", "context_length_exceeded"),
+    (CHAT, {"messages": [{"role": "u", "content": LONG}]}, "messages", "context_length_exceeded"),
     (CHAT, HELLO | {"max_tokens": 0}, "max_tokens", None),
     (CHAT, HELLO | {"top_logprobs": 3}, "top_logprobs", None),
     (CHAT, HELLO | {"logprobs": 3}, "logprobs", None),
     (CHAT, HELLO | {"functions": []}, "functions", "unsupported_parameter"),
     (CHAT, HELLO | {"audio": {}}, "audio", "unsupported_parameter"),
     (CHAT, HELLO | {"modalities": ["audio"]}, "modalities[0]", None),
-    (CHAT, HELLO | {"response_format": {"type": "json_schema"}}, "response_format.json_schema", None),
+    (
+        CHAT,
+        HELLO | {"response_format": {"type": "json_schema"}},
+        "response_format.json_schema",
+        None,
+    ),
     (
         CHAT,
         HELLO | {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
@@ -114,7 +119,12 @@ WRONG: list[tuple[str, Json, str | None, str | None]] = [
     ),
     (CHAT, HELLO | {"tool_choice": "required"}, "tool_choice", None),
     (CHAT, HELLO | {"tools": [{"type": "web"}]}, "tools[0].type", None),
-    (CHAT, HELLO | {"tools": [{"type": "function", "function": {"name": "a b"}}]}, "tools[0].function.name", None),
+    (
+        CHAT,
+        HELLO | {"tools": [{"type": "function", "function": {"name": "a b"}}]},
+        "tools[0].function.name",
+        None,
+    ),
     (
         CHAT,
         HELLO
@@ -184,7 +194,7 @@ BROKEN = {
     "half a surrogate": b'{"prompt": "\\ud800"}',
     "NaN": b'{"prompt": "a", "temperature": NaN}',
     "infinite": b'{"prompt": "a", "temperature": 1e999}',
-    "deep": b'{"prompt": "a", "structured_outputs": {"json": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001,
+    "deep": b'{"prompt": "a", "guided_json": ' + b'{"a":' * 5000 + b"1" + b"}" * 5001,
 }  # fmt: skip
 
 

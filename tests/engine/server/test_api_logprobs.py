@@ -7,7 +7,7 @@ import pytest
 from api_harness import CHAT, COMPLETIONS, HELLO, scripted
 from asgi_client import Json
 from prodtop.engine.protocol.served import Output, Submit, TokenLogprob
-from scripted_link import TIMES, Told
+from scripted_link import TIMES, Script, Told
 from served_folders import bundled_tokenizer, ids_of
 
 STREAM = {"stream": True}
@@ -22,7 +22,7 @@ def logprob_of(token_id: int, place: int, top: int | None) -> TokenLogprob:
     return TokenLogprob(token_id=token_id, logprob=own[1], rank=rank, top=ranked[: top or 0])
 
 
-def generating(token_ids: Sequence[int], at_once: int = 1) -> "object":
+def generating(token_ids: Sequence[int], at_once: int = 1) -> Script:
     """A script that generates `token_ids`, with the logprobs that were asked for."""
 
     def script(submit: Submit) -> list[Told]:
@@ -46,7 +46,7 @@ def generating(token_ids: Sequence[int], at_once: int = 1) -> "object":
 
 async def test_lm_eval_reads_the_logprobs_of_a_context_and_its_continuation() -> None:
     """As `local-completions` asks and parses: batched ids, echo, one token more."""
-    api, link = scripted(generating(ids_of("zzz")))  # type: ignore[arg-type]
+    api, link = scripted(generating(ids_of("zzz")))
     prompts = [ids_of("The river ran past the mill"), ids_of("She laughed")]
     context_lengths = [3, 1]
     for max_tokens in (1, 0):
@@ -83,7 +83,7 @@ async def test_lm_eval_reads_the_logprobs_of_a_context_and_its_continuation() ->
 @pytest.mark.parametrize("echo", [True, False])
 async def test_offsets_point_into_the_text(prompt: Json, echo: bool) -> None:
     ids = ids_of(" past 日本 it")
-    api, _ = scripted(generating(ids))  # type: ignore[arg-type]
+    api, _ = scripted(generating(ids))
     body = {"prompt": prompt, "max_tokens": 50, "logprobs": 0, "echo": echo}
     choice = (await api.post(COMPLETIONS, body)).json()["choices"][0]
     assert choice["text"] == ("The old mill 🙂 ran" if echo else "") + " past 日本 it"
@@ -106,7 +106,7 @@ async def test_offsets_point_into_the_text(prompt: Json, echo: bool) -> None:
 async def test_streamed_logprobs_are_those_of_the_whole(
     echo: bool, at_once: int, stop: str | None
 ) -> None:
-    api, _ = scripted(generating(ids_of(" past 🙂 it and on"), at_once))  # type: ignore[arg-type]
+    api, _ = scripted(generating(ids_of(" past 🙂 it and on"), at_once))
     body = {"prompt": "ran", "max_tokens": 50, "logprobs": 2, "echo": echo, "stop": stop}
     whole = (await api.post(COMPLETIONS, body)).json()["choices"][0]
     events = (await api.post(COMPLETIONS, body | STREAM)).events()
@@ -123,7 +123,7 @@ async def test_streamed_logprobs_are_those_of_the_whole(
 @pytest.mark.parametrize("top", [None, 0, 3])
 async def test_a_chat_has_them_token_by_token(top: int | None) -> None:
     ids = ids_of("past 🙂")
-    api, link = scripted(generating(ids))  # type: ignore[arg-type]
+    api, link = scripted(generating(ids))
     body = HELLO | {"logprobs": True} | ({} if top is None else {"top_logprobs": top})
     content = (await api.post(CHAT, body)).json()["choices"][0]["logprobs"]["content"]
     assert link.streams[0].submit.logprobs == (top or 0)
@@ -142,7 +142,7 @@ async def test_a_chat_has_them_token_by_token(top: int | None) -> None:
 async def test_tokens_that_are_no_whole_characters_differ() -> None:
     ids = ids_of("🙂")
     assert len(ids) > 1
-    api, _ = scripted(generating(ids))  # type: ignore[arg-type]
+    api, _ = scripted(generating(ids))
     body = {"prompt": "a", "logprobs": 1, "max_tokens": 9}
     tokens = (await api.post(COMPLETIONS, body)).json()["choices"][0]["logprobs"]["tokens"]
     assert len(set(tokens)) == len(ids)
@@ -168,7 +168,7 @@ async def test_a_logprob_without_a_bound_is_still_a_number() -> None:
 )
 async def test_prompt_logprobs_and_ids_come_on_request(path: str, body: Json) -> None:
     ids = ids_of("past it")
-    api, link = scripted(generating(ids))  # type: ignore[arg-type]
+    api, link = scripted(generating(ids))
     wanted = {"prompt_logprobs": 2, "return_token_ids": True, "max_tokens": 9}
     answer = (await api.post(path, body | wanted)).json()
     holder = answer if path == CHAT else answer["choices"][0]

@@ -18,7 +18,7 @@ from prodtop.engine.protocol.served import Output, Submit
 from prodtop.engine.server.choice_text import ChoiceText, join_pieces
 from prodtop.engine.server.tokenizers import build_tokenizer
 from prodtop.engine.text.tokenizer import CheckpointTokenizer
-from scripted_link import outputs, serving_of
+from scripted_link import Told, outputs, serving_of
 from served_folders import bundled_tokenizer, chat_folder, ids_of
 
 BODIES: dict[str, Json] = {COMPLETIONS: {"prompt": "hello", "max_tokens": 30}, CHAT: HELLO}
@@ -96,6 +96,7 @@ async def test_a_stop_string_ends_the_engines_request_too() -> None:
     assert whole_text(answer["choices"][0]) == "one two"
     assert answer["choices"][0]["stop_reason"] == " three"
     kept = link.streams[0].stopped_after
+    assert kept is not None
     assert kept == answer["usage"]["completion_tokens"]
     assert "three" in bundled_tokenizer().decode(ids[:kept])
     assert "three" not in bundled_tokenizer().decode(ids[: kept - 1])
@@ -159,10 +160,10 @@ async def test_a_strategy_that_does_not_stream_brings_the_text_at_the_end(path: 
 
 
 async def test_choices_of_several_prompts_have_their_places() -> None:
-    def echo(submit: Submit) -> list[object]:
-        return [*outputs(submit.prompt_tokens)]
+    def echo(submit: Submit) -> list[Told]:
+        return outputs(submit.prompt_tokens)
 
-    api, link = scripted(echo)  # type: ignore[arg-type]
+    api, link = scripted(echo)
     prompts = ["one", "two three", "four"]
     body = {"prompt": prompts, "n": 2, "seed": 5}
     answer = (await api.post(COMPLETIONS, body)).json()

@@ -1,6 +1,7 @@
 """Tools: what the model is told of them, and its calls found in its text, however it comes."""
 
 import json
+from itertools import pairwise
 
 import pytest
 from api_harness import CHAT, HELLO, finish_reasons, saying, scripted, streamed_text
@@ -104,7 +105,7 @@ def test_calls_are_found_in_a_text(case: str) -> None:
 def test_how_a_text_was_cut_does_not_matter(parts: list[str], cuts: list[int]) -> None:
     text = "".join(parts)
     places = sorted({0, len(text), *(cut % (len(text) + 1) for cut in cuts)})
-    pieces = [text[a:b] for a, b in zip(places, places[1:], strict=False)]
+    pieces = [text[a:b] for a, b in pairwise(places)]
     for make in (lambda: FreeCalls(["weather"]), lambda: ForcedCalls(None)):
         whole, cut = run(make(), [text]), run(make(), pieces)
         assert (cut.content, calls_of(cut)) == (whole.content, calls_of(whole))
@@ -240,7 +241,7 @@ async def test_the_template_gets_tools_calls_and_results() -> None:
     [
         ({"response_format": {"type": "json_object"}}, '{"a": [1]}', "[1]"),
         (
-            {"response_format": {"type": "json_schema", "json_schema": {"name": "n", "schema": {"type": "array"}}}},
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "array"}}}},
             "[1]",
             "{}",
         ),

@@ -80,7 +80,9 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
 )
 def test_a_request_gets_its_status(data: bytes, status: bytes) -> None:
     link = ScriptedLink(lambda _: [], serving_of(chat_folder()))
-    with serving_app(create_app(link, ServerOptions())) as port:
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            client.sendall(data)
-            assert client.recv(4096).split(b" ", 2)[1] == status
+    with (
+        serving_app(create_app(link, ServerOptions())) as port,
+        socket.create_connection(("127.0.0.1", port)) as client,
+    ):
+        client.sendall(data)
+        assert client.recv(4096).split(b" ", 2)[1] == status

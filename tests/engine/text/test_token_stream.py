@@ -46,6 +46,12 @@ def whole_text(tokenizer: Tokenizer, ids: list[int]) -> str:
     return clean(tokenizer.decode(ids, skip_special_tokens=True), keep_newlines=True)
 
 
+def id_of(tokenizer: Tokenizer, text: str) -> int:
+    token_id = tokenizer.token_to_id(text)
+    assert token_id is not None
+    return token_id
+
+
 def stream_decoder(tokenizer: Tokenizer) -> StreamDecoder:
     return StreamDecoder(tokenizer, lambda ids: whole_text(tokenizer, ids))
 
@@ -89,7 +95,7 @@ def test_the_bytes_of_single_tokens_make_up_the_text(name: str) -> None:
         tokenizer.decoder = None
     streams = stream_decoder(tokenizer)
     plain = [n for n in range(tokenizer.get_vocab_size()) if n > 2]
-    start = tokenizer.token_to_id("x")
+    start = id_of(tokenizer, "x")
 
     @settings(deadline=None, max_examples=60, database=None)
     @given(ids=st.lists(st.sampled_from(plain), max_size=14))
@@ -106,10 +112,10 @@ def test_the_bytes_of_single_tokens_make_up_the_text(name: str) -> None:
 
 def test_a_special_token_is_named_by_its_bytes() -> None:
     for tokenizer, name in ((byte_level(), "<|end|>"), (byte_fallback(), "<s>")):
-        token_id = tokenizer.token_to_id(name)
+        token_id = id_of(tokenizer, name)
         assert stream_decoder(tokenizer).token_bytes(token_id) == name.encode()
     assert stream_decoder(byte_fallback()).token_bytes(99_999) == b""
-    byte = byte_fallback().token_to_id("<0xE4>")
+    byte = id_of(byte_fallback(), "<0xE4>")
     assert stream_decoder(byte_fallback()).token_bytes(byte) == b"\xe4"
 
 
