@@ -28,6 +28,7 @@ WEATHER: Json = {
 CLOCK: Json = {"type": "function", "function": {"name": "clock"}}
 TOOLS: Json = {"tools": [WEATHER, CLOCK]}
 
+NOTHING: Json = {"type": "null"}
 CALL = '{"name": "weather", "arguments": {"city": "Köln"}}'
 HERMES = f"<tool_call>\n{CALL}\n</tool_call>"
 LLAMA = '{"name": "weather", "parameters": {"city": "Köln"}}'
@@ -241,8 +242,8 @@ async def test_the_template_gets_tools_calls_and_results() -> None:
     [
         ({"response_format": {"type": "json_object"}}, '{"a": [1]}', "[1]"),
         (
-            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "array"}}}},
-            "[1]",
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": NOTHING}}},
+            "null",
             "{}",
         ),
         ({"structured_outputs": {"json": {"type": "integer"}}}, "12", "a"),
