@@ -16,6 +16,8 @@ DEADLINE_S = 30.0
 def serving_app(app: Starlette) -> Iterator[int]:
     """Serve `app`; gives the port. Its link is used on the server's loop alone."""
     listener = socket.create_server(("127.0.0.1", 0))
+    # What waits for a client that does not read fills up soon.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
     config = uvicorn.Config(
         app, loop="uvloop", http="httptools", lifespan="off", log_config=None, access_log=False
     )
