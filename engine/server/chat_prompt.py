@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from ..protocol.errors import BadInputError
+from ..protocol.errors import BadInputError, CheckpointError
 from ..protocol.served import Serving
+from ..text.cleaning import clean
 from .chat_messages import chat_messages, template_tools
 from .context import Context
-from .errors import bad_request
+from .errors import ApiError, bad_request
 from .prompts import encode
 from .schema.chat import Message
 from .schema.tools import Tool
@@ -37,6 +38,10 @@ async def chat_prompt(
             tools=template_tools(tools),
             variables=variables or {},
         )
+    except CheckpointError as error:
+        # Without the file, which is the server's affair.
+        reason = clean(str(error.__cause__ or "it cannot be read"))
+        raise ApiError(500, f"the model's chat template cannot be used: {reason}") from error
     except BadInputError as error:
         raise bad_request(str(error), "messages") from error
     return await encode(text, add_special_tokens, tokenizer, context, serving, "messages")

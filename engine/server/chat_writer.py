@@ -25,7 +25,7 @@ from .schema.common import AnswerMetrics
 from .schema.tools import ToolCall, ToolCallDelta
 from .tokenizers import ServedTokenizer
 from .tool_calls import CallParser, Parsed
-from .writers import Head, UsageWanted
+from .writers import Head, TextEvents, UsageWanted, event, events_of
 
 _MOST_CALLS = 1 << 20
 
@@ -38,6 +38,7 @@ class _State:
     """Of one choice of a stream."""
 
     parser: CallParser | None
+    texts: TextEvents
     begun: bool = False
     calls: int = 0
 
@@ -60,14 +61,21 @@ class ChatWriter:
         self._token_text = token_texts(tokenizer, as_ids=body.return_tokens_as_token_ids is True)
         self._parser = parser
         self._usage = UsageWanted.of(body)
+        self._plain = not (body.logprobs or body.return_token_ids or self._usage.in_each)
         self._states: dict[int, _State] = {}
         self._ended = 0
         self._most_calls = 1 if body.parallel_tool_calls is False else _MOST_CALLS
 
-    def chunks(self, choice: Choice, piece: Piece) -> list[msgspec.Struct]:
+    def events(self, choice: Choice, piece: Piece) -> bytes:
         state = self._states.get(choice.index)
         if state is None:
-            state = self._states[choice.index] = _State(self._parser())
+            texts = TextEvents(lambda text: self._chunk(choice, ChatDelta(content=text)))
+            state = self._states[choice.index] = _State(self._parser(), texts)
+        if self._plain and state.begun and state.parser is None and piece.finish_reason is None:
+            return state.texts.of(piece.text) if piece.text else b""
+        return events_of(self._chunks(choice, piece, state))
+
+    def _chunks(self, choice: Choice, piece: Piece, state: _State) -> list[msgspec.Struct]:
         chunks: list[msgspec.Struct] = []
         if not state.begun:
             state.begun = True
@@ -86,11 +94,11 @@ class ChatWriter:
             chunks.append(self._end(choice, piece, called=state.calls > 0))
         return chunks
 
-    def last_chunks(self) -> list[msgspec.Struct]:
+    def last_events(self) -> bytes:
         if not self._usage.at_end:
-            return []
+            return b""
         head = self._head
-        return [
+        return event(
             ChatChunk(
                 id=head.id,
                 created=head.created,
@@ -100,7 +108,7 @@ class ChatWriter:
                 usage=usage_of(self._choices),
                 metrics=metrics_of(self._choices) if head.metrics else UNSET,
             )
-        ]
+        )
 
     def whole(self, pieces: Sequence[Piece]) -> msgspec.Struct:
         head, body = self._head, self._body

@@ -58,7 +58,9 @@ class ChoiceText:
         min_tokens: int = 0,
     ) -> None:
         self._stream = stream
-        self._filter = StopStringFilter(stop_strings)
+        stops = tuple(stop_strings)
+        self._filter = StopStringFilter(stops)
+        self._plain = not stops
         self._include_stop = include_stop
         self._min_tokens = min_tokens
         self._decoded_chars = 0
@@ -69,6 +71,8 @@ class ChoiceText:
 
     def push(self, output: Output) -> Piece:
         """What the next output brings."""
+        if self._plain and output.finish_reason is None:
+            return self._push_plain(output)
         piece = Piece(logprobs=output.logprobs or [])
         texts: list[str] = []
         last = len(output.token_ids) - 1
@@ -84,6 +88,20 @@ class ChoiceText:
         piece.logprobs = piece.logprobs[: len(piece.token_ids)]
         piece.text = "".join(texts)
         return piece
+
+    def _push_plain(self, output: Output) -> Piece:
+        """The same, where nothing is looked for in the text: as most of it is."""
+        texts: list[str] = []
+        offsets: list[int] = []
+        chars = self._decoded_chars
+        for token_id in output.token_ids:
+            text = self._decode(token_id)
+            offsets.append(chars)
+            chars += len(text)
+            texts.append(text)
+        self._decoded_chars = chars
+        self.generated += len(output.token_ids)
+        return Piece("".join(texts), output.token_ids, offsets, output.logprobs or [])
 
     def _take(self, text: str, texts: list[str], piece: Piece) -> bool:
         """Add a token's text to `texts`; returns whether a stop string ends it there."""

@@ -20,7 +20,7 @@ from .schema.completions import (
     CompletionRequest,
 )
 from .tokenizers import ServedTokenizer
-from .writers import Head, UsageWanted
+from .writers import Head, TextEvents, UsageWanted, event, events_of
 
 
 class CompletionWriter:
@@ -41,10 +41,24 @@ class CompletionWriter:
         self._tokenizer = tokenizer
         self._token_text = token_texts(tokenizer, as_ids=body.return_tokens_as_token_ids is True)
         self._usage = UsageWanted.of(body)
+        wants_more = body.logprobs is not None or body.return_token_ids is True
+        self._plain = not (wants_more or self._usage.in_each)
+        self._texts: dict[int, TextEvents] = {}
         self._begun: set[int] = set()
         self._ended = 0
 
-    def chunks(self, choice: Choice, piece: Piece) -> list[msgspec.Struct]:
+    def events(self, choice: Choice, piece: Piece) -> bytes:
+        texts = self._texts.get(choice.index)
+        if texts is not None and piece.finish_reason is None:
+            return texts.of(piece.text) if piece.text else b""
+        chunks = self._chunks(choice, piece)
+        if self._plain:
+            self._texts[choice.index] = TextEvents(
+                lambda text: self._chunk(self._choice(choice, Piece(text), echo=False))
+            )
+        return events_of(chunks)
+
+    def _chunks(self, choice: Choice, piece: Piece) -> list[msgspec.Struct]:
         chunks: list[msgspec.Struct] = []
         if choice.index not in self._begun:
             self._begun.add(choice.index)
@@ -62,11 +76,11 @@ class CompletionWriter:
             chunks.append(self._chunk(_end(choice, piece), metrics=metrics))
         return chunks
 
-    def last_chunks(self) -> list[msgspec.Struct]:
+    def last_events(self) -> bytes:
         if not self._usage.at_end:
-            return []
+            return b""
         metrics = metrics_of(self._choices) if self._head.metrics else UNSET
-        return [self._answer([], usage_of(self._choices), metrics)]
+        return event(self._answer([], usage_of(self._choices), metrics))
 
     def whole(self, pieces: Sequence[Piece]) -> msgspec.Struct:
         echo = self._body.echo is True

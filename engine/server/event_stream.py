@@ -8,7 +8,6 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 
-import msgspec
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -17,13 +16,12 @@ from .disconnects import disconnected, end_tasks
 from .errors import WHAT_ENDS_GENERATION, as_api_error
 from .generation import DISCONNECTED, Choice, Generation
 from .limits import Limits
-from .writers import Writer
+from .writers import Writer, event
 
 SLOW = "slow reader"
 _DONE = b"data: [DONE]\n\n"
 _COMMENT = b": keep-alive\n\n"
 _HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
-_ENCODE = msgspec.json.Encoder().encode
 
 
 class EventStream(Response):
@@ -84,8 +82,8 @@ class EventStream(Response):
             await self._push(found, send)
             async for choice_and_piece in pieces:
                 await self._push(choice_and_piece, send)
-            for chunk in self._writer.last_chunks():
-                await self._send(send, _event(chunk))
+            if last := self._writer.last_events():
+                await self._send(send, last)
         except WHAT_ENDS_GENERATION as error:
             await self._fail(error, scope, receive, send)
         # A defect: the client is told, and the server's log gets it.
@@ -104,9 +102,8 @@ class EventStream(Response):
             return
         held = self._held.pop(choice.index, None)
         whole = piece if held is None else join_pieces([*held, piece])
-        chunks = self._writer.chunks(choice, whole)
-        if chunks:
-            await self._send(send, b"".join(map(_event, chunks)))
+        if data := self._writer.events(choice, whole):
+            await self._send(send, data)
 
     async def _begin(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -123,7 +120,7 @@ class EventStream(Response):
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         failure = as_api_error(error)
         if self._begun:
-            await self._send(send, _event(failure.answer))
+            await self._send(send, event(failure.answer))
             await self._finish(send)
         elif not self._ended:
             self._ended = True
@@ -166,7 +163,3 @@ def _next(
         return await anext(pieces)
 
     return take()
-
-
-def _event(chunk: msgspec.Struct) -> bytes:
-    return b"data: " + _ENCODE(chunk) + b"\n\n"

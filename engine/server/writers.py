@@ -1,6 +1,6 @@
 """What the two kinds of answers have in common: their head, and how a stream of them is written."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -25,17 +25,45 @@ class Head:
 class Writer(Protocol):
     """Makes an answer of one kind of pieces."""
 
-    def chunks(self, choice: Choice, piece: Piece) -> list[msgspec.Struct]:
+    def events(self, choice: Choice, piece: Piece) -> bytes:
         """What a stream says of a piece; nothing, where there is nothing to say yet."""
         ...
 
-    def last_chunks(self) -> list[msgspec.Struct]:
+    def last_events(self) -> bytes:
         """What comes once all choices have ended."""
         ...
 
     def whole(self, pieces: Sequence[Piece]) -> msgspec.Struct:
         """The answer at once, from the whole piece of each choice."""
         ...
+
+
+_ENCODE = msgspec.json.Encoder().encode
+_MARK = "\0"
+
+
+def event(chunk: msgspec.Struct) -> bytes:
+    """A chunk as a server-sent event."""
+    return b"data: " + _ENCODE(chunk) + b"\n\n"
+
+
+def events_of(chunks: Sequence[msgspec.Struct]) -> bytes:
+    """Several, in one write."""
+    return b"".join(map(event, chunks))
+
+
+class TextEvents:
+    """Events that differ in their text alone, of which a stream has thousands: made from one.
+
+    `chunk` gives the chunk that has a text.
+    """
+
+    def __init__(self, chunk: Callable[[str], msgspec.Struct]) -> None:
+        self._before, self._after = event(chunk(_MARK)).split(_ENCODE(_MARK))
+
+    def of(self, text: str) -> bytes:
+        """The event with `text`."""
+        return self._before + _ENCODE(text) + self._after
 
 
 @dataclass(frozen=True, slots=True)

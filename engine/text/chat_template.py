@@ -17,6 +17,9 @@ from .template_process import TemplateLimitError, TemplateProcess, TemplateSynta
 
 LARGEST_TEMPLATE_BYTES = 1 << 20
 
+_TOOL_USE = "tool_use"
+"""The name of a template for conversations with tools, beside the default."""
+
 _process = TemplateProcess()
 
 Content = str | list[dict[str, str]]
@@ -44,6 +47,7 @@ class ChatTemplate:
 
     A text that is no template, or runs beyond its limits, raises `CheckpointError`, which names
     `source`, whenever it is used; so does `problem`, for a template that could not be read.
+    `for_tools` is what takes its place where tools are offered.
     """
 
     def __init__(
@@ -52,8 +56,10 @@ class ChatTemplate:
         special_tokens: Mapping[str, str],
         source: str,
         problem: CheckpointError | None = None,
+        for_tools: "ChatTemplate | None" = None,
     ) -> None:
         self._text = text
+        self._for_tools = for_tools
         self._special_tokens = dict(special_tokens)
         self._source = source
         self._problem = problem
@@ -79,6 +85,13 @@ class ChatTemplate:
 
         Raises `BadInputError` where the template refuses the messages.
         """
+        if tools and self._for_tools is not None:
+            return self._for_tools.render(
+                messages,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
+                variables=variables,
+            )
         if self._shape is None:
             self._shape = self._content_shape()
         shape = self._shape
@@ -142,9 +155,13 @@ class ChatTemplate:
         try:
             texts = _process.render(self._text, [given | {"messages": m} for m in conversations])
         except (TemplateSyntaxError, TemplateLimitError) as error:
-            what = "not a chat template" if isinstance(error, TemplateSyntaxError) else "refused"
-            self._problem = CheckpointError(f"{self._source}: {what}: {clean(str(error))}")
-            raise self._problem from error
+            is_none = isinstance(error, TemplateSyntaxError)
+            what = "not a chat template" if is_none else "refused"
+            problem = CheckpointError(f"{self._source}: {what}: {clean(str(error))}")
+            # One conversation that it takes too long for says nothing of others.
+            if is_none or variables is None:
+                self._problem = problem
+            raise problem from error
         return [_refusal(text) if isinstance(text, BadInputError) else text for text in texts]
 
 
@@ -205,7 +222,9 @@ def load_chat_template(folder: Path) -> ChatTemplate | None:
             source, templates = str(processor), _field(processor)
         if not templates:
             return None
-        return ChatTemplate(_default(templates, source), tokens, source)
+        named = templates.get(_TOOL_USE)
+        for_tools = ChatTemplate(named, tokens, source) if isinstance(named, str) else None
+        return ChatTemplate(_default(templates, source), tokens, source, for_tools=for_tools)
     except CheckpointError as error:
         return ChatTemplate("", tokens, str(folder), error)
 
@@ -216,7 +235,8 @@ def _files(folder: Path) -> dict[object, object]:
     own = folder / "chat_template.jinja"
     files = ({"default": own} if own.exists() else {}) | {file.stem: file for file in more}
     # The others need not be readable.
-    return {name: _read(file) if name == "default" else "" for name, file in files.items()}
+    used = ("default", _TOOL_USE)
+    return {name: _read(file) if name in used else "" for name, file in files.items()}
 
 
 def _field(path: Path) -> dict[object, object]:

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import lru_cache
-from threading import Lock
+from threading import Event, Lock, Thread
 
 import jinja2
 
@@ -59,6 +60,7 @@ class TemplateProcess:
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self._over = Event()
         self._one_at_a_time = Lock()
 
     def render(
@@ -82,6 +84,7 @@ class TemplateProcess:
     def close(self) -> None:
         """End the process, if there is one."""
         process, self._process = self._process, None
+        self._over.set()
         if process is None:
             return
         process.kill()
@@ -121,14 +124,9 @@ class TemplateProcess:
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None or self._process.poll() is not None:
             self.close()
-            command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
+            self._over = Event()
             try:
-                self._process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.DEVNULL,
-                )
+                self._process = _start(self._over)
             except OSError as error:
                 raise BadInputError(f"chat templates cannot be run: {error}") from error
         return self._process
@@ -140,6 +138,34 @@ class TemplateProcess:
         if code == -signal.SIGXCPU:
             return _too_long()
         return TemplateLimitError(f"its process ended ({code}): it may need too much memory")
+
+
+def _start(over: Event) -> "subprocess.Popen[bytes]":
+    """Start the process from a thread that stays until it is `over`.
+
+    Linux ends a child that asked to end with its parent when the thread ends that started it. The
+    caller's may be one of a pool.
+    """
+    begun: Future[subprocess.Popen[bytes]] = Future()
+    command = [sys.executable, "-P", "-m", __name__, str(os.getpid())]
+
+    def keep() -> None:
+        try:
+            begun.set_result(
+                subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                )
+            )
+        except OSError as error:
+            begun.set_exception(error)
+            return
+        over.wait()
+
+    Thread(target=keep, name="chat-template", daemon=True).start()
+    return begun.result()
 
 
 def _too_long() -> TemplateLimitError:

@@ -79,9 +79,13 @@ class StreamDecoder:
         byte = _BYTE_TOKEN.fullmatch(text) if _ByteFallback in self._stages else None
         if byte is not None:
             return bytes([int(byte[1], 16)])
-        # Within a text: at its start a decoder may strip a space.
-        stages = [make() for make in self._stages]
-        return _run(stages, ["x", text]).removeprefix("x").encode("utf-8", "replace")
+        # Within a text: at its start a decoder may strip a space, at its end leave one away.
+        makers = self._stages
+        after, whole = (
+            _run([make() for make in makers], tokens).removeprefix("x")
+            for tokens in (["x", "x"], ["x", text, "x"])
+        )
+        return whole.removesuffix(after).encode("utf-8", "replace")
 
 
 class _ByToken(dict[int, Form], Generic[Form]):

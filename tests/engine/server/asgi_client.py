@@ -66,7 +66,7 @@ class Call:
             "client": ("127.0.0.1", 1),
             "server": ("127.0.0.1", 2),
         }
-        self._task = asyncio.create_task(app(scope, self._receive, self._send))  # type: ignore[arg-type]  # ASGI's own types are mutable mappings
+        self._task = asyncio.create_task(app(scope, self._receive, self._send))
 
     def leave(self) -> None:
         self._left.set()

@@ -36,7 +36,7 @@ def serving_of(folder: Path = BUNDLED_FOLDER, vocabulary: int = 4096) -> Serving
     """A model of the tokenizer in `folder`, by a name with a path."""
     return Serving(
         model="org/scripted",
-        context_tokens=64,
+        context_tokens=512,
         vocabulary=vocabulary,
         eos_token_ids=[0],
         tokenizer=TokenizerSource(kind="folder", path=str(folder), vocabulary=vocabulary),

@@ -12,7 +12,7 @@ CHATML = (
     "{% if tools %}{% for tool in tools %}[{{ tool | tojson }}]{% endfor %}{% endif %}"
     "{% for m in messages %}<{{ m.role }}>{{ m.content }}"
     "{% for call in m.tool_calls %}({{ call.function | tojson }}){% endfor %}"
-    "{% if m.tool_call_id %}#{{ m.tool_call_id }}{% endif %}\n{% endfor %}"
+    "{% if m.tool_call_id %}#{{ m.tool_call_id }}{% endif %}{{ '\\n' }}{% endfor %}"
     "{% if add_generation_prompt %}<assistant>{% endif %}{% if shout %}!{% endif %}"
 )
 

@@ -302,6 +302,87 @@ def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None
     assert template.render([]) == "yes"
 
 
+QWEN_TOOLS = """{%- if tools %}{{- '<sys># Tools\\n<tools>' }}
+{%- for tool in tools %}{{- "\\n" }}{{- tool | tojson }}{%- endfor %}{{- "\\n</tools>" }}{%- endif %}
+{%- for message in messages %}
+  {%- if message.role == "assistant" and message.tool_calls %}
+    {{- '<assistant>' + (message.content or '') }}
+    {%- for tool_call in message.tool_calls %}
+      {%- if tool_call.function is defined %}{%- set tool_call = tool_call.function %}{%- endif %}
+      {{- '<tool_call>{"name": "' + tool_call.name + '", "arguments": ' }}
+      {{- tool_call.arguments | tojson }}{{- '}</tool_call>' }}
+    {%- endfor %}
+  {%- elif message.role == "tool" %}
+    {{- '<tool ' + message.tool_call_id + ' ' + (message.name or '') + '>' + message.content }}
+  {%- else %}{{- '<' + message.role + '>' + message.content }}{%- endif %}
+{%- endfor %}{%- if thinking %}<think>{%- endif %}"""
+TOOL: dict[str, object] = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "Où? <b>",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}},
+    },
+}
+CALL: dict[str, object] = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"name": "weather", "arguments": {"city": "Köln"}},
+}
+
+
+@pytest.mark.parametrize("tools", [[], [TOOL], [TOOL, TOOL]])
+def test_tools_and_their_calls_read_as_transformers_writes_them(
+    folder_with: Callable[[str], Path], tools: list[dict[str, object]]
+) -> None:
+    folder = folder_with(QWEN_TOOLS)
+    theirs = PreTrainedTokenizerFast.from_pretrained(folder).apply_chat_template(
+        [
+            {"role": "user", "content": "Rain?"},
+            {"role": "assistant", "content": "", "tool_calls": [CALL]},
+            {"role": "tool", "content": "yes", "tool_call_id": "call_1", "name": "weather"},
+        ],
+        tools=tools or None,
+        tokenize=False,
+        thinking=True,
+    )
+    ours = CheckpointTokenizer(folder / "tokenizer.json", VOCABULARY).render_chat(
+        [
+            ChatMessage("user", "Rain?"),
+            ChatMessage("assistant", "", tool_calls=(CALL,)),
+            ChatMessage("tool", "yes", tool_call_id="call_1", name="weather"),
+        ],
+        tools=tools,
+        variables={"thinking": True},
+    )
+    assert ours == theirs
+    assert ours.count('{"type": "function"') == len(tools)
+
+
+def test_variables_take_no_place_of_what_is_given() -> None:
+    template = ChatTemplate(
+        "{{ eos_token }}{{ messages[0].content }}{{ x }}", {"eos_token": "."}, ""
+    )
+    given = {"eos_token": "!", "messages": [], "add_generation_prompt": False, "x": 1}
+    assert template.render([ChatMessage("user", "a")], variables=given) == ".a1"
+
+
+def test_a_template_for_tools_takes_the_place_of_the_default(tmp_path: Path) -> None:
+    named = [{"name": "tool_use", "template": "tools"}, {"name": "default", "template": "plain"}]
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": named}))
+    template = load_chat_template(tmp_path)
+    assert template is not None
+    assert template.render(CONVERSATION) == "plain"
+    assert template.render(CONVERSATION, tools=[TOOL]) == "tools"
+
+
+def test_a_template_that_reads_parts_alone_gets_them() -> None:
+    reads = "{% for m in messages %}[{{ m.content[0]['text'] }}]{% endfor %}"
+    assert ChatTemplate(reads, {}, "here").render(CONVERSATION[1:]) == (
+        "[日本語\nline two][🙂 thanks]"
+    )
+
+
 def test_a_model_without_a_template_takes_no_chat(tiny_folder: Path) -> None:
     assert load_chat_template(tiny_folder) is None
     tokenizer = CheckpointTokenizer(tiny_folder / "tokenizer.json", VOCABULARY)

@@ -4,10 +4,11 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
-from prodtop.engine.protocol.errors import CheckpointError
+from prodtop.engine.protocol.errors import BadInputError, CheckpointError
 from prodtop.engine.text import template_process
 from prodtop.engine.text.chat_template import ChatMessage, ChatTemplate
 from prodtop.engine.text.template_process import TemplateProcess
@@ -65,6 +66,26 @@ def test_a_process_that_was_killed_is_started_again() -> None:
     process._process.wait()
     assert process.render("b", [{}, {}]) == ["b", "b"]
     process.close()
+
+
+def test_it_outlives_the_thread_that_first_needed_it() -> None:
+    process = TemplateProcess()
+    first: list[list[str | BadInputError]] = []
+    thread = threading.Thread(target=lambda: first.append(process.render("a", [{}])))
+    thread.start()
+    thread.join()
+    running = process._process
+    assert first == [["a"]]
+    assert process.render("b", [{}]) == ["b"]
+    assert process._process is running
+    process.close()
+
+
+def test_a_conversation_that_takes_too_much_spoils_no_other() -> None:
+    template = ChatTemplate("{{ 'a' * (messages[0].content | length) ** 7 }}", {}, "the file")
+    with pytest.raises(CheckpointError, match="refused"):
+        template.render([ChatMessage("user", "a long text")])
+    assert template.render([ChatMessage("user", "b")]) == "a"
 
 
 def test_it_ends_with_its_parent_within_an_endless_operation() -> None:

@@ -46,6 +46,12 @@ def whole_text(tokenizer: Tokenizer, ids: list[int]) -> str:
     return clean(tokenizer.decode(ids, skip_special_tokens=True), keep_newlines=True)
 
 
+def id_of(tokenizer: Tokenizer, text: str) -> int:
+    token_id = tokenizer.token_to_id(text)
+    assert token_id is not None
+    return token_id
+
+
 def stream_decoder(tokenizer: Tokenizer) -> StreamDecoder:
     return StreamDecoder(tokenizer, lambda ids: whole_text(tokenizer, ids))
 
@@ -74,8 +80,43 @@ def test_streamed_text_is_the_whole_text(name: str) -> None:
         assert stream.flush() == ""
         if name in HELD:
             assert not any(pieces)
+            return
+        raw = streams.stream(raw=True)
+        exact = tokenizer.decode(ids, skip_special_tokens=True)
+        assert "".join(map(raw.push, ids)) + raw.flush() == exact
 
     check()
+
+
+@pytest.mark.parametrize("name", [*TOKENIZERS, "none"])
+def test_the_bytes_of_single_tokens_make_up_the_text(name: str) -> None:
+    tokenizer = byte_fallback() if name == "none" else TOKENIZERS[name]()
+    if name == "none":
+        tokenizer.decoder = None
+    streams = stream_decoder(tokenizer)
+    plain = [n for n in range(tokenizer.get_vocab_size()) if n > 2]
+    start = id_of(tokenizer, "x")
+
+    @settings(deadline=None, max_examples=60, database=None)
+    @given(ids=st.lists(st.sampled_from(plain), max_size=14))
+    def check(ids: list[int]) -> None:
+        # Within a text: some decoders treat its start and its end in their own way.
+        after = tokenizer.decode([start, start]).removeprefix("x")
+        whole = tokenizer.decode([start, *ids, start]).removesuffix(after)
+        data = b"".join(map(streams.token_bytes, ids))
+        if "\ufffd" not in whole:
+            assert data.decode() == whole.removeprefix("x")
+
+    check()
+
+
+def test_a_special_token_is_named_by_its_bytes() -> None:
+    for tokenizer, name in ((byte_level(), "<|end|>"), (byte_fallback(), "<s>")):
+        token_id = id_of(tokenizer, name)
+        assert stream_decoder(tokenizer).token_bytes(token_id) == name.encode()
+    assert stream_decoder(byte_fallback()).token_bytes(99_999) == b""
+    byte = id_of(byte_fallback(), "<0xE4>")
+    assert stream_decoder(byte_fallback()).token_bytes(byte) == b"\xe4"
 
 
 def push_all(tokenizer: Tokenizer, *texts: str) -> list[str]:
