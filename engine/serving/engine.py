@@ -10,24 +10,25 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from ..device.devices import out_of_memory, release_unused, trim_heap
+from ..device.devices import out_of_memory, release_unused
 from ..metrics.collector import Metrics
-from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
-from ..precision.levels import base_dtype, require
+from ..precision.levels import require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
 from .delivery import DecodingError, Delivery, RequestDelivery
-from .kv_cache import BLOCK_TOKENS, KVCache
+from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
+from .logprobs import take_logprobs
 from .model_drafter import ModelDrafter
 from .notes import NO_MEMORY_FOR_DRAFTS, broken_logits_text, out_of_memory_text
 from .outcomes import Outcomes
 from .request import Completion, Request, Sampling, Status
 from .response_cache import ResponseCache
 from .runner import Runner, RunnerFactory, StepInFlight, runner_for
+from .runner_slot import RunnerSlot
 from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
 from .settings import EngineSettings
@@ -37,7 +38,7 @@ from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 from .submission import check_request
-from .switch_memory import as_unavailable, check_switch
+from .switch_memory import check_switch
 from .token_delivery import TokenDelivery, TokenOutbox
 
 Clock = Callable[[], float]
@@ -81,7 +82,6 @@ class Engine:
         """Whether the last step had anything to compute."""
         self._next_id = 0
         self._in_flight: deque[StepInFlight] = deque()
-        self._runner_for = runner_for
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
             STRATEGIES[strategy],
@@ -97,7 +97,8 @@ class Engine:
         self.deliveries: dict[int, RequestDelivery] = self._outcomes.deliveries
         self.drafter = drafter
         self.speculation = Speculation(settings.speculation, drafter)
-        self.runner = self._make_runner(precision)
+        self._slot = RunnerSlot(model, settings, device, runner_for, precision)
+        self._on_runner()
 
     @property
     def metrics(self) -> Metrics:
@@ -106,6 +107,10 @@ class Engine:
     @metrics.setter
     def metrics(self, metrics: Metrics) -> None:
         self._outcomes.metrics = metrics
+
+    @property
+    def runner(self) -> Runner:
+        return self._slot.runner
 
     @property
     def strategy(self) -> Strategy:
@@ -233,7 +238,12 @@ class Engine:
         preempted = self.scheduler.preempt_all(self.clock())
         self.metrics.admission.on_switch(preempted, self.clock())
         self.blocks.drop_cached()
-        self._replace_runner(name)
+        try:
+            self._slot.replace(name)
+        except PrecisionUnavailableError:
+            self._on_runner()
+            raise
+        self._on_runner()
         self.speculation.on_switch()
 
     def set_max_seqs(self, max_seqs: int) -> None:
@@ -254,30 +264,11 @@ class Engine:
         self.response_cache.clear()
         self.blocks.drop_cached()
 
-    def _make_runner(self, precision: PrecisionName) -> Runner:
-        dtype = self.settings.kv_dtype or base_dtype(precision)
-        cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
-        decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
-        self._counter = StepCounter.of(decoder, dtype)
+    def _on_runner(self) -> None:
+        """The runner is a new one."""
+        self._counter = StepCounter.of(self.runner.decoder, self.runner.kv_cache.layers[0].dtype)
         self._nan_reported = self._decoding_failed = False
-        self._answers.set_precision(precision)
-        return self._runner_for(decoder, cache, self.settings)
-
-    def _replace_runner(self, name: PrecisionName) -> None:
-        """Swap the weights, one after the other: two precisions need not fit side by side."""
-        old = self.precision
-        del self.runner
-        release_unused(self.device)
-        try:
-            self.runner = self._make_runner(name)
-        except (PrecisionUnavailableError, RuntimeError, MemoryError) as error:
-            # Without its traceback, which holds on to the half-made weights.
-            failure = as_unavailable(error.with_traceback(None), name, old)
-        else:
-            trim_heap()
-            return
-        self.runner = self._make_runner(old)
-        raise failure
+        self._answers.set_precision(self.precision)
 
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
@@ -337,6 +328,10 @@ class Engine:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
+        logprobs = step.result.logprobs()
+        if logprobs is not None:
+            take_logprobs(plan.chunks, {each.request_id for each in got_token}, logprobs)
+            self._end_prompts(plan, now_s)
         self._deliver(got_token, now_s)
         chunks, accepted = plan.chunks, 0
         if plan.num_drafts:
@@ -366,6 +361,13 @@ class Engine:
         if not self._nan_reported:
             self._nan_reported = True
             self.notes.append(broken_logits_text(self.precision))
+
+    def _end_prompts(self, plan: StepPlan, now_s: float) -> None:
+        """Finish the requests that want nothing but the logprobs of their prompts."""
+        for chunk in plan.chunks:
+            request = chunk.request
+            if chunk.samples and not request.max_tokens and request.status is Status.RUNNING:
+                self._outcomes.finish(request, "length", now_s)
 
     def _deliver(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""

@@ -112,7 +112,6 @@ class TokenDelivery:
         self._end("length" if self._request.finish_reason == "length" else "stop")
 
     def fail(self, reason: str, *, by_client: bool) -> None:
-        self._send()
         self._end("abort" if by_client else "error")
         if not by_client:
             self._outbox.of(self._request).error = reason
@@ -121,6 +120,11 @@ class TokenDelivery:
         """Put what was not sent yet into the outbox."""
         request, output = self._request, self._outbox.of(self._request)
         output.token_ids += request.tokens[len(request.prompt_tokens) + self._sent :]
+        if request.logprobs is not None:
+            output.logprobs = (output.logprobs or []) + request.token_logprobs[self._sent :]
+        if request.prompt_logprobs is not None and not self._sent_prompt:
+            output.prompt_logprobs = list(request.prompt_token_logprobs)
+            self._sent_prompt = True
         self._sent = request.num_output_tokens
 
     def _end(self, finish_reason: FinishReason) -> None:
