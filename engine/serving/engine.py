@@ -18,7 +18,7 @@ from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
-from .delivery import DecodingError, Delivery, RequestDelivery
+from .delivery import DecodingError, RequestDelivery
 from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
 from .logprobs import take_logprobs
@@ -39,7 +39,7 @@ from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 from .submission import check_request
 from .switch_memory import check_switch
-from .token_delivery import TokenDelivery, TokenOutbox
+from .token_delivery import TokenOutbox, delivery_for
 
 Clock = Callable[[], float]
 
@@ -81,6 +81,8 @@ class Engine:
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
+        self._following: dict[int, Request] = {}
+        """The requests in the system whose next token needs all before it known here."""
         self._in_flight: deque[StepInFlight] = deque()
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
@@ -168,25 +170,22 @@ class Engine:
         )
         check_request(request, self.settings.context_tokens, self.model.config.vocabulary)
         self.scheduler.check(request)
-        delivery = self._delivery(request, outbox)
+        stream, tokenizer = self.strategy.stream, self.model.tokenizer
+        delivery = delivery_for(request, tokenizer, outbox, stream=stream)
         cached = None
         if self.strategy.response_cache:
             cached = self._answers.find(request, self.metrics, now_s)
         if cached is None:
             self.scheduler.add(request, now_s)
             self._answers.expect(request)
+            if request.follows_tokens:
+                self._following[request.request_id] = request
         self._next_id += 1
         self.metrics.on_submitted(now_s, request.arrival_at_s, request)
         self.deliveries[request.request_id] = delivery
         if cached is not None:
             self._outcomes.complete_from_cache(request, cached)
         return request
-
-    def _delivery(self, request: Request, outbox: TokenOutbox | None) -> RequestDelivery:
-        stream = self.strategy.stream
-        if outbox is None:
-            return Delivery(request, self.model.tokenizer, stream=stream)
-        return TokenDelivery(request, outbox, stream=stream)
 
     def step(self) -> list[Completion]:
         """Launch a step, if there is anything to compute; returns the requests that ended, or where
@@ -273,8 +272,8 @@ class Engine:
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
         self.scheduler.plan_drafts = planner = self.speculation.planner
-        if planner is not None:
-            # Drafts follow tokens that are known: no step ahead.
+        if planner is not None or any(each.num_pending for each in self._following.values()):
+            # Drafts, penalties and grammars follow tokens that are known: no step ahead.
             self._collect()
         stats = self.blocks.prefix_stats
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
@@ -331,7 +330,7 @@ class Engine:
         logprobs = step.result.logprobs()
         if logprobs is not None:
             take_logprobs(plan.chunks, {each.request_id for each in got_token}, logprobs)
-            self._end_prompts(plan, now_s)
+            self._outcomes.finish_prompts(plan, now_s)
         self._deliver(got_token, now_s)
         chunks, accepted = plan.chunks, 0
         if plan.num_drafts:
@@ -361,13 +360,6 @@ class Engine:
         if not self._nan_reported:
             self._nan_reported = True
             self.notes.append(broken_logits_text(self.precision))
-
-    def _end_prompts(self, plan: StepPlan, now_s: float) -> None:
-        """Finish the requests that want nothing but the logprobs of their prompts."""
-        for chunk in plan.chunks:
-            request = chunk.request
-            if chunk.samples and not request.max_tokens and request.status is Status.RUNNING:
-                self._outcomes.finish(request, "length", now_s)
 
     def _deliver(self, got_token: list[Request], now_s: float) -> None:
         """Give each request's newest token to its client, and end those that it ends."""
@@ -399,3 +391,4 @@ class Engine:
 
     def _on_end(self, request: Request) -> None:
         self.speculation.forget(request.request_id)
+        self._following.pop(request.request_id, None)

@@ -7,6 +7,7 @@ from ..metrics.latency import RequestLatency
 from ..metrics.request_timeline import Mark
 from ..protocol.served import TokenLogprob
 from .logit_edits import NO_EDITS, LogitEdits
+from .token_effects import TokenEffects
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy, their limit: a logit's last bit in fp32 is worth as much."""
@@ -115,6 +116,8 @@ class Request:
     """Of its output tokens, where they were asked for."""
     prompt_token_logprobs: list[TokenLogprob] = field(default_factory=list)
     """Of its prompt tokens but the first, as far as they are computed."""
+    effects: TokenEffects | None = None
+    """What its edits do to which tokens; made when it is first needed."""
     marks: list[Mark] = field(default_factory=list)
     """Admissions, prefill chunks and preemptions, as they came."""
 
@@ -146,6 +149,11 @@ class Request:
             self.first_token_at_s = self.last_token_at_s = None
         gaps = zip(self.token_times_s, self.token_times_s[1:], strict=False)
         self.longest_gap_s = max((later - earlier for earlier, later in gaps), default=0.0)
+
+    @property
+    def follows_tokens(self) -> bool:
+        """Whether what is done to its logits hangs on the tokens before: they must be known."""
+        return self.edits.by_tokens or self.grammar is not None
 
     @property
     def num_tokens(self) -> int:

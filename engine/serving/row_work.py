@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..protocol.served import TokenLogprob
+from .edit_rows import add_and_penalize, ban, banned_tokens, drop_unlikely
 from .logprobs import Measured, StepLogprobs, measure, prompt_parts, slices
 from .step_plan import Chunk
 from .transfers import to_device
@@ -27,6 +28,8 @@ class RowWork:
             row for row, chunk in enumerate(sampled) if chunk.request.logprobs is not None
         ]
         self._measured_chunks = [sampled[row] for row in self._measured_rows]
+        self._edited_rows = [row for row, chunk in enumerate(sampled) if chunk.request.edits.any]
+        self._edited_chunks = [sampled[row] for row in self._edited_rows]
         self._parts = prompt_parts(chunks, rows)
         self._raw: Tensor | None = None
         self._sampled: Measured | None = None
@@ -51,6 +54,10 @@ class RowWork:
         them is kept."""
         if self._measured_rows:
             self._raw = logits[to_device(self._measured_rows, logits.device)]
+        rows, chunks = self._edited_rows, self._edited_chunks
+        add_and_penalize(logits, rows, chunks)
+        ban(logits, rows, [banned_tokens(chunk) for chunk in chunks])
+        drop_unlikely(logits, rows, chunks)
 
     def measure_tokens(self, tokens: Tensor) -> None:
         """Measure the tokens that were chosen, int64 `[rows]`, on the device."""

@@ -52,7 +52,6 @@ def _check_prompt(request: Request, context_tokens: int, vocabulary: int) -> Non
 
 def _check_not_yet(request: Request) -> None:
     wishes = {
-        "edits of logits are": request.edits.any,
         "grammars are": request.grammar is not None,
     }
     for name, wanted in wishes.items():

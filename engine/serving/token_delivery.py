@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from ..protocol.served import FinishReason, RequestTimes, TokenLogprob
+from ..text.tokenizer import Tokenizer
+from .delivery import Delivery, RequestDelivery
 from .request import Request
 from .stopping import ends_with_stop_token
 
@@ -136,3 +138,12 @@ class TokenDelivery:
     def _on_first_byte(self, now_s: float) -> None:
         if self._request.first_byte_at_s is None:
             self._request.first_byte_at_s = now_s
+
+
+def delivery_for(
+    request: Request, tokenizer: Tokenizer, outbox: TokenOutbox | None, *, stream: bool
+) -> RequestDelivery:
+    """How a request is delivered: as tokens into an `outbox`, or else as text."""
+    if outbox is None:
+        return Delivery(request, tokenizer, stream=stream)
+    return TokenDelivery(request, outbox, stream=stream)
