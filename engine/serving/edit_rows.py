@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .grammar import Mask
 from .request import Request
 from .step_plan import Chunk
 from .token_effects import TokenEffects
@@ -74,6 +75,17 @@ def ban(logits: Tensor, rows: Sequence[int], banned: Sequence[frozenset[int]]) -
     if places:
         tokens = [token for each in banned for token in sorted(each)]
         logits[to_device(places, logits.device), to_device(tokens, logits.device)] = -math.inf
+
+
+def apply_masks(logits: Tensor, rows: Sequence[int], masks: Sequence[Mask]) -> None:
+    """Leave of each row the tokens whose bit is set in its mask: int32 `[words]` each."""
+    if not masks:
+        return
+    places = to_device(rows, logits.device)
+    words = to_device(np.stack(masks), logits.device)
+    bits = torch.arange(32, dtype=torch.int32, device=logits.device)
+    allowed = (words.unsqueeze(-1) >> bits & 1).flatten(1)[:, : logits.shape[1]].bool()
+    logits[places] = logits[places].masked_fill_(~allowed, -math.inf)
 
 
 def drop_unlikely(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk]) -> None:

@@ -19,6 +19,7 @@ from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
 from .delivery import DecodingError, RequestDelivery
+from .grammar import Grammars
 from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
 from .logprobs import take_logprobs
@@ -81,6 +82,8 @@ class Engine:
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
+        eos_token_ids = model.config.eos_token_ids
+        self._grammars = Grammars(model.tokenizer, model.config.vocabulary, eos_token_ids)
         self._following: dict[int, Request] = {}
         """The requests in the system whose next token needs all before it known here."""
         self._in_flight: deque[StepInFlight] = deque()
@@ -170,6 +173,8 @@ class Engine:
         )
         check_request(request, self.settings.context_tokens, self.model.config.vocabulary)
         self.scheduler.check(request)
+        if grammar is not None:
+            request.match = self._grammars.match(grammar)
         stream, tokenizer = self.strategy.stream, self.model.tokenizer
         delivery = delivery_for(request, tokenizer, outbox, stream=stream)
         cached = None
@@ -327,6 +332,8 @@ class Engine:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
+        if self._following:
+            got_token = self._outcomes.follow_grammars(got_token)
         logprobs = step.result.logprobs()
         if logprobs is not None:
             take_logprobs(plan.chunks, {each.request_id for each in got_token}, logprobs)

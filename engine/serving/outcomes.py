@@ -56,6 +56,16 @@ class Outcomes:
             if chunk.samples and not request.max_tokens and request.status is Status.RUNNING:
                 self.finish(request, "length", now_s)
 
+    def follow_grammars(self, got_token: list[Request]) -> list[Request]:
+        """Take the newest tokens into the grammars of the requests that have one; fails those that
+        cannot go on, and returns the others."""
+        for request in got_token:
+            if request.match is not None:
+                request.match.take(request.tokens[-1])
+                if request.match.failed:
+                    self.fail(request.request_id, "grammar")
+        return [each for each in got_token if each.status is Status.RUNNING]
+
     def finish_early(self, request_id: int, output_tokens: int) -> None:
         """End a request by `stop` after its first `output_tokens`; one that has ended stays as it
         is. Its answer is not kept: who asks for the same without a stop string wants more."""

@@ -6,6 +6,7 @@ from enum import Enum
 from ..metrics.latency import RequestLatency
 from ..metrics.request_timeline import Mark
 from ..protocol.served import TokenLogprob
+from .grammar import GrammarMatch
 from .logit_edits import NO_EDITS, LogitEdits
 from .token_effects import TokenEffects
 
@@ -116,6 +117,8 @@ class Request:
     """Of its output tokens, where they were asked for."""
     prompt_token_logprobs: list[TokenLogprob] = field(default_factory=list)
     """Of its prompt tokens but the first, as far as they are computed."""
+    match: GrammarMatch | None = None
+    """How far its text is in its grammar, if it has one."""
     effects: TokenEffects | None = None
     """What its edits do to which tokens; made when it is first needed."""
     marks: list[Mark] = field(default_factory=list)

@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 from torch import Tensor
 
 from ..protocol.served import TokenLogprob
-from .edit_rows import add_and_penalize, ban, banned_tokens, drop_unlikely
+from .edit_rows import add_and_penalize, apply_masks, ban, banned_tokens, drop_unlikely
+from .grammar import Mask
 from .logprobs import Measured, StepLogprobs, measure, prompt_parts, slices
 from .step_plan import Chunk
 from .transfers import to_device
@@ -28,7 +29,11 @@ class RowWork:
             row for row, chunk in enumerate(sampled) if chunk.request.logprobs is not None
         ]
         self._measured_chunks = [sampled[row] for row in self._measured_rows]
-        self._edited_rows = [row for row, chunk in enumerate(sampled) if chunk.request.edits.any]
+        self._edited_rows = [
+            row
+            for row, chunk in enumerate(sampled)
+            if chunk.request.edits.any or chunk.request.match
+        ]
         self._edited_chunks = [sampled[row] for row in self._edited_rows]
         self._parts = prompt_parts(chunks, rows)
         self._raw: Tensor | None = None
@@ -56,8 +61,26 @@ class RowWork:
             self._raw = logits[to_device(self._measured_rows, logits.device)]
         rows, chunks = self._edited_rows, self._edited_chunks
         add_and_penalize(logits, rows, chunks)
-        ban(logits, rows, [banned_tokens(chunk) for chunk in chunks])
+        # Where a grammar leaves nothing but a stop token, that is not banned.
+        free = [chunk.request.match is None for chunk in chunks]
+        banned = [
+            banned_tokens(chunk) if is_free else frozenset[int]()
+            for chunk, is_free in zip(chunks, free, strict=True)
+        ]
+        ban(logits, rows, banned)
+        # All that the device can do without them is on its way by now.
+        apply_masks(logits, *self._masks())
         drop_unlikely(logits, rows, chunks)
+
+    def _masks(self) -> tuple[list[int], list[Mask]]:
+        """The rows that follow a grammar, and their masks: waits for those."""
+        rows, masks = [], []
+        for row, chunk in zip(self._edited_rows, self._edited_chunks, strict=True):
+            match = chunk.request.match
+            if match is not None:
+                rows.append(row)
+                masks.append(match.mask(banned_tokens(chunk)))
+        return rows, masks
 
     def measure_tokens(self, tokens: Tensor) -> None:
         """Measure the tokens that were chosen, int64 `[rows]`, on the device."""

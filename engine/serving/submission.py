@@ -19,7 +19,6 @@ def check_request(request: Request, context_tokens: int, vocabulary: int) -> Non
     ):
         if wanted is not None and not 0 <= wanted <= vocabulary:
             raise BadInputError(f"{name} must be from 0 to {vocabulary}, not {wanted}")
-    _check_not_yet(request)
 
 
 def check_fit(request: Request, longest: int, blocks: BlockManager) -> None:
@@ -48,12 +47,3 @@ def _check_prompt(request: Request, context_tokens: int, vocabulary: int) -> Non
         )
     if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
         raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")
-
-
-def _check_not_yet(request: Request) -> None:
-    wishes = {
-        "grammars are": request.grammar is not None,
-    }
-    for name, wanted in wishes.items():
-        if wanted:
-            raise BadInputError(f"{name} not served yet")
