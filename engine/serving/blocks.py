@@ -124,7 +124,9 @@ class BlockManager:
         Sets `block_ids` and `num_computed` (the tokens of the cached prefix). Returns False, and
         changes nothing, when there are not enough blocks.
         """
-        cached = self.match(request.tokens, request.block_hashes)
+        # Of cached positions there are no logits.
+        searched = self._prefix_caching and request.prompt_logprobs is None
+        cached = self.match(request.tokens, request.block_hashes) if searched else []
         fresh = self.blocks_for(request.num_tokens) - len(cached)
         revived = sum(1 for block_id in cached if not self._references[block_id])
         if fresh + revived > self.available:
@@ -134,7 +136,7 @@ class BlockManager:
         request.block_ids.extend(cached)
         request.block_ids.extend(self._take() for _ in range(fresh))
         request.num_computed = len(cached) * self.block_tokens
-        if self._prefix_caching and not request.preemptions:
+        if searched and not request.preemptions:
             self._count_lookup(request)
         return True
 

@@ -9,24 +9,26 @@ from collections.abc import Callable, Iterable
 
 import torch
 
-from ..device.devices import out_of_memory, release_unused, trim_heap
+from ..device.devices import out_of_memory, release_unused
 from ..metrics.collector import Metrics
-from ..model.decoder import Decoder
 from ..model.loading import LoadedModel
-from ..precision.levels import base_dtype, require
+from ..precision.levels import require
 from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
-from .delivery import DecodingError, Delivery, RequestDelivery
-from .kv_cache import BLOCK_TOKENS, KVCache
+from .delivery import DecodingError, RequestDelivery
+from .grammar import Grammars
+from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
+from .logprobs import take_logprobs
 from .model_drafter import ModelDrafter
 from .notes import NO_MEMORY_FOR_DRAFTS, broken_logits_text, out_of_memory_text
 from .outcomes import Outcomes
 from .request import Completion, Request, Sampling, Status
 from .response_cache import ResponseCache
 from .runner import Runner, RunnerFactory, StepInFlight, runner_for
+from .runner_slot import RunnerSlot
 from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
 from .settings import EngineSettings
@@ -36,8 +38,8 @@ from .step_plan import Chunk, StepPlan
 from .stopping import stop_reason
 from .strategy import STRATEGIES, Strategy
 from .submission import check_request
-from .switch_memory import as_unavailable, check_switch
-from .token_delivery import TokenDelivery, TokenOutbox
+from .switch_memory import check_switch
+from .token_delivery import TokenOutbox, delivery_for
 
 Clock = Callable[[], float]
 
@@ -79,8 +81,11 @@ class Engine:
         self.computed = False
         """Whether the last step had anything to compute."""
         self._next_id = 0
+        eos_token_ids = model.config.eos_token_ids
+        self._grammars = Grammars(model.tokenizer, model.config.vocabulary, eos_token_ids)
+        self._following: dict[int, Request] = {}
+        """The requests in the system whose next token needs all before it known here."""
         self._in_flight: deque[StepInFlight] = deque()
-        self._runner_for = runner_for
         self.blocks = BlockManager(settings.kv_blocks, BLOCK_TOKENS, prefix_caching=False)
         self.scheduler = Scheduler(
             STRATEGIES[strategy],
@@ -96,7 +101,8 @@ class Engine:
         self.deliveries: dict[int, RequestDelivery] = self._outcomes.deliveries
         self.drafter = drafter
         self.speculation = Speculation(settings.speculation, drafter)
-        self.runner = self._make_runner(precision)
+        self._slot = RunnerSlot(model, settings, device, runner_for, precision)
+        self._on_runner()
 
     @property
     def metrics(self) -> Metrics:
@@ -105,6 +111,10 @@ class Engine:
     @metrics.setter
     def metrics(self, metrics: Metrics) -> None:
         self._outcomes.metrics = metrics
+
+    @property
+    def runner(self) -> Runner:
+        return self._slot.runner
 
     @property
     def strategy(self) -> Strategy:
@@ -162,25 +172,24 @@ class Engine:
         )
         check_request(request, self.settings.context_tokens, self.model.config.vocabulary)
         self.scheduler.check(request)
-        delivery = self._delivery(request, outbox)
+        if grammar is not None:
+            request.match = self._grammars.match(grammar)
+        stream, tokenizer = self.strategy.stream, self.model.tokenizer
+        delivery = delivery_for(request, tokenizer, outbox, stream=stream)
         cached = None
         if self.strategy.response_cache:
             cached = self._answers.find(request, self.metrics, now_s)
         if cached is None:
             self.scheduler.add(request, now_s)
             self._answers.expect(request)
+            if request.follows_tokens:
+                self._following[request.request_id] = request
         self._next_id += 1
         self.metrics.on_submitted(now_s, request.arrival_at_s, request)
         self.deliveries[request.request_id] = delivery
         if cached is not None:
             self._outcomes.complete_from_cache(request, cached)
         return request
-
-    def _delivery(self, request: Request, outbox: TokenOutbox | None) -> RequestDelivery:
-        stream = self.strategy.stream
-        if outbox is None:
-            return Delivery(request, self.model.tokenizer, stream=stream)
-        return TokenDelivery(request, outbox, stream=stream)
 
     def step(self) -> list[Completion]:
         """Launch a step, if there is anything to compute; returns the requests that ended, or where
@@ -232,7 +241,12 @@ class Engine:
         preempted = self.scheduler.preempt_all(self.clock())
         self.metrics.on_preempted_by_switch(preempted, self.clock())
         self.blocks.drop_cached()
-        self._replace_runner(name)
+        try:
+            self._slot.replace(name)
+        except PrecisionUnavailableError:
+            self._on_runner()
+            raise
+        self._on_runner()
         self.speculation.on_switch()
 
     def set_max_seqs(self, max_seqs: int) -> None:
@@ -253,36 +267,17 @@ class Engine:
         self.response_cache.clear()
         self.blocks.drop_cached()
 
-    def _make_runner(self, precision: PrecisionName) -> Runner:
-        dtype = self.settings.kv_dtype or base_dtype(precision)
-        cache = KVCache(self.model.config, self.settings.kv_blocks, self.device, dtype)
-        decoder = Decoder(self.model.master, precision, self.device, self.settings.context_tokens)
-        self._counter = StepCounter.of(decoder, dtype)
+    def _on_runner(self) -> None:
+        """The runner is a new one."""
+        self._counter = StepCounter.of(self.runner.decoder, self.runner.kv_cache.layers[0].dtype)
         self._nan_reported = self._decoding_failed = False
-        self._answers.set_precision(precision)
-        return self._runner_for(decoder, cache, self.settings)
-
-    def _replace_runner(self, name: PrecisionName) -> None:
-        """Swap the weights, one after the other: two precisions need not fit side by side."""
-        old = self.precision
-        del self.runner
-        release_unused(self.device)
-        try:
-            self.runner = self._make_runner(name)
-        except (PrecisionUnavailableError, RuntimeError, MemoryError) as error:
-            # Without its traceback, which holds on to the half-made weights.
-            failure = as_unavailable(error.with_traceback(None), name, old)
-        else:
-            trim_heap()
-            return
-        self.runner = self._make_runner(old)
-        raise failure
+        self._answers.set_precision(self.precision)
 
     def _launch(self) -> bool:
         """Plan a step and begin to compute it; whether there was anything to."""
         self.scheduler.plan_drafts = planner = self.speculation.planner
-        if planner is not None:
-            # Drafts follow tokens that are known: no step ahead.
+        if planner is not None or any(each.num_pending for each in self._following.values()):
+            # Drafts, penalties and grammars follow tokens that are known: no step ahead.
             self._collect()
         stats = self.blocks.prefix_stats
         hit_before, queried_before = stats.hit_tokens, stats.queried_tokens
@@ -335,7 +330,13 @@ class Engine:
             self._end_broken(plan, tokens)
         now_s = self.clock()
         got_token = self.scheduler.advance(plan, tokens, now_s)
+        if self._following:
+            got_token = self._outcomes.follow_grammars(got_token)
         self.metrics.exported.on_tokens(got_token)
+        logprobs = step.result.logprobs()
+        if logprobs is not None:
+            take_logprobs(plan.chunks, {each.request_id for each in got_token}, logprobs)
+            self._outcomes.finish_prompts(plan, now_s)
         self._deliver(got_token, now_s)
         chunks, accepted = plan.chunks, [0]
         if plan.num_drafts:
@@ -396,3 +397,4 @@ class Engine:
 
     def _on_end(self, request: Request) -> None:
         self.speculation.forget(request.request_id)
+        self._following.pop(request.request_id, None)

@@ -8,6 +8,7 @@ from .delivery import RequestDelivery
 from .request import Completion, Request, Status
 from .response_cache import CachedResponse
 from .scheduler import Scheduler
+from .step_plan import StepPlan
 
 
 class Outcomes:
@@ -47,6 +48,23 @@ class Outcomes:
         if self._scheduler.strategy.response_cache:
             self._answers.keep(request, delivery.text, reason, now_s)
         self._end(Completion(request, delivery.text, latency))
+
+    def finish_prompts(self, plan: StepPlan, now_s: float) -> None:
+        """End the requests of a step that want nothing but the logprobs of their prompts."""
+        for chunk in plan.chunks:
+            request = chunk.request
+            if chunk.samples and not request.max_tokens and request.status is Status.RUNNING:
+                self.finish(request, "length", now_s)
+
+    def follow_grammars(self, got_token: list[Request]) -> list[Request]:
+        """Take the newest tokens into the grammars of the requests that have one; fails those that
+        cannot go on, and returns the others."""
+        for request in got_token:
+            if request.match is not None:
+                request.match.take(request.tokens[-1])
+                if request.match.failed:
+                    self.fail(request.request_id, "grammar")
+        return [each for each in got_token if each.status is Status.RUNNING]
 
     def finish_early(self, request_id: int, output_tokens: int) -> None:
         """End a request by `stop` after its first `output_tokens`; one that has ended stays as it

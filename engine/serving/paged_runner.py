@@ -20,11 +20,14 @@ from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
 from ..precision.linear import Linear
 from .kv_cache import BLOCK_TOKENS, KVCache
+from .logprobs import StepLogprobs
+from .row_work import RowWork
 from .settings import EngineSettings
 from .step_builder import TABLE_STEP, BuiltStep, StepBuilder
 from .step_graphs import StepGraphs, empty_step
 from .step_plan import Chunk
 from .step_sizes import StepSizes, smallest_holding
+from .transfers import to_device
 
 _ALIGNED_WORDS = 64
 _RING = 3
@@ -36,12 +39,13 @@ class LaunchedStep:
     """The result of a launched step: `StepResult`.
 
     `order` is each chunk's place among `host_tokens` `[sampled]`, or -1; the tokens after its
-    `drafts` come right behind it.
+    `drafts` come right behind it. `work` has the logprobs that were asked for.
     """
 
     order: list[int]
     drafts: list[int] | None
     host_tokens: Tensor
+    work: RowWork | None
     began: torch.cuda.Event | None
     arrived: torch.cuda.Event | None
 
@@ -59,6 +63,9 @@ class LaunchedStep:
             values[place + 1 : place + 1 + count]
             for place, count in zip(self.order, self.drafts, strict=True)
         ]
+
+    def logprobs(self) -> StepLogprobs | None:
+        return None if self.work is None else self.work.read()
 
     def device_s(self) -> float:
         if self.began is None or self.arrived is None:
@@ -180,8 +187,9 @@ class PagedRunner:
         self._turn = 1 + self._turn % _RING
         built = self._build(chunks)
         layout, filtered = built.layout, _filtered(built)
+        work = RowWork.of(built.sampled, built.chunks, built.first_rows())
         graph = None
-        if self.graphs is not None and built.padded:
+        if self.graphs is not None and built.padded and work is None:
             graph = self.graphs.get(layout, filtered)
         if graph is not None:
             self._upload(built, graph.words)
@@ -189,8 +197,8 @@ class PagedRunner:
         else:
             words = torch.empty(layout.words, dtype=torch.int32, device=self.decoder.device)
             self._upload(built, words)
-            self._compute(DeviceStep.over(words, layout), filtered)
-        return self._delivered(chunks, built, began)
+            self._compute(DeviceStep.over(words, layout), filtered, work)
+        return self._delivered(chunks, built, work, began)
 
     def _build(self, chunks: Sequence[Chunk]) -> BuiltStep:
         if self.graphs is None:
@@ -208,8 +216,9 @@ class PagedRunner:
     def _take_in(self, turn: int, words: Tensor) -> None:
         copy_step_input(self._inputs[turn, : len(words)], words)
 
-    def _compute(self, step: DeviceStep, filtered: bool) -> None:
-        """One step from its input on the device to `_sampled`. What a graph captures."""
+    def _compute(self, step: DeviceStep, filtered: bool, work: RowWork | None = None) -> None:
+        """One step from its input on the device to `_sampled`. What a graph captures, but for the
+        `work` on single requests."""
         layout, decoder = step.layout, self.decoder
         plan = None
         if layout.decode:
@@ -219,21 +228,37 @@ class PagedRunner:
         ops = TritonOps(self._context, step, plan, sampled=self._sampled, pdl=self._pdl)
         each_row = layout.decode == layout.sampled == layout.rows
         wanted = None if each_row else step.sampled_rows
+        if work is not None and (prompt_rows := work.prompt_rows):
+            more = to_device(prompt_rows, decoder.device).to(step.sampled_rows.dtype)
+            wanted = torch.cat([step.sampled_rows, more])
         hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers, wanted)
+        if work is not None:
+            vocabulary = decoder.config.vocabulary
+            rest = hidden[layout.sampled :]
+            work.measure_prompts(rest, lambda part: decoder.logits(part, ops), vocabulary)
         if not layout.sampled:
             return
+        logits = decoder.logits(hidden[: layout.sampled], ops)
+        if work is not None:
+            work.edit(logits)
         settings = SamplerSettings(step.temperature, step.top_p, step.top_k, step.keys)
-        sample_tokens(
-            decoder.logits(hidden, ops),
+        tokens = sample_tokens(
+            logits,
             settings,
             self._scratch,
             self._sampled[: layout.sampled],
             HostTokens(self._outputs, step.ring_row),
             filtered=filtered,
         )
+        if work is not None:
+            work.measure_tokens(tokens)
 
     def _delivered(
-        self, chunks: Sequence[Chunk], built: BuiltStep, began: torch.cuda.Event | None
+        self,
+        chunks: Sequence[Chunk],
+        built: BuiltStep,
+        work: RowWork | None,
+        began: torch.cuda.Event | None,
     ) -> LaunchedStep:
         """The step on its way, and where each chunk's tokens are among those it sends home."""
         places = {
@@ -249,7 +274,7 @@ class PagedRunner:
             drafts = [len(chunk.drafts) for chunk in chunks]
             order = [place - after for place, after in zip(order, drafts, strict=True)]
         host_tokens = self._outputs[self._turn, :count]
-        return LaunchedStep(order, drafts, host_tokens, began, self._event())
+        return LaunchedStep(order, drafts, host_tokens, work, began, self._event())
 
     def _event(self) -> torch.cuda.Event | None:
         """A moment of the device's, once it gets here."""

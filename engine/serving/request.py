@@ -5,7 +5,10 @@ from enum import Enum
 
 from ..metrics.latency import RequestLatency
 from ..metrics.request_timeline import Mark
+from ..protocol.served import TokenLogprob
+from .grammar import GrammarMatch
 from .logit_edits import NO_EDITS, LogitEdits
+from .token_effects import TokenEffects
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy, their limit: a logit's last bit in fp32 is worth as much."""
@@ -82,6 +85,8 @@ class Request:
     """What the text must follow, as llguidance writes it down."""
     undecoded: bool = False
     """It is delivered as tokens: the engine knows no text of it."""
+    plain: bool = field(init=False)
+    """No edits, logprobs or grammar: a step has nothing to do for it but choose its token."""
     noise_seed: int = 0
     """What the sampling noise is made from: the seed asked for, or one drawn for this request."""
 
@@ -110,12 +115,22 @@ class Request:
     """Between two of its tokens, so far."""
     waiting_ahead: int | None = None
     """Requests that waited already when it was queued."""
+    token_logprobs: list[TokenLogprob] = field(default_factory=list)
+    """Of its output tokens, where they were asked for."""
+    prompt_token_logprobs: list[TokenLogprob] = field(default_factory=list)
+    """Of its prompt tokens but the first, as far as they are computed."""
+    match: GrammarMatch | None = None
+    """How far its text is in its grammar, if it has one."""
+    effects: TokenEffects | None = None
+    """What its edits do to which tokens; made when it is first needed."""
     marks: list[Mark] = field(default_factory=list)
     """Admissions, prefill chunks and preemptions, as they came."""
 
     def __post_init__(self) -> None:
         if not self.tokens:
             self.tokens = list(self.prompt_tokens)
+        wants_logprobs = self.logprobs is not None or self.prompt_logprobs is not None
+        self.plain = not (self.edits.any or wants_logprobs or self.grammar is not None)
 
     def on_token(self, now_s: float) -> None:
         """A token of it was generated."""
@@ -132,6 +147,7 @@ class Request:
         kept = min(output_tokens, self.num_output_tokens)
         del self.tokens[len(self.prompt_tokens) + kept :]
         del self.token_times_s[kept:]
+        del self.token_logprobs[kept:]
         self.num_computed = min(self.num_computed, len(self.tokens))
         if kept:
             self.last_token_at_s = self.token_times_s[-1]
@@ -139,6 +155,11 @@ class Request:
             self.first_token_at_s = self.last_token_at_s = None
         gaps = zip(self.token_times_s, self.token_times_s[1:], strict=False)
         self.longest_gap_s = max((later - earlier for earlier, later in gaps), default=0.0)
+
+    @property
+    def follows_tokens(self) -> bool:
+        """Whether what is done to its logits hangs on the tokens before: they must be known."""
+        return self.edits.by_tokens or self.grammar is not None
 
     @property
     def num_tokens(self) -> int:

@@ -4,17 +4,21 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
+from itertools import accumulate
 from typing import Protocol
 
 import torch
 
 from ..model.decoder import Decoder
 from ..ops.torch_ops import TorchOps
-from .batch import BatchBuilder
+from .batch import Batch, BatchBuilder
 from .kv_cache import KVCache
+from .logprobs import StepLogprobs
+from .row_work import RowWork
 from .sampler import sample
 from .settings import EngineSettings
 from .step_plan import Chunk, StepPlan
+from .transfers import to_device
 
 _OLDEST_CAPABILITY = (8, 0)
 """Ampere: what Triton's kernels are written for."""
@@ -33,6 +37,11 @@ class StepResult(Protocol):
 
     def after_drafts(self) -> list[list[int]]:
         """The tokens sampled after each chunk's drafts; call `tokens` first."""
+        ...
+
+    def logprobs(self) -> StepLogprobs | None:
+        """What was measured for requests that are not `plain`; `None` where there are none. Call
+        `tokens` first."""
         ...
 
     def device_s(self) -> float:
@@ -83,10 +92,15 @@ class DoneStep:
     """The result of a step that has ended: `StepResult`."""
 
     def __init__(
-        self, tokens: list[int | None], after_drafts: list[list[int]], device_s: float
+        self,
+        tokens: list[int | None],
+        after_drafts: list[list[int]],
+        logprobs: StepLogprobs | None,
+        device_s: float,
     ) -> None:
         self._tokens = tokens
         self._after_drafts = after_drafts
+        self._logprobs = logprobs
         self._device_s = device_s
 
     def tokens(self) -> list[int | None]:
@@ -94,6 +108,9 @@ class DoneStep:
 
     def after_drafts(self) -> list[list[int]]:
         return self._after_drafts
+
+    def logprobs(self) -> StepLogprobs | None:
+        return self._logprobs
 
     def device_s(self) -> float:
         return self._device_s
@@ -117,26 +134,46 @@ class TorchRunner:
 
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
         began_s = time.perf_counter()
-        sampled = self._run(chunks)
-        tokens = [each[0] if each else None for each in sampled]
-        return DoneStep(tokens, [each[1:] for each in sampled], time.perf_counter() - began_s)
+        batch = self._builder.build(chunks)
+        lengths = [chunk.num_tokens for chunk in batch.chunks]
+        work = RowWork.of(batch.sampled, batch.chunks, [0, *accumulate(lengths)][:-1])
+        by_request: dict[int, list[int]] = {chunk.request.request_id: [] for chunk in chunks}
+        for chunk, token in zip(batch.sampled, self._run(batch, work), strict=True):
+            by_request[chunk.request.request_id].append(token)
+        sampled = [by_request[chunk.request.request_id] for chunk in chunks]
+        return DoneStep(
+            [each[0] if each else None for each in sampled],
+            [each[1:] for each in sampled],
+            None if work is None else work.read(),
+            time.perf_counter() - began_s,
+        )
 
     @torch.inference_mode()
-    def _run(self, chunks: Sequence[Chunk]) -> list[list[int]]:
-        """The tokens sampled of each chunk."""
-        batch = self._builder.build(chunks)
+    def _run(self, batch: Batch, work: RowWork | None) -> list[int]:
+        """The tokens sampled of each of the batch's sampled rows."""
         ops = TorchOps(batch.step, *self._ropes)
-        all_rows = len(batch.sampled_rows) == len(batch.step.tokens)
+        sampled = len(batch.sampled_rows)
+        all_rows = sampled == len(batch.step.tokens)
         wanted = None if all_rows else batch.sampled_rows
+        if work is not None and (prompt_rows := work.prompt_rows):
+            more = to_device(prompt_rows, self.decoder.device)
+            wanted = torch.cat([batch.sampled_rows, more])
         hidden = self.decoder.forward(batch.step.tokens, ops, self.kv_cache.layers, wanted)
-        if not batch.sampled:
-            return [[] for _ in chunks]
-        logits = self.decoder.logits(hidden, ops)
+        if work is not None:
+            work.measure_prompts(
+                hidden[sampled:],
+                lambda part: self.decoder.logits(part, ops),
+                self.decoder.config.vocabulary,
+            )
+        if not sampled:
+            return []
+        logits = self.decoder.logits(hidden[:sampled], ops)
+        if work is not None:
+            work.edit(logits)
         tokens = sample(logits, [chunk.request for chunk in batch.sampled], batch.offsets)
-        by_request: dict[int, list[int]] = {chunk.request.request_id: [] for chunk in chunks}
-        for chunk, token in zip(batch.sampled, tokens, strict=True):
-            by_request[chunk.request.request_id].append(token)
-        return [by_request[chunk.request.request_id] for chunk in chunks]
+        if work is not None:
+            work.measure_tokens(to_device(tokens, logits.device))
+        return tokens
 
 
 RunnerFactory = Callable[[Decoder, KVCache, EngineSettings], Runner]

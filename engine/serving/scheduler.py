@@ -186,8 +186,9 @@ class Scheduler:
         """Append the tokens that a step computed; returns the requests that got one.
 
         `tokens` has an entry for each chunk; only those of chunks that sample are looked at.
-        Requests that were aborted or preempted since the plan was made are passed over. Drafts come
-        later: see `accept`. Raises ValueError where a chunk that samples has no token.
+        Requests that were aborted or preempted since the plan was made are passed over, and those
+        that want no token. Drafts come later: see `accept`. Raises ValueError where a chunk that
+        samples has no token.
         """
         chunks = plan.chunks
         if plan.num_drafts:
@@ -202,8 +203,10 @@ class Scheduler:
                 continue
             if token is None:
                 raise ValueError(f"request {request.request_id} is caught up but got no token")
-            request.tokens.append(token)
             request.num_pending -= 1
+            if not request.max_tokens:
+                continue
+            request.tokens.append(token)
             request.on_token(now_s)
             got_token.append(request)
         return got_token

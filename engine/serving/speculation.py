@@ -48,13 +48,14 @@ class Drafting:
     def extend(self, chunks: list[Chunk], blocks: BlockManager, budget: int) -> list[Chunk]:
         """The chunks of a step, those with drafts last: `DraftPlanner`.
 
-        Drafts take what is left: of the budget, and of the blocks all but one for each row, so that
-        no request is preempted for a guess.
+        A request whose rows need more than a choice of tokens gets none: what it needs of a row
+        hangs on the tokens before. Drafts take what is left: of the budget, and of the blocks all
+        but one for each row, so that no request is preempted for a guess.
         """
         asked: list[Chunk] = []
         rooms: list[int] = []
         for chunk in chunks:
-            if chunk.num_tokens == 1 and _is_newest(chunk):
+            if chunk.num_tokens == 1 and chunk.request.plain and _is_newest(chunk):
                 room = min(self._drafts, budget, chunk.request.longest - chunk.start - 2)
                 room = min(room, _reserve(chunk.request, room, blocks, keep=len(chunks)))
                 if room > 0:

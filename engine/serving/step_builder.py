@@ -38,6 +38,14 @@ class BuiltStep:
     padded: bool
     fill: Callable[[NDArray[np.int32]], None]
 
+    def first_rows(self) -> list[int]:
+        """The first row of each chunk: those of prefill chunks come behind the idle decode rows."""
+        rows, prefill = [], self.layout.decode
+        for place, chunk in enumerate(self.chunks):
+            rows.append(place if chunk.num_tokens == 1 else prefill)
+            prefill += 0 if chunk.num_tokens == 1 else chunk.num_tokens
+        return rows
+
 
 class StepBuilder:
     """Builds steps for up to `sequences` sequences of up to `width` KV blocks each.

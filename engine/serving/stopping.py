@@ -1,4 +1,4 @@
-"""When a sequence ends by its tokens: by a stop token, or by its length."""
+"""When a sequence ends by its tokens: by a stop token, its grammar, or its length."""
 
 from .request import Request
 
@@ -18,7 +18,8 @@ def stop_reason(request: Request, context_tokens: int) -> str | None:
 
     `context_tokens` is the most tokens, prompt and output, that the model can have seen.
     """
-    if ends_with_stop_token(request):
+    complete = request.match is not None and request.match.complete
+    if complete or ends_with_stop_token(request):
         return "stop"
     if request.num_output_tokens >= request.max_tokens or request.num_tokens >= context_tokens:
         return "length"

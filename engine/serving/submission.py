@@ -19,7 +19,6 @@ def check_request(request: Request, context_tokens: int, vocabulary: int) -> Non
     ):
         if wanted is not None and not 0 <= wanted <= vocabulary:
             raise BadInputError(f"{name} must be from 0 to {vocabulary}, not {wanted}")
-    _check_not_yet(request)
 
 
 def check_fit(request: Request, longest: int, blocks: BlockManager) -> None:
@@ -27,7 +26,7 @@ def check_fit(request: Request, longest: int, blocks: BlockManager) -> None:
     blocks, `BadInputError` if it has nothing to compute or to generate."""
     if not request.tokens:
         raise BadInputError("the prompt is empty: give it at least one token")
-    if request.max_tokens < 1:
+    if request.max_tokens < 1 and (request.max_tokens or request.prompt_logprobs is None):
         raise BadInputError(f"max_tokens is {request.max_tokens}: ask for at least 1")
     # The last token is generated, never computed.
     needed = blocks.blocks_for(max(longest - 1, len(request.tokens)))
@@ -41,21 +40,10 @@ def check_fit(request: Request, longest: int, blocks: BlockManager) -> None:
 
 def _check_prompt(request: Request, context_tokens: int, vocabulary: int) -> None:
     ids = request.prompt_tokens
-    if len(ids) >= context_tokens:
+    if len(ids) > context_tokens - bool(request.max_tokens):
         raise PromptTooLongError(
             f"the prompt has {len(ids)} tokens, the context holds {context_tokens} with at least "
             "one of output: shorten the prompt"
         )
     if ids and not (min(ids) >= 0 and max(ids) < vocabulary):
         raise BadInputError(f"the prompt has a token id outside 0 … {vocabulary - 1}")
-
-
-def _check_not_yet(request: Request) -> None:
-    wishes = {
-        "edits of logits are": request.edits.any,
-        "logprobs are": request.logprobs is not None or request.prompt_logprobs is not None,
-        "grammars are": request.grammar is not None,
-    }
-    for name, wanted in wishes.items():
-        if wanted:
-            raise BadInputError(f"{name} not served yet")

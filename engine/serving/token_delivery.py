@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 
 from ..protocol.served import FinishReason, RequestTimes, TokenLogprob
+from ..text.tokenizer import Tokenizer
+from .delivery import Delivery, RequestDelivery
 from .request import Request
 from .stopping import ends_with_stop_token
 
@@ -112,7 +114,6 @@ class TokenDelivery:
         self._end("length" if self._request.finish_reason == "length" else "stop")
 
     def fail(self, reason: str, *, by_client: bool) -> None:
-        self._send()
         self._end("abort" if by_client else "error")
         if not by_client:
             self._outbox.of(self._request).error = reason
@@ -121,6 +122,11 @@ class TokenDelivery:
         """Put what was not sent yet into the outbox."""
         request, output = self._request, self._outbox.of(self._request)
         output.token_ids += request.tokens[len(request.prompt_tokens) + self._sent :]
+        if request.logprobs is not None:
+            output.logprobs = (output.logprobs or []) + request.token_logprobs[self._sent :]
+        if request.prompt_logprobs is not None and not self._sent_prompt:
+            output.prompt_logprobs = list(request.prompt_token_logprobs)
+            self._sent_prompt = True
         self._sent = request.num_output_tokens
 
     def _end(self, finish_reason: FinishReason) -> None:
@@ -132,3 +138,12 @@ class TokenDelivery:
     def _on_first_byte(self, now_s: float) -> None:
         if self._request.first_byte_at_s is None:
             self._request.first_byte_at_s = now_s
+
+
+def delivery_for(
+    request: Request, tokenizer: Tokenizer, outbox: TokenOutbox | None, *, stream: bool
+) -> RequestDelivery:
+    """How a request is delivered: as tokens into an `outbox`, or else as text."""
+    if outbox is None:
+        return Delivery(request, tokenizer, stream=stream)
+    return TokenDelivery(request, outbox, stream=stream)

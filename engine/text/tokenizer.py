@@ -66,6 +66,12 @@ class VocabularyTokenizer:
         """Every token by its id, as the file writes it down."""
         return {token_id: token for token, token_id in self._tokenizer.get_vocab().items()}
 
+    def to_json(self) -> str:
+        """The tokenizer as a `tokenizer.json` writes it down."""
+        with panics_as_errors():
+            text: str = self._tokenizer.to_str()
+        return text
+
     def encode(self, text: str) -> list[int]:
         return self._encode(text, add_special_tokens=True)
 

@@ -102,8 +102,8 @@ class CheckedEngine:
             assert request.request_id not in self.completions
             self.completions[request.request_id] = completion
             if completion.latency is not None:
-                assert request.last_token_at_s is not None
-                check_timeline(request, request.last_token_at_s)
+                assert request.last_token_at_s is not None or not request.max_tokens
+                check_timeline(request, request.last_token_at_s or self.clock.now_s)
         self.check()
 
     def drain(self, most_steps: int = 20_000) -> None:

@@ -131,27 +131,28 @@ def test_a_request_finished_early_is_an_answer_of_that_length(
     name: StrategyName, make: RunnerFactory, model: LoadedModel
 ) -> None:
     """While it runs among others, with a step in flight; its neighbours go on as before."""
+    prompt = PROMPT[:6]
     reader = Reader(CheckedEngine(model, name, runner_for=make))
     engine = reader.served.engine
-    cut = reader.served.ask(PROMPT, 12, ignore_eos=True, outbox=reader.outbox)
-    beside = reader.served.ask(PROMPT[1:], 12, ignore_eos=True, outbox=reader.outbox)
-    while cut.num_output_tokens < 6:
+    cut = reader.served.ask(prompt, 6, ignore_eos=True, outbox=reader.outbox)
+    beside = reader.served.ask(prompt[1:], 6, ignore_eos=True, outbox=reader.outbox)
+    while cut.num_output_tokens < 3:
         reader.step()
-    engine.finish_early(cut.request_id, 3)
-    reader.read()
     engine.finish_early(cut.request_id, 2)
+    reader.read()
+    engine.finish_early(cut.request_id, 1)
     engine.finish_early(999, 2)
     reader.drain()
-    assert cut.num_output_tokens == len(cut.token_times_s) == 3
+    assert cut.num_output_tokens == len(cut.token_times_s) == 2
     assert (cut.status, cut.finish_reason) == (Status.FINISHED, "stop")
     assert reader.end(cut).finish_reason == "stop"
     assert reader.end(cut).times.last_token_at_s == cut.token_times_s[-1]
-    assert beside.num_output_tokens == 12
+    assert beside.num_output_tokens == 6
     assert engine.metrics.accounting() == Accounting(submitted=2, finished=2)
     # Who asks for the same is not given the text that somebody else's stop string cut.
-    again = reader.served.ask(PROMPT, 12, ignore_eos=True, outbox=reader.outbox)
+    again = reader.served.ask(prompt, 6, ignore_eos=True, outbox=reader.outbox)
     alone = CheckedEngine(model, StrategyName.SINGLE)
-    expected = alone.ask(PROMPT, 12, ignore_eos=True)
+    expected = alone.ask(prompt, 6, ignore_eos=True)
     alone.drain()
     reader.drain()
     assert again.output_tokens == expected.output_tokens
