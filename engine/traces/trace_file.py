@@ -143,7 +143,7 @@ class _Columns:
             raise _error(
                 self._name,
                 number,
-                f"is one too many: {MOST_ENTRIES:,} requests and {MOST_HASH_IDS:,} hash ids at most",
+                f"is one too many: at most {MOST_ENTRIES:,} requests, {MOST_HASH_IDS:,} hash ids",
             )
 
     def trace(self, kind: TraceFormat) -> Trace:

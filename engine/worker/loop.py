@@ -2,6 +2,9 @@
 
 import select
 from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
 
 from ..load.prompts import bundled_prompts
 from ..precision.levels import require
@@ -43,9 +46,11 @@ from ..quality.evaluation import Evaluation, Outcome
 from ..quality.text_file import scored_text
 from ..serving.engine import Engine
 from ..serving.request import Completion
+from ..text.cleaning import clean
 from .bench import Bench, BenchStoppedError, versions
 from .frames import FrameBuilder
 from .request_log import RequestLog
+from .trace_recorder import TraceRecorder
 from .traffic import Traffic
 
 _LONGEST_WAIT_S = 0.1
@@ -70,6 +75,7 @@ class ServingLoop:
         self._traffic = Traffic(engine, self._prompts, options.load)
         if options.idle:
             self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
+        self._recorder = self._record(options.record_trace)
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._requests = RequestLog(engine)
@@ -81,6 +87,13 @@ class ServingLoop:
 
     def run(self) -> None:
         """Serve until `Shutdown` or until the other side has gone."""
+        try:
+            self._run()
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
+
+    def _run(self) -> None:
         while not self._stopping and not self._channel.closed:
             postponed, self._postponed = self._postponed, []
             for command in [*postponed, *self._channel.receive()]:
@@ -92,6 +105,16 @@ class ServingLoop:
             busy = self._engine.computed or self._evaluation is not None
             if not (busy or self._stopping or self._channel.closed):
                 self._wait()
+
+    def _record(self, path: str | None) -> TraceRecorder | None:
+        """What writes down what is served, if it is to be. A worker that follows one that died has
+        a file of its own. Raises `BadInputError`."""
+        if path is None:
+            return None
+        recorder = TraceRecorder(Path(path), self._engine.clock())
+        if recorder.path != Path(path):
+            self._engine.notes.append(f"recording to {clean(str(recorder.path))}")
+        return recorder
 
     def _wait(self) -> None:
         """Sleep until a command, an arrival, a gang's start or the next frame."""
@@ -106,17 +129,30 @@ class ServingLoop:
         self._frames.on_completions(completions, self._traffic)
         self._traffic.on_completions(completions)
         self._requests.on_completions(completions)
+        if self._recorder is not None:
+            self._recorder.on_completions(completions)
 
     def _publish(self) -> None:
         if self._engine.clock() < self._frame_due_s:
             return
+        self._flush_recording()
         self._send_notes()
         for report in self._requests.reports():
             self._channel.send(report)
-        frame = self._frames.build(self._traffic)
+        recording = None if self._recorder is None else self._recorder.state()
+        frame = self._frames.build(self._traffic, recording=recording)
         # Counted from the frame's own moment: what came before it took time as well.
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
         self._channel.send(frame)
+
+    def _flush_recording(self) -> None:
+        if self._recorder is None:
+            return
+        scheduler = self._engine.scheduler
+        in_system = (*scheduler.running, *scheduler.waiting)
+        note = self._recorder.flush(self._engine.clock(), in_system)
+        if note is not None:
+            self._engine.notes.append(note)
 
     def _send_notes(self) -> None:
         notes, self._engine.notes = self._engine.notes, []
@@ -235,7 +271,8 @@ class ServingLoop:
     def _bench(self, spec: BenchSpec) -> None:
         """Measure cells; the live requests are seen to their end first, and go on afterwards."""
         live = self._traffic.spec
-        self._traffic.set_spec(LoadSpec(paused=True))
+        # Paused and not replaced: a trace goes on where it stood.
+        self._traffic.set_spec(msgspec.structs.replace(live, paused=True))
         while self._traffic.next_due_s() is not None or self._engine.has_work:
             if not self._keep_going():
                 return

@@ -7,12 +7,18 @@ import typer
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import BenchSpec, LoadSpec
-from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_precisions, parse_strategies
 from .bench_output import BenchOutput
 from .bench_run import Plan, measure
-from .engine_options import MEASURING, Given, engine_options, with_engine_options
+from .engine_options import (
+    MEASURING,
+    Given,
+    engine_options,
+    refuse_two_loads,
+    with_engine_options,
+)
 
 
 @with_engine_options(**MEASURING)
@@ -47,8 +53,7 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Measure strategies and precisions without a screen: one cell for each pair of them."""
-    if given["rate"] is not None and concurrency is not None:
-        raise BadInputError("--rate and --concurrency exclude each other: give one of them")
+    refuse_two_loads(given, "concurrency", concurrency)
     strategies = parse_strategies(strategy)
     precisions = [] if precision is None else parse_precisions(precision)
     options = engine_options(

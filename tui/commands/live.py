@@ -12,7 +12,7 @@ from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 
 
 class SignalledError(WorkerFailedError):
@@ -66,8 +66,7 @@ def live(
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
-    if users is not None and given["rate"] is not None:
-        raise BadInputError("--users and --rate exclude each other: give one of them")
+    refuse_two_loads(given, "users", users)
 
     def complete(configured: WorkerOptions) -> WorkerOptions:
         """What the command line says, laid over what the config file sets."""
@@ -78,7 +77,9 @@ def live(
         )
         if users is not None:
             # Users are a closed loop, whatever the config file says.
-            closed_loop = msgspec.structs.replace(base.load, rate_per_s=None)
+            closed_loop = msgspec.structs.replace(
+                base.load, rate_per_s=None, ramp=None, burst=None, trace=None
+            )
             base = msgspec.structs.replace(base, load=closed_loop)
         return engine_options(given, base, {"users": users, "think_s": think})
 

@@ -80,7 +80,7 @@ def _rejected(frame: Frame, room: Room) -> Line:
         return line(Piece(f"{written(rejected):>4}", Ink.BAD), muted(" rejected"))
 
     facts = [line(value(rate(frame.throughput.rejected_per_s)), muted(" now"))]
-    if load.rate_per_s is not None:
+    if load.is_open:
         facts.append(line(muted("the queue takes "), value(exact(load.max_waiting))))
     return room.facts([_in_full(built, room), *facts])
 

@@ -43,12 +43,11 @@ def tried_lines(
 def _place(record: Tried) -> tuple[int, int, str, float]:
     load = record.settings.load
     drafts = describe_speculation(record.settings.speculation)
-    amount = load.users if load.rate_per_s is None else load.rate_per_s
     return (
         _STRATEGIES.index(record.settings.strategy),
         _PRECISIONS.index(record.settings.precision),
         drafts,
-        amount,
+        load.amount,
     )
 
 
