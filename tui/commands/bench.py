@@ -20,6 +20,9 @@ from .engine_options import (
     with_engine_options,
 )
 
+REQUESTS = 32
+"""Of a cell, unless asked otherwise."""
+
 
 @with_engine_options(**MEASURING)
 def bench(
@@ -31,7 +34,14 @@ def bench(
         str | None,
         typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
     ] = None,
-    requests: Annotated[int, typer.Option(metavar="N", min=1, help="Requests of each cell.")] = 32,
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Requests of each cell.  [default: 32, or all of a trace]",
+        ),
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -71,12 +81,25 @@ def bench(
     spec = BenchSpec(
         strategies=strategies,
         precisions=precisions,
-        requests=requests,
+        requests=_requests(requests, options.load),
         warmup=warmup,
         load=options.load,
     )
     output = BenchOutput(json=json, out=out)
     _measure(options, Plan(spec, skip_unavailable=_all(precision)), output)
+
+
+def _requests(asked: int | None, load: LoadSpec) -> int:
+    """How many requests a cell has: those asked for; else 32, or once all of a trace. Raises
+    `BadInputError` for a trace that cannot be read."""
+    if load.trace is None:
+        return asked or REQUESTS
+    # Here and not above: who plays no trace need not wait for numpy.
+    from ...engine.traces.trace_file import read_trace
+
+    trace = read_trace(Path(load.trace.path))
+    entries = len(trace.part(load.trace.start_s, load.trace.most_requests))
+    return min(asked or entries, entries) if not load.trace.loop else asked or entries
 
 
 def _all(precision: str | None) -> bool:

@@ -13,6 +13,7 @@ from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .recording import RecordTrace, new_file
 
 
 class SignalledError(WorkerFailedError):
@@ -50,6 +51,7 @@ def live(
     think: Annotated[
         float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
     ] = None,
+    record_trace: RecordTrace = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
     ] = None,
@@ -74,6 +76,7 @@ def live(
             configured,
             strategy=configured.strategy if strategy is None else parse_strategy(strategy),
             precision=configured.precision if precision is None else parse_precision(precision),
+            record_trace=new_file(record_trace),
         )
         if users is not None:
             # Users are a closed loop, whatever the config file says.

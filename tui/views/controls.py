@@ -1,16 +1,14 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
-from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName, describe_load
+from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName
 from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted
-from ..drawing.meter import level
 from ..settings.keymap import Keymap
-from ..state.actions import load_level
 from ..state.moment import Moment
 from ..style.formatting import binary_bytes
 from ..style.inks import Ink
+from .load import load_line
 from .panel import Room
 
-METER_CELLS = 8
 WIDE = 76
 """From this width on every strategy is named; below only the one in use."""
 
@@ -30,10 +28,7 @@ def control_lines(moment: Moment, room: Room, keymap: Keymap) -> tuple[Line, Lin
     strategies = _strategies(moment, keymap, room)
     doing = _doing(moment, room, room.width - strategies.width - 3)
     precisions = _precisions(moment, room)
-    load = first_fitting(
-        (_load(moment, room, METER_CELLS), _load(moment, room, 4), _load(moment, room, 0)),
-        room.width - precisions.width - 3,
-    )
+    load = load_line(moment, room, room.width - precisions.width - 3)
     reason = _reason(moment, room.width - precisions.width - load.width - 6)
     left = line(precisions, "  ", reason) if reason.pieces else precisions
     return (
@@ -131,15 +126,3 @@ def _doing(moment: Moment, room: Room, width: int) -> Line:
     if waste:
         parts.append(line(Piece(f"{waste * 100:.0f} % wasted", Ink.WARN)))
     return facts(parts, width, room.glyphs)
-
-
-def _load(moment: Moment, room: Room, cells: int) -> Line:
-    frame = moment.frame
-    load = moment.pending.load or (frame.load if frame else None)
-    if load is None:
-        return EMPTY
-    meter = (
-        line(level(load_level(load), cells, room.glyphs, "app.load_level"), " ") if cells else EMPTY
-    )
-    ink = Ink.MARK if moment.pending.load else Ink.STRONG
-    return line(muted("load "), meter, Piece(describe_load(load), ink))

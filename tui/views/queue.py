@@ -7,6 +7,7 @@ from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
 from ..style.inks import Ink
+from .load import trace_lines
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 
@@ -20,6 +21,7 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
         *_refused(frame.accounting, room),
         _flow(frame, room),
         _account(frame.accounting, room),
+        *trace_lines(frame, room),
     ]
     if frame.accounting.rejected:
         lines.insert(1, _rejected(frame, room))
