@@ -55,14 +55,14 @@ def _words(load: LoadSpec, frame: Frame | None, ink: Ink, glyphs: Glyphs) -> Ite
         delay = None if frame.dispatch is None else frame.dispatch.p99_ms
         yield line(played, dot, muted("dispatch p99 "), milliseconds(delay))
         yield played
-    yield words
     name = trace.name
     while cell_len(name) > SHORT_NAME - 1:
         name = name[:-1]
     short = name if name == trace.name else name + glyphs.ellipsis
     speed = in_glyphs(f"{short} ×{trace.speed:g}", glyphs)
     if progress is not None:
-        yield line(Piece(speed, ink), " ", percent(progress.fraction))
+        yield line(Piece(speed, ink), dot, percent(progress.fraction))
+    yield words
     yield line(Piece(speed, ink))
     yield line(Piece(in_glyphs(f"trace ×{trace.speed:g}", glyphs), ink))
 

@@ -59,9 +59,7 @@ def _columns(rows: Sequence[Tried], in_use: Choice | None, glyphs: Glyphs) -> li
     return [
         Column("strategy", names, right=False),
         Column("precision", [each.precision for each in settings], right=False),
-        Column(
-            "load", [in_glyphs(describe_load(each.load), glyphs) for each in settings], right=False
-        ),
+        Column("load", loads, right=False),
         *([_drafts_column(settings)] if drafts else []),
         Column("tok/s", _figures(rows, _tok_s, si, highest=True)),
         Column("TTFT p50", _percentiles(rows, lambda of: of.ttft_p50, glyphs), rank=4),
