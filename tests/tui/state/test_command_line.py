@@ -99,7 +99,7 @@ def test_what_needs_a_new_engine_is_noted_until_it_is_started() -> None:
         ("kv-gib -1", "kv-gib must be a number above 0"),
         ("max-seqs 0", "max-seqs must be a number from 1"),
         ("restart now", "takes no value"),
-        ("t 1", "there are think, temperature, top-p, theme, threads"),
+        ("t 1", "there are trace-speed, think, temperature, top-p, theme, threads"),
         ("speed 9", "cannot be set"),
     ],
 )
