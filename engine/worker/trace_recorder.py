@@ -18,10 +18,9 @@ from ..serving.blocks import extend_hashes
 from ..serving.request import Completion, Request
 from ..text.cleaning import clean
 from ..traces.mooncake import BLOCK_TOKENS, write_line
+from ..traces.trace_file import LARGEST_TRACE_BYTES
 
 FLUSH_INTERVAL_S = 1.0
-LARGEST_RECORDING_BYTES = 1 << 30
-"""Of the file: millions of requests."""
 MOST_HELD = 65_536
 """Requests that wait for an older one to end, so that lines are in the order of arrival."""
 MOST_HASHES = 1 << 20
@@ -112,8 +111,8 @@ class TraceRecorder:
         ):
             lines.append(self._line(heapq.heappop(self._ended)))
         data = b"".join(lines)
-        if self._file.bytes + len(data) > LARGEST_RECORDING_BYTES:
-            return self._stop(f"it has {LARGEST_RECORDING_BYTES >> 30} GiB")
+        if self._file.bytes + len(data) > LARGEST_TRACE_BYTES:
+            return self._stop(f"more than {LARGEST_TRACE_BYTES >> 20} MiB is no trace")
         try:
             if data:
                 self._file.append(data)
