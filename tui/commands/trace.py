@@ -47,7 +47,7 @@ def summary_lines(summary: "TraceSummary") -> list[str]:
     """The figures of a trace as lines of text."""
     rate = "--" if summary.requests_per_s is None else f"{summary.requests_per_s:,.2f}/s"
     share = summary.shared_prefix_share
-    blocks = f", in blocks of {summary.block_tokens} tokens" if summary.block_tokens else ""
+    blocks = f", in {summary.block_tokens}-token blocks" if summary.block_tokens else ""
     shared = "-- (the trace tells of no content)" if share is None else f"{share:.1%}{blocks}"
     return [
         f"{clean(summary.name)}: {summary.format}",
