@@ -73,8 +73,8 @@ def test_public_traces_have_what_the_csv_and_json_modules_find(name: str) -> Non
     summary = summarize(trace)
     assert summary.entries == len(rows)
     assert summary.span_s == pytest.approx(rows[-1][0] - rows[0][0], abs=1e-4)
-    for lengths, column in ((summary.prompt_tokens, 1), (summary.output_tokens, 2)):
-        values = sorted(row[column] for row in rows)
+    prompts, outputs = sorted(row[1] for row in rows), sorted(row[2] for row in rows)
+    for lengths, values in ((summary.prompt_tokens, prompts), (summary.output_tokens, outputs)):
         assert lengths.mean == pytest.approx(statistics.fmean(values))
         assert (lengths.most, lengths.total) == (values[-1], sum(values))
         assert lengths.p50 == values[-(-len(values) // 2) - 1]
