@@ -120,7 +120,8 @@ def describe_load(load: LoadSpec) -> str:
         return f"{load.ramp.start:g}{unit} → {amount} in {load.ramp.seconds:g} s"
     if load.burst is not None:
         burst = load.burst
-        return f"{amount}, {burst.rate_per_s:g}/s for {burst.seconds:g} of {burst.every_s:g} s"
+        bursts = f"{burst.rate_per_s:g}/s for {burst.seconds:g} of {burst.every_s:g} s"
+        return f"{amount}, {bursts}" if load.rate_per_s else bursts
     return amount
 
 

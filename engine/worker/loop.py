@@ -15,6 +15,7 @@ from ..protocol import (
     BenchSpec,
     Command,
     Fault,
+    Frame,
     InspectRequest,
     LoadSpec,
     Note,
@@ -139,11 +140,14 @@ class ServingLoop:
         self._send_notes()
         for report in self._requests.reports():
             self._channel.send(report)
-        recording = None if self._recorder is None else self._recorder.state()
-        frame = self._frames.build(self._traffic, recording=recording)
+        frame = self._frame()
         # Counted from the frame's own moment: what came before it took time as well.
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
         self._channel.send(frame)
+
+    def _frame(self, switching: str | None = None) -> Frame:
+        recording = None if self._recorder is None else self._recorder.state()
+        return self._frames.build(self._traffic, switching, recording)
 
     def _flush_recording(self) -> None:
         if self._recorder is None:
@@ -199,7 +203,7 @@ class ServingLoop:
         require(name, self._engine.device)
         began_s = self._engine.clock()
         switching = f"{old} → {name}: packing weights"
-        self._channel.send(self._frames.build(self._traffic, switching))
+        self._channel.send(self._frame(switching))
         self._engine.set_precision(name)
         self._record_switch("precision", old, name, began_s)
         now_s = self._engine.clock()

@@ -73,7 +73,11 @@ def test_a_command_is_no_report() -> None:
         ),
         (
             LoadSpec(rate_per_s=0, burst=BurstSpec(rate_per_s=50, seconds=5, every_s=30)),
-            "0/s, 50/s for 5 of 30 s",
+            "50/s for 5 of 30 s",
+        ),
+        (
+            LoadSpec(rate_per_s=2, burst=BurstSpec(rate_per_s=50, seconds=5, every_s=30)),
+            "2/s, 50/s for 5 of 30 s",
         ),
         (LoadSpec(trace=TraceSpec(path="/a/b/conv.csv", speed=2)), "trace conv.csv ×2"),
         (LoadSpec(trace=TraceSpec(path="c.csv", loop=True)), "trace c.csv ×1 looped"),
