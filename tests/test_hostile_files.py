@@ -21,6 +21,7 @@ from prodtop.engine.planner.question.question import reference_data
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import list_snapshots, load_snapshot, save_snapshot
 from prodtop.engine.text.chat_template import load_chat_template
+from prodtop.engine.traces.trace_file import check_trace, read_trace
 from prodtop.tui.settings.config import load_config
 from prodtop.tui.style.theme import load_themes, read_theme
 from snapshot_samples import snapshot
@@ -49,6 +50,8 @@ READERS = {
     "calibration": Reader(lambda path: load_saved(path).calibrations, {}),
     "snapshot": Reader(load_snapshot),
     "cache": Reader(read_cache, {}),
+    "trace": Reader(read_trace),
+    "beginning of a trace": Reader(check_trace),
 }
 
 

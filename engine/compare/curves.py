@@ -81,14 +81,16 @@ def curves(
 
 def _but_load(cell: Cell) -> tuple[object, ...]:
     """What the points of one curve share: the cell, and the kind of the load."""
-    load = msgspec.structs.replace(cell.load, users=0, rate_per_s=None)
-    is_open = cell.load.rate_per_s is not None
+    load = cell.load.with_amount(1)
+    if cell.load.trace is None:
+        load = msgspec.structs.replace(load, users=0, rate_per_s=None)
+    is_open = cell.load.is_open
     return cell.strategy, cell.precision, cell.max_seqs, cell.drafts, is_open, load
 
 
 def offered(load: LoadSpec) -> float:
-    """Requests a second of an open loop, users of a closed one."""
-    return load.users if load.rate_per_s is None else load.rate_per_s
+    """Requests a second of an open loop, users of a closed one, the speed of a trace."""
+    return load.amount
 
 
 def _curve(

@@ -40,20 +40,35 @@ def read_bounded(path: Path, limit: int) -> bytes:
         CheckpointError: as `require_regular` does, and where reading fails.
     """
     require_regular(path, limit)
+    # Files of /proc state no size.
+    data = _read(path, limit + 1, limit)
+    if len(data) > limit:
+        raise _too_large(path, limit)
+    return data
+
+
+def read_beginning(path: Path, most: int) -> bytes:
+    """The first `most` bytes of the regular file `path`, or all where it has fewer.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        CheckpointError: as `require_regular` does, and where reading fails.
+    """
+    require_regular(path)
+    return _read(path, most, None)
+
+
+def _read(path: Path, most: int, limit: int | None) -> bytes:
     try:
         # Not blocking: it may have become a FIFO since.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(descriptor, "rb") as file:
             _check(path, os.fstat(descriptor), limit)
-            # Files of /proc state no size.
-            data = file.read(limit + 1)
+            return file.read(most)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error}") from error
-    if len(data) > limit:
-        raise _too_large(path, limit)
-    return data
 
 
 def _check(path: Path, status: os.stat_result, limit: int | None) -> None:

@@ -1,6 +1,6 @@
 """The laws of the load: when requests arrive, which prompt each asks for, and how long they are."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 
 import numpy as np
@@ -23,11 +23,13 @@ class Stream(IntEnum):
     PROMPT_LENGTHS = 4
     SAMPLING = 5
     REPEATS = 6
+    SHARED_BLOCKS = 7
+    OWN_TOKENS = 8
 
 
-def random_stream(seed: int, stream: Stream, part: int = 0) -> np.random.Generator:
+def random_stream(seed: int, stream: Stream, part: int = 0, *within: int) -> np.random.Generator:
     """The generator of one stream, or of one part of it, under `seed` (not negative)."""
-    return np.random.default_rng([seed, int(stream), part])
+    return np.random.default_rng([seed, int(stream), part, *within])
 
 
 class GapLaw:
@@ -53,14 +55,19 @@ class ArrivalTimes:
     """When the requests of an open loop arrive after `start_s`, drawn a block at a time.
 
     Drawing and skipping thousands costs less than a millisecond: a rate that nobody can serve can
-    still be counted.
+    still be counted. `warp` turns moments `[n]` of the law's own time, from `start_s` on, into
+    those of the clock, where the two differ.
     """
 
-    def __init__(self, law: GapLaw, start_s: float) -> None:
+    def __init__(
+        self, law: GapLaw, start_s: float, warp: Callable[[Floats], Floats] | None = None
+    ) -> None:
         self._law = law
+        self._warp = warp
+        self._drawn_until = start_s
         self._times_s = np.empty(0)
         self._next = 0
-        self._draw_block(start_s)
+        self._draw_block()
 
     @property
     def next_s(self) -> float:
@@ -77,13 +84,17 @@ class ArrivalTimes:
         popped: list[float] = self._times_s[self._next : end].tolist()
         self._next = end
         if end == len(self._times_s):
-            self._draw_block(popped[-1])
+            self._draw_block()
         return popped
 
-    def _draw_block(self, after_s: float) -> None:
-        gaps_s = self._law.next_gaps_s(_BLOCK)
-        gaps_s[0] += after_s
-        self._times_s, self._next = np.cumsum(gaps_s), 0
+    def _draw_block(self) -> None:
+        gaps = self._law.next_gaps_s(_BLOCK)
+        gaps[0] += self._drawn_until
+        drawn = np.cumsum(gaps)
+        self._drawn_until = float(drawn[-1])
+        # Rounding must not let one overtake another where a rate changes.
+        warped = drawn if self._warp is None else np.maximum.accumulate(self._warp(drawn))
+        self._times_s, self._next = warped, 0
 
 
 class ZipfLaw:

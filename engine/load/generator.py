@@ -1,17 +1,21 @@
 """The load on the engine: says at any moment which requests have arrived by then."""
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Sequence
 
 from ..protocol import LoadSpec
 from .arrivals import ArrivalTimes, GapLaw, Stream, random_stream
 from .prompts import Prompt
+from .rate_curve import rate_curve, user_ramp
 from .sequence import Arrival, RequestSequence
 
 MOST_DUE = 2**20
 """Arrivals of an open loop that one look counts at most: tens of milliseconds of work, and more
 than come in ten seconds at the highest rate. Those left over are counted by the next look."""
+_SAME = 1e-9
+"""A ramp that lacks so much of a whole user has come to it."""
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 5.0
 """How long users of a closed loop wait after a refusal: twice as long each time, up to this."""
@@ -22,7 +26,8 @@ class LoadGenerator:
 
     Closed loop: each user has one request in the system, and asks for the next one `think_s` after
     the last ended. Open loop: requests arrive by the spec's law, however many are in the system;
-    those that find no room are rejected, and cost nothing but being counted.
+    those that find no room are rejected, and cost nothing but being counted. Ramps and bursts begin
+    with the load, and anew after a pause.
 
     Each look is `arrive`, then `take` for as many as the caller has time for: what has arrived and
     was not taken is taken with the next look.
@@ -51,6 +56,10 @@ class LoadGenerator:
         self._random = random_stream(spec.seed, Stream.GAPS)
         self._times: ArrivalTimes | None = None
         """Open loop: when the next ones arrive."""
+        self._wanted_users = 0
+        self._began_s = now_s
+        """When ramps and bursts began."""
+        self._ramp = user_ramp(spec)
         self._plan_arrivals(now_s)
         self._fit_users(now_s)
 
@@ -75,12 +84,17 @@ class LoadGenerator:
         return self._limit is not None and self._made >= self._limit
 
     def arrive(self, now_s: float, room: int | None = None) -> None:
-        """Open loop: let arrive what is due by `now_s`, `MOST_DUE` requests at most.
+        """Open loop: let arrive what is due by `now_s`, `MOST_DUE` requests at most. Closed loop:
+        let come and go the users of a ramp.
 
         `room` is how many may wait to be taken, those from earlier looks too; the rest of them are
         rejected. `None`: all may.
         """
-        if self._times is None or self.spec.paused:
+        if self.spec.paused:
+            return
+        if self._ramp is not None:
+            self._fit_users(now_s)
+        if self._times is None:
             return
         most = MOST_DUE if self._limit is None else min(MOST_DUE, self._limit - self._made)
         while most > 0 and (times_s := self._times.pop_due(now_s, most)):
@@ -122,7 +136,12 @@ class LoadGenerator:
             return None
         if self._times is not None:
             return self._times.next_s
-        return self._ready_s[0] if self._ready_s else None
+        asks_s = self._ready_s[0] if self._ready_s else None
+        comes_s = None if self._ramp is None else self._ramp.next_whole_s(self._users)
+        if comes_s is None:
+            return asks_s
+        comes_s += self._began_s
+        return comes_s if asks_s is None else min(asks_s, comes_s)
 
     def on_done(self, now_s: float) -> None:
         """A request ended, well or not. In a closed loop its user thinks, or leaves if surplus.
@@ -159,6 +178,9 @@ class LoadGenerator:
         if old.seed != spec.seed:
             self._random = random_stream(spec.seed, Stream.GAPS)
         resumed = old.paused and not spec.paused
+        if resumed or (old.ramp, old.burst) != (spec.ramp, spec.burst):
+            self._began_s = now_s
+        self._ramp = user_ramp(spec)
         if resumed or _arrival_law(old) != _arrival_law(spec):
             self._plan_arrivals(now_s)
         if resumed:
@@ -177,26 +199,38 @@ class LoadGenerator:
         """Whoever has a request in flight counts as a user, also one from an open loop before."""
         return len(self._ready_s) + self._in_flight
 
-    @property
-    def _wanted_users(self) -> int:
-        return self.spec.users if self.spec.rate_per_s is None else 0
-
     def _plan_arrivals(self, now_s: float) -> None:
-        rate_per_s = self.spec.rate_per_s
+        spec, curve = self.spec, rate_curve(self.spec)
         self._times = None
-        if rate_per_s:
-            law = GapLaw(rate_per_s, self.spec.burstiness, self._random)
+        if curve is not None:
+            began_s, law = self._began_s, GapLaw(1.0, spec.burstiness, self._random)
+            expected = curve.expected(now_s - began_s)
+            self._times = ArrivalTimes(law, expected, lambda drawn: began_s + curve.times_s(drawn))
+        elif spec.rate_per_s:
+            law = GapLaw(spec.rate_per_s, spec.burstiness, self._random)
             self._times = ArrivalTimes(law, now_s)
 
     def _fit_users(self, now_s: float) -> None:
+        """Let users come, or leave, until there are as many as there should be."""
+        self._wanted_users = self.spec.users if self.spec.rate_per_s is None else 0
+        if self._ramp is not None:
+            self._wanted_users = math.floor(self._ramp.rate(now_s - self._began_s) + _SAME)
         missing = self._wanted_users - self._users
         if missing > 0:
-            self._ready_s += [now_s] * missing
+            self._ready_s += self._coming_s(missing, now_s)
         elif missing < 0:
             # The heap may be cut anywhere once it is sorted: those who would have asked last leave.
             self._ready_s = sorted(self._ready_s)[: max(0, len(self._ready_s) + missing)]
         heapq.heapify(self._ready_s)
 
+    def _coming_s(self, number: int, now_s: float) -> list[float]:
+        """When the next users came, who are here by now: those of a ramp one after the other."""
+        if self._ramp is None:
+            return [now_s] * number
+        here = self._users
+        came_s = (self._ramp.next_whole_s(here + place) for place in range(number))
+        return [now_s if at_s is None else min(now_s, self._began_s + at_s) for at_s in came_s]
 
-def _arrival_law(spec: LoadSpec) -> tuple[float | None, float, int]:
-    return spec.rate_per_s, spec.burstiness, spec.seed
+
+def _arrival_law(spec: LoadSpec) -> tuple[object, ...]:
+    return spec.rate_per_s, spec.burstiness, spec.seed, spec.ramp, spec.burst

@@ -38,7 +38,7 @@ class QueueLimit:
     @classmethod
     def of(cls, load: LoadSpec) -> Self | None:
         """The limit of an open loop; `None` for a closed one."""
-        if load.rate_per_s is None:
+        if not load.is_open:
             return None
         return cls(load.max_waiting, load.max_waiting_mib * 2**20)
 

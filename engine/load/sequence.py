@@ -10,6 +10,7 @@ from ..protocol.bounds import check_load
 from ..protocol.errors import BadInputError
 from .arrivals import Floats, Ints, Stream, ZipfLaw, random_stream, spread_lengths
 from .prompts import Prompt
+from .synthetic import SyntheticPrompt
 
 _CHUNK = 1024
 _LARGEST_SEED = 2**31 - 1
@@ -21,11 +22,12 @@ class Arrival:
 
     `prompt_tokens` is the length that the prompt is to be cut or repeated to (`fit_tokens`); `None`
     is the prompt as it is. `seed` is the sampling seed; `None` asks for a new answer each time.
+    A trace has no prompts, but says how to make one: `prompt_index` is `None`, `synthetic` is not.
     """
 
     arrival_at_s: float
     number: int
-    prompt_index: int
+    prompt_index: int | None
     text: str
     max_tokens: int
     prompt_tokens: int | None
@@ -33,6 +35,7 @@ class Arrival:
     top_p: float
     ignore_eos: bool
     seed: int | None
+    synthetic: SyntheticPrompt | None = None
 
 
 class RequestSequence:

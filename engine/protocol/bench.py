@@ -1,7 +1,8 @@
 """A bench: which cells to measure, and what came out."""
 
+from .load import LoadSpec
 from .message import Message, Part
-from .settings import LoadSpec, PrecisionName, StrategyName
+from .settings import PrecisionName, StrategyName
 
 
 class BenchSpec(Part, frozen=True, kw_only=True):
@@ -63,6 +64,16 @@ class CellMemory(Part, frozen=True, kw_only=True):
     peak_bytes: int | None = None
 
 
+class CellTrace(Part, frozen=True, kw_only=True):
+    """The trace that a cell was measured with, and how many of its requests were made shorter to
+    fit into the context."""
+
+    name: str
+    speed: float
+    clipped_prompts: int
+    clipped_outputs: int
+
+
 class CellResult(Message, frozen=True, kw_only=True):
     """One measured cell: the object that `prodtop bench --json` prints, a line each."""
 
@@ -105,6 +116,10 @@ class CellResult(Message, frozen=True, kw_only=True):
     """The most requests that ran at once, as seen after each step."""
     peak_kv_bytes: int | None = None
     """The most of the KV cache that running requests held, likewise."""
+    dispatch_ms: Distribution | None = None
+    """From each arrival to when it was submitted: all later times count from the arrival."""
+    trace: CellTrace | None = None
+    """Where the load is a trace."""
     samples: list[RequestSample] | None = None
     """Every request in order of arrival, where `BenchSpec.samples` asks for them."""
 

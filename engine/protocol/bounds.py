@@ -7,8 +7,9 @@ from typing import NamedTuple
 import msgspec
 
 from .errors import BadInputError
+from .load import BurstSpec, LoadSpec, RampSpec, TraceSpec
 from .options import WorkerOptions
-from .settings import LoadSpec, SpeculationSpec
+from .settings import SpeculationSpec
 
 
 class Bound(NamedTuple):
@@ -46,6 +47,20 @@ LOAD_BOUNDS: Mapping[str, Bound] = {
     "max_waiting_mib": Bound(0, 1e6, exclusive=True),
     "seed": Bound(0, 2**63 - 1),
 }
+RAMP_BOUNDS: Mapping[str, Bound] = {
+    "start": Bound(0, 1e5),
+    "seconds": Bound(0, 86_400, exclusive=True),
+}
+BURST_BOUNDS: Mapping[str, Bound] = {
+    "rate_per_s": Bound(0, 1e5, exclusive=True),
+    "seconds": Bound(0, 86_400, exclusive=True),
+    "every_s": Bound(0, 86_400, exclusive=True),
+}
+TRACE_BOUNDS: Mapping[str, Bound] = {
+    "speed": Bound(1e-3, 1e6),
+    "start_s": Bound(0, 1e9),
+    "most_requests": Bound(1, 2**53),
+}
 SPECULATION_BOUNDS: Mapping[str, Bound] = {"drafts": Bound(1, 16)}
 WORKER_BOUNDS: Mapping[str, Bound] = {
     "max_seqs": Bound(1, 65_536),
@@ -64,15 +79,54 @@ class Violation(NamedTuple):
 
 def load_violation(load: LoadSpec) -> Violation | None:
     """The first field of a load that no load can have; `None` for a possible load."""
-    out_of_bounds = _violation(load, LOAD_BOUNDS)
-    if out_of_bounds is not None:
-        return out_of_bounds
+    # Bursts may come with nothing between them.
+    checked = load
+    if load.burst is not None and load.rate_per_s == 0:
+        checked = msgspec.structs.replace(load, rate_per_s=None)
+    found = (
+        _violation(checked, LOAD_BOUNDS)
+        or _part_violation("ramp", load.ramp, RAMP_BOUNDS)
+        or _part_violation("burst", load.burst, BURST_BOUNDS)
+        or _part_violation("trace", load.trace, TRACE_BOUNDS)
+        or _shape_violation(load)
+    )
+    if found is not None:
+        return found
     if (load.prompt_tokens_min is None) != (load.prompt_tokens_max is None):
         return Violation("prompt_tokens_min", "needs prompt_tokens_max, and the other way round")
     for kind in ("output_tokens", "prompt_tokens"):
         least, most = getattr(load, f"{kind}_min"), getattr(load, f"{kind}_max")
         if least is not None and least > most:
             return Violation(f"{kind}_min", f"is above {kind}_max: {least} and {most}")
+    return None
+
+
+def _part_violation(
+    name: str, part: RampSpec | BurstSpec | TraceSpec | None, bounds: Mapping[str, Bound]
+) -> Violation | None:
+    found = None if part is None else _violation(part, bounds)
+    return found and Violation(f"{name}.{found.field}", found.reason)
+
+
+def _shape_violation(load: LoadSpec) -> Violation | None:
+    """What does not go together of a ramp, bursts and a trace; each is within its bounds."""
+    burst, trace = load.burst, load.trace
+    if trace is not None:
+        if load.ramp is not None or burst is not None:
+            return Violation("trace", "has its own arrivals: it goes without ramp and burst")
+        if not trace.path or "\0" in trace.path:
+            return Violation("trace", "needs the name of a file")
+    if burst is None:
+        return None
+    if load.ramp is not None:
+        return Violation("burst", "and ramp exclude each other")
+    if load.rate_per_s is None:
+        return Violation("burst", "needs arrivals at a rate: users wait for their answers")
+    if burst.seconds >= burst.every_s:
+        reason = f"of {burst.seconds:g} s every {burst.every_s:g} s has no end"
+        return Violation("burst", reason)
+    if burst.rate_per_s * burst.seconds < 1:
+        return Violation("burst", "brings less than one request: make it longer or denser")
     return None
 
 

@@ -1,9 +1,10 @@
 """What the screen tells the worker to do."""
 
 from .bench import BenchSpec
+from .load import LoadSpec
 from .message import Message
 from .quality import QualitySpec
-from .settings import EngineChanges, LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .settings import EngineChanges, PrecisionName, SpeculationSpec, StrategyName
 from .slo import SloSpec
 
 

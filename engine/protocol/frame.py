@@ -3,9 +3,10 @@
 from enum import StrEnum
 
 from .effect import Summary, SwitchEffect
+from .load import LoadSpec, TraceProgress, TraceRecording
 from .message import Message, Part
 from .model_info import ModelInfo, PrecisionStatus
-from .settings import LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from .settings import PrecisionName, SpeculationSpec, StrategyName
 from .slo import Attainment, SloSpec
 from .verdict import AdmissionCounts, Verdict
 
@@ -298,3 +299,10 @@ class Frame(Message, frozen=True, kw_only=True):
     attainment: dict[Window, Attainment] = {}
     admission: dict[Window, AdmissionCounts] = {}
     averages: dict[Window, Averages] = {}
+    dispatch: Percentiles | None = None
+    """From arrival to being submitted, of the load's requests over the last minute: the part of
+    their latency that the load makes itself."""
+    trace: TraceProgress | None = None
+    """Where the load is a trace."""
+    recording: TraceRecording | None = None
+    """The trace of what is served, where one is written."""

@@ -22,7 +22,8 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     `None` leaves a choice to the worker, which knows the device: the precision, the context length
     (tokens), the KV cache (GiB) and the CPU threads. `load_format` "dummy" fills the model's shape
-    with random weights. `idle`: no load of its own until a `RunBench` comes.
+    with random weights. `idle`: no load of its own until a `RunBench` comes. `record_trace`: the
+    new file that what is served is written to, as a trace.
     """
 
     model: str = BUNDLED_MODEL
@@ -39,6 +40,7 @@ class WorkerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     speculation: SpeculationSpec | None = None
     threads: int | None = None
     idle: bool = False
+    record_trace: str | None = None
 
 
 def to_argument(options: WorkerOptions) -> str:

@@ -12,8 +12,9 @@ import msgspec
 import torch
 
 from ..load.prompts import Prompt
+from ..load.trace_load import Clipped
 from ..metrics.collector import Metrics
-from ..metrics.latency import distribution
+from ..metrics.latency import distribution, percentiles
 from ..precision.levels import unavailable_reason
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
@@ -22,13 +23,15 @@ from ..protocol import (
     CellMemory,
     CellResult,
     CellSkipped,
+    CellTrace,
     LoadSpec,
+    Percentiles,
     PrecisionName,
     SpeculationSpec,
     StrategyName,
     Window,
 )
-from ..protocol.bounds import check_speculation
+from ..protocol.bounds import TRACE_BOUNDS, check_speculation
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
 from ..serving.request import Completion, Request, Status
@@ -59,6 +62,9 @@ class _Run:
     peak_bytes: int
     peak_running: int
     peak_kv_share: float
+    dispatch: Percentiles | None
+    """From arrival to being submitted."""
+    clipped: Clipped
 
     @property
     def requests(self) -> list[Request]:
@@ -147,13 +153,14 @@ class Bench:
         engine = self._engine
         engine.set_strategy(strategy)
         if spec.warmup:
-            self._run(spec.load, spec.warmup)
+            self._run(_hurried(spec.load), spec.warmup)
         engine.reset_caches()
         engine.metrics = metrics = Metrics(engine.clock())
         energy_before = self._energy()
         run = self._run(spec.load, spec.requests)
         now_s = engine.clock()
         energy_after = self._energy()
+        counted = metrics.accounting()
         totals, rates = metrics.throughput.totals(now_s), metrics.hits.session(now_s)
         latency = metrics.latency.over(Window.SESSION, now_s)
         limits = roofline(engine, now_s, math.inf)
@@ -166,9 +173,9 @@ class Bench:
             device=str(engine.device),
             strategy=strategy,
             precision=engine.precision,
-            requests=spec.requests,
-            failed=metrics.accounting().failed,
-            rejected=metrics.accounting().rejected,
+            requests=counted.submitted + counted.rejected,
+            failed=counted.failed,
+            rejected=counted.rejected,
             duration_s=run.duration_s,
             output_tok_s=run.rate(output_tokens),
             total_tok_s=run.rate(output_tokens + prompt_tokens),
@@ -199,6 +206,8 @@ class Bench:
             drafts=0 if engine.speculation.spec is None else engine.speculation.spec.drafts,
             peak_running=run.peak_running,
             peak_kv_bytes=round(run.peak_kv_share * memory.kv_bytes),
+            dispatch_ms=distribution(run.dispatch),
+            trace=_cell_trace(spec.load, run.clipped),
             samples=request_samples(run.completions, run.ended_at_s)
             if spec.samples and spec.requests <= MOST_SAMPLED_REQUESTS
             else None,
@@ -244,7 +253,28 @@ class Bench:
             peak_bytes=peak_bytes,
             peak_running=peak_running,
             peak_kv_share=peak_kv_share,
+            dispatch=percentiles(traffic.dispatch.view(Window.SESSION, engine.clock())),
+            clipped=traffic.clipped,
         )
+
+
+def _hurried(load: LoadSpec) -> LoadSpec:
+    """A load to warm up with: what a trace begins with, without its pauses."""
+    if load.trace is None:
+        return load
+    fastest = TRACE_BOUNDS["speed"].most
+    return msgspec.structs.replace(load, trace=msgspec.structs.replace(load.trace, speed=fastest))
+
+
+def _cell_trace(load: LoadSpec, clipped: Clipped) -> CellTrace | None:
+    if load.trace is None:
+        return None
+    return CellTrace(
+        name=load.trace.name,
+        speed=load.trace.speed,
+        clipped_prompts=clipped.prompts,
+        clipped_outputs=clipped.outputs,
+    )
 
 
 def output_digest(outputs: Iterable[Sequence[int]]) -> str:

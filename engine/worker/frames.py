@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import msgspec
 
 from ..device.devices import device_name
+from ..metrics.latency import percentiles
 from ..precision.levels import statuses
 from ..probes.own_gpu import OwnGpu
 from ..protocol import (
@@ -20,8 +21,10 @@ from ..protocol import (
     Latency,
     Memory,
     ModelInfo,
+    Percentiles,
     Roofline,
     StreamView,
+    TraceRecording,
     Verdict,
     Window,
 )
@@ -71,6 +74,7 @@ class FrameBuilder:
         self._attainment: dict[Window, Attainment] = {}
         self._admission: dict[Window, AdmissionCounts] = {}
         self._averages: dict[Window, Averages] = {}
+        self._dispatch: Percentiles | None = None
         self._memory: Memory
         self._captured_s = 0.0
 
@@ -81,11 +85,16 @@ class FrameBuilder:
         """
         self._stream.on_completions(completions, traffic)
 
-    def build(self, traffic: Traffic, switching: str | None = None) -> Frame:
+    def build(
+        self,
+        traffic: Traffic,
+        switching: str | None = None,
+        recording: TraceRecording | None = None,
+    ) -> Frame:
         """The engine as it is now, about to be held up by a switch if it is `switching`."""
         engine, metrics = self._engine, self._engine.metrics
         now_s = engine.clock()
-        self._refresh_slow(now_s)
+        self._refresh_slow(traffic, now_s)
         self._sequence += 1
         return Frame(
             sequence=self._sequence,
@@ -121,6 +130,9 @@ class FrameBuilder:
             attainment=self._attainment,
             admission=self._admission,
             averages=self._averages,
+            dispatch=self._dispatch,
+            trace=traffic.trace_progress(),
+            recording=recording,
         )
 
     def _roofline(self, now_s: float, switching: str | None) -> Roofline:
@@ -135,7 +147,7 @@ class FrameBuilder:
             return found
         return msgspec.structs.replace(found, verdict=Verdict(bound=Bound.COMPILING, share=1.0))
 
-    def _refresh_slow(self, now_s: float) -> None:
+    def _refresh_slow(self, traffic: Traffic, now_s: float) -> None:
         metrics = self._engine.metrics
         if now_s - self._slow_at_s < SLOW_INTERVAL_S:
             metrics.on_memory(self._memory.used_bytes, now_s)
@@ -146,6 +158,7 @@ class FrameBuilder:
         self._attainment = attainment(self._engine, now_s)
         self._admission = metrics.admission.all_windows(metrics.spans_s(now_s), now_s)
         self._averages = averages(self._engine, now_s)
+        self._dispatch = percentiles(traffic.dispatch.view(Window.M1, now_s))
         self._memory = engine_memory(self._engine, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)
 

@@ -2,6 +2,9 @@
 
 import select
 from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
 
 from ..load.prompts import bundled_prompts
 from ..precision.levels import require
@@ -12,6 +15,7 @@ from ..protocol import (
     BenchSpec,
     Command,
     Fault,
+    Frame,
     InspectRequest,
     LoadSpec,
     Note,
@@ -43,11 +47,13 @@ from ..quality.evaluation import Evaluation, Outcome
 from ..quality.text_file import scored_text
 from ..serving.engine import Engine
 from ..serving.request import Completion
+from ..text.cleaning import clean
 from .bench import Bench, BenchStoppedError, versions
 from .frames import FrameBuilder
 from .request_log import RequestLog
 from .served_traffic import ServedTraffic
 from .server_end import ServerEnd
+from .trace_recorder import TraceRecorder
 from .traffic import Traffic
 
 _LONGEST_WAIT_S = 0.1
@@ -75,6 +81,7 @@ class ServingLoop:
         if options.idle:
             self._traffic = Traffic(engine, self._prompts, LoadSpec(paused=True))
         self._served = ServedTraffic(engine, server or ServerEnd(None), own_gpu)
+        self._recorder = self._record(options.record_trace)
         self._frames = FrameBuilder(engine, own_gpu)
         self._frame_due_s = float("-inf")
         self._requests = RequestLog(engine)
@@ -86,6 +93,13 @@ class ServingLoop:
 
     def run(self) -> None:
         """Serve until `Shutdown` or until the other side has gone."""
+        try:
+            self._run()
+        finally:
+            if self._recorder is not None:
+                self._recorder.close()
+
+    def _run(self) -> None:
         while not self._stopping and not self._channel.closed:
             postponed, self._postponed = self._postponed, []
             for command in [*postponed, *self._channel.receive()]:
@@ -98,6 +112,16 @@ class ServingLoop:
             busy = self._engine.computed or self._served.busy or self._evaluation is not None
             if not (busy or self._stopping or self._channel.closed):
                 self._wait()
+
+    def _record(self, path: str | None) -> TraceRecorder | None:
+        """What writes down what is served, if it is to be. A worker that follows one that died has
+        a file of its own. Raises `BadInputError`."""
+        if path is None:
+            return None
+        recorder = TraceRecorder(Path(path), self._engine.clock())
+        if recorder.path != Path(path):
+            self._engine.notes.append(f"recording to {clean(str(recorder.path))}")
+        return recorder
 
     def _wait(self) -> None:
         """Sleep until a command, an arrival, a gang's start or the next frame; a server's command
@@ -118,17 +142,33 @@ class ServingLoop:
         self._frames.on_completions(completions, self._traffic)
         self._traffic.on_completions(completions)
         self._requests.on_completions(completions)
+        if self._recorder is not None:
+            self._recorder.on_completions(completions)
 
     def _publish(self) -> None:
         if self._engine.clock() < self._frame_due_s:
             return
+        self._flush_recording()
         self._send_notes()
         for report in self._requests.reports():
             self._channel.send(report)
-        frame = self._frames.build(self._traffic)
+        frame = self._frame()
         # Counted from the frame's own moment: what came before it took time as well.
         self._frame_due_s = frame.at_s + FRAME_INTERVAL_S
         self._channel.send(frame)
+
+    def _frame(self, switching: str | None = None) -> Frame:
+        recording = None if self._recorder is None else self._recorder.state()
+        return self._frames.build(self._traffic, switching, recording)
+
+    def _flush_recording(self) -> None:
+        if self._recorder is None:
+            return
+        scheduler = self._engine.scheduler
+        in_system = (*scheduler.running, *scheduler.waiting)
+        note = self._recorder.flush(self._engine.clock(), in_system)
+        if note is not None:
+            self._engine.notes.append(note)
 
     def _send_notes(self) -> None:
         notes, self._engine.notes = self._engine.notes, []
@@ -175,7 +215,7 @@ class ServingLoop:
         require(name, self._engine.device)
         began_s = self._engine.clock()
         switching = f"{old} → {name}: packing weights"
-        self._channel.send(self._frames.build(self._traffic, switching))
+        self._channel.send(self._frame(switching))
         self._engine.set_precision(name)
         self._record_switch("precision", old, name, began_s)
         now_s = self._engine.clock()
@@ -248,7 +288,8 @@ class ServingLoop:
     def _bench(self, spec: BenchSpec) -> None:
         """Measure cells; the live requests are seen to their end first, and go on afterwards."""
         live = self._traffic.spec
-        self._traffic.set_spec(LoadSpec(paused=True))
+        # Paused and not replaced: a trace goes on where it stood.
+        self._traffic.set_spec(msgspec.structs.replace(live, paused=True))
         while self._traffic.next_due_s() is not None or self._engine.has_work:
             if not self._keep_going():
                 return

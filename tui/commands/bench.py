@@ -7,12 +7,21 @@ import typer
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import BenchSpec, LoadSpec
-from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_precisions, parse_strategies
 from .bench_output import BenchOutput
 from .bench_run import Plan, measure
-from .engine_options import MEASURING, Given, engine_options, with_engine_options
+from .engine_options import (
+    MEASURING,
+    Given,
+    engine_options,
+    refuse_two_loads,
+    with_engine_options,
+)
+
+REQUESTS = 32
+"""Of a cell, unless asked otherwise."""
 
 
 @with_engine_options(**MEASURING)
@@ -25,7 +34,14 @@ def bench(
         str | None,
         typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
     ] = None,
-    requests: Annotated[int, typer.Option(metavar="N", min=1, help="Requests of each cell.")] = 32,
+    requests: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Requests of each cell.  [default: 32, or all of a trace]",
+        ),
+    ] = None,
     concurrency: Annotated[
         int | None,
         typer.Option(
@@ -47,8 +63,7 @@ def bench(
     debug: Debug = False,
 ) -> None:
     """Measure strategies and precisions without a screen: one cell for each pair of them."""
-    if given["rate"] is not None and concurrency is not None:
-        raise BadInputError("--rate and --concurrency exclude each other: give one of them")
+    refuse_two_loads(given, "concurrency", concurrency)
     strategies = parse_strategies(strategy)
     precisions = [] if precision is None else parse_precisions(precision)
     options = engine_options(
@@ -66,12 +81,25 @@ def bench(
     spec = BenchSpec(
         strategies=strategies,
         precisions=precisions,
-        requests=requests,
+        requests=_requests(requests, options.load),
         warmup=warmup,
         load=options.load,
     )
     output = BenchOutput(json=json, out=out)
     _measure(options, Plan(spec, skip_unavailable=_all(precision)), output)
+
+
+def _requests(asked: int | None, load: LoadSpec) -> int:
+    """How many requests a cell has: those asked for; else 32, or once all of a trace. Raises
+    `BadInputError` for a trace that cannot be read."""
+    if load.trace is None:
+        return asked or REQUESTS
+    # Here and not above: who plays no trace need not wait for numpy.
+    from ...engine.traces.trace_file import read_trace
+
+    trace = read_trace(Path(load.trace.path))
+    entries = len(trace.part(load.trace.start_s, load.trace.most_requests))
+    return min(asked or entries, entries) if not load.trace.loop else asked or entries
 
 
 def _all(precision: str | None) -> bool:

@@ -72,7 +72,7 @@ class BenchOutput:
             self._status.clear()
             print_json(as_object(result))
         ttft = "" if result.ttft_ms is None else f", TTFT p95 {_p95(result.ttft_ms)} ms"
-        self._status.say(f"{cell}: {result.output_tok_s:,.1f} tok/s{ttft}")
+        self._status.say(f"{cell}: {result.output_tok_s:,.1f} tok/s{ttft}{_of_trace(result)}")
 
     def _take_skipped(self, skipped: CellSkipped) -> None:
         """The table has the reason below it; with JSON it goes to stderr."""
@@ -84,6 +84,17 @@ class BenchOutput:
                 "skipped": clean(skipped.reason),
             }
             self._status.say(msgspec.json.encode(line).decode())
+
+
+def _of_trace(result: CellResult) -> str:
+    """What is to be said of a cell whose load is a trace, as the end of its line."""
+    if result.trace is None:
+        return ""
+    dispatch = (
+        "" if result.dispatch_ms is None else f", dispatch p99 {result.dispatch_ms.p99:,.1f} ms"
+    )
+    cut = result.trace.clipped_prompts + result.trace.clipped_outputs
+    return dispatch + (f", {cut:,} cut to fit" if cut else "")
 
 
 def _progress(progress: Progress) -> str:

@@ -67,6 +67,8 @@ def _loads(load: LoadSpec, users: str | None, rates: str | None) -> list[LoadSpe
         raise BadInputError("--rates and --users exclude each other: give one of them")
     if users is not None and load.rate_per_s is not None:
         raise BadInputError("--rate and --users exclude each other: give one of them")
+    if load.trace is not None and (users or rates):
+        raise BadInputError("--trace has its own arrivals: it goes without --users and --rates")
     loads = [load]
     if rates is not None:
         loads = [_replaced(load, rate_per_s=each) for each in parse_list("--rates", rates, float)]

@@ -14,6 +14,7 @@ from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import KvFormat, LoadFormat, WorkerOptions
 from ..settings.ranges import parse_range
 from .arguments import Command, check_model, put_options
+from .load_options import load_fields
 
 Given = Mapping[str, object]
 """What stands on the command line, or the command's own default, by option; else `None`."""
@@ -58,6 +59,19 @@ OPTIONS: Mapping[str, EngineOption] = {
     "max_waiting_mib": _load(
         float, "max_waiting_mib", "With --rate: the most host memory that waiting takes.", "M"
     ),
+    "ramp": EngineOption(
+        str, "Users rise from A to B within S seconds; with A/s:B/s:S a rate does.", "A:B:S"
+    ),
+    "burst": EngineOption(
+        str, "R requests a second for S seconds, every E seconds; --rate between.", "R:S:E"
+    ),
+    "trace": EngineOption(
+        str, "Play a trace: Azure or BurstGPT CSV, Mooncake JSONL, one of your own.", "FILE"
+    ),
+    "trace_speed": EngineOption(float, "So many times as fast.", "X"),
+    "trace_loop": EngineOption(bool, "Begin again at the end, with new prompts."),
+    "trace_start": EngineOption(float, "Leave out the first seconds of the trace.", "SECONDS"),
+    "trace_requests": EngineOption(int, "Play only so many requests.", "N"),
     "zipf": _load(
         float, "zipf_exponent", "How unequal the prompts' popularity is; 0 is equal.", "S"
     ),
@@ -90,6 +104,14 @@ _OPTION_OF_FIELD = {
     "think_s": "think",
     "output_tokens_min": "output_tokens",
     "drafts": "speculate",
+    "ramp.start": "ramp",
+    "ramp.seconds": "ramp",
+    "burst.rate_per_s": "burst",
+    "burst.seconds": "burst",
+    "burst.every_s": "burst",
+    "trace.speed": "trace_speed",
+    "trace.start_s": "trace_start",
+    "trace.most_requests": "trace_requests",
 }
 
 
@@ -158,6 +180,7 @@ def engine_options(
         if kind in set_here:
             least, most = parse_range(f"--{kind.replace('_', '-')}", str(set_here[kind]))
             fields |= {f"{kind}_min": least, f"{kind}_max": most}
+    fields |= load_fields(given)
     fields |= {name: value for name, value in (load or {}).items() if value is not None}
     worker = {name: set_here[name] for name in set_here if OPTIONS[name].is_worker_field}
     if "model" in set_here:
@@ -174,6 +197,14 @@ def engine_options(
         name = option_names.get(field) or _OPTION_OF_FIELD.get(field, field)
         raise BadInputError(f"--{name.replace('_', '-')} {violation.reason}")
     return options
+
+
+def refuse_two_loads(given: Given, name: str, users: int | None) -> None:
+    """Raise `BadInputError` where `users`, which the option `name` sets, stand beside another kind
+    of load."""
+    for other in ("rate", "ramp", "burst", "trace"):
+        if users is not None and given[other] is not None:
+            raise BadInputError(f"--{other} and --{name} exclude each other: give one of them")
 
 
 def _speculation(given: Given, base: SpeculationSpec | None) -> SpeculationSpec | None:

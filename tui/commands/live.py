@@ -14,7 +14,8 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .recording import RecordTrace, new_file
 from .server_options import Host, Port, asks_for_load, server_options
 
 
@@ -58,6 +59,7 @@ def live(
     ] = False,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
+    record_trace: RecordTrace = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
     ] = None,
@@ -74,8 +76,7 @@ def live(
     if context.invoked_subcommand is not None:
         refuse_options_before(context)
         return
-    if users is not None and given["rate"] is not None:
-        raise BadInputError("--users and --rate exclude each other: give one of them")
+    refuse_two_loads(given, "users", users)
 
     server = server_options(host, port, CLOSING_DRAIN_S) if serve else None
     if server is None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
@@ -87,10 +88,13 @@ def live(
             configured,
             strategy=configured.strategy if strategy is None else parse_strategy(strategy),
             precision=configured.precision if precision is None else parse_precision(precision),
+            record_trace=new_file(record_trace),
         )
         if users is not None:
             # Users are a closed loop, whatever the config file says.
-            closed_loop = msgspec.structs.replace(base.load, rate_per_s=None)
+            closed_loop = msgspec.structs.replace(
+                base.load, rate_per_s=None, ramp=None, burst=None, trace=None
+            )
             base = msgspec.structs.replace(base, load=closed_loop)
         if serve:
             paused = not asks_for_load(given, users, think)

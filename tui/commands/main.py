@@ -21,6 +21,7 @@ from .quality import quality
 from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
+from .trace import traces
 
 PLAN = "plan"
 LONGEST_SIZE = 4
@@ -58,6 +59,7 @@ app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)
 app.add_typer(snapshots)
+app.add_typer(traces)
 
 
 def main() -> None:

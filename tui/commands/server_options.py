@@ -15,10 +15,11 @@ Host = Annotated[
 ]
 Port = Annotated[int, typer.Option(metavar="P", min=0, max=MOST_PORT, help="0: any that is free.")]
 
+ARRIVALS = ("ramp", "burst", "trace")
 LOADING_OPTIONS = frozenset(
     name
     for name, option in OPTIONS.items()
-    if option.load_field is not None or name in ("output_tokens", "prompt_tokens")
+    if option.load_field is not None or name in ("output_tokens", "prompt_tokens", *ARRIVALS)
 )
 """The options that ask for a load of prodtop's own."""
 

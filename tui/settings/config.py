@@ -10,11 +10,14 @@ from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol import (
+    BurstSpec,
     LoadSpec,
     PrecisionName,
+    RampSpec,
     SloSpec,
     SpeculationSpec,
     StrategyName,
+    TraceSpec,
     Window,
 )
 from ...engine.protocol.bounds import load_violation, speculation_violation
@@ -37,12 +40,32 @@ class Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A table of the config file."""
 
 
+class RampTable(RampSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[load] ramp`."""
+
+
+class BurstTable(BurstSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[load] burst`."""
+
+
+class TraceTable(TraceSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[load] trace`."""
+
+
 class LoadTable(LoadSpec, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`[load]`: what the load generator does from the start."""
 
+    ramp: RampTable | None = None
+    burst: BurstTable | None = None
+    trace: TraceTable | None = None
+
     def spec(self) -> LoadSpec:
-        """The load as the engine takes it."""
-        return LoadSpec(**msgspec.structs.asdict(self))
+        """The load as the engine takes it, with the whole path of a trace."""
+        load = msgspec.convert(msgspec.to_builtins(self), LoadSpec)
+        if load.trace is None:
+            return load
+        path = str(Path(load.trace.path).expanduser().absolute())
+        return msgspec.structs.replace(load, trace=msgspec.structs.replace(load.trace, path=path))
 
 
 class SpeculationTable(Table, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ from .moment import Pending, WorkerState, unready_text
 
 USER_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 RATE_STEPS = (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
+SPEED_STEPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 NOT_READY = unready_text(WorkerState())
 
@@ -90,8 +91,8 @@ def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) 
 
 
 def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
-    """More or less load, −1 or +1: users of a closed loop, the rate of an open one. Below the least
-    is none, and from there the same load comes back."""
+    """More or less load, −1 or +1: users of a closed loop, the rate of an open one, the speed of a
+    trace. Below the least is none, and from there the same load comes back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
@@ -108,26 +109,25 @@ def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outco
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
-    steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
+    steps = _steps(load)
     value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
-    if load.rate_per_s is None:
-        changed = msgspec.structs.replace(load, users=int(value), paused=False)
-    else:
-        changed = msgspec.structs.replace(load, rate_per_s=value, paused=False)
+    changed = load.with_amount(value)
     return Outcome(replace(pending, load=changed), SetLoad(load=changed))
 
 
 def _changed_load(load: LoadSpec, direction: int) -> LoadSpec:
     if load.paused:
         return msgspec.structs.replace(load, paused=False)
-    if load.rate_per_s is not None:
-        rate = _step(RATE_STEPS, load.rate_per_s, direction)
-        changed = msgspec.structs.replace(load, rate_per_s=rate)
-    else:
-        users = int(_step(USER_STEPS, load.users, direction))
-        changed = msgspec.structs.replace(load, users=users)
+    changed = load.with_amount(_step(_steps(load), load.amount, direction))
     at_the_least = changed == load and direction < 0
     return msgspec.structs.replace(load, paused=True) if at_the_least else changed
+
+
+def _steps(load: LoadSpec) -> tuple[float, ...]:
+    """What its kind of load is stepped through."""
+    if load.trace is not None:
+        return SPEED_STEPS
+    return USER_STEPS if load.rate_per_s is None else RATE_STEPS
 
 
 def _step(steps: tuple[float, ...], value: float, direction: int) -> float:
@@ -140,9 +140,8 @@ def load_level(load: LoadSpec) -> float:
     """Where a load stands between none and the highest, 0 … 1, for the meter."""
     if load.paused:
         return 0.0
-    steps: tuple[float, ...] = USER_STEPS if load.rate_per_s is None else RATE_STEPS
-    value = load.users if load.rate_per_s is None else load.rate_per_s
-    return min(1.0, bisect_right(steps, value) / len(steps))
+    steps = _steps(load)
+    return min(1.0, bisect_right(steps, load.amount) / len(steps))
 
 
 def describe_command(command: Command) -> str:

@@ -104,7 +104,7 @@ def asked(frame: Frame) -> Comparison:
     elsewhere and do other work. Raises `BadInputError` where there is no load.
     """
     load = msgspec.structs.replace(frame.load, ignore_eos=True)
-    if load.paused or (load.rate_per_s is None and not load.users):
+    if load.paused or not (load.is_open or load.users):
         raise BadInputError("there is no load to compare under: add some first")
     precisions = [status.name for status in frame.precisions if status.reason is None]
     cells = cells_of(list(StrategyName), precisions, [Variant(load=load)])

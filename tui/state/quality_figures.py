@@ -134,7 +134,7 @@ def speed_obstacle(moment: Moment) -> str | None:
         return "nothing is served"
     if moment.frame.load.paused:
         return "the load is paused"
-    if moment.frame.load.rate_per_s is not None:
+    if moment.frame.load.is_open:
         return "with arrivals at a rate these decide it, :users 8 sets a closed loop"
     return None
 

@@ -131,6 +131,14 @@ def _run_load(text: str, standing: Standing) -> Outcome:
     return _with_load(standing, paused=not _switch("load", text))
 
 
+def _run_speed(text: str, standing: Standing) -> Outcome:
+    trace = standing.load.trace
+    if trace is None:
+        raise BadInputError("no trace is played: prodtop --trace FILE begins one")
+    changed = msgspec.structs.replace(trace, speed=_number("trace-speed", text))
+    return _with_load(standing, trace=changed, paused=False)
+
+
 def _run_strategy(text: str, standing: Standing) -> Outcome:
     name = _choice("strategy", text, tuple(StrategyName))
     return choose_strategy(standing.frame, standing.pending, StrategyName(name))
@@ -221,9 +229,31 @@ def _text(name: str, text: str) -> str:
 
 SETTABLE: Mapping[str, Settable] = {
     "users": _load_field(
-        "N", "Clients with one request each.", "users", _whole, rate_per_s=None, paused=False
+        "N",
+        "Clients with one request each.",
+        "users",
+        _whole,
+        rate_per_s=None,
+        ramp=None,
+        burst=None,
+        trace=None,
+        paused=False,
     ),
-    "rate": _load_field("R", "Requests that arrive a second.", "rate_per_s", _number, paused=False),
+    "rate": _load_field(
+        "R",
+        "Requests that arrive a second.",
+        "rate_per_s",
+        _number,
+        ramp=None,
+        trace=None,
+        paused=False,
+    ),
+    "trace-speed": Settable(
+        "X",
+        "How fast a trace is played.",
+        _run_speed,
+        now=lambda standing: "" if standing.load.trace is None else f"{standing.load.amount:g}",
+    ),
     "think": _load_field("SECONDS", "Between a client's requests.", "think_s", _number),
     "load": Settable(
         "on|off",

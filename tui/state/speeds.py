@@ -40,7 +40,7 @@ class Conditions:
     @property
     def measurable(self) -> bool:
         """In an open loop the arrivals decide how many tokens come, not the precision."""
-        return not self.load.paused and self.load.rate_per_s is None
+        return not self.load.paused and not self.load.is_open
 
 
 @dataclass(frozen=True, slots=True)

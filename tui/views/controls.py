@@ -1,17 +1,15 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
-from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName, describe_load
+from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName
 from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted, rule
-from ..drawing.meter import level
 from ..settings.keymap import Keymap
-from ..state.actions import load_level
 from ..state.moment import Moment
 from ..state.server import ServerPhase
 from ..style.formatting import binary_bytes
 from ..style.inks import Ink
+from .load import load_lines
 from .panel import Room
 
-METER_CELLS = 8
 WIDE = 76
 """From this width on every strategy is named; below only the one in use."""
 
@@ -133,7 +131,7 @@ def _doing(moment: Moment, room: Room, width: int) -> Line:
 
 def _traffic(moment: Moment, room: Room) -> list[Line]:
     """Where requests come from: the server, if there is one, and the load; the fullest first."""
-    loads = [_load(moment, room, cells) for cells in (METER_CELLS, 4, 0)]
+    loads = load_lines(moment, room) or [EMPTY]
     served = _server(moment, room)
     beside = [line(each, "   ", load) for each in served for load in loads]
     return [*beside, *served, *loads]
@@ -149,15 +147,3 @@ def _server(moment: Moment, room: Room) -> list[Line]:
     traffic = Piece(server.traffic, ink)
     dot = rule(f" {room.glyphs.dot} ")
     return [line(muted(port), dot, traffic), line(muted(port), " ", traffic)]
-
-
-def _load(moment: Moment, room: Room, cells: int) -> Line:
-    frame = moment.frame
-    load = moment.pending.load or (frame.load if frame else None)
-    if load is None:
-        return EMPTY
-    meter = (
-        line(level(load_level(load), cells, room.glyphs, "app.load_level"), " ") if cells else EMPTY
-    )
-    ink = Ink.MARK if moment.pending.load else Ink.STRONG
-    return line(muted("load "), meter, Piece(describe_load(load), ink))

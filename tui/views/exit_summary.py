@@ -37,6 +37,10 @@ def exit_summary(
         _labelled("tokens", f"{exact(frame.generated_tokens_total)} generated"),
         _labelled("best", _best(tried, glyphs)),
     ]
+    if frame.recording is not None:
+        # Those that end while the engine does are written as well.
+        stopped = f" (stopped: {frame.recording.stopped})" if frame.recording.stopped else ""
+        lines.append(_labelled("recorded", f"{frame.recording.path}{stopped}"))
     if saved:
         count = counted(len(saved), "snapshot")
         lines.append(_labelled("saved", f"{count} (figures, and a picture as .svg beside each):"))

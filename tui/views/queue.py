@@ -7,6 +7,7 @@ from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
 from ..style.inks import Ink
+from .load import trace_lines
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
 
@@ -20,6 +21,7 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
         *_refused(frame.accounting, room),
         _flow(frame, room),
         _account(frame.accounting, room),
+        *trace_lines(frame, room),
     ]
     if frame.accounting.rejected:
         lines.insert(1, _rejected(frame, room))
@@ -80,7 +82,7 @@ def _rejected(frame: Frame, room: Room) -> Line:
         return line(Piece(f"{written(rejected):>4}", Ink.BAD), muted(" rejected"))
 
     facts = [line(value(rate(frame.throughput.rejected_per_s)), muted(" now"))]
-    if load.rate_per_s is not None:
+    if load.is_open:
         facts.append(line(muted("the queue takes "), value(exact(load.max_waiting))))
     return room.facts([_in_full(built, room), *facts])
 

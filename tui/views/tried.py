@@ -43,12 +43,11 @@ def tried_lines(
 def _place(record: Tried) -> tuple[int, int, str, float]:
     load = record.settings.load
     drafts = describe_speculation(record.settings.speculation)
-    amount = load.users if load.rate_per_s is None else load.rate_per_s
     return (
         _STRATEGIES.index(record.settings.strategy),
         _PRECISIONS.index(record.settings.precision),
         drafts,
-        amount,
+        load.amount,
     )
 
 
@@ -56,10 +55,11 @@ def _columns(rows: Sequence[Tried], in_use: Choice | None, glyphs: Glyphs) -> li
     settings = [row.settings for row in rows]
     drafts = any(each.speculation is not None for each in settings)
     names = [_name(row, in_use) for row in rows]
+    loads = [in_glyphs(describe_load(each.load), glyphs) for each in settings]
     return [
         Column("strategy", names, right=False),
         Column("precision", [each.precision for each in settings], right=False),
-        Column("load", [describe_load(each.load) for each in settings], right=False),
+        Column("load", loads, right=False),
         *([_drafts_column(settings)] if drafts else []),
         Column("tok/s", _figures(rows, _tok_s, si, highest=True)),
         Column("TTFT p50", _percentiles(rows, lambda of: of.ttft_p50, glyphs), rank=4),

@@ -96,6 +96,7 @@ def test_arrivals_carry_what_the_spec_asks_for() -> None:
     assert {arrival.prompt_tokens for arrival in arrivals} <= set(range(32, 65))
     assert len({arrival.prompt_tokens for arrival in arrivals}) > 20
     for arrival in arrivals:
+        assert arrival.prompt_index is not None
         assert arrival.text == PROMPTS[arrival.prompt_index].text
         assert (arrival.temperature, arrival.top_p, arrival.ignore_eos) == (0.7, 0.9, True)
         assert arrival.arrival_at_s == 12.5

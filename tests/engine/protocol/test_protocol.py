@@ -11,12 +11,15 @@ from prodtop.engine.protocol import (
     COMMAND_DECODER,
     ENCODER,
     REPORT_DECODER,
+    BurstSpec,
     Command,
     LoadSpec,
     Message,
+    RampSpec,
     Report,
     SetStrategy,
     StrategyName,
+    TraceSpec,
     describe_load,
 )
 
@@ -63,6 +66,22 @@ def test_a_command_is_no_report() -> None:
         (LoadSpec(rate_per_s=4.0), "4/s"),
         (LoadSpec(paused=True), "no load"),
         (LoadSpec(rate_per_s=4.0, paused=True), "no load"),
+        (LoadSpec(users=64, ramp=RampSpec(start=1, seconds=60)), "1 → 64 users in 60 s"),
+        (
+            LoadSpec(rate_per_s=50, ramp=RampSpec(start=2.5, seconds=9)),
+            "2.5/s → 50/s in 9 s",
+        ),
+        (
+            LoadSpec(rate_per_s=0, burst=BurstSpec(rate_per_s=50, seconds=5, every_s=30)),
+            "50/s for 5 of 30 s",
+        ),
+        (
+            LoadSpec(rate_per_s=2, burst=BurstSpec(rate_per_s=50, seconds=5, every_s=30)),
+            "2/s, 50/s for 5 of 30 s",
+        ),
+        (LoadSpec(trace=TraceSpec(path="/a/b/conv.csv", speed=2)), "trace conv.csv ×2"),
+        (LoadSpec(trace=TraceSpec(path="c.csv", loop=True)), "trace c.csv ×1 looped"),
+        (LoadSpec(trace=TraceSpec(path="c.csv"), paused=True), "no load"),
     ],
 )
 def test_a_load_in_words(load: LoadSpec, words: str) -> None:

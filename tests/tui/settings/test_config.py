@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 from prodtop.engine.protocol import (
     SLO_NAMES,
+    BurstSpec,
     LoadSpec,
     PrecisionName,
+    RampSpec,
     SloSpec,
     SpeculationSpec,
     StrategyName,
+    TraceSpec,
     Window,
 )
 from prodtop.engine.protocol.errors import BadInputError
@@ -122,9 +125,28 @@ def test_every_field_is_read() -> None:
     assert config.keymap("config.toml").keys["quit"] == ("z", "ctrl+q")
 
 
+def test_ramps_bursts_and_traces_are_tables_of_the_load(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[load]\nrate_per_s = 4\nramp = { start = 1, seconds = 60 }\n"
+    wanted = LoadSpec(rate_per_s=4, ramp=RampSpec(start=1, seconds=60))
+    assert parse_config(text, "config.toml").load.spec() == wanted
+    text = "[load]\nrate_per_s = 0\nburst = { rate_per_s = 9, seconds = 2, every_s = 5 }\n"
+    wanted = LoadSpec(rate_per_s=0, burst=BurstSpec(rate_per_s=9, seconds=2, every_s=5))
+    assert parse_config(text, "config.toml").load.spec() == wanted
+    monkeypatch.setenv("HOME", "/home/somebody")
+    text = "[load.trace]\npath = '~/conv.csv'\nspeed = 2\nloop = true\n"
+    wanted = LoadSpec(trace=TraceSpec(path="/home/somebody/conv.csv", speed=2, loop=True))
+    assert parse_config(text, "config.toml").load.spec() == wanted
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
+        ("[load]\nrate_per_s = 0", ("load.rate_per_s", "above 0")),
+        ("[load.ramp]\nstart = 1", ("load.ramp", "seconds")),
+        ("[load.ramp]\nstart = 1\nseconds = 5\nminutes = 1", ("load.ramp", "minutes")),
+        ("[load.trace]\nspeed = 1", ("load.trace", "path")),
+        ("[load.trace]\npath = 'a'\nspeeed = 1", ("load.trace", "speeed")),
+        ("[load.trace]\npath = 'a'\nspeed = 0", ("load.trace.speed", "0.001")),
         ("theme = ", ("line 1",)),
         ("window = '1m'\ntheme = [", ("line 2",)),
         ("theme = 3", ("theme", "int")),

@@ -16,15 +16,18 @@ from prodtop.engine.protocol import (
     Speculation,
     SpeculationSpec,
     StrategyName,
+    TraceSpec,
     Window,
 )
 from prodtop.tui.state.actions import (
     NOT_READY,
     RATE_STEPS,
+    SPEED_STEPS,
     USER_STEPS,
     choose_strategy,
     load_level,
     next_window,
+    set_load_level,
     settled,
     step_load,
     step_precision,
@@ -145,6 +148,26 @@ def test_below_the_least_load_is_none_and_from_there_it_comes_back_as_it_was(
     still = step_load(frame(load=paused), Pending(), -1)
     assert (still.command, still.say) == (None, "there is no load: it cannot be less")
     assert step_load(frame(load=paused), Pending(), 1).command == SetLoad(load=least)
+
+
+TRACE = LoadSpec(trace=TraceSpec(path="conv.csv", speed=1.0))
+
+
+@pytest.mark.parametrize(("direction", "speed"), [(1, 2.0), (-1, 0.5)])
+def test_more_load_of_a_trace_is_more_speed(direction: int, speed: float) -> None:
+    outcome = step_load(frame(load=TRACE), Pending(), direction)
+    assert outcome.command == SetLoad(load=TRACE.with_amount(speed))
+    assert 0 < load_level(TRACE) < 1
+    clicked = set_load_level(frame(load=TRACE), Pending(), load_level(TRACE))
+    assert clicked.command == SetLoad(load=TRACE)
+
+
+def test_less_than_the_slowest_trace_is_none_and_more_goes_on() -> None:
+    slowest = TRACE.with_amount(SPEED_STEPS[0])
+    down = step_load(frame(load=slowest), Pending(), -1)
+    paused = msgspec.structs.replace(slowest, paused=True)
+    assert down.command == SetLoad(load=paused)
+    assert step_load(frame(load=paused), Pending(), 1).command == SetLoad(load=slowest)
 
 
 def test_load_steps_add_up_while_the_first_is_pending() -> None:

@@ -12,6 +12,7 @@ from prodtop.engine.protocol import (
     EngineChanges,
     LoadSpec,
     PrecisionName,
+    RampSpec,
     SetLoad,
     SetMaxSeqs,
     SetPrecision,
@@ -20,6 +21,7 @@ from prodtop.engine.protocol import (
     SpeculationSpec,
     StartAnew,
     StrategyName,
+    TraceSpec,
 )
 from prodtop.engine.protocol.bounds import load_violation
 from prodtop.engine.protocol.errors import BadInputError
@@ -70,6 +72,20 @@ def test_users_after_a_rate_are_a_closed_loop_again() -> None:
     assert run_line("users 8", open_loop).command == load(users=8)
 
 
+def test_users_and_a_rate_take_the_place_of_a_trace_whose_speed_can_be_set() -> None:
+    trace = LoadSpec(users=32, trace=TraceSpec(path="t.csv"))
+    playing = Standing(frame(load=trace), Pending())
+    assert run_line("users 8", playing).command == load(users=8)
+    assert run_line("rate 3", playing).command == load(rate_per_s=3.0)
+    assert run_line("trace-speed 2.5", playing).command == SetLoad(load=trace.with_amount(2.5))
+    with pytest.raises(BadInputError, match=r"trace\.speed must be a number from 0\.001"):
+        run_line("trace-speed 0", playing)
+    with pytest.raises(BadInputError, match="no trace is played"):
+        run_line("trace-speed 2", STANDING)
+    ramped = Standing(frame(load=LoadSpec(ramp=RampSpec(start=1, seconds=9))), Pending())
+    assert run_line("users 8", ramped).command == load(users=8)
+
+
 def test_what_needs_a_new_engine_is_noted_until_it_is_started() -> None:
     outcome = run_line("kv-gib 8", STANDING)
     assert outcome.command is None
@@ -99,7 +115,7 @@ def test_what_needs_a_new_engine_is_noted_until_it_is_started() -> None:
         ("kv-gib -1", "kv-gib must be a number above 0"),
         ("max-seqs 0", "max-seqs must be a number from 1"),
         ("restart now", "takes no value"),
-        ("t 1", "there are think, temperature, top-p, theme, threads"),
+        ("t 1", "there are trace-speed, think, temperature, top-p, theme, threads"),
         ("speed 9", "cannot be set"),
     ],
 )

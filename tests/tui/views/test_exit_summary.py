@@ -1,5 +1,6 @@
 """What the shell is left with: the session in a few lines, as a table of situations."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -13,6 +14,7 @@ from prodtop.engine.protocol import (
     SpeculationSpec,
     StrategyName,
     Summary,
+    TraceRecording,
 )
 from prodtop.engine.records.tried import Choice, Tried
 from prodtop.tui.state.moment import Moment
@@ -48,6 +50,16 @@ def labelled(lines: list[str]) -> dict[str, str]:
 def test_an_engine_that_never_served_leaves_nothing() -> None:
     nothing = Moment(wall_s=0.0, now_s=0.0)
     assert exit_summary(nothing, [], [Path("/a.json")], UNICODE) == []
+
+
+def test_a_recording_is_named() -> None:
+    served = moment()
+    assert served.frame is not None
+    for stopped, end in ((None, ""), ("No space left", " (stopped: No space left)")):
+        recording = TraceRecording(path="/a/own.jsonl", requests=3, stopped=stopped)
+        shown = msgspec.structs.replace(served.frame, recording=recording)
+        lines = exit_summary(replace(served, frame=shown), [], [], UNICODE)
+        assert labelled(lines)["recorded"] == f"/a/own.jsonl{end}"
 
 
 def test_the_session_in_a_few_lines() -> None:

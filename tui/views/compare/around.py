@@ -36,7 +36,7 @@ def compare_header(moment: Moment, room: Room) -> Line:
             return line("  ")
         load = moment.compare.load or moment.frame.load
         name = strong(moment.frame.model.name)
-        under = muted(f"  {describe_load(load)}")
+        under = muted(f"  {in_glyphs(describe_load(load), room.glyphs)}")
         return line("  ", first_fitting([line(name, under), line(name)], space))
 
     return tab_header(COMPARE, moment, room, compared)

@@ -58,7 +58,7 @@ def _state(compare: Compare, spot: Spot, room: Room, key: str) -> list[Piece]:
     measured = compare.measured(spot.place)
     parts: list[Piece] = []
     if measured is not None and measured.repeats:
-        load = describe_load(measured.cell.load)
+        load = in_glyphs(describe_load(measured.cell.load), room.glyphs)
         work = compare.comparison.work.requests if compare.comparison else 0
         repeats = counted(len(measured.repeats), "repeat")
         text = f"{repeats} of {counted(work, 'request')}, {load}"

@@ -1,0 +1,99 @@
+"""Serving without a screen while the worker records: until a time, a signal, or its end."""
+
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from ...engine.client.local_engine import LocalEngine
+from ...engine.files.paths import log_dir
+from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, describe_load
+from ...engine.protocol.errors import ProdtopError, WorkerFailedError
+from ...engine.protocol.options import WorkerOptions
+from ...engine.protocol.wording import counted
+from .status_line import StatusLine
+
+POLL_INTERVAL_S = 0.25
+
+
+class Stop:
+    """Set by ctrl+c and by SIGTERM, which end a recording as they should."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        self.asked = True
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Hear SIGINT and SIGTERM meanwhile; then whoever heard them before does again."""
+    stop = Stop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = [signal.signal(number, stop) for number in numbers]
+    try:
+        yield stop
+    finally:
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
+
+
+def record(options: WorkerOptions, duration_s: float | None) -> Path | None:
+    """Serve as `options` say until `duration_s` after the first frame, a signal, or the end of a
+    trace and of all its requests. Returns the file; `None` where it ended before it served.
+
+    Raises `WorkerFailedError` where the worker could not serve, `ProdtopError` where it died.
+    """
+    engine, status = LocalEngine(options, probe_command=None), StatusLine(sys.stderr)
+    frame: Frame | None = None
+    with stop_on_signals() as stop:
+        engine.start()
+        ends_at_s: float | None = None
+        try:
+            while not stop.asked and (ends_at_s is None or time.monotonic() < ends_at_s):
+                engine.wait(POLL_INTERVAL_S)
+                for report in engine.poll():
+                    match report:
+                        case Frame():
+                            if frame is None and duration_s is not None:
+                                ends_at_s = time.monotonic() + duration_s
+                            frame = report
+                            status.show(_words(report))
+                        case Progress(what=what):
+                            status.show(what)
+                        case Note(message=message):
+                            status.say(message)
+                        case Fault():
+                            raise WorkerFailedError(report.message, report.exit_code)
+                        case ChildDied(child="worker"):
+                            raise ProdtopError(
+                                f"the worker died: {report.reason}; its log is in {log_dir()}"
+                            )
+                        case _:
+                            pass
+                if frame is not None and _is_over(frame):
+                    break
+        finally:
+            # The worker writes what is left as it ends.
+            engine.close()
+            status.clear()
+    return None if frame is None or frame.recording is None else Path(frame.recording.path)
+
+
+def _is_over(frame: Frame) -> bool:
+    """Whether nothing more can be recorded."""
+    if frame.recording is not None and frame.recording.stopped is not None:
+        return True
+    trace, load = frame.trace, frame.load.trace
+    played = trace is not None and load is not None and not load.loop and trace.fraction == 1.0
+    return played and not frame.accounting.in_system
+
+
+def _words(frame: Frame) -> str:
+    recording = frame.recording
+    number = 0 if recording is None else recording.requests
+    return f"{counted(number, 'request', grouped=True)} recorded, {describe_load(frame.load)}"
