@@ -131,7 +131,8 @@ class Sweep:
             drafts=cell.drafts,
             samples=True,
         )
-        return [*commands, RunBench(spec=spec)]
+        # What is served beside it would fill the caches, and warm or heat the device.
+        return [*commands, RunBench(spec=spec, hold=True)]
 
     def _on_result(self, result: CellResult, now_s: float) -> None:
         if self._running is None:

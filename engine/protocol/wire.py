@@ -16,6 +16,7 @@ from .commands import (
     Shutdown,
     StartAgain,
     StartAnew,
+    StopBench,
 )
 from .events import (
     ChildDied,
@@ -41,6 +42,7 @@ Command = (
     | SetMaxSeqs
     | SetSlo
     | RunBench
+    | StopBench
     | RunQuality
     | InspectRequest
     | Shutdown

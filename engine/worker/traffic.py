@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import msgspec
+
 from ..load.arrivals import fit_tokens
 from ..load.generator import LoadGenerator
 from ..load.prompts import Prompt
@@ -48,6 +50,8 @@ class Traffic:
         check_prompt_length(spec, engine.settings.context_tokens)
         self._engine = engine
         self._prompts = prompts
+        self._spec = spec
+        self._held = False
         self._generator = LoadGenerator(spec, prompts, engine.clock(), limit)
         self._token_ids: dict[tuple[int, bool], list[int]] = {}
         """By prompt, and whether it is a chat's."""
@@ -65,7 +69,8 @@ class Traffic:
 
     @property
     def spec(self) -> LoadSpec:
-        return self._generator.spec
+        """The load, also while it is held."""
+        return self._spec
 
     @property
     def exhausted(self) -> bool:
@@ -76,11 +81,27 @@ class Traffic:
         """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
         check_prompt_length(spec, self._engine.settings.context_tokens)
         self._check_chat(spec)
+        self._generate(spec)
+        self._spec, self._limit = spec, QueueLimit.of(spec)
+        self._rejected_tokens, self._told_full = 0, False
+
+    def hold(self) -> None:
+        """Let nothing arrive until `release`; what is in the system stays."""
+        self._held = True
+        self._generate(self._spec)
+
+    def release(self) -> None:
+        """Let requests arrive again, from now on."""
+        if self._held:
+            self._held = False
+            self._generate(self._spec)
+
+    def _generate(self, spec: LoadSpec) -> None:
+        """Have requests of `spec` arrive from now on. Raises `BadInputError`."""
         # What has come by now came under the old load, and is counted.
         self._arrive()
-        self._generator.set_spec(spec, self._engine.clock())
-        self._limit = QueueLimit.of(spec)
-        self._rejected_tokens, self._told_full = 0, False
+        arriving = msgspec.structs.replace(spec, paused=True) if self._held else spec
+        self._generator.set_spec(arriving, self._engine.clock())
 
     def next_due_s(self) -> float | None:
         """When the next request arrives, as far as can be known now."""

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -321,6 +322,31 @@ def test_two_cells_of_a_tiny_model_end_to_end(tiny_folder: Path, tmp_path: Path)
             span_s = max(s.end_s for s in repeat.samples)
             assert span_s == pytest.approx(repeat.duration_s, rel=0.05)
             assert max(s.e2e_ms or 0 for s in repeat.samples) <= span_s * 1e3 * 1.01
+
+
+def test_ctrl_c_in_a_long_cell_keeps_the_cells_before_it(tiny_folder: Path, tmp_path: Path) -> None:
+    """The second cell's requests come once in a hundred seconds."""
+    out = tmp_path / "kept"
+    command = Path(sys.executable).with_name("prodtop")
+    options = ["--model", str(tiny_folder), "--device", "cpu", "--threads", "1"]
+    work = ["--strategy", "hybrid", "--precision", "fp32", "--requests", "4", "--warmup", "0"]
+    more = ["--rates", "1000,0.01", "--no-steady", "--repeats", "1", "--output-tokens", "4"]
+    with subprocess.Popen(
+        [command, "compare", *options, *work, *more, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (out.exists() and len(out.read_bytes().splitlines()) == 2):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("prodtop: cancelled")
+    assert "1000/s" in printed
+    kept = decode(out.read_bytes(), "out")
+    assert [len(each.repeats) for each in kept.cells] == [1, 0]
 
 
 def test_results_of_another_device_are_not_resumed(
