@@ -7,9 +7,11 @@ import pytest
 from compare_samples import answer, benches, two_precisions
 from frames import ready
 from prodtop.engine.protocol import BenchDone, ChildDied, Fault, SetLoad
+from prodtop.tui.screens import compare as compare_module
 from prodtop.tui.screens.compare import VIEWS, CompareScreen
 from prodtop.tui.screens.compare_placement import place_panels
 from prodtop.tui.state.compare import Stage
+from prodtop.tui.state.compare_table import Table, table
 from prodtop.tui.state.condition import Word
 from prodtop.tui.state.moment import Phase
 from running_app import RunningApp, open_app
@@ -122,6 +124,36 @@ async def test_the_cursor_begins_on_what_is_served_also_when_keys_come_in_one_br
         await running.press("C", "b", "up")
         assert isinstance(running.app.screen, CompareScreen)
         assert running.app.screen.cursor == (4, 1)
+
+
+async def test_the_matrix_is_worked_out_once_for_what_it_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many ticks, panels and cursor keys show the same comparison by the same metric."""
+    made: list[str] = []
+
+    def counted(*given: object) -> Table:
+        made.append(str(given[2]))
+        return table(*given)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(compare_module, "table", counted)
+    async with open_compare(5) as tab:
+        before = len(made)
+        for _ in range(4):
+            await tab.press("up")
+            tab.app.draw()
+            await tab.pilot.pause()
+        assert len(made) == before
+        await tab.answer(1)
+        assert len(made) == before + 1
+        assert tab.screen.cursor == (1, 1)
+        text = tab.text()
+        await tab.press("n")
+        assert len(made) == before + 2
+        assert tab.text() != text
+        await tab.press("down", "down", "equals_sign")
+        assert len(made) == before + 3
+        assert "×1.00" in tab.text()
 
 
 async def test_keys_change_the_metric() -> None:
