@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from compare_samples import answer, benches, two_precisions
 from frames import ready
 from prodtop.engine.protocol import BenchDone, ChildDied, Fault, SetLoad
+from prodtop.engine.records.snapshot import list_snapshots, load_snapshot
 from prodtop.tui.screens import compare as compare_module
 from prodtop.tui.screens.compare import VIEWS, CompareScreen
 from prodtop.tui.screens.compare_placement import place_panels
@@ -46,10 +48,12 @@ class CompareTab(RunningApp):
 
 @asynccontextmanager
 async def open_compare(
-    cells: int = 0, *, size: tuple[int, int] = (120, 36)
+    cells: int = 0, *, size: tuple[int, int] = (120, 36), folder: Path | None = None
 ) -> AsyncIterator[CompareTab]:
     """Open the tab over an engine of two precisions; `cells` repeats are measured."""
-    async with open_app([[ready(), two_precisions()]], size=size) as running:
+    async with open_app(
+        [[ready(), two_precisions()]], size=size, snapshot_folder=folder
+    ) as running:
         tab = CompareTab(running.app, running.client, running.clock, running.pilot)
         await tab.press("C", *("b" if cells else ""))
         await tab.answer(cells)
@@ -154,6 +158,16 @@ async def test_the_matrix_is_worked_out_once_for_what_it_shows(
         await tab.press("down", "down", "equals_sign")
         assert len(made) == before + 3
         assert "×1.00" in tab.text()
+
+
+async def test_a_snapshot_holds_the_cells_as_far_as_they_were_measured(tmp_path: Path) -> None:
+    async with open_compare(3, folder=tmp_path) as tab:
+        await tab.press("s")
+        (path,) = list_snapshots(tmp_path)
+        kept = load_snapshot(path).comparison
+        assert kept is not None
+        assert kept == tab.app.monitor.moment().compare.comparison
+        assert len(kept.measured()) == 3
 
 
 async def test_keys_change_the_metric() -> None:
