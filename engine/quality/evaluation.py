@@ -25,7 +25,7 @@ from ..protocol import (
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
 from .calibration import Calibration
 from .calibration_text import calibration_sequences
-from .chunks import beginning, encode_text, llama_cpp_chunks, rolling_chunks
+from .chunks import beginning, encode_text, llama_cpp_chunks, prefix_of, rolling_chunks
 from .schemes import Scheme, schemes_of
 from .statistics import all_finite, exponential_interval
 from .text_perplexity import text_perplexity
@@ -102,7 +102,8 @@ class Evaluation:
         self._longest = min(LONGEST_WINDOW_TOKENS, context)
         # A part of a text has no perplexity by word: its words are counted on the whole.
         whole = spec.most_chunks is None
-        self._windows = rolling_chunks(ids, begin, self._longest) if whole else []
+        prefix = prefix_of(model.tokenizer, model.config.eos_token_ids)
+        self._windows = rolling_chunks(ids, prefix, self._longest) if whole else []
         self._prompt = [*begin, *ids[: GREEDY_PROMPT_TOKENS - len(begin)]]
         self._schemes = schemes_of(spec)
         self._sequences = calibration_sequences(model.tokenizer, calibration) if calibration else []
