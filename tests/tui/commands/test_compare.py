@@ -27,8 +27,8 @@ def speed(spec):
 
 def measure(spec):
     strategy, precision = spec.strategies[0], spec.precisions[0]
-    if precision == "fp8":
-        channel.send(CellSkipped(strategy=strategy, precision=precision, reason="no fp8 here"))
+    if precision == "int8":
+        channel.send(CellSkipped(strategy=strategy, precision=precision, reason="no room for int8"))
     elif strategy == FAULTY:
         channel.send(Fault(message="prompts are too long", exit_code=2))
     else:
@@ -89,21 +89,35 @@ def test_cells_are_measured_until_they_are_narrow_and_kept(
     fake: FakeCompare, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = fake.folder / "kept.jsonl"
-    arguments = ("--strategy", "single,hybrid", "--precision", "bf16,fp8", "--out", str(out))
+    arguments = ("--strategy", "single,hybrid", "--precision", "bf16,int8,fp8", "--out", str(out))
     assert fake.run(*arguments, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     states = [(each["cell"], each["repeats"], each["skipped"]) for each in found["cells"]]
     assert states == [
         ("single bf16", 6, None),
         ("hybrid bf16", 6, None),
-        ("single fp8", 0, "no fp8 here"),
-        ("hybrid fp8", 0, "no fp8 here"),
+        ("single int8", 0, "no room for int8"),
+        ("hybrid int8", 0, "no room for int8"),
+        ("single fp8", 0, "needs compute capability 8.9"),
+        ("hybrid fp8", 0, "needs compute capability 8.9"),
     ]
     assert found["cells"][0]["metrics"]["output_tok_s"]["value"] == 50.0
     assert found["insights"][1]["cells"] == ["hybrid bf16"]
     kept = decode(out.read_bytes(), "out")
-    assert [len(each.repeats) for each in kept.cells] == [6, 6, 0, 0]
+    assert [len(each.repeats) for each in kept.cells] == [6, 6, 0, 0, 0, 0]
     assert kept.cells[0].repeats[0].samples == CELL.samples
+
+
+def test_what_the_device_cannot_run_says_so_however_early_measuring_ends(
+    fake: FakeCompare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--strategy", "single", "--precision", "bf16,fp8", "--budget", "1e-9")
+    assert fake.run(*arguments, "--json") == 1
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [(each["repeats"], each["skipped"]) for each in cells] == [
+        (0, None),
+        (0, "needs compute capability 8.9"),
+    ]
 
 
 def test_resuming_measures_only_what_is_missing_and_keeps_the_rest(
