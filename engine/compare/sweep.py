@@ -20,7 +20,15 @@ from ..protocol import (
     SetPrecision,
 )
 from .cells import Comparison, Measured, label
-from .schedule import Goal, is_done, is_warm, next_cell, time_left_s, with_measured
+from .schedule import (
+    Goal,
+    is_done,
+    is_warm,
+    most_warm_up_s,
+    next_cell,
+    time_left_s,
+    with_measured,
+)
 
 
 class SweepProgress(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,6 +60,8 @@ class Sweep:
         self._run_began_s = 0.0
         self._running: int | None = None
         self._warm_up_tok_s: dict[int, list[float]] = {}
+        self._warm_up_s: dict[int, float] = {}
+        self._most_warm_up_s = most_warm_up_s(goal, max(1, len(comparison.cells)))
         self._took_s: dict[int, list[float]] = {}
         self._lost = False
         self._served: set[PrecisionName] = set()
@@ -131,21 +141,26 @@ class Sweep:
             drafts=cell.drafts,
             samples=True,
         )
-        return [*commands, RunBench(spec=spec)]
+        # What is served beside it would fill the caches, and warm or heat the device.
+        return [*commands, RunBench(spec=spec, hold=True)]
 
     def _on_result(self, result: CellResult, now_s: float) -> None:
         if self._running is None:
             return
         self._served.add(result.precision)
-        self._took_s.setdefault(self._running, []).append(now_s - self._run_began_s)
+        took_s = now_s - self._run_began_s
+        self._took_s.setdefault(self._running, []).append(took_s)
         self._run_began_s = now_s
         if not self._is_warm(self._running):
             self._warm_up_tok_s.setdefault(self._running, []).append(result.output_tok_s)
+            warmed_s = self._warm_up_s.get(self._running, 0.0)
+            self._warm_up_s[self._running] = warmed_s + took_s
             return
         self._set(repeats=[*self.comparison.cells[self._running].repeats, result])
 
     def _is_warm(self, index: int) -> bool:
-        return not self._goal.steady or is_warm(self._warm_up_tok_s.get(index, []))
+        long_enough = self._warm_up_s.get(index, 0.0) >= self._most_warm_up_s
+        return not self._goal.steady or long_enough or is_warm(self._warm_up_tok_s.get(index, []))
 
     def _on_death(self, death: ChildDied) -> None:
         failure = f"the worker died: {death.reason}"
@@ -158,6 +173,7 @@ class Sweep:
         self._lost, self._running = True, None
         # A new process is as cold as the first.
         self._warm_up_tok_s.clear()
+        self._warm_up_s.clear()
         if death.restart_in_s is None:
             self.ended = f"the worker died and is not started again: {death.reason}"
 

@@ -52,20 +52,26 @@ def gptq_int4(weight: Tensor, hessian: Tensor, group: int, storage: torch.dtype)
     return Int4Weight(q, scale, zero)
 
 
+def damped(hessian: Tensor, damping: float = DAMPING) -> Tensor:
+    """With `damping` times the mean of the diagonal added to it. Inputs that are always 0 count as
+    much as that mean."""
+    diagonal, found = hessian.diagonal(), hessian.clone()
+    mean = diagonal.mean()
+    found.diagonal().copy_(torch.where(diagonal > 0, diagonal, mean) + damping * mean)
+    return found
+
+
 def inverse_factor(hessian: Tensor) -> Tensor:
     """The upper Cholesky factor `[in, in]` of the damped Hessian's inverse.
 
     Inputs that are always 0 count as alone: nothing is fed back from them. Where the damped Hessian
     is not positive definite in fp32, it is damped more. Raises `BadInputError` where that ends.
     """
-    diagonal = hessian.diagonal()
-    damped, damping = hessian.clone(), DAMPING
-    mean = float(diagonal.mean())
+    damping, mean = DAMPING, float(hessian.diagonal().mean())
     if not 0 < mean < float("inf"):
         raise BadInputError("the calibration text gives a layer no finite inputs other than 0")
     while damping <= _MOST_DAMPING:
-        damped.diagonal().copy_(torch.where(diagonal > 0, diagonal, mean) + damping * mean)
-        factor, failed = torch.linalg.cholesky_ex(damped)
+        factor, failed = torch.linalg.cholesky_ex(damped(hessian, damping))
         if not int(failed):
             inverse = torch.cholesky_inverse(factor)
             upper: Tensor

@@ -45,9 +45,17 @@ class SetSlo(Message, frozen=True, kw_only=True):
 
 
 class RunBench(Message, frozen=True, kw_only=True):
-    """Measure cells; the live load stops meanwhile."""
+    """Measure cells; the live load stops meanwhile.
+
+    With `hold` it stays set aside afterwards, until `StopBench` comes, or no other bench for long.
+    """
 
     spec: BenchSpec
+    hold: bool = False
+
+
+class StopBench(Message, frozen=True, kw_only=True):
+    """Measure no more cells: the one under way is abandoned, and the live load goes on."""
 
 
 class RunQuality(Message, frozen=True, kw_only=True):

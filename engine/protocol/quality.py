@@ -159,8 +159,10 @@ class LevelQuality(Message, frozen=True, kw_only=True):
 
     @property
     def retention(self) -> float | None:
-        """The reference's perplexity over this one's: 1 is no loss."""
-        return 1.0 if self.ratio is None else 1 / self.ratio.value
+        """The reference's perplexity over this one's: 1 is no loss. `None` over nothing."""
+        if self.ratio is None:
+            return 1.0
+        return 1 / self.ratio.value if self.ratio.value else None
 
     @property
     def differs(self) -> bool | None:

@@ -17,6 +17,7 @@ from .commands import (
     Shutdown,
     StartAgain,
     StartAnew,
+    StopBench,
 )
 from .events import (
     ChildDied,
@@ -43,6 +44,7 @@ Command = (
     | SetMaxSeqs
     | SetSlo
     | RunBench
+    | StopBench
     | RunQuality
     | InspectRequest
     | Drain

@@ -14,7 +14,8 @@ from torch import Tensor
 from ..model.decoder import Decoder, DecoderLayer
 from ..model.weights import MasterWeights
 from ..ops.step_ops import StepOps
-from ..precision.gptq import gptq_int4
+from ..precision.gptq import damped, gptq_int4
+from ..precision.int4_descent import descend
 from ..precision.int4_rounding import INT4_STORAGE, int4_group
 from ..precision.levels import lay_out_int4
 from ..precision.linear import Linear
@@ -94,7 +95,8 @@ class Calibration:
     def _round(self, projection: AnyProjection, hessian: Tensor) -> Linear:
         weight = master_weight(projection).to(self._device)
         group = int4_group(weight.shape[1], self._group)
-        rounded = gptq_int4(weight, hessian, group, INT4_STORAGE)
+        start = gptq_int4(weight, hessian, group, INT4_STORAGE)
+        rounded = descend(weight, start, damped(hessian), INT4_STORAGE)
         self._rounded[id(projection)] = replace(rounded, q=rounded.q.to(torch.uint8))
         bias = projection.bias
         on_device = None if bias is None else bias.to(self._device, INT4_STORAGE)

@@ -1,6 +1,6 @@
 """A text as chunks of tokens to be scored, cut as llama.cpp and lm-eval cut it."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from ..protocol.errors import BadInputError
@@ -81,13 +81,24 @@ def llama_cpp_chunks(
     return chunks
 
 
-def rolling_chunks(ids: Sequence[int], begin: Sequence[int], longest: int) -> list[ScoredChunk]:
-    """Every token of a text scored once, in windows of up to `longest` tokens.
+def rolling_chunks(ids: Sequence[int], prefix: Sequence[int], longest: int) -> list[ScoredChunk]:
+    """Every token of a text scored once, in windows that see `longest` tokens at most.
 
     Source: lm-eval 0.4.13, `get_rolling_token_windows` with a context of one token: a window's
-    first prediction sees the token before it; the first one the beginning of sequence. Where a
-    tokenizer has none, the first token is not scored.
+    first prediction sees the token before it, and the first one of all `prefix`, one token; without
+    any, the first token is not scored. Of the last window, which predicts less, the tokens see as
+    many before them as there is room for.
     """
-    tokens = [*begin[:1], *ids]
-    starts = range(0, len(tokens) - 1, longest - 1)
-    return [ScoredChunk(tokens[start : start + longest], 1) for start in starts]
+    tokens = [*prefix, *ids]
+    chunks = []
+    for start in range(0, len(tokens) - 1, longest):
+        end = min(start + longest, len(tokens) - 1)
+        begin = max(0, end - longest) if start else 0
+        chunks.append(ScoredChunk(tokens[begin : end + 1], start + 1 - begin))
+    return chunks
+
+
+def prefix_of(tokenizer: Tokenizer, eos_token_ids: Collection[int]) -> list[int]:
+    """What the first token of a text is predicted from, as lm-eval has it: the beginning of
+    sequence, or an end of sequence where a model has none."""
+    return [*beginning(tokenizer), *sorted(eos_token_ids)][:1]

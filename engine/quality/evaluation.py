@@ -25,9 +25,9 @@ from ..protocol import (
 from ..protocol.errors import BadInputError, PrecisionUnavailableError
 from .calibration import Calibration
 from .calibration_text import calibration_sequences
-from .chunks import beginning, encode_text, llama_cpp_chunks, rolling_chunks
+from .chunks import beginning, encode_text, llama_cpp_chunks, prefix_of, rolling_chunks
 from .schemes import Scheme, schemes_of
-from .statistics import exponential_interval
+from .statistics import all_finite, exponential_interval
 from .text_perplexity import text_perplexity
 from .text_scorer import TextScorer
 from .token_scores import (
@@ -48,6 +48,8 @@ from .weight_errors import (
 GREEDY_PROMPT_TOKENS = 48
 LONGEST_WINDOW_TOKENS = 1024
 """Of the windows in which whole texts are scored; less where the model's context is shorter."""
+
+_NO_NUMBERS = "weights or activations are infinite or NaN"
 
 Outcome = Progress | ErrorReport | LevelQuality | LevelSkipped
 
@@ -100,7 +102,8 @@ class Evaluation:
         self._longest = min(LONGEST_WINDOW_TOKENS, context)
         # A part of a text has no perplexity by word: its words are counted on the whole.
         whole = spec.most_chunks is None
-        self._windows = rolling_chunks(ids, begin, self._longest) if whole else []
+        prefix = prefix_of(model.tokenizer, model.config.eos_token_ids)
+        self._windows = rolling_chunks(ids, prefix, self._longest) if whole else []
         self._prompt = [*begin, *ids[: GREEDY_PROMPT_TOKENS - len(begin)]]
         self._schemes = schemes_of(spec)
         self._sequences = calibration_sequences(model.tokenizer, calibration) if calibration else []
@@ -120,7 +123,12 @@ class Evaluation:
         self._steps = self._count_steps(len(others))
         yield from self._served_weights()
         base = yield from self._score(reference)
-        yield self._quality(base, None, [])
+        quality = self._quality(base, None, [])
+        if not all_finite(quality):
+            for scheme in (reference, *others):
+                yield _skipped(scheme, f"{reference} answers with no numbers: {_NO_NUMBERS}")
+            return
+        yield quality
         for scheme in others:
             try:
                 yield from self._measure(scheme, base)
@@ -149,7 +157,10 @@ class Evaluation:
             yield from self._weights(scheme)
         level = yield from self._score(scheme)
         differences = yield from self._compare(level, base)
-        yield self._quality(level, base, differences)
+        quality = self._quality(level, base, differences)
+        if not all_finite(quality):
+            raise BadInputError(f"it answers with no numbers: {_NO_NUMBERS}")
+        yield quality
 
     def _calibrate(self, scheme: Scheme) -> Generator[Outcome, None, Scheme]:
         calibration = Calibration(self._model.master, self._device, scheme.group)
@@ -181,6 +192,9 @@ class Evaluation:
         except PrecisionUnavailableError:
             return
         report = error_report(scheme, matrices)
+        if not all_finite(report):
+            # Weights too large for its format. What it then answers tells of it.
+            return
         yield report if self._spec.layers else ErrorReport(totals=report.totals, matrices=[])
 
     def _score(self, scheme: Scheme) -> Generator[Outcome, None, _Level]:

@@ -3,12 +3,15 @@ independent, as llama.cpp takes them: intervals are a little too narrow rather t
 
 import math
 
+import msgspec
 from torch import Tensor
 
 from ..protocol import Interval
 
 Z_95 = 1.959964
 """Standard deviations of a normal distribution within which 95 % lie."""
+
+_LARGEST_EXPONENT = 700.0
 
 
 def mean_interval(values: Tensor) -> Interval:
@@ -27,7 +30,29 @@ def standard_error(values: Tensor) -> float:
 def exponential_interval(values: Tensor) -> Interval:
     """e to the mean of fp64 `[samples]`: a perplexity of losses, a ratio of their differences."""
     inner = mean_interval(values)
-    return Interval(value=math.exp(inner.value), low=math.exp(inner.low), high=math.exp(inner.high))
+    return Interval(
+        value=exponential(inner.value), low=exponential(inner.low), high=exponential(inner.high)
+    )
+
+
+def exponential(exponent: float) -> float:
+    """e to `exponent`, held within what a float can tell from 0 and from infinity: a model that is
+    broken, but says numbers, loses thousands of nats a word."""
+    return math.exp(min(max(exponent, -_LARGEST_EXPONENT), _LARGEST_EXPONENT))
+
+
+def all_finite(figures: object) -> bool:
+    """Whether all numbers of a message, or of its parts, are numbers: JSON has no word for others,
+    and nothing can be compared with them."""
+    match figures:
+        case float():
+            return math.isfinite(figures)
+        case msgspec.Struct():
+            return all_finite(msgspec.structs.astuple(figures))
+        case list() | tuple():
+            return all(all_finite(each) for each in figures)
+        case _:
+            return True
 
 
 def share_interval(count: int, total: int) -> Interval:

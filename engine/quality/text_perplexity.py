@@ -6,6 +6,7 @@ import re
 from torch import Tensor
 
 from ..protocol import TextPerplexity
+from .statistics import exponential
 
 
 def text_perplexity(losses: Tensor, text: str) -> TextPerplexity:
@@ -17,7 +18,7 @@ def text_perplexity(losses: Tensor, text: str) -> TextPerplexity:
     loss = float(losses.sum())
     words, size = len(re.split(r"\s+", text)), len(text.encode())
     return TextPerplexity(
-        word=math.exp(loss / words),
-        byte=math.exp(loss / size),
+        word=exponential(loss / words),
+        byte=exponential(loss / size),
         bits_per_byte=loss / size / math.log(2),
     )

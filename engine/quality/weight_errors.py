@@ -165,7 +165,11 @@ def _relative_plain(absolute: Tensor, weight_absolute: Tensor) -> float | None:
 
 
 def _decibel(factor: int, signal: float, noise: float) -> float | None:
-    return factor * math.log10(signal / noise) if signal > 0 and noise > 0 else None
+    """`None` where there is nothing to compare; minus infinity where all is lost."""
+    if not (signal > 0 and noise > 0):
+        return None
+    ratio = signal / noise
+    return factor * math.log10(ratio) if ratio > 0 else -math.inf
 
 
 def _clipped(weight: Tensor, stored: StoredWeight) -> float:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import msgspec
 
+from ..compare.cells import Comparison
 from ..files.bounded import read_bounded
 from ..files.new_names import save_new
 from ..files.paths import owned_folder, snapshots_dir
@@ -82,6 +83,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
     quality: QualityRecord | None = None
     """`None` where none was measured."""
+    comparison: Comparison | None = None
+    """The cells of the last sweep, as far as it had come; `None` without one."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -95,9 +98,13 @@ def save_snapshot(snapshot: Snapshot, screen_svg: str, folder: Path | None = Non
     Both or neither, under a name that no file has yet: a second snapshot within one second gets a
     number, whichever process takes it. Returns the JSON file's path. Points that are not finite
     numbers are left out: JSON has no word for them. Raises `ProdtopError` where the folder cannot
-    be written.
+    be written, or where the file could not be read again.
     """
     folder = snapshots_dir() if folder is None else folder
+    try:
+        _check_numbers(msgspec.structs.asdict(snapshot))
+    except ValueError as error:
+        raise ProdtopError(f"cannot save this moment: {error}") from error
     finite = msgspec.structs.replace(snapshot, series=_finite(snapshot.series))
     content = msgspec.json.format(msgspec.json.encode(finite), indent=1)
     try:
@@ -158,11 +165,13 @@ def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
 
 def _check_numbers(fields: Mapping[str, object]) -> None:
     """Raise `ValueError` for a number that nothing counted or measured can have. What lies in the
-    curves is never written out."""
+    curves is never written out; of a broken level perplexity and divergence may be anything."""
     for name, value in fields.items():
         match value:
             case bool():
                 pass
+            case LevelQuality() | ErrorReport():
+                _check_broken(msgspec.structs.asdict(value))
             case int() | float() if not abs(value) < _LARGEST_NUMBER:
                 raise ValueError(f"{name} is too large for a figure")
             case int() if value < 0 and name != "other_bytes":
@@ -177,6 +186,21 @@ def _check_numbers(fields: Mapping[str, object]) -> None:
                 _check_numbers({f"{name}[{at}]": each for at, each in enumerate(value)})
             case _:
                 pass
+
+
+def _check_broken(fields: Mapping[str, object]) -> None:
+    """As `_check_numbers`, but for the size of what is no count."""
+    for name, value in fields.items():
+        match value:
+            case float():
+                if not math.isfinite(value):
+                    raise ValueError(f"{name} is no number")
+            case msgspec.Struct():
+                _check_broken(msgspec.structs.asdict(value))
+            case list():
+                _check_broken({f"{name}[{at}]": each for at, each in enumerate(value)})
+            case _:
+                _check_numbers({name: value})
 
 
 def _stem(snapshot: Snapshot) -> str:

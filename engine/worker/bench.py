@@ -42,10 +42,11 @@ from .traffic import Traffic
 LOOK_INTERVAL_S = 0.05
 """How often a running cell looks at its memory, and whether anybody still wants it."""
 _LONGEST_NAP_S = 0.05
+_STOPPED = "the measurement was stopped"
 
 
 class BenchStoppedError(ProdtopError):
-    """Nobody waits for the cells any more."""
+    """Nobody waits for the cells any more. None of their requests is left in the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,8 @@ class Bench:
         # What warms up a cell does not count in the session whose metrics were there.
         self._engine.metrics = Metrics(self._engine.clock())
         for precision in spec.precisions:
+            if not self._keep_going():
+                raise BenchStoppedError(_STOPPED)
             reason = self._switch_precision(precision)
             for strategy in spec.strategies:
                 if reason is None:
@@ -239,7 +242,8 @@ class Bench:
             if now_s - looked_s >= LOOK_INTERVAL_S:
                 looked_s = now_s
                 if not self._keep_going():
-                    raise BenchStoppedError("the measurement was stopped")
+                    self._abandon(traffic)
+                    raise BenchStoppedError(_STOPPED)
                 used = engine_memory(engine, self._own_gpu).used_bytes
                 peak_bytes = max(peak_bytes, used)
             if not completions and not engine.computed:
@@ -256,6 +260,13 @@ class Bench:
             dispatch=percentiles(traffic.dispatch.view(Window.SESSION, engine.clock())),
             clipped=traffic.clipped,
         )
+
+    def _abandon(self, traffic: Traffic) -> None:
+        """Abort all requests of a load; a runner that works ahead may be busy with some."""
+        for request_id in list(traffic.prompts):
+            self._engine.abort(request_id, _STOPPED)
+        while self._engine.has_work:
+            self._engine.step()
 
 
 def _hurried(load: LoadSpec) -> LoadSpec:

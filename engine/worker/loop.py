@@ -1,6 +1,7 @@
 """The worker's loop: take commands, let requests arrive, step the engine, publish frames."""
 
 import select
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,6 +34,7 @@ from ..protocol import (
     SetStrategy,
     Shutdown,
     SpeculationSpec,
+    StopBench,
     StrategyName,
     Switched,
     describe_load,
@@ -57,6 +59,8 @@ from .trace_recorder import TraceRecorder
 from .traffic import Traffic
 
 _LONGEST_WAIT_S = 0.1
+LONGEST_HOLD_S = 10.0
+"""For how long the live load waits for another bench before it goes on by itself."""
 
 
 class ServingLoop:
@@ -88,8 +92,10 @@ class ServingLoop:
         self._stopping = False
         self._evaluation: Iterator[Outcome] | None = None
         """Quality that is being measured, a chunk of text between two steps."""
-        self._postponed: list[Command] = []
-        """Commands that came while cells were measured."""
+        self._commands: deque[Command] = deque()
+        """What came and was not looked at yet, such as while cells were measured."""
+        self._held_until_s: float | None = None
+        """The live load waits for another bench until then."""
 
     def run(self) -> None:
         """Serve until `Shutdown` or until the other side has gone."""
@@ -101,9 +107,10 @@ class ServingLoop:
 
     def _run(self) -> None:
         while not self._stopping and not self._channel.closed:
-            postponed, self._postponed = self._postponed, []
-            for command in [*postponed, *self._channel.receive()]:
-                self._handle(command)
+            self._commands.extend(self._channel.receive())
+            while self._commands:
+                self._handle(self._commands.popleft())
+            self._go_on_if_abandoned()
             self._served.submit_arrivals()
             self._traffic.submit_arrivals()
             self._step()
@@ -190,8 +197,10 @@ class ServingLoop:
                     self._set_max_seqs(max_seqs)
                 case SetSlo(slo=slo):
                     self._engine.metrics.attainment.set_slo(slo, self._engine.clock())
-                case RunBench(spec=bench):
-                    self._bench(bench)
+                case RunBench(spec=bench, hold=hold):
+                    self._bench(bench, hold=hold)
+                case StopBench():
+                    self._go_on()
                 case RunQuality(spec=quality):
                     self._begin_evaluation(quality)
                 case InspectRequest(request_id=request_id):
@@ -285,24 +294,52 @@ class ServingLoop:
             self._evaluation = None
         self._channel.send(outcome or QualityDone())
 
-    def _bench(self, spec: BenchSpec) -> None:
-        """Measure cells; the live requests are seen to their end first, and go on afterwards."""
-        live = self._traffic.spec
-        # Paused and not replaced: a trace goes on where it stood.
-        self._traffic.set_spec(msgspec.structs.replace(live, paused=True))
+    def _bench(self, spec: BenchSpec, *, hold: bool) -> None:
+        """Measure cells; the live requests are seen to their end first, and go on afterwards, with
+        `hold` not before they are told to."""
+        self._held_until_s = None
+        self._traffic.hold()
+        try:
+            self._serve_to_the_end()
+            self._measure_beside_session(spec)
+        except BenchStoppedError:
+            if self._ending:
+                return
+        if hold:
+            self._held_until_s = self._engine.clock() + LONGEST_HOLD_S
+        else:
+            self._go_on()
+        self._channel.send(BenchDone())
+
+    def _go_on(self) -> None:
+        """The live load goes on, where it was set aside."""
+        self._held_until_s = None
+        self._traffic.release()
+
+    def _go_on_if_abandoned(self) -> None:
+        if self._held_until_s is not None and self._engine.clock() >= self._held_until_s:
+            self._go_on()
+
+    def _serve_to_the_end(self) -> None:
+        """Until no request is in the system. Raises `BenchStoppedError`."""
         while self._traffic.next_due_s() is not None or self._engine.has_work:
             if not self._keep_going():
-                return
+                raise BenchStoppedError("stopped before anything was measured")
             self._traffic.submit_arrivals()
             self._step()
             self._publish()
+
+    def _measure_beside_session(self, spec: BenchSpec) -> None:
+        """Measure cells, and leave the settings and the session's figures as they were. Raises
+        `BenchStoppedError`."""
         engine = self._engine
         strategy, precision, metrics = engine.strategy.name, engine.precision, engine.metrics
         max_seqs, drafting = engine.scheduler.max_seqs, engine.speculation.spec
         try:
             self._measure(spec)
         except BenchStoppedError:
-            return
+            if self._ending:
+                raise
         except BadInputError as error:
             self._channel.send(Fault(message=str(error), exit_code=error.exit_code))
         if engine.precision is not precision:
@@ -313,8 +350,6 @@ class ServingLoop:
         if engine.speculation.spec != drafting:
             engine.set_speculation(drafting)
         engine.metrics = metrics
-        self._traffic.set_spec(live)
-        self._channel.send(BenchDone())
 
     def _measure(self, spec: BenchSpec) -> None:
         bench = Bench(
@@ -331,11 +366,14 @@ class ServingLoop:
             self._channel.send(Progress(what="measuring cells", fraction=done / total))
 
     def _keep_going(self) -> bool:
-        """Whether somebody still waits for the cells. Other commands are postponed."""
-        for command in self._channel.receive():
-            if isinstance(command, Shutdown):
-                self._stopping = True
-            else:
-                self._postponed.append(command)
+        """Whether somebody still waits for the cells. What else was asked for is done later."""
+        self._commands.extend(self._channel.receive())
         self._served.refuse_arrivals()
-        return not (self._stopping or self._channel.closed)
+        stopped = any(isinstance(command, StopBench) for command in self._commands)
+        return not (stopped or self._ending)
+
+    @property
+    def _ending(self) -> bool:
+        """Whether the worker ends as soon as it can."""
+        shutdown = any(isinstance(command, Shutdown) for command in self._commands)
+        return self._stopping or shutdown or self._channel.closed

@@ -3,6 +3,8 @@
 from collections import deque
 from collections.abc import Sequence
 
+import msgspec
+
 from ..load.arrivals import fit_tokens
 from ..load.generator import LoadGenerator
 from ..load.load import Load
@@ -74,6 +76,8 @@ class Traffic:
         self._engine = engine
         self._prompts = prompts
         self._limited_to = limit
+        self._spec = spec
+        self._held = False
         self._load = self._make_load(spec)
         self._of: dict[int, Load] = {}
         """Which load made a request in the system, by request id."""
@@ -96,7 +100,8 @@ class Traffic:
 
     @property
     def spec(self) -> LoadSpec:
-        return self._load.spec
+        """The load, also while it is held."""
+        return self._spec
 
     @property
     def exhausted(self) -> bool:
@@ -127,18 +132,35 @@ class Traffic:
         """Change the load; raises `BadInputError`, and keeps the old one, if it is impossible."""
         check_prompt_length(spec, self._engine.settings.context_tokens)
         self._check_chat(spec)
+        self._generate(spec)
+        self._spec, self._limit = spec, QueueLimit.of(spec)
+        self._rejected_tokens, self._told_full = 0, False
+
+    def hold(self) -> None:
+        """Let nothing arrive until `release`; what is in the system stays."""
+        self._held = True
+        self._generate(self._spec)
+
+    def release(self) -> None:
+        """Let requests arrive again, from now on."""
+        if self._held:
+            self._held = False
+            self._generate(self._spec)
+
+    def _generate(self, spec: LoadSpec) -> None:
+        """Have requests of `spec` arrive from now on. Raises `BadInputError`."""
         # What has come by now came under the old load, and is counted.
         now_s = self._arrive()
-        if spec.seed != self.spec.seed:
+        if spec.seed != self._spec.seed:
             self._synthetic = None
-        if recording_of(spec) == recording_of(self.spec):
-            self._load.set_spec(spec, self._engine.clock())
+        # Paused and not replaced while it is held: a trace goes on where it stood.
+        arriving = msgspec.structs.replace(spec, paused=True) if self._held else spec
+        if recording_of(spec) == recording_of(self._spec):
+            self._load.set_spec(arriving, self._engine.clock())
         else:
-            old, self._load = self._load, self._make_load(spec)
+            old, self._load = self._load, self._make_load(arriving)
             while (arrival := old.take(now_s)) is not None:
                 self._left_over.append((old, arrival))
-        self._limit = QueueLimit.of(spec)
-        self._rejected_tokens, self._told_full = 0, False
 
     def next_due_s(self) -> float | None:
         """When the next request arrives, as far as can be known now."""

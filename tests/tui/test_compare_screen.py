@@ -2,14 +2,18 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 from compare_samples import answer, benches, two_precisions
 from frames import ready
 from prodtop.engine.protocol import BenchDone, ChildDied, Fault, SetLoad
+from prodtop.engine.records.snapshot import list_snapshots, load_snapshot
+from prodtop.tui.screens import compare as compare_module
 from prodtop.tui.screens.compare import VIEWS, CompareScreen
 from prodtop.tui.screens.compare_placement import place_panels
 from prodtop.tui.state.compare import Stage
+from prodtop.tui.state.compare_table import Table, table
 from prodtop.tui.state.condition import Word
 from prodtop.tui.state.moment import Phase
 from running_app import RunningApp, open_app
@@ -44,10 +48,12 @@ class CompareTab(RunningApp):
 
 @asynccontextmanager
 async def open_compare(
-    cells: int = 0, *, size: tuple[int, int] = (120, 36)
+    cells: int = 0, *, size: tuple[int, int] = (120, 36), folder: Path | None = None
 ) -> AsyncIterator[CompareTab]:
     """Open the tab over an engine of two precisions; `cells` repeats are measured."""
-    async with open_app([[ready(), two_precisions()]], size=size) as running:
+    async with open_app(
+        [[ready(), two_precisions()]], size=size, snapshot_folder=folder
+    ) as running:
         tab = CompareTab(running.app, running.client, running.clock, running.pilot)
         await tab.press("C", *("b" if cells else ""))
         await tab.answer(cells)
@@ -82,7 +88,7 @@ async def test_cells_come_one_by_one_with_the_time_left() -> None:
 async def test_x_stops_and_keeps_what_was_measured() -> None:
     async with open_compare(3) as tab:
         await tab.press("x")
-        assert "stopping after this repeat" in tab.text()
+        assert "stopping" in tab.text()
         await tab.answer(100)
         assert tab.stage() is Stage.CANCELLED
         assert "18,043" in tab.text()
@@ -122,6 +128,46 @@ async def test_the_cursor_begins_on_what_is_served_also_when_keys_come_in_one_br
         await running.press("C", "b", "up")
         assert isinstance(running.app.screen, CompareScreen)
         assert running.app.screen.cursor == (4, 1)
+
+
+async def test_the_matrix_is_worked_out_once_for_what_it_shows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """However many ticks, panels and cursor keys show the same comparison by the same metric."""
+    made: list[str] = []
+
+    def counted(*given: object) -> Table:
+        made.append(str(given[2]))
+        return table(*given)  # type: ignore[arg-type]  # passed on as they came
+
+    monkeypatch.setattr(compare_module, "table", counted)
+    async with open_compare(5) as tab:
+        before = len(made)
+        for _ in range(4):
+            await tab.press("up")
+            tab.app.draw()
+            await tab.pilot.pause()
+        assert len(made) == before
+        await tab.answer(1)
+        assert len(made) == before + 1
+        assert tab.screen.cursor == (1, 1)
+        text = tab.text()
+        await tab.press("n")
+        assert len(made) == before + 2
+        assert tab.text() != text
+        await tab.press("down", "down", "equals_sign")
+        assert len(made) == before + 3
+        assert "×1.00" in tab.text()
+
+
+async def test_a_snapshot_holds_the_cells_as_far_as_they_were_measured(tmp_path: Path) -> None:
+    async with open_compare(3, folder=tmp_path) as tab:
+        await tab.press("s")
+        (path,) = list_snapshots(tmp_path)
+        kept = load_snapshot(path).comparison
+        assert kept is not None
+        assert kept == tab.app.monitor.moment().compare.comparison
+        assert len(kept.measured()) == 3
 
 
 async def test_keys_change_the_metric() -> None:

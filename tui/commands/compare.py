@@ -78,9 +78,11 @@ def compare(
         ),
     ] = 2.0,
     budget: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", min=0, help="Begin no more repeats after so long."),
-    ] = None,
+        float,
+        typer.Option(
+            metavar="SECONDS", min=0, help="Begin no more repeats after so long; 0: no limit."
+        ),
+    ] = 540.0,
     out: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Keep what is measured there, as JSON lines."),
@@ -176,6 +178,7 @@ def compare(
         given,
         WorkerOptions(load=LoadSpec(users=8, ignore_eos=ignore_eos), idle=True),
     )
+    limit_s = budget or None
     question = Question(
         options=options,
         strategies=parse_strategies(strategy),
@@ -183,7 +186,7 @@ def compare(
         variants=parse_variants(options.load, users=users, rates=rates, vary=vary or []),
         requests=requests,
         warmup=warmup,
-        goal=Goal(most_repeats=repeats, within=within / 100, budget_s=budget, steady=steady),
+        goal=Goal(most_repeats=repeats, within=within / 100, budget_s=limit_s, steady=steady),
     )
     kept = None if out is None else KeptFile(out, resume=resume)
     finish(measured_comparison(question, kept, wanted.judged), wanted)

@@ -49,7 +49,8 @@ class Question:
         )
 
     def comparison(self, frame: Frame) -> Comparison:
-        """All cells, without a result, for the device of `frame`."""
+        """All cells, without a result, for the device of `frame`: those that it cannot run have
+        their reason, however early measuring ends."""
         options = self.worker_options()
         cells = cells_of(self.strategies, self.precisions or [frame.precision], self.variants)
         work = Work(
@@ -64,7 +65,9 @@ class Question:
             kv_format=options.kv_format,
             threads=options.threads,
         )
-        return Comparison(work=work, cells=[Measured(cell=cell) for cell in cells])
+        reasons = {status.name: status.reason for status in frame.precisions}
+        asked = [Measured(cell=cell, skipped=reasons.get(cell.precision)) for cell in cells]
+        return Comparison(work=work, cells=asked)
 
 
 @dataclass(frozen=True, slots=True)

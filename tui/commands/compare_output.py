@@ -44,7 +44,7 @@ def duration(seconds: float) -> str:
 
 def print_report(report: Report) -> None:
     """Print the matrix, the load curves, what they say, and what was asked for beyond."""
-    _print_matrix(report.matrix)
+    _print_table(matrix_rows(report.matrix))
     for curve in report.curves:
         _print_curve(curve)
     lines = [each.text for each in report.insights]
@@ -72,7 +72,8 @@ def recommendation_lines(found: Recommendation) -> list[str]:
     return [*lines, found.quality]
 
 
-def _print_matrix(matrix: Matrix) -> None:
+def matrix_rows(matrix: Matrix) -> list[list[str]]:
+    """The matrix as texts: a row each cell below the headings."""
     rows = [
         [
             f"{row.label} (baseline)" if row.label == matrix.baseline else row.label,
@@ -81,20 +82,21 @@ def _print_matrix(matrix: Matrix) -> None:
         ]
         for row in matrix.rows
     ]
-    _print_table(["cell", *(heading(METRICS[name]) for name in matrix.metrics), "repeats"], rows)
+    headings = ["cell", *(heading(METRICS[name]) for name in matrix.metrics), "repeats"]
+    return [[clean(text) for text in row] for row in (headings, *rows)]
 
 
 def _print_curve(curve: Curve) -> None:
     print()
     print(f"{clean(curve.label)}:")
-    _print_table(curve_headings(curve), curve_rows(curve))
+    rows = [curve_headings(curve), *curve_rows(curve)]
+    _print_table([[clean(text) for text in row] for row in rows])
 
 
-def _print_table(headings: list[str], rows: list[list[str]]) -> None:
+def _print_table(rows: list[list[str]]) -> None:
     """On a terminal without the columns that have no room; in a pipe with all."""
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-    cleaned = [[clean(text) for text in row] for row in (headings, *rows)]
-    kept, left_out = fitting(cleaned, width)
+    kept, left_out = fitting(rows, width)
     print("\n".join(aligned(kept, last_left=True)))
     if left_out:
         print(f"no room for {', '.join(left_out)}: --metric chooses")

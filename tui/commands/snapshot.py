@@ -10,6 +10,7 @@ import typer
 from ...engine.files.paths import snapshots_dir
 from ...engine.protocol import Latency, Percentiles
 from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.wording import counted
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
@@ -131,6 +132,8 @@ def print_snapshot(path: Path, snapshot: Snapshot) -> None:
     if snapshot.quality is not None:
         lines = ["", *level_lines(snapshot.quality.levels), ""]
         console.print("\n".join(lines), soft_wrap=True)
+    for row in _compared(snapshot):
+        console.print(row, soft_wrap=True)
     for event in snapshot.events[-EVENTS_SHOWN:]:
         console.print(event)
 
@@ -176,6 +179,25 @@ def _tried(snapshot: Snapshot) -> list[str]:
         return []
     rows = tried_lines(snapshot.tried, None, TABLE_WIDTH, ASCII)
     return ["what was tried:", *(row.plain.rstrip() for row in rows)]
+
+
+def _compared(snapshot: Snapshot) -> list[str]:
+    """The cells of the last sweep by the metrics that `prodtop compare` shows; empty without."""
+    comparison = snapshot.comparison
+    if comparison is None or not comparison.cells:
+        return []
+    # Here and not above, as above.
+    from ...engine.compare.cells import load_label
+    from ...engine.compare.matrix import matrix
+    from .compare_options import parse_metrics
+    from .compare_output import matrix_rows
+    from .text_table import aligned, fitting
+
+    known, cells = len(comparison.measured()), comparison.cells
+    work = counted(comparison.work.requests, "request")
+    kept, _ = fitting(matrix_rows(matrix(comparison, parse_metrics(None))), TABLE_WIDTH)
+    head = f"compared, {known} of {len(cells)} cells measured, {work} a repeat, "
+    return [head + f"{clean(load_label(cells[0].cell.load))}:", *aligned(kept, last_left=True), ""]
 
 
 def _latencies(latency: Latency, window: str) -> "Table":

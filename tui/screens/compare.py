@@ -1,6 +1,7 @@
 """The Compare tab: strategies by precisions, as they are measured, and what follows from it."""
 
 from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
 
 from textual.geometry import Region
 
@@ -24,6 +25,21 @@ from .compare_placement import place_panels
 from .measuring_tab import MeasuringTab
 
 PanelViews = Mapping[str, Callable[["CompareScreen", Moment, Room], RowsView]]
+Made = TypeVar("Made")
+
+
+class Kept(Generic[Made]):
+    """What was made last, made anew only when what it depends on is another: medians of all
+    metrics are too much for every tick."""
+
+    def __init__(self) -> None:
+        self._known: tuple[object, Made] | None = None
+
+    def get(self, depends: tuple[object, ...], make: Callable[[], Made]) -> Made:
+        """What `make` gives, or gave for the same `depends`."""
+        if self._known is None or self._known[0] != depends:
+            self._known = (depends, make())
+        return self._known[1]
 
 
 class CompareScreen(MeasuringTab):
@@ -39,7 +55,9 @@ class CompareScreen(MeasuringTab):
         self._started = False
         self.baseline: Place | None = None
         self._view = "matrix"
-        self._made: dict[str, tuple[object, RowsView]] = {}
+        self._table: Kept[Table] = Kept()
+        self.kept: Mapping[str, Kept[RowsView]] = {name: Kept() for name in VIEWS}
+        """The views that cost more than a tick should, by panel."""
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, maximized=self._maximized)
@@ -78,21 +96,15 @@ class CompareScreen(MeasuringTab):
 
     def table(self, moment: Moment, name: str) -> Table:
         """The matrix by a metric."""
-        return table(moment.compare, moment.frame, name, self.limits(moment), self.baseline)
+        limits = self.limits(moment)
+        return self._table.get(
+            (*shown_of(moment), limits, name, self.baseline),
+            lambda: table(moment.compare, moment.frame, name, limits, self.baseline),
+        )
 
     @staticmethod
     def limits(moment: Moment) -> Limits:
         return NO_LIMITS if moment.frame is None else limits_of(moment.frame.slo)
-
-    def kept(
-        self, name: str, depends: tuple[object, ...], make: Callable[[], RowsView]
-    ) -> RowsView:
-        """What `make` gives, made anew only when what it depends on is another: medians of all
-        metrics are too much for every tick."""
-        known = self._made.get(name)
-        if known is None or known[0] != depends:
-            known = self._made[name] = (depends, make())
-        return known[1]
 
     # The cursor
 
@@ -144,6 +156,13 @@ class CompareScreen(MeasuringTab):
         self.rearrange()
 
 
+def shown_of(moment: Moment) -> tuple[object, ...]:
+    """What a table takes from a moment: the others of its fields change with every frame."""
+    frame = moment.frame
+    precisions = None if frame is None else tuple(frame.precisions)
+    return moment.compare.comparison, moment.compare.live, precisions
+
+
 def _matrix(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
     shown = tab.table(moment, tab.metric)
     return matrix_view(moment.compare, shown, tab.cursor, room, tab.begin_key)
@@ -157,20 +176,21 @@ def _cell(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
         assert spot is not None, "there are no metrics of no cell"
         return spot_of(compare, spot.place, name, limits, tab.baseline)
 
-    return cell_view(compare, spot, by, room, tab.begin_key)
+    return tab.kept["cell"].get(
+        (*shown_of(moment), limits, spot, tab.baseline, room),
+        lambda: cell_view(compare, spot, by, room, tab.begin_key),
+    )
 
 
 def _bars(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
     comparison = moment.compare.comparison
-    return tab.kept("bars", (comparison, room), lambda: bars_view(comparison, room))
+    return tab.kept["bars"].get((comparison, room), lambda: bars_view(comparison, room))
 
 
 def _findings(tab: CompareScreen, moment: Moment, room: Room) -> RowsView:
     comparison, limits = moment.compare.comparison, tab.limits(moment)
-    return tab.kept(
-        "findings",
-        (comparison, limits, room),
-        lambda: findings_view(comparison, limits, room),
+    return tab.kept["findings"].get(
+        (comparison, limits, room), lambda: findings_view(comparison, limits, room)
     )
 
 

@@ -93,6 +93,7 @@ COMPARE_ACTIONS: tuple[Action, ...] = tuple(
         ("next", "screen.metric(1)", "n", "Next metric"),
         ("previous", "screen.metric(-1)", "N", "Previous metric"),
         ("baseline", "screen.baseline", "=", "Compare with the cell under the cursor, or no more"),
+        ("snapshot", "app.snapshot", "s", "Save a snapshot, with all cells that were measured"),
         ("matrix", "screen.view('matrix')", "o", "Matrix of all cells"),
         ("bars", "screen.view('bars')", "c", "Bars of latency, throughput and efficiency"),
         ("findings", "screen.view('findings')", "i", "What it shows, and which cell to take"),

@@ -35,7 +35,7 @@ class Stage(Enum):
     NONE = "none"
     RUNNING = "running"
     CANCELLING = "cancelling"
-    """It is to stop, and the repeat under way has not ended."""
+    """It is to stop, and the worker has not yet."""
     DONE = "done"
     CANCELLED = "cancelled"
     FAILED = "failed"

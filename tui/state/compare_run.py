@@ -13,7 +13,9 @@ from ...engine.protocol import (
     PrecisionName,
     Ready,
     Report,
+    RunBench,
     SetPrecision,
+    StopBench,
 )
 from ...engine.protocol.errors import BadInputError
 from .compare import GOAL, Compare, Stage, asked, going_on
@@ -25,7 +27,8 @@ NOT_SERVING = "the live load is set aside while cells are measured"
 class CompareRun:
     """The state of the comparison (`now`), and the only one that changes it.
 
-    Each bench is one repeat of one cell: to stop is to send no other. Times are monotonic seconds.
+    Each bench is one repeat of one cell, and the live load waits until the last. Times are
+    monotonic seconds.
     """
 
     def __init__(self, send: Callable[[Command], None], say: Callable[[Told], None]) -> None:
@@ -36,6 +39,8 @@ class CompareRun:
         self._home: PrecisionName | None = None
         """What was served before, and is again afterwards."""
         self._precision: PrecisionName | None = None
+        self._held = False
+        """The worker keeps the live load waiting until it is told otherwise."""
         self._down = False
         """The worker died, and has not served again."""
 
@@ -60,14 +65,15 @@ class CompareRun:
         self._after(now_s)
 
     def cancel(self, now_s: float) -> None:
-        """Stop after the repeat under way, at once where the worker is down."""
+        """Abandon the repeat under way, and keep what was measured before."""
         if not self.now.running:
             self._say(Told("no cells are being measured"))
         elif self._down:
             self._end(Stage.CANCELLED, "cancelled")
         elif self.now.stage is Stage.RUNNING:
             self.now = replace(self.now, stage=Stage.CANCELLING)
-            self._say(Told("comparing stops when the repeat under way has ended"))
+            self._say(Told("comparing: told to stop"))
+            self._serve_again()
 
     def take(self, report: Report, now_s: float) -> None:
         """Take in what was reported, and send what follows from it."""
@@ -83,7 +89,7 @@ class CompareRun:
                 return
             case ChildDied(child="worker"):
                 # The one that comes next serves at the precision that it was last told.
-                self._down = True
+                self._down, self._held = True, False
             case Fault(fatal=True, message=message):
                 self._end(Stage.FAILED, message)
                 return
@@ -124,8 +130,8 @@ class CompareRun:
         comparison = self.now.comparison
         self._sweep = None
         self.now = replace(self.now, stage=stage, progress=None, ended=why)
-        if self._home is not None and self._precision is not self._home and not self._down:
-            self._send([SetPrecision(name=self._home)])
+        if not self._down:
+            self._serve_again()
         cells = [] if comparison is None else comparison.cells
         known = sum(bool(each.repeats) for each in cells)
         failed = sum(each.failure is not None for each in cells)
@@ -135,8 +141,17 @@ class CompareRun:
         bad = stage is Stage.FAILED
         self._say(Told(words, failed=bad, answer=stage is Stage.CANCELLED, mark="compare ends"))
 
+    def _serve_again(self) -> None:
+        """Have the live load go on, at the precision that is to be served."""
+        if self._home is not None and self._precision is not self._home:
+            self._send([SetPrecision(name=self._home)])
+        if self._held:
+            self._held = False
+            self._send([StopBench()])
+
     def _send(self, commands: list[Command]) -> None:
         for command in commands:
             if isinstance(command, SetPrecision):
                 self._precision = command.name
+            self._held |= isinstance(command, RunBench)
             self._send_command(command)

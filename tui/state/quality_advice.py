@@ -12,6 +12,8 @@ from .speeds import LEAST_S, SETTLE_S
 LEAST_SAVING = 0.03
 """A level that saves less memory than this share is no smaller one."""
 FEW_PERCENT = 10
+BEYOND_MEASURE = 1e6
+"""Perplexities and percentages from here on say no more than their power of ten."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,5 +149,7 @@ def _speed(level: LevelFigures) -> str:
 
 
 def percent_text(value: float) -> str:
-    """`37 %`, and below ten with a decimal: `4.2 %`."""
+    """`37 %`, below ten with a decimal: `4.2 %`, beyond measure its power of ten."""
+    if abs(value) >= BEYOND_MEASURE:
+        return f"{value:.2g} %"
     return f"{value:.1f} %" if abs(value) < FEW_PERCENT else f"{value:.0f} %"

@@ -43,6 +43,7 @@ def snapshot_of(
         events=[entry.text for entry in moment.log],
         tried=list(tried),
         quality=record(moment.quality),
+        comparison=moment.compare.comparison,
     )
 
 

@@ -3,13 +3,22 @@
 from collections.abc import Callable
 
 import msgspec
-from comparisons import WORK, result
+import pytest
+from comparisons import WORK, latency, result
 from frame_samples import frame
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.compare.cells import Cell, Comparison, Measured
 from prodtop.engine.compare.median import median
-from prodtop.engine.compare.schedule import Goal, Variant, cells_of, is_done, is_warm, time_left_s
+from prodtop.engine.compare.schedule import (
+    Goal,
+    Variant,
+    cells_of,
+    is_done,
+    is_warm,
+    next_cell,
+    time_left_s,
+)
 from prodtop.engine.compare.sweep import Sweep
 from prodtop.engine.protocol import (
     BenchDone,
@@ -124,9 +133,76 @@ def test_without_steadiness_every_run_is_a_repeat() -> None:
 
 
 def test_the_budget_ends_it_with_something_of_each_cell_first() -> None:
+    """A third of a cell's share is a run: that is all the warm-up."""
     played = Played(sweep(Goal(most_repeats=9, within=0.0, budget_s=8 * 3 * 10.0))).run()
     assert played.sweep.ended == "the budget of 240 s is spent"
-    assert repeats(played.sweep) == [1] * 8
+    assert repeats(played.sweep) == [2] * 8
+    without = Played(sweep(Goal(most_repeats=1, within=0.0))).run()
+    assert len(without.specs) == 8 * 3, "and without a budget it is until it is steady"
+
+
+SPEEDS = {
+    (StrategyName.HYBRID, PrecisionName.INT8): 100.0,
+    (StrategyName.HYBRID, PrecisionName.BF16): 85.0,
+}
+
+
+@pytest.mark.parametrize("budget_s", [None, 8 * 2 * 10.0 + 4 * 5 * 10.0, 1e6])
+def test_under_a_budget_the_cells_that_may_be_the_best_come_first(budget_s: float | None) -> None:
+    def answer(spec: BenchSpec, number: int) -> list[Report]:
+        tok_s = SPEEDS.get((spec.strategies[0], spec.precisions[0]), 50.0)
+        of = Cell(strategy=spec.strategies[0], precision=spec.precisions[0], load=spec.load)
+        # Under 4 users all take ten times as long: they are compared among themselves.
+        return [result(of, tok_s=tok_s / spec.load.users, p95_ms=1e4 / tok_s), BenchDone()]
+
+    goal = Goal(most_repeats=6, within=0.0, budget_s=budget_s, steady=False)
+    played = Played(sweep(goal), answer).run(8 + 4 * 5)
+    close = [each.cell.strategy is StrategyName.HYBRID for each in played.sweep.comparison.cells]
+    if budget_s is None:
+        assert max(repeats(played.sweep)) - min(repeats(played.sweep)) <= 1
+    else:
+        assert repeats(played.sweep) == [6 if near else 1 for near in close]
+    rest = Played(sweep(goal), answer).run()
+    assert (rest.sweep.ended == "all cells were measured") is (budget_s != 360.0)
+
+
+@given(
+    st.lists(
+        st.tuples(st.floats(1, 1e3), st.floats(1, 1e4) | st.none(), st.integers(0, 4)),
+        min_size=8, max_size=8,
+    )
+)  # fmt: skip
+def test_the_best_of_each_load_is_never_left_waiting(
+    figures: list[tuple[float, float | None, int]],
+) -> None:
+    cells = [
+        Measured(
+            cell=each,
+            repeats=[
+                result(each, tok_s=tok_s, e2e_ms=None if ms is None else latency(ms))
+                for _ in range(count)
+            ],
+        )
+        for each, (tok_s, ms, count) in zip(CELLS, figures, strict=True)
+    ]
+    goal = Goal(most_repeats=4, within=0.0, budget_s=60.0)
+    found = next_cell(Comparison(work=WORK, cells=cells), goal)
+    waiting = [each for each in cells if len(each.repeats) < 4]
+    if not waiting:
+        assert found is None
+        return
+    assert found is not None
+    fewest = min(len(each.repeats) for each in waiting)
+    if not fewest:
+        assert not found.repeats
+        return
+    for load in {each.cell.load for each in waiting}:
+        best = max(
+            (each for each in cells if each.cell.load == load),
+            key=lambda each: each.repeats[0].output_tok_s,
+        )
+        if best in waiting:
+            assert len(found.repeats) <= len(best.repeats)
 
 
 VALUES = st.floats(90, 110)

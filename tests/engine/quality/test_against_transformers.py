@@ -1,10 +1,10 @@
 """Perplexity, divergence and greedy texts against transformers, on the same folders."""
 
 import math
-import re
 
 import pytest
 import torch
+from bundled_peer import log_probabilities, peer
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import BUNDLED_FOLDER, LoadedModel, load_model
 from prodtop.engine.precision.projection import Projection
@@ -21,11 +21,9 @@ from prodtop.engine.quality.chunks import (
     beginning,
     encode_text,
     llama_cpp_chunks,
-    rolling_chunks,
 )
 from prodtop.engine.quality.evaluation import Evaluation
 from prodtop.engine.quality.statistics import quantile
-from prodtop.engine.quality.text_perplexity import text_perplexity
 from prodtop.engine.quality.text_scorer import TextScorer
 from prodtop.engine.quality.token_scores import (
     divergence,
@@ -33,8 +31,6 @@ from prodtop.engine.quality.token_scores import (
     token_differences,
     token_losses,
 )
-from torch import Tensor
-from transformers import AutoModelForCausalLM, PreTrainedModel
 
 CPU = torch.device("cpu")
 CHUNKS = 3
@@ -54,18 +50,6 @@ def text() -> str:
 def chunks(bundled: LoadedModel, text: str) -> list[ScoredChunk]:
     ids = encode_text(bundled.tokenizer, text)
     return llama_cpp_chunks(ids, beginning(bundled.tokenizer), 512, CHUNKS)
-
-
-def peer(dtype: torch.dtype) -> PreTrainedModel:
-    loaded: PreTrainedModel = AutoModelForCausalLM.from_pretrained(BUNDLED_FOLDER, dtype=dtype)
-    return loaded.eval()
-
-
-def peer_log_probabilities(model: PreTrainedModel, chunk: ScoredChunk) -> Tensor:
-    """fp64 `[scored, vocabulary]`, of the tokens that are scored."""
-    with torch.no_grad():
-        logits = model(torch.tensor([chunk.tokens])).logits[0, chunk.first - 1 : -1]
-    return torch.log_softmax(logits.double(), dim=-1)
 
 
 def test_perplexity_and_divergence_are_those_of_transformers(
@@ -88,7 +72,7 @@ def test_perplexity_and_divergence_are_those_of_transformers(
         base, level = scored_hidden(ours, chunk), scored_hidden(theirs, chunk)
         losses.append(token_losses(ours, chunk, base))
         differences.append(token_differences(theirs, level, ours, base, chunk))
-        p, q = (peer_log_probabilities(model, chunk) for model in (exact, damaged))
+        p, q = (log_probabilities(model, chunk) for model in (exact, damaged))
         true = torch.tensor(chunk.tokens[chunk.first :]).unsqueeze(1)
         peer_losses.append(-p.gather(1, true).squeeze(1))
         kl.append((p.exp() * (p - q)).sum(-1))
@@ -105,26 +89,6 @@ def test_perplexity_and_divergence_are_those_of_transformers(
     rms = float(torch.cat(change).square().mean().sqrt())
     assert found.rms_dp == pytest.approx(rms, rel=1e-3)
     assert found.kl_mean.value > 0.01
-
-
-def test_word_perplexity_is_lm_evals_arithmetic(bundled: LoadedModel, text: str) -> None:
-    page = text[:1500]
-    ids, begin = encode_text(bundled.tokenizer, page), beginning(bundled.tokenizer)
-    scorer = TextScorer(Decoder(bundled.master, PrecisionName.FP32, CPU, 128), 128)
-    windows = rolling_chunks(ids, begin, 128)
-    losses = [token_losses(scorer, window, scored_hidden(scorer, window)) for window in windows]
-    found = text_perplexity(torch.cat(losses), page)
-
-    model, log_likelihood = peer(torch.float32), 0.0
-    for window in windows:
-        log_probabilities = peer_log_probabilities(model, window)
-        true = torch.tensor(window.tokens[window.first :]).unsqueeze(1)
-        log_likelihood += float(log_probabilities.gather(1, true).sum())
-    words = len(re.split(r"\s+", page))
-    assert found.word == pytest.approx(math.exp(-log_likelihood / words), rel=1e-3)
-    assert found.byte == pytest.approx(math.exp(-log_likelihood / len(page.encode())), rel=1e-3)
-    bits = -log_likelihood / len(page.encode()) / math.log(2)
-    assert found.bits_per_byte == pytest.approx(bits, rel=1e-3)
 
 
 def test_greedy_texts_are_those_of_transformers(bundled: LoadedModel, text: str) -> None:

@@ -8,7 +8,8 @@ import torch
 import torch.nn.functional as F
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import BUNDLED_FOLDER, LoadedModel, load_model
-from prodtop.engine.precision.gptq import gptq_int4
+from prodtop.engine.precision.gptq import damped, gptq_int4
+from prodtop.engine.precision.int4_descent import descend
 from prodtop.engine.precision.int4_rounding import Int4Rounding, PlainInt4
 from prodtop.engine.precision.projection import Projection, master_weight
 from prodtop.engine.protocol import (
@@ -65,7 +66,9 @@ def test_the_first_matrix_is_rounded_for_the_inputs_that_it_has(
     embedded = bundled.master.embedding[torch.tensor(sequences).flatten()]
     weight = first.attention_norm.weight
     x = F.rms_norm(embedded, weight.shape, weight, bundled.config.norm_eps).float()
-    expected = gptq_int4(master_weight(first.qkv), x.t() @ x, 64, torch.bfloat16)
+    matrix, hessian = master_weight(first.qkv), x.t() @ x
+    start = gptq_int4(matrix, hessian, 64, torch.bfloat16)
+    expected = descend(matrix, start, damped(hessian), torch.bfloat16)
     found = calibration(first.qkv, CPU)
     assert (found.q == expected.q).double().mean() > 0.99, "but for the order of sums"
     torch.testing.assert_close(found.scale, expected.scale, rtol=0.02, atol=0)

@@ -9,6 +9,7 @@ from prodtop.engine.quality.chunks import (
     beginning,
     encode_text,
     llama_cpp_chunks,
+    prefix_of,
     rolling_chunks,
 )
 from prodtop.engine.text.tokenizer import CheckpointTokenizer, Tokenizer
@@ -57,14 +58,29 @@ def test_a_text_that_is_too_short_says_so() -> None:
         llama_cpp_chunks(range(15), [], 8)
 
 
-@given(st.integers(1, 60), st.integers(2, 20), st.booleans())
-def test_every_token_is_scored_once_and_sees_the_one_before(
+@given(st.integers(1, 60), st.integers(1, 20), st.booleans())
+def test_every_token_is_scored_once_and_sees_those_before(
     count: int, longest: int, begins: bool
 ) -> None:
     ids = [*range(100, 100 + count)]
     chunks = rolling_chunks(ids, [BOS] if begins else [], longest)
     scored = [token for chunk in chunks for token in chunk.tokens[chunk.first :]]
-    assert scored == (ids if begins else ids[1:])
-    assert all(2 <= len(chunk.tokens) <= longest for chunk in chunks)
     whole = [BOS, *ids] if begins else ids
-    assert all(whole.index(chunk.tokens[1]) == whole.index(chunk.tokens[0]) + 1 for chunk in chunks)
+    assert scored == whole[1:]
+    for chunk in chunks:
+        assert 1 <= chunk.first < len(chunk.tokens) <= longest + 1
+        begin = whole.index(chunk.tokens[0])
+        assert chunk.tokens == whole[begin : begin + len(chunk.tokens)]
+    assert all(chunk.first == 1 for chunk in chunks[:-1])
+    if len(chunks) > 1:
+        assert len(chunks[-1].tokens) == longest + 1, "the last one sees as much as the others"
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "prefix"), [([BOS], {3}, [BOS]), ([], {7, 3}, [3]), ([], set(), [])]
+)
+def test_a_text_without_a_beginning_begins_after_an_end(
+    begins: list[int], ends: set[int], prefix: list[int]
+) -> None:
+    tokenizer: Tokenizer = WithAdditions(begins, [])  # type: ignore[assignment]  # encodes alone
+    assert prefix_of(tokenizer, ends) == prefix

@@ -1,13 +1,15 @@
 """Snapshots: written whole, read back equal, and refused in one line when they are not ours."""
 
 import json
+import math
 import stat
 from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prodtop.engine.protocol import Divergence, Interval, TextPerplexity
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import (
     SCHEMA_VERSION,
@@ -16,7 +18,7 @@ from prodtop.engine.records.snapshot import (
     load_snapshot,
     save_snapshot,
 )
-from snapshot_samples import quality, snapshot
+from snapshot_samples import compared, quality, snapshot
 
 
 def test_a_snapshot_reads_back_equal(tmp_path: Path) -> None:
@@ -127,3 +129,51 @@ def test_quality_reads_back_equal_and_a_file_without_it_is_read(tmp_path: Path) 
     del fields["quality"]
     path.write_text(json.dumps(fields))
     assert load_snapshot(path).quality is None
+
+
+def test_a_sweep_reads_back_equal_and_a_file_without_it_is_read(tmp_path: Path) -> None:
+    path = save_snapshot(snapshot(comparison=compared()), "", tmp_path)
+    assert load_snapshot(path).comparison == compared()
+    fields = json.loads(path.read_text())
+    del fields["comparison"]
+    path.write_text(json.dumps(fields))
+    assert load_snapshot(path).comparison is None
+
+
+anything = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.tuples(anything, anything, anything), st.floats(0, allow_infinity=False))
+@example((1e22, 1e300, 5e-324), 1e38)
+@settings(deadline=None, max_examples=30)
+def test_whatever_a_broken_level_loses_is_saved_and_read(
+    tmp_path_factory: pytest.TempPathFactory, ends: tuple[float, float, float], kl: float
+) -> None:
+    value, low, high = ends
+    interval = Interval(value=value, low=low, high=high)
+    found = Divergence(
+        kl_mean=interval, kl_median=kl, kl_p99=kl, kl_p999=kl, kl_max=kl,
+        same_top=interval, rms_dp=0.5,
+    )  # fmt: skip
+    level = msgspec.structs.replace(
+        quality().levels[0],
+        perplexity=interval,
+        ratio=interval,
+        divergence=found,
+        text=TextPerplexity(word=value, byte=low, bits_per_byte=high),
+    )
+    broken = msgspec.structs.replace(quality(), levels=[level])
+    path = save_snapshot(snapshot(quality=broken), "", tmp_path_factory.mktemp("snapshots"))
+    assert load_snapshot(path).quality == broken
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path, value: float) -> None:
+    """JSON has no word for it: it would be read as missing, where nothing may be missing."""
+    level = msgspec.structs.replace(quality().levels[0], scored_tok_s=value)
+    broken = msgspec.structs.replace(quality(), levels=[level])
+    served = msgspec.structs.replace(snapshot().frame, uptime_s=value)
+    for moment in (snapshot(quality=broken), snapshot(frame=served)):
+        with pytest.raises(ProdtopError, match=r"cannot save this moment: \w+ is"):
+            save_snapshot(moment, "", tmp_path)
+    assert list(tmp_path.iterdir()) == []

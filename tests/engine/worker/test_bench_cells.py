@@ -233,12 +233,17 @@ def test_a_bench_stops_where_nobody_waits(engine: Engine) -> None:
     spec = BenchSpec(
         strategies=[StrategyName.SINGLE], precisions=[PrecisionName.BF16], requests=10**9, load=LOAD
     )
-    looks = iter([True, True, False])
+    looks = iter([True, True, True, False])
     bench = Bench(
         engine, bundled_prompts(), own_gpu=None, versions={}, keep_going=lambda: next(looks)
     )
     with pytest.raises(BenchStoppedError):
         list(bench.cells(spec))
+    assert engine.metrics.accounting().submitted > 0
+    assert engine.metrics.accounting().in_system == 0
+    assert not engine.has_work
+    assert engine.blocks.counts().running == 0
+    assert not engine.deliveries
 
 
 # The installed command

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from loop_harness import LOAD, converse, make_engine
 from prodtop.engine.model.decoder import Decoder
-from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import (
     COMMAND_DECODER,
     REPORT_DECODER,
@@ -18,7 +18,6 @@ from prodtop.engine.protocol import (
     FinishedSample,
     Frame,
     LoadSpec,
-    Message,
     Note,
     PrecisionName,
     Report,
@@ -38,24 +37,11 @@ from prodtop.engine.protocol.channel import Channel
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.kv_cache import KVCache
-from prodtop.engine.serving.runner import Runner, RunnerFactory, StepResult, runner_for
+from prodtop.engine.serving.runner import Runner, StepResult, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
 from prodtop.engine.worker.loop import ServingLoop
 from prodtop.engine.worker.request_log import MOST_SAMPLES
-
-LOAD = LoadSpec(users=2, output_tokens_min=4, output_tokens_max=8, ignore_eos=True)
-
-
-class Clock:
-    """Moves by ten milliseconds whenever it is looked at."""
-
-    def __init__(self) -> None:
-        self.now_s = 0.0
-
-    def __call__(self) -> float:
-        self.now_s += 0.01
-        return self.now_s
 
 
 @pytest.fixture
@@ -63,37 +49,11 @@ def engine(tiny_folder: Path) -> Engine:
     return make_engine(tiny_folder)
 
 
-def make_engine(folder: Path, make_runner: RunnerFactory = runner_for) -> Engine:
-    return Engine(
-        load_model(str(folder)),
-        EngineSettings(max_seqs=64, token_budget=256, kv_blocks=900, context_tokens=256),
-        strategy=StrategyName.CONTINUOUS,
-        precision=PrecisionName.FP32,
-        device=torch.device("cpu"),
-        clock=Clock(),
-        runner_for=make_runner,
-    )
-
-
 @pytest.fixture
 def channels() -> Iterator[tuple[Channel[Report], socket.socket]]:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         yield Channel(ours, REPORT_DECODER), theirs
-
-
-def converse(
-    engine: Engine,
-    channels: tuple[Channel[Report], socket.socket],
-    *commands: Message,
-    load: LoadSpec = LOAD,
-) -> list[Report]:
-    """Give the loop these commands and then `Shutdown`; all that it reported until it ended."""
-    ours, theirs = channels
-    for command in (*commands, Shutdown()):
-        assert ours.send(command)
-    ServingLoop(Channel(theirs, COMMAND_DECODER), engine, WorkerOptions(load=load), None).run()
-    return ours.receive()
 
 
 def test_commands_are_obeyed_in_their_order(

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -26,8 +27,8 @@ def speed(spec):
 
 def measure(spec):
     strategy, precision = spec.strategies[0], spec.precisions[0]
-    if precision == "fp8":
-        channel.send(CellSkipped(strategy=strategy, precision=precision, reason="no fp8 here"))
+    if precision == "int8":
+        channel.send(CellSkipped(strategy=strategy, precision=precision, reason="no room for int8"))
     elif strategy == FAULTY:
         channel.send(Fault(message="prompts are too long", exit_code=2))
     else:
@@ -88,21 +89,35 @@ def test_cells_are_measured_until_they_are_narrow_and_kept(
     fake: FakeCompare, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = fake.folder / "kept.jsonl"
-    arguments = ("--strategy", "single,hybrid", "--precision", "bf16,fp8", "--out", str(out))
+    arguments = ("--strategy", "single,hybrid", "--precision", "bf16,int8,fp8", "--out", str(out))
     assert fake.run(*arguments, "--json") == 0
     found = json.loads(capsys.readouterr().out)
     states = [(each["cell"], each["repeats"], each["skipped"]) for each in found["cells"]]
     assert states == [
         ("single bf16", 6, None),
         ("hybrid bf16", 6, None),
-        ("single fp8", 0, "no fp8 here"),
-        ("hybrid fp8", 0, "no fp8 here"),
+        ("single int8", 0, "no room for int8"),
+        ("hybrid int8", 0, "no room for int8"),
+        ("single fp8", 0, "needs compute capability 8.9"),
+        ("hybrid fp8", 0, "needs compute capability 8.9"),
     ]
     assert found["cells"][0]["metrics"]["output_tok_s"]["value"] == 50.0
     assert found["insights"][1]["cells"] == ["hybrid bf16"]
     kept = decode(out.read_bytes(), "out")
-    assert [len(each.repeats) for each in kept.cells] == [6, 6, 0, 0]
+    assert [len(each.repeats) for each in kept.cells] == [6, 6, 0, 0, 0, 0]
     assert kept.cells[0].repeats[0].samples == CELL.samples
+
+
+def test_what_the_device_cannot_run_says_so_however_early_measuring_ends(
+    fake: FakeCompare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--strategy", "single", "--precision", "bf16,fp8", "--budget", "1e-9")
+    assert fake.run(*arguments, "--json") == 1
+    cells = json.loads(capsys.readouterr().out)["cells"]
+    assert [(each["repeats"], each["skipped"]) for each in cells] == [
+        (0, None),
+        (0, "needs compute capability 8.9"),
+    ]
 
 
 def test_resuming_measures_only_what_is_missing_and_keeps_the_rest(
@@ -321,6 +336,31 @@ def test_two_cells_of_a_tiny_model_end_to_end(tiny_folder: Path, tmp_path: Path)
             span_s = max(s.end_s for s in repeat.samples)
             assert span_s == pytest.approx(repeat.duration_s, rel=0.05)
             assert max(s.e2e_ms or 0 for s in repeat.samples) <= span_s * 1e3 * 1.01
+
+
+def test_ctrl_c_in_a_long_cell_keeps_the_cells_before_it(tiny_folder: Path, tmp_path: Path) -> None:
+    """The second cell's requests come once in a hundred seconds."""
+    out = tmp_path / "kept"
+    command = Path(sys.executable).with_name("prodtop")
+    options = ["--model", str(tiny_folder), "--device", "cpu", "--threads", "1"]
+    work = ["--strategy", "hybrid", "--precision", "fp32", "--requests", "4", "--warmup", "0"]
+    more = ["--rates", "1000,0.01", "--no-steady", "--repeats", "1", "--output-tokens", "4"]
+    with subprocess.Popen(
+        [command, "compare", *options, *work, *more, "--out", str(out)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        while not (out.exists() and len(out.read_bytes().splitlines()) == 2):
+            assert process.poll() is None, process.communicate()
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert errors.splitlines()[-1].startswith("prodtop: cancelled")
+    assert "1000/s" in printed
+    kept = decode(out.read_bytes(), "out")
+    assert [len(each.repeats) for each in kept.cells] == [1, 0]
 
 
 def test_results_of_another_device_are_not_resumed(

@@ -8,7 +8,7 @@ import pytest
 from prodtop.engine.files.paths import snapshots_dir
 from prodtop.engine.records.snapshot import Snapshot, save_snapshot
 from prodtop.tui.commands.main import run
-from snapshot_samples import snapshot
+from snapshot_samples import compared, quality, snapshot
 
 
 @pytest.fixture
@@ -71,6 +71,25 @@ def test_show_in_words(
     assert shown["versions"] == "prodtop 0.1.0"
     assert shown["batched"].split()[:5] == ["int8", "3", "users", "123", "--"]
     assert ">= 81 ms" in shown["batched"]
+
+
+def test_show_prints_the_levels_and_the_cells_as_they_stand(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    both = snapshot(quality=quality(), comparison=compared())
+    save_snapshot(both, "<svg/>")
+    assert run(["snapshot", "show"]) == 0
+    printed = capsys.readouterr().out
+    assert "14,025 tokens scored, against bf16" in printed
+    assert "compared, 1 of 3 cells measured, 4 requests a repeat, 8 users:" in printed
+    lines = printed.splitlines()
+    (first,) = [line for line in lines if line.startswith("hybrid bf16")]
+    assert "101 ±" in first
+    assert first.endswith("2×")
+    assert any(line.endswith("FAILED: the worker died") for line in lines)
+    assert any(line.startswith("hybrid int8") and line.endswith("0×") for line in lines)
+    assert run(["snapshot", "show", "--json"]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out, type=Snapshot) == both
 
 
 def test_a_file_that_is_no_snapshot_is_bad_input(

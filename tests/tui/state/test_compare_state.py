@@ -13,7 +13,10 @@ from prodtop.engine.protocol import (
     Fault,
     LoadSpec,
     PrecisionName,
+    Report,
+    RunBench,
     SetPrecision,
+    StopBench,
     StrategyName,
 )
 from prodtop.engine.protocol.errors import BadInputError
@@ -96,19 +99,48 @@ def test_progress_has_the_time_left_once_something_was_measured() -> None:
     assert 0 < progress.left_s <= 300
 
 
-def test_cancelling_ends_with_the_repeat_under_way_and_keeps_what_was_measured() -> None:
+def test_cancelling_abandons_the_repeat_under_way_and_keeps_what_was_measured() -> None:
     played = Played().begin().answer(3)
     played.run.cancel(played.now_s)
     assert played.stage() is Stage.CANCELLING
-    asked_before = len(benches(played.sent))
-    played.answer()
+    assert played.sent[-2:] == [SetPrecision(name=BF16), StopBench()], "serve on, at bf16"
+    sent_before = len(played.sent)
+    played.run.take(BenchDone(), played.now_s)
     assert played.stage() is Stage.CANCELLED
-    assert len(benches(played.sent)) == asked_before, "no other bench is asked for"
+    assert len(played.sent) == sent_before, "nothing else is asked for"
     assert played.now.comparison is not None
-    assert len(played.now.comparison.measured()) == 4
-    assert [each for each in played.sent if isinstance(each, SetPrecision)][-1].name is BF16
+    assert len(played.now.comparison.measured()) == 3
     played.run.cancel(played.now_s)
     assert played.said[-1].text == "no cells are being measured"
+
+
+def test_a_repeat_that_had_ended_when_it_was_cancelled_is_kept() -> None:
+    played = Played().begin().answer(3)
+    played.run.cancel(played.now_s)
+    played.answer()
+    assert played.stage() is Stage.CANCELLED
+    assert played.now.comparison is not None
+    assert len(played.now.comparison.measured()) == 4
+
+
+def test_the_live_load_waits_for_the_whole_sweep_and_goes_on_after_it() -> None:
+    played = Played().begin().answer(5)
+    asked_for = [each for each in played.sent if isinstance(each, RunBench)]
+    assert all(each.hold for each in asked_for)
+    assert StopBench() not in played.sent
+    played.answer()
+    assert played.sent[-2:] == [SetPrecision(name=BF16), StopBench()]
+    assert played.sent.count(StopBench()) == 1
+
+
+@pytest.mark.parametrize(
+    "end", [Fault(message="no memory", fatal=True), ready()], ids=["fault", "started anew"]
+)
+def test_a_sweep_that_fails_holds_nothing(end: Report) -> None:
+    played = Played().begin().answer(2)
+    played.run.take(end, played.now_s)
+    assert played.stage() is Stage.FAILED
+    assert played.sent[-1] == StopBench()
 
 
 def test_begun_again_it_goes_on_with_what_is_left() -> None:

@@ -63,7 +63,7 @@ def progress_line(compare: Compare, room: Room) -> Line:
             )
         )
     if compare.stage is Stage.CANCELLING:
-        return line(Piece("stopping after this repeat", Ink.WARN))
+        return line(Piece("stopping", Ink.WARN))
     left = "" if progress.left_s is None else f", {span(progress.left_s)} left"
     doing = f"{progress.cell}  " if progress.cell and room.width > 60 else ""
     return line(

@@ -1,6 +1,7 @@
 """How figures of quality are written, on the screen and by `prodtop quality`."""
 
 from ....engine.protocol import Interval, LevelQuality
+from ...state.quality_advice import BEYOND_MEASURE
 
 NONE_MEASURED = "none measured"
 
@@ -11,7 +12,12 @@ def change(level: LevelQuality) -> str:
         return "reference"
     if not level.differs:
         return NONE_MEASURED
-    return f"{100 * (level.ratio.value - 1):+.2f} %"
+    return f"{_signed(100 * (level.ratio.value - 1))} %"
+
+
+def _signed(percent: float) -> str:
+    """Two decimals; a power of ten where a broken level has lost beyond measure."""
+    return f"{percent:+.2f}" if abs(percent) < BEYOND_MEASURE else f"{percent:+.2g}"
 
 
 def decibel(value: float | None) -> str:
@@ -20,7 +26,10 @@ def decibel(value: float | None) -> str:
 
 
 def figure(value: float) -> str:
-    """A perplexity: four digits, `20.16`; without decimals where it is large."""
+    """A perplexity: four digits, `20.16`; without decimals where it is large, `1.2e+86` where it
+    is beyond measure."""
+    if value >= BEYOND_MEASURE:
+        return f"{value:.2g}"
     return f"{value:,.0f}" if value >= 1000 else f"{value:#.4g}"
 
 
@@ -34,7 +43,7 @@ def change_interval(level: LevelQuality) -> str:
     if level.ratio is None:
         return ""
     low, high = (100 * (end - 1) for end in (level.ratio.low, level.ratio.high))
-    return f"{low:+.2f} … {high:+.2f} %"
+    return f"{_signed(low)} … {_signed(high)} %"
 
 
 def small(value: float) -> str:
