@@ -5,8 +5,6 @@ from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
-
 from ..load.prompts import bundled_prompts
 from ..precision.levels import require
 from ..probes.own_gpu import OwnGpu
