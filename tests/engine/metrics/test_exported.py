@@ -6,7 +6,7 @@ from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from prodtop.engine.metrics.collector import Metrics
 from prodtop.engine.metrics.export_buckets import BOUNDS, RAW_BOUNDS, cumulative
@@ -24,7 +24,8 @@ ENDS: dict[str, tuple[str, FinishReason]] = {
     "fault": ("NaN", "error"),
 }
 """From an event to the engine's reason and the word that is exported."""
-EVENTS = (*ENDS, "submit", "token", "draft", "refuse", "hit", "reject", "bench")
+SERVING = ("submit", "token", "draft")
+EVENTS = (*ENDS, *SERVING * 4, "refuse", "hit", "reject", "bench")
 
 
 @pytest.mark.parametrize("name", BOUNDS)
@@ -93,6 +94,7 @@ class Served:
 
 
 @given(st.lists(st.tuples(st.sampled_from(EVENTS), st.integers(0, 99)), max_size=60))
+@example([("submit", 0), ("submit", 1), ("token", 0), ("draft", 0), ("token", 0), ("finish", 1)])
 def test_any_sequence_of_events_counts_what_came_of_it(events: list[tuple[str, int]]) -> None:
     metrics, told = Metrics(0.0), Served()
     for place, (event, choice) in enumerate(events):

@@ -130,14 +130,20 @@ def test_a_switch_of_precision_counts_its_preemptions_apart(engine: Engine) -> N
 def test_an_estimate_of_work_is_that_of_the_screen(engine: Engine) -> None:
     ask(engine, 4)
     drain(engine)
+    # Four of these are in the response cache, two have a prefix of theirs.
+    ask(engine, 6)
+    drain(engine)
     counters, totals = engine_metrics(engine, 1).counters, engine.metrics.throughput.totals
     screen = totals(engine.clock())
+    assert counters["response_hits"] == 4
+    assert counters["prompt_tokens_cached"] == counters["prefix_hit_tokens"] == 2 * 16
     assert counters["flops"] > 0
     assert counters["read_bytes"] > counters["steps"] * engine.runner.decoder.matmul_bytes
     assert counters["steps"] == screen.steps
     assert counters["rows"] == screen.rows
     assert counters["prefill_tokens"] == screen.prefill_tokens
-    assert counters["prompt_tokens_cached"] == screen.cached_tokens
+    assert counters["prefix_hit_tokens"] + 4 * 8 == screen.cached_tokens
+    assert counters["response_cache_tokens"] == 4 * 8
 
 
 def test_what_nobody_can_take_is_refused_and_what_finds_no_room_rejected(engine: Engine) -> None:
