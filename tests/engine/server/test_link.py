@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -13,7 +12,6 @@ from prodtop.engine.protocol import (
     ChildDied,
     Drain,
     Drained,
-    Fault,
     Frame,
     LoadSpec,
     PrecisionName,
@@ -24,7 +22,6 @@ from prodtop.engine.protocol import (
     Switched,
 )
 from prodtop.engine.protocol.options import WorkerOptions
-from prodtop.engine.protocol.server_options import ServerOptions
 
 LONG = 4000
 """Tokens of a request that is still served when something happens to it, and never ends."""
@@ -219,13 +216,3 @@ def test_a_drain_aborts_and_counts_what_takes_too_long(options: WorkerOptions) -
         assert engine.until_report(lambda report: isinstance(report, Drained)) == Drained(aborted=2)
         assert [list(each)[-1]["kind"] for each in generations] == ["EngineDownError"] * 2
         engine.frame(lambda frame: all_free(frame) and frame.accounting.failed == 2)
-
-
-def test_a_taken_port_is_one_line_and_the_end(options: WorkerOptions) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with LinkedEngine(options, ServerOptions(port=port)) as engine:
-            fault = engine.until_report(lambda report: isinstance(report, Fault))
-    assert fault == Fault(
-        message=f"port {port} is taken: give --port another", fatal=True, exit_code=2
-    )
