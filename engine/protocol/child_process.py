@@ -50,6 +50,15 @@ def lower_limit(which: int, value: int) -> None:
         resource.setrlimit(which, (value if hard < 0 else min(value, hard), hard))
 
 
+def raise_open_files(most: int) -> None:
+    """Let this process have up to `most` files open, as far as its hard limit allows."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = most if hard == resource.RLIM_INFINITY else min(most, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 def channel_fd_of(arguments: list[str]) -> int | None:
     """The fd after `--channel-fd` on a command line that is not parsed yet."""
     for name, value in pairwise(arguments):

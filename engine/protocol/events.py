@@ -89,7 +89,7 @@ class ChildDied(Message, frozen=True, kw_only=True):
     """A child process ended unasked; `failed_requests` were in the system and count as failed."""
 
     child: str
-    """`worker` or `probe`."""
+    """`worker`, `probe` or `server`."""
     reason: str
     failed_requests: int = 0
     restart_in_s: float | None = None

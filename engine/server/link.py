@@ -36,6 +36,7 @@ METRICS_INTERVAL_S = 1.0
 METRICS_PATIENCE_S = 5.0
 """A worker that does not answer for so long is told of by what it said last."""
 
+BUSY = "the engine takes no more requests now: try again soon"
 NO_WORKER = "the engine is loading, or being started again: try again soon"
 WORKER_GONE = "the engine died while it served this request: send it again"
 
@@ -87,7 +88,7 @@ class WorkerLink:
         except ValueError as error:
             raise RefusedError("the request is too large for the engine") from error
         if not sent:
-            raise EngineDownError(NO_WORKER)
+            raise EngineDownError(BUSY)
         tokens = len(request.prompt_tokens) + request.max_tokens
         stream = LinkedRequest(key, tokens, self._end)
         self._requests[key] = stream

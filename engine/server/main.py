@@ -12,7 +12,7 @@ import uvloop
 
 from ..protocol import COMMAND_DECODER, Command, Fault, LinkLost, ServerListening
 from ..protocol.channel import Channel
-from ..protocol.child_process import tell_crash, tell_end
+from ..protocol.child_process import raise_open_files, tell_crash, tell_end
 from ..protocol.errors import ProdtopError
 from ..protocol.handover import Handover
 from ..protocol.server_options import ServerOptions, server_options_of
@@ -22,6 +22,9 @@ from .listener import listen, url_of
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+
+MOST_OPEN_FILES = 65_536
+"""Each connection is one; the usual soft limit is 1,024."""
 
 MakeApp = Callable[[EngineLink, ServerOptions], "Starlette"]
 
@@ -45,6 +48,7 @@ def _serve(
 ) -> int:
     try:
         options = server_options_of(text)
+        raise_open_files(MOST_OPEN_FILES)
         # First of all: that the port is taken is known at once, and connections may come.
         with listen(options.host, options.port) as listener:
             _run(channel, handover, options, listener, make_app)

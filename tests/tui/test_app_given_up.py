@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 from frames import frame, host, ready
-from prodtop.engine.protocol import ChildDied, ChildStarted, Report, StartAgain
+from prodtop.engine.protocol import (
+    ChildDied,
+    ChildStarted,
+    Report,
+    ServerListening,
+    StartAgain,
+)
 from prodtop.tui.settings.keymap import ACTIONS, DEFAULT_KEYMAP, EVERYWHERE, LIVE, TAB_TITLES
 from prodtop.tui.state.observer import ANSWERED_FOR_S
 from running_app import RunningApp, open_app
@@ -119,3 +125,17 @@ async def test_every_key_of_the_live_tab_works(tmp_path: Path) -> None:
             await running.press("escape")
             await running.advance(seconds=ANSWERED_FOR_S + 0.1)
             assert DEATH in running.line("event"), action.name
+
+
+async def test_a_server_that_ended_for_good_is_told_and_started_again() -> None:
+    """Its port was taken while it was away: the engine serves on."""
+    down = ChildDied(child="server", reason="port 8000 is taken: give --port another")
+    began = ChildStarted(child="server", pid=7, attempt=1)
+    async with open_app([[ready(), frame(), host(), began], [down]]) as running:
+        assert "SERVER DOWN  port 8000 is taken" in running.line("header")
+        await press(running, "start_again")
+        assert running.client.sent == [StartAgain()]
+        listening = ServerListening(url="http://127.0.0.1:8000", port=8000)
+        await running.advance([ChildStarted(child="server", pid=8, attempt=2), listening, frame()])
+        assert "SERVER DOWN" not in running.line("header")
+        assert "the server listens at http://127.0.0.1:8000/v1" in running.line("event")

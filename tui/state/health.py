@@ -28,7 +28,7 @@ from ..style.formatting import duration, milliseconds, percent, si, span
 from ..style.inks import Ink
 from .condition import UNKNOWN, Health, Word
 from .moment import Moment, Phase, WorkerState, restart_text
-from .server import ServerPhase
+from .server import is_down
 
 _LEAVE = 0.5
 """A condition ends below this part of the level that it began at."""
@@ -96,11 +96,11 @@ def _engine_down(moment: Moment, standing: bool) -> Health | None:
 
 def _server_down(moment: Moment, standing: bool) -> Health | None:
     server = moment.server
-    if server is None or server.phase is not ServerPhase.DOWN:
+    if server is None or not is_down(server):
         return None
-    wait = "for good"
-    if server.restart_at_s is not None:
-        wait = restart_text(server.restart_at_s - moment.now_s)
+    if server.restart_at_s is None:
+        return Health(Word.SERVER_DOWN, (server.reason, "for good"), Ink.BAD)
+    wait = restart_text(server.restart_at_s - moment.now_s)
     return Health(Word.SERVER_DOWN, (wait, server.reason), Ink.BAD)
 
 

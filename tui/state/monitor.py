@@ -31,6 +31,7 @@ from .actions import (
 from .command_line import run_line
 from .moment import unready_text
 from .observer import Observer
+from .server import is_down
 from .settable import Standing
 
 
@@ -58,7 +59,8 @@ class Monitor(Observer):
 
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""
-        if self._given_up or self._worker.restart_at_s is not None:
+        waits = self._worker.restart_at_s is not None
+        if self._given_up or waits or is_down(self._server):
             self._carry_out(Outcome(self._pending, StartAgain()))
         else:
             self.say("nothing to start again: nothing was given up")

@@ -44,6 +44,11 @@ class Server:
         return f"{number:>{_DIGITS}} {words.ljust(len('requests'))}"
 
 
+def is_down(server: Server | None) -> bool:
+    """Whether there is a server that ought to run and does not."""
+    return server is not None and server.phase is ServerPhase.DOWN
+
+
 def after_event(server: Server | None, event: Event, now_s: float) -> Server | None:
     """The server once `event` has come in; `None` where there never was one."""
     match event:

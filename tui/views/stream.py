@@ -38,8 +38,8 @@ def _figures(stream: StreamView, room: Room) -> Line:
 
 def _text_lines(stream: StreamView, room: Room) -> tuple[Line, ...]:
     if stream.served:
-        text = f"request {stream.request_id} of the server: its text is not shown"
-        return tuple(line(muted(row)) for row in wrapped(text, room.width))
+        instead = f"request {stream.request_id} of the server: its text is not shown"
+        return tuple(line(muted(row)) for row in wrapped(instead, room.width))
     prompt = wrapped(stream.prompt.strip(), room.width)
     if stream.held and not stream.text:
         waiting = line(

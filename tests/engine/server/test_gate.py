@@ -178,11 +178,12 @@ async def test_who_watches_a_drain_is_answered_and_not_counted(path: str, status
 def test_the_first_beginning_of_a_drain_counts() -> None:
     clock = Clock()
     draining = Draining(clock)
-    assert not draining.active
+    states = [draining.active]
     draining.begin(10.0)
     clock.now_s += 4.0
     draining.begin(10.0)
-    assert draining.active
+    states.append(draining.active)
+    assert states == [False, True]
     assert draining.retry_after_s == 6
     clock.now_s += 60.0
     assert draining.retry_after_s == 1

@@ -93,17 +93,6 @@ def test_a_signal_lets_requests_end(options: list[str]) -> None:
     assert "ended: 0 requests aborted" in printed
 
 
-def test_what_takes_longer_than_the_drain_is_aborted_and_counted(options: list[str]) -> None:
-    with serving(*options, "--drain", "0") as command:
-        port = command.port()
-        generations = [command.generate(port, LONG) for _ in range(2)]
-        command.process.send_signal(signal.SIGTERM)
-        assert [list(each)[-1]["kind"] for each in generations] == ["EngineDownError"] * 2
-        code, printed = command.end()
-    assert code == 0
-    assert "ended: 2 requests aborted" in printed
-
-
 def test_a_second_signal_ends_at_once(options: list[str]) -> None:
     with serving(*options, "--drain", "600") as command:
         generation = command.generate(command.port(), LONG)
