@@ -303,7 +303,8 @@ def test_of_several_named_templates_the_default_is_taken(tmp_path: Path) -> None
 
 
 QWEN_TOOLS = """{%- if tools %}{{- '<sys># Tools\\n<tools>' }}
-{%- for tool in tools %}{{- "\\n" }}{{- tool | tojson }}{%- endfor %}{{- "\\n</tools>" }}{%- endif %}
+{%- for tool in tools %}{{- "\\n" }}{{- tool | tojson }}{%- endfor %}
+{{- "\\n</tools>" }}{%- endif %}
 {%- for message in messages %}
   {%- if message.role == "assistant" and message.tool_calls %}
     {{- '<assistant>' + (message.content or '') }}
