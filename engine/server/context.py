@@ -64,10 +64,14 @@ class Context:
             self._tokenizers[source] = asyncio.create_task(self.in_thread(build_tokenizer, source))
         task = self._tokenizers[source]
         try:
+            # Others may wait for it, where this client goes.
             return await asyncio.shield(task)
         except BadInputError as error:
-            self._tokenizers.pop(source, None)
-            raise ApiError(500, f"the model's tokenizer cannot be read: {error}") from error
+            # Without the reason, which names files.
+            raise ApiError(500, "the model's tokenizer cannot be read") from error
+        finally:
+            if task.done() and not task.cancelled() and task.exception() is not None:
+                self._tokenizers.pop(source, None)
 
     def close(self) -> None:
         """End the threads, once what they do is done."""

@@ -5,6 +5,7 @@ import json
 from llguidance import LLMatcher, LLParserLimits, grammar_from
 
 from ..text.cleaning import clean
+from ..text.tokenizer_file import panics_as_errors
 from .errors import bad_request
 from .schema.chat import ChatRequest
 from .schema.common import GenerationBody, JsonObject, ResponseFormat, StructuredOutputs
@@ -102,7 +103,11 @@ def _of_grammar(text: str, param: str) -> str:
 def _check(grammar: str, param: str) -> None:
     if len(grammar) > _LARGEST_CHARS:
         raise bad_request(f"`{param}` is larger than {_LARGEST_CHARS >> 20} MiB", param)
-    problem = LLMatcher.validate_grammar(grammar, limits=_LIMITS)
+    try:
+        with panics_as_errors():
+            problem = LLMatcher.validate_grammar(grammar, limits=_LIMITS)
+    except RuntimeError as error:
+        problem = str(error)
     if problem:
         raise bad_request(f"`{param}` cannot be followed: {_one_line(problem)}", param)
 

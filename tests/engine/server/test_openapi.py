@@ -1,6 +1,8 @@
 """The API's description: every route is in it, and it says of bodies what is really taken."""
 
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -9,6 +11,7 @@ from asgi_client import Json
 from prodtop.engine.server.app import ROUTES
 from prodtop.engine.server.openapi import OPERATIONS, openapi_document
 from prodtop.engine.server.schema.chat import ChatRequest
+from prodtop.engine.server.schema.common import AnswerMetrics
 from prodtop.engine.server.schema.completions import CompletionRequest
 
 DOCUMENT: Json = openapi_document()
@@ -70,3 +73,17 @@ def test_bounds_are_described() -> None:
     ]
     assert kinds == [None, "string", "integer", "array"]
     assert schemas["ContentPart"]["properties"]["type"]["enum"] == ["text"]
+
+
+def test_the_manual_names_every_field_and_route() -> None:
+    manual = (Path(__file__).parents[3] / "docs" / "serve.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`([a-z0-9_]+)`", manual))
+    fields = {
+        field.name
+        for kind in (CompletionRequest, ChatRequest)
+        for field in msgspec.structs.fields(kind)
+    }
+    assert fields - {"prompt"} <= named
+    times = {field.name for field in msgspec.structs.fields(AnswerMetrics)}
+    assert times <= named
+    assert all(each.path.replace("{model}", "NAME") in manual for each in OPERATIONS)
