@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -32,6 +33,11 @@ class Batch:
     sampled: list[Chunk]
     sampled_rows: torch.Tensor
     offsets: list[int] | None
+
+    def first_rows(self) -> list[int]:
+        """The first row of each chunk."""
+        lengths = (chunk.num_tokens for chunk in self.chunks)
+        return list(accumulate(lengths, initial=0))[:-1]
 
 
 class BatchBuilder:

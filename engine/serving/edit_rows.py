@@ -1,6 +1,7 @@
 """Edits of logits in place: biases, penalties, banned tokens, masks and min-p, batched.
 
-The edits of a row look at nothing but the row. They are computed in fp32 and rounded once.
+The edits of a row look at nothing but the row. Biases and penalties are computed in fp64, where
+none leaves the range, and rounded once.
 """
 
 import math
@@ -15,7 +16,7 @@ from .grammar import Mask
 from .request import Request
 from .step_plan import Chunk
 from .token_effects import TokenEffects
-from .transfers import to_device
+from .transfers import slices, to_device
 
 
 def add_and_penalize(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk]) -> None:
@@ -39,8 +40,8 @@ def add_and_penalize(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk
     bias = np.concatenate([effects.bias[: effects.size] for _, _, effects in entries])
     ids = np.concatenate([effects.ids[: effects.size] for _, _, effects in entries])
 
-    def spread(values: list[float]) -> NDArray[np.float32]:
-        return np.repeat(np.array(values, dtype=np.float32), sizes)
+    def spread(values: list[float]) -> NDArray[np.float64]:
+        return np.repeat(np.array(values, dtype=np.float64), sizes)
 
     divisors = np.where(seen, spread([each.repetition_penalty for each in edits]), 1)
     taken_off = counts * spread([each.frequency_penalty for each in edits])
@@ -48,8 +49,8 @@ def add_and_penalize(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk
     device = logits.device
     places = to_device(np.repeat(np.array([row for row, _, _ in entries]), sizes), device)
     tokens = to_device(ids, device)
-    numbers = to_device(np.stack([bias, divisors, taken_off]).astype(np.float32), device)
-    raw = logits[places, tokens].float()
+    numbers = to_device(np.stack([bias, divisors, taken_off]), device)
+    raw = logits[places, tokens].double()
     edited = raw + numbers[0]
     edited = torch.where(edited > 0, edited / numbers[1], edited * numbers[1]) - numbers[2]
     # No edit makes a logit infinite, and none hides that it was.
@@ -84,8 +85,9 @@ def apply_masks(logits: Tensor, rows: Sequence[int], masks: Sequence[Mask]) -> N
     places = to_device(rows, logits.device)
     words = to_device(np.stack(masks), logits.device)
     bits = torch.arange(32, dtype=torch.int32, device=logits.device)
-    allowed = (words.unsqueeze(-1) >> bits & 1).flatten(1)[:, : logits.shape[1]].bool()
-    logits[places] = logits[places].masked_fill_(~allowed, -math.inf)
+    for part in slices(len(masks), logits.shape[1]):
+        allowed = (words[part].unsqueeze(-1) >> bits & 1).flatten(1)[:, : logits.shape[1]].bool()
+        logits[places[part]] = logits[places[part]].masked_fill_(~allowed, -math.inf)
 
 
 def drop_unlikely(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk]) -> None:
@@ -100,10 +102,12 @@ def drop_unlikely(logits: Tensor, rows: Sequence[int], chunks: Sequence[Chunk]) 
         return
     places = to_device([row for row, _ in wanted], logits.device)
     distances = np.array([distance for _, distance in wanted], dtype=np.float32)
-    values = logits[places]
-    wide = values.float()
-    lowest = wide.amax(dim=-1) - to_device(distances, logits.device)
-    logits[places] = values.masked_fill_(wide < lowest.unsqueeze(1), -math.inf)
+    shares = to_device(distances, logits.device).unsqueeze(1)
+    for part in slices(len(wanted), logits.shape[1]):
+        values = logits[places[part]]
+        wide = values.float()
+        lowest = wide.amax(dim=-1, keepdim=True) - shares[part]
+        logits[places[part]] = values.masked_fill_(wide < lowest, -math.inf)
 
 
 def _effects_of(request: Request) -> TokenEffects:

@@ -17,25 +17,22 @@ from ..protocol import PrecisionName, SpeculationSpec, StrategyName
 from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
-from .delivery import DecodingError, RequestDelivery
+from .delivery import RequestDelivery
 from .grammar import Grammars
 from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
-from .logprobs import take_logprobs
 from .model_drafter import ModelDrafter
-from .notes import NO_MEMORY_FOR_DRAFTS, broken_logits_text, out_of_memory_text
+from .notes import NO_MEMORY_FOR_DRAFTS, out_of_memory_text
 from .outcomes import Outcomes
 from .request import Completion, Request, Sampling, Status
 from .response_cache import ResponseCache
 from .runner import Runner, RunnerFactory, StepInFlight, runner_for
 from .runner_slot import RunnerSlot
-from .sampler import BROKEN_LOGITS
 from .scheduler import Scheduler
 from .settings import EngineSettings
 from .speculation import Speculation
-from .step_counter import StepCounter
-from .step_plan import Chunk, StepPlan
-from .stopping import stop_reason
+from .step_collector import StepCollector
+from .step_plan import StepPlan
 from .strategy import STRATEGIES, Strategy
 from .submission import check_request
 from .switch_memory import check_switch
@@ -102,7 +99,14 @@ class Engine:
         self.drafter = drafter
         self.speculation = Speculation(settings.speculation, drafter)
         self._slot = RunnerSlot(model, settings, device, runner_for, precision)
-        self._on_runner()
+        self._collector = StepCollector(
+            self.scheduler,
+            self._outcomes,
+            settings.context_tokens,
+            clock,
+            self.runner.decoder,
+            self.runner.kv_cache,
+        )
 
     @property
     def metrics(self) -> Metrics:
@@ -242,7 +246,7 @@ class Engine:
         self.metrics.on_preempted_by_switch(preempted, self.clock())
         self.blocks.drop_cached()
         try:
-            self._slot.replace(name)
+            self._slot.switch(name)
         except PrecisionUnavailableError:
             self._on_runner()
             raise
@@ -269,8 +273,7 @@ class Engine:
 
     def _on_runner(self) -> None:
         """The runner is a new one."""
-        self._counter = StepCounter.of(self.runner.decoder, self.runner.kv_cache.layers[0].dtype)
-        self._nan_reported = self._decoding_failed = False
+        self._collector.set_decoder(self.runner.decoder, self.runner.kv_cache)
         self._answers.set_precision(self.precision)
 
     def _launch(self) -> bool:
@@ -321,79 +324,8 @@ class Engine:
     def _collect(self, leave: int = 0) -> None:
         """Collect the tokens of steps, the oldest first, until `leave` steps are in flight."""
         while len(self._in_flight) > leave:
-            self._collect_step(self._in_flight.popleft())
-
-    def _collect_step(self, step: StepInFlight) -> None:
-        plan = step.plan
-        tokens = step.result.tokens()
-        if BROKEN_LOGITS in tokens:
-            self._end_broken(plan, tokens)
-        now_s = self.clock()
-        got_token = self.scheduler.advance(plan, tokens, now_s)
-        if self._following:
-            got_token = self._outcomes.follow_grammars(got_token)
-        self.metrics.exported.on_tokens(got_token)
-        logprobs = step.result.logprobs()
-        if logprobs is not None:
-            take_logprobs(plan.chunks, {each.request_id for each in got_token}, logprobs)
-            self._outcomes.finish_prompts(plan, now_s)
-        self._deliver(got_token, now_s)
-        chunks, accepted = plan.chunks, [0]
-        if plan.num_drafts:
-            after_drafts = step.result.after_drafts()
-            chunks = tuple(
-                chunk.keeping(self._accept_drafts(chunk, tokens, now_s))
-                for chunk, tokens in zip(plan.chunks, after_drafts, strict=True)
-            )
-            accepted = [len(chunk.drafts) for chunk in chunks]
-            self.metrics.on_drafts(plan.num_drafts, accepted, now_s, texts=plan.num_drafting)
-        generated = len(got_token) + sum(accepted)
-        self._counter.report(
-            self.metrics,
-            chunks,
-            generated=generated,
-            cached_tokens=step.cached_tokens,
-            device_s=step.result.device_s(),
-            now_s=now_s,
-        )
-        self.speculation.on_step(step.drafting, chunks, generated, now_s)
-
-    def _end_broken(self, plan: StepPlan, tokens: list[int | None]) -> None:
-        """Abort the requests whose logits were NaN. The user is told once a precision."""
-        for chunk, token in zip(plan.chunks, tokens, strict=True):
-            if token == BROKEN_LOGITS:
-                self._outcomes.fail(chunk.request.request_id, "NaN")
-        if not self._nan_reported:
-            self._nan_reported = True
-            self.notes.append(broken_logits_text(self.precision))
-
-    def _deliver(self, got_token: list[Request], now_s: float) -> None:
-        """Give each request's newest token to its client, and end those that it ends."""
-        for request in got_token:
-            try:
-                stopped = self.deliveries[request.request_id].push(now_s)
-                reason = "stop" if stopped else stop_reason(request, self.settings.context_tokens)
-                if reason is not None:
-                    self._outcomes.finish(request, reason, now_s)
-            except DecodingError as error:
-                self._end_undecodable(request.request_id, error)
-
-    def _end_undecodable(self, request_id: int, error: DecodingError) -> None:
-        """Abort a request whose tokens are no text. The user is told once."""
-        self._outcomes.fail(request_id, "no text")
-        if not self._decoding_failed:
-            self.notes.append(str(error))
-        self._decoding_failed = True
-
-    def _accept_drafts(self, chunk: Chunk, after_drafts: list[int], now_s: float) -> int:
-        """Verify a chunk's drafts against the tokens sampled; returns how many are accepted."""
-        for accepted, (draft, token) in enumerate(zip(chunk.drafts, after_drafts, strict=True)):
-            # Broken logits are met again where this token is sampled without a draft.
-            broken = token == BROKEN_LOGITS
-            if broken or not self.scheduler.accept(chunk.request, draft, token, now_s):
-                return accepted
-            self._deliver([chunk.request], now_s)
-        return len(chunk.drafts)
+            self._collector.collect(self._in_flight.popleft(), self.speculation)
+            self.notes += self._collector.take_notes()
 
     def _on_end(self, request: Request) -> None:
         self.speculation.forget(request.request_id)

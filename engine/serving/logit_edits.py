@@ -1,9 +1,10 @@
 """What a request wants done to its logits before a token is chosen from them."""
 
-import math
 from dataclasses import dataclass
 
 from ..protocol.errors import BadInputError
+
+LARGEST_FP32 = 3.4028234663852886e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +59,17 @@ class LogitEdits:
         )
 
     def check(self, vocabulary: int) -> None:
-        """Raise `BadInputError` for a number that is none, or a token outside the vocabulary."""
-        for name in ("presence_penalty", "frequency_penalty"):
-            if not math.isfinite(getattr(self, name)):
-                raise BadInputError(f"{name} must be a number, not {getattr(self, name)}")
-        penalty = self.repetition_penalty
-        if not (math.isfinite(penalty) and penalty > 0):
-            raise BadInputError(f"repetition_penalty must be above 0, not {penalty}")
+        """Raise `BadInputError` for what is no number of fp32's, or no token of the vocabulary."""
+        for name, value in (
+            ("presence_penalty", self.presence_penalty),
+            ("frequency_penalty", self.frequency_penalty),
+        ):
+            if not abs(value) <= LARGEST_FP32:
+                raise BadInputError(f"{name} must be a number, not {value}")
+        if not 1 / LARGEST_FP32 <= self.repetition_penalty <= LARGEST_FP32:
+            raise BadInputError(
+                f"repetition_penalty must be a number above 0, not {self.repetition_penalty}"
+            )
         if not 0 <= self.min_p <= 1:
             raise BadInputError(f"min_p must be from 0 to 1, not {self.min_p}")
         if self.min_tokens < 0:
@@ -72,7 +77,7 @@ class LogitEdits:
         for token, value in self.logit_bias:
             if not 0 <= token < vocabulary:
                 raise BadInputError(f"logit_bias has token {token}, outside 0 … {vocabulary - 1}")
-            if not math.isfinite(value):
+            if not abs(value) <= LARGEST_FP32:
                 raise BadInputError(f"logit_bias of token {token} must be a number, not {value}")
 
 

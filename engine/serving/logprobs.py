@@ -1,6 +1,6 @@
 """Logprobs of tokens, from the logits as the model gives them: before edits, at temperature 1."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -8,10 +8,7 @@ from torch import Tensor
 
 from ..protocol.served import TokenLogprob
 from .step_plan import Chunk
-from .transfers import to_host
-
-_SLICE_LOGITS = 1 << 23
-"""So many logits are looked at together: copies of them in fp32 stay within 100 MB."""
+from .transfers import slices, to_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +57,6 @@ def measure(logits: Tensor, tokens: Tensor, top: int) -> Measured:
     return _joined(
         [_measure(logits[rows], tokens[rows], top) for rows in slices(len(tokens), logits.shape[1])]
     )
-
-
-def slices(rows: int, vocabulary: int) -> Iterator[slice]:
-    """Cut rows of logits into parts of a bounded size."""
-    height = max(1, _SLICE_LOGITS // vocabulary)
-    return (slice(first, min(first + height, rows)) for first in range(0, rows, height))
 
 
 def _measure(logits: Tensor, tokens: Tensor, top: int) -> Measured:

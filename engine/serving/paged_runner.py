@@ -187,7 +187,7 @@ class PagedRunner:
         self._turn = 1 + self._turn % _RING
         built = self._build(chunks)
         layout, filtered = built.layout, _filtered(built)
-        work = RowWork.of(built.sampled, built.chunks, built.first_rows())
+        work = RowWork.of(built.sampled, built.chunks, built.first_rows)
         graph = None
         if self.graphs is not None and built.padded and work is None:
             graph = self.graphs.get(layout, filtered)

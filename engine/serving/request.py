@@ -7,13 +7,11 @@ from ..metrics.latency import RequestLatency
 from ..metrics.request_timeline import Mark
 from ..protocol.served import TokenLogprob
 from .grammar import GrammarMatch
-from .logit_edits import NO_EDITS, LogitEdits
+from .logit_edits import LARGEST_FP32, NO_EDITS, LogitEdits
 from .token_effects import TokenEffects
 
 GREEDY_BELOW = 1e-5
 """Temperatures below this are greedy, their limit: a logit's last bit in fp32 is worth as much."""
-
-_LARGEST_FP32 = 3.4028234663852886e38
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Sampling:
     @property
     def temperature_fp32(self) -> float:
         """The temperature within fp32's range: 0 if greedy, and no infinity."""
-        return 0.0 if self.greedy else min(self.temperature, _LARGEST_FP32)
+        return 0.0 if self.greedy else min(self.temperature, LARGEST_FP32)
 
     @property
     def deterministic(self) -> bool:

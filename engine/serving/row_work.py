@@ -10,9 +10,9 @@ from torch import Tensor
 from ..protocol.served import TokenLogprob
 from .edit_rows import add_and_penalize, apply_masks, ban, banned_tokens, drop_unlikely
 from .grammar import Mask
-from .logprobs import Measured, StepLogprobs, measure, prompt_parts, slices
+from .logprobs import Measured, StepLogprobs, measure, prompt_parts
 from .step_plan import Chunk
-from .transfers import to_device
+from .transfers import slices, to_device
 
 Head = Callable[[Tensor], Tensor]
 """From hidden states `[rows, hidden]` to logits `[rows, vocabulary]`."""
@@ -42,12 +42,12 @@ class RowWork:
 
     @classmethod
     def of(
-        cls, sampled: Sequence[Chunk], chunks: Sequence[Chunk], rows: Sequence[int]
+        cls, sampled: Sequence[Chunk], chunks: Sequence[Chunk], rows: Callable[[], Sequence[int]]
     ) -> "RowWork | None":
-        """The work on a step; `None` where no request asks for any."""
+        """The work on a step; `None` where no request asks for any: its `rows` are not counted."""
         if all(chunk.request.plain for chunk in chunks):
             return None
-        return cls(sampled, chunks, rows)
+        return cls(sampled, chunks, rows())
 
     @property
     def prompt_rows(self) -> list[int]:

@@ -4,7 +4,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
-from itertools import accumulate
 from typing import Protocol
 
 import torch
@@ -135,8 +134,7 @@ class TorchRunner:
     def launch(self, chunks: Sequence[Chunk]) -> DoneStep:
         began_s = time.perf_counter()
         batch = self._builder.build(chunks)
-        lengths = [chunk.num_tokens for chunk in batch.chunks]
-        work = RowWork.of(batch.sampled, batch.chunks, [0, *accumulate(lengths)][:-1])
+        work = RowWork.of(batch.sampled, batch.chunks, batch.first_rows)
         by_request: dict[int, list[int]] = {chunk.request.request_id: [] for chunk in chunks}
         for chunk, token in zip(batch.sampled, self._run(batch, work), strict=True):
             by_request[chunk.request.request_id].append(token)

@@ -31,7 +31,7 @@ class RunnerSlot:
         self._runner_for = runner_for
         self.runner = self._make(precision)
 
-    def replace(self, name: PrecisionName) -> None:
+    def switch(self, name: PrecisionName) -> None:
         """Swap the weights, one after the other: two precisions need not fit side by side.
 
         Raises `PrecisionUnavailableError` where it fails: the old precision is made again then.

@@ -2,7 +2,10 @@
 
 from ..protocol.errors import BadInputError, PromptTooLongError, RequestTooLargeError
 from .blocks import BlockManager
-from .request import Request
+from .request import Request, Sampling
+
+MOST_TOP_K = 2**31 - 1
+"""What the device's sampler counts to."""
 
 
 def check_request(request: Request, context_tokens: int, vocabulary: int) -> None:
@@ -12,6 +15,7 @@ def check_request(request: Request, context_tokens: int, vocabulary: int) -> Non
     for token in request.extra_stop_token_ids:
         if not 0 <= token < vocabulary:
             raise BadInputError(f"stop_token_ids has {token}, outside 0 … {vocabulary - 1}")
+    _check_sampling(request.sampling)
     request.edits.check(vocabulary)
     for name, wanted in (
         ("logprobs", request.logprobs),
@@ -19,6 +23,15 @@ def check_request(request: Request, context_tokens: int, vocabulary: int) -> Non
     ):
         if wanted is not None and not 0 <= wanted <= vocabulary:
             raise BadInputError(f"{name} must be from 0 to {vocabulary}, not {wanted}")
+
+
+def _check_sampling(sampling: Sampling) -> None:
+    if not sampling.temperature >= 0:
+        raise BadInputError(f"temperature must be at least 0, not {sampling.temperature}")
+    if not 0 <= sampling.top_p <= 1:
+        raise BadInputError(f"top_p must be from 0 to 1, not {sampling.top_p}")
+    if not 0 <= sampling.top_k <= MOST_TOP_K:
+        raise BadInputError(f"top_k must be from 0 to {MOST_TOP_K}, not {sampling.top_k}")
 
 
 def check_fit(request: Request, longest: int, blocks: BlockManager) -> None:

@@ -23,7 +23,7 @@ class TokenEffects:
         self._read = 0
         self.size = 0
         self.ids: NDArray[np.int64] = np.zeros(_FIRST_SIZE, dtype=np.int64)
-        self.bias: NDArray[np.float32] = np.zeros(_FIRST_SIZE, dtype=np.float32)
+        self.bias: NDArray[np.float64] = np.zeros(_FIRST_SIZE, dtype=np.float64)
         self.seen: NDArray[np.bool_] = np.zeros(_FIRST_SIZE, dtype=np.bool_)
         self.counts: NDArray[np.int32] = np.zeros(_FIRST_SIZE, dtype=np.int32)
         for token, value in edits.logit_bias:

@@ -1,13 +1,16 @@
-"""Small tensors between the host and the device, which nobody waits for."""
+"""Small tensors between the host and the device, which nobody waits for, and rows in parts."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-HostNumbers = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float32]
+_SLICE_LOGITS = 1 << 23
+"""So many logits are looked at together: what is computed of them stays within 100 MB."""
+
+HostNumbers = NDArray[np.int64] | NDArray[np.int32] | NDArray[np.float32] | NDArray[np.float64]
 
 
 def to_device(values: Sequence[int] | HostNumbers, device: torch.device) -> Tensor:
@@ -26,3 +29,9 @@ def to_host(tensor: Tensor) -> Tensor:
         return tensor
     host = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
     return host.copy_(tensor, non_blocking=True)
+
+
+def slices(rows: int, vocabulary: int) -> Iterator[slice]:
+    """Cut rows of logits into parts of a bounded size."""
+    height = max(1, _SLICE_LOGITS // vocabulary)
+    return (slice(first, min(first + height, rows)) for first in range(0, rows, height))

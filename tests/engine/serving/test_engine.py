@@ -1,5 +1,6 @@
 """The engine's one door in and its switches, by example: what is counted, cached and delivered."""
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -64,6 +65,26 @@ def test_an_impossible_request_is_refused_and_counts_nowhere(
     served.ask(PROMPT, 4)
     served.drain()
     assert engine.metrics.accounting() == Accounting(submitted=1, finished=1)
+
+
+@pytest.mark.parametrize(
+    ("sampling", "words"),
+    [
+        (Sampling(temperature=-0.1), "temperature must be at least 0"),
+        (Sampling(temperature=math.nan), "temperature must be at least 0"),
+        (Sampling(top_p=1.5), "top_p must be from 0 to 1"),
+        (Sampling(top_p=math.nan), "top_p must be from 0 to 1"),
+        (Sampling(top_k=-1), "top_k must be from 0 to"),
+        (Sampling(top_k=2**31), "top_k must be from 0 to"),
+    ],
+)
+def test_sampling_that_no_token_can_be_drawn_by_is_refused(
+    sampling: Sampling, words: str, model: LoadedModel
+) -> None:
+    served = CheckedEngine(model, StrategyName.CONTINUOUS)
+    with pytest.raises(BadInputError, match=words):
+        served.ask(PROMPT, 4, sampling=sampling)
+    assert served.engine.metrics.accounting() == Accounting()
 
 
 def test_a_request_that_the_kv_cache_can_never_hold_is_refused(model: LoadedModel) -> None:

@@ -41,8 +41,7 @@ SCHEMA: dict[str, object] = {
     "required": ["name", "age", "tags"],
     "additionalProperties": False,
 }
-COMPACT = {"whitespace_flexible": False}
-JSON = LLMatcher.grammar_from_json_schema(SCHEMA, overrides=COMPACT)
+JSON = LLMatcher.grammar_from_json_schema({**SCHEMA, "x-guidance": {"whitespace_flexible": False}})
 REGEX_TEXT = r"[A-Z][a-z]{2,6}(, [a-z]{1,4}){0,3}\."
 REGEX = LLMatcher.grammar_from_regex(REGEX_TEXT)
 CHOICES = ("yes", "no", "no idea", "où ça ?")

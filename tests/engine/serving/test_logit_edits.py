@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from known_outputs import ALWAYS
 from prodtop.engine.protocol import StrategyName
 from prodtop.engine.protocol.errors import BadInputError
+from prodtop.engine.serving import transfers
 from prodtop.engine.serving.logit_edits import NO_EDITS, LogitEdits
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.row_work import RowWork
@@ -62,7 +63,7 @@ def newest(request: Request) -> Chunk:
 def edited(logits: torch.Tensor, rows: list[Request]) -> torch.Tensor:
     logits = logits.clone()
     chunks = [newest(request) for request in rows]
-    work = RowWork.of(chunks, chunks, list(range(len(chunks))))
+    work = RowWork.of(chunks, chunks, lambda: range(len(chunks)))
     if work is not None:
         work.edit(logits)
     return logits
@@ -98,11 +99,19 @@ def reference(logits: list[float], request: Request) -> list[float]:
 
 
 @settings(deadline=None, max_examples=150)
-@given(rows=st.lists(st.tuples(requests(), LOGITS), min_size=1, max_size=4))
-def test_edits_are_those_of_the_reference(rows: list[tuple[Request, list[float]]]) -> None:
-    whole = edited(torch.tensor([logits for _, logits in rows]), [request for request, _ in rows])
-    for found, (request, logits) in zip(whole.tolist(), rows, strict=True):
-        expected = reference(logits, request)
+@given(
+    rows=st.lists(st.tuples(requests(), LOGITS), min_size=1, max_size=4), height=st.integers(1, 4)
+)
+def test_edits_are_those_of_the_reference(
+    rows: list[tuple[Request, list[float]]], height: int
+) -> None:
+    """Whatever number of rows is looked at together."""
+    logits = torch.tensor([logits for _, logits in rows])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(transfers, "_SLICE_LOGITS", VOCABULARY * height)
+        whole = edited(logits, [request for request, _ in rows])
+    for found, (request, row) in zip(whole.tolist(), rows, strict=True):
+        expected = reference(row, request)
         kept = np.isfinite(expected)
         assert np.array_equal(np.isfinite(found), kept)
         assert np.array(found)[kept] == pytest.approx(np.array(expected)[kept], abs=1e-4)
@@ -140,7 +149,13 @@ def test_broken_logits_stay_broken_and_large_ones_stay_finite(dtype: torch.dtype
         max_tokens=4,
         sampling=Sampling(),
         arrival_at_s=0.0,
-        edits=LogitEdits.of(repetition_penalty=1e-30, logit_bias={4: 1e38, 5: -1e38}),
+        tokens=[0, 1, 2, 3, 3],
+        edits=LogitEdits.of(
+            repetition_penalty=1e-38,
+            presence_penalty=-3e38,
+            frequency_penalty=3e38,
+            logit_bias={4: 3e38, 5: -3e38},
+        ),
     )
     row = torch.tensor([[math.nan, math.inf, -math.inf, 3.0, 1.0, 1.0]], dtype=dtype)
     found = edited(row, [request])[0]
@@ -229,11 +244,12 @@ def test_the_response_cache_knows_edits_apart(tiny_folder: Path) -> None:
     [
         (LogitEdits.of(presence_penalty=math.nan), "presence_penalty must be a number"),
         (LogitEdits.of(frequency_penalty=math.inf), "frequency_penalty must be a number"),
-        (LogitEdits.of(repetition_penalty=0.0), "repetition_penalty must be above 0"),
-        (LogitEdits.of(repetition_penalty=math.nan), "repetition_penalty must be above 0"),
+        (LogitEdits.of(repetition_penalty=0.0), "repetition_penalty must be a number above 0"),
+        (LogitEdits.of(repetition_penalty=math.nan), "repetition_penalty must be a number above 0"),
         (LogitEdits.of(min_p=1.5), "min_p must be from 0 to 1"),
         (LogitEdits.of(min_tokens=-1), "min_tokens must be at least 0"),
         (LogitEdits.of(logit_bias={320: 1.0}), "logit_bias has token 320"),
+        (LogitEdits.of(logit_bias={3: 1e39}), "logit_bias of token 3"),
         (LogitEdits.of(logit_bias={3: math.nan}), "logit_bias of token 3"),
     ],
 )

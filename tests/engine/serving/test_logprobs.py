@@ -12,7 +12,8 @@ from known_outputs import ALWAYS
 from prodtop.engine.protocol import StrategyName
 from prodtop.engine.protocol.errors import BadInputError, PromptTooLongError
 from prodtop.engine.protocol.served import TokenLogprob
-from prodtop.engine.serving import logprobs as module
+from prodtop.engine.serving import transfers
+from prodtop.engine.serving.logprobs import measure
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.runner import RunnerFactory, runner_for
 from prodtop.engine.serving.settings import EngineSettings
@@ -84,7 +85,7 @@ def test_they_are_those_of_transformers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A mixed batch, its prompts alike in their first blocks, its slices three rows high."""
-    monkeypatch.setattr(module, "_SLICE_LOGITS", 3 * 320)
+    monkeypatch.setattr(transfers, "_SLICE_LOGITS", 3 * 320)
     served = CheckedEngine(model_of(tiny_folder), name, settings=limits, runner_for=make)
     wishes: list[tuple[int | None, int | None]] = [(None, None), (0, None), (4, 2), (None, 0)]
     for _ in range(2):
@@ -210,8 +211,8 @@ def test_slices_change_nothing(
     logits = torch.tensor(scores, dtype=torch.float32)
     tokens = [data.draw(st.integers(0, 5)) for _ in scores]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(module, "_SLICE_LOGITS", 6 * height)
-        entries = module.measure(logits, torch.tensor(tokens), top).read([top] * len(tokens))
+        patch.setattr(transfers, "_SLICE_LOGITS", 6 * height)
+        entries = measure(logits, torch.tensor(tokens), top).read([top] * len(tokens))
     for row, token, entry in zip(logits.log_softmax(dim=-1), tokens, entries, strict=True):
         assert entry.logprob == pytest.approx(float(row[token]), abs=1e-6)
         assert entry.rank == 1 + int((row > row[token]).sum())
