@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..protocol import LoadSpec
-from .arrivals import Floats
+from .arrivals import LEAST_RATE, Floats
 
 
 class RateCurve(Protocol):
@@ -59,7 +59,7 @@ class Ramp:
         return np.where(
             expected < self._area,
             np.minimum(ramped, self._seconds),
-            self._seconds + (expected - within) / self._end,
+            self._seconds + (expected - within) / max(self._end, LEAST_RATE),
         )
 
 
@@ -82,7 +82,7 @@ class Bursts:
         rest = np.maximum(expected - periods * self._in_period, 0.0)
         into_s = np.minimum(rest, self._in_burst) / self._burst
         if self._base:
-            into_s += np.maximum(rest - self._in_burst, 0.0) / self._base
+            into_s += np.maximum(rest - self._in_burst, 0.0) / max(self._base, LEAST_RATE)
         return periods * self._every_s + np.minimum(into_s, self._every_s)
 
 
