@@ -37,7 +37,7 @@ class Ramp:
         """What the ramp has come to."""
         if at_s >= self._seconds:
             return self._end
-        return self._start + self._slope * max(at_s, 0.0)
+        return self._start + (self._end - self._start) * max(at_s, 0.0) / self._seconds
 
     def next_whole_s(self, above: int) -> float | None:
         """When the ramp comes to the next whole number above `above`; `None` if it never does."""
