@@ -12,6 +12,9 @@ Ints = npt.NDArray[np.int64]
 _BLOCK = 1024
 """Arrivals of an open loop that are drawn at once."""
 
+LEAST_RATE = 1e-12
+"""A second: one request in 30,000 years. Below it times would no longer be finite."""
+
 
 class Stream(IntEnum):
     """Independent streams of randomness under one seed: a change in one leaves the others alone."""
@@ -43,7 +46,7 @@ class GapLaw:
         if rate_per_s <= 0.0 or burstiness <= 0.0:
             raise ValueError("rate and burstiness must be positive")
         self._shape = burstiness
-        self._scale_s = 1.0 / (rate_per_s * burstiness)
+        self._scale_s = 1.0 / max(rate_per_s * burstiness, LEAST_RATE)
         self._random = random
 
     def next_gaps_s(self, count: int) -> Floats:

@@ -10,7 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from ..protocol import LoadSpec
-from .arrivals import Floats
+from .arrivals import LEAST_RATE, Floats
 
 
 class RateCurve(Protocol):
@@ -37,7 +37,7 @@ class Ramp:
         """What the ramp has come to."""
         if at_s >= self._seconds:
             return self._end
-        return self._start + self._slope * max(at_s, 0.0)
+        return self._start + (self._end - self._start) * max(at_s, 0.0) / self._seconds
 
     def next_whole_s(self, above: int) -> float | None:
         """When the ramp comes to the next whole number above `above`; `None` if it never does."""
@@ -59,7 +59,7 @@ class Ramp:
         return np.where(
             expected < self._area,
             np.minimum(ramped, self._seconds),
-            self._seconds + (expected - within) / self._end,
+            self._seconds + (expected - within) / max(self._end, LEAST_RATE),
         )
 
 
@@ -82,7 +82,7 @@ class Bursts:
         rest = np.maximum(expected - periods * self._in_period, 0.0)
         into_s = np.minimum(rest, self._in_burst) / self._burst
         if self._base:
-            into_s += np.maximum(rest - self._in_burst, 0.0) / self._base
+            into_s += np.maximum(rest - self._in_burst, 0.0) / max(self._base, LEAST_RATE)
         return periods * self._every_s + np.minimum(into_s, self._every_s)
 
 

@@ -49,12 +49,12 @@ LOAD_BOUNDS: Mapping[str, Bound] = {
 }
 RAMP_BOUNDS: Mapping[str, Bound] = {
     "start": Bound(0, 1e5),
-    "seconds": Bound(0, 86_400, exclusive=True),
+    "seconds": Bound(1e-3, 86_400),
 }
 BURST_BOUNDS: Mapping[str, Bound] = {
     "rate_per_s": Bound(0, 1e5, exclusive=True),
-    "seconds": Bound(0, 86_400, exclusive=True),
-    "every_s": Bound(0, 86_400, exclusive=True),
+    "seconds": Bound(1e-3, 86_400),
+    "every_s": Bound(1e-3, 86_400),
 }
 TRACE_BOUNDS: Mapping[str, Bound] = {
     "speed": Bound(1e-3, 1e6),

@@ -58,6 +58,13 @@ def test_due_arrivals_come_once_each_in_their_order(looks: list[tuple[float, int
         assert popped or not most or times.next_s > now_s
 
 
+@pytest.mark.parametrize("rate_per_s", [1e-300, 5e-324])
+@pytest.mark.parametrize("burstiness", [1e-300, 1.0, 1e6])
+def test_a_rate_of_next_to_nothing_has_finite_times(rate_per_s: float, burstiness: float) -> None:
+    law = GapLaw(rate_per_s, burstiness, np.random.default_rng(5))
+    assert np.isfinite(np.cumsum(law.next_gaps_s(SAMPLES))).all()
+
+
 def test_poisson_counts_vary_as_much_as_their_mean() -> None:
     law = GapLaw(20.0, 1.0, np.random.default_rng(6))
     times = np.cumsum(law.next_gaps_s(SAMPLES))

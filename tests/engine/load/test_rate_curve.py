@@ -40,13 +40,14 @@ def test_more_arrivals_take_longer(curve: RateCurve, expected: list[float]) -> N
 @given(RAMPS | BURSTS, st.floats(0.0, 200.0))
 def test_the_curve_is_the_sum_of_its_rate(curve: RateCurve, end_s: float) -> None:
     """Against a sum over small steps, which knows of no formula."""
-    steps = np.linspace(0.0, end_s, 2001)
+    # Steps in proportion to the time: the bend of a short ramp falls into a short one.
+    steps = np.append(0.0, np.geomspace(1e-4, max(end_s, 1e-3), 4000))
     counts = np.array([curve.expected(float(each)) for each in steps])
     assert counts[0] == 0
     assert (np.diff(counts) >= -1e-9).all()
     if isinstance(curve, Ramp):
         rates = np.array([curve.rate(float(each)) for each in steps])
-        assert counts[-1] == pytest.approx(np.trapezoid(rates, steps), rel=1e-2, abs=0.3)
+        assert counts[-1] == pytest.approx(np.trapezoid(rates, steps), rel=1e-2, abs=1e-2)
 
 
 def arrivals(spec: LoadSpec, until_s: float, looks: int = 200) -> list[float]:

@@ -4,7 +4,7 @@ import math
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.load.generator import LoadGenerator
 from prodtop.engine.load.prompts import bundled_prompts
@@ -79,6 +79,9 @@ LOADS = st.builds(
 
 
 @settings(deadline=None)
+@example(LoadSpec(rate_per_s=1e-300, burstiness=1e-300), [1.0])
+@example(LoadSpec(rate_per_s=1e-300, ramp=RampSpec(start=1e-300, seconds=1e-3)), [1.0])
+@example(LoadSpec(users=3, ramp=RampSpec(start=0.0, seconds=1e-3)), [0.0, 1e-4, 1.0])
 @given(LOADS, st.lists(st.floats(0.0, 50.0), max_size=4))
 def test_whatever_is_possible_can_be_generated(load: LoadSpec, looks: list[float]) -> None:
     """No division by zero, no time without an order, no endless look."""

@@ -63,7 +63,7 @@ def test_a_trace_is_named_with_its_whole_path(trace: str, monkeypatch: pytest.Mo
         (["--ramp", "1/s:2:9"], "is no ramp"),
         (["--ramp", "1:2.5:9"], "2.5 is no number of users"),
         (["--ramp", "1:nan:9"], "nan is no number of users"),
-        (["--ramp", "1:2:0"], "--ramp must be a number above 0"),
+        (["--ramp", "1:2:0"], "--ramp must be a number from 0.001"),
         (["--ramp", "1:2:9", "--rate", "3"], "--ramp and --rate exclude each other"),
         (["--burst", "1:2"], "--burst '1:2' is no burst: write RATE:SECONDS:EVERY"),
         (["--burst", "9:5:5"], "--burst of 5 s every 5 s has no end"),
