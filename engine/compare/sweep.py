@@ -61,7 +61,8 @@ class Sweep:
         self._running: int | None = None
         self._warm_up_tok_s: dict[int, list[float]] = {}
         self._warm_up_s: dict[int, float] = {}
-        self._most_warm_up_s = most_warm_up_s(goal, max(1, len(comparison.cells)))
+        waiting = sum(not is_done(each, goal) for each in comparison.cells)
+        self._most_warm_up_s = most_warm_up_s(goal, max(1, waiting))
         self._took_s: dict[int, list[float]] = {}
         self._lost = False
         self._served: set[PrecisionName] = set()

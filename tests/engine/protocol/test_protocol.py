@@ -22,9 +22,19 @@ from prodtop.engine.protocol import (
     TraceSpec,
     describe_load,
 )
+from prodtop.engine.protocol.served import ServerCommand, ServerReport
 
-NOT_MESSAGES = {"bounds", "channel", "errors", "options"}
-"""How messages travel, what goes wrong, and what a process is started with: imported by file."""
+NOT_MESSAGES = {
+    "bounds",
+    "channel",
+    "errors",
+    "handover",
+    "options",
+    "served",
+    "server_options",
+}
+"""How messages travel, what goes wrong, what a process is started with, and what a server and the
+worker say on a link of their own: imported by file."""
 
 FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_MESSAGES]
 
@@ -41,8 +51,10 @@ def defined_in(value: object, module: str) -> bool:
 
 
 def test_every_message_is_one_that_somebody_decodes() -> None:
-    """A message that is in neither union would be refused where it arrives."""
-    assert set(Message.__subclasses__()) == {*get_args(Command), *get_args(Report)}
+    """A message that is in no union would be refused where it arrives."""
+    decoded = {*get_args(Command), *get_args(Report)}
+    decoded |= {*get_args(ServerCommand), *get_args(ServerReport)}
+    assert set(Message.__subclasses__()) == decoded
 
 
 def test_a_message_goes_by_the_name_of_its_class() -> None:

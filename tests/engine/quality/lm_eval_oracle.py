@@ -7,6 +7,7 @@ import importlib
 import json
 import runpy
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from unittest.mock import MagicMock
 
@@ -37,6 +38,8 @@ def figures(page: str, loglikelihood: float) -> dict[str, float]:
     return {name: AGGREGATIONS[name]([item]) for name, item in items.items()}
 
 
+CALLS: dict[str, Callable[..., object]] = {"windows": windows, "figures": figures}
+
 for line in sys.stdin:
     call, *arguments = json.loads(line)
-    print(json.dumps({"windows": windows, "figures": figures}[call](*arguments)), flush=True)
+    print(json.dumps(CALLS[call](*arguments)), flush=True)
