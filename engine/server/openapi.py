@@ -133,11 +133,12 @@ def _operation(each: Operation) -> dict[str, object]:
 
 def _events_schema(chunk: type[msgspec.Struct]) -> dict[str, object]:
     """Of one event: its data is a chunk, or an error, or `[DONE]` at the end."""
-    data = {
+    told = {
         "type": "string",
         "contentMediaType": JSON,
         "contentSchema": {"anyOf": [_schema(chunk), _schema(ErrorAnswer)]},
     }
+    data = {"anyOf": [{"const": "[DONE]"}, told]}
     return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
