@@ -109,7 +109,7 @@ def _operation(each: Operation) -> dict[str, object]:
     good: dict[str, object] = {
         "description": "the answer",
         "content": {JSON: {"schema": _schema(each.answer)}}
-        | ({EVENTS: {"schema": _schema(each.chunk)}} if each.chunk else {}),
+        | ({EVENTS: {"schema": _events_schema(each.chunk)}} if each.chunk else {}),
     }
     responses = {"200": good} | {
         str(status): {
@@ -129,6 +129,17 @@ def _operation(each: Operation) -> dict[str, object]:
             {"name": "model", "in": "path", "required": True, "schema": {"type": "string"}}
         ]
     return operation
+
+
+def _events_schema(chunk: type[msgspec.Struct]) -> dict[str, object]:
+    """Of one event: its data is a chunk, or an error, or `[DONE]` at the end."""
+    told = {
+        "type": "string",
+        "contentMediaType": JSON,
+        "contentSchema": {"anyOf": [_schema(chunk), _schema(ErrorAnswer)]},
+    }
+    data = {"anyOf": [{"const": "[DONE]"}, told]}
+    return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
 def _schema(kind: type[msgspec.Struct] | None) -> dict[str, object]:
