@@ -19,9 +19,11 @@ from prodtop.engine.protocol import (
     StrategyName,
     describe_load,
 )
+from prodtop.engine.protocol.served import ServerCommand, ServerReport
 
-NOT_MESSAGES = {"bounds", "channel", "errors", "options"}
-"""How messages travel, what goes wrong, and what a process is started with: imported by file."""
+NOT_MESSAGES = {"bounds", "channel", "errors", "handover", "options", "served", "server_options"}
+"""How messages travel, what goes wrong, what a process is started with, and what only worker and
+server tell each other: imported by file."""
 
 FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_MESSAGES]
 
@@ -38,8 +40,9 @@ def defined_in(value: object, module: str) -> bool:
 
 
 def test_every_message_is_one_that_somebody_decodes() -> None:
-    """A message that is in neither union would be refused where it arrives."""
-    assert set(Message.__subclasses__()) == {*get_args(Command), *get_args(Report)}
+    """A message that is in no union would be refused where it arrives."""
+    unions = (Command, Report, ServerCommand, ServerReport)
+    assert set(Message.__subclasses__()) == {each for union in unions for each in get_args(union)}
 
 
 def test_a_message_goes_by_the_name_of_its_class() -> None:
