@@ -10,6 +10,8 @@ from typing import Self
 
 _ONE_LINK = b"L"
 _FD = struct.Struct("i")
+_CLOSE_ON_EXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
+"""Not for processes that the child starts; where there is no such flag that is said afterwards."""
 _SPACE = socket.CMSG_SPACE(_FD.size)
 
 
@@ -59,8 +61,7 @@ class Handover:
         if self.closed:
             return None
         try:
-            # Close-on-exec: not for processes that this one starts.
-            data, ancillary, _, _ = self._socket.recvmsg(1, _SPACE, socket.MSG_CMSG_CLOEXEC)
+            data, ancillary, _, _ = self._socket.recvmsg(1, _SPACE, _CLOSE_ON_EXEC)
         except BlockingIOError:
             return None
         except OSError:
@@ -69,7 +70,9 @@ class Handover:
             self.close()
             return None
         for _level, _kind, fds in ancillary:
-            return socket.socket(fileno=_FD.unpack(fds[: _FD.size])[0])
+            end = socket.socket(fileno=_FD.unpack(fds[: _FD.size])[0])
+            end.set_inheritable(False)
+            return end
         # This process may have no more files open: the link is lost, and its other end sees that.
         return self._take_one()
 

@@ -4,11 +4,11 @@ Run as `python -m prodtop.engine.server --options JSON --channel-fd N --handover
 """
 
 import argparse
+import asyncio
 import socket
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
-
-import uvloop
 
 from ..protocol import COMMAND_DECODER, Command, Fault, LinkLost, ServerListening
 from ..protocol.channel import Channel
@@ -79,4 +79,9 @@ def _run(
     server = HttpServer((make_app or create_app)(link, options), link, channel)
     url, port = url_of(listener), listener.getsockname()[1]
     listening = ServerListening(url=url, port=port)
-    uvloop.run(server.run(listener, listening))
+    if sys.platform == "linux":
+        import uvloop
+
+        uvloop.run(server.run(listener, listening))
+    else:
+        asyncio.run(server.run(listener, listening))

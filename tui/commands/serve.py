@@ -11,7 +11,6 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from .arguments import Debug, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, with_engine_options
-from .serve_run import serve as run_server
 from .server_options import Host, Port, asks_for_load, server_options
 
 
@@ -52,6 +51,9 @@ def serve(
     )
     options = engine_options(given, base, {"users": users})
     server = server_options(host, port, drain)
+    # Here and not above: the other commands need not wait for the screen's words.
+    from .serve_run import serve as run_server
+
     # No probe: nothing here shows what it reads.
     engine = LocalEngine(options, probe_command=None, server=server)
     run_server(engine, drain)

@@ -35,7 +35,7 @@ class Server:
     def traffic(self) -> str:
         """What goes through it now, in words, always of one width."""
         if self.phase is not ServerPhase.LISTENING:
-            return self.phase.value.rjust(_CELLS)
+            return f"{self.phase.value:>{_CELLS}}"
         sample = self.sample or ServerSample(at_s=0.0)
         # Of the requests that are no streams nothing is sent before their end.
         others = sample.open_requests > sample.streams

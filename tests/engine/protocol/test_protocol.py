@@ -24,17 +24,9 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.protocol.served import ServerCommand, ServerReport
 
-NOT_MESSAGES = {
-    "bounds",
-    "channel",
-    "errors",
-    "handover",
-    "options",
-    "served",
-    "server_options",
-}
-"""How messages travel, what goes wrong, what a process is started with, and what a server and the
-worker say on a link of their own: imported by file."""
+NOT_MESSAGES = {"bounds", "channel", "errors", "handover", "options", "served", "server_options"}
+"""How messages travel, what goes wrong, what a process is started with, and what only worker and
+server tell each other: imported by file."""
 
 FILES = [m.name for m in iter_modules(protocol.__path__) if m.name not in NOT_MESSAGES]
 
@@ -52,9 +44,8 @@ def defined_in(value: object, module: str) -> bool:
 
 def test_every_message_is_one_that_somebody_decodes() -> None:
     """A message that is in no union would be refused where it arrives."""
-    decoded = {*get_args(Command), *get_args(Report)}
-    decoded |= {*get_args(ServerCommand), *get_args(ServerReport)}
-    assert set(Message.__subclasses__()) == decoded
+    unions = (Command, Report, ServerCommand, ServerReport)
+    assert set(Message.__subclasses__()) == {each for union in unions for each in get_args(union)}
 
 
 def test_a_message_goes_by_the_name_of_its_class() -> None:
