@@ -124,7 +124,8 @@ class TokenDelivery:
         output.token_ids += request.tokens[len(request.prompt_tokens) + self._sent :]
         if request.logprobs is not None:
             output.logprobs = (output.logprobs or []) + request.token_logprobs[self._sent :]
-        if request.prompt_logprobs is not None and not self._sent_prompt:
+        measured = len(request.prompt_token_logprobs) + 1 == len(request.prompt_tokens)
+        if request.prompt_logprobs is not None and measured and not self._sent_prompt:
             output.prompt_logprobs = list(request.prompt_token_logprobs)
             self._sent_prompt = True
         self._sent = request.num_output_tokens

@@ -102,7 +102,7 @@ class CheckedEngine:
             assert request.request_id not in self.completions
             self.completions[request.request_id] = completion
             if completion.latency is not None:
-                assert request.last_token_at_s is not None or not request.max_tokens
+                assert request.last_token_at_s is not None or not request.num_output_tokens
                 check_timeline(request, request.last_token_at_s or self.clock.now_s)
         self.check()
 

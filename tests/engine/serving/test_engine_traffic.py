@@ -1,9 +1,10 @@
 """The engine under random traffic: any order of requests, aborts and switches of both kinds."""
 
+import re
 from pathlib import Path
 
 import pytest
-from engine_harness import CPU_PRECISIONS, CheckedEngine, model_of
+from engine_harness import CPU_PRECISIONS, CheckedEngine, Wishes, model_of
 from export_recount import check_exported
 from greedy_oracle import Case, GreedyOracle
 from hypothesis import HealthCheck, settings
@@ -16,13 +17,17 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from known_outputs import ALWAYS
+from llguidance import LLMatcher
 from prodtop.engine.model.loading import LoadedModel
 from prodtop.engine.protocol import PrecisionName, SpeculationSpec, StrategyName
+from prodtop.engine.serving.logit_edits import LogitEdits
 from prodtop.engine.serving.request import Request, Sampling, Status
 from prodtop.engine.serving.settings import EngineSettings
+from prodtop.engine.serving.token_delivery import RequestOutput, TokenOutbox
 
 LENGTHS = [(1, 12), (4, 5), (16, 20), (33, 9), (45, 14), (60, 25)]
 LONGEST_BLOCKS = 6
+DIGITS = LLMatcher.grammar_from_regex("[0-9]{1,30}")
 
 
 class EngineTraffic(RuleBasedStateMachine):
@@ -59,6 +64,10 @@ class EngineTraffic(RuleBasedStateMachine):
         self.all: list[Request] = []
         self.mixed: set[int] = set()
         """Requests that another precision than fp32 had, or may have had, a hand in."""
+        self.outbox = TokenOutbox()
+        self.outside: list[Request] = []
+        self.early: set[int] = set()
+        self.read_outputs: dict[int, list[RequestOutput]] = {}
 
     @rule(picks=st.lists(st.integers(0, len(LENGTHS) - 1), min_size=1, max_size=4))
     def ask(self, picks: list[int]) -> None:
@@ -75,6 +84,45 @@ class EngineTraffic(RuleBasedStateMachine):
         case = self.cases[pick]
         sampling = Sampling(temperature=1.0, top_p=0.9, seed=seed)
         self.all.append(self.served.ask(case.prompt, case.max_tokens, sampling=sampling))
+
+    @rule(
+        pick=st.integers(0, len(LENGTHS) - 1),
+        seed=st.sampled_from([None, 1]),
+        wish=st.sampled_from(
+            [
+                {},
+                {"edits": LogitEdits.of(presence_penalty=0.5, min_tokens=2)},
+                {"logprobs": 2, "prompt_logprobs": 0},
+                {"grammar": DIGITS, "logprobs": 0},
+            ]
+        ),
+    )
+    def ask_for_tokens(self, pick: int, seed: int | None, wish: Wishes) -> None:
+        case = self.cases[pick]
+        sampling = Sampling(temperature=0.0 if seed is None else 1.0, seed=seed)
+        wishes: Wishes = {**wish, "outbox": self.outbox}
+        request = self.served.ask(case.prompt, case.max_tokens, sampling=sampling, **wishes)
+        self.all.append(request)
+        self.outside.append(request)
+
+    @precondition(lambda self: self.outside)
+    @rule(data=st.data())
+    def finish_early(self, data: st.DataObject) -> None:
+        request = data.draw(st.sampled_from(self.outside[-6:]))
+        tokens = data.draw(st.integers(0, request.num_output_tokens))
+        if not request.done:
+            self.early.add(request.request_id)
+        self.served.engine.finish_early(request.request_id, tokens)
+        self.served.check()
+        assert request.done
+
+    @rule()
+    def read(self) -> None:
+        """Take what came, in pieces of any size: nothing follows an end."""
+        for output in self.outbox.drain():
+            read = self.read_outputs.setdefault(output.request.request_id, [])
+            assert not read or read[-1].finish_reason is None
+            read.append(output)
 
     @rule(steps=st.integers(1, 10))
     def serve(self, steps: int) -> None:
@@ -122,11 +170,36 @@ class EngineTraffic(RuleBasedStateMachine):
         accounting = self.served.engine.metrics.accounting()
         assert accounting.submitted == len(self.all)
         assert accounting.failed == sum(r.status is Status.ABORTED for r in self.all)
+        self.read()
+        for request in self.outside:
+            self.check_outputs(request)
         for request, case in self.greedy:
             if request.status is Status.FINISHED:
                 assert request.num_output_tokens == case.max_tokens
                 if request.request_id not in self.mixed:
                     assert tuple(request.output_tokens) == case.output
+
+    def check_outputs(self, request: Request) -> None:
+        """The reader of a request got its tokens, one logprob each where it asked, and its end; of
+        one finished early it may have read more."""
+        outputs = self.read_outputs[request.request_id]
+        tokens = [token for output in outputs for token in output.token_ids]
+        logprobs = [entry for output in outputs for entry in output.logprobs or []]
+        kept = request.num_output_tokens
+        assert tokens[:kept] == request.output_tokens
+        assert len(tokens) == kept or request.request_id in self.early
+        assert outputs[-1].finish_reason in (
+            ("abort",) if request.status is Status.ABORTED else ("stop", "length")
+        )
+        if request.logprobs is not None:
+            assert [entry.token_id for entry in logprobs] == tokens
+        prompts = [o.prompt_logprobs for o in outputs if o.prompt_logprobs is not None]
+        if request.prompt_logprobs is not None and request.first_token_at_s is not None:
+            (entries,) = prompts
+            assert [entry.token_id for entry in entries] == request.prompt_tokens[1:]
+        if request.grammar is not None:
+            text = self.model.tokenizer.decode(request.output_tokens)
+            assert re.fullmatch("[0-9]*", text)
 
 
 @pytest.fixture(scope="module")
