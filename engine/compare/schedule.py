@@ -136,6 +136,16 @@ def most_warm_up_s(goal: Goal, cells: int) -> float:
     return math.inf if goal.budget_s is None else goal.budget_s / cells / 3
 
 
+def is_behind(comparison: Comparison, goal: Goal, spent_s: float) -> bool:
+    """Whether more of the budget is spent than of the cells has something: then there is no time to
+    warm the next one, or the last ones would have nothing."""
+    if goal.budget_s is None:
+        return False
+    cells = comparison.cells
+    known = sum(bool(each.repeats) or is_done(each, goal) for each in cells)
+    return spent_s / goal.budget_s > known / len(cells)
+
+
 def time_left_s(
     comparison: Comparison,
     goal: Goal,

@@ -22,6 +22,7 @@ from ..protocol import (
 from .cells import Comparison, Measured, label
 from .schedule import (
     Goal,
+    is_behind,
     is_done,
     is_warm,
     most_warm_up_s,
@@ -66,6 +67,8 @@ class Sweep:
         self._took_s: dict[int, list[float]] = {}
         self._lost = False
         self._served: set[PrecisionName] = set()
+        self._hurried: set[int] = set()
+        """The cells that there was no time to warm."""
 
     def begin(self, now_s: float) -> list[Command]:
         """The first commands: the engine has to be ready."""
@@ -121,6 +124,9 @@ class Sweep:
             self.ended = f"the budget of {budget_s:g} s is spent"
         else:
             self._running = self.comparison.cells.index(following)
+            first_run = self._running not in self._took_s
+            if first_run and is_behind(self.comparison, self._goal, now_s - self._began_s):
+                self._hurried.add(self._running)
             self._run_began_s = now_s
             return self._commands(following)
         return []
@@ -160,8 +166,10 @@ class Sweep:
         self._set(repeats=[*self.comparison.cells[self._running].repeats, result])
 
     def _is_warm(self, index: int) -> bool:
+        if not self._goal.steady or index in self._hurried:
+            return True
         long_enough = self._warm_up_s.get(index, 0.0) >= self._most_warm_up_s
-        return not self._goal.steady or long_enough or is_warm(self._warm_up_tok_s.get(index, []))
+        return long_enough or is_warm(self._warm_up_tok_s.get(index, []))
 
     def _on_death(self, death: ChildDied) -> None:
         failure = f"the worker died: {death.reason}"

@@ -141,6 +141,16 @@ def test_the_budget_ends_it_with_something_of_each_cell_first() -> None:
     assert len(without.specs) == 8 * 3, "and without a budget it is until it is steady"
 
 
+@pytest.mark.parametrize("budget_s", [90.0, 110.0, 130.0, 150.0, 1000.0])
+def test_behind_schedule_cells_are_not_warmed_so_that_each_has_something(budget_s: float) -> None:
+    """Eight cells of ten seconds a run: warmed once each they take 160 s."""
+    played = Played(sweep(Goal(most_repeats=1, within=0.0, budget_s=budget_s))).run()
+    assert repeats(played.sweep) == [1] * 8
+    warmed = len(played.specs) - 8
+    assert warmed * 10.0 <= max(0.0, budget_s - 80.0) + 10.0
+    assert (warmed == 8 * 2) is (budget_s == 1000.0)
+
+
 SPEEDS = {
     (StrategyName.HYBRID, PrecisionName.INT8): 100.0,
     (StrategyName.HYBRID, PrecisionName.BF16): 85.0,
