@@ -43,7 +43,7 @@ class HttpServer:
     ) -> None:
         self._draining = Draining()
         app.state.draining = self._draining
-        self._counters: HttpCounters = app.state.http_counters
+        self._counters = app.state.http_counters = HttpCounters()
         self._link = link
         self._channel = channel
         self._sent = ServerSample(at_s=0.0)

@@ -17,7 +17,7 @@ from .schema.tokenization import (
     TokenizeRequest,
 )
 
-JSON, EVENTS = "application/json", "text/event-stream"
+JSON, EVENTS, TEXT = "application/json", "text/event-stream", "text/plain"
 _REFS = "#/components/schemas/{name}"
 
 
@@ -32,6 +32,7 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     chunk: type[msgspec.Struct] | None = None
     errors: Sequence[int] = ()
+    kind: str = JSON
 
 
 _TEXT_ERRORS = (400, 404, 413, 500, 503)
@@ -73,6 +74,7 @@ OPERATIONS = (
     Operation("get", "/health", "Whether an engine serves", Health, errors=(503,)),
     Operation("get", "/ready", "Whether requests are taken", Health, errors=(503,)),
     Operation("get", "/version", "prodtop's version", VersionAnswer),
+    Operation("get", "/metrics", "What was counted, for Prometheus", None, kind=TEXT),
     Operation("get", "/openapi.json", "This description", None),
 )
 
@@ -108,7 +110,7 @@ def openapi_document() -> dict[str, object]:
 def _operation(each: Operation) -> dict[str, object]:
     good: dict[str, object] = {
         "description": "the answer",
-        "content": {JSON: {"schema": _schema(each.answer)}}
+        "content": {each.kind: {"schema": _schema(each.answer, each.kind)}}
         | ({EVENTS: {"schema": _events_schema(each.chunk)}} if each.chunk else {}),
     }
     responses = {"200": good} | {
@@ -142,5 +144,7 @@ def _events_schema(chunk: type[msgspec.Struct]) -> dict[str, object]:
     return {"type": "object", "properties": {"data": data}, "required": ["data"]}
 
 
-def _schema(kind: type[msgspec.Struct] | None) -> dict[str, object]:
+def _schema(kind: type[msgspec.Struct] | None, media: str = JSON) -> dict[str, object]:
+    if media == TEXT:
+        return {"type": "string"}
     return {"type": "object"} if kind is None else {"$ref": _REFS.format(name=kind.__name__)}

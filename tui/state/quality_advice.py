@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from ...engine.protocol import PrecisionName
+from ..style.formatting import BEYOND_MEASURE
 from .quality import Quality, Run
 from .quality_figures import LevelFigures
 from .speeds import LEAST_S, SETTLE_S
@@ -12,8 +13,6 @@ from .speeds import LEAST_S, SETTLE_S
 LEAST_SAVING = 0.03
 """A level that saves less memory than this share is no smaller one."""
 FEW_PERCENT = 10
-BEYOND_MEASURE = 1e6
-"""Perplexities and percentages from here on say no more than their power of ten."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import TypeGuard
 
 MISSING = "--"
+BEYOND_MEASURE = 1e6
+"""Perplexities and percentages from here on say no more than their power of ten."""
 
 _COUNT_CHARACTERS = len("99,999")
 _DECIMAL_STEPS = ("", "k", "M", "G", "T", "P", "E")

@@ -1,7 +1,7 @@
 """How figures of quality are written, on the screen and by `prodtop quality`."""
 
 from ....engine.protocol import Interval, LevelQuality
-from ...state.quality_advice import BEYOND_MEASURE
+from ...style.formatting import BEYOND_MEASURE
 
 NONE_MEASURED = "none measured"
 
