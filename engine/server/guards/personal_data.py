@@ -22,7 +22,8 @@ CARD = r"\d(?:[ \-]?\d){12,18}"
 IBAN = r"[A-Za-z]{2}\d{2}(?:[ \-]?[A-Za-z0-9]){11,30}"
 PHONES = (
     # +49 30 1234567, +1 (415) 555-0132, 0049 …
-    r"(?:\+[1-9]\d{0,2}[ .\-/]?|00[1-9]\d{0,2}[ .\-/])(?:\(0?\d{1,4}\)[ .\-/]?)?\d(?:[ .\-/]?\d){5,12}",
+    r"(?:\+[1-9]\d{0,2}[ .\-/]?|00[1-9]\d{0,2}[ .\-/])(?:\(0?\d{1,4}\)[ .\-/]?)?"
+    r"\d(?:[ .\-/]?\d){5,12}",
     # (415) 555-0132, 415-555-0132
     r"(?:1[.\- ])?(?:\([2-9]\d{2}\) ?|[2-9]\d{2}[.\-])[2-9]\d{2}[.\- ]\d{4}",
     # 030 1234567, 06 12 34 56 78, 020 7946 0958, 089/12345678
@@ -56,7 +57,7 @@ def _card(text: str, start: int, end: int) -> tuple[int, int] | None:
         groups = number.replace("-", " ").split()
         regular = len(groups) == 1 or (len(groups[0]) == 4 and min(map(len, groups)) >= 2)
         digits = "".join(groups)
-        if number[-1].isdigit() and regular and 13 <= len(digits) and is_card(digits):
+        if number[-1].isdigit() and regular and len(digits) >= 13 and is_card(digits):
             return start, stop
     return None
 

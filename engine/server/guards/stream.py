@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .blank_limit import BlankLimit
 from .findings import Failure, Finding, Outcome
 from .folding import PLAIN
-from .patterns import Tail, TailStop
+from .patterns import TailStop
 from .tally import GuardTally
 from .text_guard import Found, TextGuard
 from .view import Window
@@ -150,7 +150,7 @@ class StreamGuard:
             except Exception:  # noqa: BLE001 - as above
                 self._fail(guard, tally)
             self._spent_ns[guard.name] += self._clock_ns() - begin_ns
-        found.sort(key=lambda each: (each.start, each.anchor, -each.end, each.rule.name))
+        found.sort(key=lambda each: (each.start, -each.end, each.anchor, each.rule.name))
         return found
 
     def _fail(self, guard: TextGuard, tally: GuardTally) -> None:
