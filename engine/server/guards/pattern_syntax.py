@@ -16,6 +16,8 @@ MOST_CHARS = 512
 """The longest match of a pattern, in characters."""
 
 _DEEPEST = 16
+_MOST_COUNTED = 3
+"""The longest repeat that `Bounded.loose` still counts."""
 
 _CLASS_ESCAPES = frozenset("dDwWsS")
 _BOUNDARIES = frozenset("bB")
@@ -28,20 +30,24 @@ class PatternError(BadInputError):
 
 @dataclass(frozen=True, slots=True)
 class Bounded:
-    """A pattern as RE2 takes it. `beginnings` matches whatever may become a match of `source`,
-    whole matches too. Matches have `least` to `most` characters.
+    """A pattern as RE2 takes it. Matches have `least` to `most` characters.
+
+    `loose` matches all that `source` does, and more: long repeats have no bound in it, since an
+    automaton that counts is large. `beginnings` matches whatever may become a match of `source`,
+    whole matches too, and is as loose.
 
     `one_char`: a character and nothing else, so that nothing is between no and a whole match.
     """
 
     source: str
+    loose: str
     beginnings: str
     least: int
     most: int
     one_char: bool = False
 
 
-_EMPTY = Bounded("", "", 0, 0)
+_EMPTY = Bounded("", "", "", 0, 0)
 
 
 def read_pattern(text: str) -> Bounded:
@@ -112,7 +118,7 @@ class _Reader:
             return _char(self._unicode_class())
         self.at += 2
         if char and char in _BOUNDARIES:
-            return Bounded(f"\\{char}", "", 0, 0)
+            return Bounded(f"\\{char}", f"\\{char}", "", 0, 0)
         if char and char in _CLASS_ESCAPES:
             return _char(f"\\{char}")
         if char in _PLAIN_ESCAPES:
@@ -185,7 +191,7 @@ def _quoted(char: str) -> str:
 
 
 def _char(source: str) -> Bounded:
-    return Bounded(source, f"(?:{source})?", 1, 1, one_char=True)
+    return Bounded(source, source, f"(?:{source})?", 1, 1, one_char=True)
 
 
 def _joined(parts: list[Bounded]) -> Bounded:
@@ -198,11 +204,12 @@ def _joined(parts: list[Bounded]) -> Bounded:
             # A boundary: whether it holds is not known before the text goes on.
             beginnings = joined.beginnings
         elif part.one_char:
-            beginnings = f"(?:{part.source}{joined.beginnings})?"
+            beginnings = f"(?:{part.loose}{joined.beginnings})?"
         else:
-            beginnings = f"(?:{part.beginnings}|{part.source}{joined.beginnings})"
+            beginnings = f"(?:{part.beginnings}|{part.loose}{joined.beginnings})"
         joined = Bounded(
             part.source + joined.source,
+            part.loose + joined.loose,
             beginnings,
             part.least + joined.least,
             part.most + joined.most,
@@ -213,6 +220,7 @@ def _joined(parts: list[Bounded]) -> Bounded:
 def _either(branches: list[Bounded]) -> Bounded:
     return Bounded(
         f"(?:{'|'.join(branch.source for branch in branches)})",
+        f"(?:{'|'.join(branch.loose for branch in branches)})",
         f"(?:{'|'.join(branch.beginnings for branch in branches)})",
         min(branch.least for branch in branches),
         max(branch.most for branch in branches),
@@ -220,7 +228,14 @@ def _either(branches: list[Bounded]) -> Bounded:
 
 
 def _times(one: Bounded, least: int, most: int, lazy: str) -> Bounded:
-    source = f"(?:{one.source}){{{least},{most}}}{lazy}"
-    before = f"(?:{one.source}){{0,{most - 1}}}" if most > 1 else ""
-    beginnings = f"(?:{one.source}){{0,{most}}}" if one.one_char else f"{before}{one.beginnings}"
-    return Bounded(source, f"(?:{beginnings})", one.least * least, one.most * most)
+    exact = f"{{{least},{most}}}"
+    loose = exact if most <= _MOST_COUNTED else f"{{{min(least, 1)},}}"
+    before = f"{{0,{most - 1}}}" if most <= _MOST_COUNTED else "*"
+    whole = f"(?:{one.loose}){before}" if most > 1 else ""
+    return Bounded(
+        f"(?:{one.source}){exact}{lazy}",
+        f"(?:{one.loose}){loose}",
+        f"(?:{whole}{one.beginnings})",
+        one.least * least,
+        one.most * most,
+    )

@@ -78,7 +78,7 @@ class PatternMatcher:
             return
         self._any = re2.Set.SearchSet(_options(case_sensitive))
         for rule in rules:
-            self._any.Add(rule.pattern.source)
+            self._any.Add(rule.pattern.loose)
         beginnings = "|".join(rule.pattern.beginnings for rule in rules)
         try:
             self._any.Compile()

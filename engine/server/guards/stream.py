@@ -111,6 +111,8 @@ class StreamGuard:
                 break
             window = Window(self._context + self._held, context=len(self._context), last=last)
             settled = self._settled(window)
+            if settled == window.context and not last:
+                break
             found = self._found(window, settled)
             if self.blocked is not None:
                 break

@@ -1,7 +1,6 @@
 """A text as the guards read it, with the way back from each of its places to the original."""
 
 import re
-from functools import cached_property
 
 from .folding import FOLDED, LEET_TABLE, PLAIN, RAW, SKELETON, CharTable
 from .look_alikes import LEET_SIGNS
@@ -17,16 +16,15 @@ class View:
     """
 
     def __init__(self, original: str, table: CharTable, *, one_space: bool) -> None:
-        self.original = original
-        self.text = original.translate(table)
+        text = original.translate(table)
+        if one_space and "  " in text:
+            text = _SPACES.sub(" ", text)
+        self.original, self.text, self.data = original, text, text.encode()
         self._table, self._one_space = table, one_space
-        if one_space and "  " in self.text:
-            self.text = _SPACES.sub(" ", self.text)
-
-    @cached_property
-    def data(self) -> bytes:
-        """The text in UTF-8."""
-        return self.text.encode()
+        self._one_byte = len(self.data) == len(text)
+        # Every place is its own origin: of ASCII no character becomes more than one.
+        self._identical = len(text) == len(original) and original.isascii()
+        self._origins_or_none: list[int] | None = None
 
     def place(self, offset: int) -> int:
         """The place of a byte of `data`."""
@@ -48,8 +46,10 @@ class View:
 
     def first_place(self, origin: int) -> int:
         """The first place read from the original's character `origin` or a later one."""
-        if self._identical:
+        if self._identical or origin == 0:
             return origin
+        if origin >= len(self.original):
+            return len(self.text)
         low, high = 0, len(self._origins)
         while low < high:
             middle = (low + high) // 2
@@ -59,17 +59,14 @@ class View:
                 high = middle
         return low
 
-    @cached_property
-    def _one_byte(self) -> bool:
-        return self.text.isascii()
-
-    @cached_property
-    def _identical(self) -> bool:
-        """Whether every place is its own origin: of ASCII no character becomes more than one."""
-        return self.original.isascii() and len(self.text) == len(self.original)
-
-    @cached_property
+    @property
     def _origins(self) -> list[int]:
+        """The origin of each place."""
+        if self._origins_or_none is None:
+            self._origins_or_none = self._traced()
+        return self._origins_or_none
+
+    def _traced(self) -> list[int]:
         origins: list[int] = []
         after_space = False
         for origin, char in enumerate(self.original):
@@ -89,38 +86,47 @@ class Window:
 
     def __init__(self, text: str, *, context: int = 0, last: bool = True) -> None:
         self.text, self.context, self.last = text, context, last
+        self._raw: View | None = None
+        self._plain: View | None = None
+        self._caseless: tuple[View, ...] | None = None
 
-    @cached_property
+    # Not `functools.cached_property`: until Python 3.12 it takes a lock, which took a quarter of
+    # the time that a piece of a stream is judged in.
+
+    @property
     def raw(self) -> View:
         """As it stands, hidden characters included."""
-        return View(self.text, RAW, one_space=False)
+        if self._raw is None:
+            self._raw = View(self.text, RAW, one_space=False)
+        return self._raw
 
-    @cached_property
+    @property
     def plain(self) -> View:
         """Case kept, line ends kept."""
-        return View(self.text, PLAIN, one_space=False)
-
-    @cached_property
-    def folded(self) -> View:
-        """Caseless, one space between words."""
-        return View(self.text, FOLDED, one_space=True)
-
-    @cached_property
-    def skeleton(self) -> View:
-        """Look-alikes read as Latin; the same as `folded` where there can be none."""
-        return self.folded if self.text.isascii() else View(self.text, SKELETON, one_space=True)
-
-    @cached_property
-    def leet(self) -> str | None:
-        """The skeleton's text with signs read as letters, place for place; `None`: no signs."""
-        text = self.skeleton.text
-        return None if LEET_SIGNS.isdisjoint(text) else text.translate(LEET_TABLE)
+        if self._plain is None:
+            self._plain = View(self.text, PLAIN, one_space=False)
+        return self._plain
 
     @property
     def caseless(self) -> tuple[View, ...]:
-        """The readings in which words are looked for."""
-        folded, skeleton = self.folded, self.skeleton
-        return (folded,) if folded is skeleton else (folded, skeleton)
+        """Without case, one space between words; and, if another script may be in it, the same
+        with look-alikes read as Latin, last. Words are looked for in both."""
+        if self._caseless is None:
+            folded = View(self.text, FOLDED, one_space=True)
+            is_latin = self.text.isascii()
+            latin = () if is_latin else (View(self.text, SKELETON, one_space=True),)
+            self._caseless = (folded, *latin)
+        return self._caseless
+
+    @property
+    def skeleton(self) -> View:
+        """The reading of `caseless` in which look-alikes are Latin."""
+        return self.caseless[-1]
+
+
+def leet_text(view: View) -> str | None:
+    """A skeleton's text with signs read as letters, place for place; `None`: it has no signs."""
+    return None if LEET_SIGNS.isdisjoint(view.text) else view.text.translate(LEET_TABLE)
 
 
 def fold(text: str) -> str:
