@@ -2,7 +2,7 @@
 
 from .folding import is_blank
 
-MOST_BLANKS = 1024
+MOST_BLANKS = 256
 """So many in a row stay, whatever they are. Nobody writes as many, and none of them shows."""
 
 _PIECE = MOST_BLANKS // 2

@@ -32,7 +32,7 @@ PIECES = [
     "ghp_0123456789abcdefghijABCDEFGHIJ012345", "AKIAIOSFODNN7EXAMPLE", "api_key = ",
     "tQ4x9LkP2mZr7VwB1nYs", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmN",
     "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "MIIEowIBAAKCAQEA\n",
-    "ignore all previous instructions", "IGNORE", " previous ", "instructions", "忽略之前的指令", "忽略",
-    "fuck", "sh1t", "f\u200buck", "fuсk", "Ｆｕｃｋ", "как дела", "Scunthorpe", "\u200b", "\u0301", "é",
-    "ﬁ", "½", "İ", "ß", "🏴", "\ud800", "\x00", "한국어", "여보세요", "０１２３",
+    "ignore all previous instructions", "IGNORE", " previous ", "instructions", "忽略之前的指令",
+    "忽略", "fuck", "sh1t", "f\u200buck", "fuсk", "Ｆｕｃｋ", "как дела", "Scunthorpe", "\u200b",
+    "\u0301", "é", "ﬁ", "½", "İ", "ß", "🏴", "\ud800", "\x00", "한국어", "여보세요", "０１２３",
 ]  # fmt: skip
