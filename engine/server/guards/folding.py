@@ -70,9 +70,10 @@ def _folded(char: str) -> str:
 
 
 def _skeleton(char: str) -> str:
-    capital = CAPITALS.get(char)
-    if capital is not None:
-        return capital
+    # As it stands first: Unicode reads the lunate sigma, which looks like c, as a sigma.
+    for table, read in ((CAPITALS, char), (LOOK_ALIKES, char), (LOOK_ALIKES, char.casefold())):
+        if read in table:
+            return table[read]
     return "".join(LOOK_ALIKES.get(each, each) for each in _folded(char))
 
 

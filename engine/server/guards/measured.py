@@ -34,8 +34,8 @@ def measure_quality(pipeline: GuardPipeline, *, unseen: bool = False) -> list[Gu
     """Judge both sets by a pipeline. Whatever a guard finds counts, also what is only flagged.
 
     The sets that the shipped rules were written with flatter them; `unseen` takes those written
-    afterwards. Hits are counted in the pipeline: measure with one that serves nobody. An attack is found where its guard finds anything in it. Prompts are judged as prompts, answers
-    as answers.
+    afterwards. Hits are counted in the pipeline: measure with one that serves nobody. An attack is
+    found where its guard finds anything in it. Prompts are judged as prompts, answers as answers.
     """
     benign, attacks = benign_texts(unseen=unseen), attack_texts(unseen=unseen)
     found_benign = [(each, _guards(_judged(pipeline, each))) for each in benign]

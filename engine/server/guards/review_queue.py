@@ -281,10 +281,10 @@ class ReviewQueue:
 
 def _one(cursor: sqlite3.Cursor) -> ReviewItem | None:
     """The first row as an item."""
-    row = cursor.fetchone()
-    if row is None:
+    rows = cursor.fetchall()
+    if not rows:
         return None
-    return msgspec.convert(dict(zip(_COLUMNS, row, strict=True)), ReviewItem, strict=False)
+    return msgspec.convert(dict(zip(_COLUMNS, rows[0], strict=True)), ReviewItem, strict=False)
 
 
 def _storable(text: str) -> str:

@@ -83,7 +83,9 @@ def secret_rules(action_of: Callable[[str], ActionName | None]) -> Iterator[Patt
         action = action_of(name)
         if action is not None:
             rule = Rule(name, "high", action, f"[{name.upper()}]")
-            yield PatternRule(rule, read_pattern(pattern), accept, tail)
+            # Of what is only noted, nothing is taken away.
+            taken = tail if action == "redact" else None
+            yield PatternRule(rule, read_pattern(pattern), accept, taken)
 
 
 _PATTERNS: tuple[tuple[str, str, Accept, Tail], ...] = (

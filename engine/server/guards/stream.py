@@ -96,17 +96,20 @@ class StreamGuard:
         begin_ns = self._clock_ns()
         released: list[str] = []
         for at in range(0, max(1, len(text)), BLOCK_CHARS):
-            if self._ended or self.blocked is not None:
+            if self._ended or self._is_blocked():
                 break
             block = text[at : at + BLOCK_CHARS]
             released.append(self._advance(block, last=last and at + BLOCK_CHARS >= len(text)))
         self._all_spent_ns += self._clock_ns() - begin_ns
         return "".join(released)
 
+    def _is_blocked(self) -> bool:
+        return self.blocked is not None
+
     def _advance(self, text: str, *, last: bool) -> str:
         self._held += self._limit.push(text)
         released: list[str] = []
-        while self.blocked is None:
+        while not self._is_blocked():
             if self._tail is not None and not self._take_tail(last=last):
                 break
             window = Window(self._context + self._held, context=len(self._context), last=last)
@@ -114,7 +117,7 @@ class StreamGuard:
             if settled == window.context and not last:
                 break
             found = self._found(window, settled)
-            if self.blocked is not None:
+            if self._is_blocked():
                 break
             # What begins to match before the bound, but is only redacted behind it, waits.
             while late := [each.anchor for each in found if each.start >= settled]:

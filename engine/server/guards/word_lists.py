@@ -83,10 +83,13 @@ def read_list(
 
 
 def _bundled(name: str) -> str:
-    source = files(f"{__package__}.lists") / f"{name.removeprefix(BUNDLED)}.toml"
-    if not name.removeprefix(BUNDLED).isidentifier() or not source.is_file():
-        raise WordListError(f"{name}: no such list ships")
-    return source.read_text(encoding="utf-8")
+    stem = name.removeprefix(BUNDLED)
+    try:
+        if stem.isidentifier():
+            return files(f"{__package__}.lists").joinpath(f"{stem}.toml").read_text("utf-8")
+    except FileNotFoundError:
+        pass
+    raise WordListError(f"{clean(name)}: no such list ships")
 
 
 def _lines(text: str) -> list[str]:
