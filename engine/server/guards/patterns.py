@@ -17,8 +17,11 @@ from .view import View
 Accept = Callable[[str, int, int], tuple[int, int] | None]
 """Given the text and a match: the part of the match that counts, or `None` where none does.
 
-It may look at one character on either side, and no further: more is not there in a stream.
+It may look at `CONTEXT_CHARS` characters before the match and at one behind it, and no further:
+more is not there in a stream.
 """
+
+CONTEXT_CHARS = 2
 
 
 def whole(_text: str, start: int, end: int) -> tuple[int, int]:

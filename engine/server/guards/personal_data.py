@@ -1,7 +1,7 @@
 """Rules that find personal data: e-mail addresses, phone numbers, cards, accounts.
 
-Each pattern finds candidates; its check decides. What a check may look at is bounded to the match
-and one character on either side, so that it decides the same in a stream.
+Each pattern finds candidates; its check decides. What a check may look at is bounded
+(`patterns.Accept`), so that it decides the same in a stream.
 """
 
 from collections.abc import Callable, Iterator
@@ -78,10 +78,16 @@ def _phone(least: int, most: int) -> Accept:
     def accept(text: str, start: int, end: int) -> tuple[int, int] | None:
         number = text[start:end]
         digits = sum(map(str.isdigit, number))
-        fits = least <= digits <= most and not _is_date(number)
+        fits = least <= digits <= most and not _is_date(number) and not _goes_on(text, start)
         return (start, end) if fits and _is_free(text, start, end, joining=".-+/") else None
 
     return accept
+
+
+def _goes_on(text: str, start: int) -> bool:
+    """Whether a number is the rest of a longer one in groups."""
+    before = text[max(0, start - 2) : start]
+    return before[-1:] == " " and before[:1].isdigit() and text[start] != "+"
 
 
 def _is_date(number: str) -> bool:

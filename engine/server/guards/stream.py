@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from .blank_limit import BlankLimit
 from .findings import Failure, Finding, Outcome
 from .folding import PLAIN
-from .patterns import TailStop
+from .patterns import CONTEXT_CHARS, TailStop
 from .tally import GuardTally
 from .text_guard import Found, TextGuard
 from .view import Window
@@ -204,13 +204,14 @@ class StreamGuard:
             self.blocked = finding
 
     def _drop(self, window: Window, until: int) -> None:
-        """Forget the window's text before `until`, but for one visible character as context."""
+        """Forget the window's text before `until`, but for what must be known of it."""
         self._at += until - window.context
         self._held = window.text[until:]
-        for char in reversed(window.text[:until]):
-            if PLAIN[ord(char)]:
-                self._context = char
-                break
+        begin, visible = until, 0
+        while begin > 0 and visible < CONTEXT_CHARS:
+            begin -= 1
+            visible += bool(PLAIN[ord(window.text[begin])])
+        self._context = window.text[begin:until]
 
     def _take_tail(self, *, last: bool) -> bool:
         """Take away what belongs to a tail; returns whether it has ended."""
