@@ -91,8 +91,6 @@ class CharTable(dict[int, str]):
         return text
 
 
-RAW = CharTable(lambda char: "\ufffd" if "\ud800" <= char <= "\udfff" else char)
-"""As it stands, but encodable."""
 PLAIN = CharTable(_plain)
 FOLDED = CharTable(_folded)
 SKELETON = CharTable(_skeleton)

@@ -1,11 +1,13 @@
 """A text as the guards read it, with the way back from each of its places to the original."""
 
 import re
+from collections.abc import Sequence
 
-from .folding import FOLDED, LEET_TABLE, PLAIN, RAW, SKELETON, CharTable
+from .folding import FOLDED, LEET_TABLE, PLAIN, SKELETON, CharTable
 from .look_alikes import LEET_SIGNS
 
 _SPACES = re.compile("  +")
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 class View:
@@ -15,16 +17,17 @@ class View:
     the view as UTF-8, for RE2.
     """
 
-    def __init__(self, original: str, table: CharTable, *, one_space: bool) -> None:
-        text = original.translate(table)
+    def __init__(self, original: str, table: CharTable | None, *, one_space: bool) -> None:
+        """`table` `None`: as it stands, but for surrogates, which cannot be encoded."""
+        text = _SURROGATES.sub("\ufffd", original) if table is None else original.translate(table)
         if one_space and "  " in text:
             text = _SPACES.sub(" ", text)
         self.original, self.text, self.data = original, text, text.encode()
         self._table, self._one_space = table, one_space
         self._one_byte = len(self.data) == len(text)
         # Every place is its own origin: of ASCII no character becomes more than one.
-        self._identical = len(text) == len(original) and original.isascii()
-        self._origins_or_none: list[int] | None = None
+        self._identical = len(text) == len(original) and (table is None or original.isascii())
+        self._origins_or_none: Sequence[int] | None = None
 
     def place(self, offset: int) -> int:
         """The place of a byte of `data`."""
@@ -60,21 +63,26 @@ class View:
         return low
 
     @property
-    def _origins(self) -> list[int]:
-        """The origin of each place."""
+    def _origins(self) -> Sequence[int]:
+        """The origin of each place; traced when the first of them is asked for."""
         if self._origins_or_none is None:
             self._origins_or_none = self._traced()
         return self._origins_or_none
 
-    def _traced(self) -> list[int]:
-        origins: list[int] = []
-        after_space = False
-        for origin, char in enumerate(self.original):
-            for read in self._table[ord(char)]:
-                if not (self._one_space and after_space and read == " "):
-                    origins.append(origin)
-                after_space = read == " "
-        return origins
+    def _traced(self) -> Sequence[int]:
+        table = self._table
+        if table is None:
+            return range(len(self.original))
+        origins: Sequence[int] = range(len(self.original))
+        if any(len(table[ord(char)]) != 1 for char in set(self.original)):
+            lengths = map(len, map(table.__getitem__, map(ord, self.original)))
+            origins = [origin for origin, length in enumerate(lengths) for _ in range(length)]
+        read = self.original.translate(table)
+        if not self._one_space or len(read) == len(self.text):
+            return origins
+        # Of a row of spaces only the first has a place.
+        kept = zip(origins, read, f"x{read}", strict=False)
+        return [origin for origin, char, before in kept if char != " " or before != " "]
 
 
 class Window:
@@ -97,7 +105,7 @@ class Window:
     def raw(self) -> View:
         """As it stands, hidden characters included."""
         if self._raw is None:
-            self._raw = View(self.text, RAW, one_space=False)
+            self._raw = View(self.text, None, one_space=False)
         return self._raw
 
     @property
@@ -109,12 +117,14 @@ class Window:
 
     @property
     def caseless(self) -> tuple[View, ...]:
-        """Without case, one space between words; and, if another script may be in it, the same
-        with look-alikes read as Latin, last. Words are looked for in both."""
+        """Without case, one space between words; and, where there are look-alikes, the same with
+        them read as Latin, last. Words are looked for in both."""
         if self._caseless is None:
             folded = View(self.text, FOLDED, one_space=True)
-            is_latin = self.text.isascii()
-            latin = () if is_latin else (View(self.text, SKELETON, one_space=True),)
+            same = self.text.isascii() or all(
+                FOLDED[ord(char)] == SKELETON[ord(char)] for char in set(self.text)
+            )
+            latin = () if same else (View(self.text, SKELETON, one_space=True),)
             self._caseless = (folded, *latin)
         return self._caseless
 
