@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import chain, repeat
 
 from .folding import FOLDED, LEET_TABLE, PLAIN, SKELETON, CharTable
 from .look_alikes import LEET_SIGNS
@@ -76,7 +77,7 @@ class View:
         origins: Sequence[int] = range(len(self.original))
         if any(len(table[ord(char)]) != 1 for char in set(self.original)):
             lengths = map(len, map(table.__getitem__, map(ord, self.original)))
-            origins = [origin for origin, length in enumerate(lengths) for _ in range(length)]
+            origins = list(chain.from_iterable(map(repeat, origins, lengths)))
         read = self.original.translate(table)
         if not self._one_space or len(read) == len(self.text):
             return origins
