@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from prodtop.engine.server.guards.measured import GuardQuality, Rate, measure_quality
@@ -126,9 +127,9 @@ def main() -> None:
         for name, ascii_only in (("ASCII", True), ("all scripts", False)):
             texts = list(corpus(given.texts, given.chars, ascii_only=ascii_only))
             guards.check_prompt(texts[0])
-            whole = [timed(lambda text=text: guards.check_prompt(text)) for text in texts]
+            whole = [timed(partial(guards.check_prompt, text)) for text in texts]
             print(line(f"{name}: whole prompt", whole))
-            whole = [timed(lambda text=text: guards.check_output(text)) for text in texts]
+            whole = [timed(partial(guards.check_output, text)) for text in texts]
             print(line(f"{name}: whole answer", whole))
             streams = [stream_spent(guards, text) for text in texts[: given.texts // 5]]
             print(

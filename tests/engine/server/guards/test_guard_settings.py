@@ -120,3 +120,16 @@ def test_every_shipped_list_is_read(name: str) -> None:
 def test_errors_of_lists_are_for_users() -> None:
     with pytest.raises(WordListError):
         read_list("bundled:none", Path(), ACTIONS)
+
+
+def test_the_examples_of_the_manual_are_read(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[4] / "docs" / "production.md").read_text(encoding="utf-8")
+    settings_text, rules_text = (block.partition("```")[0] for block in page.split("```toml\n")[1:])
+    guards = parse_toml(settings_text)["guards"]
+    (tmp_path / "ours.txt").write_text("one\n")
+    (tmp_path / "rules.toml").write_text(rules_text)
+    settings = read_settings(guards)
+    assert settings.review.mode == "hold"
+    assert GuardPipeline.of(settings, tmp_path).check_output("One!").text == "[REDACTED]!"
+    rules = read_list("rules.toml", tmp_path, ACTIONS)
+    assert (len(rules.words), len(rules.patterns)) == (1, 1)

@@ -107,7 +107,7 @@ def test_limits_of_a_request(request_fields: dict[str, int], param: str | None) 
     settings = LimitSettings(prompt_tokens=10, max_tokens=5, n=2, stop=1, body_bytes=100)
     over = check_request(settings, **request_fields)
     assert (over and over.param) == param
-    assert over is None or param in over.message
+    assert over is None or over.param in over.message
 
 
 def test_limits_of_a_body() -> None:
