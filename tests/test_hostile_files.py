@@ -20,6 +20,8 @@ from prodtop.engine.planner.cost.hardware import load_gpus
 from prodtop.engine.planner.question.question import reference_data
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import list_snapshots, load_snapshot, save_snapshot
+from prodtop.engine.server.guards.settings import ListSettings
+from prodtop.engine.server.guards.word_lists import read_list
 from prodtop.engine.text.chat_template import load_chat_template
 from prodtop.tui.settings.config import load_config
 from prodtop.tui.style.theme import load_themes, read_theme
@@ -41,6 +43,11 @@ def read_cache(path: Path) -> object:
     return DeviceFile(path, msgspec.json.Decoder(dict[str, dict[str, float]])).read("owner")
 
 
+def read_guard_list(path: Path) -> object:
+    named = path.rename(path.with_name(f"{path.name}.toml"))
+    return read_list(str(named), path.parent, ListSettings(name="").actions())
+
+
 READERS = {
     "JSON of a model": Reader(read_json),
     "theme": Reader(read_theme),
@@ -49,6 +56,7 @@ READERS = {
     "calibration": Reader(lambda path: load_saved(path).calibrations, {}),
     "snapshot": Reader(load_snapshot),
     "cache": Reader(read_cache, {}),
+    "list of a guard": Reader(read_guard_list),
 }
 
 
