@@ -8,11 +8,12 @@ longer), each with at most `blank_limit.MOST_BLANKS` blanks around it.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from .blank_limit import BlankLimit
 from .findings import Failure, Finding, Outcome
 from .folding import PLAIN
-from .patterns import CONTEXT_CHARS, TailStop
+from .patterns import CONTEXT_CHARS, Tail, TailStop
 from .tally import GuardTally
 from .text_guard import Found, TextGuard
 from .view import Window
@@ -123,6 +124,7 @@ class StreamGuard:
             while late := [each.anchor for each in found if each.start >= settled]:
                 settled = min(late)
                 found = [each for each in found if each.anchor < settled]
+            found = _with_short_tails(window, found, settled)
             tailed = next((each for each in found if each.tail is not None), None)
             if tailed is not None:
                 # The tail begins behind the match; what begins within either is a part of it.
@@ -184,7 +186,7 @@ class StreamGuard:
                 if each.start >= begin:
                     pieces += [window.text[begin : each.start], each.rule.label]
                     at = each.start
-                self._taken_to = max(self._taken_to, each.end + base)
+                self._taken_to = max(self._taken_to, each.taken + base)
         pieces.append(window.text[max(at, self._taken_to - base) : until])
         self._drop(window, until)
         return "".join(pieces)
@@ -226,3 +228,33 @@ class StreamGuard:
         if ended:
             self._tail = None
         return ended
+
+
+def _with_short_tails(window: Window, found: Sequence[Found], settled: int) -> list[Found]:
+    """Matches with the tails that end before `settled`, and without what begins within those.
+
+    The same would come of taking each tail away and judging the rest anew, which takes a time that
+    is the square of the tails' number.
+    """
+    kept: list[Found] = []
+    tail_start = tail_end = -1
+    for place, each in enumerate(found):
+        if each.start > tail_start and each.anchor < tail_end:
+            continue
+        if each.tail is None or each.start == tail_start:
+            kept.append(replace(each, tail=None))
+            continue
+        end = _tail_end(window, each, each.tail)
+        if end is None or end > settled:
+            return [*kept, *found[place:]]
+        kept.append(replace(each, taken=end, tail=None))
+        tail_start, tail_end = each.start, end
+    return kept
+
+
+def _tail_end(window: Window, found: Found, tail: Tail) -> int | None:
+    """Where a match's tail ends, if it does within the window."""
+    view = window.plain
+    begin = view.first_place(found.end)
+    place, ended = TailStop.of(tail).end(view, begin, tail.most_chars, last=window.last)
+    return view.origin(place) if ended else None

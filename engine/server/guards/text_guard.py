@@ -11,13 +11,15 @@ from .view import View, Window
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A match in characters of a window's text; `anchor` is where it began to match."""
+    """A match in characters of a window's text; `anchor` is where it began to match, `taken` up to
+    where text is taken away if it is redacted."""
 
     guard: str
     rule: Rule
     anchor: int
     start: int
     end: int
+    taken: int
     tail: Tail | None
 
 
@@ -84,11 +86,6 @@ class TextGuard:
 
     def _located(self, view: View, matches: Iterator[Match]) -> Iterator[Found]:
         for match in matches:
-            yield Found(
-                self.name,
-                match.rule,
-                view.origin(match.anchor),
-                view.origin(match.start),
-                view.origin_end(match.end),
-                match.tail,
-            )
+            anchor, start = view.origin(match.anchor), view.origin(match.start)
+            end = view.origin_end(match.end)
+            yield Found(self.name, match.rule, anchor, start, end, end, match.tail)
