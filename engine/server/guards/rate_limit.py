@@ -11,6 +11,10 @@ from dataclasses import dataclass
 from .settings import RateSettings
 
 
+_ROUNDING = 1e-9
+"""Of a bucket's capacity: whoever waited for as long as he was told finds enough in it."""
+
+
 class Bucket:
     """Holds `capacity` at most and is filled by `rate_per_s`; full at the begin."""
 
@@ -31,7 +35,8 @@ class Bucket:
         """Seconds until `amount` is in it; infinite for more than it can hold."""
         if amount > self.capacity:
             return math.inf
-        return max(0.0, (amount - self.level(now_s)) / self.rate_per_s)
+        lacking = amount - self.level(now_s)
+        return lacking / self.rate_per_s if lacking > _ROUNDING * self.capacity else 0.0
 
     def take(self, amount: float, now_s: float) -> None:
         """Take `amount`, also below nothing: what was used was used."""
