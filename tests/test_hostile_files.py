@@ -20,6 +20,8 @@ from prodtop.engine.planner.cost.hardware import load_gpus
 from prodtop.engine.planner.question.question import reference_data
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.snapshot import list_snapshots, load_snapshot, save_snapshot
+from prodtop.engine.server.guards.settings import ListSettings
+from prodtop.engine.server.guards.word_lists import read_list
 from prodtop.engine.text.chat_template import load_chat_template
 from prodtop.engine.traces.trace_file import check_trace, read_trace
 from prodtop.tui.settings.config import load_config
@@ -42,6 +44,11 @@ def read_cache(path: Path) -> object:
     return DeviceFile(path, msgspec.json.Decoder(dict[str, dict[str, float]])).read("owner")
 
 
+def read_guard_list(path: Path) -> object:
+    named = path.rename(path.with_name(f"{path.name}.toml"))
+    return read_list(str(named), path.parent, ListSettings(name="").actions())
+
+
 READERS = {
     "JSON of a model": Reader(read_json),
     "theme": Reader(read_theme),
@@ -52,6 +59,7 @@ READERS = {
     "cache": Reader(read_cache, {}),
     "trace": Reader(read_trace),
     "beginning of a trace": Reader(check_trace),
+    "list of a guard": Reader(read_guard_list),
 }
 
 

@@ -1,0 +1,1 @@
+"""The word and pattern lists that ship: examples to copy and edit, one file a subject."""

@@ -1,0 +1,64 @@
+"""Reads the sets: one text a line, with what is known of it before it."""
+
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class BenignText:
+    """A text in which no guard should find anything."""
+
+    kind: Literal["prompt", "answer"]
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttackText:
+    """A text in which `guard` should find something; `label` is the sort of attack."""
+
+    guard: str
+    label: str
+    text: str
+
+
+def benign_texts(*, unseen: bool = False) -> list[BenignText]:
+    """Prompts and answers without harm, many of them with words that guards look for.
+
+    `unseen`: others, to which no rule was fitted.
+    """
+    return [
+        BenignText("prompt" if line[0] == "p" else "answer", _unescaped(line[2:]))
+        for line in _lines("unseen_benign.txt" if unseen else "benign.txt")
+    ]
+
+
+def attack_texts(*, unseen: bool = False) -> list[AttackText]:
+    """Attacks, harmful and coarse texts, and personal data, each with its guard; `unseen` as of
+    `benign_texts`."""
+    lines = _lines("unseen_attacks.txt" if unseen else "attacks.txt")
+    parted = (line.split(" ", 2) for line in lines)
+    return [AttackText(guard, label, _unescaped(text)) for guard, label, text in parted]
+
+
+def _lines(name: str) -> list[str]:
+    text = (files(__package__) / name).read_text(encoding="utf-8")
+    return [line for line in text.split("\n") if line and not line.startswith("#")]
+
+
+def _unescaped(text: str) -> str:
+    """`\\n`, `\\\\`, `\\uXXXX` and `\\UXXXXXXXX` as what they stand for; all else as it is."""
+    parts = text.split("\\\\")
+    return "\\".join(_unescaped_part(part) for part in parts)
+
+
+def _unescaped_part(text: str) -> str:
+    pieces = text.split("\\")
+    out = [pieces[0]]
+    for piece in pieces[1:]:
+        digits = {"u": 4, "U": 8}.get(piece[:1], 0)
+        if digits:
+            out.append(chr(int(piece[1 : 1 + digits], 16)) + piece[1 + digits :])
+        else:
+            out.append("\n" + piece[1:] if piece[:1] == "n" else "\\" + piece)
+    return "".join(out)
