@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from .settings import RateSettings
 
-
 _ROUNDING = 1e-9
 """Of a bucket's capacity: whoever waited for as long as he was told finds enough in it."""
 
