@@ -24,6 +24,7 @@ from ...engine.protocol import (
     Switched,
     Window,
 )
+from ...engine.records.engine_gpu import engine_gpu
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from .actions import (
@@ -31,7 +32,6 @@ from .actions import (
 )
 from .compare_run import CompareRun
 from .condition import Word
-from .engine_gpu import engine_gpu
 from .event_log import EventLog
 from .frame_loss import FrameLoss
 from .health import judge
