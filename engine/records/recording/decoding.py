@@ -2,8 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from typing import TypeVar
 
-from .encoding import END_OF_TICK, ROOTS, Leaf, Path, Streams
+from ..figure_bounds import number_problem
+from .encoding import END_OF_TICK, REPEATED, ROOTS, Leaf, Path, Streams
 from .values import DOUBLE, LENGTH, MICROS, SINGLE, Kind, PathKey, Tree, Value
 
 MOST_PATHS = 100_000
@@ -12,6 +14,11 @@ MOST_TEXT_CHARACTERS = 1 << 16
 _MOST_VARINT_BYTES = 12
 _MOST_TREES = 4_096
 """Of one tick."""
+
+
+_SHAPES = frozenset({Kind.ABSENT, Kind.EMPTY})
+"""Kinds that change what a tree has, beside its values."""
+_Number = TypeVar("_Number", int, float)
 
 
 class MalformedTicksError(Exception):
@@ -115,6 +122,12 @@ class TickDecoder:
         self._paths = paths
         self._values: list[Leaf] = [None] * paths.count
         self._kinds: list[Kind] = [Kind.ABSENT] * paths.count
+        self._places: list[Tree | list[Value] | None] = [None] * paths.count
+        """What holds each leaf's value in the trees that were built."""
+        self._built: dict[int, Tree] = {}
+        """The trees by their root's number, until their shape changes."""
+        self._keeps = True
+        """Whether the tree that is built will be changed for the next tick."""
         self._ticks = streams.ticks
         self._changes = _Cursor("changes", streams.changes)
         self._kind_bytes = _Cursor("kinds", streams.kinds)
@@ -125,6 +138,8 @@ class TickDecoder:
 
     def ticks(self, first: int = 0) -> Iterator[list[tuple[str, Tree]]]:
         """The trees of each tick, by root, from the tick `first` of the segment on.
+
+        They are changed for the next one: take out of them what is wanted before.
 
         Raises `MalformedTicksError`.
         """
@@ -149,16 +164,25 @@ class TickDecoder:
         if root > len(ROOTS):
             raise MalformedTicksError("a part of a tick is of no known kind")
         kinds, values, root_of = self._kinds, self._values, self._paths.root_of
-        changes = self._changes
+        keys, places, changes = self._paths.keys, self._places, self._changes
         leaf = -1
         for _ in range(changes.varint()):
             step = changes.varint()
             leaf += (step >> 1) + 1
             if leaf >= len(values) or root_of[leaf] != root:
                 raise MalformedTicksError("a change is of no known field")
+            key = keys[leaf]
             if step & 1:
-                kinds[leaf], values[leaf] = self._kind(), None
-            values[leaf] = self._value(kinds[leaf], values[leaf])
+                kind = self._kind()
+                if kind in _SHAPES or kinds[leaf] in _SHAPES:
+                    self._built.pop(root, None)
+                kinds[leaf], values[leaf] = kind, None
+            value = values[leaf] = self._value(kinds[leaf], values[leaf], key)
+            place = places[leaf]
+            if key == LENGTH:
+                self._built.pop(root, None)
+            elif place is not None:
+                place[key] = value  # type: ignore[index]  # a key of the container it was put into
         return ROOTS[root - 1]
 
     def _kind(self) -> Kind:
@@ -167,19 +191,20 @@ class TickDecoder:
         except ValueError:
             raise MalformedTicksError("a value is of no known kind") from None
 
-    def _value(self, kind: Kind, before: Leaf) -> Leaf:
+    def _value(self, kind: Kind, before: Leaf, key: PathKey) -> Leaf:
         match kind:
             case Kind.SINGLE:
                 single: float = SINGLE.unpack(self._singles.take(SINGLE.size))[0]
-                return single
+                return _checked(single, key)
             case Kind.INT:
-                return (before if isinstance(before, int) else 0) + self._ints.signed()
+                old = before if isinstance(before, int) else 0
+                return _checked(old + self._ints.signed(), key)
             case Kind.PRECISE:
-                old = round(before * MICROS) if isinstance(before, float) else 0
-                return (old + self._ints.signed()) / MICROS
+                micros = round(before * MICROS) if isinstance(before, float) else 0
+                return _checked((micros + self._ints.signed()) / MICROS, key)
             case Kind.DOUBLE:
                 double: float = DOUBLE.unpack(self._doubles.take(DOUBLE.size))[0]
-                return double
+                return _checked(double, key)
             case Kind.TEXT:
                 return self._text(before if isinstance(before, str) else "")
             case Kind.TRUE | Kind.FALSE:
@@ -194,9 +219,15 @@ class TickDecoder:
         return before[:kept] + self._texts.take(length).decode("utf-8", "replace")
 
     def _tree(self, root: str) -> Tree:
-        built = self._build(self._paths.roots[root])
+        number = ROOTS.index(root) + 1
+        built: Value | _Absent = self._built.get(number, _Absent.ABSENT)
+        if built is _Absent.ABSENT:
+            self._keeps = root not in REPEATED
+            built = self._build(self._paths.roots[root])
         if not isinstance(built, dict):
             raise MalformedTicksError(f"the {root} of a tick is no record")
+        if root not in REPEATED:
+            self._built[number] = built
         return built
 
     def _build(self, node: _Node) -> Value | _Absent:
@@ -214,7 +245,13 @@ class TickDecoder:
             value = self._build(child)
             if value is not _Absent.ABSENT and isinstance(key, str):
                 tree[key] = value
+                self._put_down(child, tree)
         return tree or _Absent.ABSENT
+
+    def _put_down(self, node: _Node, container: "Tree | list[Value]") -> None:
+        """Where a leaf's value is to be changed from now on."""
+        if self._keeps and node.number >= 0 and self._kinds[node.number] is not Kind.EMPTY:
+            self._places[node.number] = container
 
     def _list(self, node: _Node, length: Leaf) -> list[Value]:
         if not isinstance(length, int) or not 0 <= length < len(node.below):
@@ -226,4 +263,27 @@ class TickDecoder:
             if value is _Absent.ABSENT:
                 raise MalformedTicksError("a list lacks a part")
             items.append(value)
+            if child is not None:
+                self._put_down(child, items)
         return items
+
+
+def _checked(number: _Number, key: PathKey) -> _Number:
+    """Raise `MalformedTicksError` for a number that nothing counted or measured can have."""
+    problem = number_problem(str(key), number)
+    if problem is not None:
+        raise MalformedTicksError(problem)
+    return number
+
+
+def unpacked_times(first_s: float, packed: bytes, count: int) -> list[float]:
+    """What `packed_times` packed; raises `MalformedTicksError` where it is not `count` times."""
+    cursor = _Cursor("times", packed)
+    micros = round(first_s * MICROS)
+    times = [first_s]
+    for _ in range(count - 1):
+        micros += cursor.varint()
+        times.append(micros / MICROS)
+    if not cursor.ended:
+        raise MalformedTicksError("there are more times than ticks")
+    return times

@@ -5,6 +5,7 @@ into one stream: what is alike compresses together.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import msgspec
 
@@ -12,6 +13,8 @@ from .values import DOUBLE, LENGTH, MICROS, SINGLE, Kind, PathKey, Tree, Value, 
 
 ROOTS = ("poll", "frame", "host", "live", "ended")
 """The kinds of trees. Their numbers from 1 on are part of the format; 0 ends a tick."""
+REPEATED = frozenset({"ended"})
+"""Those of which one tick may have several."""
 END_OF_TICK = 0
 
 Path = tuple[PathKey, ...]
@@ -202,3 +205,12 @@ def _put_varint(stream: bytearray, number: int) -> None:
         stream.append(number & 0x7F | 0x80)
         number >>= 7
     stream.append(number)
+
+
+def packed_times(times_s: Sequence[float]) -> bytes:
+    """Times after the first one, each as millionths since the one before. Times never run back."""
+    stream = bytearray()
+    micros = [round(time_s * MICROS) for time_s in times_s]
+    for before, after in pairwise(micros):
+        _put_varint(stream, max(0, after - before))
+    return bytes(stream)

@@ -25,11 +25,11 @@ def pack_second(streams: Streams) -> bytes:
     return zlib.compress(msgspec.msgpack.encode(streams), 6)
 
 
-def unpack_second(packed: bytes) -> Streams:
-    """Raises `UnpackingError`."""
+def unpack_second(packed: bytes, most: int = LARGEST_UNPACKED_BYTES) -> Streams:
+    """Raises `UnpackingError`, for more than `most` bytes as well."""
     unpacking = zlib.decompressobj()
     try:
-        content = unpacking.decompress(packed, LARGEST_UNPACKED_BYTES)
+        content = unpacking.decompress(packed, max(1, most))
     except zlib.error as error:
         raise UnpackingError(f"cannot be decompressed: {error}") from None
     if not unpacking.eof:
@@ -60,7 +60,7 @@ def unpack_segment(packed: bytes) -> Streams:
 def _unpacked(packed: bytes, most: int) -> bytes:
     unpacking = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_LZMA)
     try:
-        content = unpacking.decompress(packed, most)
+        content = unpacking.decompress(packed, max(1, most))
     except (lzma.LZMAError, EOFError) as error:
         raise UnpackingError(f"cannot be decompressed: {error}") from None
     if not unpacking.eof:

@@ -15,7 +15,7 @@ from ...protocol import (
     RequestsInSystem,
     RequestState,
 )
-from .values import Tree, rounded, rounded_tree
+from .values import MICROS, Tree, rounded, rounded_tree
 
 Trees = list[tuple[str, Tree]]
 """A tick's messages as trees, each with its root."""
@@ -26,22 +26,24 @@ _FIRST_PLACE = 0x30
 
 
 class Poll(msgspec.Struct, frozen=True, kw_only=True):
-    """When it was, and what the screen passes over.
+    """When it was by the wall clock (Unix time), and what the screen passes over.
 
-    `clock_s` is on the screen's monotonic clock, by which a recording is played; `wall_s` is Unix
-    time. `passed_over` are older frames of the same poll, by how many frames before the newest.
+    `passed_over` are older frames of the same poll, by how many frames before the newest.
     `left_out`: requests that ended and were too many to tell of.
     """
 
-    clock_s: float
     wall_s: float
     passed_over: list[int] = []
     left_out: int = 0
 
 
 class Tick(msgspec.Struct, frozen=True, kw_only=True):
-    """One poll: the newest figures of each kind, the requests that ended, and events."""
+    """One poll: the newest figures of each kind, the requests that ended, and events.
 
+    `clock_s` is on the screen's monotonic clock, by which a recording is played.
+    """
+
+    clock_s: float
     poll: Poll
     frame: Frame | None = None
     host: HostSample | None = None
@@ -141,8 +143,8 @@ class LiveSlots:
         }
 
 
-def tick_of(trees: Trees, events: Sequence[Event] = ()) -> Tick:
-    """The tick of its trees. Raises `msgspec.ValidationError` where they are none."""
+def tick_of(clock_s: float, trees: Trees, events: Sequence[Event] = ()) -> Tick:
+    """The tick of its trees. Raises `msgspec.ValidationError` where they are no messages."""
     by_root: dict[str, Tree] = {}
     ended: list[FinishedRequest] = []
     for root, tree in trees:
@@ -151,6 +153,7 @@ def tick_of(trees: Trees, events: Sequence[Event] = ()) -> Tick:
         else:
             by_root[root] = tree
     return Tick(
+        clock_s=clock_s,
         poll=msgspec.convert(by_root.get("poll"), Poll),
         frame=msgspec.convert(by_root["frame"], Frame) if "frame" in by_root else None,
         host=msgspec.convert(by_root["host"], HostSample) if "host" in by_root else None,
@@ -200,14 +203,14 @@ def _rounded_row(row: LiveRequest) -> LiveRequest:
 
 
 def poll_tick(reports: Sequence[Report], clock_s: float, wall_s: float) -> Tick:
-    """The tick of what one poll reported."""
+    """The tick of what one poll reported, its times in whole microseconds."""
     frames = [each for each in reports if isinstance(each, Frame)]
     samples = [each for each in reports if isinstance(each, FinishedSample)]
     newest = frames[-1] if frames else None
     return Tick(
+        clock_s=round(clock_s * MICROS) / MICROS,
         poll=Poll(
-            clock_s=clock_s,
-            wall_s=wall_s,
+            wall_s=round(wall_s * MICROS) / MICROS,
             passed_over=[newest.sequence - each.sequence for each in frames[:-1]] if newest else [],
             left_out=sum(each.left_out for each in samples),
         ),

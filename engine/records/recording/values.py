@@ -18,7 +18,7 @@ LENGTH = -1
 PathKey = str | int
 """A key of a dict, the place in a list, or `LENGTH`."""
 
-PRECISE = frozenset({"at_s", "wall_s", "uptime_s", "arrival_at_s", "clock_s", "energy_j"})
+PRECISE = frozenset({"at_s", "wall_s", "uptime_s", "arrival_at_s", "energy_j"})
 """Fields that count up from long ago: a single-precision float would lose what they grow by."""
 MICROS = 1e6
 _MOST_PRECISE = 4e9
