@@ -25,14 +25,15 @@ class RecordedEngine:
     """Passes on what an engine reports, and records it while that is asked for.
 
     Figures pass in the precision that recordings keep, so that a replay has the very same ones.
-    `clock` is the screen's: monotonic, in seconds.
+    `clock` is the screen's: monotonic, in seconds; `facts` is asked for what a recording says of
+    itself.
     """
 
     def __init__(
         self,
         engine: EngineClient,
         *,
-        facts: dict[str, str],
+        facts: Callable[[], dict[str, str]],
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         retention: Retention = KEEP_ALL,
@@ -45,6 +46,7 @@ class RecordedEngine:
         self._now: RecordingNow | None = None
         self._told: dict[str, Ready | ChildStarted] = {}
         """What the engine said of itself when it started: a recording begins with it."""
+        self._finishing: list[Recorder] = []
         self.saved: list[Path] = []
         """The recordings that were finished."""
 
@@ -60,7 +62,7 @@ class RecordedEngine:
         """
         if self._now is not None:
             raise ProdtopError(f"already recording to {self._now.path}")
-        facts = {**self._facts, "began_wall_s": f"{self._wall():.6f}"}
+        facts = {**self._facts(), "began_wall_s": f"{self._wall():.6f}"}
         self._recorder = begin_recording(
             path, facts=facts, wall_s=self._wall(), retention=self._retention
         )
@@ -71,11 +73,13 @@ class RecordedEngine:
         return self._recorder.path
 
     def stop_recording(self) -> Path | None:
-        """Finish the recording and return its file; `None` where there is none."""
+        """Finish the recording, without waiting for it, and return its file; `None` where there is
+        none."""
         recorder, self._recorder, self._now = self._recorder, None, None
         if recorder is None:
             return None
-        recorder.close()
+        recorder.finish()
+        self._finishing.append(recorder)
         self.saved.append(recorder.path)
         return recorder.path
 
@@ -108,6 +112,8 @@ class RecordedEngine:
         self._engine.send(command)
 
     def close(self) -> None:
-        """Finish the recording, and end the engine."""
+        """Finish the recording, wait until it is on the disk, and end the engine."""
         self.stop_recording()
         self._engine.close()
+        for recorder in self._finishing:
+            recorder.close()

@@ -144,6 +144,19 @@ class History:
 
     def add(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
         """Remember what was known at a moment."""
+        self._add(wall_s, frame, host, _pack(frame, host))
+
+    def recall_moment(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
+        """Remember the numbers of a moment alone: nobody will walk back to it."""
+        self._add(wall_s, frame, host, b"")
+
+    def recall(self, wall_s: float, numbers: Mapping[str, float]) -> None:
+        """Remember numbers of a time long ago, before anything else was remembered."""
+        self._tiers[-1].append(wall_s, b"", numbers)
+
+    def _add(
+        self, wall_s: float, frame: Frame | None, host: HostSample | None, packed: bytes
+    ) -> None:
         newest = self.newest_s
         if newest is not None and wall_s <= newest:
             wall_s = math.nextafter(newest, math.inf)
@@ -157,7 +170,7 @@ class History:
             self._gpu_uuid = gpu.uuid
             self._gpu_since_s.append(wall_s)
             del self._gpu_since_s[:-MAX_MARKS]
-        self._tiers[0].append(wall_s, _pack(frame, host), figures(frame, host, gpu))
+        self._tiers[0].append(wall_s, packed, figures(frame, host, gpu))
         self._make_room()
 
     def _make_room(self) -> None:
@@ -262,6 +275,8 @@ def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
 def _unpack(wall_s: float, packed: bytes) -> PastMoment:
     frame: Frame | None = None
     host: HostSample | None = None
+    if not packed:
+        return PastMoment(wall_s, None, None)
     for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
         match REPORT_DECODER.decode(encoded):
             case Frame() as decoded:

@@ -114,6 +114,24 @@ class LogLine:
     clock_shift_s: float = 0.0
 
 
+class MarkKind(Enum):
+    """What goes on beside what is shown."""
+
+    RECORDING = "recording"
+    PLAYING = "playing"
+    HALTED = "halted"
+    """A recording is shown, and stands still."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMark:
+    """That the session is recorded, or that a recording is shown: for how long, or what of it."""
+
+    kind: MarkKind
+    time_s: float
+    speed: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Everything a panel may show, live or from the history.
@@ -149,6 +167,7 @@ class Moment:
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS
+    mark: SessionMark | None = None
 
     @property
     def paused(self) -> bool:

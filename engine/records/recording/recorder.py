@@ -5,6 +5,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
@@ -51,15 +52,16 @@ class Recorder:
         except queue.Full:
             self._failure = "the disk is too slow for it"
 
-    def close(self) -> None:
-        """Write what is left and finish the file; waits for the disk, but not for ever."""
+    def finish(self) -> None:
+        """Have what is left written and the file finished. Nothing can be added after."""
         self._closing = True
-        if not self._thread.is_alive():
-            return
-        try:
-            self._waiting.put(None, timeout=CLOSE_WITHIN_S)
-        except queue.Full:
-            return
+        with suppress(queue.Full):
+            self._waiting.put_nowait(None)
+
+    def close(self) -> None:
+        """Finish, and wait for the disk, but not for ever."""
+        if not self._closing:
+            self.finish()
         self._thread.join(CLOSE_WITHIN_S)
 
     def _write_all(self) -> None:
@@ -75,10 +77,13 @@ class Recorder:
 
     def _write_some(self) -> bool:
         """Write what comes until it is time to commit; whether more may come."""
-        entries, more = [], True
-        first = self._waiting.get()
+        entries: list[Entry] = []
+        more = True
+        try:
+            entry = self._waiting.get(timeout=COMMIT_EVERY_S)
+        except queue.Empty:
+            return not self._closing
         commit_at_s = time.monotonic() + COMMIT_EVERY_S
-        entry = first
         while entry is not None:
             entries.append(entry)
             try:

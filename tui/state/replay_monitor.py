@@ -1,0 +1,100 @@
+"""The state behind the screen of a recording."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from ...engine.client.replay_engine import ReplayEngine
+from ...engine.records.engine_gpu import engine_gpu
+from ...engine.records.peaks import peak_rows
+from ...engine.records.recording.database import Peaks
+from ...engine.records.recording.tick import Tick
+from ..settings.config import Config
+from .moment import MarkKind, SessionMark
+from .monitor import Monitor
+from .report_cleaning import clean_event
+from .speeds import after_frame
+
+
+class ReplayMonitor(Monitor):
+    """Takes in what a recording plays. Time is the recording's."""
+
+    read_only = True
+
+    def __init__(
+        self,
+        engine: ReplayEngine,
+        config: Config | None = None,
+        *,
+        user_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        began = engine.recording.spans[0]
+        super().__init__(
+            engine,
+            config,
+            clock=engine.time_s,
+            user_clock=user_clock,
+            clock_to_wall_s=began.began_wall_s - began.began_clock_s,
+        )
+        self._engine = engine
+        self._told_offset_s: float | None = None
+
+    def seek(self, number: int) -> None:
+        """Show the tick `number`, with what was before it. The next poll brings the tick itself."""
+        engine = self._engine
+        past = engine.seek(number, self.timeline().span_s)
+        at_s = engine.time_s()
+        answer = self._answer
+        self.forget()
+        self._answer = answer
+        if self._told_offset_s is not None:
+            # The time of day is that of the first report, as if all had been played.
+            self._wall_offset_s, self._wall_told = self._told_offset_s, True
+        for stored in past.events:
+            if stored.event is not None:
+                engine.look_at(stored.clock_s)
+                self._on_event(clean_event(stored.event), stored.clock_s)
+        self._recall_peaks(past.peaks)
+        for tick in past.recent:
+            engine.look_at(tick.clock_s)
+            self._recall(tick)
+        engine.look_at(at_s)
+
+    def _recall_peaks(self, peaks: Sequence[Peaks]) -> None:
+        """Old curves: each stretch by its least and its greatest value."""
+        for times_s, columns in peak_rows(peaks):
+            self.history.recall(times_s + self._wall_offset_s, columns)
+
+    def _recall(self, tick: Tick) -> None:
+        """Take in a tick of the past as far as something of it is still shown."""
+        now_s, frame, host = tick.clock_s, tick.frame, tick.host
+        if frame is not None:
+            for before in tick.poll.passed_over:
+                self._frame_loss.on_frame(frame.sequence - before, now_s)
+            self._frame_loss.on_frame(frame.sequence, now_s)
+            self._frame, self._frame_at_s = frame, now_s
+            self._on_wall_clock(frame.wall_s, now_s)
+            self.tried.take_in(frame, self.wall_s(now_s))
+            self._speeds = after_frame(self._speeds, frame, disturbed=False)
+        if host is not None:
+            self._host, self._host_at_s = host, now_s
+            if engine_gpu(self._frame, host.gpus) is not None:
+                self._gpu_seen_s = now_s
+        wall_s = self.wall_s(now_s)
+        if frame is not None or host is not None:
+            self.history.recall_moment(wall_s, frame, host or self._fresh_host(now_s))
+        if tick.ended:
+            self._requests.on_finished(tick.ended, self._worker_clock(wall_s))
+        if tick.live is not None:
+            self._requests.on_live(tick.live, self._worker_clock(wall_s))
+
+    def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
+        super()._on_wall_clock(wall_s, now_s)
+        if self._told_offset_s is None:
+            self._told_offset_s = self._wall_offset_s
+
+    def mark(self) -> SessionMark:
+        engine = self._engine
+        halted = engine.paused or engine.at_end
+        return SessionMark(
+            MarkKind.HALTED if halted else MarkKind.PLAYING, engine.played_s(), engine.speed
+        )
