@@ -7,6 +7,7 @@ from ...engine.client.replay_engine import ReplayEngine
 from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.peaks import peak_rows
 from ...engine.records.recording.database import Peaks
+from ...engine.records.recording.reader import Recording
 from ...engine.records.recording.tick import Tick
 from ..settings.config import Config
 from .moment import MarkKind, SessionMark
@@ -36,7 +37,9 @@ class ReplayMonitor(Monitor):
             clock_to_wall_s=began.began_wall_s - began.began_clock_s,
         )
         self._engine = engine
-        self._told_offset_s: float | None = None
+        self._told_offset_s = _told_offset_s(engine.recording)
+        self._recalled_at_s: float | None = None
+        """While past events are taken in: the worker's clock in the poll of each."""
 
     def seek(self, number: int) -> None:
         """Show the tick `number`, with what was before it. The next poll brings the tick itself."""
@@ -52,7 +55,9 @@ class ReplayMonitor(Monitor):
         for stored in past.events:
             if stored.event is not None:
                 engine.look_at(stored.clock_s)
+                self._recalled_at_s = stored.worker_s
                 self._on_event(clean_event(stored.event), stored.clock_s)
+        self._recalled_at_s = None
         self._recall_peaks(past.peaks)
         for tick in past.recent:
             engine.look_at(tick.clock_s)
@@ -87,10 +92,10 @@ class ReplayMonitor(Monitor):
         if tick.live is not None:
             self._requests.on_live(tick.live, self._worker_clock(wall_s))
 
-    def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
-        super()._on_wall_clock(wall_s, now_s)
-        if self._told_offset_s is None:
-            self._told_offset_s = self._wall_offset_s
+    def _wall_of(self, at_s: float, otherwise_s: float) -> float:
+        if self._recalled_at_s is None:
+            return super()._wall_of(at_s, otherwise_s)
+        return self.wall_s() + (at_s - self._recalled_at_s)
 
     def mark(self) -> SessionMark:
         engine = self._engine
@@ -98,3 +103,12 @@ class ReplayMonitor(Monitor):
         return SessionMark(
             MarkKind.HALTED if halted else MarkKind.PLAYING, engine.played_s(), engine.speed
         )
+
+
+def _told_offset_s(recording: Recording) -> float | None:
+    """From the recording's clock to Unix time, as its first figures told it."""
+    for tick in recording.ticks(recording.first_tick):
+        told = tick.frame or tick.host
+        if told is not None:
+            return told.wall_s - tick.clock_s
+    return None

@@ -24,7 +24,9 @@ TABLES = {
     " began_clock_s REAL NOT NULL, ended_clock_s REAL NOT NULL, began_wall_s REAL NOT NULL,"
     " requests INTEGER NOT NULL, times BLOB NOT NULL, packed BLOB NOT NULL)",
     "events": "CREATE TABLE events (number INTEGER PRIMARY KEY, tick INTEGER NOT NULL,"
-    " clock_s REAL NOT NULL, wall_s REAL NOT NULL, kind TEXT NOT NULL, message TEXT NOT NULL)",
+    " clock_s REAL NOT NULL, wall_s REAL NOT NULL, worker_s REAL, kind TEXT NOT NULL,"
+    " message TEXT NOT NULL)",
+    "events_by_tick": "CREATE INDEX events_by_tick ON events (tick)",
 }
 """`paths` names the leaves of trees by their numbers, as JSON. `segments` holds a minute a row, in
 order; `seconds` what has come since the last whole one; `times` is when each tick was after the

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ...files.sqlite_file import connect_to_read, has_tables
+from ...files.sqlite_file import connect_to_read, has_schema
 from ...protocol import Event
 from ...protocol.errors import BadInputError, CheckpointError
 from ...text.cleaning import clean
@@ -44,13 +44,15 @@ class Span(NamedTuple):
 
 
 class StoredEvent(NamedTuple):
-    """An event with the poll that brought it. `event` is `None` for a command of the user's."""
+    """An event with the poll that brought it. `event` is `None` for a command of the user's;
+    `worker_s` is the worker's clock in the frame of that poll, `None` where it had none."""
 
     tick: int
     clock_s: float
     wall_s: float
     kind: str
     event: Event | None
+    worker_s: float | None
 
 
 class Recording:
@@ -187,7 +189,7 @@ class Recording:
         `most` of it."""
         with self._errors():
             rows = self._connection.execute(
-                "SELECT tick, clock_s, wall_s, kind, message FROM events"
+                "SELECT tick, clock_s, wall_s, kind, message, worker_s FROM events"
                 " WHERE tick >= ? AND tick < ? ORDER BY number DESC LIMIT ?",
                 (first, end, most),
             ).fetchall()
@@ -226,7 +228,7 @@ class Recording:
                 f"{self._name} was recorded by a newer prodtop (schema {version}, and this one"
                 f" reads {SCHEMA_VERSION}): upgrade prodtop to read it"
             )
-        if not has_tables(self._connection, TABLES):
+        if not has_schema(self._connection, TABLES):
             raise RecordingError(f"{self._name} is damaged: its tables are not a recording's")
 
     def _read_paths(self) -> Paths:
@@ -305,12 +307,14 @@ def _blob(value: object) -> bytes:
 
 
 def _event(row: tuple[object, ...]) -> StoredEvent:
-    tick, clock_s, wall_s, kind, message = msgspec.convert(row, tuple[int, float, float, str, str])
+    tick, clock_s, wall_s, kind, message, worker_s = msgspec.convert(
+        row, tuple[int, float, float, str, str, float | None]
+    )
     is_command = kind.startswith(COMMAND)
     event = None if is_command else msgspec.json.decode(message, type=Event)
     if event is not None:
         check_numbers(msgspec.structs.asdict(event))
-    return StoredEvent(tick, clock_s, wall_s, clean(kind), event)
+    return StoredEvent(tick, clock_s, wall_s, clean(kind), event, worker_s)
 
 
 def _peaks(packed: bytes) -> Peaks:

@@ -143,10 +143,10 @@ class Store:
             else:
                 messages, number = [(COMMAND + type(entry).__name__, entry)], tick
             for kind, message in messages:
-                clock_s, wall_s = (newest.clock_s, newest.poll.wall_s) if newest else (0.0, 0.0)
+                times = (0.0, 0.0, None) if newest is None else _times_of(newest)
                 text = msgspec.json.encode(message).decode()
-                row = (self._events, number, clock_s, wall_s, kind, text)
-                self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", row)
+                row = (self._events, number, *times, kind, text)
+                self._connection.execute("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?)", row)
                 self._events += 1
 
     def _write_second(self, ticks: Sequence[Tick]) -> None:
@@ -205,3 +205,9 @@ class Store:
         finally:
             self._connection.close()
             self._lock.close()
+
+
+def _times_of(tick: Tick) -> tuple[float, float, float | None]:
+    """When it was on the screen's clock, in Unix time, and on the worker's clock."""
+    worker_s = None if tick.frame is None else tick.frame.at_s
+    return tick.clock_s, tick.poll.wall_s, worker_s

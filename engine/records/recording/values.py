@@ -74,7 +74,7 @@ def rounded(value: Value, key: PathKey = "") -> Value:
         case dict():
             return rounded_tree(value)
         case list():
-            return [rounded(each, key) for each in value]
+            return [rounded(each, place) for place, each in enumerate(value)]
         case float():
             match kind_of(value, key):
                 case Kind.PRECISE:
