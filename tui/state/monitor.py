@@ -162,7 +162,8 @@ class Monitor(Observer):
         return None
 
     def _carry_out(self, outcome: Outcome) -> None:
-        if outcome.command is not None and self._refuses():
+        changes = outcome.command is not None or outcome.pending != self._pending
+        if changes and self._refuses():
             return
         starts_one = isinstance(outcome.command, StartAgain | StartAnew)
         needs_engine = outcome.command is not None and not starts_one
