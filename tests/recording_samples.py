@@ -5,6 +5,7 @@ from pathlib import Path
 
 from frames import EPOCH_S, play
 from prodtop.engine.protocol import Report
+from prodtop.engine.records.recording.database import SEGMENT_S
 from prodtop.engine.records.recording.reader import Recording
 from prodtop.engine.records.recording.retention import KEEP_ALL, Retention
 from prodtop.engine.records.recording.store import Store
@@ -28,10 +29,15 @@ def ticks_of(polls: Iterable[list[Report]], interval_s: float = 0.25) -> list[Ti
 
 
 def write_recording(
-    path: Path, ticks: Iterable[Tick], retention: Retention = KEEP_ALL, together: int = 4
+    path: Path,
+    ticks: Iterable[Tick],
+    retention: Retention = KEEP_ALL,
+    *,
+    segment_s: float = SEGMENT_S,
+    together: int = 4,
 ) -> Path:
     """Write and finish a recording, some ticks a commit."""
-    store = Store(path, FACTS, retention)
+    store = Store(path, FACTS, retention, segment_s)
     waiting = list(ticks)
     for start in range(0, len(waiting), together):
         store.write(waiting[start : start + together])
@@ -39,10 +45,12 @@ def write_recording(
     return path
 
 
-def recorded_session(path: Path, seconds: float = 60.0) -> list[Tick]:
+def recorded_session(
+    path: Path, seconds: float = 60.0, *, segment_s: float = SEGMENT_S
+) -> list[Tick]:
     """Record the scripted session to a file; returns its ticks."""
     ticks = ticks_of(play(seconds))
-    write_recording(path, ticks)
+    write_recording(path, ticks, segment_s=segment_s)
     return ticks
 
 

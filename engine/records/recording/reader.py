@@ -323,4 +323,6 @@ def _peaks(packed: bytes) -> Peaks:
         content = unpacking.decompress(packed, LARGEST_UNPACKED_BYTES)
     except zlib.error as error:
         raise UnpackingError(f"cannot be decompressed: {error}") from None
+    if not unpacking.eof:
+        raise UnpackingError("is cut off, or decompresses to more than a recording has")
     return msgspec.msgpack.decode(content, type=Peaks)

@@ -49,10 +49,10 @@ class _Segment:
     points: list[tuple[float, dict[str, float | None]]] = field(default_factory=list)
     """When, and the columns that charts draw."""
 
-    @property
-    def is_full(self) -> bool:
+    def is_full(self, segment_s: float) -> bool:
+        """Whether it is `segment_s` long, or has as many ticks as are read at once."""
         times_s = self.times_s
-        long = bool(times_s) and times_s[-1] - times_s[0] >= SEGMENT_S
+        long = bool(times_s) and times_s[-1] - times_s[0] >= segment_s
         return long or len(times_s) >= MOST_SEGMENT_TICKS
 
     def add(self, ticks: Sequence[Tick], streams: Streams) -> None:
@@ -82,11 +82,18 @@ class _Segment:
 class Store:
     """A new file, open for writing. Methods raise `sqlite3.Error` where the disk takes no more."""
 
-    def __init__(self, path: Path, facts: dict[str, str], retention: Retention = KEEP_ALL) -> None:
+    def __init__(
+        self,
+        path: Path,
+        facts: dict[str, str],
+        retention: Retention = KEEP_ALL,
+        segment_s: float = SEGMENT_S,
+    ) -> None:
         """`facts` are told in the table `meta`. Raises `OSError` (`FileExistsError` where there is
         something of that name) and `sqlite3.Error`; then no file is left."""
         self._path = path
         self._retention = retention
+        self._segment_s = segment_s
         self._lock: LockedFile = create_locked(path)
         try:
             self._connection = connect_to_write(path)
@@ -127,7 +134,7 @@ class Store:
         if ticks:
             self._write_second(ticks)
         self._connection.execute("COMMIT")
-        if self._segment.is_full:
+        if self._segment.is_full(self._segment_s):
             self._close_segment()
 
     def _write_events(self, entries: Sequence[Entry]) -> None:
