@@ -125,6 +125,18 @@ class ReplayApp(ProdtopApp):
         """Go to the moment that was clicked in a chart."""
         self._seek_time(message.time_s - self.monitor.wall_s() + self._engine.time_s())
 
+    def action_window(self) -> None:
+        super().action_window()
+        self._remember_more()
+
+    def action_choose_window(self, name: str) -> None:
+        super().action_choose_window(name)
+        self._remember_more()
+
+    def _remember_more(self) -> None:
+        """Charts of a longer window begin before what has been played."""
+        self._seek(max(self._engine.number - 1, self._engine.recording.first_tick))
+
     def _seek_time(self, time_s: float) -> None:
         engine = self._engine
         self._seek(engine.recording.tick_at(time_s))

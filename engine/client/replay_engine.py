@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..protocol import Command, InspectRequest, Report, RequestTimeline
-from ..records.recording.database import Peaks
 from ..records.recording.reader import Recording, StoredEvent
 from ..records.recording.tick import Tick
 
@@ -15,14 +14,10 @@ RECENT_S = 60.0
 
 
 class Past(NamedTuple):
-    """What was before a moment, as far as a screen remembers it.
-
-    `peaks` are of what is older than `recent`.
-    """
+    """What was before a moment: all events, and the ticks of the last `RECENT_S`."""
 
     events: list[StoredEvent]
     recent: list[Tick]
-    peaks: list[Peaks]
 
 
 class ReplayEngine:
@@ -112,22 +107,20 @@ class ReplayEngine:
         if self._next is not None:
             self._anchor(self._next.clock_s)
 
-    def seek(self, number: int, remembered_s: float = RECENT_S) -> Past:
-        """Stand at a tick, which the next poll gives; returns what a screen that remembers
-        `remembered_s` knows of the time before."""
+    def seek(self, number: int) -> Past:
+        """Stand at a tick, which the next poll gives; returns what was before it."""
         recording = self.recording
         number = min(max(number, recording.first_tick), recording.last_tick)
-        self._stand_before(number)
-        at_s = self._next.clock_s if self._next is not None else recording.ended_clock_s
+        at_s = recording.time_of(number)
         self._anchor(at_s)
         self._shown_s = at_s
-        recent = recording.tick_at(at_s - RECENT_S)
-        older = recording.tick_at(at_s - remembered_s) if remembered_s > RECENT_S else recent
-        return Past(
-            recording.events(recording.first_tick, number),
-            list(recording.ticks(recent, number)),
-            recording.peaks(older, recent),
-        )
+        self._stand_before(recording.tick_at(at_s - RECENT_S))
+        recent: list[Tick] = []
+        while self._next is not None and self.number < number:
+            recent.append(self._next)
+            self._next = next(self._coming, None)
+            self.number += 1
+        return Past(recording.events(recording.first_tick, number), recent)
 
     def look_at(self, time_s: float) -> None:
         """Have the screen stand at a time of the past, while it takes in what was then."""

@@ -90,6 +90,13 @@ class Pyramid:
             width_s = bucket_s * FACTOR ** len(self._levels)
             self._levels.append(_grouped(self._levels[-1], width_s))
 
+    def at_width(self, width_s: float) -> list[Extent]:
+        """The extents of the finest level whose buckets are at least `width_s`, or of the top."""
+        for number, level in enumerate(self._levels):
+            if self._bucket_s * FACTOR**number >= width_s:
+                return level
+        return self._levels[-1]
+
     def extents(self, start_s: float, end_s: float, most: int) -> list[Extent]:
         """The extents that touch `start_s` … `end_s`, of the finest level that has no more than
         `most` of them there (or of the top)."""

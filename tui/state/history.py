@@ -25,6 +25,7 @@ from ...engine.protocol import (
 )
 from ...engine.records.columns import COLUMNS, COUNTERS, GPU_COLUMNS, figures
 from ...engine.records.engine_gpu import engine_gpu
+from ...engine.records.peaks import PeakTable
 from .latency_history import LatencyHistory
 
 MISSING = math.nan
@@ -150,9 +151,14 @@ class History:
         """Remember the numbers of a moment alone: nobody will walk back to it."""
         self._add(wall_s, frame, host, b"")
 
-    def recall(self, wall_s: float, numbers: Mapping[str, float]) -> None:
-        """Remember numbers of a time long ago, before anything else was remembered."""
-        self._tiers[-1].append(wall_s, b"", numbers)
+    def recall(self, table: PeakTable, offset_s: float) -> None:
+        """Remember what was long ago, before anything else was remembered. `offset_s` leads from
+        the table's clock to Unix time."""
+        tier = self._tiers[-1]
+        tier.times_s.extend(time_s + offset_s for time_s in table.times_s)
+        tier.packed.extend(b"" for _ in table.times_s)
+        for name, column in tier.columns.items():
+            column.extend(table.columns[name])
 
     def _add(
         self, wall_s: float, frame: Frame | None, host: HostSample | None, packed: bytes

@@ -1,12 +1,11 @@
 """The state behind the screen of a recording."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from ...engine.client.replay_engine import ReplayEngine
+from ...engine.client.replay_engine import RECENT_S, ReplayEngine
 from ...engine.records.engine_gpu import engine_gpu
-from ...engine.records.peaks import peak_rows
-from ...engine.records.recording.database import Peaks
+from ...engine.records.peaks import PeakTable, peak_table
 from ...engine.records.recording.reader import Recording
 from ...engine.records.recording.tick import Tick
 from ..settings.config import Config
@@ -38,13 +37,15 @@ class ReplayMonitor(Monitor):
         )
         self._engine = engine
         self._told_offset_s = _told_offset_s(engine.recording)
+        self._peaks: PeakTable | None = None
+        """Of the whole recording, once charts have asked for it."""
         self._recalled_at_s: float | None = None
         """While past events are taken in: the worker's clock in the poll of each."""
 
     def seek(self, number: int) -> None:
         """Show the tick `number`, with what was before it. The next poll brings the tick itself."""
         engine = self._engine
-        past = engine.seek(number, self.timeline().span_s)
+        past = engine.seek(number)
         at_s = engine.time_s()
         answer = self._answer
         self.forget()
@@ -58,16 +59,26 @@ class ReplayMonitor(Monitor):
                 self._recalled_at_s = stored.worker_s
                 self._on_event(clean_event(stored.event), stored.clock_s)
         self._recalled_at_s = None
-        self._recall_peaks(past.peaks)
+        if past.recent:
+            self._recall_peaks(past.recent[0].clock_s)
         for tick in past.recent:
             engine.look_at(tick.clock_s)
             self._recall(tick)
+        told = [tick for tick in past.recent if tick.live is not None]
+        if told and told[-1].live is not None:
+            engine.look_at(told[-1].clock_s)
+            self._requests.on_live(told[-1].live, self._worker_clock(self.wall_s()))
         engine.look_at(at_s)
 
-    def _recall_peaks(self, peaks: Sequence[Peaks]) -> None:
-        """Old curves: each stretch by its least and its greatest value."""
-        for times_s, columns in peak_rows(peaks):
-            self.history.recall(times_s + self._wall_offset_s, columns)
+    def _recall_peaks(self, before_s: float) -> None:
+        """Curves from before a time, where the charts go back so far."""
+        if self.timeline().span_s <= RECENT_S:
+            return
+        if self._peaks is None:
+            recording = self._engine.recording
+            everything = recording.peaks(recording.first_tick, recording.last_tick + 1)
+            self._peaks = peak_table(everything, self._engine.length_s)
+        self.history.recall(self._peaks.before(before_s), self._wall_offset_s)
 
     def _recall(self, tick: Tick) -> None:
         """Take in a tick of the past as far as something of it is still shown."""
@@ -89,8 +100,6 @@ class ReplayMonitor(Monitor):
             self.history.recall_moment(wall_s, frame, host or self._fresh_host(now_s))
         if tick.ended:
             self._requests.on_finished(tick.ended, self._worker_clock(wall_s))
-        if tick.live is not None:
-            self._requests.on_live(tick.live, self._worker_clock(wall_s))
 
     def _wall_of(self, at_s: float, otherwise_s: float) -> float:
         if self._recalled_at_s is None:

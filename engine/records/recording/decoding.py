@@ -1,10 +1,11 @@
 """Reading encoded ticks back. The bytes may come from anywhere: every number in them is checked."""
 
+import struct
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from typing import TypeVar
 
-from ..figure_bounds import number_problem
+from ..figure_bounds import LARGEST_NUMBER, number_problem
 from .encoding import END_OF_TICK, REPEATED, ROOTS, Leaf, Path, Streams
 from .values import DOUBLE, LENGTH, MICROS, SINGLE, Kind, PathKey, Tree, Value
 
@@ -58,6 +59,10 @@ class _Cursor:
 
     def varint(self) -> int:
         data, at = self._data, self._at
+        # Most are of one byte.
+        if at < len(data) and data[at] < 0x80:
+            self._at = at + 1
+            return data[at]
         number = shift = 0
         end = min(len(data), at + _MOST_VARINT_BYTES)
         while at < end:
@@ -95,6 +100,8 @@ class Paths:
         self.count = 0
         self.keys: list[PathKey] = []
         self.root_of: list[int] = []
+        self.leaves: list[list[int]] = [[] for _ in range(len(ROOTS) + 1)]
+        """By the number of their root."""
         for path in paths:
             self.add(path)
 
@@ -103,15 +110,17 @@ class Paths:
         if not path or path[0] not in ROOTS or self.count >= MOST_PATHS or len(path) > 16:
             raise MalformedTicksError("a field's path is none")
         node = self.roots[str(path[0])]
-        for key in path[1:]:
-            if isinstance(key, int) and key < LENGTH:
+        for place, key in enumerate(path[1:], 1):
+            if isinstance(key, int) and key < (LENGTH if place == len(path) - 1 else 0):
                 raise MalformedTicksError("a field's path is none")
             node = node.below.setdefault(key, _Node())
         if node.number >= 0:
             raise MalformedTicksError("two fields have one path")
         node.number = self.count
         self.keys.append(path[-1])
-        self.root_of.append(ROOTS.index(str(path[0])) + 1)
+        number = ROOTS.index(str(path[0])) + 1
+        self.root_of.append(number)
+        self.leaves[number].append(self.count)
         self.count += 1
 
 
@@ -132,7 +141,7 @@ class TickDecoder:
         self._changes = _Cursor("changes", streams.changes)
         self._kind_bytes = _Cursor("kinds", streams.kinds)
         self._ints = _Cursor("ints", streams.ints)
-        self._singles = _Cursor("singles", streams.singles)
+        self._singles = _singles(streams.singles)
         self._doubles = _Cursor("doubles", streams.doubles)
         self._texts = _Cursor("texts", streams.texts)
 
@@ -172,18 +181,29 @@ class TickDecoder:
             if leaf >= len(values) or root_of[leaf] != root:
                 raise MalformedTicksError("a change is of no known field")
             key = keys[leaf]
+            shape_changes = key == LENGTH
             if step & 1:
                 kind = self._kind()
-                if kind in _SHAPES or kinds[leaf] in _SHAPES:
-                    self._built.pop(root, None)
+                shape_changes |= kind in _SHAPES or kinds[leaf] is Kind.EMPTY
                 kinds[leaf], values[leaf] = kind, None
             value = values[leaf] = self._value(kinds[leaf], values[leaf], key)
             place = places[leaf]
-            if key == LENGTH:
+            if shape_changes:
+                self._reshape(root, kinds[leaf], place, key)
+            elif place is None:
                 self._built.pop(root, None)
-            elif place is not None:
+            else:
                 place[key] = value  # type: ignore[index]  # a key of the container it was put into
         return ROOTS[root - 1]
+
+    def _reshape(
+        self, root: int, kind: Kind, place: "Tree | list[Value] | None", key: PathKey
+    ) -> None:
+        """Take a leaf out of its dict if others are left there; else the tree is built anew."""
+        if kind is Kind.ABSENT and isinstance(place, dict) and len(place) > 1:
+            place.pop(str(key), None)
+        else:
+            self._built.pop(root, None)
 
     def _kind(self) -> Kind:
         try:
@@ -192,13 +212,12 @@ class TickDecoder:
             raise MalformedTicksError("a value is of no known kind") from None
 
     def _value(self, kind: Kind, before: Leaf, key: PathKey) -> Leaf:
+        if kind is Kind.SINGLE:
+            return self._single(key)
+        if kind is Kind.INT:
+            number = (before if isinstance(before, int) else 0) + self._ints.signed()
+            return number if 0 <= number < LARGEST_NUMBER else _checked(number, key)
         match kind:
-            case Kind.SINGLE:
-                single: float = SINGLE.unpack(self._singles.take(SINGLE.size))[0]
-                return _checked(single, key)
-            case Kind.INT:
-                old = before if isinstance(before, int) else 0
-                return _checked(old + self._ints.signed(), key)
             case Kind.PRECISE:
                 micros = round(before * MICROS) if isinstance(before, float) else 0
                 return _checked((micros + self._ints.signed()) / MICROS, key)
@@ -212,6 +231,12 @@ class TickDecoder:
             case _:
                 return None
 
+    def _single(self, key: PathKey) -> float:
+        number = next(self._singles, None)
+        if number is None:
+            raise MalformedTicksError("the stream of singles ends too early")
+        return number if -LARGEST_NUMBER < number < LARGEST_NUMBER else _checked(number, key)
+
     def _text(self, before: str) -> str:
         kept, length = self._texts.varint(), self._texts.varint()
         if kept > len(before) or kept + length > MOST_TEXT_CHARACTERS:
@@ -223,6 +248,8 @@ class TickDecoder:
         built: Value | _Absent = self._built.get(number, _Absent.ABSENT)
         if built is _Absent.ABSENT:
             self._keeps = root not in REPEATED
+            for leaf in self._paths.leaves[number]:
+                self._places[leaf] = None
             built = self._build(self._paths.roots[root])
         if not isinstance(built, dict):
             raise MalformedTicksError(f"the {root} of a tick is no record")
@@ -250,7 +277,7 @@ class TickDecoder:
 
     def _put_down(self, node: _Node, container: "Tree | list[Value]") -> None:
         """Where a leaf's value is to be changed from now on."""
-        if self._keeps and node.number >= 0 and self._kinds[node.number] is not Kind.EMPTY:
+        if self._keeps and node.number >= 0:
             self._places[node.number] = container
 
     def _list(self, node: _Node, length: Leaf) -> list[Value]:
@@ -266,6 +293,12 @@ class TickDecoder:
             if child is not None:
                 self._put_down(child, items)
         return items
+
+
+def _singles(data: bytes) -> Iterator[float]:
+    """All of them at once: they are most of what changes."""
+    count = len(data) // SINGLE.size
+    return iter(struct.unpack(f"<{count}f", data[: count * SINGLE.size]))
 
 
 def _checked(number: _Number, key: PathKey) -> _Number:

@@ -143,6 +143,11 @@ class Recording:
         times = self._clock_times(place)
         return span.first_tick + max(0, bisect_right(times, clock_s) - 1)
 
+    def time_of(self, number: int) -> float:
+        """When a tick was, on the recording's clock."""
+        place = bisect_right([span.first_tick for span in self.spans], number) - 1
+        return self._clock_times(place)[number - self.spans[place].first_tick]
+
     def _clock_times(self, index: int) -> list[float]:
         """When each tick of a span was."""
         with self._errors():
