@@ -1,14 +1,18 @@
-"""`prodtop recording list`, `show` and `rm`."""
+"""`prodtop recording list`, `show`, `export` and `rm`."""
 
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from ...engine.files.atomic import write_file
 from ...engine.files.paths import recordings_dir
 from ...engine.files.sqlite_file import is_written_now, remove_database
-from ...engine.protocol.errors import ProdtopError
+from ...engine.protocol.errors import BadInputError, ProdtopError
+from ...engine.records.export.formats import FORMATS
+from ...engine.records.export.session import left_out
 from ...engine.records.recording.reader import Recording, RecordingError
 from ...engine.text.cleaning import clean
 from ..style.formatting import binary_bytes, duration
@@ -52,6 +56,46 @@ def show_command(name: Name = "latest", json: Json = False, debug: Debug = False
         return
     for key, value in facts.items():
         print(f"{key.ljust(12)}{value}")
+
+
+@recordings.command("export")
+def export_command(
+    name: Name = "latest",
+    kind: Annotated[
+        str, typer.Option("--format", metavar="F", help=f"{', '.join(FORMATS)}.")
+    ] = "perfetto",
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a recording in a format that other programs read.
+
+    perfetto: requests and counters for ui.perfetto.dev. mooncake: the load, JSONL. openmetrics:
+    for `promtool tsdb create-blocks-from openmetrics`. csv: requests. series: figures over time.
+    """
+    if kind not in FORMATS:
+        raise BadInputError(f"unknown format '{clean(kind)}': choose from {', '.join(FORMATS)}")
+    recording = Recording(find_recording(name))
+    try:
+        lines = FORMATS[kind](recording)
+        if out is None:
+            for line in lines:
+                print(line)
+        else:
+            _write(out, "".join(f"{line}\n" for line in lines))
+        missing = left_out(recording)
+        if missing:
+            print(f"{missing:,} requests ended untold, in bursts: not in it", file=sys.stderr)
+    finally:
+        recording.close()
+
+
+def _write(out: Path, text: str) -> None:
+    try:
+        write_file(out, text.encode(), through=True)
+    except OSError as error:
+        raise ProdtopError(f"cannot write {clean(str(out))}: {error.strerror}") from error
 
 
 @recordings.command("rm")
