@@ -25,7 +25,7 @@ from ...engine.protocol import (
 )
 from ...engine.records.columns import COLUMNS, COUNTERS, GPU_COLUMNS, figures
 from ...engine.records.engine_gpu import engine_gpu
-from ...engine.records.peaks import PeakTable
+from ...engine.records.recording.peaks import PeakTable
 from .latency_history import LatencyHistory
 
 MISSING = math.nan

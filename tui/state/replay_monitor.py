@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from ...engine.client.replay_engine import RECENT_S, ReplayEngine
 from ...engine.records.engine_gpu import engine_gpu
-from ...engine.records.peaks import PeakTable, peak_table
+from ...engine.records.recording.peaks import PeakTable, peak_table
 from ...engine.records.recording.reader import Recording
 from ...engine.records.recording.tick import Tick
 from ..settings.config import Config

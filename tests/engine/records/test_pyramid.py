@@ -5,9 +5,9 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.records.columns import COLUMNS
-from prodtop.engine.records.peaks import MOST_STRETCHES, peak_table
 from prodtop.engine.records.pyramid import FACTOR, Extent, Pyramid, merged, summarized
 from prodtop.engine.records.recording.database import PEAK_BUCKET_S, Peaks
+from prodtop.engine.records.recording.peaks import MOST_STRETCHES, peak_table
 
 BUCKET_S = 10.0
 POINTS = st.lists(

@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from .columns import COLUMNS, COUNTERS
-from .pyramid import FACTOR, Extent, Pyramid
-from .recording.database import PEAK_BUCKET_S, Peaks
+from ..columns import COLUMNS, COUNTERS
+from ..pyramid import FACTOR, Extent, Pyramid
+from .database import PEAK_BUCKET_S, Peaks
 
 MOST_STRETCHES = 4_000
 """More than any chart has columns."""
