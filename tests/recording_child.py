@@ -1,7 +1,7 @@
 """A process that records the scripted engine in real time, until it is killed or told to stop.
 
 `python recording_child.py FILE POLLS INTERVAL_S` prints the number of each poll once the screen has
-it, and every note; `-` for FILE: the usual folder. A line on stdin before it begins is waited for.
+it, and every fault; `-` for FILE: the usual folder. A line on stdin before it begins is waited for.
 """
 
 import itertools
@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 from frames import ScriptedClient, finished, frame, host, in_system
 from prodtop.engine.client.recorded_engine import RecordedEngine
-from prodtop.engine.protocol import Note, StrategyName
+from prodtop.engine.protocol import Fault, StrategyName
 from prodtop.engine.protocol.errors import ProdtopError
 
 
@@ -41,8 +41,8 @@ def main() -> None:
         client.queue(host(second), shown, in_system(second, StrategyName.HYBRID),
                      finished(second, StrategyName.HYBRID))  # fmt: skip
         for report in engine.poll():
-            if isinstance(report, Note):
-                print(f"note {report.message}", flush=True)
+            if isinstance(report, Fault):
+                print(f"fault {report.message}", flush=True)
         print(number, flush=True)
         time.sleep(interval_s)
     engine.close()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..protocol import ChildStarted, Command, Note, Ready, Report
+from ..protocol import ChildStarted, Command, Fault, Ready, Report
 from ..protocol.errors import ProdtopError
 from ..records.recording.recorder import Recorder, begin_recording
 from ..records.recording.retention import KEEP_ALL, Retention
@@ -101,10 +101,10 @@ class RecordedEngine:
         self._recorder.add(poll_tick(reports, self._clock(), self._wall()))
         return reports
 
-    def _give_up(self, failure: str) -> Note:
+    def _give_up(self, failure: str) -> Fault:
         """The disk takes no more: what was written before is kept, and the screen goes on."""
         path = self.stop_recording()
-        return Note(message=f"recording has stopped, {failure}: what came before is in {path}")
+        return Fault(message=f"recording has stopped, {failure}: what came before is in {path}")
 
     def send(self, command: Command) -> None:
         if self._recorder is not None:

@@ -26,11 +26,13 @@ class LockedFile:
     """
 
     def __init__(self, descriptor: int) -> None:
-        self._descriptor = descriptor
+        self._descriptor: int | None = descriptor
 
     def close(self) -> None:
-        """Let go of it."""
-        os.close(self._descriptor)
+        """Let go of it. May be called twice."""
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def create_locked(path: Path) -> LockedFile:
@@ -73,7 +75,8 @@ def connect_to_write(path: Path) -> sqlite3.Connection:
 
 
 def connect_to_read(path: Path) -> sqlite3.Connection:
-    """A connection that writes nothing and runs nothing that the file brings along.
+    """A connection that writes nothing and runs nothing that the file brings along. It sees the
+    file as it is now, also while somebody goes on writing it.
 
     Raises `sqlite3.Error`, and as `require_regular` does.
     """
@@ -92,6 +95,8 @@ def _connected(uri: str) -> sqlite3.Connection:
         connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 0)
         for pragma in ("trusted_schema=OFF", "query_only=ON", "cell_size_check=ON"):
             connection.execute(f"PRAGMA {pragma}")
+        connection.isolation_level = None
+        connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
     except sqlite3.Error:
         connection.close()

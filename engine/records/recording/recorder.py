@@ -68,12 +68,12 @@ class Recorder:
         try:
             while self._write_some():
                 pass
-        except (sqlite3.Error, OSError) as error:
-            self._failure = failure_text(error)
-        try:
             self._store.close()
         except (sqlite3.Error, OSError) as error:
-            self._failure = self._failure or failure_text(error)
+            self._failure = failure_text(error)
+            # What failed is half in memory: to write more of it would be to write nonsense.
+            with suppress(sqlite3.Error):
+                self._store.abandon()
 
     def _write_some(self) -> bool:
         """Write what comes until it is time to commit; whether more may come."""
@@ -124,17 +124,17 @@ def begin_recording(
     Raises `BadInputError` where there is something at `path`, and `ProdtopError` where no file can
     be written.
     """
+    where = recordings_dir() if path is None else path
     try:
-        if path is not None:
-            return Recorder(store(path, facts, retention), path)
-        folder = owned_folder(recordings_dir())
-        return _with_new_name(folder, wall_s, lambda name: store(name, facts, retention))
-    except FileExistsError:
-        raise BadInputError(
-            f"there is a file {clean(str(path))} already: a recording is never written over one"
-        ) from None
+        if path is None:
+            folder = owned_folder(where)
+            return _with_new_name(folder, wall_s, lambda name: store(name, facts, retention))
+        return Recorder(store(path, facts, retention), path)
     except (OSError, sqlite3.Error) as error:
-        where = path or recordings_dir()
+        if path is not None and isinstance(error, FileExistsError):
+            raise BadInputError(
+                f"there is a file {clean(str(path))} already: a recording is never written over one"
+            ) from None
         raise ProdtopError(
             f"cannot record to {clean(str(where))}: {failure_text(error)}"
         ) from error

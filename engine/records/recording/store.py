@@ -210,8 +210,13 @@ class Store:
             with suppress(sqlite3.OperationalError):
                 self._connection.execute("PRAGMA journal_mode=DELETE")
         finally:
-            self._connection.close()
-            self._lock.close()
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Let go of the file as it was after the last commit: writing has failed."""
+        # Closing rolls back what was begun.
+        self._connection.close()
+        self._lock.close()
 
 
 def _times_of(tick: Tick) -> tuple[float, float, float | None]:

@@ -18,7 +18,9 @@ from prodtop.engine.protocol import Frame, Note, Ready, SetStrategy, StrategyNam
 from prodtop.engine.records.columns import FRAME_COLUMNS
 from prodtop.engine.records.recording.database import SCHEMA_VERSION
 from prodtop.engine.records.recording.reader import Recording, RecordingError
+from prodtop.engine.records.recording.recorder import failure_text
 from prodtop.engine.records.recording.retention import Retention
+from prodtop.engine.records.recording.store import Store
 from prodtop.engine.records.recording.tick import Tick
 from recording_samples import CLOCK_S, read_all, recorded_session, ticks_of, write_recording
 
@@ -132,6 +134,30 @@ def test_a_clock_that_jumps_changes_no_order(tmp_path: Path) -> None:
     read = read_all(write_recording(tmp_path / "a.ptop", ticks))
     assert [tick.poll.wall_s for tick in read] == walls
     assert [tick.clock_s for tick in read] == [CLOCK_S + number / 4 for number in range(12)]
+
+
+@pytest.mark.parametrize("pages", range(10, 30, 2))
+def test_wherever_the_disk_is_full_what_was_committed_is_whole(tmp_path: Path, pages: int) -> None:
+    """In the midst of a second, of a new field's name, or of a segment."""
+
+    path, ticks = tmp_path / "a.ptop", ticks_of(play(20))
+    store = Store(path, {}, segment_s=1.0)
+    store._connection.execute(f"PRAGMA max_page_count={pages}")
+    committed, failure = 0, ""
+    while not failure:
+        try:
+            store.write(ticks[committed : committed + 2])
+            committed += 2
+        except sqlite3.OperationalError as error:
+            failure = failure_text(error)
+    store.abandon()
+    assert failure == "the disk is full"
+    assert committed < len(ticks)
+    if committed:
+        # What failed may be putting together what was committed before it.
+        read = read_all(path)
+        assert read == ticks[: len(read)]
+        assert len(read) in (committed, committed + 2)
 
 
 def test_the_oldest_part_goes_first(tmp_path: Path) -> None:
