@@ -33,10 +33,12 @@ def main() -> None:
         noise = "".join(
             chr(0x4E00 + (number * 7919 + place * 104729) % 20_000) for place in range(400)
         )
+        stream = frame(second).stream
+        assert stream is not None
         shown = msgspec.structs.replace(
             frame(second, strategy=StrategyName.HYBRID),
             sequence=number,
-            stream=msgspec.structs.replace(frame(second).stream, prompt=noise),
+            stream=msgspec.structs.replace(stream, prompt=noise),
         )
         client.queue(host(second), shown, in_system(second, StrategyName.HYBRID),
                      finished(second, StrategyName.HYBRID))  # fmt: skip
