@@ -67,12 +67,13 @@ class ProdtopApp(App[None]):
         theme: str | None = None,
         themes: ThemeBook | None = None,
         clock: Callable[[], float] = time.monotonic,
+        monitor: Monitor | None = None,
         snapshot_folder: Path | None = None,
         config_watch: ConfigWatch | None = None,
     ) -> None:
         """`theme` goes before the config's, and that before one that fits the terminal. Raises
         `ThemeError` for an unknown `theme`; one of the config's, whose file may be broken, is told
-        on the screen. `snapshot_folder` `None` is the usual place."""
+        on the screen. `snapshot_folder` `None` is the usual place; `monitor`: another kind."""
         # Both look at NO_COLOR, which Textual takes out of the environment.
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
@@ -81,7 +82,7 @@ class ProdtopApp(App[None]):
         """The snapshots of this session: their JSON files."""
         self._entered: list[str] = []
         """The lines of the command line, the oldest first."""
-        self.monitor = Monitor(client, config, clock=clock)
+        self.monitor = monitor or Monitor(client, config, clock=clock)
         self._keymap_in_use = keymap
         self._book = themes or load_themes()
         self._clock = clock
@@ -167,15 +168,19 @@ class ProdtopApp(App[None]):
 
     def tick(self) -> None:
         """Take in what the engine reports, and draw it when it is time to."""
-        self._changed |= self.monitor.poll()
+        self._changed |= self.take_in()
         self._follow_config()
-        if self.monitor.fault is not None:
-            self.exit(return_code=self.monitor.fault.exit_code)
+        if self.fault is not None:
+            self.exit(return_code=self.fault.exit_code)
             return
         since_s = self._clock() - self._drawn_at_s
         if since_s < self._least_interval_s() or self._terminal_is_behind():
             return
         self.draw()
+
+    def take_in(self) -> bool:
+        """Take in what the engine reports; whether there was anything."""
+        return self.monitor.poll()
 
     def _follow_config(self) -> None:
         """Take over the limits of a config file that was changed; say of a wrong one that it is."""
@@ -276,6 +281,14 @@ class ProdtopApp(App[None]):
 
     def action_scrub_to(self, end: str) -> None:
         self.monitor.playhead.scrub_to(end)
+        self.draw()
+
+    def action_record(self) -> None:
+        self.monitor.toggle_recording()
+        self.draw()
+
+    def action_play(self, _what: str, _direction: int) -> None:
+        self.monitor.say("only a recording is played: this is live")
         self.draw()
 
     def action_window(self) -> None:

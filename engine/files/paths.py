@@ -26,6 +26,11 @@ def snapshots_dir() -> Path:
     return data_dir() / "snapshots"
 
 
+def recordings_dir() -> Path:
+    """The folder of recordings; `owned_folder` creates it."""
+    return data_dir() / "recordings"
+
+
 def log_dir() -> Path:
     """Holds what the child processes print."""
     return Path(platformdirs.user_log_dir(APPLICATION))

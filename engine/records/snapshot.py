@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +25,7 @@ from ..protocol import (
 )
 from ..protocol.errors import BadInputError, CheckpointError, ProdtopError
 from ..text.cleaning import clean
+from .figure_bounds import check_numbers
 from .tried import Tried
 
 SCHEMA_VERSION = 1
@@ -35,10 +35,6 @@ MULTILINE_FIELDS = frozenset({"text", "prompt"})
 
 _LARGEST_BYTES = 64 << 20
 """Of a file. Charts of a long session come to less than 1 MiB."""
-_LARGEST_NUMBER = 1e21
-"""Above all that is counted or measured: a GPU computes 1e16 FLOP/s."""
-_LARGEST_TIME_S = 253_402_214_400.0
-"""The last day of the year 9999, in UTC: no calendar goes on."""
 
 Point = tuple[float, float]
 """When, on the frame's clock (s), and the value."""
@@ -102,7 +98,7 @@ def save_snapshot(snapshot: Snapshot, screen_svg: str, folder: Path | None = Non
     """
     folder = snapshots_dir() if folder is None else folder
     try:
-        _check_numbers(msgspec.structs.asdict(snapshot))
+        check_numbers(msgspec.structs.asdict(snapshot))
     except ValueError as error:
         raise ProdtopError(f"cannot save this moment: {error}") from error
     finite = msgspec.structs.replace(snapshot, series=_finite(snapshot.series))
@@ -128,7 +124,7 @@ def load_snapshot(path: Path) -> Snapshot:
             )
         tree: object = msgspec.json.decode(content)
         snapshot = msgspec.convert(_cleaned(tree), Snapshot)
-        _check_numbers(msgspec.structs.asdict(snapshot))
+        check_numbers(msgspec.structs.asdict(snapshot))
         return snapshot
     except FileNotFoundError as error:
         raise SnapshotError(f"cannot read {name}: no such file") from error
@@ -161,46 +157,6 @@ def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
     if numbered is None:
         return path.stem, 1, path.name
     return numbered[1], int(numbered[2]), path.name
-
-
-def _check_numbers(fields: Mapping[str, object]) -> None:
-    """Raise `ValueError` for a number that nothing counted or measured can have. What lies in the
-    curves is never written out; of a broken level perplexity and divergence may be anything."""
-    for name, value in fields.items():
-        match value:
-            case bool():
-                pass
-            case LevelQuality() | ErrorReport():
-                _check_broken(msgspec.structs.asdict(value))
-            case int() | float() if not abs(value) < _LARGEST_NUMBER:
-                raise ValueError(f"{name} is too large for a figure")
-            case int() if value < 0 and name != "other_bytes":
-                raise ValueError(f"{name} is below 0: {value}")
-            case float() if name == "saved_wall_s" and not 0 <= value < _LARGEST_TIME_S:
-                raise ValueError(f"{name} is no date: {value:g}")
-            case msgspec.Struct():
-                _check_numbers(msgspec.structs.asdict(value))
-            case dict() if name != "series":
-                _check_numbers({str(key): each for key, each in value.items()})
-            case list():
-                _check_numbers({f"{name}[{at}]": each for at, each in enumerate(value)})
-            case _:
-                pass
-
-
-def _check_broken(fields: Mapping[str, object]) -> None:
-    """As `_check_numbers`, but for the size of what is no count."""
-    for name, value in fields.items():
-        match value:
-            case float():
-                if not math.isfinite(value):
-                    raise ValueError(f"{name} is no number")
-            case msgspec.Struct():
-                _check_broken(msgspec.structs.asdict(value))
-            case list():
-                _check_broken({f"{name}[{at}]": each for at, each in enumerate(value)})
-            case _:
-                _check_numbers({name: value})
 
 
 def _stem(snapshot: Snapshot) -> str:

@@ -412,7 +412,7 @@ def finished(second: float, strategy: StrategyName) -> FinishedSample:
     return FinishedSample(
         requests=[
             FinishedRequest(
-                request_id=int(second * 38) - 9 + number,
+                request_id=max(0, int(second * 38) - 9) + number,
                 strategy=strategy,
                 precision=PrecisionName.BF16,
                 prompt_tokens=96 + 7 * number,

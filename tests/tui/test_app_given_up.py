@@ -51,7 +51,7 @@ async def test_a_key_that_needs_the_engine_says_that_there_is_none(
         assert DEATH in running.line("event")
         await press(running, action)
         assert running.line("event").lstrip().startswith("there is no engine: 3 times the same")
-        assert "r tries again" in running.line("event")
+        assert "A tries again" in running.line("event")
         assert running.client.sent == []
         await running.advance(seconds=ANSWERED_FOR_S + 0.1)
         assert DEATH in running.line("event")
@@ -99,7 +99,7 @@ async def test_from_the_planner_and_back(start: list[list[Report]]) -> None:
         assert DEATH in running.line("event")
 
 
-async def test_it_ends_with_q_and_starts_again_with_r(start: list[list[Report]]) -> None:
+async def test_it_ends_with_q_and_starts_again(start: list[list[Report]]) -> None:
     async with open_app(start) as running:
         await press(running, "start_again")
         assert running.client.sent == [StartAgain()]

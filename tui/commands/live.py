@@ -2,20 +2,24 @@
 
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Container, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
+from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
+from ...engine.text.cleaning import clean
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
-from .recording import RecordTrace, new_file
+from .record_trace import RecordTrace, new_file
+from .recording_facts import recording_facts
 from .server_options import Host, Port, asks_for_load, server_options
 
 
@@ -62,6 +66,10 @@ def live(
     record_trace: RecordTrace = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
+    ] = None,
+    record: Annotated[
+        str | None,
+        typer.Option(metavar="[FILE]", help="Record to a new file, or one in the usual folder."),
     ] = None,
     debug: Debug = False,
     version: Annotated[
@@ -110,17 +118,29 @@ def live(
         raise BadInputError(
             "the live monitor needs a terminal: run it in one, or use 'prodtop bench --json'"
         )
-    open_screen(complete, theme, server)
+    open_screen(complete, theme, record, server)
+
+
+def with_record_value(arguments: Sequence[str], commands: Container[str]) -> list[str]:
+    """The arguments with an empty value for a `--record` that stands alone."""
+    given = list(arguments)
+    for place, argument in enumerate(arguments):
+        after = arguments[place + 1] if place + 1 < len(arguments) else "-"
+        if argument == "--record" and (after.startswith("-") or after in commands):
+            given[place] = "--record="
+    return given
 
 
 def open_screen(
     complete: Callable[[WorkerOptions], WorkerOptions],
     theme: str | None,
+    record: str | None,
     server: ServerOptions | None = None,
 ) -> None:
     """Run the monitor until the user leaves it, and then print what the session came to.
 
-    `complete` lays what the command line says over the options that the config file sets. Raises
+    `complete` lays what the command line says over the options that the config file sets; `record`
+    is the file to record to, empty for one in the usual folder. Raises
     `WorkerFailedError` where the engine gave up, once the terminal is the user's again.
     """
     # Here and not above: bad input and the other commands need not wait for the config's modules.
@@ -138,8 +158,11 @@ def open_screen(
         speculation=None if config.speculation is None else config.speculation.spec(),
         slo=config.slo.spec(),
     )
-    engine = LocalEngine(complete(configured), server=server)
-    engine.start()
+    local = LocalEngine(complete(configured), server=server)
+    engine = RecordedEngine(local, facts=recording_facts)
+    if record is not None:
+        engine.start_recording(Path(record) if record else None)
+    local.start()
     try:
         # Only now: importing the screen takes longest, and the worker loads meanwhile. What is
         # imported stays for good, so collecting garbage among it would only delay the first frame.
@@ -176,7 +199,8 @@ def open_screen(
     summary = exit_summary(
         app.monitor.moment(), app.monitor.tried.records, app.saved, palette_of(app).glyphs
     )
+    summary += [f"  recorded  {clean(str(path))}" for path in engine.saved]
     for line in summary:
         print(line)
-    if engine.aborted_at_close:
-        print(f"{counted(engine.aborted_at_close, 'request')} of the server aborted")
+    if local.aborted_at_close:
+        print(f"{counted(local.aborted_at_close, 'request')} of the server aborted")

@@ -16,8 +16,11 @@ from ...engine.text.cleaning import clean
 from .bench import bench
 from .compare import compare
 from .doctor import doctor
-from .live import live
+from .live import live, with_record_value
 from .quality import quality
+from .record import record
+from .recording import recordings
+from .replay import replay
 from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
@@ -58,7 +61,10 @@ app.command()(serve)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)
+app.command()(record)
+app.command()(replay)
 app.add_typer(snapshots)
+app.add_typer(recordings)
 app.add_typer(traces)
 
 
@@ -87,7 +93,9 @@ def _run(arguments: Sequence[str]) -> int:
         _drop_absurd_sizes()
         _check_text(arguments)
         # Not standalone: typer then raises its usage errors instead of drawing them.
-        code = command.main(args=list(arguments), prog_name="prodtop", standalone_mode=False)
+        named = command.commands if isinstance(command, TyperGroup) else {}
+        given = with_record_value(arguments, named)
+        code = command.main(args=given, prog_name="prodtop", standalone_mode=False)
         finish_output()
     except typer.TyperException as error:
         return _show(error, f"{error.format_message()} (see prodtop --help)", 2, arguments)

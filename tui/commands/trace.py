@@ -12,7 +12,7 @@ from ...engine.text.cleaning import clean
 from .arguments import Debug, Json, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .json_output import print_json
-from .recording import new_file
+from .record_trace import new_file
 from .text_table import aligned
 
 if TYPE_CHECKING:

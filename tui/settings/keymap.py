@@ -151,7 +151,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("precision_next", "app.precision(1)", ("]",), "Next precision", SERVING, LIVE),
     Action("drafts", "app.drafts", ("d",), "Speculative decoding on or off", SERVING, LIVE),
     Action(
-        "start_again", "app.start_again", ("r",), "Start an engine again that was given up", SERVING
+        "start_again", "app.start_again", ("A",), "Start an engine again that was given up", SERVING
     ),
     Action("load_less", "app.load(-1)", ("-",), "Less load", LOAD, LIVE),
     Action("load_more", "app.load(1)", ("=", "+"), "More load", LOAD, LIVE),
@@ -170,6 +170,16 @@ ACTIONS: tuple[Action, ...] = (
         )
     ),
     Action("live", "app.live", ("escape",), "Back to the present", HISTORY, LIVE),
+    Action("record", "app.record", ("r",), "Record the session; again: finish that", HISTORY),
+    *(
+        Action(name, call, (key,), f"Of a recording: {words}", HISTORY, LIVE)
+        for name, call, key, words in (
+            ("frame_back", "app.play('frame', -1)", ",", "one frame back"),
+            ("frame_forward", "app.play('frame', 1)", ".", "one frame forward"),
+            ("slower", "app.play('speed', -1)", "{", "play it slower"),
+            ("faster", "app.play('speed', 1)", "}", "play it faster"),
+        )
+    ),
     Action("events", "events", ("e",), "Event log", DISPLAY),
     Action("tried", "app.tried", ("c",), "What was tried: a table to compare", DISPLAY, LIVE),
     Action("window", "app.window", ("w",), "Next window for percentiles and charts", DISPLAY, LIVE),

@@ -10,7 +10,7 @@ import math
 import zlib
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -20,15 +20,12 @@ from ...engine.protocol import (
     ENCODER,
     REPORT_DECODER,
     Frame,
-    GpuSample,
-    HitRates,
     HostSample,
-    Latency,
-    Percentiles,
     Report,
-    Window,
 )
-from .engine_gpu import engine_gpu
+from ...engine.records.columns import COLUMNS, COUNTERS, GPU_COLUMNS, figures
+from ...engine.records.engine_gpu import engine_gpu
+from ...engine.records.recording.peaks import PeakTable
 from .latency_history import LatencyHistory
 
 MISSING = math.nan
@@ -63,66 +60,6 @@ class PastMoment:
     wall_s: float
     frame: Frame | None
     host: HostSample | None
-
-
-def _latency_10s(frame: Frame) -> Latency:
-    return frame.latency.get(Window.S10, Latency())
-
-
-def _hits_10s(frame: Frame) -> HitRates:
-    return frame.cache.rates.get(Window.S10, HitRates())
-
-
-def _p50_ms(percentiles: Percentiles | None) -> float | None:
-    return None if percentiles is None else percentiles.p50_ms
-
-
-def _p95_ms(percentiles: Percentiles | None) -> float | None:
-    return None if percentiles is None else percentiles.p95_ms
-
-
-def _p99_ms(percentiles: Percentiles | None) -> float | None:
-    return None if percentiles is None else percentiles.p99_ms
-
-
-def _kv_used(frame: Frame) -> float | None:
-    blocks = frame.cache.blocks
-    return blocks.running / blocks.total if blocks.total else None
-
-
-FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
-    "decode_tok_s": lambda frame: frame.throughput.decode_tok_s,
-    "prefill_tok_s": lambda frame: frame.throughput.prefill_tok_s,
-    "cached_tok_s": lambda frame: frame.throughput.cached_tok_s,
-    "arrivals_per_s": lambda frame: frame.throughput.arrivals_per_s,
-    "requests_per_s": lambda frame: frame.throughput.requests_per_s,
-    "ttft_p50_ms": lambda frame: _p50_ms(_latency_10s(frame).ttft),
-    "ttft_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).ttft),
-    "ttft_p99_ms": lambda frame: _p99_ms(_latency_10s(frame).ttft),
-    "tpot_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).tpot),
-    "in_system": lambda frame: frame.queue.running + frame.queue.waiting,
-    "running": lambda frame: frame.queue.running,
-    "response_hits": lambda frame: _hits_10s(frame).response,
-    "prefix_hits": lambda frame: _hits_10s(frame).prefix,
-    "kv_used": _kv_used,
-    "mbu": lambda frame: frame.roofline.mbu,
-    "generated_tokens": lambda frame: frame.generated_tokens_total,
-}
-HOST_COLUMNS: Mapping[str, Callable[[HostSample], float | None]] = {
-    "cpu": lambda host: host.cpu_utilization,
-    "worker_cpu": lambda host: host.worker_cpu_utilization,
-}
-GPU_COLUMNS: Mapping[str, Callable[[GpuSample], float | None]] = {
-    "gpu": lambda gpu: gpu.utilization,
-    "power_w": lambda gpu: gpu.power_w,
-    "energy_j": lambda gpu: gpu.energy_j,
-}
-"""Of the GPU that the engine is on."""
-COLUMNS = (*FRAME_COLUMNS, *HOST_COLUMNS, *GPU_COLUMNS)
-"""The series that are kept. Latencies and hit rates are those of the ten-second window."""
-
-COUNTERS = frozenset({"generated_tokens", "energy_j"})
-"""Columns that only grow: thinning keeps their last value, not their mean."""
 
 
 def _doubles() -> "array[float]":
@@ -208,32 +145,39 @@ class History:
 
     def add(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
         """Remember what was known at a moment."""
+        self._add(wall_s, frame, host, _pack(frame, host))
+
+    def recall_moment(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
+        """Remember the numbers of a moment alone: nobody will walk back to it."""
+        self._add(wall_s, frame, host, b"")
+
+    def recall(self, table: PeakTable, offset_s: float) -> None:
+        """Remember what was long ago, before anything else was remembered. `offset_s` leads from
+        the table's clock to Unix time."""
+        tier = self._tiers[-1]
+        tier.times_s.extend(time_s + offset_s for time_s in table.times_s)
+        tier.packed.extend(b"" for _ in table.times_s)
+        for name, column in tier.columns.items():
+            column.extend(table.columns[name])
+
+    def _add(
+        self, wall_s: float, frame: Frame | None, host: HostSample | None, packed: bytes
+    ) -> None:
         newest = self.newest_s
         if newest is not None and wall_s <= newest:
             wall_s = math.nextafter(newest, math.inf)
-        numbers: dict[str, float | None] = {}
         if frame is not None:
             self._frame = frame
             if frame.latency_counts is not None:
                 self.distributions.add(wall_s, frame.latency_counts)
-            numbers |= {name: read(frame) for name, read in FRAME_COLUMNS.items()}
-        if host is not None:
-            numbers |= {name: read(host) for name, read in HOST_COLUMNS.items()}
-            numbers |= self._gpu_numbers(host, wall_s)
-        self._tiers[0].append(wall_s, _pack(frame, host), numbers)
-        self._make_room()
-
-    def _gpu_numbers(self, host: HostSample, wall_s: float) -> dict[str, float | None]:
-        """What the sample says of the engine's GPU, which the newest frame names."""
-        gpu = engine_gpu(self._frame, host.gpus)
-        if gpu is None:
-            return {}
-        if gpu.uuid != self._gpu_uuid:
+        gpu = engine_gpu(self._frame, host.gpus) if host is not None else None
+        if gpu is not None and gpu.uuid != self._gpu_uuid:
             # Another card's energy counter is not this one's gone on.
             self._gpu_uuid = gpu.uuid
             self._gpu_since_s.append(wall_s)
             del self._gpu_since_s[:-MAX_MARKS]
-        return {name: read(gpu) for name, read in GPU_COLUMNS.items()}
+        self._tiers[0].append(wall_s, packed, figures(frame, host, gpu))
+        self._make_room()
 
     def _make_room(self) -> None:
         for finer, coarser in zip(self._tiers, self._tiers[1:], strict=False):
@@ -337,6 +281,8 @@ def _pack(frame: Frame | None, host: HostSample | None) -> bytes:
 def _unpack(wall_s: float, packed: bytes) -> PastMoment:
     frame: Frame | None = None
     host: HostSample | None = None
+    if not packed:
+        return PastMoment(wall_s, None, None)
     for encoded in msgspec.msgpack.decode(zlib.decompress(packed), type=list[bytes]):
         match REPORT_DECODER.decode(encoded):
             case Frame() as decoded:

@@ -115,6 +115,24 @@ class LogLine:
     clock_shift_s: float = 0.0
 
 
+class MarkKind(Enum):
+    """What goes on beside what is shown."""
+
+    RECORDING = "recording"
+    PLAYING = "playing"
+    HALTED = "halted"
+    """A recording is shown, and stands still."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionMark:
+    """That the session is recorded, or that a recording is shown: for how long, or what of it."""
+
+    kind: MarkKind
+    time_s: float
+    speed: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Moment:
     """Everything a panel may show, live or from the history.
@@ -152,6 +170,7 @@ class Moment:
     speeds: Speeds = NO_SPEEDS
     server: Server | None = None
     """As it is now; `None` where there is none."""
+    mark: SessionMark | None = None
 
     @property
     def paused(self) -> bool:

@@ -3,6 +3,9 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+from pathlib import Path
+
+from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol import (
     InspectRequest,
     PrecisionName,
@@ -13,9 +16,10 @@ from ...engine.protocol import (
     StrategyName,
     Window,
 )
-from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
+from ..style.formatting import short_path
 from .actions import (
     NOT_READY,
     Outcome,
@@ -29,14 +33,25 @@ from .actions import (
     toggle_drafts,
 )
 from .command_line import run_line
-from .moment import unready_text
+from .moment import MarkKind, SessionMark, unready_text
 from .observer import Observer
 from .server import is_down
 from .settable import Standing
 
+READ_ONLY = "this is a recording: what was served then cannot be changed now"
+
 
 class Monitor(Observer):
     """Takes in what the engine reports, and sends it commands. Its calls never block."""
+
+    read_only = False
+    """Whether there is no engine to ask for anything: a recording is shown."""
+
+    def _refuses(self) -> bool:
+        """Whether nothing can be asked for; then that is said."""
+        if self.read_only:
+            self.say(READ_ONLY)
+        return self.read_only
 
     def choose_strategy(self, name: StrategyName) -> None:
         self._carry_out(choose_strategy(self._serving, self._pending, name))
@@ -53,12 +68,16 @@ class Monitor(Observer):
 
     def set_slo(self, slo: SloSpec) -> None:
         """Have requests judged by other limits, where these are others."""
+        if self.read_only:
+            return
         if self._frame is None or slo != self._frame.slo:
             self._client.send(SetSlo(slo=slo))
             self._say("the limits are those of the changed config file")
 
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""
+        if self._refuses():
+            return
         waits = self._worker.restart_at_s is not None
         if self._given_up or waits or is_down(self._server):
             self._carry_out(Outcome(self._pending, StartAgain()))
@@ -67,6 +86,8 @@ class Monitor(Observer):
 
     def begin_compare(self) -> None:
         """Measure every strategy at every precision."""
+        if self._refuses():
+            return
         if self._serving is None and not self._compare.now.running:
             self.say(unready_text(self._worker))
         elif self._quality.now.running:
@@ -83,6 +104,8 @@ class Monitor(Observer):
 
     def toggle_quality(self) -> None:
         """Begin to measure the quality of every precision, or cancel that."""
+        if self._refuses():
+            return
         if self._compare.now.running:
             self.say("cells are being compared: measure quality when that has ended")
         elif self._quality.now.running or self._serving is not None:
@@ -113,7 +136,37 @@ class Monitor(Observer):
         self._carry_out(outcome)
         return outcome.action
 
+    def toggle_recording(self) -> None:
+        """Begin to record the session, or finish that."""
+        if not isinstance(self._client, RecordedEngine):
+            self._refuses()
+            return
+        path = self._client.stop_recording()
+        if path is not None:
+            self.say(f"recorded {path.name} in {short_path(path.parent)}")
+            return
+        self.record_to(None)
+
+    def record_to(self, path: Path | None) -> None:
+        """Begin to record into a new file; say where, or why not."""
+        if isinstance(self._client, RecordedEngine):
+            try:
+                path = self._client.start_recording(path)
+            except ProdtopError as error:
+                self.say(str(error), fault=True)
+            else:
+                self.say(f"recording to {path.name} in {short_path(path.parent)}")
+
+    def mark(self) -> SessionMark | None:
+        if isinstance(self._client, RecordedEngine) and self._client.recording is not None:
+            since_s = self._user_clock() - self._client.recording.since_s
+            return SessionMark(MarkKind.RECORDING, since_s)
+        return None
+
     def _carry_out(self, outcome: Outcome) -> None:
+        changes = outcome.command is not None or outcome.pending != self._pending
+        if changes and self._refuses():
+            return
         starts_one = isinstance(outcome.command, StartAgain | StartAnew)
         needs_engine = outcome.command is not None and not starts_one
         if self._serving is None and (needs_engine or outcome.say == NOT_READY):

@@ -25,6 +25,7 @@ from ...engine.protocol import (
     Switched,
     Window,
 )
+from ...engine.records.engine_gpu import engine_gpu
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
@@ -33,7 +34,6 @@ from .actions import (
 )
 from .compare_run import CompareRun
 from .condition import Word
-from .engine_gpu import engine_gpu
 from .event_log import EventLog
 from .frame_loss import FrameLoss
 from .health import judge
@@ -43,6 +43,7 @@ from .moment import (
     Moment,
     Pending,
     Phase,
+    SessionMark,
     WorkerState,
     after_event,
     died_text,
@@ -73,7 +74,8 @@ class Observer:
 
     `clock` is monotonic, and all that is remembered goes by it: it is Unix time as the first
     report told it, so that a replayed session tells the time it was recorded at, and goes on from
-    there however the wall clock is set.
+    there however the wall clock is set. `clock_to_wall_s` leads from it to Unix time before the
+    first report; `user_clock` is the one that the user lives by, where that is another.
     """
 
     def __init__(
@@ -82,26 +84,36 @@ class Observer:
         config: Config | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        user_clock: Callable[[], float] | None = None,
+        clock_to_wall_s: float | None = None,
     ) -> None:
         self.config = config or Config()
+        self._client = client
+        self._clock = clock
+        self._user_clock = user_clock or clock
+        self._clock_to_wall_s = (
+            time.time() - clock() if clock_to_wall_s is None else clock_to_wall_s
+        )
+        self._retry_key = self.config.keymap("config").first_key("start_again")
+        self._window = self.config.window
+        self.forget()
+
+    def forget(self) -> None:
+        """Know nothing of the engine, as in the beginning."""
         self.history = History()
         self.playhead = Playhead(self.history)
         self.tried = TriedMemory()
         self.versions: dict[str, str] = {}
         self.fault: Fault | None = None
         """The fatal one, once there is one: the screen is to close."""
-        self._client = client
-        self._clock = clock
-        self._retry_key = self.config.keymap("config").first_key("start_again")
         self._given_up: set[str] = set()
         """The children that are not started again unless the user says so."""
-        self._window = self.config.window
         self._frame: Frame | None = None
         self._speculation = SpeculationSpec()
         self._frame_at_s: float | None = None
         self._host: HostSample | None = None
         self._host_at_s: float | None = None
-        self._wall_offset_s = time.time() - clock()
+        self._wall_offset_s = self._clock_to_wall_s
         self._wall_told = False
         self._clock_shift_s = 0.0
         self._worker = WorkerState()
@@ -115,8 +127,8 @@ class Observer:
         self._frame_loss = FrameLoss()
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
-        self._compare = CompareRun(client.send, self._say_of_measuring)
-        self._quality = QualityRun(client.send, self._say_of_measuring)
+        self._compare = CompareRun(self._client.send, self._say_of_measuring)
+        self._quality = QualityRun(self._client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
     # Reports
@@ -282,6 +294,7 @@ class Observer:
         """What the panels show: the newest figures, or those under the cursor."""
         now_s = self._clock()
         wall_s = self.wall_s(now_s)
+        answered_s = self._user_clock() - self._answer_at_s
         live = Moment(
             wall_s=wall_s,
             now_s=now_s,
@@ -291,7 +304,7 @@ class Observer:
             window=self._window,
             pending=self._pending,
             log=self._log.lines,
-            answer=self._answer if now_s - self._answer_at_s <= ANSWERED_FOR_S else None,
+            answer=self._answer if answered_s <= ANSWERED_FOR_S else None,
             frame_age_s=None if self._frame_at_s is None else now_s - self._frame_at_s,
             host_age_s=None if self._host_at_s is None else now_s - self._host_at_s,
             clock_shift_s=self._clock_shift_s,
@@ -303,6 +316,7 @@ class Observer:
             quality=self._quality.now,
             speeds=self._speeds,
             server=self._server,
+            mark=self.mark(),
         )
         cursor_s = self.playhead.cursor_s
         if cursor_s is not None:
@@ -311,6 +325,10 @@ class Observer:
         health = judge(live, self._standing)
         self._standing = health.word
         return replace(live, health=health)
+
+    def mark(self) -> SessionMark | None:
+        """What the header says beside the figures."""
+        return None
 
     def _gpu_lost_s(self, now_s: float) -> float | None:
         """For how long the driver has not listed the engine's GPU, which it listed before."""
@@ -351,7 +369,7 @@ class Observer:
         """Answer a key: a line of the screen's own in the event log, and for a moment on the event
         line, also while that speaks of the past."""
         self._answer = self._say(clean(text), "fault" if fault else "info")
-        self._answer_at_s = self._clock()
+        self._answer_at_s = self._user_clock()
 
     def _say_of_measuring(self, told: Told) -> None:
         """Where measuring begins and ends is marked: meanwhile figures are not serving's alone."""

@@ -9,7 +9,7 @@ from typing import TypeVar, cast
 
 import msgspec
 
-from ...engine.protocol import Report
+from ...engine.protocol import Event, Report
 from ...engine.text.cleaning import clean
 
 MULTILINE_FIELDS = frozenset({"text", "prompt"})
@@ -22,6 +22,11 @@ def clean_report(report: Report) -> Report:
     """The same report with every string in it safe to show; unchanged reports are returned as
     they are."""
     return _cleaned(report, keep_newlines=False)
+
+
+def clean_event(event: Event) -> Event:
+    """As `clean_report`, of an event."""
+    return _cleaned(event, keep_newlines=False)
 
 
 def _cleaned(value: _Value, *, keep_newlines: bool) -> _Value:

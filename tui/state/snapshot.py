@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ...engine.protocol import Frame
+from ...engine.records.columns import COLUMNS
 from ...engine.records.snapshot import Settings, Snapshot
 from ...engine.records.tried import Tried
 from ..style.formatting import short_path
-from .history import COLUMNS
 from .moment import Moment
 from .playhead import Timeline
 from .quality import record

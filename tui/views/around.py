@@ -6,13 +6,13 @@ from ..drawing.line import Line, Piece, ends, line, muted
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
 from ..style.inks import Ink
-from .header import health_cells, health_line, tabs_line
+from .header import health_cells, health_line, name_line, tabs_line
 from .panel import Room
 
 
 def tab_header(tab: str, moment: Moment, room: Room, middle: Callable[[int], Line]) -> Line:
     """The tabs, `middle` in the cells that are free, and how the engine does."""
-    left = line(" ", Piece("prodtop", Ink.ACCENT), "  ", tabs_line(tab))
+    left = line(name_line(moment, room), "  ", tabs_line(tab))
     cells = health_cells(room.width, left.width)
     space = room.width - left.width - cells - 4
     beside = line(left, middle(space))

@@ -2,9 +2,9 @@
 
 from ...engine.protocol import GpuSample, HostSample, Memory
 from ...engine.protocol.wording import counted
+from ...engine.records.engine_gpu import engine_gpu, in_order
 from ..drawing.line import EMPTY, Line, Piece, centred, in_glyphs, line, muted
 from ..drawing.meter import Part, gauge, stacked
-from ..state.engine_gpu import engine_gpu, in_order
 from ..state.moment import Moment
 from ..style.formatting import MISSING, binary_bytes, bytes_pair, energy, percent
 from ..style.inks import Ink

@@ -17,8 +17,9 @@ from ..drawing.line import (
 )
 from ..settings.keymap import LIVE, TAB_TITLES
 from ..state.condition import WORD_CELLS, Health, Word
-from ..state.moment import Moment
-from ..style.formatting import clip_middle, count, rate
+from ..state.moment import MarkKind, Moment, SessionMark
+from ..style.formatting import clip_middle, count, duration, rate
+from ..style.glyphs import Glyphs
 from ..style.inks import Ink
 from .panel import Room
 
@@ -33,6 +34,13 @@ SERVING_CELLS = 34
 LEAST_NAME = 8
 """Fewer characters of a model's name say nothing."""
 
+MARK_BESIDE_NAME_FROM = 150
+MARK_INKS = {
+    MarkKind.RECORDING: Ink.BAD,
+    MarkKind.PLAYING: Ink.ACCENT,
+    MarkKind.HALTED: Ink.WARN,
+}
+
 _GAP = 2
 
 
@@ -41,7 +49,7 @@ def header_line(moment: Moment, room: Room) -> Line:
 
     Each has its place by the width alone: what it says moves nothing.
     """
-    name = line(" ", Piece("prodtop", Ink.ACCENT))
+    name = name_line(moment, room)
     if room.width >= TABS_FROM:
         name = line(name, "  ", tabs_line(LIVE))
     cells = health_cells(room.width, name.width)
@@ -51,6 +59,24 @@ def header_line(moment: Moment, room: Room) -> Line:
     left = line(name.fitted(name.width + _GAP), serving)
     left = left.fitted(room.width - cells - _GAP - figures.width)
     return line(left, figures, " " * _GAP, health_line(moment, cells, room))
+
+
+def name_line(moment: Moment, room: Room) -> Line:
+    """The program's name; that the session is recorded or replayed beside it, or in its place."""
+    name = line(" ", Piece("prodtop", Ink.ACCENT))
+    if moment.mark is None:
+        return name
+    mark = line(" ", Piece(mark_text(moment.mark, room.glyphs), MARK_INKS[moment.mark.kind]))
+    return line(name, " ", mark) if room.width >= MARK_BESIDE_NAME_FROM else mark
+
+
+def mark_text(mark: SessionMark, glyphs: Glyphs) -> str:
+    """`● REC 00:12:31`, and of a replay `▶ ×10 00:12:31`."""
+    if mark.kind is MarkKind.RECORDING:
+        return f"{glyphs.recording} REC {duration(mark.time_s)}"
+    light = glyphs.paused if mark.kind is MarkKind.HALTED else glyphs.pointer
+    speed = "" if mark.speed is None else f"{glyphs.times}{mark.speed:g} "
+    return f"{light} {speed}{duration(mark.time_s)}"
 
 
 def tabs_line(current: str) -> Line:

@@ -22,8 +22,8 @@ from prodtop.engine.protocol import (
     Switched,
     Window,
 )
+from prodtop.engine.records.columns import COLUMNS
 from prodtop.tui.settings.config import parse_config
-from prodtop.tui.state.history import COLUMNS
 from prodtop.tui.state.moment import Moment, Phase
 from prodtop.tui.state.monitor import Monitor
 from prodtop.tui.state.observer import PENDING_FOR_S

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from frames import EPOCH_S, GIB, ScriptedClient, frame, gpu, host
 from prodtop.engine.protocol import Frame, GpuSample, HostSample
-from prodtop.tui.state.engine_gpu import engine_gpu, in_order
+from prodtop.engine.records.engine_gpu import engine_gpu, in_order
 from prodtop.tui.state.history import History
 from prodtop.tui.state.monitor import Monitor
 from prodtop.tui.state.observer import ENERGY_SPAN_S

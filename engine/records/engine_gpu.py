@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from ...engine.protocol import Frame, GpuSample
+from ..protocol import Frame, GpuSample
 
 
 def engine_gpu(frame: Frame | None, gpus: Sequence[GpuSample]) -> GpuSample | None:

@@ -1,0 +1,123 @@
+"""The state behind the screen of a recording."""
+
+import time
+from collections.abc import Callable
+
+from ...engine.client.replay_engine import RECENT_S, ReplayEngine
+from ...engine.records.engine_gpu import engine_gpu
+from ...engine.records.recording.peaks import PeakTable, peak_table
+from ...engine.records.recording.reader import Recording
+from ...engine.records.recording.tick import Tick
+from ..settings.config import Config
+from .moment import MarkKind, SessionMark
+from .monitor import Monitor
+from .report_cleaning import clean_event
+from .speeds import after_frame
+
+
+class ReplayMonitor(Monitor):
+    """Takes in what a recording plays. Time is the recording's."""
+
+    read_only = True
+
+    def __init__(
+        self,
+        engine: ReplayEngine,
+        config: Config | None = None,
+        *,
+        user_clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        began = engine.recording.spans[0]
+        super().__init__(
+            engine,
+            config,
+            clock=engine.time_s,
+            user_clock=user_clock,
+            clock_to_wall_s=began.began_wall_s - began.began_clock_s,
+        )
+        self._engine = engine
+        self._told_offset_s = _told_offset_s(engine.recording)
+        self._peaks: PeakTable | None = None
+        """Of the whole recording, once charts have asked for it."""
+        self._recalled_at_s: float | None = None
+        """While past events are taken in: the worker's clock in the poll of each."""
+
+    def seek(self, number: int) -> None:
+        """Show the tick `number`, with what was before it. The next poll brings the tick itself."""
+        engine = self._engine
+        past = engine.seek(number)
+        at_s = engine.time_s()
+        answer = self._answer
+        self.forget()
+        self._answer = answer
+        if self._told_offset_s is not None:
+            # The time of day is that of the first report, as if all had been played.
+            self._wall_offset_s, self._wall_told = self._told_offset_s, True
+        for stored in past.events:
+            if stored.event is not None:
+                engine.look_at(stored.clock_s)
+                self._recalled_at_s = stored.worker_s
+                self._on_event(clean_event(stored.event), stored.clock_s)
+        self._recalled_at_s = None
+        if past.recent:
+            self._recall_peaks(past.recent[0].clock_s)
+        for tick in past.recent:
+            engine.look_at(tick.clock_s)
+            self._recall(tick)
+        told = [tick for tick in past.recent if tick.live is not None]
+        if told and told[-1].live is not None:
+            engine.look_at(told[-1].clock_s)
+            self._requests.on_live(told[-1].live, self._worker_clock(self.wall_s()))
+        engine.look_at(at_s)
+
+    def _recall_peaks(self, before_s: float) -> None:
+        """Curves from before a time, where the charts go back so far."""
+        if self.timeline().span_s <= RECENT_S:
+            return
+        if self._peaks is None:
+            recording = self._engine.recording
+            everything = recording.peaks(recording.first_tick, recording.last_tick + 1)
+            self._peaks = peak_table(everything, self._engine.length_s)
+        self.history.recall(self._peaks.before(before_s), self._wall_offset_s)
+
+    def _recall(self, tick: Tick) -> None:
+        """Take in a tick of the past as far as something of it is still shown."""
+        now_s, frame, host = tick.clock_s, tick.frame, tick.host
+        if frame is not None:
+            for before in tick.poll.passed_over:
+                self._frame_loss.on_frame(frame.sequence - before, now_s)
+            self._frame_loss.on_frame(frame.sequence, now_s)
+            self._frame, self._frame_at_s = frame, now_s
+            self._on_wall_clock(frame.wall_s, now_s)
+            self.tried.take_in(frame, self.wall_s(now_s))
+            self._speeds = after_frame(self._speeds, frame, disturbed=False)
+        if host is not None:
+            self._host, self._host_at_s = host, now_s
+            if engine_gpu(self._frame, host.gpus) is not None:
+                self._gpu_seen_s = now_s
+        wall_s = self.wall_s(now_s)
+        if frame is not None or host is not None:
+            self.history.recall_moment(wall_s, frame, host or self._fresh_host(now_s))
+        if tick.ended:
+            self._requests.on_finished(tick.ended, self._worker_clock(wall_s))
+
+    def _wall_of(self, at_s: float, otherwise_s: float) -> float:
+        if self._recalled_at_s is None:
+            return super()._wall_of(at_s, otherwise_s)
+        return self.wall_s() + (at_s - self._recalled_at_s)
+
+    def mark(self) -> SessionMark:
+        engine = self._engine
+        halted = engine.paused or engine.at_end
+        return SessionMark(
+            MarkKind.HALTED if halted else MarkKind.PLAYING, engine.played_s(), engine.speed
+        )
+
+
+def _told_offset_s(recording: Recording) -> float | None:
+    """From the recording's clock to Unix time, as its first figures told it."""
+    for tick in recording.ticks(recording.first_tick):
+        told = tick.frame or tick.host
+        if told is not None:
+            return told.wall_s - tick.clock_s
+    return None
