@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 from prodtop.engine.server.gate import AsgiMessage, Gate, Receive, Send
+from prodtop.engine.server.http_counters import HttpCounters
 from prodtop.engine.server.state import Draining
 
 Answer = Callable[[Receive, Send], Awaitable[None]]
@@ -32,18 +33,19 @@ class Client:
         async def app(_scope: AsgiMessage, receive: Receive, send: Send) -> None:
             await answer(receive, send)
 
-        self.gate = Gate(app, self.draining)
+        self.counters = HttpCounters()
+        self.gate = Gate(app, self.draining, self.counters)
 
     @property
     def traffic(self) -> tuple[int, int, dict[str, int], int, int]:
         """Open requests, streams, answered, refused, aborted."""
-        traffic = self.gate.traffic
+        counters = self.counters
         return (
-            traffic.open_requests,
-            traffic.streams,
-            dict(traffic.answered),
-            traffic.refused,
-            traffic.aborted,
+            counters.open_requests,
+            counters.open_streams,
+            counters.by_class(),
+            counters.rejected.total(),
+            counters.client_aborts,
         )
 
     async def call(self, path: str = "/v1/completions") -> None:
@@ -56,7 +58,7 @@ class Client:
                 raise OSError("the client has gone")
             self.sent.append(message)
 
-        await self.gate({"type": "http", "path": path}, receive, send)
+        await self.gate({"type": "http", "path": path, "method": "POST"}, receive, send)
 
     @property
     def status(self) -> int:
