@@ -162,7 +162,7 @@ class _BoundedProtocol(HttpToolsProtocol):
         self._stop_timer()
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
+        if self._may_answer():
             body = ApiError(status, message, code=code).body()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
@@ -175,5 +175,10 @@ class _BoundedProtocol(HttpToolsProtocol):
                     body,
                 )
             )
-        # Else an answer is on its way: whoever pipelines such a thing behind it loses both.
+        # Else another answer is on its way: whoever sends such a thing behind it loses both.
         self.transport.close()
+
+    def _may_answer(self) -> bool:
+        cycle = self.cycle
+        under_way = cycle is not None and cycle.response_started and not cycle.response_complete
+        return not (self.pipeline or under_way)
