@@ -138,9 +138,7 @@ def test_what_is_no_request_gets_400_and_its_connection_is_closed(port: int, dat
     assert body["error"]["type"] == "invalid_request_error"
 
 
-@pytest.mark.parametrize(
-    "data", [b"", b"\r\n", b"G", GET, GET + b"x: "]
-)
+@pytest.mark.parametrize("data", [b"", b"\r\n", b"G", GET, GET + b"x: "])
 def test_a_head_that_does_not_come_is_not_waited_for(app: Starlette, data: bytes) -> None:
     bounds = ConnectionBounds(connections=50, head_s=0.1)
     with serving_app(app, bounds) as port:

@@ -73,8 +73,14 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
     ("data", "status"),
     [
         (b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n", b"200"),
-        (b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n", b"413"),
-        (b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{x", b"400"),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n",
+            b"413",
+        ),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{x",
+            b"400",
+        ),
         (b"no request\r\n\r\n", b"400"),
     ],
 )
