@@ -126,7 +126,7 @@ class StreamClient:
             tally.itl_s += [0.0] * events
             last_s = now_s
             tail = (tail + data)[-LAST_BYTES:]
-            if leaves and self._draw.random() < 0.1:
+            if leaves and not tail.endswith(END) and self._draw.random() < 0.1:
                 tally.left += 1
                 self._hang_up()
                 return

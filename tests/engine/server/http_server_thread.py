@@ -11,12 +11,11 @@ from prodtop.engine.server.bounded_protocol import ConnectionBounds, bounded_pro
 from starlette.applications import Starlette
 
 DEADLINE_S = 30.0
+BOUNDS = ConnectionBounds(connections=100)
 
 
 @contextmanager
-def serving_app(
-    app: Starlette, bounds: ConnectionBounds = ConnectionBounds(connections=100)
-) -> Iterator[int]:
+def serving_app(app: Starlette, bounds: ConnectionBounds = BOUNDS) -> Iterator[int]:
     """Serve `app`; gives the port. Its link is used on the server's loop alone."""
     listener = socket.create_server(("127.0.0.1", 0))
     # What waits for a client that does not read fills up soon.

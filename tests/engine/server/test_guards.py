@@ -1,4 +1,4 @@
-"""Who is let in: with keys nobody without one, on no route; without keys no page of another host."""
+"""Who is let in: where there are keys nobody without one, else no page of another host."""
 
 import hmac
 from collections.abc import Mapping
