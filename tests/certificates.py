@@ -28,7 +28,7 @@ def openssl(*arguments: str | Path) -> None:
 def certificate(folder: Path, name: str, *, signer: Certificate | None = None) -> Certificate:
     """A certificate for localhost, signed by itself or by another one."""
     made = Certificate(folder / f"{name}.pem", folder / f"{name}.key")
-    by = [] if signer is None else ["-CA", signer.cert, "-CAkey", signer.key]
+    by: list[str | Path] = [] if signer is None else ["-CA", signer.cert, "-CAkey", signer.key]
     openssl(
         "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
         "-days", "2", "-subj", f"/CN={name}",

@@ -38,12 +38,11 @@ def check_body(body: GenerationBody, serving: Serving) -> None:
     check_token_ids(body.stop_token_ids or [], serving, "stop_token_ids")
 
 
-def check_room(body: GenerationBody, slot: Slot, serving: Serving) -> None:
+def check_room(asked: int | None, body: GenerationBody, slot: Slot, serving: Serving) -> None:
     """Raise `ApiError` where there is no room for the answers alone, as far as their lengths are
     given: before a prompt is tokenized. A length above the context is told as that, later."""
-    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
-    if most is not None and most <= serving.context_tokens:
-        slot.check(most * (body.n or 1), serving)
+    if asked is not None and asked <= serving.context_tokens:
+        slot.check(asked * (body.n or 1), serving)
 
 
 def take_room(asked: Sequence[Asked], slot: Slot, serving: Serving) -> None:

@@ -24,7 +24,8 @@ async def create_chat_completion(request: Request) -> Response:
     serving = context.serving()
     check_model(body.model, serving)
     check_body(body, serving)
-    check_room(body, slot_of(request), serving)
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    check_room(most, body, slot_of(request), serving)
     if body.top_logprobs is not None and not body.logprobs:
         raise bad_request("`top_logprobs` needs `logprobs`", "top_logprobs")
     tokenizer = await context.tokenizer(serving)
@@ -39,7 +40,6 @@ async def create_chat_completion(request: Request) -> Response:
         add_generation_prompt=body.add_generation_prompt is not False,
         add_special_tokens=body.add_special_tokens is True,
     )
-    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     length = answer_length(most, None, len(token_ids), body.min_tokens or 0, serving)
     asked = ask(
         request,

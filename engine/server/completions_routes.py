@@ -25,7 +25,8 @@ async def create_completion(request: Request) -> Response:
     serving = context.serving()
     check_model(body.model, serving)
     check_body(body, serving)
-    check_room(body, slot_of(request), serving)
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    check_room(most, body, slot_of(request), serving)
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise bad_request("`best_of` other than `n` is not supported", "best_of")
     tokenizer = await context.tokenizer(serving)
@@ -33,7 +34,6 @@ async def create_completion(request: Request) -> Response:
     prompts = await read_prompts(
         body.prompt, body.add_special_tokens is not False, context, serving
     )
-    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     sized = [
         (
             prompt.token_ids,

@@ -15,7 +15,7 @@ from linked_engine import HOST, tiny_checkpoint
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.protocol.server_operations import Operations, RequestLog, ServerLimits
 from prodtop.engine.protocol.server_options import ServerOptions
-from served_engine import COUNTED, ServedEngine, ask, ask_all, post, request, served_engine
+from served_engine import COUNTED, Reply, ServedEngine, ask, ask_all, post, request, served_engine
 
 LONG = 3000
 MOST = 50
@@ -159,7 +159,7 @@ def test_what_is_above_the_limit_is_refused_and_the_rest_is_served(engine: Serve
 def test_a_worker_that_is_killed_fails_its_requests_and_no_later_ones(engine: ServedEngine) -> None:
     before = engine.metrics()
 
-    async def kill() -> list[object]:
+    async def kill() -> list[Reply]:
         asking = [asyncio.create_task(ask(engine.port, request(LONG))) for _ in range(MOST)]
 
         def submitted() -> bool:
@@ -178,6 +178,7 @@ def test_a_worker_that_is_killed_fails_its_requests_and_no_later_ones(engine: Se
     *replies, refused = asyncio.run(kill())
     for reply in replies:
         assert reply.status in (200, 503)
+        assert reply.error is not None
         assert reply.error["type"] == "service_unavailable_error"
         assert reply.done == (reply.status == 200)
     assert {reply.status for reply in replies} >= {503}

@@ -74,7 +74,8 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
     [
         (b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n", b"200"),
         (
-            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 999999999\r\n\r\n",
+            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-length: 999999999\r\n\r\n",
             b"413",
         ),
         (

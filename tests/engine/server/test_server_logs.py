@@ -215,7 +215,7 @@ def test_an_error_s_text_is_logged_only_where_prompts_are(
     printed = capfd.readouterr().err
     assert "ValueError" in printed
     assert "KeyError" in printed
-    assert "test_request_log.py" in printed
+    assert "test_server_logs.py" in printed
     assert (SECRET in printed.replace("raise ValueError(SECRET) from KeyError(SECRET)", "")) == (
         with_texts
     )
