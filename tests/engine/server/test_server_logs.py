@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from api_harness import CHAT, COMPLETIONS, HELLO, saying
 from asgi_client import Client, Json
+from hostile_requests import hostile_requests
 from hostile_text import HOSTILE, PIECES, WORD, found_in_command
 from prodtop.engine.files.rotating_log import RotatingLog
 from prodtop.engine.protocol.api_keys import key_hash
@@ -125,39 +126,6 @@ async def test_what_a_drain_refuses_is_logged() -> None:
     assert [line["status"] for line in logged.lines()] == [503]
 
 
-def _everywhere(text: str) -> list[tuple[str, str, Json | bytes, dict[str, str]]]:
-    """Requests with `text` in each place that a client chooses."""
-    header = text.encode("utf-8", "surrogateescape").decode("latin-1")
-    return [
-        ("POST", CHAT, {"messages": [{"role": "user", "content": text}]}, {}),
-        ("POST", CHAT, {"messages": [{"role": text, "content": "a"}]}, {}),
-        ("POST", CHAT, {"messages": [{"role": "user", "content": "a", "name": text}]}, {}),
-        ("POST", CHAT, HELLO | {"model": text}, {}),
-        ("POST", CHAT, HELLO | {"tool_choice": text}, {}),
-        ("POST", CHAT, HELLO | {"response_format": {"type": text}}, {}),
-        ("POST", COMPLETIONS, {"prompt": text}, {}),
-        ("POST", COMPLETIONS, {"prompt": "a", "stop": [text]}, {}),
-        ("POST", COMPLETIONS, {"prompt": "a", "guided_regex": text}, {}),
-        ("POST", COMPLETIONS, {"prompt": "a", "logit_bias": {text: 1}}, {}),
-        ("POST", COMPLETIONS, {"prompt": "a", text: text}, {}),
-        ("POST", COMPLETIONS, text.encode(), {}),
-        ("POST", "/tokenize", {"prompt": text}, {}),
-        ("POST", "/tokenize", {"prompt": "a", "model": text}, {}),
-        ("GET", f"/v1/models/{text}", b"", {}),
-        ("GET", f"/{text}", b"", {}),
-        ("GET", f"/metrics?{text}", b"", {}),
-        (text, "/v1/models", b"", {}),
-        *(
-            ("GET", "/v1/models", b"", {name: header})
-            for name in (
-                "x-request-id", "user-agent", "authorization", "accept", "x-forwarded-for",
-                "forwarded", "referer", "cookie", "x-prodtop-metrics",
-            )
-        ),
-        ("POST", "/fail", {"prompt": text}, {}),
-    ]  # fmt: skip
-
-
 @pytest.mark.parametrize("prompts", [False, True])
 @pytest.mark.parametrize("as_json", [False, True])
 @pytest.mark.parametrize("key", [None, KEY])
@@ -169,7 +137,7 @@ async def test_no_text_of_a_client_takes_a_terminal_over(
         logged = Logged(as_json=as_json, prompts=prompts, key=key)
         sent = 0
         for text in (HOSTILE, *PIECES.values()):
-            for method, path, body, headers in _everywhere(text):
+            for method, path, body, headers in hostile_requests(text):
                 if key is not None and "authorization" not in headers:
                     headers["authorization"] = f"Bearer {KEY}"
                 sent += 1
