@@ -116,15 +116,15 @@ class StreamClient:
             if not data:
                 raise asyncio.IncompleteReadError(tail, None)
             events = data.count(_EVENT)
-            if events and not last_s:
-                tally.ttft_s.append(now_s - began_s)
-                events -= 1
-            elif events:
-                tally.itl_s.append(now_s - last_s)
-                events -= 1
-            # What came together has no time between.
-            tally.itl_s += [0.0] * events
-            last_s = now_s
+            # A head and comments come before the first event, where that takes long.
+            if events:
+                if last_s:
+                    tally.itl_s.append(now_s - last_s)
+                else:
+                    tally.ttft_s.append(now_s - began_s)
+                # What came together has no time between.
+                tally.itl_s += [0.0] * (events - 1)
+                last_s = now_s
             tail = (tail + data)[-LAST_BYTES:]
             if leaves and not tail.endswith(END) and self._draw.random() < 0.1:
                 tally.left += 1
