@@ -13,6 +13,7 @@ from prodtop.engine.protocol.child_process import channel_fd_of, die_with_parent
 from prodtop.engine.protocol.served import EngineMetrics, Submit
 from prodtop.engine.protocol.server_options import ServerOptions
 from prodtop.engine.server.engine_link import EngineDownError, EngineLink, RefusedError
+from prodtop.engine.server.http_counters import HttpCounters
 from prodtop.engine.server.link import WorkerLink
 from prodtop.engine.server.main import main
 from starlette.applications import Starlette
@@ -61,7 +62,7 @@ def create_app(link: EngineLink, _options: ServerOptions) -> Starlette:
         link.lose()
         return JSONResponse([])
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/generate", generate, methods=["POST"]),
             Route("/serving", serving),
@@ -70,6 +71,8 @@ def create_app(link: EngineLink, _options: ServerOptions) -> Starlette:
             Route("/lose", lose),
         ]
     )
+    app.state.http_counters = HttpCounters()
+    return app
 
 
 if __name__ == "__main__":

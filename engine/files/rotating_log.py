@@ -18,15 +18,18 @@ def log_path(name: str) -> Path:
 
 
 class RotatingLog:
-    """Appends to `<name>.log`, readable by its owner alone (0600).
+    """Appends to `<name>.log` in the folder of logs, or to a path, readable by its owner alone
+    (0600).
 
     Before it grows above `MAX_LOG_BYTES` it is set aside as `<name>.log.1`, in the place of the one
     before. Raises `OSError` where it cannot be opened.
     """
 
-    def __init__(self, name: str) -> None:
-        owned_folder(log_dir())
-        self.path = log_path(name)
+    def __init__(self, where: str | Path) -> None:
+        if isinstance(where, str):
+            owned_folder(log_dir())
+            where = log_path(where)
+        self.path = where
         self._fd = _open(self.path)
 
     def write(self, data: bytes) -> None:

@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import msgspec
 
 from .errors import BadInputError
+from .server_operations import Operations
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -20,6 +21,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     drain_s: float = DEFAULT_DRAIN_S
+    operations: Operations = Operations()
 
 
 def server_argument(options: ServerOptions) -> str:

@@ -10,11 +10,13 @@ from starlette.routing import BaseRoute, Route
 
 from ..protocol.errors import BadInputError
 from ..protocol.server_options import ServerOptions
+from .admission import Admission, AdmissionGuard
 from .chat_routes import create_chat_completion
 from .completions_routes import create_completion
 from .context import Context
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
+from .guards import KeyGuard, LocalGuard
 from .http_counters import HttpCounters
 from .limits import Limits
 from .metrics_routes import read_metrics
@@ -55,9 +57,18 @@ def create_app(
     `app.state.http_counters` what `/metrics` tells of the server itself.
 
     `more_routes` are served beside its own; `more_middleware` stands between the
-    request ids and the routes, the first of it outermost.
+    guards and the routes, the first of it outermost.
     """
-    context = Context(link, options, limits or Limits())
+    operations = options.operations
+    body_bytes = operations.limits.max_body_mib << 20
+    context = Context(link, options, limits or Limits(body_bytes=body_bytes))
+    # The first to be asked stand first; ids come before, so that every refusal has one.
+    guard = (
+        Middleware(KeyGuard, operations.key_hashes)
+        if operations.key_hashes
+        else Middleware(LocalGuard)
+    )
+    guards = [guard, Middleware(AdmissionGuard, Admission(operations.limits))]
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -67,7 +78,7 @@ def create_app(
 
     app = Starlette(
         routes=[*ROUTES, *more_routes],
-        middleware=[Middleware(RequestIds), *more_middleware],
+        middleware=[Middleware(RequestIds), *guards, *more_middleware],
         exception_handlers=dict.fromkeys(_ANSWERED, answer_error),
         lifespan=lifespan,
     )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from starlette.requests import Request
 
 from ..protocol.served import Serving, Submit
+from .admission import Slot
 from .choice_text import ChoiceText
 from .context import Context, created_s, fingerprint
 from .errors import CONTEXT_LENGTH_EXCEEDED, bad_request
@@ -35,6 +36,19 @@ def check_body(body: GenerationBody, serving: Serving) -> None:
     if body.prompt_logprobs is not None and body.stream:
         raise bad_request("`prompt_logprobs` are not streamed", "prompt_logprobs")
     check_token_ids(body.stop_token_ids or [], serving, "stop_token_ids")
+
+
+def check_room(asked: int | None, body: GenerationBody, slot: Slot, serving: Serving) -> None:
+    """Raise `ApiError` where there is no room for the answers alone, as far as their lengths are
+    given: before a prompt is tokenized. A length above the context is told as that, later."""
+    if asked is not None and asked <= serving.context_tokens:
+        slot.check(asked * (body.n or 1), serving)
+
+
+def take_room(asked: Sequence[Asked], slot: Slot, serving: Serving) -> None:
+    """Take the room of all texts among those in flight. Raises `ApiError` where there is none."""
+    tokens = sum(len(each.submit.prompt_tokens) + each.submit.max_tokens for each in asked)
+    slot.take(len(asked), tokens, serving)
 
 
 async def read_grammar(body: GenerationBody, context: Context) -> str | None:

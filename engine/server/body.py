@@ -1,12 +1,15 @@
 """Reading a request's body: bounded, and decoded into what a route expects."""
 
+import asyncio
 import re
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import ClientDisconnect, Request
 
+from .context import Context
 from .errors import ApiError, bad_request
+from .scope_keys import BODY
 
 BodyType = TypeVar("BodyType", bound=msgspec.Struct)
 
@@ -14,13 +17,20 @@ _PLACE = re.compile(r" - at `(?:key` in `|value` in `)?\$\.?([^`]*)`$")
 _MISSING = re.compile(r"missing required field `([^`]+)`")
 
 
-async def read_body(request: Request, kind: type[BodyType], most_bytes: int) -> BodyType:
+async def read_body(request: Request, kind: type[BodyType], context: Context) -> BodyType:
     """The body as a `kind`.
 
-    Raises `ApiError`: 413 for more than `most_bytes`, 400 for what is no JSON, or has a field of
-    another type or out of its range.
+    Raises `ApiError`: 413 for more bytes than a body may have, 408 for one that does not come, 400
+    for what is no JSON, or has a field of another type or out of its range.
     """
-    data = await _read(request, most_bytes)
+    try:
+        async with asyncio.timeout(context.limits.body_s):
+            data = await _read(request, context.limits.body_bytes)
+    except TimeoutError as error:
+        headers = {"connection": "close"}
+        raise ApiError(408, "the body did not come in time", headers=headers) from error
+    if context.options.operations.log.prompts:
+        request.scope[BODY] = data
     try:
         return msgspec.json.decode(data, type=kind)
     except msgspec.ValidationError as error:

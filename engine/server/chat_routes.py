@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .asking import answer_length, ask, check_body, head_of, read_grammar
+from .admission import slot_of
+from .asking import answer_length, ask, check_body, check_room, head_of, read_grammar, take_room
 from .body import read_body
 from .chat_prompt import chat_prompt
 from .chat_writer import ChatWriter, ParserFactory
@@ -19,10 +20,12 @@ from .tool_grammars import named_tool, offered_tools
 async def create_chat_completion(request: Request) -> Response:
     """Answer a conversation. Raises `ApiError`, and what ends a generation."""
     context = context_of(request)
-    body = await read_body(request, ChatRequest, context.limits.body_bytes)
+    body = await read_body(request, ChatRequest, context)
     serving = context.serving()
     check_model(body.model, serving)
     check_body(body, serving)
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    check_room(most, body, slot_of(request), serving)
     if body.top_logprobs is not None and not body.logprobs:
         raise bad_request("`top_logprobs` needs `logprobs`", "top_logprobs")
     tokenizer = await context.tokenizer(serving)
@@ -37,7 +40,6 @@ async def create_chat_completion(request: Request) -> Response:
         add_generation_prompt=body.add_generation_prompt is not False,
         add_special_tokens=body.add_special_tokens is True,
     )
-    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     length = answer_length(most, None, len(token_ids), body.min_tokens or 0, serving)
     asked = ask(
         request,
@@ -49,6 +51,7 @@ async def create_chat_completion(request: Request) -> Response:
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         prompt_logprobs=body.prompt_logprobs,
     )
+    take_room(asked, slot_of(request), serving)
     generation = Generation.start(context.link, asked)
     head = head_of(request, body, serving, "chatcmpl")
     writer = ChatWriter(head, body, generation, tokenizer, _parser(body))

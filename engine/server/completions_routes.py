@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from .asking import answer_length, ask, check_body, head_of, read_grammar
+from .admission import slot_of
+from .asking import answer_length, ask, check_body, check_room, head_of, read_grammar, take_room
 from .body import read_body
 from .completion_writer import CompletionWriter
 from .context import check_model, context_of
@@ -20,10 +21,12 @@ _DEFAULT_TOKENS = 16
 async def create_completion(request: Request) -> Response:
     """Continue texts. Raises `ApiError`, and what ends a generation."""
     context = context_of(request)
-    body = await read_body(request, CompletionRequest, context.limits.body_bytes)
+    body = await read_body(request, CompletionRequest, context)
     serving = context.serving()
     check_model(body.model, serving)
     check_body(body, serving)
+    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
+    check_room(most, body, slot_of(request), serving)
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise bad_request("`best_of` other than `n` is not supported", "best_of")
     tokenizer = await context.tokenizer(serving)
@@ -31,7 +34,6 @@ async def create_completion(request: Request) -> Response:
     prompts = await read_prompts(
         body.prompt, body.add_special_tokens is not False, context, serving
     )
-    most = body.max_tokens if body.max_completion_tokens is None else body.max_completion_tokens
     sized = [
         (
             prompt.token_ids,
@@ -53,6 +55,7 @@ async def create_completion(request: Request) -> Response:
         logprobs=body.logprobs,
         prompt_logprobs=max(wanted, default=None),
     )
+    take_room(asked, slot_of(request), serving)
     generation = Generation.start(context.link, asked)
     head = head_of(request, body, serving, "cmpl")
     writer = CompletionWriter(head, body, prompts, generation, tokenizer)

@@ -11,6 +11,7 @@ from .context import Context
 from .disconnects import ClientGoneError, unless_disconnected
 from .event_stream import EventStream
 from .generation import DISCONNECTED, Generation
+from .scope_keys import GENERATION
 from .writers import Writer
 
 _CLIENT_GONE = 499
@@ -24,6 +25,7 @@ async def deliver(
 
     Raises what ends a generation, where that is told by a status.
     """
+    request.scope[GENERATION] = generation
     if stream:
         link = context.link
 

@@ -6,13 +6,14 @@ import msgspec
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from .engine_link import EngineDownError, RefusedError
-from .gate import ERROR_CODE
 from .request_id import HEADER, request_id
 from .schema.service import ErrorAnswer, ErrorDetail
+from .scope_keys import ERROR_CODE
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
 RETRY_AFTER_S = 1
@@ -21,9 +22,12 @@ _LONGEST_MESSAGE = 2000
 _TYPES = {
     400: "invalid_request_error",
     401: "authentication_error",
+    403: "permission_error",
     404: "NotFoundError",
     405: "invalid_request_error",
+    408: "invalid_request_error",
     413: "invalid_request_error",
+    431: "invalid_request_error",
     429: "rate_limit_error",
     503: "service_unavailable_error",
 }
@@ -60,8 +64,11 @@ class ApiError(Exception):
 
     def response(self) -> Response:
         """The answer to a request that nothing was sent for yet."""
-        body = msgspec.json.encode(self.answer)
-        return Response(body, self.status, self.headers, media_type="application/json")
+        return Response(self.body(), self.status, self.headers, media_type="application/json")
+
+    def body(self) -> bytes:
+        """The answer's bytes."""
+        return msgspec.json.encode(self.answer)
 
 
 class GenerationFailedError(Exception):
@@ -101,6 +108,12 @@ def as_api_error(error: Exception) -> ApiError:
         return bad_request(str(error))
     # Whatever it is, it may quote a prompt: it is told by its kind alone.
     return ApiError(500, f"the server failed ({type(error).__name__})")
+
+
+async def refuse(error: ApiError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer a request by an error before it comes to a route."""
+    scope[ERROR_CODE] = error.code
+    await error.response()(scope, receive, send)
 
 
 async def answer_error(request: Request, error: Exception) -> Response:

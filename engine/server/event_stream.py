@@ -16,6 +16,7 @@ from .disconnects import disconnected, end_tasks
 from .errors import WHAT_ENDS_GENERATION, as_api_error
 from .generation import DISCONNECTED, Choice, Generation
 from .limits import Limits
+from .scope_keys import ABORT_CONNECTION
 from .writers import Writer, event
 
 SLOW = "slow reader"
@@ -68,6 +69,9 @@ class EventStream(Response):
         finally:
             self._generation.abort(reason)
             await end_tasks(writing, watching)
+        if reason == SLOW and (abort := scope.get(ABORT_CONNECTION)) is not None:
+            # Closing would wait for the client to read what was written.
+            abort()
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
         pieces = self._generation.pieces()

@@ -1,14 +1,20 @@
-"""The outermost layer of the app: counts what goes through, and keeps new requests out of a drain.
+"""The outermost layer of the app: counts and logs what goes through, and keeps new requests out of
+a drain.
 
 ASGI without Starlette: it sees every request, also those that no route takes or that fail.
 """
 
 import json
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .http_counters import HttpCounters
+from .scope_keys import ERROR_CODE
 from .state import Draining
+
+if TYPE_CHECKING:
+    from .request_log import RequestLogger
 
 AsgiMessage = MutableMapping[str, Any]  # as ASGI defines it
 Receive = Callable[[], Awaitable[AsgiMessage]]
@@ -21,19 +27,26 @@ READY = "/ready"
 """Of a drain's beginning it tells as every other route does, and is not counted either."""
 
 REFUSALS = frozenset({429, 503})
-ERROR_CODE = "prodtop.error_code"
-"""Under this the scope of a refused request holds why, if a route said so."""
+DENIALS = frozenset({401, 403})
+"""Who may not watch is counted and logged all the same."""
 DRAINING = "draining"
 UNAVAILABLE = "unavailable"
 
 
 class Gate:
-    """Wraps an ASGI app; what goes through is counted in `counters`."""
+    """Wraps an ASGI app; what goes through is counted in `counters`, and told to `log`."""
 
-    def __init__(self, app: AsgiApp, draining: Draining, counters: HttpCounters) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        draining: Draining,
+        counters: HttpCounters,
+        log: "RequestLogger | None" = None,
+    ) -> None:
         self._app = app
         self._draining = draining
         self._counters = counters
+        self._log = log
 
     async def __call__(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,11 +54,19 @@ class Gate:
             return
         path = scope["path"]
         if path in WATCHING:
-            await self._app(scope, receive, send)
+            await self._watch(self._app, scope, receive, send)
         elif path == READY:
-            await self._pass(scope, receive, send)
+            await self._watch(self._pass, scope, receive, send)
         else:
             await self._count(scope, receive, send)
+
+    async def _watch(self, app: AsgiApp, scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        call = _Call(self._counters, receive, send)
+        try:
+            await app(scope, receive, call.send)
+        finally:
+            if call.status in DENIALS:
+                call.close(scope, self._log)
 
     async def _count(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         call = _Call(self._counters, receive, send)
@@ -54,7 +75,7 @@ class Gate:
             await self._pass(scope, call.receive, call.send)
         finally:
             self._counters.open_requests -= 1
-            call.close(scope)
+            call.close(scope, self._log)
 
     async def _pass(self, scope: AsgiMessage, receive: Receive, send: Send) -> None:
         if self._draining.active:
@@ -71,7 +92,8 @@ class _Call:
         self._counters = counters
         self._receive = receive
         self._send = send
-        self._status: int | None = None
+        self._began_at_s = time.monotonic()
+        self.status: int | None = None
         self._streams = False
         self._complete = False
         self._left = False
@@ -88,24 +110,29 @@ class _Call:
         except OSError:
             self._leave()
             raise
-        if message["type"] == "http.response.start":
-            self._status = int(message["status"])
+        if message["type"] == "http.response.body":
+            if not message.get("more_body", False):
+                self._complete = True
+        elif message["type"] == "http.response.start":
+            self.status = int(message["status"])
             self._streams = _is_stream(message)
             if self._streams:
                 self._counters.on_stream_opened()
-        elif message["type"] == "http.response.body" and not message.get("more_body", False):
-            self._complete = True
 
-    def close(self, scope: AsgiMessage) -> None:
+    def close(self, scope: AsgiMessage, log: "RequestLogger | None") -> None:
         """The app is done with it."""
         if self._streams:
             self._counters.on_stream_closed()
-        if self._status is None:
+            # The server has given its client up.
+            self._leave()
+        if log is not None:
+            log.log(scope, self.status, self._began_at_s, aborted=self._left)
+        if self.status is None:
             return
         # The route that took it, by its pattern: paths are the clients' to choose.
         route = getattr(scope.get("route"), "path", None)
-        self._counters.on_answered(route, scope["method"], self._status)
-        if self._status in REFUSALS:
+        self._counters.on_answered(route, scope["method"], self.status)
+        if self.status in REFUSALS:
             self._counters.on_rejected(scope.get(ERROR_CODE) or UNAVAILABLE)
 
     def _leave(self) -> None:

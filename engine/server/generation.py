@@ -1,6 +1,7 @@
 """One HTTP request's texts on their way: its choices, each a request of the engine's."""
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ class Choice:
     """One text that was asked for, and what is known of it so far.
 
     `times` and `cached_prompt_tokens` come with the end, and never for a text that a stop string
-    ended: the engine says no more of it then.
+    ended: the engine says no more of it then. `first_output_at_s` is when the first tokens came.
     """
 
     index: int
@@ -31,9 +32,12 @@ class Choice:
     times: RequestTimes | None = None
     cached_prompt_tokens: int | None = None
     done: bool = False
+    first_output_at_s: float | None = None
 
     def take(self, output: Output) -> Piece:
         """Take in an output. Raises `GenerationFailedError` where engine or text fail."""
+        if self.first_output_at_s is None and output.token_ids:
+            self.first_output_at_s = time.monotonic()
         if output.prompt_logprobs is not None:
             self.prompt_logprobs = output.prompt_logprobs
         if output.finish_reason in ("abort", "error"):
@@ -80,6 +84,10 @@ class Generation:
             generation.abort("aborted")
             raise
         return generation
+
+    def prompt_tokens(self) -> dict[int, int]:
+        """The tokens of each prompt, by its place; that of several choices counts once."""
+        return {choice.prompt_index: len(choice.prompt_tokens) for choice in self.choices}
 
     def abort(self, reason: str) -> None:
         """End what has not ended."""

@@ -12,10 +12,14 @@ from starlette.applications import Starlette
 
 from ..protocol import Command, Drain, Drained, ServerListening, ServerSample, Shutdown
 from ..protocol.channel import Channel
+from ..protocol.server_operations import Operations
+from .bounded_protocol import ConnectionBounds, bounded_protocol
 from .gate import Gate
 from .http_counters import HttpCounters
 from .link import WorkerLink
+from .request_log import RequestLogger
 from .state import Draining
+from .tls import tls_context
 
 SAMPLE_INTERVAL_S = 0.5
 DRAIN_LOOK_S = 0.02
@@ -40,7 +44,10 @@ class HttpServer:
         app: Starlette,
         link: WorkerLink,
         channel: Channel[Command],
+        operations: Operations,
+        log: RequestLogger | None = None,
     ) -> None:
+        tls = operations.tls
         self._draining = Draining()
         app.state.draining = self._draining
         self._counters = app.state.http_counters = HttpCounters()
@@ -49,18 +56,22 @@ class HttpServer:
         self._sent = ServerSample(at_s=0.0)
         self._ended = asyncio.Event()
         self._drain: asyncio.Task[None] | None = None
+        bounds = ConnectionBounds(operations.limits.max_connections)
         self._uvicorn = _Uvicorn(
             uvicorn.Config(
-                Gate(app, self._draining, self._counters),
+                Gate(app, self._draining, self._counters, log),
                 # The loop runs already.
                 loop="none",
-                http="httptools",
+                http=bounded_protocol(bounds, self._counters),
                 ws="none",
                 # What the app holds is let go of at the end.
                 lifespan="on",
                 log_config=None,
                 access_log=False,
                 server_header=False,
+                # A client's word for its own address is not taken.
+                proxy_headers=False,
+                ssl_context_factory=None if tls is None else lambda *_: tls_context(tls),
                 timeout_graceful_shutdown=LAST_ANSWERS_S,
             )
         )

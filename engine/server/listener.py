@@ -8,6 +8,12 @@ from ..protocol.server_options import check_exposure
 from ..text.cleaning import clean
 
 BACKLOG = 2048
+_KEEP_ALIVE = tuple(
+    (getattr(socket, name), value)
+    for name, value in (("TCP_KEEPIDLE", 60), ("TCP_KEEPINTVL", 15), ("TCP_KEEPCNT", 3))
+    if hasattr(socket, name)
+)
+"""Silent connections are asked for a sign of life after 60 s, and closed without one in 45."""
 
 
 def listen(host: str, port: int, *, has_key: bool = False) -> socket.socket:
@@ -29,6 +35,10 @@ def listen(host: str, port: int, *, has_key: bool = False) -> socket.socket:
     try:
         # Connections of a server before this one may still be ending.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Connections have what their listener has: a machine that has vanished is noticed.
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for option, value in _KEEP_ALIVE:
+            listener.setsockopt(socket.IPPROTO_TCP, option, value)
         listener.bind(address)
         listener.listen(BACKLOG)
     except OSError as error:

@@ -50,7 +50,8 @@ def _serve(
         options = server_options_of(text)
         raise_open_files(MOST_OPEN_FILES)
         # First of all: that the port is taken is known at once, and connections may come.
-        with listen(options.host, options.port) as listener:
+        has_key = bool(options.operations.key_hashes)
+        with listen(options.host, options.port, has_key=has_key) as listener:
             _run(channel, handover, options, listener, make_app)
     except ProdtopError as error:
         return tell_end(channel, Fault(message=str(error), fatal=True, exit_code=error.exit_code))
@@ -69,19 +70,28 @@ def _run(
 ) -> None:
     # What takes longest to import.
     from .app import create_app
+    from .error_log import log_errors
     from .http_server import HttpServer
     from .link import WorkerLink
+    from .request_log import open_request_log
 
     def ask_for_link() -> None:
         channel.send(LinkLost())
 
+    operations = options.operations
+    log_errors(with_texts=operations.log.prompts)
+    log = open_request_log(operations.log)
     link = WorkerLink(handover, ask_for_link)
-    server = HttpServer((make_app or create_app)(link, options), link, channel)
-    url, port = url_of(listener), listener.getsockname()[1]
+    app = (make_app or create_app)(link, options)
+    server = HttpServer(app, link, channel, operations, log)
+    url, port = url_of(listener, tls=operations.tls is not None), listener.getsockname()[1]
     listening = ServerListening(url=url, port=port)
-    if sys.platform == "linux":
-        import uvloop
+    try:
+        if sys.platform == "linux":
+            import uvloop
 
-        uvloop.run(server.run(listener, listening))
-    else:
-        asyncio.run(server.run(listener, listening))
+            uvloop.run(server.run(listener, listening))
+        else:
+            asyncio.run(server.run(listener, listening))
+    finally:
+        log.close()

@@ -35,7 +35,9 @@ class Operation:
     kind: str = JSON
 
 
-_TEXT_ERRORS = (400, 404, 413, 500, 503)
+_GUARDED = (401, 403)
+"""Of every route."""
+_TEXT_ERRORS = (400, 404, 408, 413, 429, 500, 503)
 
 OPERATIONS = (
     Operation(
@@ -80,8 +82,12 @@ OPERATIONS = (
 
 _ERROR_TEXTS = {
     400: "the request is wrong",
+    401: "an API key is needed, and this is none",
+    403: "no key is asked for, and the request is of another host",
     404: "the model is not served",
+    408: "the body did not come in time",
     413: "the body is too large",
+    429: "as much is in flight as is taken at once: Retry-After says when to come again",
     500: "the server failed",
     503: "no engine serves, or the server is stopping",
 }
@@ -118,7 +124,7 @@ def _operation(each: Operation) -> dict[str, object]:
             "description": _ERROR_TEXTS[status],
             "content": {JSON: {"schema": _schema(ErrorAnswer)}},
         }
-        for status in each.errors
+        for status in sorted({*each.errors, *_GUARDED})
     }
     operation: dict[str, object] = {"summary": each.summary, "responses": responses}
     if each.body is not None:

@@ -22,7 +22,7 @@ from .schema.tokenization import (
 async def tokenize(request: Request) -> Response:
     """The ids of a text or a conversation. Raises `ApiError`."""
     context = context_of(request)
-    body = await read_body(request, TokenizeRequest, context.limits.body_bytes)
+    body = await read_body(request, TokenizeRequest, context)
     serving = context.serving()
     check_model(body.model, serving)
     ids = await _ids(body, context, serving)
@@ -41,7 +41,7 @@ async def tokenize(request: Request) -> Response:
 async def detokenize(request: Request) -> Response:
     """The text of ids. Raises `ApiError`."""
     context = context_of(request)
-    body = await read_body(request, DetokenizeRequest, context.limits.body_bytes)
+    body = await read_body(request, DetokenizeRequest, context)
     serving = context.serving()
     check_model(body.model, serving)
     check_token_ids(body.tokens, serving, "tokens")

@@ -20,6 +20,7 @@ from .arguments import Debug, parse_precision, parse_strategy, refuse_options_be
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
+from .server_operations import asks_for_operations, server_operations, with_server_operations
 from .server_options import Host, Port, asks_for_load, server_options
 
 
@@ -36,6 +37,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
+@with_server_operations
 @with_engine_options(
     load_format=WorkerOptions().load_format,
     max_seqs=WorkerOptions().max_seqs,
@@ -63,6 +65,8 @@ def live(
     ] = False,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
+    *,
+    operated: Given,
     record_trace: RecordTrace = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
@@ -86,9 +90,13 @@ def live(
         return
     refuse_two_loads(given, "users", users)
 
-    server = server_options(host, port, CLOSING_DRAIN_S) if serve else None
-    if server is None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
+    server = None
+    if serve:
+        server = server_options(host, port, CLOSING_DRAIN_S, server_operations(operated))
+    elif (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
         raise BadInputError("--host and --port are a server's: give --serve with them")
+    elif asks_for_operations(operated):
+        raise BadInputError("--api-key-file, --tls-…, --max-…, --log-…: give --serve with them")
 
     def complete(configured: WorkerOptions) -> WorkerOptions:
         """What the command line says, laid over what the config file sets."""

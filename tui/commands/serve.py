@@ -11,9 +11,11 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from .arguments import Debug, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, with_engine_options
+from .server_operations import server_operations, with_server_operations
 from .server_options import Host, Port, asks_for_load, server_options
 
 
+@with_server_operations
 @with_engine_options(
     model=WorkerOptions().model,
     device=WorkerOptions().device,
@@ -39,6 +41,8 @@ def serve(
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
     ] = DEFAULT_DRAIN_S,
+    *,
+    operated: Given,
     debug: Debug = False,
 ) -> None:
     """Serve a model over HTTP, as OpenAI's API does, until ctrl+c or SIGTERM."""
@@ -50,10 +54,10 @@ def serve(
         load=LoadSpec(paused=not asks_for_load(given, users)),
     )
     options = engine_options(given, base, {"users": users})
-    server = server_options(host, port, drain)
+    server = server_options(host, port, drain, server_operations(operated))
     # Here and not above: the other commands need not wait for the screen's words.
     from .serve_run import serve as run_server
 
     # No probe: nothing here shows what it reads.
     engine = LocalEngine(options, probe_command=None, server=server)
-    run_server(engine, drain)
+    run_server(engine, server)

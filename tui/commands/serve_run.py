@@ -18,6 +18,7 @@ from ...engine.protocol import (
     ServerSample,
 )
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
+from ...engine.protocol.server_options import ServerOptions
 from ...engine.protocol.wording import counted
 from ..state.moment import died_text
 from ..style.formatting import percent
@@ -118,13 +119,15 @@ class ServeRun:
         self._status.say(died_text(death))
 
 
-def serve(engine: LocalEngine, drain_s: float) -> None:
+def serve(engine: LocalEngine, options: ServerOptions) -> None:
     """Run an engine with a server until a signal ends it, and close it."""
     status = StatusLine(sys.stderr)
     with EndingSignals() as signals:
         engine.start()
+        if options.operations.log.prompts:
+            status.say("what clients send is logged, prompts included (--log-prompts)")
         try:
-            ServeRun(engine, drain_s, sys.stdout, status).run(signals)
+            ServeRun(engine, options.drain_s, sys.stdout, status).run(signals)
         finally:
             status.clear()
             # It has drained, or is not to.

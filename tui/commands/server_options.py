@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.server_operations import Operations
 from ...engine.protocol.server_options import ServerOptions, check_exposure
 from .engine_options import OPTIONS, Given
 
@@ -24,12 +25,12 @@ LOADING_OPTIONS = frozenset(
 """The options that ask for a load of prodtop's own."""
 
 
-def server_options(host: str, port: int, drain_s: float) -> ServerOptions:
+def server_options(host: str, port: int, drain_s: float, operations: Operations) -> ServerOptions:
     """The options of a server. Raises `BadInputError` for an address that others reach."""
-    check_exposure(host, has_key=False)
+    check_exposure(host, has_key=bool(operations.key_hashes))
     if not 0 <= drain_s < float("inf"):
         raise BadInputError("--drain must be a number of seconds, at least 0")
-    return ServerOptions(host=host, port=port, drain_s=drain_s)
+    return ServerOptions(host=host, port=port, drain_s=drain_s, operations=operations)
 
 
 def asks_for_load(given: Given, *others: object) -> bool:

@@ -58,8 +58,7 @@ class Client:
                 raise OSError("the client has gone")
             self.sent.append(message)
 
-        scope = {"type": "http", "method": "POST", "path": path}
-        await self.gate(scope, receive, send)
+        await self.gate({"type": "http", "path": path, "method": "POST"}, receive, send)
 
     @property
     def status(self) -> int:

@@ -35,7 +35,7 @@ class Endless(Sequence[Told]):
 
 def request_bytes(path: str, body: Json) -> bytes:
     data = json.dumps(body).encode()
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {len(data)}\r\n\r\n"
+    head = f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {len(data)}\r\n\r\n"
     return head.encode() + data
 
 
@@ -72,9 +72,16 @@ def test_a_client_that_reads_nothing_is_given_up() -> None:
 @pytest.mark.parametrize(
     ("data", "status"),
     [
-        (b"GET /version HTTP/1.1\r\nhost: x\r\n\r\n", b"200"),
-        (b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 999999999\r\n\r\n", b"413"),
-        (b"POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{x", b"400"),
+        (b"GET /version HTTP/1.1\r\nhost: localhost\r\n\r\n", b"200"),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-length: 999999999\r\n\r\n",
+            b"413",
+        ),
+        (
+            b"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{x",
+            b"400",
+        ),
         (b"no request\r\n\r\n", b"400"),
     ],
 )
