@@ -16,9 +16,15 @@ BACKENDS = {
 }
 
 
+def _answer(got: object) -> tuple[object, object]:
+    """The log probability, and whether the text is the greedy one where that is told."""
+    while isinstance(got, list) and len(got) == 1:
+        (got,) = got
+    return tuple(got) if isinstance(got, (list, tuple)) else (got, None)
+
+
 def answers(backend: str) -> list[list[object]]:
-    """`[context, continuation, what it got]` of every request of the tasks, by their tokens'
-    `backend`."""
+    """`[texts, log probability, greedy]` of every request of the tasks; `backend` makes tokens."""
     results = lm_eval.simple_evaluate(
         model="local-completions",
         model_args={
@@ -34,10 +40,10 @@ def answers(backend: str) -> list[list[object]]:
         bootstrap_iters=0,
     )
     return [
-        [*pair[-2:], answer]
+        [list(asked), *_answer(got)]
         for task in TASKS
         for sample in results["samples"][task]
-        for pair, (answer,) in zip(sample["arguments"], sample["resps"], strict=True)
+        for asked, got in zip(sample["arguments"], sample["resps"], strict=True)
     ]
 
 

@@ -76,20 +76,19 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Evaluated:
     return Evaluated(tmp_path_factory.mktemp("tasks"))
 
 
-def parted(context: str, continuation: str) -> tuple[list[int], int]:
-    """The ids of a pair as lm-eval cuts them, and how many of them are the context's: blanks at
-    its end belong to the continuation, and without a context the model begins a document."""
-    if not context:
-        return [0, *ids_of(continuation)], 1
-    bare = context.rstrip()
-    return ids_of(context + continuation), len(ids_of(bare))
+def parted(*texts: str) -> tuple[list[int], int]:
+    """The ids of a request as lm-eval cuts them, and how many of them are seen: the context's,
+    without blanks at its end. A text alone begins a document."""
+    if len(texts) == 1:
+        return [0, *ids_of(texts[0])], 1
+    return ids_of("".join(texts)), len(ids_of(texts[0].rstrip()))
 
 
 @cache
-def expected(context: str, continuation: str) -> tuple[float, bool]:
+def expected(*texts: str) -> tuple[float, bool]:
     """The continuation's log probability by transformers, and whether it is the greedy one."""
     model = AutoModelForCausalLM.from_pretrained(BUNDLED_FOLDER, dtype=torch.float32)
-    ids, seen = parted(context, continuation)
+    ids, seen = parted(*texts)
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0].log_softmax(-1)[seen - 1 : -1]
     true = torch.tensor(ids[seen:])
@@ -100,18 +99,17 @@ def expected(context: str, continuation: str) -> tuple[float, bool]:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_loglikelihoods_are_those_of_transformers(evaluated: Evaluated, backend: str) -> None:
     answers = evaluated.answers[backend]
-    assert len(answers) == 6 * len(CHOICES) + 3
-    for context, continuation, answer in answers:
-        loglikelihood, greedy = expected(context, continuation)
-        found = answer if isinstance(answer, list) else [answer, None]
-        assert float(found[0]) == pytest.approx(loglikelihood, abs=1e-3)
-        assert str(found[1]) in (str(greedy), "None")
+    assert sorted(len(texts) for texts, _, _ in answers) == [1] * 3 + [2] * 6 * len(CHOICES)
+    greedy = [expected(*texts)[1] for texts, _, _ in answers if len(texts) == 2]
+    assert [found for texts, _, found in answers if len(texts) == 2] == greedy
+    for texts, loglikelihood, _ in answers:
+        assert loglikelihood == pytest.approx(expected(*texts)[0], abs=1e-3)
 
 
 def test_tokens_and_requests_are_counted(evaluated: Evaluated) -> None:
-    pairs = [each[:2] for backend in BACKENDS for each in evaluated.answers[backend]]
+    asked = [texts for backend in BACKENDS for texts, _, _ in evaluated.answers[backend]]
     counted = evaluated.counted
-    assert counted["prodtop_requests_submitted_total"] == len(pairs)
-    assert counted["vllm:prompt_tokens_total"] == sum(len(parted(*pair)[0]) for pair in pairs)
+    assert counted["prodtop_requests_submitted_total"] == len(asked)
+    assert counted["vllm:prompt_tokens_total"] == sum(len(parted(*texts)[0]) for texts in asked)
     # lm-eval asks for one token after each text.
-    assert counted["prodtop_generation_tokens_total"] == len(pairs)
+    assert counted["prodtop_generation_tokens_total"] == len(asked)
