@@ -1,4 +1,4 @@
-"""What a server says of the requests that it served in some span: the sums and counts at `/metrics`."""
+"""What a server says of what it served in some span: sums and counts at `/metrics`."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ ANSWER_S = 60.0
 
 @dataclass(frozen=True)
 class Figures:
-    """What a client or a server says of a run. Latencies are means: of requests, `itl_ms` of gaps."""
+    """What one side says of a run. Latencies are means over requests, `itl_ms` over gaps."""
 
     requests: int
     prompt_tokens: int

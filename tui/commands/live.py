@@ -16,7 +16,7 @@ from ...engine.protocol.wording import counted
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .recording import RecordTrace, new_file
-from .server_options import Host, Port, asks_for_load, server_options
+from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
 
 
 class SignalledError(WorkerFailedError):
@@ -59,6 +59,7 @@ def live(
     ] = False,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
+    chat_template: ChatTemplate = None,
     record_trace: RecordTrace = None,
     theme: Annotated[
         str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
@@ -78,9 +79,11 @@ def live(
         return
     refuse_two_loads(given, "users", users)
 
-    server = server_options(host, port, CLOSING_DRAIN_S) if serve else None
-    if server is None and (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
-        raise BadInputError("--host and --port are a server's: give --serve with them")
+    server = server_options(host, port, CLOSING_DRAIN_S, chat_template) if serve else None
+    if server is None and (host, port, chat_template) != (DEFAULT_HOST, DEFAULT_PORT, None):
+        raise BadInputError(
+            "--host, --port and --chat-template are a server's: give --serve with them"
+        )
 
     def complete(configured: WorkerOptions) -> WorkerOptions:
         """What the command line says, laid over what the config file sets."""

@@ -12,7 +12,7 @@ from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEF
 from .arguments import Debug, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, with_engine_options
 from .serve_run import serve as run_server
-from .server_options import Host, Port, asks_for_load, server_options
+from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
 
 
 @with_engine_options(
@@ -40,6 +40,7 @@ def serve(
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
     ] = DEFAULT_DRAIN_S,
+    chat_template: ChatTemplate = None,
     debug: Debug = False,
 ) -> None:
     """Serve a model over HTTP, as OpenAI's API does, until ctrl+c or SIGTERM."""
@@ -51,7 +52,7 @@ def serve(
         load=LoadSpec(paused=not asks_for_load(given, users)),
     )
     options = engine_options(given, base, {"users": users})
-    server = server_options(host, port, drain)
+    server = server_options(host, port, drain, chat_template)
     # No probe: nothing here shows what it reads.
     engine = LocalEngine(options, probe_command=None, server=server)
     run_server(engine, drain)
