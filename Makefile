@@ -70,15 +70,21 @@ $(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
 	done < $(ENGINES)
 	touch $@
 
-# Clients that talk to the server in tests, each with all that it needs in a folder of its own. Those of
-# one that cannot be had are skipped.
+# Clients that talk to the server in tests, each in an environment of its own over ours, so that torch
+# and what else is here need not come again: all that it needs besides is pinned. The tests of one that
+# cannot be had are skipped.
 CLIENTS := tests/engine/server/clients.txt
 $(VENV)/clients/.installed: $(CLIENTS) | $(VENV)/.installed-dev
 	rm -rf $(VENV)/clients
-	mkdir -p $(VENV)/clients
-	while read -r folder packages; do \
-		$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-			--target $(VENV)/clients/$$folder $$packages || \
+	while read folder packages; do \
+		$(BIN)/python -m venv --without-pip $(VENV)/clients/$$folder && \
+		$(BIN)/python -c 'import sys, sysconfig; \
+			own = sysconfig.get_path("purelib", vars={"base": sys.argv[1]}); \
+			ours = sysconfig.get_path("purelib"); \
+			open(f"{own}/layer.pth", "w").write(f"import site; site.addsitedir({ours!r})\n")' \
+			$(VENV)/clients/$$folder && \
+		$(BIN)/python -m pip --python $(VENV)/clients/$$folder/bin/python install --quiet \
+			--disable-pip-version-check --no-compile --no-deps --ignore-installed $$packages || \
 			{ rm -rf $(VENV)/clients/$$folder; echo "$$folder cannot be had: its tests are skipped"; }; \
 	done < $(CLIENTS)
 	touch $@

@@ -15,13 +15,15 @@ DEFAULT_DRAIN_S = 30.0
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server listens, and how long requests in flight may take at its end.
 
-    `port` 0 is any that is free.
+    `port` 0 is any that is free. `chat_template` is a file whose template takes the place of the
+    model's own.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     drain_s: float = DEFAULT_DRAIN_S
     operations: Operations = Operations()
+    chat_template: str | None = None
 
 
 def server_argument(options: ServerOptions) -> str:

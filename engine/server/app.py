@@ -1,5 +1,6 @@
 """The HTTP application: routes in front of an engine's link."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -14,6 +15,7 @@ from .admission import Admission, AdmissionGuard
 from .chat_routes import create_chat_completion
 from .completions_routes import create_completion
 from .context import Context
+from .disconnects import end_tasks
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
 from .guards import KeyGuard, LocalGuard
@@ -73,7 +75,9 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
+        warming = asyncio.create_task(context.warm_up())
         yield
+        await end_tasks(warming)
         context.close()
 
     app = Starlette(

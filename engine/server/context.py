@@ -1,6 +1,7 @@
 """What all routes share: the engine's link, the tokenizer, bounds, and threads for slow work."""
 
 import asyncio
+import contextlib
 import hashlib
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
@@ -15,6 +17,7 @@ from starlette.requests import Request
 from ..protocol.errors import BadInputError
 from ..protocol.served import Serving, TokenizerSource
 from ..protocol.server_options import ServerOptions
+from ..text.chat_template import ChatMessage
 from .engine_link import EngineLink
 from .errors import ApiError, unavailable
 from .limits import Limits
@@ -24,6 +27,7 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 VERSION = version("prodtop")
+_LOOK_INTERVAL_S = 0.05
 
 
 @dataclass(slots=True)
@@ -61,7 +65,7 @@ class Context:
         source = serving.tokenizer
         if source not in self._tokenizers:
             self._tokenizers.clear()
-            self._tokenizers[source] = asyncio.create_task(self.in_thread(build_tokenizer, source))
+            self._tokenizers[source] = asyncio.create_task(self._read_tokenizer(source))
         task = self._tokenizers[source]
         try:
             # Others may wait for it, where this client goes.
@@ -72,6 +76,26 @@ class Context:
         finally:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 self._tokenizers.pop(source, None)
+
+    async def _read_tokenizer(self, source: TokenizerSource) -> ServedTokenizer:
+        given = self.options.chat_template
+        template = None if given is None else Path(given)
+        return await self.in_thread(build_tokenizer, source, template)
+
+    async def warm_up(self) -> None:
+        """Make ready what the first request needs, as soon as there is a model: the tokenizer, and
+        the process that renders chats. What fails here fails again, and is told, in a request."""
+        while self.link.serving is None:
+            await asyncio.sleep(_LOOK_INTERVAL_S)
+        with contextlib.suppress(ApiError, BadInputError):
+            tokenizer = await self.tokenizer(self.serving())
+            await self.in_thread(
+                tokenizer.render_chat,
+                [ChatMessage("user", "Hello")],
+                add_generation_prompt=True,
+                tools=(),
+                variables={},
+            )
 
     def close(self) -> None:
         """End the threads, once what they do is done."""

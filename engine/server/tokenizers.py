@@ -13,7 +13,7 @@ from ..model.gguf.metadata import Metadata
 from ..model.gguf.tokenizer import build_tokenizer as build_gguf_tokenizer
 from ..model.gguf.tokenizer import role_texts
 from ..protocol.served import TokenizerSource
-from ..text.chat_template import ChatMessage
+from ..text.chat_template import ChatMessage, ChatTemplate, read_chat_template
 from ..text.special_tokens import read_special_tokens
 from ..text.token_stream import TextStream
 from ..text.tokenizer import CheckpointTokenizer, NumberTokenizer, VocabularyTokenizer
@@ -91,12 +91,14 @@ class _Vocabulary:
 
 
 class _Numbers:
-    """Random weights: a token is shown as its number, and a chat is its messages one by one."""
+    """Random weights: a token is shown as its number, and a chat is its messages one by one, unless
+    there is a `template`."""
 
     longest_token_chars = _LONGEST_NUMBER_CHARS
 
-    def __init__(self, tokenizer: NumberTokenizer) -> None:
+    def __init__(self, tokenizer: NumberTokenizer, template: ChatTemplate | None) -> None:
         self._tokenizer = tokenizer
+        self._template = template
         self.decode = tokenizer.decode
         self.stream = tokenizer.stream
 
@@ -112,37 +114,54 @@ class _Numbers:
         tools: Sequence[Mapping[str, object]],
         variables: Mapping[str, object],
     ) -> str:
-        del add_generation_prompt, tools, variables
+        if self._template is not None:
+            return self._template.render(
+                messages,
+                add_generation_prompt=add_generation_prompt,
+                tools=tools,
+                variables=variables,
+            )
         return "\n\n".join(message.content for message in messages)
 
     def token_bytes(self, token_id: int) -> bytes:
         return self._tokenizer.decode([token_id]).encode()
 
     def info(self) -> dict[str, object]:
-        return {"tokenizer_class": type(self._tokenizer).__name__, "chat_template": None}
+        info: dict[str, object] = {"tokenizer_class": type(self._tokenizer).__name__}
+        return info | {"chat_template": None if self._template is None else self._template.text}
 
 
-def build_tokenizer(source: TokenizerSource) -> ServedTokenizer:
-    """Read the tokenizer at `source`. Raises `CheckpointError` where it is none."""
+def build_tokenizer(source: TokenizerSource, template: Path | None = None) -> ServedTokenizer:
+    """Read the tokenizer at `source`; a chat template in a file takes the place of the model's.
+
+    Raises `CheckpointError` where one of them is none.
+    """
     path = Path(source.path)
     if source.kind == "gguf":
-        return _of_gguf(path, source.vocabulary)
+        return _of_gguf(path, source.vocabulary, template)
     if source.kind == "numbers":
         # The other model's vocabulary has its own size: its ids are folded into this one's.
         prompts = CheckpointTokenizer(path / _TOKENIZER, 2**31 - 1)
-        return _Numbers(NumberTokenizer(prompts, source.vocabulary))
+        read = None if template is None else read_chat_template(template, {})
+        return _Numbers(NumberTokenizer(prompts, source.vocabulary), read)
     tokenizer = CheckpointTokenizer(path / _TOKENIZER, source.vocabulary)
     config = path / _CONFIG
     info = dict(read_json(config)) if config.is_file() else {}
-    info |= read_special_tokens(path).texts
+    roles = read_special_tokens(path).texts
+    info |= roles
+    if template is not None:
+        tokenizer.chat = read_chat_template(template, roles)
     return _Vocabulary(tokenizer, _with_template(info, tokenizer))
 
 
-def _of_gguf(path: Path, vocabulary: int) -> ServedTokenizer:
+def _of_gguf(path: Path, vocabulary: int, template: Path | None) -> ServedTokenizer:
     metadata = Metadata(read_header(path).metadata, str(path))
     tokenizer = build_gguf_tokenizer(metadata, vocabulary)
     info: dict[str, object] = {"tokenizer_class": "PreTrainedTokenizerFast"}
-    info |= role_texts(metadata)
+    roles = role_texts(metadata)
+    info |= roles
+    if template is not None:
+        tokenizer.chat = read_chat_template(template, roles)
     return _Vocabulary(tokenizer, _with_template(info, tokenizer))
 
 

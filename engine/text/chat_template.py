@@ -229,6 +229,14 @@ def load_chat_template(folder: Path) -> ChatTemplate | None:
         return ChatTemplate("", tokens, str(folder), error)
 
 
+def read_chat_template(file: Path, special_tokens: Mapping[str, str]) -> ChatTemplate:
+    """The template in a file of its own, beside no checkpoint.
+
+    Raises `CheckpointError` where it cannot be read.
+    """
+    return ChatTemplate(_read(file), special_tokens, str(file))
+
+
 def _files(folder: Path) -> dict[object, object]:
     """Templates in files, by name."""
     more = sorted((folder / "additional_chat_templates").glob("*.jinja"))

@@ -84,6 +84,10 @@ class VocabularyTokenizer:
         """The model's chat template."""
         return self._chat
 
+    @chat.setter
+    def chat(self, template: ChatTemplate) -> None:
+        self._chat = template
+
     def render_chat(
         self,
         messages: Sequence[ChatMessage],

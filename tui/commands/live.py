@@ -21,7 +21,7 @@ from .engine_options import Given, engine_options, refuse_two_loads, with_engine
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
 from .server_operations import asks_for_operations, server_operations, with_server_operations
-from .server_options import Host, Port, asks_for_load, server_options
+from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
 
 
 class SignalledError(WorkerFailedError):
@@ -65,6 +65,7 @@ def live(
     ] = False,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
+    chat_template: ChatTemplate = None,
     *,
     operated: Given,
     record_trace: RecordTrace = None,
@@ -92,9 +93,12 @@ def live(
 
     server = None
     if serve:
-        server = server_options(host, port, CLOSING_DRAIN_S, server_operations(operated))
-    elif (host, port) != (DEFAULT_HOST, DEFAULT_PORT):
-        raise BadInputError("--host and --port are a server's: give --serve with them")
+        operations = server_operations(operated)
+        server = server_options(host, port, CLOSING_DRAIN_S, operations, chat_template)
+    elif (host, port, chat_template) != (DEFAULT_HOST, DEFAULT_PORT, None):
+        raise BadInputError(
+            "--host, --port and --chat-template are a server's: give --serve with them"
+        )
     elif asks_for_operations(operated):
         raise BadInputError("--api-key-file, --tls-…, --max-…, --log-…: give --serve with them")
 

@@ -12,7 +12,7 @@ from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEF
 from .arguments import Debug, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, with_engine_options
 from .server_operations import server_operations, with_server_operations
-from .server_options import Host, Port, asks_for_load, server_options
+from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
 
 
 @with_server_operations
@@ -41,6 +41,7 @@ def serve(
     drain: Annotated[
         float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
     ] = DEFAULT_DRAIN_S,
+    chat_template: ChatTemplate = None,
     *,
     operated: Given,
     debug: Debug = False,
@@ -54,7 +55,7 @@ def serve(
         load=LoadSpec(paused=not asks_for_load(given, users)),
     )
     options = engine_options(given, base, {"users": users})
-    server = server_options(host, port, drain, server_operations(operated))
+    server = server_options(host, port, drain, server_operations(operated), chat_template)
     # Here and not above: the other commands need not wait for the screen's words.
     from .serve_run import serve as run_server
 

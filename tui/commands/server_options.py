@@ -1,5 +1,6 @@
 """The options of a server, for the commands that start one."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,12 @@ MOST_PORT = 65_535
 Host = Annotated[
     str, typer.Option(metavar="H", help="The address to listen on: this machine's own.")
 ]
+ChatTemplate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE", help="A chat template (Jinja) for HTTP clients in place of the model's."
+    ),
+]
 Port = Annotated[int, typer.Option(metavar="P", min=0, max=MOST_PORT, help="0: any that is free.")]
 
 ARRIVALS = ("ramp", "burst", "trace")
@@ -25,12 +32,33 @@ LOADING_OPTIONS = frozenset(
 """The options that ask for a load of prodtop's own."""
 
 
-def server_options(host: str, port: int, drain_s: float, operations: Operations) -> ServerOptions:
-    """The options of a server. Raises `BadInputError` for an address that others reach."""
+def server_options(
+    host: str,
+    port: int,
+    drain_s: float,
+    operations: Operations,
+    chat_template: str | None,
+) -> ServerOptions:
+    """The options of a server. Raises `BadInputError` for an address that others reach, or a
+    template that cannot be read."""
     check_exposure(host, has_key=bool(operations.key_hashes))
     if not 0 <= drain_s < float("inf"):
         raise BadInputError("--drain must be a number of seconds, at least 0")
-    return ServerOptions(host=host, port=port, drain_s=drain_s, operations=operations)
+    if chat_template is not None:
+        # Imported here: with it comes Jinja, which the first frame would wait for.
+        from ...engine.text.chat_template import read_chat_template
+
+        # The server reads it later: here it is known at once that it cannot be read.
+        template = Path(chat_template).expanduser().absolute()
+        read_chat_template(template, {})
+        chat_template = str(template)
+    return ServerOptions(
+        host=host,
+        port=port,
+        drain_s=drain_s,
+        operations=operations,
+        chat_template=chat_template,
+    )
 
 
 def asks_for_load(given: Given, *others: object) -> bool:

@@ -84,6 +84,7 @@ class AnswerMessage(msgspec.Struct, frozen=True, kw_only=True):
     role: Literal["assistant"] = "assistant"
     content: str | None
     refusal: None = None
+    annotations: list[None] = []
     tool_calls: list[ToolCall] | UnsetType = UNSET
 
 

@@ -1,6 +1,7 @@
 """The tokenizers that a server reads: beside the worker's own, and without torch."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -46,7 +47,7 @@ def test_a_folders_tokenizer_gives_the_ids_of_the_library() -> None:
         assert tokenizer.decode(ids) == bundled_tokenizer().decode(ids, skip_special_tokens=False)
         assert "<|endoftext|>" in tokenizer.decode(ids)
     assert tokenizer.info()["eos_token"] == "<|endoftext|>"
-    assert tokenizer.info()["chat_template"] is None
+    assert tokenizer.info()["chat_template"] == (BUNDLED_FOLDER / "chat_template.jinja").read_text()
 
 
 def test_a_gguf_files_tokenizer_is_the_one_it_was_made_from(tmp_path: Path) -> None:
@@ -142,8 +143,9 @@ async def test_another_model_brings_its_own_tokenizer() -> None:
     assert second["tokens"] == [n % 100 for n in first["tokens"]]
 
 
-async def test_a_model_without_a_template_takes_no_chat() -> None:
-    api, _ = scripted(saying("x"), serving=serving_of())
+async def test_a_model_without_a_template_takes_no_chat(tmp_path: Path) -> None:
+    shutil.copy(BUNDLED_FOLDER / "tokenizer.json", tmp_path)
+    api, _ = scripted(saying("x"), serving=serving_of(tmp_path))
     answer = await api.post(
         "/v1/chat/completions", {"messages": [{"role": "user", "content": "Hi"}]}
     )
