@@ -18,7 +18,7 @@ from .context import Context
 from .disconnects import end_tasks
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
-from .guards import KeyGuard, LocalGuard
+from .access import KeyGuard, LocalGuard
 from .http_counters import HttpCounters
 from .limits import Limits
 from .metrics_routes import read_metrics

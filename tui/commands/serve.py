@@ -6,11 +6,11 @@ import typer
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import LoadSpec
-from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from .arguments import Debug, parse_precision, parse_strategy
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .record_trace import RecordTrace, new_file
 from .server_operations import server_operations, with_server_operations
 from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
 
@@ -42,17 +42,18 @@ def serve(
         float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
     ] = DEFAULT_DRAIN_S,
     chat_template: ChatTemplate = None,
+    record_trace: RecordTrace = None,
     *,
     operated: Given,
     debug: Debug = False,
 ) -> None:
     """Serve a model over HTTP, as OpenAI's API does, until ctrl+c or SIGTERM."""
-    if users is not None and given["rate"] is not None:
-        raise BadInputError("--users and --rate exclude each other: give one of them")
+    refuse_two_loads(given, "users", users)
     base = WorkerOptions(
         strategy=parse_strategy(strategy),
         precision=None if precision is None else parse_precision(precision),
         load=LoadSpec(paused=not asks_for_load(given, users)),
+        record_trace=new_file(record_trace),
     )
     options = engine_options(given, base, {"users": users})
     server = server_options(host, port, drain, server_operations(operated), chat_template)
