@@ -5,6 +5,7 @@ from ipaddress import ip_address
 import msgspec
 
 from .errors import BadInputError
+from .guard_options import GuardOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
@@ -14,12 +15,13 @@ DEFAULT_DRAIN_S = 30.0
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server listens, and how long requests in flight may take at its end.
 
-    `port` 0 is any that is free.
+    `port` 0 is any that is free; `guards` `None` guards nothing.
     """
 
     host: str = DEFAULT_HOST
     port: int = DEFAULT_PORT
     drain_s: float = DEFAULT_DRAIN_S
+    guards: GuardOptions | None = None
 
 
 def server_argument(options: ServerOptions) -> str:

@@ -15,6 +15,7 @@ from .request_id import HEADER, request_id
 from .schema.service import ErrorAnswer, ErrorDetail
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+CONTENT_FILTER = "content_filter"
 RETRY_AFTER_S = 1
 _LONGEST_MESSAGE = 2000
 

@@ -67,6 +67,7 @@ class EventStream(Response):
             reason = DISCONNECTED
         finally:
             self._generation.abort(reason)
+            self._generation.close()
             await end_tasks(writing, watching)
 
     async def _write(self, scope: Scope, receive: Receive, send: Send) -> None:
