@@ -12,7 +12,6 @@ from ..text.chat_template import ChatMessage
 from .context import Context
 from .errors import bad_request
 from .generation import Asked, Generation
-from .guarding import refused
 from .sampling import stop_strings
 from .schema.chat import ChatRequest
 from .schema.common import GenerationBody
@@ -76,22 +75,19 @@ def client_id(request: Request) -> str:
     return f"address {request.client.host if request.client is not None else ''}"
 
 
-async def guard_texts(texts: Sequence[str], param: str, context: Context) -> list[str]:
+async def guard_texts(
+    texts: Sequence[str], param: str, context: Context, *, redacts: bool = True
+) -> list[str]:
     """Texts of a prompt as they may be tokenized: redacted, where that is to be done.
 
-    Judged beside the event loop. Raises `ApiError` (400) where one is blocked.
+    Judged beside the event loop. Raises `ApiError` (400) where one is blocked, or would have to be
+    redacted and cannot be (`redacts`).
     """
     guarding = context.guarding
     if guarding is None or not guarding.guards_prompts:
         return list(texts)
     verdicts = await context.in_thread(guarding.judge, texts)
-    return guarding.passed(texts, verdicts, param)
-
-
-async def guard_unchanged(texts: Sequence[str], param: str, context: Context) -> None:
-    """Judge what cannot be redacted. Raises `ApiError` (400) where it would have to be."""
-    if await guard_texts(texts, param, context) != list(texts):
-        raise refused(param, "pii")
+    return guarding.passed(texts, verdicts, param, redacts=redacts)
 
 
 async def guard_turns(
@@ -105,7 +101,7 @@ async def guard_turns(
     contents = await guard_texts([turn.content for turn in turns], "messages", context)
     others = [[turn.role, turn.name, turn.tool_call_id, turn.tool_calls] for turn in turns]
     named = "\n".join(_strings([*others, *beside]))
-    await guard_unchanged([named] if named else [], "messages", context)
+    await guard_texts([named] if named else [], "messages", context, redacts=False)
     return [replace(turn, content=content) for turn, content in zip(turns, contents, strict=True)]
 
 

@@ -70,10 +70,13 @@ class Guarding:
         with self._judging:
             return [self._prompts.check_prompt(text) for text in texts]
 
-    def passed(self, texts: Sequence[str], verdicts: Sequence[Verdict], param: str) -> list[str]:
+    def passed(
+        self, texts: Sequence[str], verdicts: Sequence[Verdict], param: str, *, redacts: bool
+    ) -> list[str]:
         """Of judged texts what may be tokenized; counts them.
 
-        Raises `ApiError`: 400 for what is blocked, without saying by which of its words.
+        Raises `ApiError`: 400 for what is blocked, or would have to be redacted and cannot be
+        (`redacts`), without saying by which of its words.
         """
         for verdict in verdicts:
             self.counts.add(
@@ -83,7 +86,10 @@ class Guarding:
             if isinstance(verdict.blocked_by, Failure):
                 raise ApiError(500, f"the guard {verdict.blocked_by.guard!r} failed")
             if verdict.blocked_by is not None:
-                raise refused(param, verdict.blocked_by.guard)
+                raise _refused(param, verdict.blocked_by.guard)
+            redacting = [each for each in verdict.findings if each.rule.action == "redact"]
+            if redacting and not redacts:
+                raise _refused(param, redacting[0].guard)
         # Other than what was redacted, a text passes as it was given.
         return [
             verdict.text if verdict.outcome is Outcome.REDACT else text
@@ -132,7 +138,7 @@ class Guarding:
                 self.counts.add(names, guard.findings, guard.blocked, guard.failed)
 
 
-def refused(param: str, guard: str) -> ApiError:
+def _refused(param: str, guard: str) -> ApiError:
     """The answer to a prompt that a guard does not let pass."""
     return bad_request(
         f"the prompt was refused by the guard {guard!r}: change it and try again",

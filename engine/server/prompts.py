@@ -6,7 +6,7 @@ from ..protocol.errors import BadInputError
 from ..protocol.served import Serving
 from .context import Context
 from .errors import CONTEXT_LENGTH_EXCEEDED, ApiError, bad_request
-from .guarded_requests import guard_texts, guard_unchanged
+from .guarded_requests import guard_texts
 from .sampling import check_token_ids
 from .schema.completions import PromptField
 from .tokenizers import ServedTokenizer
@@ -48,7 +48,7 @@ async def read_prompts(
     if context.guarding is not None:
         decoded = [await context.in_thread(tokenizer.decode, each) for each in ids]
         # Other ids than those that were given are not what was asked for.
-        await guard_unchanged(decoded, "prompt", context)
+        await guard_texts(decoded, "prompt", context, redacts=False)
     return [Prompt(each, None) for each in ids]
 
 
