@@ -35,7 +35,7 @@ class Operation:
     kind: str = JSON
 
 
-_TEXT_ERRORS = (400, 404, 413, 500, 503)
+_TEXT_ERRORS = (400, 404, 413, 429, 500, 503)
 
 OPERATIONS = (
     Operation(
@@ -82,6 +82,7 @@ _ERROR_TEXTS = {
     400: "the request is wrong",
     404: "the model is not served",
     413: "the body is too large",
+    429: "The client has used up what it may use for now",
     500: "the server failed",
     503: "no engine serves, or the server is stopping",
 }
