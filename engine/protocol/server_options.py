@@ -5,11 +5,21 @@ from ipaddress import ip_address
 import msgspec
 
 from .errors import BadInputError
-from .guard_options import GuardOptions
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_DRAIN_S = 30.0
+
+
+class GuardOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Guards that a server is started with: `table` is `[guards]` as it was read, with every
+    default; lists are sought from `folder`.
+
+    The table's own schema is the server's (`engine/server/guards/settings.py`).
+    """
+
+    table: dict[str, object]
+    folder: str
 
 
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from ..protocol.guard_options import GuardOptions
+from ..protocol.server_options import GuardOptions
 from .errors import CONTENT_FILTER, ApiError, bad_request
 from .generation import Asked, Generation
 from .guard_counts import GuardCounts

@@ -82,7 +82,7 @@ _ERROR_TEXTS = {
     400: "the request is wrong",
     404: "the model is not served",
     413: "the body is too large",
-    429: "The client has used up what it may use for now",
+    429: "the client has used up what it may use for now",
     500: "the server failed",
     503: "no engine serves, or the server is stopping",
 }

@@ -6,7 +6,7 @@ import msgspec
 
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.protocol.errors import BadInputError
-from ...engine.protocol.guard_options import GuardOptions
+from ...engine.protocol.server_options import GuardOptions
 from ...engine.server.guards.settings import GuardSettings, check_served
 from ..settings.config import Table, config_file, load_config
 from ..settings.toml_file import MalformedFileError, decode

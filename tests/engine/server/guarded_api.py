@@ -6,8 +6,7 @@ from tempfile import mkdtemp
 
 from api_harness import CHAT, COMPLETIONS, scripted
 from asgi_client import Client, Json
-from prodtop.engine.protocol.guard_options import GuardOptions
-from prodtop.engine.protocol.server_options import ServerOptions
+from prodtop.engine.protocol.server_options import GuardOptions, ServerOptions
 from prodtop.engine.server.guarded_requests import KEY_ID
 from scripted_link import Script, ScriptedLink, Told
 from starlette.middleware import Middleware
