@@ -12,11 +12,22 @@ DEFAULT_PORT = 8000
 DEFAULT_DRAIN_S = 30.0
 
 
+class GuardOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Guards that a server is started with: `table` is `[guards]` as it was read, with every
+    default; lists are sought from `folder`.
+
+    The table's own schema is the server's (`engine/server/guards/settings.py`).
+    """
+
+    table: dict[str, object]
+    folder: str
+
+
 class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the server listens, and how long requests in flight may take at its end.
 
     `port` 0 is any that is free. `chat_template` is a file whose template takes the place of the
-    model's own.
+    model's own. `guards` `None` guards nothing.
     """
 
     host: str = DEFAULT_HOST
@@ -24,6 +35,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     drain_s: float = DEFAULT_DRAIN_S
     operations: Operations = Operations()
     chat_template: str | None = None
+    guards: GuardOptions | None = None
 
 
 def server_argument(options: ServerOptions) -> str:

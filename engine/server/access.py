@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from ..protocol.api_keys import key_hash
 from ..protocol.server_options import is_loopback
 from .errors import ApiError, refuse
+from .scope_keys import KEY_ID
 
 OPEN_PATHS = frozenset({"/health", "/ready"})
 """Load balancers ask these, which have no key; they say nothing but whether an engine serves."""
@@ -54,6 +55,7 @@ class KeyGuard:
         known = False
         for each in self._hashes:
             known |= hmac.compare_digest(each, own)
+        scope[KEY_ID] = own
         return known and scheme.lower() == _SCHEME
 
 

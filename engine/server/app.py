@@ -11,6 +11,7 @@ from starlette.routing import BaseRoute, Route
 
 from ..protocol.errors import BadInputError
 from ..protocol.server_options import ServerOptions
+from .access import KeyGuard, LocalGuard
 from .admission import Admission, AdmissionGuard
 from .chat_routes import create_chat_completion
 from .completions_routes import create_completion
@@ -18,7 +19,6 @@ from .context import Context
 from .disconnects import end_tasks
 from .engine_link import EngineLink
 from .errors import WHAT_ENDS_GENERATION, ApiError, answer_error
-from .access import KeyGuard, LocalGuard
 from .http_counters import HttpCounters
 from .limits import Limits
 from .metrics_routes import read_metrics

@@ -1,6 +1,6 @@
 """From a checked body and its prompts to what the engine is asked, one request for each choice."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.requests import Request
 
@@ -11,6 +11,7 @@ from .context import Context, created_s, fingerprint
 from .errors import CONTEXT_LENGTH_EXCEEDED, bad_request
 from .generation import Asked
 from .grammars import grammar_of
+from .guards.stream import StreamGuard
 from .request_id import arrival_at_s, request_id
 from .sampling import check_token_ids, longest_answer, sampling_spec, stop_strings
 from .schema.chat import ChatRequest
@@ -91,8 +92,10 @@ def ask(
     grammar: str | None,
     logprobs: int | None,
     prompt_logprobs: int | None,
+    guard: Callable[[], StreamGuard | None],
 ) -> list[Asked]:
     """What to ask for: `n` choices of each prompt, given as its ids and the most tokens after it.
+    `guard` makes the guard of each text.
 
     Raises `ApiError` (400) for more choices than any request may have.
     """
@@ -120,6 +123,7 @@ def ask(
                 stops,
                 include_stop=body.include_stop_str_in_output is True,
                 min_tokens=body.min_tokens or 0,
+                guard=guard(),
             )
             asked.append(Asked(place, submit, text))
     return asked

@@ -11,7 +11,7 @@ from .chat_writer import ChatWriter, ParserFactory
 from .context import check_model, context_of
 from .delivering import deliver
 from .errors import bad_request
-from .generation import Generation
+from .guarded_requests import check_sizes, default_length, guarded_body, start
 from .schema.chat import ChatRequest
 from .tool_calls import ForcedCalls, FreeCalls
 from .tool_grammars import named_tool, offered_tools
@@ -28,6 +28,7 @@ async def create_chat_completion(request: Request) -> Response:
     check_room(most, body, slot_of(request), serving)
     if body.top_logprobs is not None and not body.logprobs:
         raise bad_request("`top_logprobs` needs `logprobs`", "top_logprobs")
+    body = guarded_body(body, context)
     tokenizer = await context.tokenizer(serving)
     grammar = await read_grammar(body, context)
     token_ids = await chat_prompt(
@@ -39,8 +40,11 @@ async def create_chat_completion(request: Request) -> Response:
         serving,
         add_generation_prompt=body.add_generation_prompt is not False,
         add_special_tokens=body.add_special_tokens is True,
+        guard=True,
     )
-    length = answer_length(most, None, len(token_ids), body.min_tokens or 0, serving)
+    check_sizes(body, most, len(token_ids), context)
+    default = default_length(None, context)
+    length = answer_length(most, default, len(token_ids), body.min_tokens or 0, serving)
     asked = ask(
         request,
         body,
@@ -50,9 +54,10 @@ async def create_chat_completion(request: Request) -> Response:
         grammar=grammar,
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         prompt_logprobs=body.prompt_logprobs,
+        guard=context.guard_output,
     )
     take_room(asked, slot_of(request), serving)
-    generation = Generation.start(context.link, asked)
+    generation = start(request, asked, context)
     head = head_of(request, body, serving, "chatcmpl")
     writer = ChatWriter(head, body, generation, tokenizer, _parser(body))
     return await deliver(request, generation, writer, context, stream=body.stream is True)

@@ -211,7 +211,9 @@ def _delta(call: ToolCall, index: int) -> ToolCallDelta:
 
 
 def _finish_reason(piece: Piece, *, called: bool) -> ChatFinishReason:
-    """A text that its length cut off is not done, whatever it called before."""
+    """A text that its length or a guard cut off is not done, whatever it called before."""
     if piece.finish_reason == "length":
         return "length"
+    if piece.finish_reason == "content_filter":
+        return "content_filter"
     return "tool_calls" if called else "stop"

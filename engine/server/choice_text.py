@@ -7,7 +7,8 @@ from ..protocol.served import Output, TokenLogprob
 from ..text.cleaning import clean
 from ..text.stop_strings import StopStringFilter
 from ..text.token_stream import TextStream
-from .errors import GenerationFailedError
+from .errors import CONTENT_FILTER, GenerationFailedError
+from .guards.stream import StreamGuard
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ class ChoiceText:
     """Makes pieces of outputs: the same text however the tokens were put together.
 
     A token that ended the text is not shown, nor is a stop string, unless `include_stop`. No stop
-    string is looked for in the text of the first `min_tokens` tokens. `push` raises
+    string is looked for in the text of the first `min_tokens` tokens. What is left passes `guard`,
+    token by token, so that it ends at the same token however they came; tokens and logprobs are
+    not told then, which would tell of what is redacted or blocked. `push` raises
     `GenerationFailedError` where the tokenizer has no text for the tokens.
     """
 
@@ -56,18 +59,20 @@ class ChoiceText:
         *,
         include_stop: bool = False,
         min_tokens: int = 0,
+        guard: StreamGuard | None = None,
     ) -> None:
         self._stream = stream
         stops = tuple(stop_strings)
         self._filter = StopStringFilter(stops)
-        self._plain = not stops
+        self._plain = not stops and guard is None
+        self.guard = guard
         self._include_stop = include_stop
         self._min_tokens = min_tokens
         self._decoded_chars = 0
         self.generated = 0
         """Tokens that count as generated: up to the one that completed a stop string."""
         self.stopped = False
-        """Whether a stop string was found."""
+        """Whether a stop string was found, or a guard has blocked the text."""
 
     def push(self, output: Output) -> Piece:
         """What the next output brings."""
@@ -87,6 +92,8 @@ class ChoiceText:
             self._end(output, texts, piece)
         piece.logprobs = piece.logprobs[: len(piece.token_ids)]
         piece.text = "".join(texts)
+        if self.guard is not None:
+            piece.token_ids, piece.text_offsets, piece.logprobs = [], [], []
         return piece
 
     def _push_plain(self, output: Output) -> Piece:
@@ -104,25 +111,40 @@ class ChoiceText:
         return Piece("".join(texts), output.token_ids, offsets, output.logprobs or [])
 
     def _take(self, text: str, texts: list[str], piece: Piece) -> bool:
-        """Add a token's text to `texts`; returns whether a stop string ends it there."""
+        """Add a token's text to `texts`; returns whether a stop string or guard ends it there."""
         self._decoded_chars += len(text)
         if self.generated <= self._min_tokens:
-            texts.append(text)
-            return False
+            self._let_out(text, texts, piece)
+            return self.stopped
         passed = self._filter.push(text)
-        texts.append(passed.text)
-        if passed.stopped:
-            self.stopped = True
-            piece.finish_reason, piece.stop_reason = "stop", passed.stop
-            if self._include_stop and passed.stop is not None:
-                texts.append(passed.stop)
-        return passed.stopped
+        if not passed.stopped:
+            self._let_out(passed.text, texts, piece)
+            return self.stopped
+        self.stopped = True
+        piece.finish_reason, piece.stop_reason = "stop", passed.stop
+        shown = passed.stop if self._include_stop and passed.stop is not None else ""
+        self._let_out(passed.text + shown, texts, piece, last=True)
+        return True
 
     def _end(self, output: Output, texts: list[str], piece: Piece) -> None:
         """The engine has ended it: what was kept back is certain now."""
         if not self._take(self._decode(None), texts, piece):
-            texts.append(self._filter.flush())
             piece.finish_reason, piece.stop_reason = output.finish_reason, output.stop_token_id
+            self._let_out(self._filter.flush(), texts, piece, last=True)
+
+    def _let_out(self, text: str, texts: list[str], piece: Piece, *, last: bool = False) -> None:
+        """Add to `texts` what the guard lets pass, and end the text where it blocks it."""
+        guard = self.guard
+        if guard is None:
+            texts.append(text)
+            return
+        if text:
+            texts.append(guard.push(text))
+        if last and guard.blocked is None:
+            texts.append(guard.flush())
+        if guard.blocked is not None:
+            self.stopped = True
+            piece.finish_reason, piece.stop_reason = CONTENT_FILTER, None
 
     def _decode(self, token_id: int | None) -> str:
         try:

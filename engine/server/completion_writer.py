@@ -1,7 +1,6 @@
 """A completion's answer, whole and in chunks; with `echo` the prompt comes before the text."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -16,6 +15,7 @@ from .schema.common import AnswerMetrics, PromptLogprobs, Usage
 from .schema.completions import (
     Completion,
     CompletionChoice,
+    CompletionFinishReason,
     CompletionLogprobs,
     CompletionRequest,
 )
@@ -191,5 +191,7 @@ def _end(choice: Choice, piece: Piece) -> CompletionChoice:
     )
 
 
-def _reason(piece: Piece) -> Literal["stop", "length"]:
+def _reason(piece: Piece) -> CompletionFinishReason:
+    if piece.finish_reason == "content_filter":
+        return "content_filter"
     return "length" if piece.finish_reason == "length" else "stop"

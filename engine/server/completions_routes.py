@@ -10,7 +10,7 @@ from .completion_writer import CompletionWriter
 from .context import check_model, context_of
 from .delivering import deliver
 from .errors import bad_request
-from .generation import Generation
+from .guarded_requests import check_sizes, default_length, guarded_body, start
 from .prompts import read_prompts
 from .schema.completions import CompletionRequest
 
@@ -29,17 +29,18 @@ async def create_completion(request: Request) -> Response:
     check_room(most, body, slot_of(request), serving)
     if body.best_of is not None and body.best_of != (body.n or 1):
         raise bad_request("`best_of` other than `n` is not supported", "best_of")
+    body = guarded_body(body, context)
     tokenizer = await context.tokenizer(serving)
     grammar = await read_grammar(body, context)
     prompts = await read_prompts(
         body.prompt, body.add_special_tokens is not False, context, serving
     )
+    check_sizes(body, most, max(len(prompt.token_ids) for prompt in prompts), context)
+    default = default_length(_DEFAULT_TOKENS, context)
     sized = [
         (
             prompt.token_ids,
-            answer_length(
-                most, _DEFAULT_TOKENS, len(prompt.token_ids), body.min_tokens or 0, serving
-            ),
+            answer_length(most, default, len(prompt.token_ids), body.min_tokens or 0, serving),
         )
         for prompt in prompts
     ]
@@ -54,9 +55,10 @@ async def create_completion(request: Request) -> Response:
         grammar=grammar,
         logprobs=body.logprobs,
         prompt_logprobs=max(wanted, default=None),
+        guard=context.guard_output,
     )
     take_room(asked, slot_of(request), serving)
-    generation = Generation.start(context.link, asked)
+    generation = start(request, asked, context)
     head = head_of(request, body, serving, "cmpl")
     writer = CompletionWriter(head, body, prompts, generation, tokenizer)
     return await deliver(request, generation, writer, context, stream=body.stream is True)

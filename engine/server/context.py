@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,6 +20,8 @@ from ..protocol.server_options import ServerOptions
 from ..text.chat_template import ChatMessage
 from .engine_link import EngineLink
 from .errors import ApiError, unavailable
+from .guarding import Guarding
+from .guards.stream import StreamGuard
 from .limits import Limits
 from .tokenizers import ServedTokenizer, build_tokenizer
 
@@ -32,15 +34,21 @@ _LOOK_INTERVAL_S = 0.05
 
 @dataclass(slots=True)
 class Context:
-    """The state of the application."""
+    """The state of the application. Raises `BadInputError` for guards that cannot be."""
 
     link: EngineLink
     options: ServerOptions
     limits: Limits
+    guarding: Guarding | None = field(init=False)
     _tokenizers: dict[TokenizerSource, asyncio.Task[ServedTokenizer]] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
+        guards = self.options.guards
+        self.guarding = None if guards is None else Guarding.of(guards)
+        if self.guarding is not None:
+            most = min(self.limits.body_bytes, self.guarding.limits.body_bytes)
+            self.limits = replace(self.limits, body_bytes=most)
         self._threads = ThreadPoolExecutor(self.limits.threads, thread_name_prefix="server")
 
     async def in_thread(
@@ -52,6 +60,10 @@ class Context:
         """Do what may be slow beside the event loop: few at a time, the others wait."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._threads, partial(work, *args, **kwargs))
+
+    def guard_output(self) -> StreamGuard | None:
+        """The guard of one choice's text, if answers are guarded."""
+        return None if self.guarding is None else self.guarding.guard_output()
 
     def serving(self) -> Serving:
         """What is served. Raises `ApiError` (503) where nothing is."""

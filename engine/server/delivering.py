@@ -45,6 +45,8 @@ async def deliver(
     except Exception:
         generation.abort("failed")
         raise
+    finally:
+        generation.close()
     body = msgspec.json.encode(writer.whole(pieces))
     return Response(body, media_type="application/json")
 

@@ -16,6 +16,7 @@ from .schema.service import ErrorAnswer, ErrorDetail
 from .scope_keys import ERROR_CODE
 
 CONTEXT_LENGTH_EXCEEDED = "context_length_exceeded"
+CONTENT_FILTER = "content_filter"
 RETRY_AFTER_S = 1
 _LONGEST_MESSAGE = 2000
 

@@ -68,6 +68,7 @@ class EventStream(Response):
             reason = DISCONNECTED
         finally:
             self._generation.abort(reason)
+            self._generation.close()
             await end_tasks(writing, watching)
         if reason == SLOW and (abort := scope.get(ABORT_CONNECTION)) is not None:
             # Closing would wait for the client to read what was written.

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from ..metrics.export_buckets import Family
 from ..protocol.served import EngineMetrics
+from .guarding import Guarding
 from .http_counters import HttpCounters
 
 Kind = Literal["counter", "gauge", "histogram", "info"]
@@ -15,10 +16,12 @@ Values = Mapping[tuple[str, ...], float]
 
 
 class Scraped(NamedTuple):
-    """What there is to tell: of the engine nothing before its first worker has started."""
+    """What there is to tell: of the engine nothing before its first worker has started, of guards
+    nothing where there are none."""
 
     engine: EngineMetrics | None
     http: HttpCounters
+    guarding: Guarding | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from ..protocol.served import Output, RequestTimes, Submit, TokenLogprob
@@ -31,6 +31,8 @@ class Choice:
     prompt_logprobs: list[TokenLogprob] | None = None
     times: RequestTimes | None = None
     cached_prompt_tokens: int | None = None
+    begun: bool = False
+    """Whether the engine has said anything of it."""
     done: bool = False
     first_output_at_s: float | None = None
 
@@ -38,6 +40,7 @@ class Choice:
         """Take in an output. Raises `GenerationFailedError` where engine or text fail."""
         if self.first_output_at_s is None and output.token_ids:
             self.first_output_at_s = time.monotonic()
+        self.begun = True
         if output.prompt_logprobs is not None:
             self.prompt_logprobs = output.prompt_logprobs
         if output.finish_reason in ("abort", "error"):
@@ -66,14 +69,22 @@ class Asked:
 
 @dataclass(slots=True)
 class Generation:
-    """All choices of a request. Whoever does not take all pieces must `abort` it."""
+    """All choices of a request. Whoever does not take all pieces must `abort` it; whoever has
+    done with it must `close` it."""
 
     choices: list[Choice] = field(default_factory=list)
+    on_close: Callable[["Generation"], None] | None = None
 
     @classmethod
-    def start(cls, link: EngineLink, asked: Sequence[Asked]) -> "Generation":
-        """Submit everything. Raises `EngineDownError`; nothing is left behind then."""
-        generation = cls()
+    def start(
+        cls,
+        link: EngineLink,
+        asked: Sequence[Asked],
+        on_close: Callable[["Generation"], None] | None = None,
+    ) -> "Generation":
+        """Submit everything; `on_close` is called once, when all is over. Raises
+        `EngineDownError`; nothing is left behind then."""
+        generation = cls(on_close=on_close)
         try:
             for index, each in enumerate(asked):
                 stream = link.submit(each.submit)
@@ -82,6 +93,7 @@ class Generation:
                 generation.choices.append(choice)
         except BaseException:
             generation.abort("aborted")
+            generation.close()
             raise
         return generation
 
@@ -95,6 +107,12 @@ class Generation:
             if not choice.done:
                 choice.done = True
                 choice.stream.abort(reason)
+
+    def close(self) -> None:
+        """Tell whoever waits for the end of it, once."""
+        on_close, self.on_close = self.on_close, None
+        if on_close is not None:
+            on_close(self)
 
     async def pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
         """Every piece as it comes, until all choices have ended.

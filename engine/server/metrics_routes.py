@@ -10,7 +10,8 @@ from .prometheus import metrics_response
 
 async def read_metrics(request: Request) -> Response:
     """Everything that is exported, as of now; the engine's part is missing before there is one."""
-    engine = await context_of(request).link.metrics()
+    context = context_of(request)
+    engine = await context.link.metrics()
     counters: HttpCounters = request.app.state.http_counters
-    body, kind = metrics_response(engine, counters, request.headers.get("accept"))
+    body, kind = metrics_response(engine, counters, request.headers.get("accept"), context.guarding)
     return Response(body, headers={"content-type": kind})

@@ -87,7 +87,7 @@ _ERROR_TEXTS = {
     404: "the model is not served",
     408: "the body did not come in time",
     413: "the body is too large",
-    429: "as much is in flight as is taken at once: Retry-After says when to come again",
+    429: "too much is in flight, or the client has used up its share: Retry-After says when",
     500: "the server failed",
     503: "no engine serves, or the server is stopping",
 }

@@ -6,6 +6,7 @@ from typing import Final
 from ..metrics.export_buckets import cumulative
 from ..protocol.served import EngineMetrics, ExportedHistogram
 from .exposed import FAMILY_LABELS, Exposed, Scraped, family_values
+from .guarding import Guarding
 from .http_counters import HttpCounters
 from .metric_table import METRICS
 
@@ -18,14 +19,17 @@ CONTENT_TYPES: Final = {
 
 
 def metrics_response(
-    engine: EngineMetrics | None, http: HttpCounters, accept: str | None
+    engine: EngineMetrics | None,
+    http: HttpCounters,
+    accept: str | None,
+    guarding: Guarding | None = None,
 ) -> tuple[bytes, str]:
     """The body and its content type, for the header `Accept`.
 
     `engine` is `None` before there was a worker: then the server's own metrics are told alone.
     """
     kind = _preferred(accept)
-    lines = exposition(Scraped(engine, http), open_metrics=kind == OPEN_METRICS)
+    lines = exposition(Scraped(engine, http, guarding), open_metrics=kind == OPEN_METRICS)
     return "".join(f"{line}\n" for line in lines).encode(), CONTENT_TYPES[kind]
 
 

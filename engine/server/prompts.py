@@ -6,6 +6,7 @@ from ..protocol.errors import BadInputError
 from ..protocol.served import Serving
 from .context import Context
 from .errors import CONTEXT_LENGTH_EXCEEDED, ApiError, bad_request
+from .guarded_requests import guard_texts
 from .sampling import check_token_ids
 from .schema.completions import PromptField
 from .tokenizers import ServedTokenizer
@@ -24,23 +25,30 @@ async def read_prompts(
 ) -> list[Prompt]:
     """One prompt for each text or list of ids.
 
-    Raises `ApiError` (400): mixed kinds, an empty prompt, one that is too long, or an id that is
-    no token's.
+    Texts may be redacted by the guards; ids that would have to be are refused. Raises `ApiError`
+    (400): mixed kinds, an empty prompt, one that is too long or blocked, or an id that is no
+    token's.
     """
     parts = _parts(given)
-    if all(isinstance(part, str) for part in parts):
-        tokenizer = await context.tokenizer(serving)
+    tokenizer = await context.tokenizer(serving)
+    texts = [part for part in parts if isinstance(part, str)]
+    if texts:
+        for text in texts:
+            check_chars(len(text), tokenizer, serving, "prompt")
         return [
             Prompt(
-                await encode(part, add_special_tokens, tokenizer, context, serving, "prompt"), part
+                await encode(text, add_special_tokens, tokenizer, context, serving, "prompt"), text
             )
-            for part in parts
-            if isinstance(part, str)
+            for text in await guard_texts(texts, "prompt", context)
         ]
     ids = [part for part in parts if not isinstance(part, str)]
     for each in ids:
         check_token_ids(each, serving, "prompt")
         check_fits(each, serving, "prompt")
+    if context.guarding is not None:
+        decoded = [await context.in_thread(tokenizer.decode, each) for each in ids]
+        # Other ids than those that were given are not what was asked for.
+        await guard_texts(decoded, "prompt", context, redacts=False)
     return [Prompt(each, None) for each in ids]
 
 
@@ -71,14 +79,19 @@ async def encode(
 ) -> list[int]:
     """The ids of a text, made beside the event loop. Raises `ApiError` (400) where it has none, or
     too many. A text that could not fit if each token were the longest is not even cut."""
-    if len(text) > serving.context_tokens * max(tokenizer.longest_token_chars, 1):
-        raise _too_long(f"the prompt has {len(text)} characters", serving, param)
+    check_chars(len(text), tokenizer, serving, param)
     try:
         ids = await context.in_thread(tokenizer.encode, text, add_special_tokens=add_special_tokens)
     except BadInputError as error:
         raise bad_request(str(error), param) from error
     check_fits(ids, serving, param)
     return ids
+
+
+def check_chars(chars: int, tokenizer: ServedTokenizer, serving: Serving, param: str) -> None:
+    """Raise `ApiError` (400) where so many characters fit in no way."""
+    if chars > serving.context_tokens * max(tokenizer.longest_token_chars, 1):
+        raise _too_long(f"the prompt has {chars} characters", serving, param)
 
 
 def check_fits(token_ids: list[int], serving: Serving, param: str) -> None:

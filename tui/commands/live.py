@@ -170,6 +170,11 @@ def open_screen(
         speculation=None if config.speculation is None else config.speculation.spec(),
         slo=config.slo.spec(),
     )
+    if server is not None and config.guards is not None:
+        from .guard_options import guard_options
+
+        guarded = guard_options(config.guards, config_file())
+        server = msgspec.structs.replace(server, guards=guarded)
     local = LocalEngine(complete(configured), server=server)
     engine = RecordedEngine(local, facts=recording_facts)
     if record is not None:

@@ -1,7 +1,9 @@
 """`prodtop serve`: the engine behind an OpenAI-compatible server, without a screen."""
 
+from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from ...engine.client.local_engine import LocalEngine
@@ -43,6 +45,10 @@ def serve(
     ] = DEFAULT_DRAIN_S,
     chat_template: ChatTemplate = None,
     record_trace: RecordTrace = None,
+    guards: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
+    ] = None,
     *,
     operated: Given,
     debug: Debug = False,
@@ -58,8 +64,13 @@ def serve(
     options = engine_options(given, base, {"users": users})
     server = server_options(host, port, drain, server_operations(operated), chat_template)
     # Here and not above: the other commands need not wait for the screen's words.
+    from .guard_options import guards_line, guards_of_config, guards_of_file
     from .serve_run import serve as run_server
+
+    guarded = guards_of_config() if guards is None else guards_of_file(guards)
+    server = msgspec.structs.replace(server, guards=guarded)
+    notes = [] if guarded is None else [guards_line(guarded)]
 
     # No probe: nothing here shows what it reads.
     engine = LocalEngine(options, probe_command=None, server=server)
-    run_server(engine, server)
+    run_server(engine, server, notes)

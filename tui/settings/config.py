@@ -22,6 +22,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
+from ...engine.server.guards.settings import GuardSettings
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
@@ -111,7 +112,7 @@ class PriceTable(Table, frozen=True, kw_only=True):
 
 
 class Config(Table, frozen=True, kw_only=True):
-    """All settings. `None` leaves the choice to the program."""
+    """All settings. `None` leaves the choice to the program; `guards` are off then."""
 
     theme: str | None = None
     window: Window = Window.M1
@@ -125,6 +126,7 @@ class Config(Table, frozen=True, kw_only=True):
     slo: SloTable = SloTable()
     keys: dict[str, str | list[str]] = {}
     prices: dict[str, PriceTable] = {}
+    guards: GuardSettings | None = None
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

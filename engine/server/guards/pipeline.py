@@ -27,7 +27,10 @@ from .word_lists import RuleList, read_list
 
 
 class GuardPipeline:
-    """The guards that settings ask for, with what they have counted. `tallies` by guard."""
+    """The guards that settings ask for, with what they have counted. `tallies` by guard.
+
+    `prompt_guards` and `output_guards` are the names of those that look at either.
+    """
 
     def __init__(
         self,
@@ -37,6 +40,8 @@ class GuardPipeline:
     ) -> None:
         self._prompts, self._outputs = list(prompts), list(outputs)
         self._clock_ns = clock_ns
+        self.prompt_guards = tuple(guard.name for guard in prompts)
+        self.output_guards = tuple(guard.name for guard in outputs)
         names = dict.fromkeys(guard.name for guard in (*prompts, *outputs))
         self.tallies = {name: GuardTally(name) for name in names}
         self.all_guards = GuardTally("all")

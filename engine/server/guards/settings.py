@@ -141,6 +141,15 @@ def some(action: Action) -> ActionName | None:
     return None if action == "off" else action
 
 
+def check_served(settings: GuardSettings) -> None:
+    """Raise `GuardSettingsError` for what a server does not do yet: no guard may be off in
+    silence."""
+    if settings.review.mode != "off":
+        raise GuardSettingsError("guards.review.mode: the server does not fill the queue yet")
+    if settings.perplexity.enabled:
+        raise GuardSettingsError("guards.perplexity.enabled: the server does not measure it yet")
+
+
 def read_settings(table: object) -> GuardSettings:
     """The settings of a `[guards]` table as TOML gives it. Raises `GuardSettingsError`."""
     try:

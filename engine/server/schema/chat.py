@@ -88,7 +88,7 @@ class AnswerMessage(msgspec.Struct, frozen=True, kw_only=True):
     tool_calls: list[ToolCall] | UnsetType = UNSET
 
 
-ChatFinishReason = Literal["stop", "length", "tool_calls"]
+ChatFinishReason = Literal["stop", "length", "tool_calls", "content_filter"]
 
 
 class ChatChoice(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,13 +58,16 @@ class CompletionLogprobs(msgspec.Struct, frozen=True, kw_only=True):
     text_offset: list[int]
 
 
+CompletionFinishReason = Literal["stop", "length", "content_filter"]
+
+
 class CompletionChoice(msgspec.Struct, frozen=True, kw_only=True):
     """One text. `stop_reason` is the stop string or token id that ended it."""
 
     index: int
     text: str
     logprobs: CompletionLogprobs | None
-    finish_reason: Literal["stop", "length"] | None
+    finish_reason: CompletionFinishReason | None
     stop_reason: int | str | None = None
     prompt_logprobs: PromptLogprobs | UnsetType = UNSET
     token_ids: list[int] | UnsetType = UNSET

@@ -9,18 +9,27 @@ from prodtop.engine.server.app import create_app
 from prodtop.engine.server.limits import Limits
 from scripted_link import Script, ScriptedLink, Told, outputs, serving_of
 from served_folders import chat_folder, ids_of
+from starlette.middleware import Middleware
 
 COMPLETIONS, CHAT = "/v1/completions", "/v1/chat/completions"
 HELLO: Json = {"messages": [{"role": "user", "content": "hello"}]}
 
 
 def scripted(
-    script: Script | Sequence[Told], *, serving: Serving | None = None, limits: Limits | None = None
+    script: Script | Sequence[Told],
+    *,
+    serving: Serving | None = None,
+    limits: Limits | None = None,
+    options: ServerOptions | None = None,
+    more_middleware: Sequence[Middleware] = (),
 ) -> tuple[Client, ScriptedLink]:
     """A client of an API whose engine tells what `script` says, to every request the same."""
     told = script if callable(script) else (lambda _: script)
     link = ScriptedLink(told, serving or serving_of(chat_folder()))
-    return Client(create_app(link, ServerOptions(), limits=limits)), link
+    app = create_app(
+        link, options or ServerOptions(), limits=limits, more_middleware=more_middleware
+    )
+    return Client(app), link
 
 
 def saying(text: str, *, finish_reason: str = "length", at_once: int = 1) -> Sequence[Told]:

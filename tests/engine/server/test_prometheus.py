@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import msgspec
 import pytest
-from exposition_samples import engine_sample, http_sample
+from exposition_samples import engine_sample, guarding_sample, http_sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from prodtop.engine.metrics.export_buckets import BOUNDS, RAW_BOUNDS
 from prodtop.engine.metrics.exported import COUNTERS
 from prodtop.engine.protocol.served import EngineMetrics, ExportedHistogram
 from prodtop.engine.server.exposed import Exposed, Scraped
+from prodtop.engine.server.guarding import Guarding
 from prodtop.engine.server.http_counters import HttpCounters
 from prodtop.engine.server.metric_table import METRICS
 from prodtop.engine.server.prometheus import CONTENT_TYPES, OPEN_METRICS, TEXT, metrics_response
@@ -34,9 +35,11 @@ PROMETHEUS = (
 """What Prometheus asks for since 2.5."""
 
 
-def parsed(engine: EngineMetrics | None, http: HttpCounters, accept: str) -> dict[str, Metric]:
+def parsed(
+    engine: EngineMetrics | None, http: HttpCounters, accept: str, guarding: Guarding | None = None
+) -> dict[str, Metric]:
     """Families by the name without `_total` and `_info`."""
-    body, content_type = metrics_response(engine, http, accept)
+    body, content_type = metrics_response(engine, http, accept, guarding)
     assert content_type == CONTENT_TYPES[accept]
     parse = parse_text if accept == TEXT else parse_open_metrics
     families = list(parse(body.decode()))
@@ -76,8 +79,8 @@ def test_all_that_is_counted_is_told() -> None:
 
 @pytest.mark.parametrize("accept", FORMATS)
 def test_a_parser_reads_every_metric_with_its_type_labels_and_values(accept: str) -> None:
-    engine, http = engine_sample(), http_sample()
-    families = parsed(engine, http, accept)
+    engine, http, guarding = engine_sample(), http_sample(), guarding_sample()
+    families = parsed(engine, http, accept, guarding)
     assert set(families) == {short_name(metric) for metric in METRICS}
     for metric in METRICS:
         family = families[short_name(metric)]
@@ -91,7 +94,7 @@ def test_a_parser_reads_every_metric_with_its_type_labels_and_values(accept: str
                 tuple(sample.labels[label] for label in metric.labels): sample.value
                 for sample in family.samples
             }
-            assert read == dict(metric.read(Scraped(engine, http)))
+            assert read == dict(metric.read(Scraped(engine, http, guarding)))
 
 
 @pytest.mark.parametrize("accept", FORMATS)

@@ -10,8 +10,8 @@ from prodtop.engine.protocol.api_keys import key_hash
 from prodtop.engine.protocol.server_operations import Operations
 from prodtop.engine.protocol.server_options import ServerOptions
 from prodtop.engine.server import guards
+from prodtop.engine.server.access import OPEN_PATHS
 from prodtop.engine.server.app import ROUTES, create_app
-from prodtop.engine.server.guards import OPEN_PATHS
 from scripted_link import ScriptedLink, serving_of
 from served_folders import chat_folder
 from starlette.requests import Request
