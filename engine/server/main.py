@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from ..protocol import COMMAND_DECODER, Command, Fault, LinkLost, ServerListening
+from ..protocol import COMMAND_DECODER, Command, Fault, LinkLost, Note, ServerListening
 from ..protocol.channel import Channel
 from ..protocol.child_process import raise_open_files, tell_crash, tell_end
 from ..protocol.errors import ProdtopError
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_OPEN_FILES = 65_536
 """Each connection is one; the usual soft limit is 1,024."""
+
+PROMPTS_LOGGED = "what clients send is logged, prompts included (--log-prompts)"
 
 MakeApp = Callable[[EngineLink, ServerOptions], "Starlette"]
 
@@ -81,6 +83,8 @@ def _run(
     operations = options.operations
     log_errors(with_texts=operations.log.prompts)
     log = open_request_log(operations.log)
+    if operations.log.prompts:
+        channel.send(Note(message=PROMPTS_LOGGED))
     link = WorkerLink(handover, ask_for_link)
     app = (make_app or create_app)(link, options)
     server = HttpServer(app, link, channel, operations, log)

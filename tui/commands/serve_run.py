@@ -127,8 +127,6 @@ def serve(engine: LocalEngine, options: ServerOptions, notes: Sequence[str] = ()
         status.say(note)
     with EndingSignals() as signals:
         engine.start()
-        if options.operations.log.prompts:
-            status.say("what clients send is logged, prompts included (--log-prompts)")
         try:
             ServeRun(engine, options.drain_s, sys.stdout, status).run(signals)
         finally:

@@ -24,7 +24,10 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.protocol.served import ServerCommand, ServerReport
 
-NOT_MESSAGES = {"bounds", "channel", "errors", "handover", "options", "served", "server_options"}
+NOT_MESSAGES = {
+    *("api_keys", "bounds", "channel", "errors", "handover"),
+    *("options", "served", "server_operations", "server_options"),
+}
 """How messages travel, what goes wrong, what a process is started with, and what only worker and
 server tell each other: imported by file."""
 

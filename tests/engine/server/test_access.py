@@ -9,7 +9,7 @@ from asgi_client import Client
 from prodtop.engine.protocol.api_keys import key_hash
 from prodtop.engine.protocol.server_operations import Operations
 from prodtop.engine.protocol.server_options import ServerOptions
-from prodtop.engine.server import guards
+from prodtop.engine.server import access
 from prodtop.engine.server.access import OPEN_PATHS
 from prodtop.engine.server.app import ROUTES, create_app
 from scripted_link import ScriptedLink, serving_of
@@ -120,7 +120,7 @@ async def test_every_key_is_compared_and_each_in_constant_time(
     class Watched:
         compare_digest = staticmethod(compare)
 
-    monkeypatch.setattr(guards, "hmac", Watched)
+    monkeypatch.setattr(access, "hmac", Watched)
     client, _ = guarded(*KEYS)
     await client.begin("GET", "/version", b"", {"authorization": f"Bearer {given}"}).done()
     assert compared == [key_hash(key.encode()) for key in KEYS]

@@ -114,6 +114,24 @@ async def test_a_client_that_leaves_before_the_end_has_aborted() -> None:
     assert client.traffic == (0, 0, {"2xx": 1}, 0, 1)
 
 
+async def test_a_stream_that_is_given_up_was_aborted() -> None:
+    async def stream(_receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        await send({"type": "http.response.body", "body": b"a", "more_body": True})
+
+    client = Client(stream)
+    await client.call()
+    assert client.traffic == (0, 0, {"2xx": 1}, 0, 1)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("path", ["/health", "/metrics", "/version", "/ready"])
+async def test_who_may_not_watch_is_counted(path: str, status: int) -> None:
+    client = Client(answers(status))
+    await client.call(path)
+    assert client.traffic == (0, 0, {"4xx": 1}, 0, 0)
+
+
 async def test_a_client_that_leaves_before_the_status_is_in_no_class() -> None:
     async def wait(receive: Receive, _send: Send) -> None:
         await receive()

@@ -118,7 +118,8 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    assert names == ["bench", "quality", "compare", "serve", "doctor", "plan", "snapshot", "trace"]
+    commands = ["bench", "quality", "compare", "serve", "doctor", "record", "replay"]
+    assert names == [*commands, "plan", "snapshot", "recording", "trace"]
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
