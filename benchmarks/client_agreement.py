@@ -174,7 +174,7 @@ RUNS: dict[str, Callable[[str, Work, Path], Figures]] = {
 def warm_up(url: str, work: Work) -> None:
     """Send what is slow the first time alone: a request of each kind, as many as run at once."""
     for path in ("chat/completions", "completions"):
-        asked = {"messages": [{"role": "user", "content": "Hello"}]}
+        asked: dict[str, object] = {"messages": [{"role": "user", "content": "Hello"}]}
         if path == "completions":
             asked = {"prompt": ["Hello"] * work.concurrency}
         body = json.dumps({"max_tokens": 16, "ignore_eos": True, **asked}).encode()

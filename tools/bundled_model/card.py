@@ -77,6 +77,11 @@ def model_card(facts: CorpusFacts, run: Run, quality: Quality, samples: list[Sam
         "validation text. `<|endoftext|>` (id 0) begins and ends a document. Encoding never adds "
         "it: put it first to begin a document."
     )
+    chat = _wrapped(
+        "`chat_template.jinja` makes a chat of plain paragraphs: after `<|endoftext|>` tools as "
+        "JSON, and what was said, one below the other. The model has seen no roles, no tools and "
+        "no conversations."
+    )
     quoted_samples = "\n\n".join(
         f"**{sample.prompt or '(no prompt)'}**\n\n{_quoted(sample.continuation)}"
         for sample in samples
@@ -101,6 +106,8 @@ Hugging Face checkpoint in every other way. The weights are under Apache-2.0.
 {validation}
 
 {tokenizer}
+
+{chat}
 
 ## Training
 

@@ -49,6 +49,9 @@ PROMPTS = (
     "The ship had been three weeks at sea, and",
 )
 
+TEMPLATE = Path(__file__).parents[2] / "engine/model/bundled/chat_template.jinja"
+"""Written by hand: no training makes another."""
+
 
 @dataclass(frozen=True)
 class Best:
@@ -226,6 +229,8 @@ def main() -> None:
         shutil.copyfile(folder / name, out / name)
     write_configs(shape, out)
     write_tokenizer_config(shape.context_tokens, out)
+    if not (out / TEMPLATE.name).exists():
+        shutil.copyfile(TEMPLATE, out / TEMPLATE.name)
     run, best = train(prepared, out, shape, settings, began)
     quality = measure(prepared, out)
     print(f"best in training {best.loss:.4f}; {quality}", flush=True)

@@ -11,7 +11,7 @@ from client_agreement import MEANS, RUNS, Work, compare, warm_up
 from client_scripts import program_of
 from serve_process import serving_process
 
-WORK = Work(requests=8, prompt_tokens=384, output_tokens=48, concurrency=4)
+WORK = Work(requests=12, prompt_tokens=384, output_tokens=64, concurrency=4)
 SLACK = 0.1
 """Of a machine that does other work meanwhile, some of it the client's own."""
 

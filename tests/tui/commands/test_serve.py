@@ -133,6 +133,9 @@ def test_no_address_that_others_reach_without_a_key(
         (["serve", "--port", "65536"], "port"),
         (["serve", "--users", "2", "--rate", "3"], "exclude each other"),
         (["--port", "9000"], "give --serve with them"),
+        (["--chat-template", "none.jinja"], "give --serve with them"),
+        (["--serve", "--chat-template", "/none.jinja"], "/none.jinja: cannot be read"),
+        (["serve", "--chat-template", "/none.jinja"], "/none.jinja: cannot be read"),
         (["--host", "127.0.0.2"], "give --serve with them"),
     ],
 )
