@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from loop_harness import LOAD, make_engine
 from prodtop.engine.protocol import (
     COMMAND_DECODER,
     REPORT_DECODER,
@@ -26,7 +27,6 @@ from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.traces.mooncake import write_line
 from prodtop.engine.worker.loop import ServingLoop
-from test_serving_loop import LOAD, make_engine
 
 ROWS = [(0, 20 + at, 2 + at, [at]) for at in range(5)] + [(10**9, 20, 2, [9])]
 """Five at once, and one that never comes."""

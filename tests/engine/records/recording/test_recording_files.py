@@ -14,7 +14,15 @@ from hostile_text import HOSTILE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.client.recorded_engine import RecordedEngine
-from prodtop.engine.protocol import Frame, Note, Ready, SetStrategy, StrategyName, Switched
+from prodtop.engine.protocol import (
+    Frame,
+    Note,
+    Ready,
+    Report,
+    SetStrategy,
+    StrategyName,
+    Switched,
+)
 from prodtop.engine.records.columns import FRAME_COLUMNS
 from prodtop.engine.records.recording.database import SCHEMA_VERSION
 from prodtop.engine.records.recording.reader import Recording, RecordingError
@@ -126,7 +134,8 @@ def test_a_clock_that_jumps_changes_no_order(tmp_path: Path) -> None:
     """The wall clock is set back by a day and forth by a year; the monotonic one goes on."""
     jumps = [0.0] * 4 + [-86_400.0] * 4 + [3.2e7] * 4
     walls = [1_790_000_000.0 + number / 4 + jump for number, jump in enumerate(jumps)]
-    polls = [[msgspec.structs.replace(frame(n / 4), wall_s=wall)] for n, wall in enumerate(walls)]
+    frames = [msgspec.structs.replace(frame(n / 4), wall_s=wall) for n, wall in enumerate(walls)]
+    polls: list[list[Report]] = [[each] for each in frames]
     ticks = [
         msgspec.structs.replace(tick, poll=msgspec.structs.replace(tick.poll, wall_s=wall))
         for tick, wall in zip(ticks_of(polls), walls, strict=True)
