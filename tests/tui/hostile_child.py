@@ -41,7 +41,9 @@ TOLD: list[Report] = [
 class Engine(ScriptedClient):
     """Takes the engine's place."""
 
-    def __init__(self, _options: object) -> None:
+    aborted_at_close = 0
+
+    def __init__(self, _options: object, server: object = None) -> None:
         super().__init__([*play(30), TOLD])
         self._deaths: list[Report] = [
             ChildDied(child="probe", reason=HOSTILE, log=HOSTILE, given_up=True)

@@ -16,7 +16,9 @@ from prodtop.tui.commands.main import main
 class Engine(ScriptedClient):
     """Takes the engine's place."""
 
-    def __init__(self, _options: object) -> None:
+    aborted_at_close = 0
+
+    def __init__(self, _options: object, server: object = None) -> None:
         super().__init__(play(30), obedient=True)
 
     def start(self) -> None:

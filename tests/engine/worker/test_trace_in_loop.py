@@ -1,6 +1,8 @@
 """A trace in the worker's loop: it waits while cells are measured, and only its own is recorded."""
 
 import json
+import select
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -48,6 +50,28 @@ def converse(folder: Path, options: WorkerOptions, *commands: object) -> list[Re
         return ours.receive()
 
 
+def converse_past_bench(folder: Path, options: WorkerOptions, bench: BenchSpec) -> list[Report]:
+    """What the loop reports until the bench has ended and five live requests after it."""
+    ours, theirs = channel_pair(REPORT_DECODER)
+    reports: list[Report] = []
+    with theirs, ThreadPoolExecutor(1) as pool:
+        assert ours.send(RunBench(spec=bench))
+        loop = ServingLoop(Channel(theirs, COMMAND_DECODER), make_engine(folder), options, None)
+        running = pool.submit(loop.run)
+        while not (running.done() or has_served_after_bench(reports)):
+            select.select([ours], [], [], 0.1)
+            reports += ours.receive()
+        assert ours.send(Shutdown())
+        running.result()
+        return reports + ours.receive()
+
+
+def has_served_after_bench(reports: list[Report]) -> bool:
+    measured = any(isinstance(each, BenchDone) for each in reports)
+    served = any(isinstance(each, Frame) and each.accounting.finished == 5 for each in reports)
+    return measured and served
+
+
 def test_a_trace_waits_while_cells_are_measured_and_goes_on(
     tiny_folder: Path, tmp_path: Path
 ) -> None:
@@ -60,7 +84,7 @@ def test_a_trace_waits_while_cells_are_measured_and_goes_on(
     )
     spec = LoadSpec(trace=TraceSpec(path=str(path_of(tmp_path))))
     options = WorkerOptions(load=spec, record_trace=str(own))
-    reports = converse(tiny_folder, options, RunBench(spec=bench))
+    reports = converse_past_bench(tiny_folder, options, bench)
     (cell,) = (each for each in reports if isinstance(each, CellResult))
     assert (cell.requests, cell.trace, cell.failed) == (3, None, 0)
     done = next(at for at, each in enumerate(reports) if isinstance(each, BenchDone))
