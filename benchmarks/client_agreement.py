@@ -27,7 +27,6 @@ from serve_process import serving_process
 from served_figures import Figures, Watch
 
 CLIENTS = Path(sys.prefix) / "clients"
-SEED = 7
 MOST_S = 300.0
 
 
@@ -39,6 +38,8 @@ class Work:
     prompt_tokens: int
     output_tokens: int
     concurrency: int
+    seed: int = 7
+    """Of the prompts: those of another run must be others, or they come from the prefix cache."""
 
 
 MEANS = {
@@ -78,7 +79,7 @@ def run_guidellm(url: str, work: Work, folder: Path) -> Figures:
             "--constraint", f"kind=max_requests,count={work.requests}",
             "--tokenizer", f"kind=huggingface_auto,model={BUNDLED_FOLDER}",
             "--data", f"kind=synthetic_text,{lengths}",
-            "--seed", f"kind=static,value={SEED}",
+            "--seed", f"kind=static,value={work.seed}",
             "--output", f"kind=json,path={report}",
             "--disable-console",
         ],
@@ -121,7 +122,7 @@ def run_aiperf(url: str, work: Work, folder: Path, *, endpoint: str) -> Figures:
             "--synthetic-input-tokens-mean", str(work.prompt_tokens),
             "--output-tokens-mean", str(work.output_tokens),
             "--extra-inputs", "ignore_eos:true",
-            "--random-seed", str(SEED),
+            "--random-seed", str(work.seed),
             "--ui", "none",
             "--artifact-dir", str(folder),
             "--no-gpu-telemetry",
