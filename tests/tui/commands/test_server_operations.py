@@ -9,7 +9,7 @@ from prodtop.engine.protocol.api_keys import key_hash
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.protocol.server_operations import Operations, RequestLog, ServerLimits
 from prodtop.engine.protocol.server_options import ServerOptions, server_argument, server_options_of
-from prodtop.tui.commands import serve
+from prodtop.tui.commands import serve, serve_run
 from prodtop.tui.commands.api_keys import VARIABLE, key_hashes
 from prodtop.tui.commands.main import run
 
@@ -39,7 +39,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[ServerOptions]:
             found.append(server)
 
     monkeypatch.setattr(serve, "LocalEngine", Engine)
-    monkeypatch.setattr(serve, "run_server", lambda *_: None)
+    monkeypatch.setattr(serve_run, "serve", lambda *_: None)
     return found
 
 
