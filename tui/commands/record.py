@@ -15,12 +15,12 @@ import typer
 from ...engine.client.local_engine import LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol import ChildDied, Fault, Note
-from ...engine.protocol.errors import BadInputError, ProdtopError, WorkerFailedError
+from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.records.recording.retention import Retention
 from ..style.formatting import duration
 from .arguments import Debug, parse_precision, parse_strategy
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .recording_facts import recording_facts
 from .status_line import StatusLine
 
@@ -66,8 +66,7 @@ def record(
 
     Prints the file's name at the end. Ends after `--duration`, or by ctrl+c.
     """
-    if users is not None and given["rate"] is not None:
-        raise BadInputError("--users and --rate exclude each other: give one of them")
+    refuse_two_loads(given, "users", users)
     base = WorkerOptions()
     base = msgspec.structs.replace(
         base,
