@@ -4,7 +4,7 @@ from typing import Final
 
 from ..protocol.served import FinishReason
 
-FAULTS: Final = frozenset({"NaN", "no memory", "no text"})
+FAULTS: Final = frozenset({"NaN", "grammar", "no memory", "no text"})
 """The engine's own reasons to abort a request: nobody asked for that."""
 
 

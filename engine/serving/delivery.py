@@ -53,7 +53,7 @@ class RequestDelivery(Protocol):
         """Deliver a whole answer that the response cache had."""
         ...
 
-    def fail(self, reason: str, *, by_client: bool) -> None:
+    def fail(self, reason: str) -> None:
         """The request has ended without its answer, because its client left, or by a failure."""
         ...
 
@@ -125,7 +125,7 @@ class Delivery:
         if self._request.first_byte_at_s is None:
             self._request.first_byte_at_s = now_s
 
-    def fail(self, reason: str, *, by_client: bool) -> None:
+    def fail(self, reason: str) -> None:
         """The client keeps what was delivered."""
 
     def _decode_held(self) -> None:

@@ -214,7 +214,7 @@ class Engine:
 
     def abort(self, request_id: int, reason: str = "aborted") -> None:
         """End a request wherever it is; its client gets what was delivered, and it has failed."""
-        self._outcomes.fail(request_id, reason, by_client=True)
+        self._outcomes.fail(request_id, reason)
 
     def finish_early(self, request_id: int, output_tokens: int) -> None:
         """Finish a request by `stop` after its first `output_tokens`: its reader found a stop

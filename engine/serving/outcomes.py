@@ -92,13 +92,13 @@ class Outcomes:
         latency = self.metrics.on_finished(request, now_s, from_response_cache=True)
         self._end(Completion(request, delivery.text, latency, from_response_cache=True))
 
-    def fail(self, request_id: int, reason: str, *, by_client: bool = False) -> None:
+    def fail(self, request_id: int, reason: str) -> None:
         """End a request wherever it is: its client keeps what was delivered, and it has failed."""
         request = self._scheduler.abort(request_id, reason)
         if request is not None:
             now_s = self._clock()
             delivery = self.deliveries[request_id]
-            delivery.fail(reason, by_client=by_client)
+            delivery.fail(reason)
             self.metrics.on_failed(now_s, request.arrival_at_s, request)
             self._end(Completion(request, delivery.text, None))
 

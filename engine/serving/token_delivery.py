@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from ..metrics.finish_reason import finish_reason
 from ..protocol.served import FinishReason, RequestTimes, TokenLogprob
 from ..text.tokenizer import Tokenizer
 from .delivery import Delivery, RequestDelivery
@@ -113,9 +114,10 @@ class TokenDelivery:
         self._outbox.of(self._request).from_response_cache = True
         self._end("length" if self._request.finish_reason == "length" else "stop")
 
-    def fail(self, reason: str, *, by_client: bool) -> None:
-        self._end("abort" if by_client else "error")
-        if not by_client:
+    def fail(self, reason: str) -> None:
+        word = finish_reason(reason, failed=True)
+        self._end(word)
+        if word == "error":
             self._outbox.of(self._request).error = reason
 
     def _send(self) -> None:
