@@ -1,12 +1,8 @@
 """`prodtop record`: an engine under load, recorded without a screen."""
 
-import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import msgspec
@@ -22,6 +18,7 @@ from ..style.formatting import duration
 from .arguments import Debug, parse_precision, parse_strategy
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .recording_facts import recording_facts
+from .signals import EndingSignals
 from .status_line import StatusLine
 
 POLL_INTERVAL_S = 0.25
@@ -83,15 +80,15 @@ def record(
     path = engine.start_recording(out)
     try:
         local.start()
-        with _asked_to_stop() as stopping:
-            _serve(engine, path, duration_s, stopping)
+        with EndingSignals() as signals:
+            _serve(engine, path, duration_s, signals)
     finally:
         engine.close()
     print(path)
 
 
 def _serve(
-    engine: RecordedEngine, path: Path, duration_s: float | None, stopping: list[int]
+    engine: RecordedEngine, path: Path, duration_s: float | None, signals: EndingSignals
 ) -> None:
     """Poll the engine until the time is over or somebody asks to stop.
 
@@ -99,7 +96,7 @@ def _serve(
     """
     status = StatusLine(sys.stderr)
     began_s = due_s = time.monotonic()
-    while not stopping and (duration_s is None or time.monotonic() - began_s < duration_s):
+    while not signals.count and (duration_s is None or time.monotonic() - began_s < duration_s):
         for report in engine.poll():
             match report:
                 case Fault(fatal=True):
@@ -117,20 +114,3 @@ def _serve(
         due_s = max(due_s + POLL_INTERVAL_S, time.monotonic())
         time.sleep(max(0.0, due_s - time.monotonic()))
     status.clear()
-
-
-@contextmanager
-def _asked_to_stop() -> Iterator[list[int]]:
-    """A list that has something in it once a signal has asked to stop."""
-    asked: list[int] = []
-
-    def note(number: int, _frame: FrameType | None) -> None:
-        asked.append(number)
-
-    kinds = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {kind: signal.signal(kind, note) for kind in kinds}
-    try:
-        yield asked
-    finally:
-        for kind, handler in before.items():
-            signal.signal(kind, handler)

@@ -3,10 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.files.paths import log_dir
@@ -14,32 +11,11 @@ from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, describe
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.wording import counted
+from .signals import EndingSignals
 from .status_line import StatusLine
 
 POLL_INTERVAL_S = 0.25
-
-
-class Stop:
-    """Set by ctrl+c and by SIGTERM, which end a recording as they should."""
-
-    def __init__(self) -> None:
-        self.asked = False
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self.asked = True
-
-
-@contextmanager
-def stop_on_signals() -> Iterator[Stop]:
-    """Hear SIGINT and SIGTERM meanwhile; then whoever heard them before does again."""
-    stop = Stop()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, stop) for number in numbers]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
+ENDING = (signal.SIGINT, signal.SIGTERM)
 
 
 def record(options: WorkerOptions, duration_s: float | None) -> Path | None:
@@ -50,11 +26,11 @@ def record(options: WorkerOptions, duration_s: float | None) -> Path | None:
     """
     engine, status = LocalEngine(options, probe_command=None), StatusLine(sys.stderr)
     frame: Frame | None = None
-    with stop_on_signals() as stop:
+    with EndingSignals(ENDING) as signals:
         engine.start()
         ends_at_s: float | None = None
         try:
-            while not stop.asked and (ends_at_s is None or time.monotonic() < ends_at_s):
+            while not signals.count and (ends_at_s is None or time.monotonic() < ends_at_s):
                 engine.wait(POLL_INTERVAL_S)
                 for report in engine.poll():
                     match report:
