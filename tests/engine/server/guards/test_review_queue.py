@@ -269,7 +269,8 @@ from prodtop.engine.server.guards.review_queue import ReviewQueue
 from prodtop.engine.server.guards.settings import ReviewSettings
 
 path, task = Path(sys.argv[1]), sys.argv[2]
-queue = ReviewQueue(path, ReviewSettings(mode="hold"))
+# Room for whatever a fast machine adds before it is killed: its pipe stops it at 64 KiB of numbers.
+queue = ReviewQueue(path, ReviewSettings(mode="hold", most_items=1_000_000))
 n = 0
 while True:
     if task == "add":
