@@ -162,7 +162,9 @@ class Sweep:
             self._warm_up_tok_s.setdefault(self._running, []).append(result.output_tok_s)
             warmed_s = self._warm_up_s.get(self._running, 0.0)
             self._warm_up_s[self._running] = warmed_s + took_s
-            return
+            # A run as long as that is no warm-up: what was slow at first is a small part of it.
+            if result.duration_s < self._most_warm_up_s:
+                return
         self._set(repeats=[*self.comparison.cells[self._running].repeats, result])
 
     def _is_warm(self, index: int) -> bool:

@@ -141,6 +141,23 @@ def test_the_budget_ends_it_with_something_of_each_cell_first() -> None:
     assert len(without.specs) == 8 * 3, "and without a budget it is until it is steady"
 
 
+def test_a_run_as_long_as_the_warm_up_may_take_is_measured_at_once() -> None:
+    """To run it twice would take the time of other cells."""
+
+    def answer(spec: BenchSpec, number: int) -> list[Report]:
+        slow = spec.strategies[0] is StrategyName.SINGLE
+        of = Cell(strategy=spec.strategies[0], precision=spec.precisions[0], load=spec.load)
+        found = msgspec.structs.replace(result(of, tok_s=100.0), duration_s=9.0 if slow else 4.0)
+        return [found, BenchDone()]
+
+    budget_s = 8 * 3 * 9.0
+    played = Played(sweep(Goal(most_repeats=1, within=0.0, budget_s=budget_s)), answer).run()
+    assert repeats(played.sweep) == [1] * 8
+    asked = [spec.strategies[0] for spec in played.specs]
+    assert asked.count(StrategyName.SINGLE) == 4
+    assert asked.count(StrategyName.HYBRID) == 4 * 2
+
+
 @pytest.mark.parametrize("budget_s", [90.0, 110.0, 130.0, 150.0, 1000.0])
 def test_behind_schedule_cells_are_not_warmed_so_that_each_has_something(budget_s: float) -> None:
     """Eight cells of ten seconds a run: warmed once each they take 160 s."""
