@@ -10,13 +10,14 @@ import random
 import re
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 LAST_BYTES = 4096
 """Of a stream, which hold its usage and its end."""
 END = b"data: [DONE]\n\n\r\n0\r\n\r\n"
 _EVENT = b"data: {"
-_USAGE = re.compile(rb'"usage":\{"prompt_tokens":(\d+),"completion_tokens":(\d+)')
+_USAGE = re.compile(rb'"usage":(\{[^{}]*)')
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,7 @@ class Work:
     stop_share: float
     leave_share: float
     key: str | None
+    temperature: float = 0.0
 
     def body(self, draw: random.Random) -> bytes:
         """One request; a stop string is one that any text of English soon has."""
@@ -37,7 +39,7 @@ class Work:
         fields: dict[str, object] = {
             "prompt": [draw.randrange(10, self.vocabulary) for _ in range(self.prompt_tokens)],
             "max_tokens": self.output_tokens,
-            "temperature": 0,
+            "temperature": self.temperature,
             "ignore_eos": True,
             "stream": True,
             "stream_options": {"include_usage": True},
@@ -58,6 +60,36 @@ class Tally:
     output_tokens: int = 0
     ttft_s: list[float] = field(default_factory=list)
     itl_s: list[float] = field(default_factory=list)
+
+    def forget_times(self) -> None:
+        """What was timed until now was warming up; counts stay, to be held against the server's."""
+        self.ttft_s.clear()
+        self.itl_s.clear()
+
+    @classmethod
+    def of(cls, parts: Sequence["Tally"]) -> "Tally":
+        """What several processes' clients saw."""
+        whole = cls()
+        for part in parts:
+            whole.statuses += part.statuses
+            whole.errors += part.errors
+            whole.left += part.left
+            whole.finished += part.finished
+            whole.prompt_tokens += part.prompt_tokens
+            whole.output_tokens += part.output_tokens
+            whole.ttft_s += part.ttft_s
+            whole.itl_s += part.itl_s
+        return whole
+
+
+def usage_of(tail: bytes) -> tuple[int, int] | None:
+    """Prompt and output tokens by the last usage of a stream's end; fields in any order."""
+    found = _USAGE.findall(tail)
+    if not found:
+        return None
+    prompt = re.search(rb'"prompt_tokens":(\d+)', found[-1])
+    output = re.search(rb'"completion_tokens":(\d+)', found[-1])
+    return None if prompt is None or output is None else (int(prompt[1]), int(output[1]))
 
 
 class StreamClient:
@@ -89,7 +121,7 @@ class StreamClient:
         key = "" if self._work.key is None else f"authorization: Bearer {self._work.key}\r\n"
         head = (
             f"POST /v1/completions HTTP/1.1\r\nhost: localhost\r\n{key}"
-            f"content-length: {len(data)}\r\n\r\n"
+            f"content-type: application/json\r\ncontent-length: {len(data)}\r\n\r\n"
         )
         began_s = time.perf_counter()
         self._writer.write(head.encode() + data)
@@ -130,13 +162,13 @@ class StreamClient:
                 tally.left += 1
                 self._hang_up()
                 return
-        usage = _USAGE.findall(tail)
-        if not usage:
+        usage = usage_of(tail)
+        if usage is None:
             tally.errors["error in the stream"] += 1
             return
         tally.finished += 1
-        tally.prompt_tokens += int(usage[-1][0])
-        tally.output_tokens += int(usage[-1][1])
+        tally.prompt_tokens += usage[0]
+        tally.output_tokens += usage[1]
 
     def _hang_up(self) -> None:
         if self._writer is not None:

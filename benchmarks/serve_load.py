@@ -1,32 +1,35 @@
 """A load over HTTP for minutes: is every token accounted for, is memory flat, what does HTTP cost?
 
-    python benchmarks/serve_load.py [--streams 500] [--seconds 300] [--prompt-tokens 32]
-        [--output-tokens 64] [--stop-share 0] [--leave-share 0] [--compare] [--url URL]
+    python benchmarks/serve_load.py [--streams 500] [--client-processes 1] [--seconds 300]
+        [--warm-up-seconds 0] [--prompt-tokens 32] [--output-tokens 64] [--temperature 0]
+        [--stop-share 0] [--leave-share 0] [--compare] [--url URL]
         [--json FILE] [-- OPTIONS OF prodtop serve]
 
-Starts `prodtop serve` with the options after `--`, unless `--url` names a server that runs. Each of
-the streams is a client with one request at a time. At the end all answers are read, and what the
-clients counted is compared with `/metrics`. `--compare` measures the same load without HTTP too:
-`prodtop bench` with as many requests in the system.
+Starts `prodtop serve` with the options after `--`, unless `--url` names a server that runs, which
+may be any with vLLM's metrics. Each of the streams is a client with one request at a time; they are
+spread over client processes. At the end all answers are read, and what the clients counted is
+compared with `/metrics`. `--compare` measures the same load without HTTP too: `prodtop bench` with
+as many requests in the system. The last line is short; all figures go to the file.
 """
 
 import argparse
-import asyncio
 import json
 import os
 import re
 import statistics
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import psutil
-from serve_client import StreamClient, Tally, Work
+from client_processes import Counted, clients
+from serve_client import Tally, Work
 
 SAMPLE_S = 2.0
 SETTLED = 1 / 3
@@ -78,8 +81,11 @@ def scrape(url: str, key: str | None) -> dict[str, float]:
     return values
 
 
-async def sample(
-    processes: dict[str, psutil.Process], samples: list[dict[str, float]], began_s: float
+def sample(
+    processes: dict[str, psutil.Process],
+    samples: list[dict[str, float]],
+    began_s: float,
+    ended: threading.Event,
 ) -> None:
     """Note memory and CPU time of both processes, again and again."""
     while True:
@@ -89,28 +95,70 @@ async def sample(
             row[f"{name}_mib"] = each.memory_info().rss / 2**20
             row[f"{name}_user_cpu_s"], row[f"{name}_system_cpu_s"] = times.user, times.system
         samples.append(row)
-        await asyncio.sleep(SAMPLE_S)
+        if ended.wait(SAMPLE_S):
+            return
 
 
-async def drive(
-    url: str, streams: int, seconds: float, work: Work, samples: list[dict[str, float]]
-) -> tuple[Tally, float]:
-    """Run the load; gives what was counted, and how long it took to the last answer."""
-    where = urlsplit(url)
-    tally, end = Tally(), asyncio.Event()
-    began_s = time.perf_counter()
-    sampling = asyncio.create_task(sample(children(), samples, began_s))
-    clients = [
-        StreamClient(where.hostname or "", where.port or 80, work, tally, seed)
-        for seed in range(streams)
-    ]
-    running = [asyncio.create_task(client.run(end)) for client in clients]
-    await asyncio.sleep(seconds)
-    end.set()
-    await asyncio.gather(*running)
-    took_s = time.perf_counter() - began_s
-    sampling.cancel()
-    return tally, took_s
+@contextmanager
+def sampled(samples: list[dict[str, float]]) -> Iterator[None]:
+    """Take samples of the server that this process started, if it did."""
+    ended = threading.Event()
+    given = (children(), samples, time.perf_counter(), ended)
+    thread = threading.Thread(target=sample, args=given)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """How many ask, from how many processes, and for how long. Of `seconds` the first
+    `warm_up_s` are not measured."""
+
+    streams: int
+    processes: int
+    seconds: float
+    warm_up_s: float
+    work: Work
+
+
+@dataclass(frozen=True, slots=True)
+class Driven:
+    """What was counted; `took_s` is to the last answer. `measured_tok_s` is the server's count of
+    output tokens a second between warming up and the end of asking."""
+
+    counted: list[Counted]
+    took_s: float
+    measured_tok_s: float
+    samples: list[dict[str, float]]
+
+    @property
+    def tally(self) -> Tally:
+        return Tally.of([each.tally for each in self.counted])
+
+
+def drive(url: str, load: Load) -> Driven:
+    """Run the load."""
+    samples: list[dict[str, float]] = []
+
+    def tokens_at() -> tuple[float, float]:
+        began_s = time.perf_counter()
+        tokens = scrape(url, load.work.key)["vllm:generation_tokens_total"]
+        return tokens, (began_s + time.perf_counter()) / 2
+
+    with clients(url, load.streams, load.processes, load.work) as asking, sampled(samples):
+        began_s = time.perf_counter()
+        time.sleep(load.warm_up_s)
+        asking.measure()
+        first, first_at_s = tokens_at()
+        time.sleep(max(0.0, load.seconds - load.warm_up_s))
+        last, last_at_s = tokens_at()
+        counted = asking.end()
+        took_s = time.perf_counter() - began_s
+    return Driven(counted, took_s, (last - first) / (last_at_s - first_at_s), samples)
 
 
 def percentiles_ms(values_s: Sequence[float]) -> dict[str, float]:
@@ -137,17 +185,13 @@ def memory(samples: Sequence[dict[str, float]], name: str) -> dict[str, float]:
     }
 
 
-def report(
-    tally: Tally,
-    took_s: float,
-    samples: Sequence[dict[str, float]],
-    before: dict[str, float],
-    after: dict[str, float],
-) -> dict[str, object]:
-    """All figures, the server's own being those that came since `before`."""
+def report(driven: Driven, before: dict[str, float], after: dict[str, float]) -> dict[str, object]:
+    """All figures, the server's own being those that came since `before`. What a server does not
+    count is None."""
+    tally, took_s, samples = driven.tally, driven.took_s, driven.samples
 
-    def grown(name: str) -> float:
-        return after.get(name, 0.0) - before.get(name, 0.0)
+    def grown(name: str) -> float | None:
+        return after[name] - before.get(name, 0.0) if name in after else None
 
     served = {
         "generation_tokens": grown("vllm:generation_tokens_total"),
@@ -157,11 +201,11 @@ def report(
         "ended": grown("prodtop_requests_ended_total"),
         "refused": grown("prodtop_requests_refused_total"),
         "client_aborts": grown("prodtop_http_client_aborts_total"),
-        "still_running": after.get("vllm:num_requests_running", 0.0),
-        "still_waiting": after.get("vllm:num_requests_waiting", 0.0),
-        "kv_usage": after.get("vllm:kv_cache_usage_perc", 0.0),
+        "still_running": after.get("vllm:num_requests_running"),
+        "still_waiting": after.get("vllm:num_requests_waiting"),
+        "kv_usage": after.get("vllm:kv_cache_usage_perc"),
     }
-    generated = served["generation_tokens"]
+    generated = served["generation_tokens"] or 0.0
     per_token_us = {}
     if len(samples) > 1 and generated:
         first, last = samples[0], samples[-1]
@@ -181,6 +225,8 @@ def report(
         },
         "server": served,
         "output_tok_s": round(generated / took_s, 1),
+        "measured_tok_s": round(driven.measured_tok_s, 1),
+        "busiest_client_share_of_a_core": round(max(e.cpu_share for e in driven.counted), 2),
         "ttft_ms": percentiles_ms(tally.ttft_s),
         "itl_ms": percentiles_ms(tally.itl_s),
         "cpu_us_per_token": per_token_us,
@@ -205,9 +251,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--streams", type=int, default=500)
     parser.add_argument("--seconds", type=float, default=300)
+    parser.add_argument("--warm-up-seconds", type=float, default=0.0)
+    parser.add_argument("--client-processes", type=int, default=1)
     parser.add_argument("--prompt-tokens", type=int, default=32)
     parser.add_argument("--output-tokens", type=int, default=64)
     parser.add_argument("--vocabulary", type=int, default=4000)
+    parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--stop-share", type=float, default=0.0)
     parser.add_argument("--leave-share", type=float, default=0.0)
     parser.add_argument("--compare", action="store_true")
@@ -224,16 +273,22 @@ def main() -> None:
         arguments.stop_share,
         arguments.leave_share,
         arguments.key,
+        arguments.temperature,
+    )
+    load = Load(
+        arguments.streams,
+        arguments.client_processes,
+        arguments.seconds,
+        arguments.warm_up_seconds,
+        work,
     )
 
     def run(url: str) -> dict[str, object]:
-        samples: list[dict[str, float]] = []
         before = scrape(url, arguments.key)
-        driven = drive(url, arguments.streams, arguments.seconds, work, samples)
-        tally, took_s = asyncio.run(driven)
+        driven = drive(url, load)
         # Clients that left are noticed a moment later.
         time.sleep(1.0)
-        return report(tally, took_s, samples, before, scrape(url, arguments.key))
+        return report(driven, before, scrape(url, arguments.key))
 
     if arguments.url:
         figures = run(arguments.url)
@@ -247,6 +302,8 @@ def main() -> None:
     print(json.dumps(figures, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(figures), encoding="utf-8")
+    short = ("measured_tok_s", "ttft_ms", "itl_ms", "errors", "busiest_client_share_of_a_core")
+    print(json.dumps({"streams": arguments.streams} | {key: figures[key] for key in short}))
 
 
 if __name__ == "__main__":
