@@ -225,7 +225,7 @@ def test_no_order_of_events_loses_a_request_or_changes_an_output(
     run_state_machine_as_test(
         machine,
         settings=settings(
-            max_examples=40,
+            max_examples=25,
             stateful_step_count=25,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],
