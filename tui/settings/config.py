@@ -23,6 +23,7 @@ from ...engine.protocol import (
 from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.server.guards.settings import GuardSettings
+from ...engine.targets.settings import TargetSettings
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
@@ -112,7 +113,8 @@ class PriceTable(Table, frozen=True, kw_only=True):
 
 
 class Config(Table, frozen=True, kw_only=True):
-    """All settings. `None` leaves the choice to the program; `guards` are off then."""
+    """All settings. `None` leaves the choice to the program; `guards` are off then, and
+    targets measured without alerts."""
 
     theme: str | None = None
     window: Window = Window.M1
@@ -127,6 +129,7 @@ class Config(Table, frozen=True, kw_only=True):
     keys: dict[str, str | list[str]] = {}
     prices: dict[str, PriceTable] = {}
     guards: GuardSettings | None = None
+    targets: TargetSettings | None = None
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

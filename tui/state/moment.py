@@ -22,6 +22,7 @@ from ...engine.protocol import (
 from ...engine.protocol.wording import counted
 from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
+from .production import NO_PRODUCTION, Production
 from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
 from .server import Server
@@ -165,6 +166,8 @@ class Moment:
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
     compare: Compare = NO_COMPARE
+    production: Production = NO_PRODUCTION
+    """Targets and alerts as they are now, also while the display is paused."""
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS

@@ -23,9 +23,11 @@ from ...engine.protocol import (
     ServerListening,
     SpeculationSpec,
     Switched,
+    TargetAlert,
     Window,
 )
 from ...engine.records.engine_gpu import engine_gpu
+from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
@@ -50,6 +52,7 @@ from .moment import (
     given_up_text,
 )
 from .playhead import Playhead, Timeline
+from .production import ProductionBook
 from .quality_run import QualityRun
 from .report_cleaning import clean_report
 from .requests import RequestBook
@@ -88,6 +91,8 @@ class Observer:
         clock_to_wall_s: float | None = None,
     ) -> None:
         self.config = config or Config()
+        self.ring: Callable[[], None] = lambda: None
+        """What is done where an alert begins."""
         self._client = client
         self._clock = clock
         self._user_clock = user_clock or clock
@@ -118,6 +123,7 @@ class Observer:
         self._clock_shift_s = 0.0
         self._worker = WorkerState()
         self._server: Server | None = None
+        self._production = ProductionBook()
         self._pending = Pending()
         self._pending_since_s = 0.0
         self._log = EventLog()
@@ -197,6 +203,7 @@ class Observer:
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
         self._server = server.after_event(self._server, event, now_s)
+        self._production.take(event, now_s)
         wall_s = self.wall_s(now_s)
         self._quality.take(event)
         match event:
@@ -227,6 +234,10 @@ class Observer:
                 self.fault = event if event.fatal else self.fault
             case ServerListening(url=url):
                 self._say(f"the server listens at {url}/v1")
+            case TargetAlert():
+                self._say(event.text, "fault" if event.active else "info")
+                if event.active and (self.config.targets or QUIET).bell:
+                    self.ring()
             case FinishedSample():
                 self._requests.on_finished(event.requests, self._worker_clock(wall_s))
             case RequestTimeline():
@@ -313,6 +324,7 @@ class Observer:
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
             compare=replace(self._compare.look(now_s), live=self.tried.records),
+            production=self._production.now,
             quality=self._quality.now,
             speeds=self._speeds,
             server=self._server,

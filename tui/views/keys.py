@@ -27,6 +27,7 @@ FOOTER_ACTIONS = (
     ("theme", "theme"),
     ("events", "events"),
     ("tried", "tried"),
+    ("tab_production", "production"),
     ("maximize", "maximise"),
     ("palette", "palette"),
     ("scrub_", "scrub"),
