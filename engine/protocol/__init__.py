@@ -26,5 +26,6 @@ from .requests import *
 from .server_events import *
 from .settings import *
 from .slo import *
+from .usage import *
 from .verdict import *
 from .wire import *
