@@ -86,6 +86,8 @@ def gpus(target_req_s: float | None, req_s: float | None) -> int | None:
     if target_req_s is None or req_s is None or req_s <= 0:
         return None
     needed = target_req_s / req_s
+    if not math.isfinite(needed):
+        return None
     # 3.0000000001 of rounding is 3.
     return max(1, math.ceil(needed - 1e-9 * needed))
 

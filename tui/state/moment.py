@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
+from ...engine.cost.budget import BudgetAlert
 from ...engine.protocol import (
     Averages,
     ChildDied,
@@ -20,6 +21,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.protocol.wording import counted
+from .billing import NO_BILLING, Billing
 from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
 from .quality import NO_QUALITY, Quality
@@ -165,6 +167,11 @@ class Moment:
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
     compare: Compare = NO_COMPARE
+    load_curve: Compare = NO_COMPARE
+    """What is served, measured under several loads."""
+    billing: Billing = NO_BILLING
+    budget: BudgetAlert | None = None
+    """As it is now; `None` without a budget."""
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS

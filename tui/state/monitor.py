@@ -19,6 +19,7 @@ from ...engine.protocol import (
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
+from ..settings.config import Config
 from ..style.formatting import short_path
 from .actions import (
     NOT_READY,
@@ -32,7 +33,9 @@ from .actions import (
     step_precision,
     toggle_drafts,
 )
+from .billing import Billing
 from .command_line import run_line
+from .compare_run import CompareRun
 from .moment import MarkKind, SessionMark, unready_text
 from .observer import Observer
 from .server import is_down
@@ -88,15 +91,36 @@ class Monitor(Observer):
         """Measure every strategy at every precision."""
         if self._refuses():
             return
-        if self._serving is None and not self._compare.now.running:
-            self.say(unready_text(self._worker))
-        elif self._quality.now.running:
-            self.say("quality is being measured: compare when that has ended")
-        elif self._frame is not None:
-            self._compare.begin(self._frame, self._clock())
+        self._begin_cells(self._compare, self._load_curve, "compare")
 
     def cancel_compare(self) -> None:
         self._compare.cancel(self._clock())
+
+    def begin_load_curve(self) -> None:
+        """Measure what is served under loads around the present one."""
+        if not self._refuses():
+            self._begin_cells(self._load_curve, self._compare, "measure a load curve")
+
+    def cancel_load_curve(self) -> None:
+        self._load_curve.cancel(self._clock())
+
+    def _begin_cells(self, run: CompareRun, other: CompareRun, what: str) -> None:
+        if self._serving is None and not run.now.running:
+            self.say(unready_text(self._worker))
+        elif self._quality.now.running:
+            self.say(f"quality is being measured: {what} when that has ended")
+        elif other.now.running:
+            self.say(f"other cells are being measured: {what} when that has ended")
+        elif self._frame is not None:
+            run.begin(self._frame, self._clock())
+
+    def take_over(self, config: Config) -> None:
+        """Take over what a changed config file says of limits and prices, where that is new."""
+        self.set_slo(config.slo.spec())
+        billing = Billing.of(config)
+        if billing != self.billing:
+            self.billing = billing
+            self._say("the prices are those of the changed config file")
 
     def inspect_request(self, key: str | None) -> None:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
@@ -106,7 +130,7 @@ class Monitor(Observer):
         """Begin to measure the quality of every precision, or cancel that."""
         if self._refuses():
             return
-        if self._compare.now.running:
+        if self.measuring_cells:
             self.say("cells are being compared: measure quality when that has ended")
         elif self._quality.now.running or self._serving is not None:
             self._quality.toggle(self._serving)
@@ -176,6 +200,7 @@ class Monitor(Observer):
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._compare.on_command(outcome.command)
+            self._load_curve.on_command(outcome.command)
             self._client.send(outcome.command)
             if self.playhead.frozen:
                 # What it does would not be seen on a picture of the past.

@@ -32,6 +32,8 @@ from . import server
 from .actions import (
     settled,
 )
+from .billing import Billing, BudgetWatch
+from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
@@ -88,6 +90,7 @@ class Observer:
         clock_to_wall_s: float | None = None,
     ) -> None:
         self.config = config or Config()
+        self.billing = Billing.of(self.config)
         self._client = client
         self._clock = clock
         self._user_clock = user_clock or clock
@@ -128,6 +131,8 @@ class Observer:
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
+        self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
+        self._budget = BudgetWatch(self._say_of_measuring)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
@@ -146,7 +151,8 @@ class Observer:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            if not self._compare.now.running:
+            self._budget.take(frame, self.billing)
+            if not self.measuring_cells:
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
             self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
@@ -163,6 +169,7 @@ class Observer:
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
             self._compare.take(report, now_s)
+            self._load_curve.take(report, now_s)
             if isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
@@ -193,6 +200,11 @@ class Observer:
         waited_s = now_s - self._pending_since_s
         if waited_s > PENDING_FOR_S and frame.switching is None:
             self._pending = Pending(tried=self._pending.tried, anew=self._pending.anew)
+
+    @property
+    def measuring_cells(self) -> bool:
+        """Whether the live load is set aside, for Compare's cells or a load curve."""
+        return self._compare.now.running or self._load_curve.now.running
 
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
@@ -313,6 +325,9 @@ class Observer:
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
             compare=replace(self._compare.look(now_s), live=self.tried.records),
+            load_curve=self._load_curve.look(now_s),
+            billing=self.billing,
+            budget=self._budget.now,
             quality=self._quality.now,
             speeds=self._speeds,
             server=self._server,
