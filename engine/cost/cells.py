@@ -1,5 +1,6 @@
 """What the cells of a comparison cost: each repeat is a run of its own, rent by its duration."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -36,11 +37,12 @@ def usage_of(result: CellResult) -> Usage:
     """What a repeat used; of a result that does not tell it, all but the split of its time."""
     if result.usage is not None:
         return result.usage
+    tokens = answered_tokens(result)
     return Usage(
         span_s=result.duration_s,
         requests=result.requests - result.failed - result.rejected,
         prefill_tokens=0,
-        decode_tokens=answered_tokens(result),
+        decode_tokens=round(tokens) if math.isfinite(tokens) else 0,
         cached_prompt_tokens=0,
         cached_output_tokens=0,
         device_s=0.0,
@@ -51,9 +53,9 @@ def usage_of(result: CellResult) -> Usage:
     )
 
 
-def answered_tokens(result: CellResult) -> int:
-    """The output tokens of requests that finished, computed or cached."""
-    return round(result.output_tok_s * result.duration_s)
+def answered_tokens(result: CellResult) -> float:
+    """The output tokens of requests that finished, computed or cached; a file may state any."""
+    return result.output_tok_s * result.duration_s
 
 
 def cost_of_result(result: CellResult, rates: Rates) -> Spend:

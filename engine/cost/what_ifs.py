@@ -84,7 +84,7 @@ def _spot(of: Standing) -> WhatIf:
         "spot",
         ratio,
         f"${spot:,.2f}/h with {rate:g} interruptions an hour, each of {restart_s:,.0f} s without"
-        f" serving: {served:.2%} of the time serves; requests cut off are not counted",
+        f" serving: {served * 100:.2f} % of the time serves; requests cut off are not counted",
     )
 
 

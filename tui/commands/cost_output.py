@@ -10,7 +10,7 @@ from ...engine.cost.cells import CellCost
 from ...engine.cost.rates import Rates
 from ...engine.cost.spend import Spend
 from ...engine.cost.what_ifs import WhatIf
-from ..style.formatting import MISSING, dollars, duration, energy, percent
+from ..style.formatting import MISSING, dollars, duration, joules, percent
 from .text_table import aligned
 
 NO_PRICE = "no price of this device: --price-per-hour, or usd_per_hour in [cost], sets one"
@@ -46,9 +46,9 @@ def _span_column(spend: Spend) -> dict[str, str]:
         "per 1M tokens out": dollars(tokens.output),
         "per 1M tokens cached": dollars(tokens.cached),
         "spared by caches": dollars(tokens.spared_usd),
-        "energy in all": energy(usage.energy_j),
-        "J per request": energy(spend.joules_per_request),
-        "J per token out": energy(spend.joules_per_output_token),
+        "energy in all": joules(usage.energy_j),
+        "J per request": joules(spend.joules_per_request),
+        "J per token out": joules(spend.joules_per_output_token),
         "compute": percent(split.compute),
         "memory": percent(split.memory),
         "idle": percent(split.idle),
@@ -61,12 +61,12 @@ def cell_lines(costs: Sequence[CellCost]) -> list[str]:
     rows = [[*heads, "J/request", ""]]
     for cost in costs:
         figures = (cost.per_request, cost.generated, cost.input, cost.output, cost.cached)
-        joules = cost.joules_per_request
+        per_request = cost.joules_per_request
         rows.append(
             [
                 cost.label,
                 *(dollars(_value(each)) for each in figures),
-                energy(_value(joules)),
+                joules(_value(per_request)),
                 _note(cost),
             ]
         )

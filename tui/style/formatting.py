@@ -98,6 +98,15 @@ def dollars(value: float | None, *, width: int = 0) -> str:
     return f"${value:,.{decimals}f}".rjust(width)
 
 
+def joules(value: float | None) -> str:
+    """Three significant digits with a decimal prefix: `18.6 kJ`, `13.8 mJ`."""
+    if not _is_known(value):
+        return MISSING
+    if 0 < abs(value) < 1:
+        return _stepped(value * 1e3, 1000.0, ("mJ", "J"), " ")
+    return f"{_stepped(value, 1000.0, _DECIMAL_STEPS, ' ')}J"
+
+
 def energy(joules: float | None) -> str:
     """Energy in watt-hours with a prefix: `1.23 GWh`."""
     if not _is_known(joules):
