@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPMethod
 from typing import Final, NamedTuple
 
@@ -26,13 +27,20 @@ class HttpCounters:
     A `route` is that of the table of routes, as `/v1/completions`; `None` where none was found.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.started_at_wall_s = time.time()
+        self._clock = clock
+        self._started_s = clock()
         self.answered: Counter[Answered] = Counter()
         self.rejected: Counter[str] = Counter()
         self.open_requests = 0
         self.open_streams = 0
         self.client_aborts = 0
+
+    @property
+    def uptime_s(self) -> float:
+        """Since the server's start."""
+        return self._clock() - self._started_s
 
     def by_class(self) -> dict[str, int]:
         """How many were answered by each class of status: `2xx` …"""

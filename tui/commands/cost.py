@@ -5,11 +5,8 @@ from typing import Annotated
 import typer
 
 from .arguments import Debug, Json
+from .cost_options import Price
 
-Price = Annotated[
-    float | None,
-    typer.Option("--price-per-hour", metavar="USD", help="Of one GPU; else the config's."),
-]
 Energy = Annotated[float | None, typer.Option("--price-per-kwh", metavar="USD", help="Of energy.")]
 Target = Annotated[
     float | None,

@@ -7,7 +7,7 @@ import msgspec
 from ...engine.compare.curves import curves
 from ...engine.cost.capacity import Capacity, of_comparison
 from ...engine.cost.cells import cell_costs
-from ...engine.cost.settings import CapacitySettings, CostSettings
+from ...engine.cost.settings import CapacitySettings
 from ...engine.cost.spend import Spend
 from ...engine.protocol import Frame, Window
 from ...engine.protocol.errors import BadInputError
@@ -25,6 +25,7 @@ from .cost_json import (
     spend_json,
     what_if_json,
 )
+from .cost_options import check_price
 from .cost_output import (
     budget_lines,
     capacity_lines,
@@ -36,6 +37,7 @@ from .cost_output import (
 from .cost_source import Source, read_source
 from .json_output import print_json
 
+MOST_TARGET = 1e9
 MEASURES = "b"
 """The usual key of the screen that measures cells; a what-if that lacks them names it."""
 
@@ -63,29 +65,16 @@ def report(name: str, prices: Prices, *, as_json: bool) -> None:
 
 def _billing(config: Config, prices: Prices) -> Billing:
     """The config's prices, and what the command line says in their place."""
+    check_price("--price-per-hour", prices.per_hour)
+    check_price("--price-per-kwh", prices.per_kwh)
     given = {"usd_per_hour": prices.per_hour, "usd_per_kwh": prices.per_kwh}
-    target = prices.target
-    cost = _changed(config.cost, given, {"usd_per_hour": "hour", "usd_per_kwh": "kwh"})
-    capacity = config.capacity
-    if target is not None:
-        if not 0 < target <= 1e9:
-            raise BadInputError(f"--target must be a number above 0, not {target:g}")
-        capacity = CapacitySettings(requests_per_s=target)
+    changes = {name: value for name, value in given.items() if value is not None}
+    cost, capacity = msgspec.structs.replace(config.cost, **changes), config.capacity
+    if prices.target is not None:
+        if not 0 < prices.target <= MOST_TARGET:
+            raise BadInputError(f"--target must be a number above 0, not {prices.target:g}")
+        capacity = CapacitySettings(requests_per_s=prices.target)
     return Billing(cost, capacity, Billing.of(config).prices)
-
-
-def _changed(
-    cost: CostSettings, given: dict[str, float | None], options: dict[str, str]
-) -> CostSettings:
-    for field, value in given.items():
-        if value is None:
-            continue
-        if not 0 < value <= 1e6:
-            raise BadInputError(
-                f"--price-per-{options[field]} must be a number above 0, not {value:g}"
-            )
-        cost = msgspec.structs.replace(cost, **{field: value})
-    return cost
 
 
 def _of_frame(source: Source, frame: Frame, billing: Billing) -> Costing:

@@ -158,6 +158,7 @@ def open_screen(
     # Here and not above: bad input and the other commands need not wait for the config's modules.
     from ..settings.config import config_file, load_config, theme_folder
     from ..settings.config_watch import ConfigWatch
+    from .cost_options import given_prices
 
     config, watch = load_config(), ConfigWatch(config_file())
     keymap = config.keymap(f"config {config_file()}")
@@ -175,6 +176,8 @@ def open_screen(
 
         guarded = guard_options(config.guards, config_file())
         server = msgspec.structs.replace(server, guards=guarded)
+    if server is not None:
+        server = msgspec.structs.replace(server, cost=given_prices(config.cost))
     local = LocalEngine(complete(configured), server=server)
     engine = RecordedEngine(local, facts=recording_facts)
     if record is not None:

@@ -11,6 +11,7 @@ from ...engine.protocol import LoadSpec
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from .arguments import Debug, parse_precision, parse_strategy
+from .cost_options import Price, cost_of_config
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .server_operations import server_operations, with_server_operations
@@ -49,6 +50,7 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
     ] = None,
+    price_per_hour: Price = None,
     *,
     operated: Given,
     debug: Debug = False,
@@ -68,7 +70,7 @@ def serve(
     from .serve_run import serve as run_server
 
     guarded = guards_of_config() if guards is None else guards_of_file(guards)
-    server = msgspec.structs.replace(server, guards=guarded)
+    server = msgspec.structs.replace(server, guards=guarded, cost=cost_of_config(price_per_hour))
     notes = [] if guarded is None else [guards_line(guarded)]
 
     # No probe: nothing here shows what it reads.
