@@ -11,10 +11,13 @@ import typer
 
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
+from ...engine.client.target_engine import TargetEngine
+from ...engine.cost.budget_alerts import BudgetAlerts
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
+from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
@@ -158,6 +161,8 @@ def open_screen(
     # Here and not above: bad input and the other commands need not wait for the config's modules.
     from ..settings.config import config_file, load_config, theme_folder
     from ..settings.config_watch import ConfigWatch
+    from ..state.billing import Billing
+    from ..state.target_price import price_of
     from .cost_options import given_prices
 
     config, watch = load_config(), ConfigWatch(config_file())
@@ -179,7 +184,11 @@ def open_screen(
     if server is not None:
         server = msgspec.structs.replace(server, cost=given_prices(config.cost))
     local = LocalEngine(complete(configured), server=server)
-    engine = RecordedEngine(local, facts=recording_facts)
+    budget = BudgetAlerts(Billing.of(config).budget)
+    watched = TargetEngine(
+        local, config.targets or QUIET, price_of(config.prices, config.cost), budget=budget
+    )
+    engine = RecordedEngine(watched, facts=recording_facts)
     if record is not None:
         engine.start_recording(Path(record) if record else None)
     local.start()
@@ -202,6 +211,8 @@ def open_screen(
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
+        app.monitor.ring = app.bell
         with TerminalGuard(app.leave) as guard:
             app.run()
     finally:

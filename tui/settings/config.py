@@ -114,7 +114,8 @@ class PriceTable(Table, frozen=True, kw_only=True):
 
 
 class Config(Table, frozen=True, kw_only=True):
-    """All settings. `None` leaves the choice to the program; `guards` are off then."""
+    """All settings. `None` leaves the choice to the program; `guards` are off then, and
+    targets measured without alerts."""
 
     theme: str | None = None
     window: Window = Window.M1
@@ -131,7 +132,7 @@ class Config(Table, frozen=True, kw_only=True):
     guards: GuardSettings | None = None
     cost: CostSettings = CostSettings()
     capacity: CapacitySettings = CapacitySettings()
-    targets: TargetSettings = TargetSettings()
+    targets: TargetSettings | None = None
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

@@ -27,13 +27,12 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.records.engine_gpu import engine_gpu
+from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
-from .actions import (
-    settled,
-)
-from .billing import Billing, BudgetWatch
+from .actions import settled
+from .billing import Billing
 from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
@@ -93,6 +92,8 @@ class Observer:
     ) -> None:
         self.config = config or Config()
         self.billing = Billing.of(self.config)
+        self.ring: Callable[[], None] = lambda: None
+        """What is done where an alert begins."""
         self._client = client
         self._clock = clock
         self._user_clock = user_clock or clock
@@ -135,7 +136,6 @@ class Observer:
         self._standing: Word | None = None
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
         self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
-        self._budget = BudgetWatch(self._say_of_measuring)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
@@ -154,7 +154,6 @@ class Observer:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            self._budget.take(frame, self.billing)
             if not (self._compare.now.running or self._load_curve.now.running):
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
@@ -240,6 +239,8 @@ class Observer:
                 self._say(f"the server listens at {url}/v1")
             case TargetAlert():
                 self._say(event.text, "fault" if event.active else "info")
+                if event.active and (self.config.targets or QUIET).bell:
+                    self.ring()
             case FinishedSample():
                 self._requests.on_finished(event.requests, self._worker_clock(wall_s))
             case RequestTimeline():
@@ -328,7 +329,6 @@ class Observer:
             compare=replace(self._compare.look(now_s), live=self.tried.records),
             load_curve=self._load_curve.look(now_s),
             billing=self.billing,
-            budget=self._budget.now,
             production=self._production.now,
             quality=self._quality.now,
             speeds=self._speeds,
