@@ -29,6 +29,11 @@ def asked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> dict[str,
     return found
 
 
+def rows(found: dict[str, object], name: str) -> list[dict[str, object]]:
+    """A list of objects of what was printed."""
+    return msgspec.convert(found[name], list[dict[str, object]])
+
+
 def bench(folder: Path) -> Path:
     """Two runs of one cell and one of another, at 100 W."""
     path = folder / "cells.jsonl"
@@ -73,7 +78,7 @@ def test_a_comparison_over_loads_says_how_many_gpus_a_target_needs(
     path = tmp_path / "loads.jsonl"
     path.write_bytes(encode(curve()))
     found = asked([str(path), "--target", "120"], capsys)
-    (capacity,) = found["capacity"]  # type: ignore[misc]  # a list of one
+    (capacity,) = rows(found, "capacity")
     assert capacity["curve_req_s"] == pytest.approx(28.8)
     assert capacity["curve_gpus"] == 5
     assert run(["cost", str(path), "--target", "120"]) == 0
@@ -98,7 +103,7 @@ def test_a_limit_of_the_config_ends_the_curve(
     path = tmp_path / "loads.jsonl"
     path.write_bytes(encode(comparison(*repeats)))
     found = asked([str(path)], capsys)
-    (capacity,) = found["capacity"]  # type: ignore[misc]  # a list of one
+    (capacity,) = rows(found, "capacity")
     assert (capacity["curve_load"], capacity["curve_gpus"]) == ("2 users", 5)
     assert capacity["curve_reason"] == "limits missed at 4 users"
 

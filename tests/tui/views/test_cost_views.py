@@ -24,7 +24,7 @@ from prodtop.tui.views.production.cost import cells_view, cost_view, what_ifs_vi
 PROGRESS = SweepProgress(
     cell="hybrid bf16 16 users", warming_up=False, repeat=2, done_cells=1, cells=5, left_s=75.0
 )
-MEASURING = Compare(Stage.RUNNING, curve(), PROGRESS)
+MEASURING = Compare(Stage.RUNNING, None, PROGRESS)
 OVER = replace(PRICED, cost=msgspec.structs.replace(PRICED.cost, budget_usd_per_hour=1.0))
 SITUATIONS = {
     "starting": starting(),
@@ -97,6 +97,8 @@ def test_no_line_is_wider_than_its_room_nor_beyond_its_glyphs(
         ("curve", "all", "32 users 28.8"),
         ("curve", "all", "taken knee"),
         ("curve", "measuring", "1/5, 1m15s left"),
+        ("curve", "measuring", "being measured"),
+        ("capacity", "measuring", "load curve: being measured"),
     ],
 )
 def test_a_situation_is_told_in_its_words(name: str, situation: str, words: str) -> None:

@@ -42,6 +42,8 @@ def curve_view(moment: Moment, room: Room, key: str) -> RowsView:
     figures = progress_line(moment.load_curve, room) if moment.load_curve.running else EMPTY
     if curve is None:
         words = line(" ", Piece(key, Ink.ACCENT), muted(" measures it; the live load waits"))
+        if moment.load_curve.running:
+            words = line(" ", muted("being measured: a row for each load, once two are known"))
         return RowsView(title, figures=figures, rows=(Row(room.clipped(words)),))
     found, points = by_curve(curve), curve.points
     columns = [
@@ -82,7 +84,9 @@ def _marks(curve: Curve, place: int, found: ByCurve | None) -> Line:
     marks = []
     if found is not None and curve.points[place].label == found.load:
         marks.append(Piece("taken ", Ink.ACCENT))
-    if curve.knee is not None and curve.knee.first <= place <= curve.knee.last:
+    # One that reaches the heaviest load is none: what is beyond was not measured.
+    knee = curve.knee
+    if knee is not None and knee.first <= place <= knee.last < len(curve.points) - 1:
         marks.append(muted("knee"))
     return line(*marks)
 
@@ -129,6 +133,8 @@ def _curve_words(capacity: Capacity, moment: Moment, key: str) -> str:
     curve = capacity.by_curve
     if curve is not None:
         return f"load curve: {curve.load}, {curve.reason}; measured without other load"
+    if moment.load_curve.running:
+        return "load curve: being measured"
     if moment.load_curve.comparison is None:
         return f"load curve: not measured; {key} measures it at five loads around the present one"
     return f"load curve: none of what is served now within the limits; {key} measures it"
