@@ -85,7 +85,8 @@ def what_if_lines(found: Sequence[WhatIf]) -> list[str]:
     for each in found:
         change = MISSING if each.ratio is None else f"×{each.ratio:.3g}"
         cost = dollars(each.per_request_usd)
-        rows.append([each.name, change, cost, each.missing or each.assumption])
+        words = each.assumption if each.missing is None else f"{each.missing}; {each.assumption}"
+        rows.append([each.name, change, cost, words])
     return aligned(rows, last_left=True) if rows else []
 
 
