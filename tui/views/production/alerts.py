@@ -40,7 +40,7 @@ def _rows(alert: TargetAlert, moment: Moment, room: Room) -> list[Row]:
     if len(words) + len(text) + 4 <= room.width:
         return [Row(line(" ", head, "  ", text))]
     return [
-        Row(line(" ", head)),
+        Row(room.clipped(line(" ", head))),
         *(Row(_below(each)) for each in wrapped(text, max(10, room.width - 4))),
     ]
 

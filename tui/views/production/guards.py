@@ -26,8 +26,8 @@ def guards_view(moment: Moment, room: Room) -> RowsView:
     return RowsView(
         title,
         figures=_headline(guards),
-        head=(line(" ", head),) if guards else (),
-        rows=tuple(Row(line(" ", row)) for row in rows),
+        head=(room.clipped(line(" ", head)),) if guards else (),
+        rows=tuple(Row(room.clipped(line(" ", row))) for row in rows),
         foot=() if review is None else (room.clipped(line(" ", _review(review, room))),),
     )
 

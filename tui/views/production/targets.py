@@ -46,7 +46,7 @@ def targets_view(moment: Moment, room: Room) -> RowsView:
     return RowsView(
         title,
         figures=_summary(figures),
-        head=(line(" ", head),),
+        head=(room.clipped(line(" ", head)),),
         rows=tuple(Row(room.clipped(line(" ", row))) for row in rows),
     )
 
