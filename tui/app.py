@@ -183,7 +183,8 @@ class ProdtopApp(App[None]):
         return self.monitor.poll()
 
     def _follow_config(self) -> None:
-        """Take over the limits of a config file that was changed; say of a wrong one that it is."""
+        """Take over limits and prices of a config file that was changed; say of a wrong one that it
+        is."""
         if self._config_watch is None:
             return
         try:
@@ -192,7 +193,7 @@ class ProdtopApp(App[None]):
             self.monitor.say(str(error), fault=True)
             return
         if config is not None:
-            self.monitor.set_slo(config.slo.spec())
+            self.monitor.take_over(config)
 
     def _least_interval_s(self) -> float:
         if not self._in_focus:

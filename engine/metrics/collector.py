@@ -17,6 +17,7 @@ from .little import LittleMeter, unsteady
 from .pauses import Pauses
 from .throughput import ThroughputMeter
 from .trend import Trend
+from .usage import UsageMeter
 from .windows import WindowedCounter, mark_counters
 
 DRAFTS_SPAN_S = 10.0
@@ -53,6 +54,7 @@ class Metrics:
         self._accepted_drafts = WindowedCounter(start_s, capacity_s=DRAFTS_SPAN_S)
         self.switches = SwitchTracker(start_s)
         self.limits = LimitMeter(start_s)
+        self.usage = UsageMeter(start_s)
         self.admission = AdmissionMeter(start_s)
         self.attainment = AttainmentMeter(start_s, SloSpec())
         self._waiting = Trend()
@@ -77,6 +79,10 @@ class Metrics:
         self._on_alive(now_s)
         self.switches.on_memory(used_bytes, now_s)
 
+    def on_energy(self, counter_j: float | None, now_s: float) -> None:
+        """The card's counter of joules was read, or there is none."""
+        self.exported.on_energy(self.usage.on_energy(counter_j, now_s))
+
     def on_switch(self, kind: str, old: str, new: str, now_s: float, began_at_s: float) -> None:
         """A switch took effect that was begun at `began_at_s`, and nothing was served meanwhile."""
         self._pauses.add(began_at_s, now_s)
@@ -86,7 +92,7 @@ class Metrics:
         self.latency_counts_since_switch = LatencyCounter()
         self.hits.on_switch()
         self._switched_at_s = now_s
-        for meter in (self.throughput, self.limits, self.admission, self.attainment):
+        for meter in (self.throughput, self.limits, self.usage, self.admission, self.attainment):
             mark_counters(meter, now_s)
 
     def spans_s(self, now_s: float) -> dict[Window, float]:
@@ -129,6 +135,9 @@ class Metrics:
             rows=rows,
             ghost_rows=ghost_rows,
         )
+        prefill_device_s = self.usage.on_step(
+            now_s, device_s=device_s, prefill_tokens=prefill_tokens, decode_tokens=decode_tokens
+        )
         self.exported.on_step(
             prefill_tokens=prefill_tokens,
             decode_tokens=decode_tokens,
@@ -137,6 +146,7 @@ class Metrics:
             bytes_read=bytes_read,
             flops=flops,
             device_s=device_s,
+            prefill_device_s=prefill_device_s,
         )
         self._generated += decode_tokens
         self.switches.on_decode(decode_tokens, now_s)

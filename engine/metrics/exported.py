@@ -39,6 +39,8 @@ COUNTERS: Final = (
     "rows",
     "ghost_rows",
     "device_seconds",
+    "prefill_device_seconds",
+    "energy_joules",
     "flops",
     "read_bytes",
     "prefix_queried_tokens",
@@ -125,6 +127,7 @@ class Exported:
         bytes_read: float,
         flops: float,
         device_s: float,
+        prefill_device_s: float,
     ) -> None:
         """A step ended: see `Metrics.on_step`."""
         counters = self._counters
@@ -136,7 +139,12 @@ class Exported:
         counters["read_bytes"] += bytes_read
         counters["flops"] += flops
         counters["device_seconds"] += device_s
+        counters["prefill_device_seconds"] += prefill_device_s
         self._histograms["step_tokens"].add(prefill_tokens + decode_tokens)
+
+    def on_energy(self, joules: float) -> None:
+        """The card took so many joules more."""
+        self._counters["energy_joules"] += joules
 
     def on_tokens(self, requests: Sequence[Served]) -> None:
         """A step brought a token to each of these; before its drafts are looked at."""

@@ -15,14 +15,16 @@ class Totals:
 
     `prefill_tokens` are prompt tokens computed (again, after a preemption, counts again);
     `decode_tokens` are tokens generated, the first of each request included; `cached_tokens` are
-    prompt tokens taken from the prefix cache and output tokens taken from the response cache. A row
-    is one sequence in one step; `ghost_rows` are those whose sequence had finished.
+    prompt tokens taken from the prefix cache and output tokens taken from the response cache, the
+    latter alone `cached_output_tokens`. A row is one sequence in one step; `ghost_rows` are those
+    whose sequence had finished.
     """
 
     duration_s: float
     prefill_tokens: int
     decode_tokens: int
     cached_tokens: int
+    cached_output_tokens: int
     rows: int
     ghost_rows: int
     steps: int
@@ -51,6 +53,7 @@ class ThroughputMeter:
         self._prefill = counter()
         self._decode = counter()
         self._cached = counter()
+        self._cached_outputs = counter()
         self._rows = counter()
         self._ghost_rows = counter()
         self._steps = counter()
@@ -93,6 +96,7 @@ class ThroughputMeter:
         """Count a request that finished, with the output tokens the response cache gave it."""
         self._ended.add(1, now_s)
         self._cached.add(cached_tokens, now_s)
+        self._cached_outputs.add(cached_tokens, now_s)
 
     def over(self, span_s: float, now_s: float) -> Totals:
         """What was counted in the last `span_s` seconds: up to 300, or infinite for all."""
@@ -106,6 +110,7 @@ class ThroughputMeter:
             prefill_tokens=amount(self._prefill),
             decode_tokens=amount(self._decode),
             cached_tokens=amount(self._cached),
+            cached_output_tokens=amount(self._cached_outputs),
             rows=amount(self._rows),
             ghost_rows=amount(self._ghost_rows),
             steps=round(steps),

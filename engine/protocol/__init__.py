@@ -28,5 +28,6 @@ from .server_events import *
 from .settings import *
 from .slo import *
 from .targets import *
+from .usage import *
 from .verdict import *
 from .wire import *

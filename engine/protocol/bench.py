@@ -3,6 +3,7 @@
 from .load import LoadSpec
 from .message import Message, Part
 from .settings import PrecisionName, StrategyName
+from .usage import Usage
 
 
 class BenchSpec(Part, frozen=True, kw_only=True):
@@ -122,6 +123,8 @@ class CellResult(Message, frozen=True, kw_only=True):
     """Where the load is a trace."""
     samples: list[RequestSample] | None = None
     """Every request in order of arrival, where `BenchSpec.samples` asks for them."""
+    usage: Usage | None = None
+    """What is to be paid for, over `duration_s`."""
 
 
 class CellSkipped(Message, frozen=True, kw_only=True):

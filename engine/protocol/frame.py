@@ -8,6 +8,7 @@ from .message import Message, Part
 from .model_info import ModelInfo, PrecisionStatus
 from .settings import PrecisionName, SpeculationSpec, StrategyName
 from .slo import Attainment, SloSpec
+from .usage import Usage
 from .verdict import AdmissionCounts, Verdict
 
 FRAME_INTERVAL_S = 0.1
@@ -299,6 +300,7 @@ class Frame(Message, frozen=True, kw_only=True):
     attainment: dict[Window, Attainment] = {}
     admission: dict[Window, AdmissionCounts] = {}
     averages: dict[Window, Averages] = {}
+    usage: dict[Window, Usage] = {}
     dispatch: Percentiles | None = None
     """From arrival to being submitted, of the load's requests over the last minute: the part of
     their latency that the load makes itself."""

@@ -27,7 +27,8 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where the server listens, and how long requests in flight may take at its end.
 
     `port` 0 is any that is free. `chat_template` is a file whose template takes the place of the
-    model's own. `guards` `None` guards nothing.
+    model's own. `guards` `None` guards nothing. `cost` is `[cost]` as it was read, what is
+    set of it: its schema is `engine/cost/settings.py`.
     """
 
     host: str = DEFAULT_HOST
@@ -36,6 +37,7 @@ class ServerOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     operations: Operations = Operations()
     chat_template: str | None = None
     guards: GuardOptions | None = None
+    cost: dict[str, float] | None = None
 
 
 def server_argument(options: ServerOptions) -> str:

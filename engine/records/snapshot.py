@@ -81,6 +81,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """`None` where none was measured."""
     comparison: Comparison | None = None
     """The cells of the last sweep, as far as it had come; `None` without one."""
+    load_curve: Comparison | None = None
+    """What was served, measured under several loads; `None` where it was not."""
     schema_version: int = SCHEMA_VERSION
 
 

@@ -14,10 +14,12 @@ from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
 
+from ..cost.rates import Rates
 from ..protocol.errors import BadInputError
 from ..protocol.served import Serving, TokenizerSource
 from ..protocol.server_options import ServerOptions
 from ..text.chat_template import ChatMessage
+from .cost_rows import cost_settings, rates_of
 from .engine_link import EngineLink
 from .errors import ApiError, unavailable
 from .guarding import Guarding
@@ -40,10 +42,12 @@ class Context:
     options: ServerOptions
     limits: Limits
     guarding: Guarding | None = field(init=False)
+    rates: Rates | None = field(init=False)
     _tokenizers: dict[TokenizerSource, asyncio.Task[ServedTokenizer]] = field(default_factory=dict)
     _threads: ThreadPoolExecutor = field(init=False)
 
     def __post_init__(self) -> None:
+        self.rates = rates_of(cost_settings(self.options.cost))
         guards = self.options.guards
         self.guarding = None if guards is None else Guarding.of(guards)
         if self.guarding is not None:

@@ -300,6 +300,11 @@ PRODTOP_ENGINE_ROWS: Final = (
         "device_seconds",
     ),
     _counter(
+        "prodtop_device_prefill_seconds_total",
+        "The part of that which went to prompts, by the tokens of each step",
+        "prefill_device_seconds",
+    ),
+    _counter(
         "prodtop_estimated_flops_total",
         "FLOPs that the model needed, estimated from its shape",
         "flops",

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from ..cost.rates import Rates
 from ..metrics.export_buckets import Family
 from ..protocol.served import EngineMetrics
 from .guarding import Guarding
@@ -17,11 +18,12 @@ Values = Mapping[tuple[str, ...], float]
 
 class Scraped(NamedTuple):
     """What there is to tell: of the engine nothing before its first worker has started, of guards
-    nothing where there are none."""
+    nothing where there are none, and of costs nothing without a price."""
 
     engine: EngineMetrics | None
     http: HttpCounters
     guarding: Guarding | None = None
+    rates: Rates | None = None
 
 
 @dataclass(frozen=True, slots=True)

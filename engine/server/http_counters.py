@@ -2,6 +2,7 @@
 
 import time
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPMethod, HTTPStatus
 from typing import Final, NamedTuple
 
@@ -26,8 +27,10 @@ class HttpCounters:
     A `route` is that of the table of routes, as `/v1/completions`; `None` where none was found.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.started_at_wall_s = time.time()
+        self._clock = clock
+        self._started_s = clock()
         self.answered: Counter[Answered] = Counter()
         self.rejected: Counter[str] = Counter()
         self.open_requests = 0
@@ -37,6 +40,11 @@ class HttpCounters:
         """Requests for texts that got one."""
         self.unavailable = 0
         """Requests for texts that were failed or turned away, for no fault of their own."""
+
+    @property
+    def uptime_s(self) -> float:
+        """Since the server's start."""
+        return self._clock() - self._started_s
 
     def by_class(self) -> dict[str, int]:
         """How many were answered by each class of status: `2xx` …"""

@@ -4,6 +4,7 @@ from collections import Counter
 from importlib.metadata import version
 from typing import Final
 
+from .cost_rows import COST_ROWS
 from .engine_metric_rows import PRODTOP_ENGINE_ROWS, VLLM_ENGINE_ROWS
 from .exposed import Exposed, Scraped, Values
 
@@ -145,5 +146,10 @@ _SERVER_ROWS: Final = (
     ),
 )
 
-METRICS: Final[tuple[Exposed, ...]] = (*_SERVER_ROWS, *VLLM_ENGINE_ROWS, *PRODTOP_ENGINE_ROWS)
+METRICS: Final[tuple[Exposed, ...]] = (
+    *_SERVER_ROWS,
+    *VLLM_ENGINE_ROWS,
+    *PRODTOP_ENGINE_ROWS,
+    *COST_ROWS,
+)
 """In the order in which they are told; all lines of one name stand together."""

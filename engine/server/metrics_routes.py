@@ -13,5 +13,7 @@ async def read_metrics(request: Request) -> Response:
     context = context_of(request)
     engine = await context.link.metrics()
     counters: HttpCounters = request.app.state.http_counters
-    body, kind = metrics_response(engine, counters, request.headers.get("accept"), context.guarding)
+    body, kind = metrics_response(
+        engine, counters, request.headers.get("accept"), context.guarding, context.rates
+    )
     return Response(body, headers={"content-type": kind})

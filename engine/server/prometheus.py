@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from ..cost.rates import Rates
 from ..metrics.export_buckets import cumulative
 from ..protocol.served import EngineMetrics, ExportedHistogram
 from .exposed import FAMILY_LABELS, Exposed, Scraped, family_values
@@ -23,13 +24,14 @@ def metrics_response(
     http: HttpCounters,
     accept: str | None,
     guarding: Guarding | None = None,
+    rates: Rates | None = None,
 ) -> tuple[bytes, str]:
     """The body and its content type, for the header `Accept`.
 
     `engine` is `None` before there was a worker: then the server's own metrics are told alone.
     """
     kind = _preferred(accept)
-    lines = exposition(Scraped(engine, http, guarding), open_metrics=kind == OPEN_METRICS)
+    lines = exposition(Scraped(engine, http, guarding, rates), open_metrics=kind == OPEN_METRICS)
     return "".join(f"{line}\n" for line in lines).encode(), CONTENT_TYPES[kind]
 
 

@@ -35,7 +35,7 @@ from ..protocol.bounds import TRACE_BOUNDS, check_speculation
 from ..protocol.errors import PrecisionUnavailableError, ProdtopError
 from ..serving.engine import Engine
 from ..serving.request import Completion, Request, Status
-from .figures import engine_memory, roofline
+from .figures import engine_memory, roofline, usage_over
 from .samples import request_samples
 from .traffic import Traffic
 
@@ -163,6 +163,10 @@ class Bench:
         run = self._run(spec.load, spec.requests)
         now_s = engine.clock()
         energy_after = self._energy()
+        energy_j = (
+            None if energy_before is None or energy_after is None else energy_after - energy_before
+        )
+        usage = usage_over(engine, now_s, math.inf)
         counted = metrics.accounting()
         totals, rates = metrics.throughput.totals(now_s), metrics.hits.session(now_s)
         latency = metrics.latency.over(Window.SESSION, now_s)
@@ -200,9 +204,7 @@ class Bench:
             ),
             mbu=limits.mbu,
             mfu=limits.mfu,
-            energy_j=None
-            if energy_before is None or energy_after is None
-            else energy_after - energy_before,
+            energy_j=energy_j,
             output_sha256=output_digest(request.output_tokens for request in run.requests),
             versions=self._versions,
             max_seqs=engine.scheduler.running_limit,
@@ -214,6 +216,12 @@ class Bench:
             samples=request_samples(run.completions, run.ended_at_s)
             if spec.samples and spec.requests <= MOST_SAMPLED_REQUESTS
             else None,
+            usage=msgspec.structs.replace(
+                usage,
+                span_s=run.duration_s,
+                device_s=min(usage.device_s, run.duration_s),
+                energy_j=energy_j,
+            ),
         )
 
     def _energy(self) -> float | None:

@@ -18,6 +18,7 @@ from ..protocol import (
     Queue,
     Roofline,
     Speculation,
+    Usage,
     Window,
 )
 from ..serving.engine import Engine
@@ -112,6 +113,19 @@ def _averages(engine: Engine, now_s: float, span_s: float) -> Averages:
         mbu=used.mbu,
         mfu=used.mfu,
     )
+
+
+def usage(engine: Engine, now_s: float) -> dict[Window, Usage]:
+    """What is to be paid for, over every window."""
+    spans_s = engine.metrics.spans_s(now_s)
+    return {window: usage_over(engine, now_s, span_s) for window, span_s in spans_s.items()}
+
+
+def usage_over(engine: Engine, now_s: float, span_s: float) -> Usage:
+    """What is to be paid for over the last `span_s`."""
+    metrics = engine.metrics
+    totals, used = metrics.throughput.over(span_s, now_s), roofline(engine, now_s, span_s)
+    return metrics.usage.over(span_s, now_s, totals=totals, used=used)
 
 
 def queue(engine: Engine, now_s: float) -> Queue:

@@ -25,6 +25,7 @@ from ..protocol import (
     Roofline,
     StreamView,
     TraceRecording,
+    Usage,
     Verdict,
     Window,
 )
@@ -33,7 +34,7 @@ from ..serving.kv_cache import BLOCK_TOKENS
 from ..serving.request import Completion, Request
 from ..shape.shape_message import shape_message
 from ..text.cleaning import clean
-from .figures import attainment, averages, engine_memory, queue, roofline, speculation
+from .figures import attainment, averages, engine_memory, queue, roofline, speculation, usage
 from .traffic import Traffic
 
 SLOW_INTERVAL_S = 0.5
@@ -74,6 +75,7 @@ class FrameBuilder:
         self._attainment: dict[Window, Attainment] = {}
         self._admission: dict[Window, AdmissionCounts] = {}
         self._averages: dict[Window, Averages] = {}
+        self._usage: dict[Window, Usage] = {}
         self._dispatch: Percentiles | None = None
         self._memory: Memory
         self._captured_s = 0.0
@@ -130,6 +132,7 @@ class FrameBuilder:
             attainment=self._attainment,
             admission=self._admission,
             averages=self._averages,
+            usage=self._usage,
             dispatch=self._dispatch,
             trace=traffic.trace_progress(),
             recording=recording,
@@ -158,6 +161,8 @@ class FrameBuilder:
         self._attainment = attainment(self._engine, now_s)
         self._admission = metrics.admission.all_windows(metrics.spans_s(now_s), now_s)
         self._averages = averages(self._engine, now_s)
+        metrics.on_energy(None if self._own_gpu is None else self._own_gpu.energy_j(), now_s)
+        self._usage = usage(self._engine, now_s)
         self._dispatch = percentiles(traffic.dispatch.view(Window.M1, now_s))
         self._memory = engine_memory(self._engine, self._own_gpu)
         metrics.on_memory(self._memory.used_bytes, now_s)

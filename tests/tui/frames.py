@@ -53,6 +53,7 @@ from prodtop.engine.protocol import (
     SwitchEffect,
     Throughput,
     TimelineInterval,
+    Usage,
     Verdict,
     Window,
 )
@@ -299,9 +300,27 @@ def frame(
         generated_tokens_total=int(_SPEED[StrategyName.CONTINUOUS] * second),
         attainment=dict.fromkeys(Window, attainment(speed / 600)),
         admission=dict.fromkeys(Window, AdmissionCounts(steps=100)),
+        usage=dict.fromkeys(Window, usage(60.0, speed)) | {Window.SESSION: usage(second, speed)},
         averages=dict.fromkeys(
             Window, Averages(decode_tok_s=speed, requests_per_s=speed / 600, mbu=0.71, mfu=0.09)
         ),
+    )
+
+
+def usage(span_s: float, tok_s: float) -> Usage:
+    """Nearly always busy, mostly with answers, at 310 W."""
+    return Usage(
+        span_s=span_s,
+        requests=round(tok_s / 600 * span_s),
+        prefill_tokens=round(0.31 * tok_s * span_s),
+        decode_tokens=round(tok_s * span_s),
+        cached_prompt_tokens=round(0.15 * tok_s * span_s),
+        cached_output_tokens=round(0.05 * tok_s * span_s),
+        device_s=0.95 * span_s,
+        prefill_device_s=0.11 * span_s,
+        mbu=0.71,
+        mfu=0.09,
+        energy_j=310.0 * span_s,
     )
 
 

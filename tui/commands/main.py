@@ -15,6 +15,7 @@ from ...engine.text.clean_stream import clean_output
 from ...engine.text.cleaning import clean
 from .bench import bench
 from .compare import compare
+from .cost import cost
 from .doctor import doctor
 from .live import live, with_record_value
 from .quality import quality
@@ -57,6 +58,7 @@ app.callback(invoke_without_command=True)(live)
 app.command()(bench)
 app.command()(quality)
 app.command()(compare)
+app.command()(cost)
 app.command()(serve)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.

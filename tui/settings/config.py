@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ...engine.cost.settings import CapacitySettings, CostSettings
 from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.planner.serving_capacity.prices import Price
@@ -129,6 +130,8 @@ class Config(Table, frozen=True, kw_only=True):
     keys: dict[str, str | list[str]] = {}
     prices: dict[str, PriceTable] = {}
     guards: GuardSettings | None = None
+    cost: CostSettings = CostSettings()
+    capacity: CapacitySettings = CapacitySettings()
     targets: TargetSettings | None = None
 
     def keymap(self, source: str) -> Keymap:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+from ...engine.compare.cells import Comparison
 from ...engine.compare.sweep import Sweep
 from ...engine.protocol import (
     BenchDone,
@@ -31,8 +32,15 @@ class CompareRun:
     monotonic seconds.
     """
 
-    def __init__(self, send: Callable[[Command], None], say: Callable[[Told], None]) -> None:
+    def __init__(
+        self,
+        send: Callable[[Command], None],
+        say: Callable[[Told], None],
+        ask: Callable[[Frame], Comparison] = asked,
+    ) -> None:
+        """`ask`: the cells to measure of what is served; it raises `BadInputError` for none."""
         self.now = Compare()
+        self._ask = ask
         self._send_command = send
         self._say = say
         self._sweep: Sweep | None = None
@@ -45,13 +53,13 @@ class CompareRun:
         """The worker died, and has not served again."""
 
     def begin(self, frame: Frame, now_s: float) -> None:
-        """Measure every cell under the present load; what is kept of an unfinished sweep of the
+        """Measure every cell that `ask` names; what is kept of an unfinished sweep of the
         same work is gone on with."""
         if self.now.running:
             self._say(Told("cells are being measured already"))
             return
         try:
-            comparison = going_on(self.now.comparison, asked(frame))
+            comparison = going_on(self.now.comparison, self._ask(frame))
         except BadInputError as error:
             self._say(Told(str(error), failed=True))
             return

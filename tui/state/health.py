@@ -113,7 +113,7 @@ def _loading(moment: Moment, standing: bool) -> Health | None:
 
 
 def _measuring(moment: Moment, standing: bool) -> Health | None:
-    compare = moment.compare
+    compare = moment.compare if moment.compare.running else moment.load_curve
     if not compare.running:
         return None
     progress = compare.progress

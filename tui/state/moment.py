@@ -20,6 +20,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.protocol.wording import counted
+from .billing import NO_BILLING, Billing
 from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
 from .production import NO_PRODUCTION, Production
@@ -166,6 +167,9 @@ class Moment:
     """Of the engine's last frames, those that never came here: the screen took them too slowly."""
     health: Health = UNKNOWN
     compare: Compare = NO_COMPARE
+    load_curve: Compare = NO_COMPARE
+    """What is served, measured under several loads."""
+    billing: Billing = NO_BILLING
     production: Production = NO_PRODUCTION
     """Targets and alerts as they are now, also while the display is paused."""
     quality: Quality = NO_QUALITY

@@ -3,6 +3,7 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 from ...engine.client.recorded_engine import RecordedEngine
@@ -19,6 +20,7 @@ from ...engine.protocol import (
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
+from ..settings.config import Config
 from ..style.formatting import short_path
 from .actions import (
     NOT_READY,
@@ -32,7 +34,9 @@ from .actions import (
     step_precision,
     toggle_drafts,
 )
+from .billing import Billing
 from .command_line import run_line
+from .compare_run import CompareRun
 from .moment import MarkKind, SessionMark, unready_text
 from .observer import Observer
 from .server import is_down
@@ -46,6 +50,8 @@ class Monitor(Observer):
 
     read_only = False
     """Whether there is no engine to ask for anything: a recording is shown."""
+    on_billing: Callable[[Billing], None] = staticmethod(lambda _: None)
+    """Told where prices or the budget change."""
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
@@ -88,15 +94,40 @@ class Monitor(Observer):
         """Measure every strategy at every precision."""
         if self._refuses():
             return
-        if self._serving is None and not self._compare.now.running:
-            self.say(unready_text(self._worker))
-        elif self._quality.now.running:
-            self.say("quality is being measured: compare when that has ended")
-        elif self._frame is not None:
-            self._compare.begin(self._frame, self._clock())
+        self._begin_cells(self._compare, self._load_curve, "compare")
 
     def cancel_compare(self) -> None:
         self._compare.cancel(self._clock())
+
+    def begin_load_curve(self) -> None:
+        """Measure what is served under loads around the present one."""
+        if not self._refuses():
+            self._begin_cells(self._load_curve, self._compare, "measure a load curve")
+
+    def cancel_load_curve(self) -> None:
+        self._load_curve.cancel(self._clock())
+
+    def _begin_cells(self, run: CompareRun, other: CompareRun, what: str) -> None:
+        if self._serving is None and not run.now.running:
+            self.say(unready_text(self._worker))
+        elif self._quality.now.running:
+            self.say(f"quality is being measured: {what} when that has ended")
+        elif other.now.running:
+            self.say(f"other cells are being measured: {what} when that has ended")
+        elif self._frame is not None:
+            run.begin(self._frame, self._clock())
+
+    def take_over(self, config: Config) -> None:
+        """Take over what a changed config file says of limits and prices, where that is new."""
+        self.set_slo(config.slo.spec())
+        billing = Billing.of(config)
+        if billing != self.billing:
+            self._set_billing(billing)
+            self._say("the prices are those of the changed config file")
+
+    def _set_billing(self, billing: Billing) -> None:
+        self.billing = billing
+        self.on_billing(billing)
 
     def inspect_request(self, key: str | None) -> None:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
@@ -106,7 +137,7 @@ class Monitor(Observer):
         """Begin to measure the quality of every precision, or cancel that."""
         if self._refuses():
             return
-        if self._compare.now.running:
+        if self._compare.now.running or self._load_curve.now.running:
             self.say("cells are being compared: measure quality when that has ended")
         elif self._quality.now.running or self._serving is not None:
             self._quality.toggle(self._serving)
@@ -124,7 +155,8 @@ class Monitor(Observer):
 
     def standing(self, themes: tuple[str, ...]) -> Standing:
         """What a line of the command line is read against."""
-        return Standing(self._serving, self._pending, themes, (BUNDLED_MODEL, *PRESETS))
+        models = (BUNDLED_MODEL, *PRESETS)
+        return Standing(self._serving, self._pending, themes, models, self.billing)
 
     def run_line(self, text: str, standing: Standing) -> str | None:
         """Carry out a line of the command line; returns what the app is to do besides."""
@@ -173,9 +205,12 @@ class Monitor(Observer):
             self.say(unready_text(self._worker))
             return
         self._pending = outcome.pending
+        if outcome.billing is not None:
+            self._set_billing(outcome.billing)
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._compare.on_command(outcome.command)
+            self._load_curve.on_command(outcome.command)
             self._client.send(outcome.command)
             if self.playhead.frozen:
                 # What it does would not be seen on a picture of the past.

@@ -31,9 +31,9 @@ from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
-from .actions import (
-    settled,
-)
+from .actions import settled
+from .billing import Billing
+from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
@@ -91,6 +91,7 @@ class Observer:
         clock_to_wall_s: float | None = None,
     ) -> None:
         self.config = config or Config()
+        self.billing = Billing.of(self.config)
         self.ring: Callable[[], None] = lambda: None
         """What is done where an alert begins."""
         self._client = client
@@ -134,6 +135,7 @@ class Observer:
         self._gpu_seen_s: float | None = None
         self._standing: Word | None = None
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
+        self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
@@ -152,7 +154,7 @@ class Observer:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            if not self._compare.now.running:
+            if not (self._compare.now.running or self._load_curve.now.running):
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
             self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
@@ -169,6 +171,7 @@ class Observer:
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         for report in reports:
             self._compare.take(report, now_s)
+            self._load_curve.take(report, now_s)
             if isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
@@ -324,6 +327,8 @@ class Observer:
             gpu_lost_s=self._gpu_lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
             compare=replace(self._compare.look(now_s), live=self.tried.records),
+            load_curve=self._load_curve.look(now_s),
+            billing=self.billing,
             production=self._production.now,
             quality=self._quality.now,
             speeds=self._speeds,

@@ -44,6 +44,7 @@ def snapshot_of(
         tried=list(tried),
         quality=record(moment.quality),
         comparison=moment.compare.comparison,
+        load_curve=moment.load_curve.comparison,
     )
 
 

@@ -86,6 +86,27 @@ def rate(value_per_s: float | None, unit: str = "", *, width: int = 0) -> str:
     return f"{text} {unit}/s".rjust(width) if unit else f"{text}/s".rjust(width)
 
 
+def dollars(value: float | None, *, width: int = 0) -> str:
+    """US dollars with two decimals, small ones with three significant digits: `$4.59`,
+    `$0.000123`; large ones with a prefix."""
+    if not _is_known(value):
+        return MISSING.rjust(width)
+    if abs(value) >= 1e5:
+        return f"${si(value)}".rjust(width)
+    small = 0 < abs(value) < 0.1
+    decimals = min(2 - math.floor(math.log10(abs(value))), 12) if small else 2
+    return f"${value:,.{decimals}f}".rjust(width)
+
+
+def joules(value: float | None) -> str:
+    """Three significant digits with a decimal prefix: `18.6 kJ`, `13.8 mJ`."""
+    if not _is_known(value):
+        return MISSING
+    if 0 < abs(value) < 1:
+        return _stepped(value * 1e3, 1000.0, ("mJ", "J"), " ")
+    return f"{_stepped(value, 1000.0, _DECIMAL_STEPS, ' ')}J"
+
+
 def energy(joules: float | None) -> str:
     """Energy in watt-hours with a prefix: `1.23 GWh`."""
     if not _is_known(joules):

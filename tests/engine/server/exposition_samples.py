@@ -33,8 +33,14 @@ def engine_sample(model: str = "smollm2-135m") -> EngineMetrics:
     )
 
 
+UPTIME_S = 1800.0
+
+
 def http_sample() -> HttpCounters:
-    counters = HttpCounters()
+    """Of a server that has run for `UPTIME_S`."""
+    now_s = [0.0]
+    counters = HttpCounters(lambda: now_s[0])
+    now_s[0] = UPTIME_S
     for status, times in ((200, 5), (400, 2), (429, 3)):
         for _ in range(times):
             counters.on_answered("/v1/completions", "POST", status)

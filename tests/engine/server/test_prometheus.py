@@ -10,9 +10,12 @@ import pytest
 from exposition_samples import engine_sample, guarding_sample, http_sample
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from prodtop.engine.cost.rates import Rates
+from prodtop.engine.cost.settings import CostSettings
 from prodtop.engine.metrics.export_buckets import BOUNDS, RAW_BOUNDS
 from prodtop.engine.metrics.exported import COUNTERS
 from prodtop.engine.protocol.served import EngineMetrics, ExportedHistogram
+from prodtop.engine.server.cost_rows import rates_of
 from prodtop.engine.server.exposed import Exposed, Scraped
 from prodtop.engine.server.guarding import Guarding
 from prodtop.engine.server.http_counters import HttpCounters
@@ -28,6 +31,17 @@ from prometheus_client.openmetrics.parser import (
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 FORMATS = (TEXT, OPEN_METRICS)
+RATES = rates_of(
+    CostSettings(
+        usd_per_hour=3.6,
+        usd_per_kwh=0.36,
+        storage_usd_per_gib_month=7.3,
+        storage_gib=100.0,
+        bandwidth_usd_per_gib=0.09,
+        answer_bytes_per_token=200.0,
+        budget_usd_per_day=96.0,
+    )
+)
 PROMETHEUS = (
     "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;"
     "q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2"
@@ -39,7 +53,7 @@ def parsed(
     engine: EngineMetrics | None, http: HttpCounters, accept: str, guarding: Guarding | None = None
 ) -> dict[str, Metric]:
     """Families by the name without `_total` and `_info`."""
-    body, content_type = metrics_response(engine, http, accept, guarding)
+    body, content_type = metrics_response(engine, http, accept, guarding, RATES)
     assert content_type == CONTENT_TYPES[accept]
     parse = parse_text if accept == TEXT else parse_open_metrics
     families = list(parse(body.decode()))
@@ -94,7 +108,7 @@ def test_a_parser_reads_every_metric_with_its_type_labels_and_values(accept: str
                 tuple(sample.labels[label] for label in metric.labels): sample.value
                 for sample in family.samples
             }
-            assert read == dict(metric.read(Scraped(engine, http, guarding)))
+            assert read == dict(metric.read(Scraped(engine, http, guarding, RATES)))
 
 
 @pytest.mark.parametrize("accept", FORMATS)
@@ -227,3 +241,50 @@ def test_promtool_complains_of_nothing_but_vllms_own_names() -> None:
         assert complaint == "metric names should not contain ':'" or (
             name == "vllm:iteration_tokens_total" and "_total" in complaint
         )
+
+
+def costs(engine: EngineMetrics | None, rates: Rates | None) -> dict[str, float]:
+    """What is told of costs, by the name and the part."""
+    text = metrics_response(engine, http_sample(), TEXT, None, rates)[0].decode()
+    return {
+        sample.labels.get("part", sample.name.removeprefix("prodtop_cost_")): sample.value
+        for family in parse_text(text)
+        for sample in family.samples
+        if sample.name.startswith("prodtop_cost_")
+    }
+
+
+def test_costs_are_price_times_what_was_counted() -> None:
+    sample = engine_sample()
+    counters = dict(sample.counters) | {
+        "energy_joules": 3.6e6,
+        "generation_tokens": 3_000_000,
+        "response_cache_tokens": 1_000_000,
+    }
+    found = costs(msgspec.structs.replace(sample, counters=counters), RATES)
+    assert found["usd_per_hour"] == 3.6
+    assert found["budget_usd_per_hour"] == 4.0
+    # Half an hour of the server, and a kilowatt-hour of the card.
+    assert found["device"] == pytest.approx(1.8)
+    assert found["energy"] == pytest.approx(0.36)
+    assert found["storage"] == pytest.approx(7.3 * 100 / 730 / 2)
+    assert found["bandwidth"] == pytest.approx(4e6 * 200 / 2**30 * 0.09)
+
+
+def test_without_a_price_no_cost_is_told() -> None:
+    assert rates_of(CostSettings()) is None
+    assert rates_of(CostSettings(storage_gib=3.0)) is None
+    assert costs(engine_sample(), None) == {}
+
+
+def test_what_is_not_known_has_no_cost() -> None:
+    """Before a worker has served, and on a card that has no counter of energy."""
+    assert set(costs(None, RATES)) == {
+        "usd_per_hour",
+        "budget_usd_per_hour",
+        "device",
+        "storage",
+    }
+    sample = engine_sample()
+    gauges = {name: each for name, each in sample.gauges.items() if name != "gpu_energy_joules"}
+    assert "energy" not in costs(msgspec.structs.replace(sample, gauges=gauges), RATES)

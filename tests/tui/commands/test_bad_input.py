@@ -45,6 +45,10 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["bench", "--seed", str(10**30)], "--seed must be a number from 0"),
         (["bench", "--model", "x\udcff"], "is not UTF-8 text"),
         (["--nonsense"], "No such option: --nonsense"),
+        (["cost", "nothing"], "no file, snapshot or recording 'nothing'"),
+        (["cost", "--price-per-hour", "0"], "--price-per-hour must be a number above 0, not 0"),
+        (["cost", "--price-per-kwh", "nan"], "--price-per-kwh must be a number above 0, not nan"),
+        (["cost", "--target", "-1"], "--target must be a number above 0, not -1"),
         (["nonsense"], "No such command 'nonsense'"),
         (["snapshot"], "Missing command"),
         (["snapshot", "show", "nothing"], "no snapshot 'nothing'"),
@@ -118,7 +122,7 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    commands = ["bench", "quality", "compare", "serve", "doctor", "record", "replay"]
+    commands = ["bench", "quality", "compare", "cost", "serve", "doctor", "record", "replay"]
     assert names == [*commands, "plan", "snapshot", "recording", "trace"]
 
 
