@@ -54,15 +54,20 @@ class Standing:
 
     item: Item
     mark: Mark
-    measure: str | None = None
+    proof: Proof | None = None
+    """The one that was judged, or the newest of another subject."""
     age_s: float | None = None
-    source: str = ""
     reasons: tuple[str, ...] = ()
 
     @property
     def holds(self) -> bool:
         """Whether nothing is left to do for it."""
         return self.mark is Mark.HOLDS
+
+    @property
+    def measure(self) -> str | None:
+        """What was measured, in words; `None` where nothing was."""
+        return None if self.proof is None else measure(self.proof)
 
     @property
     def how(self) -> str:
@@ -190,4 +195,4 @@ def age_text(age_s: float) -> str:
 
 def _of(proof: Proof, mark: Mark, now_wall_s: float, reasons: tuple[str, ...]) -> Standing:
     age_s = max(0.0, now_wall_s - proof.at_wall_s)
-    return Standing(proof.item, mark, measure(proof), age_s, proof.source, reasons)
+    return Standing(proof.item, mark, proof, age_s, reasons)

@@ -34,7 +34,7 @@ class _Words:
                 served = f"{f('requests')} requests by {f('clients')} clients"
                 return f"{served}: {f('requests_per_s', '.1f')}/s, {latency} ms, {self._failed()}"
             case Item.RECOVERY:
-                lost = f"{f('failed')} of {f('requests')} requests failed"
+                lost = f"{f('lost')} requests lost, {f('turned_away')} turned away"
                 return f"back in {f('recovery_s', '.1f')} s, {lost}, {f('good_after')} good after"
             case Item.COST:
                 return f"{f('usd_per_hour', '.2f')} $/h, {f('alerts')} alerts"

@@ -23,6 +23,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
+from ...engine.readiness.settings import ReadinessSettings
 from ...engine.server.guards.settings import GuardSettings
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
@@ -130,6 +131,7 @@ class Config(Table, frozen=True, kw_only=True):
     guards: GuardSettings | None = None
     cost: CostSettings = CostSettings()
     capacity: CapacitySettings = CapacitySettings()
+    readiness: ReadinessSettings = ReadinessSettings()
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""
