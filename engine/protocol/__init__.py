@@ -17,6 +17,7 @@ from .commands import *
 from .effect import *
 from .events import *
 from .frame import *
+from .guard_samples import *
 from .load import *
 from .message import *
 from .model_info import *
@@ -26,6 +27,7 @@ from .requests import *
 from .server_events import *
 from .settings import *
 from .slo import *
+from .targets import *
 from .usage import *
 from .verdict import *
 from .wire import *

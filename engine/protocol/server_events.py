@@ -1,5 +1,6 @@
 """What the server tells the screen: where it listens, what goes through it, how a drain ended."""
 
+from .guard_samples import GuardSample, ReviewSample
 from .message import Message
 
 
@@ -16,15 +17,23 @@ class ServerSample(Message, frozen=True, kw_only=True):
     `streams` are the answers that are sent as they come, of the `open_requests`. `answered` counts
     finished requests by status class (`2xx`); `refused` of them those with 429 or 503. `aborted`
     were left by their clients before the end, and are in no class where they had no status yet.
+    `guards` are by guard's name, `all` over all of them together; empty where nothing is guarded.
+    `review` `None`: there is no queue.
     """
 
     at_s: float
     open_requests: int = 0
     streams: int = 0
     answered: dict[str, int] = {}
+    served: int = 0
+    """Requests for texts that got one, or are streamed to their end."""
+    unavailable: int = 0
+    """Requests for texts that the server failed: 5xx, turned away for lack of room, broken off."""
     refused: int = 0
     aborted: int = 0
     draining: bool = False
+    guards: dict[str, GuardSample] = {}
+    review: ReviewSample | None = None
 
 
 class LinkLost(Message, frozen=True, kw_only=True):

@@ -35,6 +35,7 @@ from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
 from .requests import RequestsInSystem, RequestTimeline
 from .server_events import Drained, LinkLost, ServerListening, ServerSample
+from .targets import TargetAlert, TargetsSample
 
 Command = (
     SetStrategy
@@ -74,6 +75,8 @@ Event = (
     | ServerSample
     | LinkLost
     | Drained
+    | TargetsSample
+    | TargetAlert
     | ChildDied
     | ChildStarted
 )

@@ -16,7 +16,7 @@ from .disconnects import disconnected, end_tasks
 from .errors import WHAT_ENDS_GENERATION, as_api_error
 from .generation import DISCONNECTED, Choice, Generation
 from .limits import Limits
-from .scope_keys import ABORT_CONNECTION
+from .scope_keys import ABORT_CONNECTION, BROKEN_OFF
 from .writers import Writer, event
 
 SLOW = "slow reader"
@@ -125,6 +125,7 @@ class EventStream(Response):
     async def _fail(self, error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
         failure = as_api_error(error)
         if self._begun:
+            scope[BROKEN_OFF] = True
             await self._send(send, event(failure.answer))
             await self._finish(send)
         elif not self._ended:

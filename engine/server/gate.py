@@ -9,8 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .guarding import RATE_LIMIT_EXCEEDED
 from .http_counters import HttpCounters
-from .scope_keys import ERROR_CODE
+from .scope_keys import BROKEN_OFF, ERROR_CODE
 from .state import Draining
 
 if TYPE_CHECKING:
@@ -25,6 +26,9 @@ WATCHING = frozenset({"/health", "/metrics", "/version"})
 """Routes of those who watch the server: not counted, and answered in a drain as well."""
 READY = "/ready"
 """Of a drain's beginning it tells as every other route does, and is not counted either."""
+
+FOR_TEXTS = frozenset({"/v1/chat/completions", "/v1/completions"})
+"""Routes whose requests are what the server is there for: availability is that of these."""
 
 REFUSALS = frozenset({429, 503})
 DENIALS = frozenset({401, 403})
@@ -132,6 +136,11 @@ class _Call:
         # The route that took it, by its pattern: paths are the clients' to choose.
         route = getattr(scope.get("route"), "path", None)
         self._counters.on_answered(route, scope["method"], self.status)
+        if scope["method"] == "POST" and scope["path"] in FOR_TEXTS:
+            broken, code = BROKEN_OFF in scope, scope.get(ERROR_CODE)
+            if broken or not self._left:
+                over_quota = code == RATE_LIMIT_EXCEEDED
+                self._counters.on_text_asked(self.status, broken=broken, over_quota=over_quota)
         if self.status in REFUSALS:
             self._counters.on_rejected(scope.get(ERROR_CODE) or UNAVAILABLE)
 

@@ -3,7 +3,7 @@
 import time
 from collections import Counter
 from collections.abc import Callable
-from http import HTTPMethod
+from http import HTTPMethod, HTTPStatus
 from typing import Final, NamedTuple
 
 MOST_LABELS: Final = 200
@@ -36,6 +36,10 @@ class HttpCounters:
         self.open_requests = 0
         self.open_streams = 0
         self.client_aborts = 0
+        self.served = 0
+        """Requests for texts that got one."""
+        self.unavailable = 0
+        """Requests for texts that were failed or turned away, for no fault of their own."""
 
     @property
     def uptime_s(self) -> float:
@@ -56,6 +60,17 @@ class HttpCounters:
         if answer not in self.answered and len(self.answered) >= MOST_LABELS:
             answer = Answered(OTHER, OTHER, status // 100 * 100)
         self.answered[answer] += 1
+
+    def on_text_asked(self, status: int, *, broken: bool, over_quota: bool) -> None:
+        """A request for a text has ended; `broken`: its answer began, and could not be finished.
+
+        One that is wrong itself, or over what its key may use, says nothing of the server.
+        """
+        turned_away = status == HTTPStatus.TOO_MANY_REQUESTS and not over_quota
+        if broken or turned_away or status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.unavailable += 1
+        elif status < HTTPStatus.BAD_REQUEST:
+            self.served += 1
 
     def on_stream_opened(self) -> None:
         """A streamed answer begins."""

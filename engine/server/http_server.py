@@ -152,6 +152,8 @@ class HttpServer:
             open_requests=counters.open_requests,
             streams=counters.open_streams,
             answered=counters.by_class(),
+            served=counters.served,
+            unavailable=counters.unavailable,
             refused=counters.rejected.total(),
             aborted=counters.client_aborts,
             draining=self._draining.active,

@@ -7,6 +7,8 @@ from typing import Final
 
 ERROR_CODE: Final = "prodtop.error_code"
 """Why a request was refused: the error's code, if it has one."""
+BROKEN_OFF: Final = "prodtop.broken_off"
+"""Set where an answer began and could not be finished."""
 GENERATION: Final = "prodtop.generation"
 """The request's `Generation`, once it has one."""
 BODY: Final = "prodtop.body"

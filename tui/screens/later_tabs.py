@@ -3,7 +3,7 @@ they import."""
 
 from collections.abc import Callable, Mapping
 
-from ..settings.keymap import COMPARE, PLANNER, QUALITY, Keymap
+from ..settings.keymap import COMPARE, PLANNER, PRODUCTION, QUALITY, Keymap
 from ..state.monitor import Monitor
 from .tab import TabScreen
 
@@ -29,4 +29,15 @@ def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
     return PlannerScreen(keymap, {gpu: table.price() for gpu, table in prices.items()})
 
 
-LATER_TABS: Mapping[str, MakeTab] = {COMPARE: _compare, QUALITY: _quality, PLANNER: _planner}
+def _production(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .production import ProductionScreen
+
+    return ProductionScreen(keymap, monitor)
+
+
+LATER_TABS: Mapping[str, MakeTab] = {
+    COMPARE: _compare,
+    QUALITY: _quality,
+    PLANNER: _planner,
+    PRODUCTION: _production,
+}

@@ -31,10 +31,10 @@ class MeasuringTab(TabScreen):
         *,
         id: str,  # noqa: A002 (Textual's name for it)
         panels: Sequence[str],
-        cells: str,
+        cells: str | None = None,
     ) -> None:
         """`panels` are in the order in which the tab key goes through them, and the first has the
-        focus at first; the cursor of the panel `cells` goes over cells."""
+        focus at first; the cursor of the panel `cells`, if there is one, goes over cells."""
         super().__init__(keymap, id=id)
         self._monitor = monitor
         self._moment: Moment | None = None

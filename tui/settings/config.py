@@ -25,6 +25,7 @@ from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
 from ...engine.readiness.settings import ReadinessSettings
 from ...engine.server.guards.settings import GuardSettings
+from ...engine.targets.settings import TargetSettings
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
 from .toml_file import MalformedFileError, decode
 
@@ -132,6 +133,7 @@ class Config(Table, frozen=True, kw_only=True):
     cost: CostSettings = CostSettings()
     capacity: CapacitySettings = CapacitySettings()
     readiness: ReadinessSettings = ReadinessSettings()
+    targets: TargetSettings = TargetSettings()
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

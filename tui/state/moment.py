@@ -24,6 +24,7 @@ from ...engine.protocol.wording import counted
 from .billing import NO_BILLING, Billing
 from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
+from .production import NO_PRODUCTION, Production
 from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
 from .server import Server
@@ -172,6 +173,8 @@ class Moment:
     billing: Billing = NO_BILLING
     budget: BudgetAlert | None = None
     """As it is now; `None` without a budget."""
+    production: Production = NO_PRODUCTION
+    """Targets and alerts as they are now, also while the display is paused."""
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS

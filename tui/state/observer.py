@@ -23,6 +23,7 @@ from ...engine.protocol import (
     ServerListening,
     SpeculationSpec,
     Switched,
+    TargetAlert,
     Window,
 )
 from ...engine.records.engine_gpu import engine_gpu
@@ -52,6 +53,7 @@ from .moment import (
     given_up_text,
 )
 from .playhead import Playhead, Timeline
+from .production import ProductionBook
 from .quality_run import QualityRun
 from .report_cleaning import clean_report
 from .requests import RequestBook
@@ -121,6 +123,7 @@ class Observer:
         self._clock_shift_s = 0.0
         self._worker = WorkerState()
         self._server: Server | None = None
+        self._production = ProductionBook()
         self._pending = Pending()
         self._pending_since_s = 0.0
         self._log = EventLog()
@@ -209,6 +212,7 @@ class Observer:
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)
         self._server = server.after_event(self._server, event, now_s)
+        self._production.take(event, now_s)
         wall_s = self.wall_s(now_s)
         self._quality.take(event)
         match event:
@@ -239,6 +243,8 @@ class Observer:
                 self.fault = event if event.fatal else self.fault
             case ServerListening(url=url):
                 self._say(f"the server listens at {url}/v1")
+            case TargetAlert():
+                self._say(event.text, "fault" if event.active else "info")
             case FinishedSample():
                 self._requests.on_finished(event.requests, self._worker_clock(wall_s))
             case RequestTimeline():
@@ -328,6 +334,7 @@ class Observer:
             load_curve=self._load_curve.look(now_s),
             billing=self.billing,
             budget=self._budget.now,
+            production=self._production.now,
             quality=self._quality.now,
             speeds=self._speeds,
             server=self._server,

@@ -1,6 +1,6 @@
 """The top line: what is served where, how much, and how the engine does."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ..drawing.line import (
     EMPTY,
@@ -25,6 +25,11 @@ from .panel import Room
 
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
+
+LEAST_TABS_CELLS, TABS_PART = 42, 3
+"""The tabs may have so many cells, or one of so many parts of the screen."""
+SHORT_TITLE = 4
+"""Characters of a tab's name where there is no room for all."""
 
 HEALTH_CELLS = 44
 MOST_HEALTH_CELLS = 64
@@ -51,7 +56,7 @@ def header_line(moment: Moment, room: Room) -> Line:
     """
     name = name_line(moment, room)
     if room.width >= TABS_FROM:
-        name = line(name, "  ", tabs_line(LIVE))
+        name = line(name, "  ", tabs_line(LIVE, room.width))
     cells = health_cells(room.width, name.width)
     free = room.width - name.width - cells - 2 * _GAP
     serving = _serving(moment, min(free, SERVING_CELLS), room)
@@ -79,14 +84,29 @@ def mark_text(mark: SessionMark, glyphs: Glyphs) -> str:
     return f"{light} {speed}{duration(mark.time_s)}"
 
 
-def tabs_line(current: str) -> Line:
-    """The tabs; brackets say which is in view, without any colour."""
+def tabs_line(current: str, width: int) -> Line:
+    """The tabs, in `width` cells of screen; brackets say which is in view, without any colour.
+
+    Where their names would take what the rest of the line needs, those of the others are cut.
+    """
+    others_cut = {
+        name: title if name == current else title[:SHORT_TITLE]
+        for name, title in TAB_TITLES.items()
+    }
+    all_cut = {name: title[:SHORT_TITLE] for name, title in TAB_TITLES.items()}
+    return first_fitting(
+        [_tabs(current, titles) for titles in (TAB_TITLES, others_cut, all_cut)],
+        max(LEAST_TABS_CELLS, width // TABS_PART),
+    )
+
+
+def _tabs(current: str, titles: Mapping[str, str]) -> Line:
     return line(
         *(
             (
                 Piece(f"[{title}]", Ink.SELECTED) if name == current else muted(f" {title} ")
             )._replace(click=f"app.tab('{name}')")
-            for name, title in TAB_TITLES.items()
+            for name, title in titles.items()
         )
     )
 

@@ -1,0 +1,1 @@
+"""Production targets: figures over windows, error budgets, burn rates, alerts. Pure: no clock."""

@@ -1,0 +1,84 @@
+"""The Production tab: whether serving meets its targets, what alerts, what guards do.
+
+To add a panel:
+
+1. Write it as a pure function of `Moment` and `Room` that returns a `RowsView`, in
+   `tui/views/production/`; what it needs to know goes into a file of `tui/state/` and a field of
+   `Moment`.
+2. Enter it in `VIEWS` below, and give it a `Slot` in `production_placement.py`.
+3. A view of its own gets a title in `VIEW_TITLES` of `tui/views/production/around.py`, and a key in
+   `PRODUCTION_ACTIONS` of `tui/settings/keymap.py`: `("cost", "screen.view('cost')", …)`.
+"""
+
+from collections.abc import Callable, Mapping
+
+from textual.geometry import Region
+
+from ..drawing.line import Line
+from ..settings.keymap import PRODUCTION, Keymap
+from ..state.moment import Moment
+from ..state.monitor import Monitor
+from ..state.playhead import Timeline
+from ..views.events import event_line
+from ..views.panel import Room, RowsView
+from ..views.production.alerts import alerts_view
+from ..views.production.around import footer_line, production_header, views_line
+from ..views.production.guards import guards_view
+from ..views.production.targets import targets_view
+from ..widgets.board import Board
+from .measuring_tab import MeasuringTab
+from .production_placement import pages, place_panels
+
+PanelViews = Mapping[str, Callable[["ProductionScreen", Moment, Room], RowsView]]
+
+
+class ProductionScreen(MeasuringTab):
+    """Panels for the view that is chosen, drawn from the moment."""
+
+    def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
+        super().__init__(keymap, monitor, id=PRODUCTION, panels=tuple(VIEWS))
+        self._view = "targets"
+        self._page = 0
+
+    @property
+    def keymap(self) -> Keymap:
+        """For panels that name a key."""
+        return self._keymap
+
+    def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
+        return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
+
+    def show(self, moment: Moment, timeline: Timeline) -> None:
+        self._moment = moment
+        self._draw()
+
+    def _around(self, moment: Moment, room: Room) -> Mapping[str, Line]:
+        size = self.query_one(Board).size
+        of = pages(self._view, size.width, size.height)
+        return {
+            "header": production_header(moment, room),
+            "views": views_line(self._view, self._page, of, self._keymap, room),
+            "event": event_line(moment, room),
+            "footer": footer_line(self._keymap, room),
+        }
+
+    def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
+        return VIEWS[name](self, moment, room)
+
+    def action_view(self, name: str) -> None:
+        """Bring a view into sight; asked for again, its next page."""
+        if name == self._view:
+            size = self.query_one(Board).size
+            self._page = (self._page + 1) % pages(name, size.width, size.height)
+        else:
+            self._view, self._page = name, 0
+        self._maximized = None
+        self.rearrange()
+
+
+VIEWS: PanelViews = {
+    "targets": lambda _tab, moment, room: targets_view(moment, room),
+    "alerts": lambda _tab, moment, room: alerts_view(moment, room),
+    "guards": lambda _tab, moment, room: guards_view(moment, room),
+}
+"""By panel, in the order in which the tab key goes through them."""
