@@ -1,6 +1,6 @@
 """Each target's figure over its window, from what was counted. Definitions: docs/production.md."""
 
-import statistics
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -115,14 +115,19 @@ def variation(frame: Frame | None, repeats: Sequence[CellResult]) -> Figure:
     if len(repeats) < LEAST_REPEATS:
         served = "" if frame is None else f" of {frame.strategy} {frame.precision}"
         return Figure(samples=len(repeats), note=f"Compare measures it: repeats{served}")
-    spreads = [
-        statistics.stdev(values) / statistics.fmean(values)
-        for values in (
-            [each.output_tok_s for each in repeats],
-            [each.e2e_ms.p95 for each in repeats if each.e2e_ms is not None],
-        )
-        if len(values) >= LEAST_REPEATS and statistics.fmean(values) > 0
-    ]
+    latencies = [each.e2e_ms.p95 for each in repeats if each.e2e_ms is not None]
+    rates = [each.output_tok_s for each in repeats]
+    found = [coefficient_of_variation(values) for values in (rates, latencies)]
+    spreads = [each for each in found if each is not None]
     if not spreads:
         return Figure(samples=len(repeats), note="the repeats finished no request")
     return Figure(max(spreads), len(repeats))
+
+
+def coefficient_of_variation(values: Sequence[float]) -> float | None:
+    """Sample standard deviation over mean; `None` for too few values, or none above 0."""
+    if len(values) < LEAST_REPEATS:
+        return None
+    mean = math.fsum(values) / len(values)
+    squares = math.fsum((value - mean) ** 2 for value in values)
+    return math.sqrt(squares / (len(values) - 1)) / mean if mean > 0 else None

@@ -64,6 +64,10 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         }[name]
 
 
+QUIET = TargetSettings(alerts=())
+"""What holds without `[targets]`: the defaults are measured, and nobody is alerted by limits that
+nobody has set."""
+
 AT_LEAST = frozenset(
     {
         TargetName.REQUESTS,

@@ -7,9 +7,11 @@ import msgspec
 import typer
 
 from ...engine.client.local_engine import LocalEngine
+from ...engine.client.target_engine import TargetEngine
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
+from ...engine.targets.settings import QUIET
 from .arguments import Debug, parse_precision, parse_strategy
 from .cost_options import Price, cost_of_config
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
@@ -66,6 +68,8 @@ def serve(
     options = engine_options(given, base, {"users": users})
     server = server_options(host, port, drain, server_operations(operated), chat_template)
     # Here and not above: the other commands need not wait for the screen's words.
+    from ..settings.config import load_config
+    from ..state.target_price import price_of
     from .guard_options import guards_line, guards_of_config, guards_of_file
     from .serve_run import serve as run_server
 
@@ -73,6 +77,16 @@ def serve(
     server = msgspec.structs.replace(server, guards=guarded, cost=cost_of_config(price_per_hour))
     notes = [] if guarded is None else [guards_line(guarded)]
 
-    # No probe: nothing here shows what it reads.
-    engine = LocalEngine(options, probe_command=None, server=server)
-    run_server(engine, server, notes)
+    # Without a GPU nothing here needs what a probe reads.
+    engine = (
+        LocalEngine(options, probe_command=None, server=server)
+        if options.device == "cpu"
+        else LocalEngine(options, server=server)
+    )
+    config = load_config()
+    run_server(
+        engine,
+        server,
+        notes,
+        TargetEngine(engine, config.targets or QUIET, price_of(config.prices)),
+    )

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import TextIO
 
 from ...engine.client.local_engine import LocalEngine
+from ...engine.client.target_engine import TargetEngine
 from ...engine.protocol import (
     ChildDied,
     ChildStarted,
@@ -17,6 +18,7 @@ from ...engine.protocol import (
     Report,
     ServerListening,
     ServerSample,
+    TargetAlert,
 )
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.server_options import ServerOptions
@@ -34,9 +36,17 @@ class ServeRun:
     """Follows an engine with a server: a line when it serves, and one for all that happens."""
 
     def __init__(
-        self, engine: LocalEngine, drain_s: float, stdout: TextIO, status: StatusLine
+        self,
+        engine: LocalEngine,
+        drain_s: float,
+        stdout: TextIO,
+        status: StatusLine,
+        watched: TargetEngine | None = None,
     ) -> None:
+        """`watched`: the same engine with more to report, such as how its targets stand."""
         self._engine = engine
+        self._reporting = watched or engine
+        self._rings = watched is not None and watched.settings.bell
         self._drain_s = drain_s
         self._stdout = stdout
         self._status = status
@@ -51,7 +61,7 @@ class ServeRun:
         """Serve until a signal ends it. Raises `ProdtopError` where a child is given up."""
         while self._aborted is None:
             self._engine.wait(LOOK_INTERVAL_S)
-            for report in self._engine.poll():
+            for report in self._reporting.poll():
                 self._take(report)
             if signals.count and not self._draining:
                 self._drain()
@@ -78,6 +88,10 @@ class ServeRun:
                 self._on_sample(report)
             case Drained(aborted=aborted):
                 self._aborted = aborted
+            case TargetAlert(active=active, severity=severity, text=text):
+                self._status.say(f"{severity if active else 'ended'}: {text}")
+                if active and self._rings:
+                    self._status.ring()
             case Note(message=message):
                 self._status.say(message)
             case Fault():
@@ -120,16 +134,24 @@ class ServeRun:
         self._status.say(died_text(death))
 
 
-def serve(engine: LocalEngine, options: ServerOptions, notes: Sequence[str] = ()) -> None:
-    """Run an engine with a server until a signal ends it, and close it; `notes` are told first."""
+def serve(
+    engine: LocalEngine,
+    options: ServerOptions,
+    notes: Sequence[str] = (),
+    watched: TargetEngine | None = None,
+) -> None:
+    """Run an engine with a server until a signal ends it, and close it; `notes` are told first, and
+    alerts where it is `watched`."""
     status = StatusLine(sys.stderr)
     for note in notes:
         status.say(note)
     with EndingSignals() as signals:
         engine.start()
         try:
-            ServeRun(engine, options.drain_s, sys.stdout, status).run(signals)
+            ServeRun(engine, options.drain_s, sys.stdout, status, watched).run(signals)
         finally:
             status.clear()
             # It has drained, or is not to.
             engine.close(at_once=True)
+            if watched is not None:
+                watched.close()

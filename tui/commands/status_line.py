@@ -29,6 +29,12 @@ class StatusLine:
         self._stream.write(f"{clean(text)}\n")
         self._stream.flush()
 
+    def ring(self) -> None:
+        """The terminal's bell."""
+        if self._terminal:
+            self._stream.write("\a")
+            self._stream.flush()
+
     def clear(self) -> None:
         """Make room for other output."""
         if self._shown:

@@ -11,9 +11,10 @@ from ..state.moment import Moment
 from ..state.playhead import Timeline
 from ..style.theme import palette_of
 from ..views.controls import control_lines
-from ..views.events import effect_line, event_line
+from ..views.events import event_line
 from ..views.header import header_line
 from ..views.keys import footer_line
+from ..views.lights import strip_line
 from ..views.panel import Room
 from ..widgets.board import Board
 from ..widgets.lines import LinesView
@@ -85,7 +86,7 @@ class LiveScreen(TabScreen):
             self._footer = (footer_of, line)
         for name, lines in (
             ("header", (header_line(moment, room),)),
-            ("effect", (effect_line(moment, room),)),
+            ("effect", (strip_line(moment, room),)),
             ("controls", control_lines(moment, room, self._keymap)),
             ("event", (event_line(moment, room),)),
             ("footer", (self._footer[1],)),

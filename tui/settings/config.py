@@ -115,7 +115,8 @@ class PriceTable(Table, frozen=True, kw_only=True):
 
 
 class Config(Table, frozen=True, kw_only=True):
-    """All settings. `None` leaves the choice to the program; `guards` are off then."""
+    """All settings. `None` leaves the choice to the program; `guards` are off then, and
+    targets measured without alerts."""
 
     theme: str | None = None
     window: Window = Window.M1
@@ -133,7 +134,7 @@ class Config(Table, frozen=True, kw_only=True):
     cost: CostSettings = CostSettings()
     capacity: CapacitySettings = CapacitySettings()
     readiness: ReadinessSettings = ReadinessSettings()
-    targets: TargetSettings = TargetSettings()
+    targets: TargetSettings | None = None
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

@@ -27,6 +27,7 @@ from ...engine.protocol import (
     Window,
 )
 from ...engine.records.engine_gpu import engine_gpu
+from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
@@ -93,6 +94,8 @@ class Observer:
     ) -> None:
         self.config = config or Config()
         self.billing = Billing.of(self.config)
+        self.ring: Callable[[], None] = lambda: None
+        """What is done where an alert begins."""
         self._client = client
         self._clock = clock
         self._user_clock = user_clock or clock
@@ -245,6 +248,8 @@ class Observer:
                 self._say(f"the server listens at {url}/v1")
             case TargetAlert():
                 self._say(event.text, "fault" if event.active else "info")
+                if event.active and (self.config.targets or QUIET).bell:
+                    self.ring()
             case FinishedSample():
                 self._requests.on_finished(event.requests, self._worker_clock(wall_s))
             case RequestTimeline():

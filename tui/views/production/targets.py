@@ -7,14 +7,16 @@ from ....engine.targets.words import (
     limit_text,
     span_text,
 )
-from ...drawing.line import Line, Piece, in_glyphs, line, muted
+from ...drawing.line import Line, Piece, line, muted
 from ...state.moment import Moment
-from ...style.formatting import MISSING, count, percent
+from ...style.formatting import MISSING, clip, count, percent
 from ...style.glyphs import Glyphs
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView, value, waiting_line
 from ..table import Column, table
 
+LEAST_STATE, TABLE_CELLS = 16, 62
+"""Cells that a note has at least, and what the most needed other columns take."""
 NOT_WATCHED = "no targets are told: this is of an older prodtop, or nothing has been measured yet"
 
 
@@ -122,7 +124,9 @@ def _burn(figure: TargetFigure, rule: int, glyphs: Glyphs) -> Line:
 
 def _state(figure: TargetFigure, room: Room) -> Line:
     """The alert in force, or the standing; of one that is not known, why."""
-    note = in_glyphs(figure.note, room.glyphs)
+    note = clip(
+        figure.note, max(LEAST_STATE, room.width - TABLE_CELLS), ellipsis=room.glyphs.ellipsis
+    )
     if figure.alert is not None:
         words = line(Piece(figure.alert.upper(), Ink.BAD))
     elif figure.standing is TargetStanding.UNKNOWN:
