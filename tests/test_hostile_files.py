@@ -24,6 +24,7 @@ from prodtop.engine.server.guards.settings import ListSettings
 from prodtop.engine.server.guards.word_lists import read_list
 from prodtop.engine.text.chat_template import load_chat_template
 from prodtop.engine.traces.trace_file import check_trace, read_trace
+from prodtop.tui.commands.cost_source import read_source
 from prodtop.tui.settings.config import load_config
 from prodtop.tui.style.theme import load_themes, read_theme
 from snapshot_samples import snapshot
@@ -56,6 +57,7 @@ READERS = {
     "GPUs": Reader(load_gpus, {}),
     "calibration": Reader(lambda path: load_saved(path).calibrations, {}),
     "snapshot": Reader(load_snapshot),
+    "what cost reads": Reader(lambda path: read_source(str(path))),
     "cache": Reader(read_cache, {}),
     "trace": Reader(read_trace),
     "beginning of a trace": Reader(check_trace),

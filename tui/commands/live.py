@@ -163,8 +163,8 @@ def open_screen(
     # Here and not above: bad input and the other commands need not wait for the config's modules.
     from ..settings.config import config_file, load_config, theme_folder
     from ..settings.config_watch import ConfigWatch
-    from .cost_options import given_prices
     from ..state.target_price import price_of
+    from .cost_options import given_prices
 
     config, watch = load_config(), ConfigWatch(config_file())
     keymap = config.keymap(f"config {config_file()}")

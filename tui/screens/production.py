@@ -16,6 +16,8 @@ from textual.geometry import Region
 
 from ..drawing.line import Line
 from ..settings.keymap import PRODUCTION, Keymap
+from ..state.capacity import capacity
+from ..state.cost import Costing, costing
 from ..state.moment import Moment
 from ..state.monitor import Monitor
 from ..state.playhead import Timeline
@@ -23,6 +25,8 @@ from ..views.events import event_line
 from ..views.panel import Room, RowsView
 from ..views.production.alerts import alerts_view
 from ..views.production.around import footer_line, production_header, views_line
+from ..views.production.capacity import capacity_view, curve_view
+from ..views.production.cost import cells_view, cost_view, what_ifs_view
 from ..views.production.guards import guards_view
 from ..views.production.targets import targets_view
 from ..widgets.board import Board
@@ -65,6 +69,24 @@ class ProductionScreen(MeasuringTab):
     def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
         return VIEWS[name](self, moment, room)
 
+    @property
+    def measure_key(self) -> str:
+        """The key that measures a load curve."""
+        return self._keymap.first_key("production_begin")
+
+    def costing(self, moment: Moment) -> Costing:
+        """What the panels of cost show."""
+        return costing(moment, self._keymap.first_key("compare_begin"))
+
+    def action_begin(self) -> None:
+        """Measure what is served under loads around the present one."""
+        self._monitor.begin_load_curve()
+        self._show_newest()
+
+    def action_cancel(self) -> None:
+        self._monitor.cancel_load_curve()
+        self._show_newest()
+
     def action_view(self, name: str) -> None:
         """Bring a view into sight; asked for again, its next page."""
         if name == self._view:
@@ -80,5 +102,14 @@ VIEWS: PanelViews = {
     "targets": lambda _tab, moment, room: targets_view(moment, room),
     "alerts": lambda _tab, moment, room: alerts_view(moment, room),
     "guards": lambda _tab, moment, room: guards_view(moment, room),
+    "cost": lambda tab, moment, room: cost_view(tab.costing(moment), moment, room),
+    "cells": lambda tab, moment, room: cells_view(
+        tab.costing(moment), moment, room, tab.keymap.first_key("compare_begin")
+    ),
+    "what_ifs": lambda tab, moment, room: what_ifs_view(tab.costing(moment), moment, room),
+    "capacity": lambda tab, moment, room: capacity_view(
+        capacity(moment), moment, room, tab.measure_key
+    ),
+    "curve": lambda tab, moment, room: curve_view(moment, room, tab.measure_key),
 }
 """By panel, in the order in which the tab key goes through them."""

@@ -30,6 +30,8 @@ VIEW_SLOTS: dict[str, tuple[Slot, ...]] = {
         Slot("alerts", 5),
         Slot("guards", 5),
     ),
+    "cost": (Slot("cost", 21, weight=0), Slot("what_ifs", 16), Slot("cells", 11, wide=True)),
+    "capacity": (Slot("capacity", 16), Slot("curve", 9)),
 }
 """By view, the panels in their order."""
 

@@ -127,6 +127,10 @@ PRODUCTION_ACTIONS: tuple[Action, ...] = tuple(
     Action(f"production_{name}", call, (key,), words, OPERATING, PRODUCTION)
     for name, call, key, words in (
         ("targets", "screen.view('targets')", "o", "Targets, alerts and guards"),
+        ("cost", "screen.view('cost')", "c", "What serving costs, and would cost"),
+        ("capacity", "screen.view('capacity')", "a", "Requests a GPU takes, GPUs for a load"),
+        ("begin", "screen.begin", "b", "Measure a load curve through the present load"),
+        ("cancel", "screen.cancel", "x", "Stop measuring the load curve"),
         ("snapshot", "app.snapshot", "s", "Save a snapshot of what is shown"),
     )
 )

@@ -24,6 +24,7 @@ from ...engine.protocol import (
     describe_load,
     describe_speculation,
 )
+from .billing import Billing
 from .moment import Pending, WorkerState, unready_text
 
 USER_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -42,6 +43,8 @@ class Outcome:
     say: str | None = None
     action: str | None = None
     """What the app is to do besides, as Textual names it."""
+    billing: Billing | None = None
+    """The prices from now on, where they change."""
 
 
 def choose_strategy(frame: Frame | None, pending: Pending, name: StrategyName) -> Outcome:

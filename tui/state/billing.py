@@ -1,8 +1,10 @@
 """The prices that hold for what is served: the user's own, or a provider's list price."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
+
+import msgspec
 
 from ...engine.cost.budget import BudgetAlert, check_budget
 from ...engine.cost.rates import Rates
@@ -10,6 +12,7 @@ from ...engine.cost.settings import CapacitySettings, CostSettings
 from ...engine.cost.spend import Spend, spend
 from ...engine.planner.serving_capacity.prices import Price, packaged_prices
 from ...engine.protocol import Frame, Window
+from ...engine.protocol.errors import BadInputError
 from ...engine.shape.field_errors import FieldError
 from ..settings.config import Config
 from .told import Told
@@ -31,6 +34,28 @@ class Billing:
         """What a config file says."""
         prices = {gpu: table.price() for gpu, table in config.prices.items()}
         return cls(config.cost, config.capacity, prices)
+
+    def field(self, name: str) -> float | None:
+        """What is set in the field `name` of `[cost]` or `[capacity]`."""
+        held = self.cost if name in CostSettings.__struct_fields__ else self.capacity
+        value: float | None = getattr(held, name)
+        return value
+
+    def with_field(self, called: str, name: str, value: float | None) -> "Billing":
+        """These with another value in the field `name`. Raises `BadInputError`, which names it as
+        it was `called`."""
+        cost, capacity = msgspec.structs.asdict(self.cost), msgspec.structs.asdict(self.capacity)
+        (cost if name in cost else capacity)[name] = value
+        try:
+            return replace(
+                self,
+                cost=msgspec.convert(cost, CostSettings),
+                capacity=msgspec.convert(capacity, CapacitySettings),
+            )
+        except msgspec.ValidationError:
+            raise BadInputError(
+                f"{called} must be a number above 0, or off, not {value:g}"
+            ) from None
 
     def rates(self, device_name: str, *, on_gpu: bool) -> Rates:
         """The prices of an engine on a device, by the name that its driver gives it."""

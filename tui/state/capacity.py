@@ -63,6 +63,11 @@ def served_curve(comparison: Comparison | None, frame: Frame) -> Curve | None:
     )
 
 
+def measured_curve(moment: Moment, frame: Frame) -> Curve | None:
+    """The load curve of what is served, as far as it was measured here."""
+    return served_curve(moment.load_curve.comparison, frame)
+
+
 def capacity(moment: Moment) -> Capacity:
     """Both estimates for one GPU as it serves, and what the target of `[capacity]` needs."""
     target = moment.billing.capacity.requests_per_s

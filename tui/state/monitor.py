@@ -130,7 +130,7 @@ class Monitor(Observer):
         """Begin to measure the quality of every precision, or cancel that."""
         if self._refuses():
             return
-        if self.measuring_cells:
+        if self._compare.now.running or self._load_curve.now.running:
             self.say("cells are being compared: measure quality when that has ended")
         elif self._quality.now.running or self._serving is not None:
             self._quality.toggle(self._serving)
@@ -148,7 +148,8 @@ class Monitor(Observer):
 
     def standing(self, themes: tuple[str, ...]) -> Standing:
         """What a line of the command line is read against."""
-        return Standing(self._serving, self._pending, themes, (BUNDLED_MODEL, *PRESETS))
+        models = (BUNDLED_MODEL, *PRESETS)
+        return Standing(self._serving, self._pending, themes, models, self.billing)
 
     def run_line(self, text: str, standing: Standing) -> str | None:
         """Carry out a line of the command line; returns what the app is to do besides."""
@@ -197,6 +198,7 @@ class Monitor(Observer):
             self.say(unready_text(self._worker))
             return
         self._pending = outcome.pending
+        self.billing = outcome.billing or self.billing
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._compare.on_command(outcome.command)

@@ -158,7 +158,7 @@ class Observer:
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
             self._budget.take(frame, self.billing)
-            if not self.measuring_cells:
+            if not (self._compare.now.running or self._load_curve.now.running):
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
             self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
@@ -206,11 +206,6 @@ class Observer:
         waited_s = now_s - self._pending_since_s
         if waited_s > PENDING_FOR_S and frame.switching is None:
             self._pending = Pending(tried=self._pending.tried, anew=self._pending.anew)
-
-    @property
-    def measuring_cells(self) -> bool:
-        """Whether the live load is set aside, for Compare's cells or a load curve."""
-        return self._compare.now.running or self._load_curve.now.running
 
     def _on_event(self, event: Event, now_s: float) -> None:
         self._worker = after_event(self._worker, event, now_s)

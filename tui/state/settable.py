@@ -24,6 +24,7 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.text.cleaning import clean
 from ..settings.ranges import parse_range
 from .actions import NOT_READY, Outcome, choose_precision, choose_strategy
+from .billing import NO_BILLING, Billing
 from .moment import Pending
 
 ON, OFF = "on", "off"
@@ -37,6 +38,7 @@ class Standing:
     pending: Pending
     themes: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
+    billing: Billing = NO_BILLING
 
     @property
     def load(self) -> LoadSpec:
@@ -227,6 +229,21 @@ def _text(name: str, text: str) -> str:
     return text
 
 
+def _price(name: str, help_text: str, form: str, field: str) -> Settable:
+    """A field of `[cost]` or `[capacity]`, which only the screen knows of; `off` takes it away."""
+
+    def run(text: str, standing: Standing) -> Outcome:
+        value = None if text == OFF else _number(name, text)
+        billing = standing.billing.with_field(name, field, value)
+        return Outcome(standing.pending, say=f"{name} {text}", billing=billing)
+
+    def now(standing: Standing) -> str:
+        value = standing.billing.field(field)
+        return OFF if value is None else f"{value:g}"
+
+    return Settable(form, help_text, run, choices=lambda _standing: (OFF,), now=now)
+
+
 SETTABLE: Mapping[str, Settable] = {
     "users": _load_field(
         "N",
@@ -296,6 +313,11 @@ SETTABLE: Mapping[str, Settable] = {
     ),
     "theme": Settable(
         "T", "The screen's colours.", _run_theme, choices=lambda standing: standing.themes
+    ),
+    "price": _price("price", "US dollars an hour of one GPU.", "USD|off", "usd_per_hour"),
+    "budget": _price("budget", "US dollars an hour at most.", "USD|off", "budget_usd_per_hour"),
+    "capacity": _price(
+        "capacity", "Requests a second to count GPUs for.", "R|off", "requests_per_s"
     ),
     "max-seqs": Settable(
         "N",

@@ -27,6 +27,7 @@ from prodtop.engine.protocol.bounds import load_violation
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.text.cleaning import clean
 from prodtop.tui.state.actions import NOT_READY
+from prodtop.tui.state.billing import Billing
 from prodtop.tui.state.command_line import completed, hints, run_line
 from prodtop.tui.state.moment import Pending
 from prodtop.tui.state.settable import SETTABLE, Standing
@@ -115,6 +116,10 @@ def test_what_needs_a_new_engine_is_noted_until_it_is_started() -> None:
         ("kv-gib -1", "kv-gib must be a number above 0"),
         ("max-seqs 0", "max-seqs must be a number from 1"),
         ("restart now", "takes no value"),
+        ("price", "US dollars an hour of one GPU. Now off."),
+        ("price 0", "price must be a number above 0, or off, not 0"),
+        ("budget nan", "budget must be a number above 0"),
+        ("capacity many", "capacity 'many' is no number"),
         ("t 1", "there are trace-speed, think, temperature, top-p, theme, threads"),
         ("speed 9", "cannot be set"),
     ],
@@ -123,6 +128,19 @@ def test_what_cannot_be_set_says_why(line: str, words: str) -> None:
     with pytest.raises(BadInputError) as raised:
         run_line(line, STANDING)
     assert words in str(raised.value)
+
+
+def test_prices_are_set_and_taken_away_before_anything_serves() -> None:
+    starting = Standing(None, Pending())
+    for line, field in (("price 2.5", "usd_per_hour"), ("budget 2.5", "budget_usd_per_hour")):
+        billing = run_line(line, starting).billing
+        assert billing is not None
+        assert getattr(billing.cost, field) == 2.5
+        gone = run_line(f"{line.split()[0]} off", replace(starting, billing=billing)).billing
+        assert gone == Billing()
+    billing = run_line("capacity 80", starting).billing
+    assert billing is not None
+    assert billing.capacity.requests_per_s == 80
 
 
 def test_before_the_engine_serves_it_says_so() -> None:
@@ -176,6 +194,8 @@ def test_no_line_breaks_it_or_asks_for_what_cannot_be(text: str, served: bool) -
     if outcome is None:
         assert refusal
         return
+    price = None if outcome.billing is None else outcome.billing.cost.usd_per_hour
+    assert price is None or 0 < price <= 1e6
     if isinstance(outcome.command, SetLoad):
         assert load_violation(outcome.command.load) is None
     if isinstance(outcome.command, SetMaxSeqs):

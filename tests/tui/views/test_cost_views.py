@@ -18,7 +18,7 @@ from prodtop.tui.state.cost import costing
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.views.panel import Room, RowsView
-from prodtop.tui.views.production.capacity import capacity_view
+from prodtop.tui.views.production.capacity import capacity_view, curve_view
 from prodtop.tui.views.production.cost import cells_view, cost_view, what_ifs_view
 
 PROGRESS = SweepProgress(
@@ -45,6 +45,7 @@ VIEWS: dict[str, Callable[[Moment, Room], RowsView]] = {
     "cells": lambda at, room: cells_view(costing(at, "b"), at, room, "b"),
     "what ifs": lambda at, room: what_ifs_view(costing(at, "b"), at, room),
     "capacity": lambda at, room: capacity_view(capacity(at), at, room, "b"),
+    "curve": lambda at, room: curve_view(at, room, "b"),
 }
 
 
@@ -92,6 +93,10 @@ def test_no_line_is_wider_than_its_room_nor_beyond_its_glyphs(
         ("capacity", "all", "knee at 32 users"),
         ("capacity", "all", "Little's law says ×3.29"),
         ("capacity", "measuring", "1/5, 1m15s left"),
+        ("curve", "priced", "b measures it; the live load waits"),
+        ("curve", "all", "32 users 28.8"),
+        ("curve", "all", "taken knee"),
+        ("curve", "measuring", "1/5, 1m15s left"),
     ],
 )
 def test_a_situation_is_told_in_its_words(name: str, situation: str, words: str) -> None:

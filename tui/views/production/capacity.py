@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 
+from ....engine.compare.curves import Curve, LoadPoint
+from ....engine.compare.median import Median
+from ....engine.compare.metrics import METRICS
 from ....engine.compare.wording import Unit
 from ....engine.compare.wording import figure as worded
-from ....engine.cost.capacity import Capacity
+from ....engine.cost.capacity import ByCurve, Capacity, by_curve
 from ...drawing.line import EMPTY, Line, Piece, in_glyphs, line, muted, strong, wrapped
+from ...state.capacity import measured_curve
 from ...state.moment import Moment
 from ...style.formatting import MISSING, dollars
 from ...style.inks import Ink
@@ -29,6 +33,58 @@ def capacity_view(capacity: Capacity, moment: Moment, room: Room, key: str) -> R
     return RowsView(
         title, figures=_figures(capacity, moment, room), rows=tuple(Row(each) for each in found)
     )
+
+
+def curve_view(moment: Moment, room: Room, key: str) -> RowsView:
+    """The load curve of what is served: a row for each load that was measured."""
+    title = line(Piece("Load curve", Ink.TITLE))
+    curve = None if moment.frame is None else measured_curve(moment, moment.frame)
+    figures = progress_line(moment.load_curve, room) if moment.load_curve.running else EMPTY
+    if curve is None:
+        words = line(" ", Piece(key, Ink.ACCENT), muted(" measures it; the live load waits"))
+        return RowsView(title, figures=figures, rows=(Row(room.clipped(words)),))
+    found, points = by_curve(curve), curve.points
+    columns = [
+        Column("load", [line(point.label) for point in points], right=False),
+        Column("requests/s", [_median(point.req_s, Unit.REQUESTS_PER_S) for point in points]),
+        Column(
+            METRICS[curve.latency].label,
+            [_median(point.latency_ms, Unit.MS) for point in points],
+            rank=1,
+        ),
+        Column("limits", [_within(point, room) for point in points], rank=2),
+        Column("", [_marks(curve, place, found) for place in range(len(points))], right=False),
+    ]
+    head, rows = table(columns, room.width - 1)
+    return RowsView(
+        title,
+        figures=figures,
+        head=(line(" ", head),),
+        rows=tuple(Row(room.clipped(line(" ", each))) for each in rows),
+    )
+
+
+def _median(found: Median | None, unit: Unit) -> Piece:
+    return value(worded(None if found is None else found.value, unit, with_unit=unit is Unit.MS))
+
+
+def _within(point: LoadPoint, room: Room) -> Piece:
+    """Whether a load keeps the limits of `[slo]`."""
+    if point.within_limits is None:
+        return value(MISSING)
+    if point.within_limits:
+        return Piece(room.glyphs.check, Ink.OK)
+    return Piece(room.glyphs.cross, Ink.BAD)
+
+
+def _marks(curve: Curve, place: int, found: ByCurve | None) -> Line:
+    """Which load is taken, and where the knee is."""
+    marks = []
+    if found is not None and curve.points[place].label == found.load:
+        marks.append(Piece("taken ", Ink.ACCENT))
+    if curve.knee is not None and curve.knee.first <= place <= curve.knee.last:
+        marks.append(muted("knee"))
+    return line(*marks)
 
 
 def _figures(capacity: Capacity, moment: Moment, room: Room) -> Line:

@@ -177,8 +177,8 @@ def what_ifs_view(costing: Costing, moment: Moment, room: Room) -> RowsView:
             value(dollars(each.per_request_usd).rjust(12)),
         )
         rows.append(Row(line(" ", figures)))
-        words = each.assumption if each.missing is None else f"{each.missing}; {each.assumption}"
-        rows += [Row(line("   ", muted(text))) for text in _wrapped(words, room)]
+        about = each.assumption if each.missing is None else f"{each.missing}; {each.assumption}"
+        rows += [Row(line("   ", muted(text))) for text in _wrapped(about, room)]
     return RowsView(title, rows=tuple(rows))
 
 
