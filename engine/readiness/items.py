@@ -38,7 +38,7 @@ ABOUT: dict[Item, About] = {
     Item.GUARDS: About("guards active", "[guards] in config.toml, then prodtop ready --run guards"),
     Item.LOAD: About("load test passed", "prodtop ready --run load"),
     Item.RECOVERY: About("recovery drilled", "prodtop ready --run recovery"),
-    Item.COST: About("cost known, alerts set", "[cost] in config.toml, with a budget"),
+    Item.COST: About("cost known, alerts set", "[cost] and [targets] in config.toml"),
     Item.DRAIN: About("drain tested", "prodtop ready --run drain"),
     Item.SNAPSHOT: About("snapshot taken", "prodtop ready --run snapshot", "s"),
 }

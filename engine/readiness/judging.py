@@ -131,7 +131,7 @@ def _load_requirements(limits: Limits) -> list[Requirement]:
         Requirement("requests", "requests", least=fewest),
         Requirement("clients", "clients", least=limits.settings.load_clients),
         Requirement("failed_share", "share of failed requests", most=share),
-        Requirement("requests_per_s", "requests/s", least=1e-9),
+        Requirement("requests_per_s", "requests/s", least=limits.least_requests_per_s or 1e-9),
     ]
     for latency in LOAD_LATENCIES:
         limit_ms = limits.slo.limit_ms(latency)
@@ -183,6 +183,14 @@ def checklist(
 def is_ready(standings: Sequence[Standing]) -> bool:
     """Whether every item holds, and none is left out."""
     return {each.item for each in standings if each.holds} == set(Item)
+
+
+def summary(standings: Sequence[Standing]) -> str:
+    """`ready`, or how many items are open."""
+    if is_ready(standings):
+        return "ready: every item holds"
+    open_items = sum(not each.holds for each in standings)
+    return f"not ready: {open_items} of {len(standings)} items are open"
 
 
 def age_text(age_s: float) -> str:

@@ -36,6 +36,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
     settings: ReadinessSettings = ReadinessSettings()
     slo: SloSpec = SloSpec()
+    least_requests_per_s: float | None = None
+    """Of the load test; `None`: any."""
 
     @property
     def max_age_s(self) -> float:

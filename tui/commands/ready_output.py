@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import msgspec
 
 from ...engine.readiness.items import ABOUT
-from ...engine.readiness.judging import Mark, Standing, age_text, is_ready
+from ...engine.readiness.judging import Mark, Standing, age_text, is_ready, summary
 from ...engine.text.cleaning import clean
-from ..state.readiness import Readiness, summary
+from ..state.readiness import Readiness
 from .json_output import print_json
 
 SCHEMA_VERSION = 1

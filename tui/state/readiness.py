@@ -5,9 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ...engine.protocol import Frame, LevelQuality, PrecisionName
+import msgspec
+
+from ...engine.protocol import Frame, LevelQuality, PrecisionName, TargetName
 from ...engine.readiness.items import Item, Proof, Subject
-from ...engine.readiness.judging import Standing, checklist, is_ready
+from ...engine.readiness.judging import Standing, checklist
 from ...engine.readiness.settings import Limits
 from ..settings.config import Config
 from .billing import Billing
@@ -64,16 +66,34 @@ def configured(readiness: Readiness, config: Config, *, on_gpu: bool) -> Readine
     price = Billing.of(config).rates(device, on_gpu=on_gpu).usd_per_hour
     return replace(
         readiness,
-        limits=Limits(settings=config.readiness, slo=config.slo.spec()),
+        limits=limits_of(config),
         price_usd_per_hour=price,
         alerts=alerts_set(config),
     )
 
 
+def limits_of(config: Config) -> Limits:
+    """What a load test is judged by: `[slo]`, and `[targets]` where it is set."""
+    slo, targets = config.slo.spec(), config.targets
+    if targets is None:
+        return Limits(settings=config.readiness, slo=slo)
+    e2e_ms = targets.limit(TargetName.E2E)
+    if slo.e2e_ms is None or slo.e2e_ms > e2e_ms:
+        slo = msgspec.structs.replace(slo, e2e_ms=e2e_ms)
+    unavailable = 1.0 - targets.limit(TargetName.AVAILABILITY)
+    share = min(config.readiness.most_failed_share, unavailable)
+    return Limits(
+        settings=msgspec.structs.replace(config.readiness, most_failed_share=share),
+        slo=slo,
+        least_requests_per_s=targets.limit(TargetName.REQUESTS),
+    )
+
+
 def alerts_set(config: Config) -> int:
-    """How many alerts the configuration sets: the budgets that are watched."""
-    cost = config.cost
-    return sum(limit is not None for limit in (cost.budget_usd_per_hour, cost.budget_usd_per_day))
+    """How many alerts the configuration sets: budgets, and targets that alert."""
+    budgets = (config.cost.budget_usd_per_hour, config.cost.budget_usd_per_day)
+    targets = 0 if config.targets is None else len(config.targets.alerts)
+    return targets + sum(limit is not None for limit in budgets)
 
 
 def subject_of(frame: Frame, versions: dict[str, str]) -> Subject:
@@ -107,13 +127,14 @@ def quality_figures(
 def quality_proof(
     subject: Subject, levels: Sequence[LevelQuality], precision: PrecisionName, source: str = SCREEN
 ) -> Proof | None:
-    """The proof that measuring quality gives; `None` where the precision was not among it."""
+    """The proof that measuring quality gives for a precision, which need not be the one served;
+    `None` where it was not measured."""
     figures = quality_figures(levels, precision)
     if figures is None:
         return None
     return Proof(
         item=Item.QUALITY,
-        subject=subject,
+        subject=msgspec.structs.replace(subject, precision=precision.value),
         at_wall_s=time.time(),
         figures=figures,
         source=source,
@@ -140,11 +161,3 @@ def snapshot_proof(subject: Subject, path: Path, source: str = SCREEN) -> Proof:
         figures=figures,
         source=source,
     )
-
-
-def summary(standings: Sequence[Standing]) -> str:
-    """`ready`, or how many items are open."""
-    if is_ready(standings):
-        return "ready: every item holds"
-    open_items = sum(not each.holds for each in standings)
-    return f"not ready: {open_items} of {len(standings)} items are open"
