@@ -3,7 +3,8 @@
 import time
 from collections.abc import Callable
 
-from ..protocol import Command, Note, Report, TargetAlert, TargetsSample
+from ..cost.budget_alerts import BudgetAlerts
+from ..protocol import Command, Frame, Note, Report, TargetAlert, TargetsSample
 from ..targets.settings import TargetSettings
 from ..targets.watch import Price, TargetWatch
 from .alert_command import AlertCommand
@@ -28,12 +29,14 @@ class TargetEngine:
         settings: TargetSettings,
         price: Price = lambda _: None,
         *,
+        budget: BudgetAlerts | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.settings = settings
         self._engine = engine
         self._watch = TargetWatch(settings, price)
+        self._budget = budget
         self._command = AlertCommand.of(settings, clock)
         self._clock, self._wall = clock, wall
         self._looked_s = self._told_s = float("-inf")
@@ -44,6 +47,8 @@ class TargetEngine:
         now_s = self._clock()
         for report in reports:
             self._watch.take(report, now_s)
+            if self._budget is not None and isinstance(report, Frame):
+                self._budget.take(report)
         return [*reports, *self._look(now_s), *self._troubles()]
 
     def _look(self, now_s: float) -> list[TargetsSample | TargetAlert]:
@@ -51,6 +56,8 @@ class TargetEngine:
             return []
         self._looked_s = now_s
         sample, alerts = self._watch.look(now_s, self._wall())
+        if self._budget is not None:
+            alerts += self._budget.look(self._wall())
         if self._command is not None:
             for alert in alerts:
                 self._command.run(alert)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from ..protocol import (
     LATENCY_EDGES_MS,
     ChildDied,
+    ChildStarted,
     Frame,
     HostSample,
     Memory,
@@ -18,6 +19,8 @@ from ..records.engine_gpu import engine_gpu
 from .binned import MOST_STEP_S, BinnedAmounts, GrowingCount
 
 BIN_S = 1.0
+_OF_SERVER = ("served", "unavailable", "texts", "flagged", "guard_failures")
+"""Counts that begin anew with the server's process."""
 ALL_GUARDS = "all"
 """The guard that stands for all of them together."""
 
@@ -37,7 +40,7 @@ class Counted:
         self._limit_ms = e2e_limit_ms
         self._amounts = BinnedAmounts(BIN_S, span_s)
         self._counts: dict[str, GrowingCount] = {}
-        self._e2e: list[int] | None = None
+        self._e2e: list[int] = []
         self._levels_at_s: dict[str, float] = {}
         self._open_requests = 0
 
@@ -57,6 +60,15 @@ class Counted:
             case ChildDied(child="server"):
                 # Whoever waited for an answer gets none.
                 added, self._open_requests = {"lost": float(self._open_requests)}, 0
+            case ChildStarted(child="server"):
+                # Its counts may be past the old ones before anybody sees them.
+                for name in _OF_SERVER:
+                    self._counts.pop(name, None)
+                return {}
+            case ChildStarted(child="worker"):
+                # The requests of a session are carried over its workers, latencies are not.
+                self._e2e = []
+                return {}
             case ChildDied(child="worker"):
                 self.measuring = False
                 return {}
@@ -88,8 +100,6 @@ class Counted:
             return {}
         now, before = frame.latency_counts.e2e, self._e2e
         self._e2e = now
-        if before is None:
-            return {}
         began_anew = len(now) != len(before) or sum(now) < sum(before)
         grown = now if began_anew else [b - a for a, b in zip(before, now, strict=True)]
         return {"timed": float(sum(grown)), "slow": slower_than(grown, self._limit_ms)}

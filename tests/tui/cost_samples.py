@@ -76,7 +76,6 @@ def moment(
         window=window,
         worker=WorkerState(Phase.SERVING, load_s=21.0),
         billing=billing,
-        budget=billing.budget(served, was_over=False),
         compare=Compare(Stage.DONE, cells) if cells is not None else Compare(),
         load_curve=Compare(Stage.DONE, loads) if loads is not None else Compare(),
     )
@@ -84,4 +83,4 @@ def moment(
 
 def starting(billing: Billing = PRICED) -> Moment:
     """Before the first frame."""
-    return replace(moment(billing), frame=None, worker=WorkerState(), budget=None)
+    return replace(moment(billing), frame=None, worker=WorkerState())

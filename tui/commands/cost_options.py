@@ -30,13 +30,9 @@ def given_prices(settings: "CostSettings") -> dict[str, float] | None:
     return {name: value for name, value in fields.items() if value is not None} or None
 
 
-def cost_of_config(price_per_hour: float | None) -> dict[str, float] | None:
+def with_price(settings: "CostSettings", price_per_hour: float | None) -> "CostSettings":
     """The config's `[cost]` with the price of the command line. Raises `BadInputError`."""
-    # Here and not above: other commands need not wait for the config's schema.
-    from ..settings.config import load_config
-
     check_price("--price-per-hour", price_per_hour)
-    cost = load_config().cost
-    if price_per_hour is not None:
-        cost = msgspec.structs.replace(cost, usd_per_hour=price_per_hour)
-    return given_prices(cost)
+    if price_per_hour is None:
+        return settings
+    return msgspec.structs.replace(settings, usd_per_hour=price_per_hour)

@@ -12,6 +12,7 @@ import typer
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.client.target_engine import TargetEngine
+from ...engine.cost.budget_alerts import BudgetAlerts
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
@@ -163,6 +164,7 @@ def open_screen(
     # Here and not above: bad input and the other commands need not wait for the config's modules.
     from ..settings.config import config_file, load_config, theme_folder
     from ..settings.config_watch import ConfigWatch
+    from ..state.billing import Billing
     from ..state.target_price import price_of
     from .cost_options import given_prices
 
@@ -185,7 +187,10 @@ def open_screen(
     if server is not None:
         server = msgspec.structs.replace(server, cost=given_prices(config.cost))
     local = LocalEngine(complete(configured), server=server)
-    watched = TargetEngine(local, config.targets or QUIET, price_of(config.prices))
+    budget = BudgetAlerts(Billing.of(config).budget)
+    watched = TargetEngine(
+        local, config.targets or QUIET, price_of(config.prices, config.cost), budget=budget
+    )
     engine = RecordedEngine(watched, facts=recording_facts)
     if record is not None:
         engine.start_recording(Path(record) if record else None)
@@ -209,6 +214,7 @@ def open_screen(
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
         with TerminalGuard(app.leave) as guard:
             app.run()

@@ -1,5 +1,6 @@
 """`prodtop serve`: the engine behind an OpenAI-compatible server, without a screen."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,12 +9,13 @@ import typer
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.client.target_engine import TargetEngine
+from ...engine.cost.budget_alerts import BudgetAlerts
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from ...engine.targets.settings import QUIET
 from .arguments import Debug, parse_precision, parse_strategy
-from .cost_options import Price, cost_of_config
+from .cost_options import Price, given_prices, with_price
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .server_operations import server_operations, with_server_operations
@@ -69,12 +71,15 @@ def serve(
     server = server_options(host, port, drain, server_operations(operated), chat_template)
     # Here and not above: the other commands need not wait for the screen's words.
     from ..settings.config import load_config
+    from ..state.billing import Billing
     from ..state.target_price import price_of
     from .guard_options import guards_line, guards_of_config, guards_of_file
     from .serve_run import serve as run_server
 
     guarded = guards_of_config() if guards is None else guards_of_file(guards)
-    server = msgspec.structs.replace(server, guards=guarded, cost=cost_of_config(price_per_hour))
+    config = load_config()
+    cost = with_price(config.cost, price_per_hour)
+    server = msgspec.structs.replace(server, guards=guarded, cost=given_prices(cost))
     notes = [] if guarded is None else [guards_line(guarded)]
 
     # Without a GPU nothing here needs what a probe reads.
@@ -83,10 +88,11 @@ def serve(
         if options.device == "cpu"
         else LocalEngine(options, server=server)
     )
-    config = load_config()
-    run_server(
+    billing = replace(Billing.of(config), cost=cost)
+    watched = TargetEngine(
         engine,
-        server,
-        notes,
-        TargetEngine(engine, config.targets or QUIET, price_of(config.prices)),
+        config.targets or QUIET,
+        price_of(config.prices, cost),
+        budget=BudgetAlerts(billing.budget),
     )
+    run_server(engine, server, notes, watched)

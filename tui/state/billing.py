@@ -1,6 +1,6 @@
 """The prices that hold for what is served: the user's own, or a provider's list price."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -15,7 +15,6 @@ from ...engine.protocol import Frame, Window
 from ...engine.protocol.errors import BadInputError
 from ...engine.shape.field_errors import FieldError
 from ..settings.config import Config
-from .told import Told
 
 BUDGET_WINDOW = Window.M5
 """What the spend is projected from."""
@@ -95,22 +94,6 @@ class Billing:
 
 
 NO_BILLING = Billing()
-
-
-class BudgetWatch:
-    """The budget's alert (`now`): says once that it is exceeded, and once that it is no more."""
-
-    def __init__(self, say: Callable[[Told], None]) -> None:
-        self.now: BudgetAlert | None = None
-        self._say = say
-
-    def take(self, frame: Frame, billing: Billing) -> None:
-        """Take in the newest figures."""
-        was_over = self.now is not None and self.now.over
-        self.now = alert = billing.budget(frame, was_over=was_over)
-        if alert is not None and alert.over is not was_over:
-            words = "over budget" if alert.over else "within the budget again"
-            self._say(Told(f"{words}: {alert.text}", failed=alert.over))
 
 
 @cache

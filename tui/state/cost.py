@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from ...engine.compare.cells import Comparison, Measured
 from ...engine.cost.budget import BudgetAlert, budget_per_hour
+from ...engine.cost.budget_alerts import is_of_budget
 from ...engine.cost.cells import CellCost, cell_costs, same_load
 from ...engine.cost.rates import NO_RATES, Rates
 from ...engine.cost.spend import Spend
@@ -42,7 +43,7 @@ def costing(moment: Moment, key: str) -> Costing:
         billing,
         comparison=moment.compare.comparison,
         restart_s=moment.worker.load_s,
-        budget=moment.budget,
+        budget=billing.budget(frame, was_over=any(map(is_of_budget, moment.production.in_force))),
         key=key,
     )
 

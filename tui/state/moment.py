@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
-from ...engine.cost.budget import BudgetAlert
 from ...engine.protocol import (
     Averages,
     ChildDied,
@@ -171,8 +170,6 @@ class Moment:
     load_curve: Compare = NO_COMPARE
     """What is served, measured under several loads."""
     billing: Billing = NO_BILLING
-    budget: BudgetAlert | None = None
-    """As it is now; `None` without a budget."""
     production: Production = NO_PRODUCTION
     """Targets and alerts as they are now, also while the display is paused."""
     quality: Quality = NO_QUALITY

@@ -4,6 +4,7 @@ No widget and no terminal: the app asks it for moments and draws them.
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -58,6 +59,8 @@ class Monitor(Observer):
 
     read_only = False
     """Whether there is no engine to ask for anything: a recording is shown."""
+    on_billing: Callable[[Billing], None] = staticmethod(lambda _: None)
+    """Told where prices or the budget change."""
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
@@ -170,8 +173,12 @@ class Monitor(Observer):
         )
         billing = Billing.of(config)
         if billing != self.billing:
-            self.billing = billing
+            self._set_billing(billing)
             self._say("the prices are those of the changed config file")
+
+    def _set_billing(self, billing: Billing) -> None:
+        self.billing = billing
+        self.on_billing(billing)
 
     def inspect_request(self, key: str | None) -> None:
         """Have the worker tell the timeline of one request of the table; `None` ends that."""
@@ -249,7 +256,8 @@ class Monitor(Observer):
             self.say(unready_text(self._worker))
             return
         self._pending = outcome.pending
-        self.billing = outcome.billing or self.billing
+        if outcome.billing is not None:
+            self._set_billing(outcome.billing)
         if outcome.command is not None:
             self._pending_since_s = self._clock()
             self._compare.on_command(outcome.command)

@@ -31,10 +31,8 @@ from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from . import server
-from .actions import (
-    settled,
-)
-from .billing import Billing, BudgetWatch
+from .actions import settled
+from .billing import Billing
 from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
@@ -138,7 +136,6 @@ class Observer:
         self._standing: Word | None = None
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
         self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
-        self._budget = BudgetWatch(self._say_of_measuring)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
         self._speeds = Speeds()
 
@@ -157,7 +154,6 @@ class Observer:
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            self._budget.take(frame, self.billing)
             if not (self._compare.now.running or self._load_curve.now.running):
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
@@ -333,7 +329,6 @@ class Observer:
             compare=replace(self._compare.look(now_s), live=self.tried.records),
             load_curve=self._load_curve.look(now_s),
             billing=self.billing,
-            budget=self._budget.now,
             production=self._production.now,
             quality=self._quality.now,
             speeds=self._speeds,

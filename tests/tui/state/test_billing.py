@@ -9,8 +9,7 @@ from prodtop.engine.cost.settings import CostSettings
 from prodtop.engine.planner.serving_capacity.prices import Price, packaged_prices
 from prodtop.engine.protocol import Window
 from prodtop.tui.settings.config import ConfigError, parse_config
-from prodtop.tui.state.billing import Billing, BudgetWatch, gpu_key
-from prodtop.tui.state.told import Told
+from prodtop.tui.state.billing import Billing, gpu_key
 
 OWN = Price(usd_per_hour=2.5, date=datetime.date(2026, 11, 1), source="our contract")
 
@@ -69,20 +68,6 @@ def test_the_config_says_all_of_it() -> None:
 def test_an_impossible_price_is_an_error_that_names_it(text: str) -> None:
     with pytest.raises(ConfigError, match="cost"):
         parse_config(text, "config.toml")
-
-
-def test_the_budget_is_told_once_when_it_is_exceeded_and_once_when_it_holds_again() -> None:
-    told: list[Told] = []
-    watch = BudgetWatch(told.append)
-    dear = Billing(CostSettings(usd_per_hour=5.0, budget_usd_per_hour=4.0))
-    cheap = Billing(CostSettings(usd_per_hour=3.0, budget_usd_per_hour=4.0))
-    for billing in (cheap, dear, dear, cheap, cheap):
-        watch.take(frame(), billing)
-    assert [(each.text, each.failed) for each in told] == [
-        ("over budget: $5.00/h of a budget of $4.00/h", True),
-        ("within the budget again: $3.00/h of a budget of $4.00/h", False),
-    ]
-    assert watch.now is not None
 
 
 def test_a_window_that_does_not_tell_its_usage_has_no_cost() -> None:

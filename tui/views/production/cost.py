@@ -6,7 +6,6 @@ from ....engine.cost.rates import Rates
 from ....engine.cost.spend import Spend
 from ....engine.protocol import Window
 from ...drawing.line import (
-    EMPTY,
     Line,
     Piece,
     clipped,
@@ -43,6 +42,8 @@ _FIGURES: tuple[tuple[str, Callable[[Spend], str]], ...] = (
     ("J per request", lambda of: joules(of.joules_per_request)),
     ("J per token out", lambda of: joules(of.joules_per_output_token)),
 )
+_WHERE_GIVEN = frozenset({"  storage", "  bandwidth"})
+"""Parts that are there only where they have a price: nothing measures their amounts."""
 
 
 def cost_view(costing: Costing, moment: Moment, room: Room) -> RowsView:
@@ -86,13 +87,18 @@ def _budget(costing: Costing, room: Room) -> tuple[Line, ...]:
 
 def _rows(now: Spend, session: Spend, moment: Moment, room: Room) -> list[Line]:
     spans = {moment.window: now, Window.SESSION: session}
-    columns = [Column("", ["over", *(name for name, _ in _FIGURES)], right=False)]
+    shown = [
+        (name, read)
+        for name, read in _FIGURES
+        if name not in _WHERE_GIVEN or any(read(spend) != MISSING for spend in spans.values())
+    ]
+    columns = [Column("", ["over", *(name for name, _ in shown)], right=False)]
     for name, spend in spans.items():
-        cells = [duration(spend.usage.span_s), *(read(spend) for _, read in _FIGURES)]
+        cells = [duration(spend.usage.span_s), *(read(spend) for _, read in shown)]
         figures = [line(value(each)) for each in cells]
         columns.append(Column(name, figures, rank=int(spend is not now)))
     head, rows = table(columns, room.width - 1)
-    return [line(" ", each) for each in (head, *rows, EMPTY, *_time(now, room))]
+    return [line(" ", each) for each in (head, *rows, *_time(now, room))]
 
 
 def _time(now: Spend, room: Room) -> list[Line]:
