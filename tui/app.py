@@ -32,7 +32,7 @@ from .settings.keymap import (
 )
 from .state.monitor import Monitor
 from .state.settable import Standing
-from .state.snapshot import saved_text, snapshot_of
+from .state.snapshot import snapshot_of
 from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
@@ -385,7 +385,7 @@ class ProdtopApp(App[None]):
                 monitor.say(str(error), fault=True)
             else:
                 self.saved.append(path)
-                monitor.say(saved_text(path))
+                monitor.on_snapshot(path, moment.frame)
         self.draw()
 
     def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:

@@ -137,12 +137,15 @@ def live(
 
 
 def with_record_value(arguments: Sequence[str], commands: Container[str]) -> list[str]:
-    """The arguments with an empty value for a `--record` that stands alone."""
+    """The arguments with an empty value for a `--record` or a `--run` that stands alone."""
     given = list(arguments)
     for place, argument in enumerate(arguments):
         after = arguments[place + 1] if place + 1 < len(arguments) else "-"
         if argument == "--record" and (after.startswith("-") or after in commands):
             given[place] = "--record="
+        # An item of `ready` may have a command's name.
+        if argument == "--run" and after.startswith("-"):
+            given[place] = "--run="
     return given
 
 

@@ -19,6 +19,7 @@ from .cost import cost
 from .doctor import doctor
 from .live import live, with_record_value
 from .quality import quality
+from .ready import ready
 from .record import record
 from .recording import recordings
 from .replay import replay
@@ -60,6 +61,7 @@ app.command()(quality)
 app.command()(compare)
 app.command()(cost)
 app.command()(serve)
+app.command()(ready)
 app.command()(doctor)
 # Holds the place of `plan` until it is loaded.
 app.add_typer(typer.Typer(), name=PLAN)

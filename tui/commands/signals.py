@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from types import FrameType, TracebackType
 from typing import Self
 
+from ...engine.protocol.errors import ProdtopError
+
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -32,3 +34,21 @@ class EndingSignals:
 
     def _note(self, _number: int, _frame: FrameType | None) -> None:
         self.count += 1
+
+
+class InterruptedByError(ProdtopError):
+    """A signal ended what a command did; the exit code is the shell's for it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"ended by {signal.Signals(number).name}")
+        self.exit_code = 128 + number
+
+
+class RaisingSignals(EndingSignals):
+    """While it is entered, the first such signal raises `InterruptedByError`; later ones are
+    counted, so that nothing keeps what was started from being ended."""
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        super()._note(number, frame)
+        if self.count == 1:
+            raise InterruptedByError(number)

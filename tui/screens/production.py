@@ -10,6 +10,7 @@ To add a panel:
    `PRODUCTION_ACTIONS` of `tui/settings/keymap.py`: `("cost", "screen.view('cost')", …)`.
 """
 
+import time
 from collections.abc import Callable, Mapping
 
 from textual.geometry import Region
@@ -21,6 +22,7 @@ from ..state.cost import Costing, costing
 from ..state.moment import Moment
 from ..state.monitor import Monitor
 from ..state.playhead import Timeline
+from ..state.readiness_book import ON_SCREEN
 from ..views.events import event_line
 from ..views.panel import Room, RowsView
 from ..views.production.alerts import alerts_view
@@ -28,6 +30,7 @@ from ..views.production.around import footer_line, production_header, views_line
 from ..views.production.capacity import capacity_view, curve_view
 from ..views.production.cost import cells_view, cost_view, what_ifs_view
 from ..views.production.guards import guards_view
+from ..views.production.readiness import readiness_view
 from ..views.production.targets import targets_view
 from ..widgets.board import Board
 from .measuring_tab import MeasuringTab
@@ -87,6 +90,19 @@ class ProductionScreen(MeasuringTab):
         self._monitor.cancel_load_curve()
         self._show_newest()
 
+    def readiness(self, moment: Moment, room: Room) -> RowsView:
+        """The checklist, by the file of proofs and the configuration as they are now."""
+        monitor, key = self._monitor, self._keymap.first_key("production_next")
+        known = monitor.readiness.look(moment.frame, monitor.config)
+        return readiness_view(known, moment, time.time(), room, dict.fromkeys(ON_SCREEN, key))
+
+    async def action_prove(self) -> None:
+        """Prove the next open item of the checklist."""
+        action = self._monitor.prove_next()
+        if action is not None:
+            await self.app.run_action(f"app.{action}")
+        self._show_newest()
+
     def action_view(self, name: str) -> None:
         """Bring a view into sight; asked for again, its next page."""
         if name == self._view:
@@ -111,5 +127,6 @@ VIEWS: PanelViews = {
         capacity(moment), moment, room, tab.measure_key
     ),
     "curve": lambda tab, moment, room: curve_view(moment, room, tab.measure_key),
+    "readiness": lambda tab, moment, room: tab.readiness(moment, room),
 }
 """By panel, in the order in which the tab key goes through them."""

@@ -32,6 +32,7 @@ VIEW_SLOTS: dict[str, tuple[Slot, ...]] = {
     ),
     "cost": (Slot("cost", 21, weight=0), Slot("what_ifs", 16), Slot("cells", 11, wide=True)),
     "capacity": (Slot("capacity", 16), Slot("curve", 9)),
+    "readiness": (Slot("readiness", 10, wide=True),),
 }
 """By view, the panels in their order."""
 

@@ -23,6 +23,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.bounds import load_violation, speculation_violation
 from ...engine.protocol.errors import BadInputError
+from ...engine.readiness.settings import ReadinessSettings
 from ...engine.server.guards.settings import GuardSettings
 from ...engine.targets.settings import TargetSettings
 from .keymap import DEFAULT_KEYMAP, Keymap, remap
@@ -132,6 +133,7 @@ class Config(Table, frozen=True, kw_only=True):
     guards: GuardSettings | None = None
     cost: CostSettings = CostSettings()
     capacity: CapacitySettings = CapacitySettings()
+    readiness: ReadinessSettings = ReadinessSettings()
     targets: TargetSettings | None = None
 
     def keymap(self, source: str) -> Keymap:

@@ -129,6 +129,8 @@ PRODUCTION_ACTIONS: tuple[Action, ...] = tuple(
         ("targets", "screen.view('targets')", "o", "Targets, alerts and guards"),
         ("cost", "screen.view('cost')", "c", "What serving costs, and would cost"),
         ("capacity", "screen.view('capacity')", "a", "Requests a GPU takes, GPUs for a load"),
+        ("readiness", "screen.view('readiness')", "i", "Checklist for production, and its proofs"),
+        ("next", "screen.prove", "n", "Prove the next open item, or say how"),
         ("begin", "screen.begin", "b", "Measure a load curve through the present load"),
         ("cancel", "screen.cancel", "x", "Stop measuring the load curve"),
         ("snapshot", "app.snapshot", "s", "Save a snapshot of what is shown"),

@@ -3,11 +3,16 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol import (
+    Event,
+    Frame,
     InspectRequest,
     PrecisionName,
     SetSlo,
@@ -19,6 +24,8 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
+from ...engine.readiness.items import ABOUT, Item
+from ...engine.readiness.judging import summary
 from ...engine.shape.presets import PRESETS
 from ..settings.config import Config
 from ..style.formatting import short_path
@@ -39,8 +46,10 @@ from .command_line import run_line
 from .compare_run import CompareRun
 from .moment import MarkKind, SessionMark, unready_text
 from .observer import Observer
+from .readiness_book import ReadinessBook, next_to_prove
 from .server import is_down
 from .settable import Standing
+from .snapshot import saved_text
 
 READ_ONLY = "this is a recording: what was served then cannot be changed now"
 
@@ -58,6 +67,41 @@ class Monitor(Observer):
         if self.read_only:
             self.say(READ_ONLY)
         return self.read_only
+
+    def forget(self) -> None:
+        super().forget()
+        self.readiness = ReadinessBook(self._say_unkept, writes=not self.read_only)
+
+    def _on_event(self, event: Event, now_s: float) -> None:
+        before = self._quality.now
+        super()._on_event(event, now_s)
+        self.readiness.on_quality(before, self._quality.now, self._frame)
+
+    def _say_unkept(self, text: str) -> None:
+        self.say(text, fault=True)
+
+    def on_snapshot(self, path: Path, frame: Frame) -> None:
+        """A snapshot of `frame` was saved: say where, and keep that it can be read."""
+        self.say(saved_text(path))
+        self.readiness.on_snapshot(path, frame)
+
+    def prove_next(self) -> str | None:
+        """Begin what proves the next open item of the checklist, or say which command does;
+        returns what the app is to do besides."""
+        frame = self._frame
+        if frame is None or self._refuses():
+            return None
+        standings = self.readiness.look(frame, self.config).standings(time.time())
+        following = next_to_prove(standings)
+        if following is None:
+            self.say(summary(standings))
+        elif following.item is Item.QUALITY and not self._quality.now.running:
+            self.toggle_quality()
+        elif following.item is Item.SNAPSHOT:
+            return "snapshot"
+        else:
+            self.say(f"{ABOUT[following.item].title}: {following.how}")
+        return None
 
     def choose_strategy(self, name: StrategyName) -> None:
         self._carry_out(choose_strategy(self._serving, self._pending, name))
@@ -120,6 +164,13 @@ class Monitor(Observer):
     def take_over(self, config: Config) -> None:
         """Take over what a changed config file says of limits and prices, where that is new."""
         self.set_slo(config.slo.spec())
+        self.config = msgspec.structs.replace(
+            self.config,
+            slo=config.slo,
+            cost=config.cost,
+            prices=config.prices,
+            readiness=config.readiness,
+        )
         billing = Billing.of(config)
         if billing != self.billing:
             self._set_billing(billing)

@@ -8,7 +8,12 @@ from ..around import centred_in, tab_header
 from ..keys import clicks_of, fitting_keys
 from ..panel import Room
 
-VIEW_TITLES = (("targets", "Targets"), ("cost", "Cost"), ("capacity", "Capacity"))
+VIEW_TITLES = (
+    ("targets", "Targets"),
+    ("cost", "Cost"),
+    ("capacity", "Capacity"),
+    ("readiness", "Readiness"),
+)
 """The views and their titles, in the order of the line."""
 FOOTER_ACTIONS = (
     ("snapshot", "save"),

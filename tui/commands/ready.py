@@ -1,0 +1,76 @@
+"""`prodtop ready`: the checklist for production, and the drills that prove its items."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ...engine.protocol.options import WorkerOptions
+from ...engine.protocol.server_options import DEFAULT_DRAIN_S
+from .arguments import Debug, Json
+from .engine_options import Given, with_engine_options
+from .server_operations import with_server_operations
+from .server_options import ChatTemplate
+
+NOT_READY = 3
+"""The exit code where an item does not hold."""
+
+
+@with_server_operations
+@with_engine_options(
+    model=WorkerOptions().model,
+    device=WorkerOptions().device,
+    load_format=WorkerOptions().load_format,
+    max_seqs=WorkerOptions().max_seqs,
+    kv_format=WorkerOptions().kv_format,
+)
+def ready(
+    given: Given,
+    run: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ITEM,…]",
+            help="Prove items first, all that can be unless named: quality, batching, guards,"
+            " load, recovery, drain, snapshot.",
+        ),
+    ] = None,
+    strategy: Annotated[
+        str, typer.Option(metavar="S", help="How requests are scheduled.")
+    ] = WorkerOptions().strategy.value,
+    precision: Annotated[
+        str | None,
+        typer.Option(metavar="P", help="Of the weights: the device's own, unless given."),
+    ] = None,
+    drain: Annotated[
+        float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
+    ] = DEFAULT_DRAIN_S,
+    chat_template: ChatTemplate = None,
+    guards: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
+    ] = None,
+    *,
+    operated: Given,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Say whether serving is ready for production: exit code 0 where every item holds, else 3.
+
+    Give the options that prodtop serve is to have. --run starts such a server on loopback, without
+    TLS and with a key of its own, and ends it.
+    """
+    # Here and not above: the other commands need not wait for what this one needs.
+    from .ready_options import Wanted
+    from .ready_run import check
+
+    wanted = Wanted.of(
+        given,
+        operated,
+        strategy=strategy,
+        precision=precision,
+        drain_s=drain,
+        chat_template=chat_template,
+        guards=guards,
+    )
+    if not check(wanted, run, as_json=json):
+        raise typer.Exit(NOT_READY)
