@@ -17,6 +17,7 @@ from .commands import *
 from .effect import *
 from .events import *
 from .frame import *
+from .guard_samples import *
 from .load import *
 from .message import *
 from .model_info import *

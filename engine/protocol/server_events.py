@@ -1,5 +1,6 @@
 """What the server tells the screen: where it listens, what goes through it, how a drain ended."""
 
+from .guard_samples import GuardSample, ReviewSample
 from .message import Message
 
 
@@ -16,6 +17,8 @@ class ServerSample(Message, frozen=True, kw_only=True):
     `streams` are the answers that are sent as they come, of the `open_requests`. `answered` counts
     finished requests by status class (`2xx`); `refused` of them those with 429 or 503. `aborted`
     were left by their clients before the end, and are in no class where they had no status yet.
+    `guards` are by guard's name, `all` over all of them together; empty where nothing is guarded.
+    `review` `None`: there is no queue.
     """
 
     at_s: float
@@ -25,6 +28,8 @@ class ServerSample(Message, frozen=True, kw_only=True):
     refused: int = 0
     aborted: int = 0
     draining: bool = False
+    guards: dict[str, GuardSample] = {}
+    review: ReviewSample | None = None
 
 
 class LinkLost(Message, frozen=True, kw_only=True):

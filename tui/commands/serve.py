@@ -64,13 +64,12 @@ def serve(
     options = engine_options(given, base, {"users": users})
     server = server_options(host, port, drain, server_operations(operated), chat_template)
     # Here and not above: the other commands need not wait for the screen's words.
-    from .guard_options import guards_line, guards_of_config, guards_of_file
+    from .guard_options import guards_of_config, guards_of_file
     from .serve_run import serve as run_server
 
     guarded = guards_of_config() if guards is None else guards_of_file(guards)
     server = msgspec.structs.replace(server, guards=guarded)
-    notes = [] if guarded is None else [guards_line(guarded)]
 
     # No probe: nothing here shows what it reads.
     engine = LocalEngine(options, probe_command=None, server=server)
-    run_server(engine, server, notes)
+    run_server(engine, server)

@@ -1,7 +1,6 @@
 """What `prodtop serve` tells while it serves, and how it ends."""
 
 import sys
-from collections.abc import Sequence
 from typing import TextIO
 
 from ...engine.client.local_engine import LocalEngine
@@ -120,11 +119,9 @@ class ServeRun:
         self._status.say(died_text(death))
 
 
-def serve(engine: LocalEngine, options: ServerOptions, notes: Sequence[str] = ()) -> None:
-    """Run an engine with a server until a signal ends it, and close it; `notes` are told first."""
+def serve(engine: LocalEngine, options: ServerOptions) -> None:
+    """Run an engine with a server until a signal ends it, and close it."""
     status = StatusLine(sys.stderr)
-    for note in notes:
-        status.say(note)
     with EndingSignals() as signals:
         engine.start()
         try:
