@@ -8,8 +8,8 @@ import pytest
 from api_harness import COMPLETIONS, finish_reasons, saying, streamed_text, whole_text
 from asgi_client import Client, Json
 from guarded_api import BLOCKED, BOTH_ROUTES, FLAGGED, MAIL, asking, guarded
-from prodtop.engine.server.guards.review_items import ReviewItem
-from prodtop.engine.server.guards.review_queue import ReviewQueue
+from prodtop.engine.server.guards.review_items import NewItem, ReviewItem
+from prodtop.engine.server.guards.review_queue import ReviewQueue, ReviewQueueError
 from prodtop.engine.server.guards.settings import ReviewSettings
 from prodtop.engine.server.reviewing import Reviewing
 from scripted_link import ScriptedLink
@@ -114,16 +114,17 @@ async def test_a_full_queue_is_as_a_timeout(
     assert await review_metrics(api) == {"timed_out": 1}
 
 
+@pytest.mark.parametrize("broken", ["add", "settled"])
 async def test_a_queue_that_cannot_be_used_releases_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    broken: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def fails(*_: object) -> None:
+        raise ReviewQueueError("the disk is full")
+
     api, _ = reviewed(tmp_path, SAID, on_timeout="release")
-    (tmp_path / "review.db").write_bytes(b"no database" * 4096)
-    for beside in tmp_path.glob("review.db-*"):
-        beside.unlink()
-    (choice,) = (await api.post(COMPLETIONS, {"prompt": "hello", "max_tokens": 60})).json()[
-        "choices"
-    ]
+    monkeypatch.setattr(ReviewQueue, broken, fails)
+    body = {"prompt": "hello", "max_tokens": 60}
+    (choice,) = (await api.post(COMPLETIONS, body)).json()["choices"]
     assert (choice["text"], choice["finish_reason"]) == ("", "content_filter")
 
 
@@ -204,8 +205,6 @@ async def test_what_no_guard_flags_is_in_no_queue(
 async def test_a_server_that_ends_times_its_held_answers_out(
     queue: ReviewQueue, tmp_path: Path
 ) -> None:
-    from prodtop.engine.server.guards.review_items import NewItem
-
     settings = ReviewSettings(mode="hold", hold_s=600, on_timeout="release")
     reviewing = Reviewing(settings, tmp_path / "review.db")
     held = NewItem(request_id="r", kind="output", text="t", guard="g", rule="r", hold=True)

@@ -98,7 +98,7 @@ def test_held_texts_come_first(queue: ReviewQueue) -> None:
     ("verdict", "corrected", "decision"),
     [
         ("accept", None, Decision(fate="released", text="text")),
-        ("accept", "better", Decision(fate="released", text="better")),
+        ("accept", "better", Decision(fate="released", text="better", corrected=True)),
         ("reject", None, Decision(fate="refused", text=None)),
         ("reject", "better", Decision(fate="refused", text=None)),
     ],
