@@ -18,12 +18,13 @@ from .guards.model_reference import ModelReference, PerplexityLimits, load_refer
 from .guards.pipeline import GuardPipeline
 from .guards.rate_limit import Denied, RateLimiter
 from .guards.request_limits import check_request
+from .guards.review_queue import queue_file
 from .guards.settings import GuardSettings, read_settings
 from .guards.stream import StreamGuard
 from .guards.uncertainty import UncertaintyReference
 from .prompt_perplexity import NAME as PERPLEXITY
 from .prompt_perplexity import PerplexityGuard
-from .reviewing import Reviewing, queue_file
+from .reviewing import Reviewing
 
 RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
 

@@ -15,7 +15,6 @@ from typing import TypeVar
 
 import msgspec
 
-from ..files.paths import data_dir
 from ..protocol import ReviewSample
 from .guards.review_items import Decision, NewItem
 from .guards.review_queue import ReviewQueue, ReviewQueueError, ReviewQueueFullError
@@ -27,17 +26,9 @@ PRUNE_INTERVAL_S = 600.0
 MOST_UNWRITTEN = 1000
 """Of texts that were sent and wait for the disk; beyond that they are counted as for a full
 queue."""
-FILE_NAME = "review.db"
 _REFUSED = Decision(fate="refused", text=None)
 
 Result = TypeVar("Result")
-
-
-def queue_file(settings: ReviewSettings, folder: Path) -> Path:
-    """Where the queue is: the settings' file, sought from `folder`, or prodtop's own."""
-    if settings.file:
-        return folder / Path(settings.file).expanduser()
-    return data_dir() / FILE_NAME
 
 
 class Reviewing:

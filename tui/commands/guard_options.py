@@ -7,7 +7,7 @@ import msgspec
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.server_options import GuardOptions
-from ...engine.server.guards.settings import GuardSettings
+from ...engine.server.guards.settings import GuardSettings, ReviewSettings, read_settings
 from ..settings.config import Table, config_file, load_config
 from ..settings.toml_file import MalformedFileError, decode
 
@@ -33,6 +33,15 @@ def guards_of_config() -> GuardOptions | None:
     """The guards of the config file, `None` where it has no `[guards]`. Raises `BadInputError`."""
     settings = load_config().guards
     return None if settings is None else guard_options(settings, config_file())
+
+
+def review_settings(file: Path | None) -> tuple[ReviewSettings, Path]:
+    """The review of a file of guards, or else of the config, and the folder that its own file is
+    sought from. Raises `BadInputError`."""
+    options = guards_of_config() if file is None else guards_of_file(file)
+    if options is None:
+        return ReviewSettings(), config_file().parent
+    return read_settings(options.table).review, Path(options.folder)
 
 
 def guard_options(settings: GuardSettings, file: Path) -> GuardOptions:

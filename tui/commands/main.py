@@ -21,6 +21,7 @@ from .quality import quality
 from .record import record
 from .recording import recordings
 from .replay import replay
+from .review import review
 from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
@@ -66,6 +67,7 @@ app.command()(replay)
 app.add_typer(snapshots)
 app.add_typer(recordings)
 app.add_typer(traces)
+app.add_typer(review)
 
 
 def main() -> None:

@@ -16,10 +16,12 @@ from typing import Literal
 import msgspec
 
 from ...files.database import open_database
+from ...files.paths import data_dir
 from ...protocol.errors import CheckpointError, ProdtopError
 from .review_items import MOST_CHARS, Decision, NewItem, ReviewItem, ReviewVerdict
 from .settings import ReviewSettings
 
+FILE_NAME = "review.db"
 _VERSION = 1
 _COLUMNS = ReviewItem.__struct_fields__
 _ALL = ", ".join(_COLUMNS)
@@ -33,6 +35,13 @@ CREATE TABLE items (
 CREATE INDEX undecided ON items (fate, id) WHERE verdict IS NULL;
 CREATE INDEX states ON items (verdict, fate);
 """
+
+
+def queue_file(settings: ReviewSettings, folder: Path) -> Path:
+    """Where the queue is: the settings' file, sought from `folder`, or prodtop's own."""
+    if settings.file:
+        return folder / Path(settings.file).expanduser()
+    return data_dir() / FILE_NAME
 
 
 class ReviewQueueError(ProdtopError):
