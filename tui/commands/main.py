@@ -16,6 +16,7 @@ from ...engine.text.cleaning import clean
 from .bench import bench
 from .compare import compare
 from .doctor import doctor
+from .guards import guards
 from .live import live, with_record_value
 from .quality import quality
 from .record import record
@@ -68,6 +69,7 @@ app.add_typer(snapshots)
 app.add_typer(recordings)
 app.add_typer(traces)
 app.add_typer(review)
+app.add_typer(guards)
 
 
 def main() -> None:

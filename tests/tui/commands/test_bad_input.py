@@ -122,7 +122,7 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
     commands = ["bench", "quality", "compare", "serve", "doctor", "record", "replay"]
-    assert names == [*commands, "plan", "snapshot", "recording", "trace", "review"]
+    assert names == [*commands, "plan", "snapshot", "recording", "trace", "review", "guards"]
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
