@@ -19,6 +19,7 @@ from .uncertainty import UncertaintyReference, auroc, calibrate, measure
 REFERENCE_TOKENS = 32
 """Of a reference answer."""
 REFERENCE_TEMPERATURE = 0.7
+JOINED_WORDS = (2 * AFFIX_WORDS, 80, 160, 320)
 LABELLED_TOKENS = 3
 """Of a labelled answer, whose first word alone is judged."""
 
@@ -102,17 +103,22 @@ def measure_reference(completions: Completions, day: str, tell: Tell) -> ModelRe
 
 
 def calibration_prompts() -> list[str]:
-    """The benign texts, and what comes of joining them in their order until each has the words of
-    two affixes: short ones have none."""
+    """The benign texts, and what comes of joining them, and beginnings of prose, to longer ones:
+    length ÷ perplexity grows with the length, and short texts have no affixes."""
     texts = [each.text for each in benign_texts()]
+    return [*texts, *_joined(texts), *_joined(reference_prompts())]
+
+
+def _joined(texts: Sequence[str]) -> list[str]:
+    """Texts joined in their order, to at least so many words by turns."""
     joined: list[str] = []
     words: list[str] = []
     for text in texts:
         words += text.split()
-        if len(words) >= 2 * AFFIX_WORDS:
+        if len(words) >= JOINED_WORDS[len(joined) % len(JOINED_WORDS)]:
             joined.append(" ".join(words))
             words = []
-    return [*texts, *joined]
+    return joined
 
 
 def _perplexities(completions: Completions, tell: Tell) -> tuple[list[float], list[float]]:

@@ -46,10 +46,14 @@ class TableReader:
         lengths = self._lengths[codes]
         if (lengths == 1).all():
             return self._pool[starts].tobytes().decode(_UTF32), None
+        if lengths.max() == 1:
+            origins = np.flatnonzero(lengths)
+            return self._pool[starts[origins]].tobytes().decode(_UTF32), origins
         origins = np.repeat(np.arange(len(codes)), lengths)
-        before = np.cumsum(lengths, dtype=np.int64) - lengths
-        within = np.arange(len(origins)) - before[origins]
-        return self._pool[starts[origins] + within].tobytes().decode(_UTF32), origins
+        # Where in the pool the reading would begin that begins with the text's own.
+        shifts = starts - np.cumsum(lengths, dtype=np.int64) + lengths
+        places = shifts[origins] + np.arange(len(origins))
+        return self._pool[places].tobytes().decode(_UTF32), origins
 
     def _meet(self, codes: Codes) -> None:
         """Work out the readings of code points that are new."""
