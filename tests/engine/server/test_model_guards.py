@@ -1,16 +1,22 @@
 """The guards that ask the model: perplexity of prompts and uncertainty of answers, served."""
 
+import asyncio
+import http.client
+import json
 import math
 from pathlib import Path
 
 import pytest
 from api_harness import CHAT, COMPLETIONS, saying
 from asgi_client import Client, Json
-from engine_in_process import InProcessLink, bundled_engine
-from guarded_api import BOTH_ROUTES, asking, guard_metrics, guard_options, guarded
+from guarded_api import BOTH_ROUTES, asking, guard_metrics, guarded
+from linked_engine import DEADLINE_S, HOST
 from msgspec.structs import replace
-from prodtop.engine.protocol.served import Output, TokenLogprob
-from prodtop.engine.server.app import create_app
+from prodtop.engine.protocol import LoadSpec
+from prodtop.engine.protocol.options import WorkerOptions
+from prodtop.engine.protocol.served import Output, Submit, TokenLogprob
+from prodtop.engine.protocol.server_options import GuardOptions, ServerOptions
+from prodtop.engine.server.guarding import Guarding
 from prodtop.engine.server.guards.answer_entropy import TOP_LOGPROBS
 from prodtop.engine.server.guards.model_reference import (
     ModelReference,
@@ -24,7 +30,8 @@ from prodtop.engine.server.guards.review_queue import ReviewQueue
 from prodtop.engine.server.guards.settings import ReviewSettings
 from prodtop.engine.server.guards.uncertainty import UncertaintyReference, calibrate
 from scripted_link import Told
-from served_folders import chat_folder
+from served_engine import served_engine
+from served_folders import ids_of
 
 SCRIPTED = "org/scripted"
 PROSE = "It was a fine morning in the spring of the year, and the old man sat by the window of"
@@ -48,6 +55,19 @@ def reference(model: str) -> ModelReference:
 @pytest.fixture(autouse=True)
 def data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+
+
+def guarding_of(api: Client) -> Guarding:
+    found = api._app.state.context.guarding
+    assert isinstance(found, Guarding)
+    return found
+
+
+async def written(api: Client) -> None:
+    """All that was noted is in the queue."""
+    guarding = guarding_of(api)
+    while guarding.reviewing is not None and guarding.reviewing._unwritten:
+        await asyncio.sleep(0.01)
 
 
 def certain(share: float) -> list[Told]:
@@ -92,7 +112,7 @@ async def test_an_uncertain_answer_is_flagged_and_reviewed(
     counted = await guard_metrics(api)
     outcome = "flag" if flagged else "pass"
     assert counted[f'texts_total{{guard="uncertainty",outcome="{outcome}"}}'] == 2
-    api.app.state.context.guarding.close()
+    await written(api)
     queue = ReviewQueue(file, ReviewSettings())
     found = [(each.guard, each.text, each.fate) for each in queue.items()]
     assert found == [("uncertainty", "yes it is", "sent")] * (2 if flagged else 0)
@@ -104,10 +124,19 @@ async def test_without_a_reference_nothing_is_judged_and_that_is_counted() -> No
     counted = await guard_metrics(api)
     for guard in ("uncertainty", "perplexity"):
         assert counted[f'unjudged_texts_total{{guard="{guard}"}}'] == 1
-    guarding = api.app.state.context.guarding
+    guarding = guarding_of(api)
     assert guarding.lacking(SCRIPTED) == ["perplexity", "uncertainty"]
     keep_reference(reference("another"))
     assert guarding.lacking("another") == []
+
+
+def scored(submit: Submit) -> list[Told]:
+    """A script that scores prompts: those with tokens of the noise are unlikely."""
+    if submit.prompt_logprobs is None:
+        return list(saying("yes it is"))
+    logprob = -20.0 if set(ids_of(NOISE)) & set(submit.prompt_tokens) - set(ids_of(PROSE)) else -2.0
+    logprobs = [TokenLogprob(token_id=5, logprob=logprob, rank=9)] * (len(submit.prompt_tokens) - 1)
+    return [Output(key=0, prompt_logprobs=logprobs, finish_reason="length")]
 
 
 @pytest.mark.parametrize(("action", "status"), [("flag", 200), ("block", 400)])
@@ -115,39 +144,62 @@ async def test_without_a_reference_nothing_is_judged_and_that_is_counted() -> No
 async def test_a_prompt_that_no_person_writes(
     route: str, action: str, status: int, tmp_path: Path
 ) -> None:
-    """Over the real engine: its own prose passes, and noise does not."""
-    table: Json = {"enabled": True, "action": action, "affix_perplexity": 3e4}
-    options = guard_options(
-        perplexity=table | {"length_per_perplexity": 1e6},
+    keep_reference(reference(SCRIPTED))
+    api, _ = guarded(
+        scored,
+        perplexity={"enabled": True, "action": action},
         review={"mode": "after", "file": str(tmp_path / "review.db")},
         rate={"requests_per_minute": 1, "burst_requests": 2},
     )
-    engine = bundled_engine()
-    engine.reset_caches()
-    link = InProcessLink(engine, chat_folder())
-    api = Client(create_app(link, options))
     answers = [
         await api.post(route, asking(route, prompt, max_tokens=2)) for prompt in (PROSE, NOISE)
     ]
     assert [each.status for each in answers] == [200, status]
     counted = await guard_metrics(api)
-    assert counted['texts_total{guard="perplexity",outcome="pass"}'] == 1
     assert counted[f'texts_total{{guard="perplexity",outcome="{action}"}}'] == 1
-    assert counted['added_seconds_count{guard="perplexity"}'] == 2
+    # Of a chat what stands beside the messages is read as well.
+    texts = 4 - (action == "block") if route == CHAT else 2
+    assert counted['added_seconds_count{guard="perplexity"}'] == texts
     # Blocked or not, it counts as a request.
     assert (await api.post(route, asking(route, PROSE, max_tokens=2))).status == 429
-    assert link.in_flight == 0
-    api.app.state.context.guarding.close()
+    await written(api)
     queue = ReviewQueue(tmp_path / "review.db", ReviewSettings())
     found = [(each.guard, each.rule, each.kind) for each in queue.items()]
-    expected = [("perplexity", "affix_perplexity", "prompt")] if action == "flag" else []
-    assert [each for each in found if each[2] == "prompt"] == expected
+    expected = [("perplexity", "affix_perplexity", kind) for kind in ("prompt", "output")]
+    assert [each for each in found if each[2] == "prompt"] == expected[: action == "flag"]
+
+
+def test_a_real_engine_scores_its_prompts() -> None:
+    """Its own prose passes, and noise does not."""
+    table: dict[str, object] = {
+        "perplexity": {
+            "enabled": True,
+            "action": "block",
+            "affix_perplexity": 2e3,
+            "length_per_perplexity": 1e6,
+        },
+        "uncertainty": {"enabled": True, "above": 0.0},
+    }
+    options = WorkerOptions(
+        model="bundled", device="cpu", threads=1, max_seqs=4, load=LoadSpec(paused=True)
+    )
+    guards = GuardOptions(table=table, folder="/")
+    with served_engine(options, ServerOptions(port=0, guards=guards)) as served:
+        for prompt, status in ((PROSE, 200), (NOISE, 400)):
+            body = {"prompt": prompt, "max_tokens": 4}
+            connection = http.client.HTTPConnection(HOST, served.port, timeout=DEADLINE_S)
+            connection.request("POST", COMPLETIONS, json.dumps(body))
+            assert connection.getresponse().status == status
+            connection.close()
+        seen = served.metrics()
+        assert seen['prodtop_guard_texts_total{guard="uncertainty",outcome="flag"}'] == 1
+        served.wait("nothing in flight", served.idle)
 
 
 @pytest.mark.parametrize(("on_failure", "status"), [("closed", 500), ("open", 200)])
 async def test_an_engine_that_does_not_score_closes_or_opens(on_failure: str, status: int) -> None:
-    def script(submit: object) -> list[Told]:
-        if getattr(submit, "prompt_logprobs", None) is not None:
+    def script(submit: Submit) -> list[Told]:
+        if submit.prompt_logprobs is not None:
             return [Output(key=0, finish_reason="error", error="broken")]
         return list(saying("yes it is"))
 

@@ -54,6 +54,8 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "review refuse none": (["review", "refuse", "1"], 2),
     "review correct none": (["review", "correct", "1", "text"], 2),
     "review export none": (["review", "export"], 2),
+    "guards calibrate wrong": (["guards", "calibrate", "--model", "./nowhere"], 2),
+    "guards bias wrong": (["guards", "bias", "--model", "./nowhere"], 2),
     "plan": (["plan", *PLAN], 0),
     "plan json": (["plan", "--json", *PLAN], 0),
     "plan capacity": (["plan", "capacity", "--gpu", "h200"], 0),
