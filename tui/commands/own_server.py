@@ -111,17 +111,21 @@ class OwnCompletions:
         return Answered(choice["text"], [entropy_of_top(top) for top in likeliest])
 
     def score(self, text: str) -> list[float]:
-        """The logprobs of a text's tokens but the first. Raises `ProdtopError`."""
-        return [logprob for _, logprob in self._scored(text)]
+        """The logprobs of a text's tokens but the first, of as many as the context holds. Raises
+        `ProdtopError`."""
+        body = json.dumps({"prompt": text, "add_special_tokens": False})
+        told = self._ask("POST", "/tokenize", body)
+        token_ids = told["tokens"][: told["max_model_len"]]
+        return [logprob for _, logprob in self._scored(token_ids)] if token_ids else []
 
     def score_end(self, beginning: str, end: str) -> list[float]:
         """The logprobs of the tokens of `end` after `beginning`. Raises `ProdtopError`."""
         scored = self._scored(beginning + end)
         return [logprob for offset, logprob in scored if offset >= len(beginning)]
 
-    def _scored(self, text: str) -> list[tuple[int, float]]:
+    def _scored(self, prompt: str | list[int]) -> list[tuple[int, float]]:
         choice = self._complete(
-            prompt=text, max_tokens=0, echo=True, logprobs=0, add_special_tokens=False
+            prompt=prompt, max_tokens=0, echo=True, logprobs=0, add_special_tokens=False
         )
         found = choice["logprobs"]
         pairs = zip(found["text_offset"], found["token_logprobs"], strict=True)

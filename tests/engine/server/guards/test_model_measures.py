@@ -1,5 +1,6 @@
 """What is measured of a model for its guards: against models whose figures are known beforehand."""
 
+import itertools
 import math
 import random
 from dataclasses import dataclass
@@ -99,7 +100,7 @@ def test_a_flat_distribution_never_looks_more_certain_than_a_peaked_one_of_the_s
     logprobs = [math.log(share) for share in shares]
     whole = -math.fsum(share * math.log(share) for share in shares)
     found = [entropy_of_top(logprobs[:most]) for most in range(1, len(shares) + 1)]
-    assert all(low <= high + 1e-9 for low, high in zip(found, found[1:], strict=False))
+    assert all(low <= high + 1e-9 for low, high in itertools.pairwise(found))
     assert found[-1] == pytest.approx(whole, abs=1e-9)
     # Of even shares it is exact from the first on.
     even = [-math.log(len(shares))] * len(shares)
