@@ -1,6 +1,7 @@
 """`prodtop guards calibrate` and `prodtop guards bias`: what guards must know of a model."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -107,7 +108,7 @@ class _Status:
         self._line.clear()
 
 
-def _options(given: dict[str, object]) -> WorkerOptions:
+def _options(given: Mapping[str, object]) -> WorkerOptions:
     return engine_options(given, WorkerOptions(load=LoadSpec(paused=True)))
 
 

@@ -15,6 +15,7 @@ from ...engine.protocol import ChildDied, Fault, Frame, ServerListening
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, ServerOptions
+from ...engine.server.errors import CONTEXT_LENGTH_EXCEEDED
 from ...engine.server.guards.calibrating import Answered
 from ...engine.server.guards.uncertainty import entropy_of_top
 from .bench_run import POLL_INTERVAL_S
@@ -88,6 +89,10 @@ def _died(death: ChildDied) -> ProdtopError:
     return ProdtopError(f"the {death.child} died: {death.reason}; its log is in {log_dir()}")
 
 
+class _TooLongError(ProdtopError):
+    """A text does not fit into the context."""
+
+
 class OwnCompletions:
     """Asks the server for completions, one after the other."""
 
@@ -111,21 +116,22 @@ class OwnCompletions:
         return Answered(choice["text"], [entropy_of_top(top) for top in likeliest])
 
     def score(self, text: str) -> list[float]:
-        """The logprobs of a text's tokens but the first, of as many as the context holds. Raises
+        """The logprobs of a text's tokens but the first, of as much as the context holds. Raises
         `ProdtopError`."""
-        body = json.dumps({"prompt": text, "add_special_tokens": False})
-        told = self._ask("POST", "/tokenize", body)
-        token_ids = told["tokens"][: told["max_model_len"]]
-        return [logprob for _, logprob in self._scored(token_ids)] if token_ids else []
+        while True:
+            try:
+                return [logprob for _, logprob in self._scored(text)]
+            except _TooLongError:
+                text = text[: len(text) * 4 // 5]
 
     def score_end(self, beginning: str, end: str) -> list[float]:
         """The logprobs of the tokens of `end` after `beginning`. Raises `ProdtopError`."""
         scored = self._scored(beginning + end)
         return [logprob for offset, logprob in scored if offset >= len(beginning)]
 
-    def _scored(self, prompt: str | list[int]) -> list[tuple[int, float]]:
+    def _scored(self, text: str) -> list[tuple[int, float]]:
         choice = self._complete(
-            prompt=prompt, max_tokens=0, echo=True, logprobs=0, add_special_tokens=False
+            prompt=text, max_tokens=0, echo=True, logprobs=0, add_special_tokens=False
         )
         found = choice["logprobs"]
         pairs = zip(found["text_offset"], found["token_logprobs"], strict=True)
@@ -155,5 +161,7 @@ class OwnCompletions:
         except ValueError as error:
             raise ProdtopError(f"the server's answer is no JSON: {error}") from error
         if answer.status != 200:
-            raise self._failure.error or ProdtopError(str(told["error"]["message"]))
+            error = told["error"]
+            kind = _TooLongError if error["code"] == CONTEXT_LENGTH_EXCEEDED else ProdtopError
+            raise self._failure.error or kind(str(error["message"]))
         return told

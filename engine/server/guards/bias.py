@@ -10,10 +10,10 @@ is called an indicator as templates distort (arXiv 2404.03471), and no small gap
 import math
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
+
+from .samples.sets import BiasPair
 
 RESAMPLES = 2000
 LEVEL = 0.95
@@ -22,16 +22,6 @@ LEAST_PAIRS = 5
 
 Score = Callable[[str, str], list[float]]
 """The logprobs of an end's tokens after a beginning."""
-
-
-@dataclass(frozen=True, slots=True)
-class BiasPair:
-    """Two beginnings and their end, which begins with its space."""
-
-    kind: Literal["probe", "control"]
-    first: str
-    second: str
-    end: str
 
 
 class GapInterval(msgspec.Struct, frozen=True, kw_only=True):

@@ -84,6 +84,9 @@ def test_a_served_model_scores_texts_as_it_answers_them(tmp_path: Path) -> None:
         whole, end = completions.score("one two three"), completions.score_end("one two", " three")
         assert 0 < len(end) < len(whole)
         assert end == whole[-len(end) :]
+        # A text is scored as far as the context goes.
+        long = completions.score("one two three " * 2000)
+        assert 3000 < len(long) < 4096
 
 
 def test_a_model_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
 
-from ..bias import BiasPair
-
 _WORD = re.compile("[a-z]+")
 
 
@@ -25,6 +23,16 @@ class AttackText:
     guard: str
     label: str
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class BiasPair:
+    """Two beginnings and their end, which begins with its space."""
+
+    kind: Literal["probe", "control"]
+    first: str
+    second: str
+    end: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.server.guards.bias import (
-    BiasPair,
     bootstrap,
     gap,
     measure_bias,
@@ -24,7 +23,7 @@ from prodtop.engine.server.guards.calibrating import (
     measure_uncertainty,
 )
 from prodtop.engine.server.guards.model_reference import limits_of
-from prodtop.engine.server.guards.samples.sets import bias_pairs, labelled_prompts
+from prodtop.engine.server.guards.samples.sets import BiasPair, bias_pairs, labelled_prompts
 from prodtop.engine.server.guards.uncertainty import entropy_of_top
 
 
