@@ -145,6 +145,12 @@ class LogHistogram:
         # A sum of equal samples may be off by its rounding; their mean is not.
         return self._within(self.total_s / self.count) if self.count else None
 
+    def cumulative(self, bounds_s: Sequence[float]) -> list[int]:
+        """For each bound how many durations it is not exceeded by; one within `GROWTH` of a bound
+        may count on either side."""
+        sums = self._counts.cumsum()
+        return [int(sums[_bucket(bound_s)]) for bound_s in bounds_s]
+
     def quantiles(self, fractions: Sequence[float]) -> list[float]:
         """For each fraction the smallest duration, in seconds, that so many samples do not exceed.
 

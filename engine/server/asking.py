@@ -11,6 +11,7 @@ from .context import Context, created_s, fingerprint
 from .errors import CONTEXT_LENGTH_EXCEEDED, bad_request
 from .generation import Asked
 from .grammars import grammar_of
+from .guards.answer_entropy import AnswerEntropy
 from .guards.stream import StreamGuard
 from .request_id import arrival_at_s, request_id
 from .sampling import check_token_ids, longest_answer, sampling_spec, stop_strings
@@ -93,9 +94,11 @@ def ask(
     logprobs: int | None,
     prompt_logprobs: int | None,
     guard: Callable[[], StreamGuard | None],
+    entropy: Callable[[int | None], AnswerEntropy | None],
 ) -> list[Asked]:
     """What to ask for: `n` choices of each prompt, given as its ids and the most tokens after it.
-    `guard` makes the guard of each text.
+    `guard` makes the guard of each text, `entropy` what measures how uncertain the model was of it,
+    beside the `logprobs` that are told.
 
     Raises `ApiError` (400) for more choices than any request may have.
     """
@@ -106,6 +109,7 @@ def ask(
     asked: list[Asked] = []
     for place, (token_ids, max_tokens) in enumerate(prompts):
         for choice in range(n):
+            measured = entropy(logprobs)
             submit = Submit(
                 key=0,
                 prompt_tokens=token_ids,
@@ -113,7 +117,7 @@ def ask(
                 sampling=sampling_spec(body, serving, grammar, choice),
                 stop_token_ids=body.stop_token_ids or [],
                 ignore_eos=body.ignore_eos is True,
-                logprobs=logprobs,
+                logprobs=logprobs if measured is None else measured.asked,
                 prompt_logprobs=prompt_logprobs,
                 may_stop=bool(stops),
                 arrival_at_s=arrival_at_s(request),
@@ -124,6 +128,7 @@ def ask(
                 include_stop=body.include_stop_str_in_output is True,
                 min_tokens=body.min_tokens or 0,
                 guard=guard(),
+                entropy=measured,
             )
             asked.append(Asked(place, submit, text))
     return asked

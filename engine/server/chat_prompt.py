@@ -8,7 +8,7 @@ from ..text.cleaning import clean
 from .chat_messages import chat_messages, template_tools
 from .context import Context
 from .errors import ApiError, bad_request
-from .guarded_requests import guard_turns
+from .guarded_requests import PromptNotes, guard_turns
 from .prompts import check_chars, encode
 from .schema.chat import Message
 from .schema.tools import Tool
@@ -25,19 +25,19 @@ async def chat_prompt(
     *,
     add_generation_prompt: bool,
     add_special_tokens: bool,
-    guard: bool = False,
+    notes: PromptNotes | None = None,
 ) -> list[int]:
-    """The ids of a conversation, whose template writes the special tokens itself. With `guard` the
-    guards of prompts see it first.
+    """The ids of a conversation, whose template writes the special tokens itself. With `notes` the
+    guards of prompts see it first, and note what they flag.
 
     Raises `ApiError` (400) where there is no template, it refuses the messages, they do not fit, or
     a guard blocks one.
     """
     turns = chat_messages(messages)
-    if guard:
+    if notes is not None:
         check_chars(sum(len(turn.content) for turn in turns), tokenizer, serving, "messages")
         beside = [template_tools(tools), variables]
-        turns = await guard_turns(turns, beside, context)
+        turns = await guard_turns(turns, beside, context, notes)
     try:
         text = await context.in_thread(
             tokenizer.render_chat,

@@ -11,7 +11,7 @@ from .chat_writer import ChatWriter, ParserFactory
 from .context import check_model, context_of
 from .delivering import deliver
 from .errors import bad_request
-from .guarded_requests import check_sizes, default_length, guarded_body, start
+from .guarded_requests import PromptNotes, check_sizes, default_length, guarded_body, start
 from .schema.chat import ChatRequest
 from .tool_calls import ForcedCalls, FreeCalls
 from .tool_grammars import named_tool, offered_tools
@@ -31,6 +31,7 @@ async def create_chat_completion(request: Request) -> Response:
     body = guarded_body(body, context)
     tokenizer = await context.tokenizer(serving)
     grammar = await read_grammar(body, context)
+    notes = PromptNotes.of(request)
     token_ids = await chat_prompt(
         body.messages,
         offered_tools(body),
@@ -40,7 +41,7 @@ async def create_chat_completion(request: Request) -> Response:
         serving,
         add_generation_prompt=body.add_generation_prompt is not False,
         add_special_tokens=body.add_special_tokens is True,
-        guard=True,
+        notes=notes,
     )
     check_sizes(body, most, len(token_ids), context)
     default = default_length(None, context)
@@ -55,9 +56,10 @@ async def create_chat_completion(request: Request) -> Response:
         logprobs=(body.top_logprobs or 0) if body.logprobs else None,
         prompt_logprobs=body.prompt_logprobs,
         guard=context.guard_output,
+        entropy=context.measure_entropy,
     )
     take_room(asked, slot_of(request), serving)
-    generation = start(request, asked, context)
+    generation = start(request, asked, context, notes)
     head = head_of(request, body, serving, "chatcmpl")
     writer = ChatWriter(head, body, generation, tokenizer, _parser(body))
     return await deliver(request, generation, writer, context, stream=body.stream is True)

@@ -8,6 +8,8 @@ from ..text.cleaning import clean
 from ..text.stop_strings import StopStringFilter
 from ..text.token_stream import TextStream
 from .errors import CONTENT_FILTER, GenerationFailedError
+from .guards.answer_entropy import AnswerEntropy
+from .guards.findings import Flag, flags_of
 from .guards.stream import StreamGuard
 
 
@@ -48,8 +50,9 @@ class ChoiceText:
     A token that ended the text is not shown, nor is a stop string, unless `include_stop`. No stop
     string is looked for in the text of the first `min_tokens` tokens. What is left passes `guard`,
     token by token, so that it ends at the same token however they came; tokens and logprobs are
-    not told then, which would tell of what is redacted or blocked. `push` raises
-    `GenerationFailedError` where the tokenizer has no text for the tokens.
+    not told then, which would tell of what is redacted or blocked. `entropy` takes in the logprobs
+    that are asked for it. `push` raises `GenerationFailedError` where the tokenizer has no text for
+    the tokens.
     """
 
     def __init__(
@@ -60,12 +63,13 @@ class ChoiceText:
         include_stop: bool = False,
         min_tokens: int = 0,
         guard: StreamGuard | None = None,
+        entropy: AnswerEntropy | None = None,
     ) -> None:
         self._stream = stream
         stops = tuple(stop_strings)
         self._filter = StopStringFilter(stops)
-        self._plain = not stops and guard is None
-        self.guard = guard
+        self._plain = not stops and guard is None and entropy is None
+        self.guard, self.entropy = guard, entropy
         self._include_stop = include_stop
         self._min_tokens = min_tokens
         self._decoded_chars = 0
@@ -92,9 +96,16 @@ class ChoiceText:
             self._end(output, texts, piece)
         piece.logprobs = piece.logprobs[: len(piece.token_ids)]
         piece.text = "".join(texts)
+        if self.entropy is not None:
+            piece.logprobs = self.entropy.take(piece.logprobs)
         if self.guard is not None:
             piece.token_ids, piece.text_offsets, piece.logprobs = [], [], []
         return piece
+
+    def flags(self) -> list[Flag]:
+        """Why the text is to be looked at, as far as it is judged."""
+        found = [] if self.guard is None else flags_of(self.guard.findings)
+        return found if self.entropy is None else [*found, *self.entropy.flags()]
 
     def _push_plain(self, output: Output) -> Piece:
         """The same, where nothing is looked for in the text: as most of it is."""

@@ -10,7 +10,7 @@ from .completion_writer import CompletionWriter
 from .context import check_model, context_of
 from .delivering import deliver
 from .errors import bad_request
-from .guarded_requests import check_sizes, default_length, guarded_body, start
+from .guarded_requests import PromptNotes, check_sizes, default_length, guarded_body, start
 from .prompts import read_prompts
 from .schema.completions import CompletionRequest
 
@@ -32,8 +32,9 @@ async def create_completion(request: Request) -> Response:
     body = guarded_body(body, context)
     tokenizer = await context.tokenizer(serving)
     grammar = await read_grammar(body, context)
+    notes = PromptNotes.of(request)
     prompts = await read_prompts(
-        body.prompt, body.add_special_tokens is not False, context, serving
+        body.prompt, body.add_special_tokens is not False, context, serving, notes
     )
     check_sizes(body, most, max(len(prompt.token_ids) for prompt in prompts), context)
     default = default_length(_DEFAULT_TOKENS, context)
@@ -56,9 +57,10 @@ async def create_completion(request: Request) -> Response:
         logprobs=body.logprobs,
         prompt_logprobs=max(wanted, default=None),
         guard=context.guard_output,
+        entropy=context.measure_entropy,
     )
     take_room(asked, slot_of(request), serving)
-    generation = start(request, asked, context)
+    generation = start(request, asked, context, notes)
     head = head_of(request, body, serving, "cmpl")
     writer = CompletionWriter(head, body, prompts, generation, tokenizer)
     return await deliver(request, generation, writer, context, stream=body.stream is True)

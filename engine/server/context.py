@@ -23,6 +23,7 @@ from .cost_rows import cost_settings, rates_of
 from .engine_link import EngineLink
 from .errors import ApiError, unavailable
 from .guarding import Guarding
+from .guards.answer_entropy import AnswerEntropy
 from .guards.stream import StreamGuard
 from .limits import Limits
 from .tokenizers import ServedTokenizer, build_tokenizer
@@ -68,6 +69,13 @@ class Context:
     def guard_output(self) -> StreamGuard | None:
         """The guard of one choice's text, if answers are guarded."""
         return None if self.guarding is None else self.guarding.guard_output()
+
+    def measure_entropy(self, told: int | None) -> AnswerEntropy | None:
+        """What measures how uncertain the model is of a text, if that is asked for; `told` are the
+        logprobs that its client wants."""
+        if self.guarding is None or self.guarding.uncertainty is None:
+            return None
+        return self.guarding.uncertainty.measure(self.serving().model, told)
 
     def serving(self) -> Serving:
         """What is served. Raises `ApiError` (503) where nothing is."""
@@ -115,6 +123,8 @@ class Context:
 
     def close(self) -> None:
         """End the threads, once what they do is done."""
+        if self.guarding is not None:
+            self.guarding.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 from ..cost.rates import Rates
 from ..metrics.export_buckets import Family
+from ..metrics.histogram import LogHistogram
 from ..protocol.served import EngineMetrics
 from .guarding import Guarding
 from .http_counters import HttpCounters
@@ -30,8 +31,9 @@ class Scraped(NamedTuple):
 class Exposed:
     """A metric. `labels` are its own, beside those that its family has.
 
-    A histogram is that of `histogram` in the engine's metrics; of the others `read` gives the
-    values, none where they are not known. `meaning` is one sentence, without a full stop.
+    A histogram is that of `histogram` in the engine's metrics, or those that `distributions` gives
+    by the values of its labels, in seconds, with the buckets `bounds_s`; of the others `read` gives
+    the values, none where they are not known. `meaning` is one sentence, without a full stop.
     """
 
     name: str
@@ -40,6 +42,8 @@ class Exposed:
     labels: tuple[str, ...] = ()
     read: Callable[[Scraped], Values] = lambda _: {}
     histogram: str | None = None
+    distributions: Callable[[Scraped], Mapping[tuple[str, ...], LogHistogram]] | None = None
+    bounds_s: tuple[float, ...] = ()
 
     @property
     def family(self) -> Family | None:

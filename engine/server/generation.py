@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from ..protocol.served import Output, RequestTimes, Submit, TokenLogprob
 from .choice_text import ChoiceText, Piece
@@ -67,6 +68,14 @@ class Asked:
     text: ChoiceText
 
 
+class PieceReview(Protocol):
+    """Decides when the pieces of a generation leave, and which."""
+
+    def pieces(self, generation: "Generation") -> AsyncGenerator[tuple[Choice, Piece], None]:
+        """Those that leave, in place of `unreviewed_pieces`."""
+        ...
+
+
 @dataclass(slots=True)
 class Generation:
     """All choices of a request. Whoever does not take all pieces must `abort` it; whoever has
@@ -74,6 +83,7 @@ class Generation:
 
     choices: list[Choice] = field(default_factory=list)
     on_close: Callable[["Generation"], None] | None = None
+    review: PieceReview | None = None
 
     @classmethod
     def start(
@@ -81,10 +91,11 @@ class Generation:
         link: EngineLink,
         asked: Sequence[Asked],
         on_close: Callable[["Generation"], None] | None = None,
+        review: PieceReview | None = None,
     ) -> "Generation":
         """Submit everything; `on_close` is called once, when all is over. Raises
         `EngineDownError`; nothing is left behind then."""
-        generation = cls(on_close=on_close)
+        generation = cls(on_close=on_close, review=review)
         try:
             for index, each in enumerate(asked):
                 stream = link.submit(each.submit)
@@ -114,7 +125,11 @@ class Generation:
         if on_close is not None:
             on_close(self)
 
-    async def pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
+    def pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
+        """The pieces that may leave, as soon as they may. Raises as `unreviewed_pieces` does."""
+        return self.unreviewed_pieces() if self.review is None else self.review.pieces(self)
+
+    async def unreviewed_pieces(self) -> AsyncGenerator[tuple[Choice, Piece], None]:
         """Every piece as it comes, until all choices have ended.
 
         Raises what ends a generation: `RefusedError`, `EngineDownError`, `GenerationFailedError`.

@@ -1,16 +1,24 @@
 """What guards do to a request on its way to the engine. Without guards, nothing."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 
 from ..text.chat_template import ChatMessage
+from .answer_review import AnswerReview
 from .context import Context
-from .errors import bad_request
+from .errors import CONTENT_FILTER, ApiError, bad_request
 from .generation import Asked, Generation
+from .guarding import Guarding, refused_prompt
+from .guards.findings import Flag, Outcome, flags_of
+from .guards.review_items import NewItem
+from .prompt_perplexity import NAME as PERPLEXITY
+from .prompt_perplexity import PerplexityFailedError, PerplexityGuard
+from .request_id import request_id
 from .sampling import stop_strings
 from .schema.chat import ChatRequest
 from .schema.common import GenerationBody
@@ -53,12 +61,32 @@ def default_length(default: int | None, context: Context) -> int | None:
     return min(given, default=None)
 
 
-def start(request: Request, asked: Sequence[Asked], context: Context) -> Generation:
+@dataclass(slots=True)
+class PromptNotes:
+    """What is known of a request while its prompts are judged, and what they were flagged for."""
+
+    client: str
+    request_id: str
+    flags: list[Flag] = field(default_factory=list)
+
+    @staticmethod
+    def of(request: Request) -> "PromptNotes":
+        """Those of a request."""
+        return PromptNotes(client_id(request), request_id(request))
+
+
+def start(
+    request: Request, asked: Sequence[Asked], context: Context, notes: PromptNotes
+) -> Generation:
     """Submit what is asked, if its client may. Raises `ApiError` (429) and `EngineDownError`."""
-    settle = None
-    if context.guarding is not None:
-        settle = context.guarding.admit(client_id(request), asked)
-    return Generation.start(context.link, asked, settle)
+    guarding = context.guarding
+    if guarding is None:
+        return Generation.start(context.link, asked)
+    settle = guarding.admit(client_id(request), asked)
+    review = None
+    if guarding.reviewing is not None:
+        review = AnswerReview(guarding.reviewing, notes.request_id, notes.flags)
+    return Generation.start(context.link, asked, settle, review)
 
 
 def client_id(request: Request) -> str:
@@ -73,32 +101,89 @@ def client_id(request: Request) -> str:
 
 
 async def guard_texts(
-    texts: Sequence[str], param: str, context: Context, *, redacts: bool = True
+    texts: Sequence[str],
+    param: str,
+    context: Context,
+    notes: PromptNotes,
+    *,
+    redacts: bool = True,
 ) -> list[str]:
     """Texts of a prompt as they may be tokenized: redacted, where that is to be done.
 
-    Judged beside the event loop. Raises `ApiError` (400) where one is blocked, or would have to be
-    redacted and cannot be (`redacts`).
+    Judged beside the event loop; what they are flagged for is noted. Raises `ApiError`: 400 where
+    one is blocked, or would have to be redacted and cannot be (`redacts`), 429 where its client has
+    sent too many of those.
     """
     guarding = context.guarding
-    if guarding is None or not guarding.guards_prompts:
+    if guarding is None:
         return list(texts)
-    verdicts = await context.in_thread(guarding.judge, texts)
-    return guarding.passed(texts, verdicts, param, redacts=redacts)
+    passed = list(texts)
+    try:
+        if guarding.guards_prompts:
+            verdicts = await context.in_thread(guarding.judge, texts)
+            passed = guarding.passed(texts, verdicts, param, redacts=redacts)
+            for text, verdict in zip(passed, verdicts, strict=True):
+                _note_flags(text, flags_of(verdict.findings), guarding, notes)
+        if guarding.perplexity is not None:
+            await _judge_perplexity(passed, param, guarding, guarding.perplexity, context, notes)
+    except ApiError as error:
+        if error.code == CONTENT_FILTER:
+            guarding.charge_blocked(notes.client)
+        raise
+    return passed
+
+
+async def _judge_perplexity(
+    texts: Sequence[str],
+    param: str,
+    guarding: Guarding,
+    guard: PerplexityGuard,
+    context: Context,
+    notes: PromptNotes,
+) -> None:
+    serving = context.serving()
+    tokenizer = await context.tokenizer(serving)
+    encode = partial(tokenizer.encode, add_special_tokens=False)
+    for text in filter(None, texts):
+        try:
+            outcome, reasons = await guard.judge(text, encode, context.link, serving)
+        except PerplexityFailedError as error:
+            guarding.counts.failures[PERPLEXITY] += 1
+            if guard.settings.on_failure == "closed":
+                raise ApiError(500, f"the guard {PERPLEXITY!r} failed") from error
+            continue
+        guarding.counts.add_asked(PERPLEXITY, outcome)
+        if outcome is Outcome.BLOCK:
+            raise refused_prompt(param, PERPLEXITY)
+        _note_flags(text, [Flag(PERPLEXITY, reason) for reason in reasons], guarding, notes)
+
+
+def _note_flags(text: str, flags: Sequence[Flag], guarding: Guarding, notes: PromptNotes) -> None:
+    """Remember why a prompt is to be looked at, and put it into the queue."""
+    notes.flags += flags
+    if flags and guarding.reviewing is not None:
+        item = NewItem(
+            request_id=notes.request_id,
+            kind="prompt",
+            text=text,
+            guard=flags[0].guard,
+            rule=flags[0].rule,
+        )
+        guarding.reviewing.note(item)
 
 
 async def guard_turns(
-    turns: Sequence[ChatMessage], beside: Sequence[object], context: Context
+    turns: Sequence[ChatMessage], beside: Sequence[object], context: Context, notes: PromptNotes
 ) -> list[ChatMessage]:
     """The turns of a conversation, each redacted by itself.
 
     What else the template writes down (`beside`, names, calls that are sent back) is refused
     where it would have to be redacted. Raises `ApiError` (400).
     """
-    contents = await guard_texts([turn.content for turn in turns], "messages", context)
+    contents = await guard_texts([turn.content for turn in turns], "messages", context, notes)
     others = [[turn.role, turn.name, turn.tool_call_id, turn.tool_calls] for turn in turns]
     named = "\n".join(_strings([*others, *beside]))
-    await guard_texts([named] if named else [], "messages", context, redacts=False)
+    await guard_texts([named] if named else [], "messages", context, notes, redacts=False)
     return [replace(turn, content=content) for turn, content in zip(turns, contents, strict=True)]
 
 

@@ -5,16 +5,26 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from ..metrics.histogram import LogHistogram
+from ..protocol import GuardSample, ReviewSample
 from ..protocol.server_options import GuardOptions
 from .errors import CONTENT_FILTER, ApiError, bad_request
 from .generation import Asked, Generation
-from .guard_counts import GuardCounts
+from .guard_counts import ALL, GuardCounts
+from .guards import answer_entropy
+from .guards.answer_entropy import UncertaintyGuard
 from .guards.findings import Failure, Outcome, Verdict
+from .guards.model_reference import ModelReference, PerplexityLimits, load_reference
 from .guards.pipeline import GuardPipeline
 from .guards.rate_limit import Denied, RateLimiter
 from .guards.request_limits import check_request
-from .guards.settings import GuardSettings, check_served, read_settings
+from .guards.review_queue import queue_file
+from .guards.settings import GuardSettings, read_settings
 from .guards.stream import StreamGuard
+from .guards.uncertainty import UncertaintyReference
+from .prompt_perplexity import NAME as PERPLEXITY
+from .prompt_perplexity import PerplexityGuard
+from .reviewing import Reviewing
 
 RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
 
@@ -29,16 +39,34 @@ class Guarding:
         folder: Path,
         clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Lists are sought from `folder`. Raises `GuardSettingsError` or `WordListError`."""
-        check_served(settings)
+        """Lists and the review queue are sought from `folder`. Raises `WordListError` or
+        `ReviewQueueError`."""
         # Two, since a pipeline is for one thread at a time, and answers must not wait for prompts.
         self._prompts = GuardPipeline.of(settings, folder)
         self._outputs = GuardPipeline.of(settings, folder)
         self._judging = threading.Lock()
         self._limiter = RateLimiter(settings.rate)
         self._clock_s = clock_s
+        self._counts_blocked = settings.rate.count_blocked
+        self._references: dict[str, ModelReference | None] = {}
         self.limits = settings.limits
-        self.counts = GuardCounts((*self._prompts.prompt_guards, *self._outputs.output_guards))
+        self.uncertainty: UncertaintyGuard | None = None
+        if settings.uncertainty.enabled:
+            self.uncertainty = UncertaintyGuard(settings.uncertainty, self._uncertainty_reference)
+        self.perplexity: PerplexityGuard | None = None
+        if settings.perplexity.enabled:
+            self.perplexity = PerplexityGuard(settings.perplexity, self._perplexity_limits)
+        self.reviewing: Reviewing | None = None
+        if settings.review.mode != "off":
+            self.reviewing = Reviewing(settings.review, queue_file(settings.review, folder))
+        by_model = {
+            PERPLEXITY: settings.perplexity.enabled,
+            answer_entropy.NAME: settings.uncertainty.enabled,
+        }
+        self.counts = GuardCounts(
+            (*self._prompts.prompt_guards, *self._outputs.output_guards),
+            [name for name, on in by_model.items() if on],
+        )
 
     @staticmethod
     def of(options: GuardOptions) -> "Guarding":
@@ -55,13 +83,75 @@ class Guarding:
         """Whether any guard looks at answers."""
         return bool(self._outputs.output_guards)
 
-    def seconds(self) -> dict[str, float]:
-        """By guard: how long it has judged texts, in all."""
-        pipelines = (self._prompts, self._outputs)
-        return {
-            name: sum(each.tallies[name].added.total_s for each in pipelines)
-            for name in self._prompts.tallies
-        }
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self.reviewing is not None:
+            self.reviewing.close()
+
+    def added(self) -> dict[str, LogHistogram]:
+        """By guard, and `all` over those of text: the seconds that each text waited for it."""
+        histograms: dict[str, LogHistogram] = {}
+        for pipeline in (self._prompts, self._outputs):
+            for name, tally in {**pipeline.tallies, ALL: pipeline.all_guards}.items():
+                if name in self.counts.names:
+                    histograms.setdefault(name, LogHistogram()).merge(tally.added)
+        if self.perplexity is not None:
+            histograms[PERPLEXITY] = self.perplexity.tally.added.copy()
+        return histograms
+
+    async def refresh(self) -> None:
+        """Look at what other processes have changed, before something is told of it."""
+        if self.reviewing is not None:
+            await self.reviewing.refresh()
+
+    def samples(self) -> dict[str, GuardSample]:
+        """What each guard has done, and `all` together."""
+        added = self.added()
+        return {name: self._sample(name, added.get(name)) for name in self.counts.names}
+
+    def _sample(self, name: str, added: LogHistogram | None) -> GuardSample:
+        texts = {outcome: self.counts.texts[name, outcome] for outcome in Outcome}
+        waits_s = [] if added is None else added.quantiles((0.5, 0.99))
+        p50_ms, p99_ms = (wait_s * 1e3 for wait_s in waits_s) if waits_s else (None, None)
+        return GuardSample(
+            texts=sum(texts.values()),
+            flagged=texts[Outcome.FLAG],
+            redacted=texts[Outcome.REDACT],
+            blocked=texts[Outcome.BLOCK],
+            failures=self.counts.failures[name],
+            added_p50_ms=p50_ms,
+            added_p99_ms=p99_ms,
+        )
+
+    @property
+    def review_sample(self) -> ReviewSample | None:
+        """Of the review queue, as of the last `refresh`; `None` where there is none."""
+        return None if self.reviewing is None else self.reviewing.sample
+
+    # What is known of the model
+
+    def lacking(self, model: str) -> list[str]:
+        """The guards that are on and know nothing of a model: they judge none of its texts."""
+        reference = self._reference(model)
+        lacking = []
+        if self.perplexity is not None and self.perplexity.limits(model) is None:
+            lacking.append(PERPLEXITY)
+        if self.uncertainty is not None and reference is None:
+            lacking.append(answer_entropy.NAME)
+        return lacking
+
+    def _reference(self, model: str) -> ModelReference | None:
+        if model not in self._references:
+            self._references[model] = load_reference(model)
+        return self._references[model]
+
+    def _uncertainty_reference(self, model: str) -> UncertaintyReference | None:
+        reference = self._reference(model)
+        return None if reference is None else reference.uncertainty
+
+    def _perplexity_limits(self, model: str) -> PerplexityLimits | None:
+        reference = self._reference(model)
+        return None if reference is None else reference.perplexity
 
     # Prompts
 
@@ -86,10 +176,10 @@ class Guarding:
             if isinstance(verdict.blocked_by, Failure):
                 raise ApiError(500, f"the guard {verdict.blocked_by.guard!r} failed")
             if verdict.blocked_by is not None:
-                raise _refused(param, verdict.blocked_by.guard)
+                raise refused_prompt(param, verdict.blocked_by.guard)
             redacting = [each for each in verdict.findings if each.rule.action == "redact"]
             if redacting and not redacts:
-                raise _refused(param, redacting[0].guard)
+                raise refused_prompt(param, redacting[0].guard)
         # Other than what was redacted, a text passes as it was given.
         return [
             verdict.text if verdict.outcome is Outcome.REDACT else text
@@ -119,15 +209,23 @@ class Guarding:
         """
         taken = _prompt_tokens((each.prompt_index, each.submit.prompt_tokens) for each in asked)
         taken += sum(each.submit.max_tokens for each in asked)
-        denied = self._limiter.admit(key, taken, self._clock_s())
-        if denied is not None:
-            raise _denial(denied)
+        self._admit(key, taken)
 
         def settle(generation: Generation) -> None:
             self._limiter.settle(key, taken, _used_tokens(generation), self._clock_s())
             self._count_outputs(generation)
 
         return settle
+
+    def charge_blocked(self, key: str) -> None:
+        """Take a request for a prompt that was blocked, where that is set. Raises as `admit`."""
+        if self._counts_blocked:
+            self._admit(key, 0)
+
+    def _admit(self, key: str, tokens: int) -> None:
+        denied = self._limiter.admit(key, tokens, self._clock_s())
+        if denied is not None:
+            raise _denial(denied)
 
     def _count_outputs(self, generation: Generation) -> None:
         names = self._outputs.output_guards
@@ -136,9 +234,12 @@ class Guarding:
             if guard is not None:
                 guard.close()
                 self.counts.add(names, guard.findings, guard.blocked, guard.failed)
+            entropy = choice.text.entropy
+            if entropy is not None and entropy.entropies:
+                self.counts.add_asked(answer_entropy.NAME, entropy.outcome())
 
 
-def _refused(param: str, guard: str) -> ApiError:
+def refused_prompt(param: str, guard: str) -> ApiError:
     """The answer to a prompt that a guard does not let pass."""
     return bad_request(
         f"the prompt was refused by the guard {guard!r}: change it and try again",

@@ -10,11 +10,12 @@ import msgspec
 import uvicorn
 from starlette.applications import Starlette
 
-from ..protocol import Command, Drain, Drained, ServerListening, ServerSample, Shutdown
+from ..protocol import Command, Drain, Drained, Note, ServerListening, ServerSample, Shutdown
 from ..protocol.channel import Channel
 from ..protocol.server_operations import Operations
 from .bounded_protocol import ConnectionBounds, bounded_protocol
 from .gate import Gate
+from .guarding import Guarding
 from .http_counters import HttpCounters
 from .link import WorkerLink
 from .request_log import RequestLogger
@@ -26,6 +27,8 @@ DRAIN_LOOK_S = 0.02
 LAST_ANSWERS_S = 1
 """How long answers may take to leave, of requests that were aborted."""
 DRAINED = "the server ended"
+HELD_ENDED = "held answers timed out at the server's end: {}"
+LACKING = "the guard {} judges nothing: no reference of {}; prodtop guards calibrate measures one"
 
 
 class _Uvicorn(uvicorn.Server):
@@ -51,6 +54,8 @@ class HttpServer:
         self._draining = Draining()
         app.state.draining = self._draining
         self._counters = app.state.http_counters = HttpCounters()
+        self._guarding: Guarding | None = app.state.context.guarding
+        self._told_lacking: set[str] = set()
         self._link = link
         self._channel = channel
         self._sent = ServerSample(at_s=0.0)
@@ -124,6 +129,12 @@ class HttpServer:
         # Whoever waits for the end sees at once how much there is to wait for.
         self._send_sample()
         await self._until_idle(limit_s)
+        if self._guarding is not None and self._guarding.reviewing is not None:
+            # What is held has an answer, which may still leave.
+            timed_out = await self._guarding.reviewing.end_held()
+            if timed_out:
+                self._channel.send(Note(message=HELD_ENDED.format(timed_out)))
+                await self._until_idle(LAST_ANSWERS_S)
         aborted = self._counters.open_requests
         self._link.abort_all(DRAINED)
         await self._until_idle(LAST_ANSWERS_S)
@@ -142,7 +153,19 @@ class HttpServer:
         while True:
             await asyncio.sleep(SAMPLE_INTERVAL_S)
             self._channel.flush()
+            if self._guarding is not None:
+                await self._guarding.refresh()
+                self._tell_lacking(self._guarding)
             self._send_sample()
+
+    def _tell_lacking(self, guarding: Guarding) -> None:
+        """Once for each model: no guard may be off in silence."""
+        serving = self._link.serving
+        if serving is None or serving.model in self._told_lacking:
+            return
+        self._told_lacking.add(serving.model)
+        for guard in guarding.lacking(serving.model):
+            self._channel.send(Note(message=LACKING.format(guard, serving.model)))
 
     def _send_sample(self) -> None:
         """What has changed since the last sample, if anything has."""
@@ -157,6 +180,8 @@ class HttpServer:
             refused=counters.rejected.total(),
             aborted=counters.client_aborts,
             draining=self._draining.active,
+            guards={} if self._guarding is None else self._guarding.samples(),
+            review=None if self._guarding is None else self._guarding.review_sample,
         )
         if sample != self._sent:
             sample = msgspec.structs.replace(sample, at_s=time.monotonic())

@@ -73,6 +73,7 @@ def _run(
     # What takes longest to import.
     from .app import create_app
     from .error_log import log_errors
+    from .guard_words import guards_line
     from .http_server import HttpServer
     from .link import WorkerLink
     from .request_log import open_request_log
@@ -85,6 +86,8 @@ def _run(
     log = open_request_log(operations.log)
     if operations.log.prompts:
         channel.send(Note(message=PROMPTS_LOGGED))
+    if options.guards is not None:
+        channel.send(Note(message=guards_line(options.guards)))
     link = WorkerLink(handover, ask_for_link)
     app = (make_app or create_app)(link, options)
     server = HttpServer(app, link, channel, operations, log)

@@ -7,6 +7,7 @@ from typing import Final
 from .cost_rows import COST_ROWS
 from .engine_metric_rows import PRODTOP_ENGINE_ROWS, VLLM_ENGINE_ROWS
 from .exposed import Exposed, Scraped, Values
+from .guard_metric_rows import GUARD_ROWS
 
 
 def _answered(scraped: Scraped) -> Values:
@@ -23,23 +24,6 @@ def _answered_by_class(scraped: Scraped) -> Values:
 
 def _rejected(scraped: Scraped) -> Values:
     return {(reason,): count for reason, count in scraped.http.rejected.items()}
-
-
-def _guarded_texts(scraped: Scraped) -> Values:
-    guarding = scraped.guarding
-    counts = {} if guarding is None else guarding.counts.texts
-    return {(guard, outcome.name.lower()): count for (guard, outcome), count in counts.items()}
-
-
-def _guard_failures(scraped: Scraped) -> Values:
-    guarding = scraped.guarding
-    counts = {} if guarding is None else guarding.counts.failures
-    return {(guard,): count for guard, count in counts.items()}
-
-
-def _guard_seconds(scraped: Scraped) -> Values:
-    seconds = {} if scraped.guarding is None else scraped.guarding.seconds()
-    return {(guard,): spent_s for guard, spent_s in seconds.items()}
 
 
 def _engine_up(scraped: Scraped) -> Values:
@@ -104,27 +88,7 @@ _SERVER_ROWS: Final = (
         "Requests whose client went away before the answer was complete",
         read=lambda scraped: {(): scraped.http.client_aborts},
     ),
-    Exposed(
-        "prodtop_guard_texts_total",
-        "counter",
-        "Texts that a guard has judged, by the strongest thing it did: pass, flag, redact or block",
-        ("guard", "outcome"),
-        _guarded_texts,
-    ),
-    Exposed(
-        "prodtop_guard_failures_total",
-        "counter",
-        "Texts at which a guard failed",
-        ("guard",),
-        _guard_failures,
-    ),
-    Exposed(
-        "prodtop_guard_added_seconds_total",
-        "counter",
-        "Time that texts waited for a guard, all together",
-        ("guard",),
-        _guard_seconds,
-    ),
+    *GUARD_ROWS,
     Exposed(
         "prodtop_engine_up",
         "gauge",

@@ -59,6 +59,18 @@ def _samples(metric: Exposed, scraped: Scraped) -> list[str]:
         held = None if engine is None else engine.histograms.get(metric.histogram)
         return [] if held is None else _buckets(metric, _pairs(shared, values), held)
     names = (*shared, *metric.labels)
+    if metric.distributions is not None:
+        return [
+            line
+            for own, held in metric.distributions(scraped).items()
+            for line in _bucket_lines(
+                metric.name,
+                _pairs(names, (*values, *own)),
+                list(zip(metric.bounds_s, held.cumulative(metric.bounds_s), strict=True)),
+                held.count,
+                held.total_s,
+            )
+        ]
     return [
         f"{metric.name}{_braced(_pairs(names, (*values, *own)))} {_number(value)}"
         for own, value in metric.read(scraped).items()
@@ -69,17 +81,19 @@ def _buckets(metric: Exposed, labels: str, held: ExportedHistogram) -> list[str]
     """The lines of a histogram: its buckets, each with all below it, their number and sum."""
     assert metric.histogram is not None
     assert metric.family is not None
-    before = f"{labels}," if labels else ""
-    count, braced = sum(held.counts), _braced(labels)
-    lines = [
-        f'{metric.name}_bucket{{{before}le="{_bound(bound)}"}} {below}'
-        for bound, below in cumulative(metric.histogram, metric.family, held.counts)
-    ]
+    below = cumulative(metric.histogram, metric.family, held.counts)
+    return _bucket_lines(metric.name, labels, below, sum(held.counts), held.total)
+
+
+def _bucket_lines(
+    name: str, labels: str, below: Sequence[tuple[float, int]], count: int, total: float
+) -> list[str]:
+    before, braced = f"{labels}," if labels else "", _braced(labels)
     return [
-        *lines,
-        f'{metric.name}_bucket{{{before}le="+Inf"}} {count}',
-        f"{metric.name}_count{braced} {count}",
-        f"{metric.name}_sum{braced} {_number(held.total)}",
+        *(f'{name}_bucket{{{before}le="{_bound(bound)}"}} {number}' for bound, number in below),
+        f'{name}_bucket{{{before}le="+Inf"}} {count}',
+        f"{name}_count{braced} {count}",
+        f"{name}_sum{braced} {_number(total)}",
     ]
 
 

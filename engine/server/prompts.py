@@ -6,7 +6,7 @@ from ..protocol.errors import BadInputError
 from ..protocol.served import Serving
 from .context import Context
 from .errors import CONTEXT_LENGTH_EXCEEDED, ApiError, bad_request
-from .guarded_requests import guard_texts
+from .guarded_requests import PromptNotes, guard_texts
 from .sampling import check_token_ids
 from .schema.completions import PromptField
 from .tokenizers import ServedTokenizer
@@ -21,11 +21,16 @@ class Prompt:
 
 
 async def read_prompts(
-    given: PromptField, add_special_tokens: bool, context: Context, serving: Serving
+    given: PromptField,
+    add_special_tokens: bool,
+    context: Context,
+    serving: Serving,
+    notes: PromptNotes,
 ) -> list[Prompt]:
     """One prompt for each text or list of ids.
 
-    Texts may be redacted by the guards; ids that would have to be are refused. Raises `ApiError`
+    Texts may be redacted by the guards; ids that would have to be are refused; what they
+    flag is noted. Raises `ApiError`
     (400): mixed kinds, an empty prompt, one that is too long or blocked, or an id that is no
     token's.
     """
@@ -39,7 +44,7 @@ async def read_prompts(
             Prompt(
                 await encode(text, add_special_tokens, tokenizer, context, serving, "prompt"), text
             )
-            for text in await guard_texts(texts, "prompt", context)
+            for text in await guard_texts(texts, "prompt", context, notes)
         ]
     ids = [part for part in parts if not isinstance(part, str)]
     for each in ids:
@@ -48,7 +53,7 @@ async def read_prompts(
     if context.guarding is not None:
         decoded = [await context.in_thread(tokenizer.decode, each) for each in ids]
         # Other ids than those that were given are not what was asked for.
-        await guard_texts(decoded, "prompt", context, redacts=False)
+        await guard_texts(decoded, "prompt", context, notes, redacts=False)
     return [Prompt(each, None) for each in ids]
 
 

@@ -7,7 +7,7 @@ import msgspec
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.server_options import GuardOptions
-from ...engine.server.guards.settings import GuardSettings, check_served
+from ...engine.server.guards.settings import GuardSettings, ReviewSettings, read_settings
 from ..settings.config import Table, config_file, load_config
 from ..settings.toml_file import MalformedFileError, decode
 
@@ -35,30 +35,16 @@ def guards_of_config() -> GuardOptions | None:
     return None if settings is None else guard_options(settings, config_file())
 
 
-def guard_options(settings: GuardSettings, file: Path) -> GuardOptions:
-    """What the server process is told; lists are sought beside `file`.
+def review_settings(file: Path | None) -> tuple[ReviewSettings, Path]:
+    """The review of a file of guards, or else of the config, and the folder that its own file is
+    sought from. Raises `BadInputError`."""
+    options = guards_of_config() if file is None else guards_of_file(file)
+    if options is None:
+        return ReviewSettings(), config_file().parent
+    return read_settings(options.table).review, Path(options.folder)
 
-    Raises `GuardSettingsError` for what the server does not do.
-    """
-    check_served(settings)
+
+def guard_options(settings: GuardSettings, file: Path) -> GuardOptions:
+    """What the server process is told; lists and the review queue are sought beside `file`."""
     folder = str(file.expanduser().absolute().parent)
     return GuardOptions(table=msgspec.to_builtins(settings), folder=folder)
-
-
-def guards_line(options: GuardOptions) -> str:
-    """One line that says what is guarded: `guards: content, pii; 60 requests/min per key`."""
-    settings = msgspec.convert(options.table, GuardSettings)
-    content, pii, rate = settings.content, settings.pii, settings.rate
-    on = {
-        "content": content.prompts or content.outputs,
-        "pii": pii.prompts or pii.outputs,
-        "injection": settings.injection.enabled,
-    }
-    parts = [", ".join(name for name, active in on.items() if active) or "no texts"]
-    for limit, unit in (
-        (rate.requests_per_minute, "requests"),
-        (rate.tokens_per_minute, "tokens"),
-    ):
-        if limit is not None:
-            parts.append(f"{limit:g} {unit}/min per key")
-    return f"guards: {'; '.join(parts)}"

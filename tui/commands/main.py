@@ -17,12 +17,14 @@ from .bench import bench
 from .compare import compare
 from .cost import cost
 from .doctor import doctor
+from .guards import guards
 from .live import live, with_record_value
 from .quality import quality
 from .ready import ready
 from .record import record
 from .recording import recordings
 from .replay import replay
+from .review import review
 from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
@@ -70,6 +72,8 @@ app.command()(replay)
 app.add_typer(snapshots)
 app.add_typer(recordings)
 app.add_typer(traces)
+app.add_typer(review)
+app.add_typer(guards)
 
 
 def main() -> None:

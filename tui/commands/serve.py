@@ -73,14 +73,13 @@ def serve(
     from ..settings.config import load_config
     from ..state.billing import Billing
     from ..state.target_price import price_of
-    from .guard_options import guards_line, guards_of_config, guards_of_file
+    from .guard_options import guards_of_config, guards_of_file
     from .serve_run import serve as run_server
 
     guarded = guards_of_config() if guards is None else guards_of_file(guards)
     config = load_config()
     cost = with_price(config.cost, price_per_hour)
     server = msgspec.structs.replace(server, guards=guarded, cost=given_prices(cost))
-    notes = [] if guarded is None else [guards_line(guarded)]
 
     # Without a GPU nothing here needs what a probe reads.
     engine = (
@@ -95,4 +94,4 @@ def serve(
         price_of(config.prices, cost),
         budget=BudgetAlerts(billing.budget),
     )
-    run_server(engine, server, notes, watched)
+    run_server(engine, server, watched)

@@ -1,7 +1,6 @@
 """What `prodtop serve` tells while it serves, and how it ends."""
 
 import sys
-from collections.abc import Sequence
 from typing import TextIO
 
 from ...engine.client.local_engine import LocalEngine
@@ -135,16 +134,11 @@ class ServeRun:
 
 
 def serve(
-    engine: LocalEngine,
-    options: ServerOptions,
-    notes: Sequence[str] = (),
-    watched: TargetEngine | None = None,
+    engine: LocalEngine, options: ServerOptions, watched: TargetEngine | None = None
 ) -> None:
-    """Run an engine with a server until a signal ends it, and close it; `notes` are told first, and
-    alerts where it is `watched`."""
+    """Run an engine with a server until a signal ends it, and close it; alerts are told where it is
+    `watched`."""
     status = StatusLine(sys.stderr)
-    for note in notes:
-        status.say(note)
     with EndingSignals() as signals:
         engine.start()
         try:

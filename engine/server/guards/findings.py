@@ -1,5 +1,6 @@
 """What guards find, and what becomes of it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Literal
@@ -73,3 +74,17 @@ class Verdict:
     findings: tuple[Finding, ...]
     blocked_by: Finding | Failure | None = None
     failed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Why a text is to be looked at: a rule of a guard that only flags."""
+
+    guard: str
+    rule: str
+
+
+def flags_of(findings: Iterable[Finding]) -> list[Flag]:
+    """The rules that flagged a text, each once, in the order in which they did."""
+    flagged = (each for each in findings if each.rule.action == "flag")
+    return list(dict.fromkeys(Flag(each.guard, each.rule.name) for each in flagged))

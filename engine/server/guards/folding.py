@@ -10,7 +10,7 @@ look-alikes of other scripts read as Latin. All three drop combining marks.
 import unicodedata
 from collections.abc import Callable
 
-from .look_alikes import CAPITALS, LEET, LOOK_ALIKES, PUNCTUATION
+from .look_alikes import CAPITALS, LOOK_ALIKES, PUNCTUATION
 
 _MOST_KEPT = 1 << 16
 """Code points whose reading is remembered: more than texts that people write hold."""
@@ -94,5 +94,3 @@ class CharTable(dict[int, str]):
 PLAIN = CharTable(_plain)
 FOLDED = CharTable(_folded)
 SKELETON = CharTable(_skeleton)
-LEET_TABLE = {ord(sign): letter for sign, letter in LEET.items()}
-"""Over a skeleton; one character for one, so that places stay."""

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 import ahocorasick
 
 from .findings import Rule
-from .folding import LEET_TABLE
 from .look_alikes import LEET_SIGNS
 from .patterns import Match
-from .view import View, Window, fold, leet_text, skeleton
+from .view import View, Window, fold, read_signs, skeleton
 
 SHORTEST_LEET = 4
 """Shorter words are too often numbers and codes to be looked for in signs."""
@@ -51,7 +50,7 @@ class WordMatcher:
         for word in words:
             for text in {fold(word.text), skeleton(word.text)} - {""}:
                 self._add(self._automaton, text, word)
-                signs = text.translate(LEET_TABLE)
+                signs = read_signs(text)
                 if len(text) >= SHORTEST_LEET:
                     self._add(self._leet, signs, word)
         self.is_empty = not len(self._automaton)
@@ -78,7 +77,7 @@ class WordMatcher:
         """The matches in a caseless reading that begin from `begin` to before `until`."""
         if not self.is_empty:
             yield from self._find(self._automaton, view.text, begin, until)
-        leet = leet_text(view) if self._has_leet and view is window.skeleton else None
+        leet = view.leet if self._has_leet and view is window.skeleton else None
         if leet is not None:
             for match in self._find(self._leet, leet, begin, until):
                 written = view.text[match.start : match.end]
@@ -100,7 +99,7 @@ class WordMatcher:
         if self.is_empty:
             return len(view.text)
         place = self._pending(self._automaton, view.text, begin)
-        leet = leet_text(view) if self._has_leet and view is window.skeleton else None
+        leet = view.leet if self._has_leet and view is window.skeleton else None
         return place if leet is None else min(place, self._pending(self._leet, leet, begin))
 
     def _pending(self, automaton: "ahocorasick.Automaton", text: str, begin: int) -> int:

@@ -2,29 +2,34 @@
 
 After NVIDIA's NeMo Guardrails ("jailbreak detection heuristics"): a prompt is suspect where
 length ÷ perplexity > 89.79, or where its first or last 20 words have a perplexity above 1845.65.
-**Those limits were calibrated for GPT-2 large.** Perplexity depends on the model and its tokenizer:
-with another model, calibrate them on prompts of your own before anything is blocked by them.
+Those limits were calibrated for GPT-2 large. Perplexity depends on the model and its tokenizer:
+`prodtop guards calibrate` measures limits for another one, on the benign set that ships.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import msgspec
 
-from .findings import ActionName
-
+Limit = Annotated[float, msgspec.Meta(gt=0, le=1e300)]
 AFFIX_WORDS = 20
 """Of the first and last part that are scored by themselves; a shorter prompt is not judged."""
 
 
 class PerplexitySettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`[guards.perplexity]`. Off unless it is given: it costs a prompt three passes."""
+    """`[guards.perplexity]`. Off unless it is given: it costs a prompt three passes.
+
+    Limits that are `None` are those calibrated for the model that is served. `on_failure`: what
+    becomes of a prompt that the engine would not score.
+    """
 
     enabled: bool = False
-    action: ActionName = "flag"
-    length_per_perplexity: float = 89.79
-    affix_perplexity: float = 1845.65
+    action: Literal["flag", "block"] = "flag"
+    on_failure: Literal["open", "closed"] = "closed"
+    length_per_perplexity: Limit | None = None
+    affix_perplexity: Limit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,16 +74,17 @@ def judge_perplexity(
     prompt: str,
     whole: float | None,
     affixes: Sequence[float],
-    settings: PerplexitySettings,
+    most_length_per_perplexity: float,
+    most_affix_perplexity: float,
 ) -> PerplexityVerdict:
-    """Judge a prompt by the perplexities of its `texts_to_score`."""
+    """Judge a prompt by the perplexities of its `texts_to_score`, and two limits."""
     ratio = None if whole is None else len(prompt) / whole
     worst = max(affixes, default=None)
     reasons = [
         name
         for name, value, limit in (
-            ("length_per_perplexity", ratio, settings.length_per_perplexity),
-            ("affix_perplexity", worst, settings.affix_perplexity),
+            ("length_per_perplexity", ratio, most_length_per_perplexity),
+            ("affix_perplexity", worst, most_affix_perplexity),
         )
         if value is not None and value > limit
     ]

@@ -10,8 +10,9 @@ MOST_CHARS = 1 << 18
 """Of a text that is kept; the rest of a longer one is cut off, and the item says so."""
 
 Kind = Literal["prompt", "output"]
-Fate = Literal["sent", "held", "released", "refused", "timed_out"]
-"""What became of the text itself: it went out at once, or it waits, or how its wait ended."""
+Fate = Literal["sent", "held", "released", "refused", "timed_out", "abandoned"]
+"""What became of the text itself: it went out at once, or it waits, or how its wait ended;
+`abandoned`: its client went away meanwhile."""
 ReviewVerdict = Literal["accept", "reject"]
 
 
@@ -62,7 +63,11 @@ class ReviewItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Decision(msgspec.Struct, frozen=True, kw_only=True):
-    """How a held text's wait ended, and what goes out: `text` is `None` where nothing does."""
+    """How a held text's wait ended, and what goes out: `text` is `None` where nothing does.
+
+    `corrected`: it is a reviewer's text, in place of the one that was held.
+    """
 
     fate: Literal["released", "refused", "timed_out"]
     text: str | None
+    corrected: bool = False

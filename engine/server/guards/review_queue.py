@@ -8,17 +8,20 @@ a verdict, or timed out, whichever is written first; the other then finds it don
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 
 from ...files.database import open_database
+from ...files.paths import data_dir
 from ...protocol.errors import CheckpointError, ProdtopError
 from .review_items import MOST_CHARS, Decision, NewItem, ReviewItem, ReviewVerdict
 from .settings import ReviewSettings
 
+FILE_NAME = "review.db"
 _VERSION = 1
 _COLUMNS = ReviewItem.__struct_fields__
 _ALL = ", ".join(_COLUMNS)
@@ -30,7 +33,15 @@ CREATE TABLE items (
     claimed_until_s REAL, verdict TEXT, corrected TEXT, note TEXT, reviewer TEXT, decided_at_s REAL
 );
 CREATE INDEX undecided ON items (fate, id) WHERE verdict IS NULL;
+CREATE INDEX states ON items (verdict, fate);
 """
+
+
+def queue_file(settings: ReviewSettings, folder: Path) -> Path:
+    """Where the queue is: the settings' file, sought from `folder`, or prodtop's own."""
+    if settings.file:
+        return folder / Path(settings.file).expanduser()
+    return data_dir() / FILE_NAME
 
 
 class ReviewQueueError(ProdtopError):
@@ -175,22 +186,46 @@ class ReviewQueue:
 
         Past its deadline a text ends by this call: nobody can release it any more.
         """
+        return self.settled([item_id]).get(item_id)
+
+    def settled(self, item_ids: Sequence[int]) -> dict[int, Decision]:
+        """As `settle`, of several: those whose wait has ended."""
+        decisions: dict[int, Decision] = {}
         with self._transaction() as cursor:
             cursor.execute(
-                "UPDATE items SET fate = 'timed_out'"
-                " WHERE id = ? AND fate = 'held' AND deadline_s <= ?",
-                (item_id, self._clock()),
+                "UPDATE items SET fate = 'timed_out' WHERE fate = 'held' AND deadline_s <= ?",
+                (self._clock(),),
             )
-            item = _one(cursor.execute(f"SELECT {_ALL} FROM items WHERE id = ?", (item_id,)))
-        if item is None or item.fate in {"refused", "sent"}:
+            for item_id in item_ids:
+                fate = cursor.execute("SELECT fate FROM items WHERE id = ?", (item_id,)).fetchone()
+                if fate != ("held",):
+                    rows = cursor.execute(f"SELECT {_ALL} FROM items WHERE id = ?", (item_id,))
+                    decisions[item_id] = self._decision(_one(rows))
+        return decisions
+
+    def _decision(self, item: ReviewItem | None) -> Decision:
+        if item is None or item.fate in {"refused", "sent", "abandoned"}:
             return Decision(fate="refused", text=None)
-        if item.fate == "held":
-            return None
-        text = item.text if item.corrected is None else item.corrected
+        if item.fate == "released" and item.corrected is not None:
+            return Decision(fate="released", text=item.corrected, corrected=True)
         if item.fate == "released":
-            return Decision(fate="released", text=text)
+            return Decision(fate="released", text=item.text)
         goes_out = self._settings.on_timeout == "release"
         return Decision(fate="timed_out", text=item.text if goes_out else None)
+
+    def end_held(
+        self, item_ids: Sequence[int], fate: Literal["timed_out", "abandoned"] = "timed_out"
+    ) -> int:
+        """End the wait of held texts before their deadline; returns of how many. They stay in the
+        queue, to be looked at."""
+        ended = 0
+        with self._transaction() as cursor:
+            for item_id in item_ids:
+                cursor.execute(
+                    "UPDATE items SET fate = ? WHERE id = ? AND fate = 'held'", (fate, item_id)
+                )
+                ended += cursor.rowcount
+        return ended
 
     def end_overdue(self) -> int:
         """Time out all held texts that are past their deadline; returns how many.
@@ -212,6 +247,15 @@ class ReviewQueue:
                 (self._clock() - self._settings.retention_s,),
             )
             return cursor.rowcount
+
+    def items(self, *, undecided: bool = True, most: int = 1000) -> list[ReviewItem]:
+        """The items that wait for a verdict, or all of them; held ones first, then the oldest."""
+        where = "WHERE verdict IS NULL" if undecided else ""
+        with self._transaction() as cursor:
+            cursor.execute(
+                f"SELECT {_ALL} FROM items {where} ORDER BY fate = 'held' DESC, id LIMIT ?", (most,)
+            )
+            return [_item(row) for row in cursor.fetchall()]
 
     def get(self, item_id: int) -> ReviewItem | None:
         """An item as it is now."""
@@ -282,9 +326,11 @@ class ReviewQueue:
 def _one(cursor: sqlite3.Cursor) -> ReviewItem | None:
     """The first row as an item."""
     rows = cursor.fetchall()
-    if not rows:
-        return None
-    return msgspec.convert(dict(zip(_COLUMNS, rows[0], strict=True)), ReviewItem, strict=False)
+    return _item(rows[0]) if rows else None
+
+
+def _item(row: Sequence[object]) -> ReviewItem:
+    return msgspec.convert(dict(zip(_COLUMNS, row, strict=True)), ReviewItem, strict=False)
 
 
 def _storable(text: str) -> str:

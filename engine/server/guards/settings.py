@@ -92,13 +92,15 @@ class InjectionSettings(_Table, frozen=True, kw_only=True):
 
 class RateSettings(_Table, frozen=True, kw_only=True):
     """`[guards.rate]`: per key; absent limits do not hold. A burst is what a key may use at once,
-    by default what it may use in a minute."""
+    by default what it may use in a minute. `count_blocked`: a prompt that a guard blocked counts as
+    a request."""
 
     requests_per_minute: Annotated[float, msgspec.Meta(gt=0, le=1e9)] | None = None
     tokens_per_minute: Annotated[float, msgspec.Meta(gt=0, le=1e12)] | None = None
     burst_requests: Count | None = None
     burst_tokens: Count | None = None
     most_keys: Count = 100_000
+    count_blocked: bool = True
 
 
 class LimitSettings(_Table, frozen=True, kw_only=True):
@@ -113,7 +115,8 @@ class LimitSettings(_Table, frozen=True, kw_only=True):
 
 class ReviewSettings(_Table, frozen=True, kw_only=True):
     """`[guards.review]`: what people look at. `mode` `hold`: an answer waits for a verdict, for
-    `hold_s` at most, then it is `on_timeout`. `after`: it goes out, and is looked at later."""
+    `hold_s` at most, then it is `on_timeout`. `after`: it goes out, and is looked at later. `file`:
+    the queue's, sought from the config's folder; without one it is in prodtop's data folder."""
 
     mode: Literal["off", "after", "hold"] = "off"
     hold_s: Seconds = 300.0
@@ -122,6 +125,15 @@ class ReviewSettings(_Table, frozen=True, kw_only=True):
     retention_s: Seconds = 30 * 86_400.0
     most_items: Count = 10_000
     rubric: str = "Is this text acceptable to send?"
+    file: str = ""
+
+
+class UncertaintySettings(_Table, frozen=True, kw_only=True):
+    """`[guards.uncertainty]`: flag answers whose score is `above` so much. It costs the logprobs of
+    every token."""
+
+    enabled: bool = False
+    above: Annotated[float, msgspec.Meta(ge=0, le=1)] = 0.95
 
 
 class GuardSettings(_Table, frozen=True, kw_only=True):
@@ -131,6 +143,7 @@ class GuardSettings(_Table, frozen=True, kw_only=True):
     pii: PiiSettings = PiiSettings()
     injection: InjectionSettings = InjectionSettings()
     perplexity: PerplexitySettings = PerplexitySettings()
+    uncertainty: UncertaintySettings = UncertaintySettings()
     rate: RateSettings = RateSettings()
     limits: LimitSettings = LimitSettings()
     review: ReviewSettings = ReviewSettings()
@@ -139,15 +152,6 @@ class GuardSettings(_Table, frozen=True, kw_only=True):
 def some(action: Action) -> ActionName | None:
     """An action, or `None` for `off`."""
     return None if action == "off" else action
-
-
-def check_served(settings: GuardSettings) -> None:
-    """Raise `GuardSettingsError` for what a server does not do yet: no guard may be off in
-    silence."""
-    if settings.review.mode != "off":
-        raise GuardSettingsError("guards.review.mode: the server does not fill the queue yet")
-    if settings.perplexity.enabled:
-        raise GuardSettingsError("guards.perplexity.enabled: the server does not measure it yet")
 
 
 def read_settings(table: object) -> GuardSettings:

@@ -39,13 +39,16 @@ class Uncertainty(msgspec.Struct, frozen=True, kw_only=True):
 def entropy_of_top(logprobs: Sequence[float]) -> float:
     """The entropy in nats of a token's distribution, from the logprobs of its likeliest tokens.
 
-    The mass that they leave is taken as one more outcome, which makes it a lower bound: exact
-    where they are the whole vocabulary. A logprob of minus infinity adds nothing.
+    It is a lower bound, exact where they are the whole vocabulary: no token of the mass that they
+    leave is likelier than the last of them, so that −Σ p ln p of those is at least that mass times
+    −ln of it. (As one single outcome that mass would make a flat distribution look certain.) A
+    logprob of minus infinity adds nothing.
     """
     shares = [math.exp(logprob) for logprob in logprobs]
     rest = max(0.0, 1.0 - math.fsum(shares))
     terms = [share * logprob for share, logprob in zip(shares, logprobs, strict=True) if share > 0]
-    return max(0.0, -math.fsum(terms) - (rest * math.log(rest) if rest > 0 else 0.0))
+    most = min([rest, *(share for share in shares if share > 0)])
+    return max(0.0, -math.fsum(terms) - (rest * math.log(most) if rest > 0 else 0.0))
 
 
 def calibrate(model: str, answers: Sequence[Sequence[float]]) -> UncertaintyReference:

@@ -4,9 +4,21 @@ import re
 from collections.abc import Sequence
 from itertools import chain, repeat
 
-from .folding import FOLDED, LEET_TABLE, PLAIN, SKELETON, CharTable
-from .look_alikes import LEET_SIGNS
+from .folding import FOLDED, PLAIN, SKELETON, CharTable
+from .look_alikes import LEET, LEET_SIGNS
+from .table_reading import LEAST_CHARS, Places, TableReader, kept_places
 
+
+class _SameReadings(dict[int, bool]):
+    """Whether a code point is read the same with look-alikes as Latin."""
+
+    def __missing__(self, code: int) -> bool:
+        same = self[code] = FOLDED[code] == SKELETON[code]
+        return same
+
+
+_SAME = _SameReadings()
+_READERS = {id(table): TableReader(table) for table in (PLAIN, FOLDED, SKELETON)}
 _SPACES = re.compile("  +")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -20,7 +32,14 @@ class View:
 
     def __init__(self, original: str, table: CharTable | None, *, one_space: bool) -> None:
         """`table` `None`: as it stands, but for surrogates, which cannot be encoded."""
-        text = _SURROGATES.sub("\ufffd", original) if table is None else original.translate(table)
+        self._read: tuple[str, Places | None] | None = None
+        if table is None:
+            text = _SURROGATES.sub("\ufffd", original)
+        elif len(original) < LEAST_CHARS or original.isascii():
+            text = original.translate(table)
+        else:
+            self._read = _READERS[id(table)].read(original)
+            text = self._read[0]
         if one_space and "  " in text:
             text = _SPACES.sub(" ", text)
         self.original, self.text, self.data = original, text, text.encode()
@@ -29,6 +48,15 @@ class View:
         # Every place is its own origin: of ASCII no character becomes more than one.
         self._identical = len(text) == len(original) and (table is None or original.isascii())
         self._origins_or_none: Sequence[int] | None = None
+        # Both guards of words ask for it; a tuple, as there may be none.
+        self._leet: tuple[str, ...] | None = None
+
+    @property
+    def leet(self) -> str | None:
+        """The text with signs read as letters, place for place; `None`: it has no signs."""
+        if self._leet is None:
+            self._leet = () if LEET_SIGNS.isdisjoint(self.text) else (read_signs(self.text),)
+        return self._leet[0] if self._leet else None
 
     def place(self, offset: int) -> int:
         """The place of a byte of `data`."""
@@ -71,9 +99,20 @@ class View:
         return self._origins_or_none
 
     def _traced(self) -> Sequence[int]:
-        table = self._table
-        if table is None:
+        if self._table is None:
             return range(len(self.original))
+        if self._read is not None:
+            return self._traced_by_table(*self._read)
+        return self._traced_by_char(self._table)
+
+    def _traced_by_table(self, read: str, places: Places | None) -> Sequence[int]:
+        if len(read) == len(self.text):
+            return range(len(self.original)) if places is None else places.tolist()
+        kept = kept_places(read)
+        origins: list[int] = (kept if places is None else places[kept]).tolist()
+        return origins
+
+    def _traced_by_char(self, table: CharTable) -> Sequence[int]:
         origins: Sequence[int] = range(len(self.original))
         if any(len(table[ord(char)]) != 1 for char in set(self.original)):
             lengths = map(len, map(table.__getitem__, map(ord, self.original)))
@@ -122,9 +161,7 @@ class Window:
         them read as Latin, last. Words are looked for in both."""
         if self._caseless is None:
             folded = View(self.text, FOLDED, one_space=True)
-            same = self.text.isascii() or all(
-                FOLDED[ord(char)] == SKELETON[ord(char)] for char in set(self.text)
-            )
+            same = self.text.isascii() or all(map(_SAME.__getitem__, map(ord, set(self.text))))
             latin = () if same else (View(self.text, SKELETON, one_space=True),)
             self._caseless = (folded, *latin)
         return self._caseless
@@ -135,9 +172,11 @@ class Window:
         return self.caseless[-1]
 
 
-def leet_text(view: View) -> str | None:
-    """A skeleton's text with signs read as letters, place for place; `None`: it has no signs."""
-    return None if LEET_SIGNS.isdisjoint(view.text) else view.text.translate(LEET_TABLE)
+def read_signs(text: str) -> str:
+    """A text with signs read as letters. Beyond ASCII `str.translate` takes ten times as long."""
+    for sign, letter in LEET.items():
+        text = text.replace(sign, letter)
+    return text
 
 
 def fold(text: str) -> str:

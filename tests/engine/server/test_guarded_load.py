@@ -113,8 +113,13 @@ async def test_a_length_that_is_not_given_stays_within_the_limit(route: str) -> 
         assert length == (wanted if route == COMPLETIONS else most)
 
 
-async def test_a_refused_prompt_takes_nothing() -> None:
-    api, _ = guarded(ANSWER, rate=SLOW)
-    refused = [await api.post(COMPLETIONS, {"prompt": BLOCKED}) for _ in range(3)]
-    assert [each.status for each in refused] == [400] * 3
-    assert await statuses(api, {}, {}) == [200, 200]
+@pytest.mark.parametrize(
+    ("counted", "refused", "after"), [(True, [400, 400, 429], 429), (False, [400] * 3, 200)]
+)
+async def test_a_blocked_prompt_counts_as_a_request_where_that_is_set(
+    refused: list[int], after: int, *, counted: bool
+) -> None:
+    api, _ = guarded(ANSWER, rate={**SLOW, "count_blocked": counted})
+    answers = [await api.post(COMPLETIONS, {"prompt": BLOCKED}) for _ in range(3)]
+    assert [each.status for each in answers] == refused
+    assert await statuses(api, {}) == [after]

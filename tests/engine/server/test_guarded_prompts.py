@@ -13,6 +13,7 @@ from guarded_api import (
     guard_options,
     guarded,
 )
+from prodtop.engine.server.guards.review_queue import ReviewQueueError
 from prodtop.engine.server.guards.settings import GuardSettingsError
 from prodtop.engine.server.guards.text_guard import TextGuard
 from prodtop.engine.server.guards.word_lists import WordListError
@@ -104,7 +105,7 @@ async def test_a_flagged_prompt_goes_on_and_is_counted() -> None:
     assert link.streams[0].submit.prompt_tokens == ids_of(FLAGGED)
     counted = await guard_metrics(api)
     assert counted['texts_total{guard="content",outcome="flag"}'] == 1
-    assert counted['added_seconds_total{guard="content"}'] > 0
+    assert counted['added_seconds_sum{guard="content"}'] > 0
 
 
 @pytest.mark.parametrize(
@@ -144,8 +145,7 @@ async def test_without_guards_nothing_is_judged_or_told() -> None:
 @pytest.mark.parametrize(
     ("tables", "error", "said"),
     [
-        ({"review": {"mode": "hold"}}, GuardSettingsError, "guards.review.mode"),
-        ({"perplexity": {"enabled": True}}, GuardSettingsError, "guards.perplexity.enabled"),
+        ({"review": {"mode": "hold", "file": "/dev/null"}}, ReviewQueueError, "/dev/null"),
         ({"pii": {"phone": "burn"}}, GuardSettingsError, "guards.pii.phone"),
         ({"content": {"lists": [{"name": "none.txt"}]}}, WordListError, "none.txt"),
     ],

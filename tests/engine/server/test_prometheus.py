@@ -72,7 +72,8 @@ def test_names_are_there_once_and_know_their_family() -> None:
         assert metric.name.endswith("_total") == (metric.kind == "counter") or (
             metric.name == "vllm:iteration_tokens_total"
         )
-        assert (metric.histogram is not None) == (metric.kind == "histogram")
+        told = metric.histogram is not None or metric.distributions is not None
+        assert told == (metric.kind == "histogram")
         if metric.histogram is not None:
             assert metric.family is not None
             assert metric.family in BOUNDS[metric.histogram]
@@ -103,7 +104,7 @@ def test_a_parser_reads_every_metric_with_its_type_labels_and_values(accept: str
         assert family.documentation == f"{metric.meaning}."
         for sample in family.samples:
             assert set(sample.labels) - {"le"} == set(metric.all_labels)
-        if metric.histogram is None:
+        if metric.kind != "histogram":
             read = {
                 tuple(sample.labels[label] for label in metric.labels): sample.value
                 for sample in family.samples
@@ -128,6 +129,16 @@ def test_buckets_grow_to_the_count(accept: str) -> None:
         (total,) = (each.value for each in samples if each.name.endswith("_sum"))
         assert count == below[-1] == sum(held.counts)
         assert total == held.total
+
+
+def test_the_time_that_guards_add_is_a_histogram_of_each() -> None:
+    guarding = guarding_sample()
+    family = parsed(None, http_sample(), TEXT, guarding)["prodtop_guard_added_seconds"]
+    for guard in ("content", "pii", "injection", "all", "perplexity"):
+        mine = [each for each in family.samples if each.labels["guard"] == guard]
+        below = [each.value for each in mine if each.name.endswith("_bucket")]
+        assert below == sorted(below)
+        assert below[-1] == (0 if guard == "perplexity" else 3)
 
 
 @pytest.mark.parametrize("name", BOUNDS)

@@ -51,6 +51,9 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["cost", "--target", "-1"], "--target must be a number above 0, not -1"),
         (["nonsense"], "No such command 'nonsense'"),
         (["snapshot"], "Missing command"),
+        (["review", "next"], "no review queue at"),
+        (["review", "accept", "0"], "'ID'"),
+        (["review", "list", "--guards", "none.toml"], "--guards none.toml"),
         (["snapshot", "show", "nothing"], "no snapshot 'nothing'"),
         (["snapshot", "show", "a\x1b[2J"], "no snapshot 'a[2J'"),
         (["--model", "bundled", "bench"], "--model stands before 'bench'"),
@@ -123,7 +126,7 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
     commands = ["bench", "quality", "compare", "cost", "serve", "doctor", "record", "replay"]
-    assert names == [*commands, "plan", "snapshot", "recording", "trace"]
+    assert names == [*commands, "plan", "snapshot", "recording", "trace", "review", "guards"]
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

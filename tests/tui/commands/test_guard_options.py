@@ -9,9 +9,10 @@ from prodtop.engine.protocol.server_options import (
     server_argument,
     server_options_of,
 )
+from prodtop.engine.server.guard_words import guards_line
 from prodtop.engine.server.guarding import Guarding
 from prodtop.engine.server.guards.settings import GuardSettings, read_settings
-from prodtop.tui.commands.guard_options import guards_line, guards_of_config, guards_of_file
+from prodtop.tui.commands.guard_options import guards_of_config, guards_of_file
 from prodtop.tui.settings.config import config_file
 
 RATED = """
@@ -71,7 +72,7 @@ def test_the_configs_table_switches_them_on(
         ("[guards.pii]\nphone = 'burn'\n", "guards.pii.phone"),
         ("[guards]\nnonsense = 1\n", "nonsense"),
         ("[guards.rate]\nrequests_per_minute = 0\n", "guards.rate.requests_per_minute"),
-        ("[guards.review]\nmode = 'after'\n", "guards.review.mode"),
+        ("[guards.review]\nmode = 'never'\n", "guards.review.mode"),
         ("[guards\n", "line 1"),
     ],
 )

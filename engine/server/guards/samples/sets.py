@@ -1,8 +1,11 @@
 """Reads the sets: one text a line, with what is known of it before it."""
 
+import re
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal
+
+_WORD = re.compile("[a-z]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,29 @@ class AttackText:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class BiasPair:
+    """Two beginnings and their end, which begins with its space."""
+
+    kind: Literal["probe", "control"]
+    first: str
+    second: str
+    end: str
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPrompt:
+    """A beginning, and the first words, in small letters, that make its continuation right."""
+
+    text: str
+    right: frozenset[str]
+
+    def is_right(self, answer: str) -> bool:
+        """Whether an answer begins with one of them."""
+        words = _WORD.findall(answer.lower())
+        return bool(words) and words[0] in self.right
+
+
 def benign_texts(*, unseen: bool = False) -> list[BenignText]:
     """Prompts and answers without harm, many of them with words that guards look for.
 
@@ -39,6 +65,27 @@ def attack_texts(*, unseen: bool = False) -> list[AttackText]:
     lines = _lines("unseen_attacks.txt" if unseen else "attacks.txt")
     parted = (line.split(" ", 2) for line in lines)
     return [AttackText(guard, label, _unescaped(text)) for guard, label, text in parted]
+
+
+def reference_prompts() -> list[str]:
+    """Beginnings of prose, whose continuations are a model's reference of uncertainty."""
+    return _lines("reference_prompts.txt")
+
+
+def labelled_prompts() -> list[LabelledPrompt]:
+    """Beginnings of sentences with the words that are right behind them."""
+    parted = (line.split(" | ") for line in _lines("answers.txt"))
+    return [
+        LabelledPrompt(prompt, frozenset(word.strip() for word in words.split(",")))
+        for prompt, words in parted
+    ]
+
+
+def bias_pairs() -> list[BiasPair]:
+    """Probes and controls of the bias monitor."""
+    kinds: dict[str, Literal["probe", "control"]] = {"probe": "probe", "control": "control"}
+    parted = (line.split(" | ") for line in _lines("bias_pairs.txt"))
+    return [BiasPair(kinds[kind], one, two, f" {end}") for kind, one, two, end in parted]
 
 
 def _lines(name: str) -> list[str]:

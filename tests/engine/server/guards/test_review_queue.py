@@ -1,6 +1,5 @@
 """The review queue: two reviewers at once, held answers that always end, and kill -9."""
 
-import asyncio
 import json
 import os
 import signal
@@ -16,7 +15,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from irregular_files import IRREGULAR
-from prodtop.engine.server.guards.held_answer import wait_for_decision
 from prodtop.engine.server.guards.review_items import MOST_CHARS, Decision, NewItem, ReviewItem
 from prodtop.engine.server.guards.review_queue import (
     ReviewConflictError,
@@ -100,7 +98,7 @@ def test_held_texts_come_first(queue: ReviewQueue) -> None:
     ("verdict", "corrected", "decision"),
     [
         ("accept", None, Decision(fate="released", text="text")),
-        ("accept", "better", Decision(fate="released", text="better")),
+        ("accept", "better", Decision(fate="released", text="better", corrected=True)),
         ("reject", None, Decision(fate="refused", text=None)),
         ("reject", "better", Decision(fate="refused", text=None)),
     ],
@@ -226,39 +224,26 @@ def test_a_text_of_any_length_is_cut_to_the_bound(queue: ReviewQueue) -> None:
     assert (len(stored.text), stored.truncated) == (MOST_CHARS, True)
 
 
-async def test_waiting_ends_with_the_verdict(queue: ReviewQueue, clock: Clock) -> None:
-    number = queue.add(item(hold=True))
-    looked = 0
-
-    async def sleep(_seconds: float) -> None:
-        nonlocal looked
-        looked += 1
-        if looked == 3:
-            queue.decide(number, "ann", "accept", corrected="better")
-
-    decision = await wait_for_decision(queue, number, sleep=sleep)
-    assert (decision, looked) == (Decision(fate="released", text="better"), 3)
-
-
-async def test_waiting_ends_with_the_time(queue: ReviewQueue, clock: Clock) -> None:
-    number = queue.add(item(hold=True))
-
-    async def sleep(seconds: float) -> None:
-        clock.now_s += seconds
-
-    decision = await wait_for_decision(queue, number, sleep=sleep)
-    assert decision == Decision(fate="timed_out", text=None)
-    assert clock.now_s <= 1000 + HOLD.hold_s + 1
+def test_what_ends_a_wait_early_leaves_the_item_to_be_looked_at(queue: ReviewQueue) -> None:
+    timed_out, abandoned, waiting = (queue.add(item(hold=True)) for _ in range(3))
+    assert queue.end_held([timed_out]) == 1
+    assert queue.end_held([abandoned, timed_out], "abandoned") == 1
+    decisions = queue.settled([timed_out, abandoned, waiting])
+    assert {number: each.fate for number, each in decisions.items()} == {
+        timed_out: "timed_out",
+        abandoned: "refused",
+    }
+    assert queue.counts()["undecided"] == 3
+    # Whoever looks at it later releases nothing any more.
+    assert queue.decide(abandoned, "ann", "accept").fate == "abandoned"
 
 
-async def test_a_client_that_goes_away_leaves_its_item(queue: ReviewQueue) -> None:
-    number = queue.add(item(hold=True))
-    waiting = asyncio.create_task(wait_for_decision(queue, number))
-    await asyncio.sleep(0)
-    waiting.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await waiting
-    assert queue.settle(number) is None
+def test_the_list_has_held_items_first(queue: ReviewQueue) -> None:
+    sent, held = queue.add(item()), queue.add(item(hold=True))
+    assert [each.id for each in queue.items()] == [held, sent]
+    queue.decide(held, "ann", "accept")
+    assert [each.id for each in queue.items()] == [sent]
+    assert len(queue.items(undecided=False)) == 2
 
 
 WORKER = """

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.server.guards.perplexity import (
-    PerplexitySettings,
     judge_perplexity,
     perplexity,
     texts_to_score,
@@ -61,11 +60,11 @@ def test_perplexity_and_its_limits() -> None:
     assert perplexity([]) is None
     assert perplexity([math.log(0.25)] * 3) == pytest.approx(4.0)
     assert perplexity([-1e6]) is not None
-    settings = PerplexitySettings()
-    assert judge_perplexity("a" * 100, 2.0, [], settings).reasons == ()
-    assert judge_perplexity("a" * 400, 2.0, [], settings).reasons == ("length_per_perplexity",)
-    assert judge_perplexity("a", 2.0, [1.0, 2000.0], settings).reasons == ("affix_perplexity",)
-    assert judge_perplexity("a", None, [], settings).length_per_perplexity is None
+    limits = (89.79, 1845.65)
+    assert judge_perplexity("a" * 100, 2.0, [], *limits).reasons == ()
+    assert judge_perplexity("a" * 400, 2.0, [], *limits).reasons == ("length_per_perplexity",)
+    assert judge_perplexity("a", 2.0, [1.0, 2000.0], *limits).reasons == ("affix_perplexity",)
+    assert judge_perplexity("a", None, [], *limits).length_per_perplexity is None
 
 
 def test_the_parts_that_are_scored() -> None:
