@@ -74,6 +74,8 @@ def _heading(report: Report) -> Text:
     text.append(f"{gib(result.limit_bytes)} GiB each at most; {constraints.precision}, ")
     text.append(f"{constraints.optimizer}, {setting.software.name}\n")
     text.append(f"{batch} ({si(tokens)})\n")
+    if cluster.gpu.note:
+        text.append(f"{clean(f'{cluster.gpu.name}: {cluster.gpu.note}')}\n", style="yellow")
     text.append(
         f"{counted(result.considered, 'legal layout', grouped=True)}, {result.fitting:,} fit;"
         f" every figure is an estimate from {report.origin}\n",
