@@ -8,6 +8,7 @@ from ...engine.planner.cost.estimate import Estimate, estimate
 from ...engine.planner.cost.layout import Layout
 from ...engine.planner.cost.setting import Setting
 from ...engine.planner.explain.verdict import Verdict, verdict
+from ...engine.planner.search.search import runner_up_of
 from ...engine.shape.field_errors import FieldError
 from .evaluation import Point
 from .plan import Plan
@@ -38,9 +39,8 @@ class Layouts:
     @cached_property
     def verdict(self) -> Verdict | None:
         """The winner against the runner-up, worked out when first asked for."""
-        if len(self.splits) < 2:
-            return None
-        return verdict(self.splits[0], self.splits[1], self.limit_bytes)
+        other = runner_up_of(self.splits)
+        return verdict(self.splits[0], other, self.limit_bytes) if other else None
 
 
 @dataclass(frozen=True)
