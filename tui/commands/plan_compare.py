@@ -36,12 +36,12 @@ def compared(texts: Texts) -> tuple[Table, ...]:
     reader = Reader({**texts, COMPARED_GPUS.key: str(clusters[-1])})
     own_prices = {key: table.price() for key, table in load_config().prices.items()}
     data, saved = reference_data(own_prices=own_prices), load_saved()
-    question = read_question(reader, data)
+    question, own = read_question(reader, data), reader.read(HARDWARE) or {}
     with reader.blaming_options():
         found = compare(
             question.setting,
             question.constraints,
-            {**known_gpus(), **(reader.read(HARDWARE) or {})}.values(),
+            {**known_gpus(), **own}.values(),
             clusters=clusters,
             tokens=question.tokens,
             calibrations=saved.calibrations,

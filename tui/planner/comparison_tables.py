@@ -147,7 +147,7 @@ def _characteristics() -> Table:
 def _scenario(found: Scenario) -> Table:
     score, time = found.by_score, found.by_time
     formula = " + ".join(
-        f"{weight:g} × {name}" for weight, name in zip(WEIGHTS.values(), _PARTS, strict=True)
+        f"{weight:g} × {name}" for weight, name in zip(WEIGHTS, _PARTS, strict=True)
     )
     return Table(
         key=f"scenario-{found.model}",

@@ -35,6 +35,7 @@ def place_panels(
         "decision": _decision,
         "serving": _serving,
         "export": _export,
+        "compare": lambda area, _: {"comparison": area},
     }[view]
     return {"form": Region(0, 0, left, height), **lay_out(right, page)}
 

@@ -118,12 +118,12 @@ def _rate(setting: Setting, constraints: Constraints, clusters: Sequence[int]) -
 
     def rated(key: StrategyKey, gpus: int) -> Rated:
         if gpus == 1:
-            best, other, limiting = alone.winner, one_gpu, alone.limiting
-        else:
-            result = best_of(key, _on(setting, gpus), constraints)
-            best, other, limiting = result.best, result.leanest, result.limiting
-        reason = None if best is not None or limiting is None else limiting.reason
-        return Rated(STRATEGIES[key], gpus, best or other, best is not None, reason, one_gpu)
+            reason = None if alone.limiting is None else alone.limiting.reason
+            return Rated(STRATEGIES[key], 1, one_gpu, bool(alone.best), reason, one_gpu)
+        result = best_of(key, _on(setting, gpus), constraints)
+        reason = None if result.limiting is None else result.limiting.reason
+        found = result.best or result.leanest
+        return Rated(STRATEGIES[key], gpus, found, result.best is not None, reason, one_gpu)
 
     return tuple(rated(key, gpus) for key in STRATEGY_KEYS for gpus in clusters)
 
@@ -145,8 +145,8 @@ def _on(setting: Setting, gpus: int) -> Setting:
 
 def _open(constraints: Constraints) -> Constraints:
     """Without degrees that were fixed for a larger cluster."""
-    degrees = dict.fromkeys(("dp", "tp", "pp", "vp", "cp", "ep", "dp_shard"))
-    return replace(constraints, **degrees, expert_tp=1, schedule=None)
+    split = replace(constraints, dp=None, tp=None, pp=None, vp=None, cp=None, ep=None)
+    return replace(split, dp_shard=None, expert_tp=1, schedule=None)
 
 
 def _select(

@@ -6,7 +6,7 @@ from functools import cached_property
 from ..cost.estimate import Estimate
 from ..search.strategies import Strategy
 
-WEIGHTS = {"efficiency": 0.4, "quiet": 0.3, "memory_efficiency": 0.3}
+WEIGHTS = (0.4, 0.3, 0.3)
 """Of the score: scaling efficiency, the step's share without communication, memory efficiency."""
 
 
@@ -75,7 +75,8 @@ class Rated:
     @property
     def score(self) -> float | None:
         """The weighted sum of the three shares, each at most 1; `None` where nothing fits."""
-        if not self.fits:
+        parts = (self.efficiency, self.quiet, self.memory_efficiency)
+        known = [min(1.0, part) for part in parts if part is not None]
+        if not self.fits or len(known) < len(parts):
             return None
-        parts = {name: getattr(self, name) for name in WEIGHTS}
-        return sum(WEIGHTS[name] * min(1.0, value) for name, value in parts.items())
+        return sum(weight * part for weight, part in zip(WEIGHTS, known, strict=True))
