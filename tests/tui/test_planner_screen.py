@@ -101,7 +101,7 @@ async def test_the_tab_opens_with_results_at_once(planner: OpenPlanner) -> None:
 
 async def test_keys_of_the_live_tab_do_nothing_here(planner: OpenPlanner) -> None:
     async with planner() as tab:
-        await tab.press("-", "]", "space", "w")
+        await tab.press("-", "]", "space", "p")
         assert tab.client.sent == []
         assert not tab.app.monitor.playhead.frozen
 
@@ -221,6 +221,7 @@ async def test_paste_goes_into_the_chosen_field(planner: OpenPlanner) -> None:
         ("d", "Decision path"),
         ("a", "a100-80"),
         ("x", "deepspeed"),
+        ("w", "strategy  GPUs"),
     ],
 )
 @pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 36), (200, 60)])

@@ -61,11 +61,11 @@ def findings(request: SearchRequest) -> Iterator[Finding]:
         data = reference_data(served)
         plan = read_plan(request.texts, data)
         constraints = constraints_of(plan)
-        if request.compared:
-            yield ComparisonFound(number=number, lines=compared_lines(plan, constraints, data))
         for key in STRATEGY_KEYS:
             yield _strategy(number, key, plan.setting, constraints)
         yield _layouts(number, plan.setting, constraints)
+        if request.compared:
+            yield ComparisonFound(number=number, lines=compared_lines(plan, constraints, data))
         for curve in (*STRATEGY_KEYS, None):
             for gpus in GPU_COUNTS:
                 layout = _on(gpus, plan, curve, growing=request.growing)
