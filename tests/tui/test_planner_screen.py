@@ -221,7 +221,6 @@ async def test_paste_goes_into_the_chosen_field(planner: OpenPlanner) -> None:
         ("d", "Decision path"),
         ("a", "a100-80"),
         ("x", "deepspeed"),
-        ("w", "strategy  GPUs"),
     ],
 )
 @pytest.mark.parametrize("size", [(60, 18), (80, 24), (120, 36), (200, 60)])
@@ -236,6 +235,15 @@ async def test_every_view_opens_at_every_size(
             await tab.press(pressed)
             assert tab.screen.focused is not None
             assert tab.screen.focused.display, "no panel out of sight has the focus"
+
+
+async def test_one_key_compares_strategies_scenarios_and_gpu_types(planner: OpenPlanner) -> None:
+    async with planner((80, 24)) as tab:
+        await tab.until_searched()
+        await tab.press("w")
+        await tab.until(lambda: "strategy  GPUs  fits" in tab.text())
+        await tab.press("tab", "end")
+        await tab.until(lambda: "MI250X" in tab.text())
 
 
 async def test_a_view_of_several_pages_says_which_is_in_sight(planner: OpenPlanner) -> None:
