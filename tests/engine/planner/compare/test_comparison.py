@@ -153,6 +153,7 @@ def test_gpu_types_are_sorted_by_time_and_say_why_they_cannot(found: Comparison)
 def test_a_limit_below_all_layouts_leaves_figures_everywhere() -> None:
     limited = replace(BATCH, memory_bytes=2 * GIB)
     result = compare(WHERE, limited, TYPES[:1], clusters=[8])
-    assert not any(one.fits for one in (*result.rated, *result.selected))
+    assert not any(one.fits for one in result.rated)
+    assert not any(one.fits for one in result.selected)
     assert all(one.estimate is not None for one in result.selected)
     assert result.scenarios[1].by_time == ()
