@@ -156,8 +156,11 @@ def _select(
     where = cluster(gpu, setting.cluster.gpus)
     own = gpu.key == setting.cluster.gpu.key
     asked = setting if own else replace(setting, cluster=where, calibration=calibration)
+    # A limit that was asked for is no reason to take more than another type has.
+    room = constraints.limit_bytes(gpu.memory_bytes)
+    within = replace(constraints, memory_bytes=room if own else min(room, gpu.memory_bytes))
     try:
-        result = search(asked, constraints)
+        result = search(asked, within)
     except FieldError as error:
         return Selected(gpu, None, fits=False, reason=error.reason)
     reason = None if result.limiting is None else result.limiting.reason

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from planner_cases import plan
+from prodtop.engine.planner.cost.hardware import known_gpus
 from prodtop.tui.planner.form import Form
 from prodtop.tui.planner.search_client import SearchClient
 from prodtop.tui.planner.search_messages import (
@@ -132,3 +133,8 @@ def test_a_comparison_is_found_where_it_is_asked_for_and_before_the_curves() -> 
     text = "\n".join(compared.lines)
     for words in ("64", "generic-70b on 32 GPUs", "By score: ", "MI355X"):
         assert words in text
+    # The limit of the form's GPU is not that of the others.
+    for gpu in known_gpus().values():
+        row = next(line for line in compared.lines if line.startswith(f"{gpu.name}  "))
+        fits, used_gib = row.removeprefix(gpu.name).split()[:2]
+        assert (fits == "yes") is (float(used_gib) <= gpu.memory_bytes / 2**30 + 0.05)

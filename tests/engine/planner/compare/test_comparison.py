@@ -157,3 +157,14 @@ def test_a_limit_below_all_layouts_leaves_figures_everywhere() -> None:
     assert not any(one.fits for one in result.selected)
     assert all(one.estimate is not None for one in result.selected)
     assert result.scenarios[1].by_time == ()
+
+
+@pytest.mark.parametrize("limit_gib", [None, 70.0])
+def test_no_gpu_type_fits_more_than_it_has(limit_gib: float | None) -> None:
+    limit = None if limit_gib is None else limit_gib * GIB
+    result = compare(WHERE, replace(BATCH, memory_bytes=limit), TYPES, clusters=[8])
+    used = {one.gpu.key: one.estimate.memory.total for one in result.selected if one.estimate}
+    for one in result.selected:
+        room = min(limit or one.gpu.memory_bytes, one.gpu.memory_bytes)
+        assert one.fits is (used[one.gpu.key] <= room)
+    assert used["b200"] > 79.65 * GIB or limit is not None, "it is not held to an H100's"
