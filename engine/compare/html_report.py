@@ -68,11 +68,16 @@ def html_report(report: Report) -> str:
         *_charts(report),
         _curves(report.curves),
     ]
+    return html_page(title, [section for section in sections if section])
+
+
+def html_page(title: str, sections: Sequence[str]) -> str:
+    """A whole file of sections, with the style of all of prodtop's reports."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"/>'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
         f"<title>{escaped(title)}</title><style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(section for section in sections if section)
+        + "\n".join(sections)
         + "\n</body>\n</html>\n"
     )
 

@@ -65,16 +65,17 @@ def state(row: Row) -> str:
 def markdown(found: Matrix) -> str:
     """A Markdown table, a row each cell."""
     headings = ["cell", *(heading(METRICS[name]) for name in found.metrics), "repeats"]
-    lines = [_markdown_row(headings), _markdown_row(["---", *["---:"] * len(found.metrics), "---"])]
+    lines = [markdown_row(headings), markdown_row(["---", *["---:"] * len(found.metrics), "---"])]
     for row in found.rows:
         is_baseline = row.label == found.baseline
         texts = [entry_text(entry, is_baseline=is_baseline) for entry in row.entries]
         name = f"{row.label} (baseline)" if is_baseline else row.label
-        lines.append(_markdown_row([name, *texts, state(row)]))
+        lines.append(markdown_row([name, *texts, state(row)]))
     return "\n".join(lines) + "\n"
 
 
-def _markdown_row(texts: Sequence[str]) -> str:
+def markdown_row(texts: Sequence[str]) -> str:
+    """One line of a Markdown table."""
     return f"| {' | '.join(map(markdown_text, texts))} |"
 
 

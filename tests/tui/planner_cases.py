@@ -7,7 +7,13 @@ from prodtop.engine.planner.question.question import reference_data
 from prodtop.tui.planner.evaluation import Evaluation, evaluate
 from prodtop.tui.planner.form import Form
 from prodtop.tui.planner.plan import Plan, read_plan
-from prodtop.tui.planner.search_messages import Done, Finding, LayoutsFound, SearchRequest
+from prodtop.tui.planner.search_messages import (
+    ComparisonFound,
+    Done,
+    Finding,
+    LayoutsFound,
+    SearchRequest,
+)
 from prodtop.tui.planner.search_state import Searched
 from prodtop.tui.planner.searcher import findings
 
@@ -22,10 +28,11 @@ def evaluated(**texts: str) -> Evaluation:
 
 
 def first_findings(request: SearchRequest) -> Iterator[Finding]:
-    """Strategies and layouts, without the curves, which take seconds."""
+    """Strategies, layouts and what is compared, without the curves, which take seconds."""
+    last = ComparisonFound if request.compared else LayoutsFound
     for found in findings(request):
         yield found
-        if isinstance(found, LayoutsFound):
+        if isinstance(found, last):
             yield Done(number=request.number, seconds=0.0)
             return
 

@@ -101,7 +101,7 @@ async def test_the_tab_opens_with_results_at_once(planner: OpenPlanner) -> None:
 
 async def test_keys_of_the_live_tab_do_nothing_here(planner: OpenPlanner) -> None:
     async with planner() as tab:
-        await tab.press("-", "]", "space", "w")
+        await tab.press("-", "]", "space", "p")
         assert tab.client.sent == []
         assert not tab.app.monitor.playhead.frozen
 
@@ -235,6 +235,15 @@ async def test_every_view_opens_at_every_size(
             await tab.press(pressed)
             assert tab.screen.focused is not None
             assert tab.screen.focused.display, "no panel out of sight has the focus"
+
+
+async def test_one_key_compares_strategies_scenarios_and_gpu_types(planner: OpenPlanner) -> None:
+    async with planner((80, 24)) as tab:
+        await tab.until_searched()
+        await tab.press("w")
+        await tab.until(lambda: "strategy  GPUs  fits" in tab.text())
+        await tab.press("tab", "end")
+        await tab.until(lambda: "MI250X" in tab.text())
 
 
 async def test_a_view_of_several_pages_says_which_is_in_sight(planner: OpenPlanner) -> None:

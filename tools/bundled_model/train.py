@@ -71,7 +71,7 @@ def train(
 
     Raises `FloatingPointError` where a loss is not a finite number.
     """
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
     row = torch.from_numpy(prepared.train.astype(np.int32)).to(device)
     context = shape.context_tokens
     batches = window_batches(row, settings.batch_windows, context, settings.seed)
@@ -155,7 +155,7 @@ def _describe(trainer: Trainer, best: Best, training_s: float) -> Run:
 
 def measure(prepared: Prepared, out: Path) -> Quality:
     """Measure the weights that lie in `out`."""
-    network = read_network(out, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    network = read_network(out, torch.device("cuda:0" if torch.cuda.is_available() else "cpu"))
     device = next(network.parameters()).device
     facts, window = prepared.facts, network.shape.context_tokens
     part = prepared.train[: len(prepared.validation)]
@@ -175,7 +175,7 @@ def measure(prepared: Prepared, out: Path) -> Quality:
 
 def write_samples(folder: Path) -> list[Sample]:
     """Return one continuation of each prompt by the model in `folder`."""
-    network = read_network(folder, torch.device("cuda" if torch.cuda.is_available() else "cpu"))
+    network = read_network(folder, torch.device("cuda:0" if torch.cuda.is_available() else "cpu"))
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
     return [
         Sample(

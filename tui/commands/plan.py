@@ -7,6 +7,7 @@ import typer
 
 from ...engine.planner.question.options import (
     CAPACITY_OPTIONS,
+    COMPARE_OPTIONS,
     EXPORT_OPTIONS,
     SEARCH_OPTIONS,
 )
@@ -65,6 +66,31 @@ def capacity(
         print_json(matrix_object(matrix, explained=explain))
     else:
         print_matrix(matrix, explained=explain)
+
+
+@plan.command()
+@with_options(COMPARE_OPTIONS)
+def compare(
+    texts: Texts,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="FILE", help="Write a .csv, .json, .md or .html file too."),
+    ] = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare strategies by cluster size, three models on 32 GPUs, and all GPU types."""
+    from .plan_compare import compared, json_object, print_tables, require_suffix, write_tables
+
+    if out is not None:
+        require_suffix(out)
+    found = compared(texts)
+    if out is not None:
+        write_tables(found, out)
+    if json:
+        print_json(json_object(found))
+    else:
+        print_tables(found)
 
 
 @plan.command()

@@ -28,7 +28,8 @@ def print_matrix(matrix: CapacityMatrix, *, explained: bool) -> None:
     console.print(_heading(matrix), soft_wrap=True)
     for part in _details(matrix) if matrix.one_gpu_type else _overview(matrix):
         console.print(part)
-    for line in (*_reasons(matrix), *_prices(matrix), _origin(matrix)):
+    notes = (f"{gpu.name}: {gpu.note}" for gpu in matrix.gpus if gpu.note)
+    for line in (*_reasons(matrix), *_prices(matrix), *notes, _origin(matrix)):
         console.print(Text(clean(line)), soft_wrap=True)
     if explained:
         for cell in matrix.cells:

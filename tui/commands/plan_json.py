@@ -93,6 +93,7 @@ def _question(report: Report) -> Object:
             "active_parameters": model.active_parameters,
         },
         "gpu": cluster.gpu.key,
+        "gpu_note": cluster.gpu.note or None,
         "gpus": cluster.gpus,
         "node_gpus": cluster.node_gpus,
         "network_bytes_s": cluster.gpu.network_bytes_s,

@@ -11,6 +11,7 @@ from ...engine.planner.cost.estimate import Estimate
 from ...engine.planner.cost.memory import GIB
 from ...engine.planner.explain.memory import MEMORY_PARTS
 from ...engine.planner.explain.step import STEP_PARTS
+from ...engine.planner.search.search import distinct
 from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
 from ..planner.units import gib, parameters, seconds
@@ -74,6 +75,8 @@ def _heading(report: Report) -> Text:
     text.append(f"{gib(result.limit_bytes)} GiB each at most; {constraints.precision}, ")
     text.append(f"{constraints.optimizer}, {setting.software.name}\n")
     text.append(f"{batch} ({si(tokens)})\n")
+    if cluster.gpu.note:
+        text.append(f"{clean(f'{cluster.gpu.name}: {cluster.gpu.note}')}\n", style="yellow")
     text.append(
         f"{counted(result.considered, 'legal layout', grouped=True)}, {result.fitting:,} fit;"
         f" every figure is an estimate from {report.origin}\n",
@@ -90,7 +93,8 @@ def _layouts(title: str, estimates: Sequence[Estimate], limit: float, width: int
     names = ("GiB", "step", "tok/s", "MFU", "comm")
     for name in (*names, "bubble", "tok/s/GPU") if wide else names:
         table.add_column(name, justify="right", no_wrap=True)
-    for place, one in enumerate(estimates, 1):
+    for place, alike in distinct(estimates).items():
+        one = estimates[place]
         cells = (
             _memory(one, limit),
             seconds(one.step_s),
@@ -99,8 +103,9 @@ def _layouts(title: str, estimates: Sequence[Estimate], limit: float, width: int
             percent(one.communication_share),
         )
         more = (percent(one.time.bubble_share), si(one.tokens_s_gpu)) if wide else ()
-        style = "bold" if place == 1 else ""
-        table.add_row(str(place), one.layout.shorthand, *cells, *more, style=style)
+        style = "" if place else "bold"
+        words = f"{one.layout.shorthand}, {alike} alike" if alike else one.layout.shorthand
+        table.add_row(str(place + 1), words, *cells, *more, style=style)
     return table
 
 

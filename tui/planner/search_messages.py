@@ -11,12 +11,14 @@ BEST = "best"
 
 
 class SearchRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Search for what the form's `texts` ask. `growing`: over cluster sizes the batch grows."""
+    """Search for what the form's `texts` ask. `growing`: over cluster sizes the batch grows.
+    `compared`: strategies, scenarios and GPU types are to be compared too."""
 
     number: int
     texts: dict[str, str]
     served: ModelInfo | None = None
     growing: bool = False
+    compared: bool = False
 
 
 class StrategyFound(msgspec.Struct, frozen=True, kw_only=True, tag="strategy"):
@@ -50,6 +52,13 @@ class PointFound(msgspec.Struct, frozen=True, kw_only=True, tag="point"):
     layout: Layout | None
 
 
+class ComparisonFound(msgspec.Struct, frozen=True, kw_only=True, tag="comparison"):
+    """Strategies, scenarios and GPU types side by side, as lines of text."""
+
+    number: int
+    lines: tuple[str, ...]
+
+
 class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     """All was searched."""
 
@@ -57,7 +66,7 @@ class Done(msgspec.Struct, frozen=True, kw_only=True, tag="done"):
     seconds: float
 
 
-Finding = StrategyFound | LayoutsFound | PointFound | Done
+Finding = StrategyFound | LayoutsFound | PointFound | ComparisonFound | Done
 
 ENCODER = msgspec.json.Encoder()
 REQUEST_DECODER = msgspec.json.Decoder(SearchRequest)

@@ -8,10 +8,11 @@ from ...engine.planner.cost.estimate import Estimate, estimate
 from ...engine.planner.cost.layout import Layout
 from ...engine.planner.cost.setting import Setting
 from ...engine.planner.explain.verdict import Verdict, verdict
+from ...engine.planner.search.search import runner_up_of
 from ...engine.shape.field_errors import FieldError
 from .evaluation import Point
 from .plan import Plan
-from .search_messages import Done, Finding, LayoutsFound, PointFound, StrategyFound
+from .search_messages import ComparisonFound, Done, Finding, LayoutsFound, PointFound, StrategyFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +39,8 @@ class Layouts:
     @cached_property
     def verdict(self) -> Verdict | None:
         """The winner against the runner-up, worked out when first asked for."""
-        if len(self.splits) < 2:
-            return None
-        return verdict(self.splits[0], self.splits[1], self.limit_bytes)
+        other = runner_up_of(self.splits)
+        return verdict(self.splits[0], other, self.limit_bytes) if other else None
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Searched:
     strategies: Mapping[str, Candidate] = field(default_factory=dict)
     layouts: Layouts | None = None
     points: Mapping[str, tuple[Point, ...]] = field(default_factory=dict)
+    comparison: tuple[str, ...] | None = None
     done_s: float | None = None
 
     def taking(self, finding: Finding) -> "Searched":
@@ -65,6 +66,8 @@ class Searched:
                 point = Point(gpus, self._on(gpus, layout))
                 points = (*self.points.get(key, ()), point)
                 return replace(self, points={**self.points, key: points})
+            case ComparisonFound(lines=lines):
+                return replace(self, comparison=lines)
             case Done(seconds=seconds):
                 return replace(self, done_s=seconds)
 

@@ -21,12 +21,14 @@ from ...engine.planner.search.search import search
 from ...engine.planner.search.strategies import STRATEGY_KEYS, StrategyKey, best_of
 from ...engine.protocol.child_process import die_with_parent
 from ...engine.shape.field_errors import FieldError
+from .comparing import compared_lines
 from .evaluation import GPU_COUNTS
 from .plan import Plan, read_plan
 from .search_messages import (
     BEST,
     ENCODER,
     REQUEST_DECODER,
+    ComparisonFound,
     Done,
     Finding,
     LayoutsFound,
@@ -56,11 +58,14 @@ def findings(request: SearchRequest) -> Iterator[Finding]:
     started_s, number = time.monotonic(), request.number
     served = served_shape(request.served) if request.served is not None else None
     with contextlib.suppress(QuestionError):
-        plan = read_plan(request.texts, reference_data(served))
+        data = reference_data(served)
+        plan = read_plan(request.texts, data)
         constraints = constraints_of(plan)
         for key in STRATEGY_KEYS:
             yield _strategy(number, key, plan.setting, constraints)
         yield _layouts(number, plan.setting, constraints)
+        if request.compared:
+            yield ComparisonFound(number=number, lines=compared_lines(plan, constraints, data))
         for curve in (*STRATEGY_KEYS, None):
             for gpus in GPU_COUNTS:
                 layout = _on(gpus, plan, curve, growing=request.growing)

@@ -75,7 +75,7 @@ class Session:
     def scenario(self, name: str) -> Form:
         return self.form.committed().with_texts(SCENARIOS[name])
 
-    def request(self) -> SearchRequest | None:
+    def request(self, *, compared: bool = False) -> SearchRequest | None:
         """The request to search for the plan that is shown, which the form may have left since;
         earlier findings are dropped. `None` before the first plan."""
         if self.evaluation is None:
@@ -87,6 +87,7 @@ class Session:
             texts=self._texts,
             served=self.served,
             growing=self.growing,
+            compared=compared,
         )
 
     def add(self, finding: Finding) -> None:
@@ -111,6 +112,11 @@ class Session:
             return layouts.faster
         every = layouts.splits if kind == "split" else layouts.front
         return every[int(name)] if int(name) < len(every) else None
+
+    @property
+    def comparison(self) -> tuple[str, ...] | None:
+        """The lines of the comparison; `None` before it is found."""
+        return None if self.searched is None else self.searched.comparison
 
     def using(self, result: Estimate) -> Form:
         """The form with another layout in it."""

@@ -86,7 +86,7 @@ class PlannerScreen(PlannerBoard):
         self._draw()
 
     def _begin_search(self) -> None:
-        request = self.session.request()
+        request = self.session.request(compared=self._view == "compare")
         if request is not None:
             self.run_worker(self._search.ask(request), group="search", exclusive=True)
             self._draw_frame()
@@ -114,6 +114,8 @@ class PlannerScreen(PlannerBoard):
         else:
             self._view, self._page = name, 0
         self._maximized = None
+        if name == "compare" and self.session.comparison is None:
+            self._begin_search()
         if name == "serving" and self.session.evaluation is not None:
             self.query_one("#matrix", RowsPanel).go_to(self.session.evaluation.plan.cluster.gpu.key)
         self.rearrange()

@@ -11,6 +11,7 @@ from ..planner.session import Session
 from ..views.panel import Room, RowsView
 from ..views.planner.breakdown import memory_view, step_view
 from ..views.planner.capacity import matrix_view, server_view
+from ..views.planner.comparison import comparison_view
 from ..views.planner.curves import curve_view
 from ..views.planner.decision import decision_view, guide_view
 from ..views.planner.exports import engines_view, export_view
@@ -83,6 +84,7 @@ ROW_VIEWS: Mapping[str, Callable[[TabContent, Room], RowsView]] = {
     "export": _export,
     "matrix": _matrix,
     "server": _server,
+    "comparison": lambda tab, room: comparison_view(tab.session.comparison, room, tab.note),
 }
 """By panel, in the order in which the tab key goes through them."""
 

@@ -35,6 +35,7 @@ def place_panels(
         "decision": _decision,
         "serving": _serving,
         "export": _export,
+        "compare": _compare,
     }[view]
     return {"form": Region(0, 0, left, height), **lay_out(right, page)}
 
@@ -131,6 +132,10 @@ def _export(area: Region, page: int) -> dict[str, Region]:
     if area.height >= 30:
         return _rows(area, {"engines": 8, "export": area.height - 8})
     return _rows(area, {"engines" if page == 0 else "export": area.height})
+
+
+def _compare(area: Region, page: int) -> dict[str, Region]:
+    return {"comparison": area}
 
 
 def _split_rows(area: Region, rows: int) -> tuple[Region, Region]:

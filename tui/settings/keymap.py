@@ -113,6 +113,7 @@ PLANNER_ACTIONS: tuple[Action, ...] = tuple(
         ("decision", "screen.view('decision')", "d", "The decision path and the guide"),
         ("serving", "screen.view('serving')", "a", "What each GPU gives when it serves"),
         ("export", "screen.view('export')", "x", "Configurations for training engines"),
+        ("compare", "screen.view('compare')", "w", "Which strategy, on how many GPUs, which type"),
         ("save", "screen.save", "s", "Save the chosen configuration to a file"),
         ("use", "screen.use", "u", "Take over the chosen layout, or the best one"),
         ("growing", "screen.growing", "k", "Charts: keep the batch, or let it grow"),

@@ -15,7 +15,8 @@ from typing import Literal
 import psutil
 import torch
 
-from ...probes.host import cpu_name
+from ...device.devices import device_name, resolve_device, synchronize
+from ...protocol.errors import ProdtopError
 from .samples import (
     COPY_BYTES,
     CPU_COPY_BYTES,
@@ -41,15 +42,16 @@ FP8_LARGEST = 448.0
 
 def main() -> None:
     """Measure the device named on the command line; exits with `EXIT_NO_GPU` where it is a GPU and
-    there is none."""
+    there is none, and with one line where it is not there."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="auto")
     name = parser.parse_args().device
     if name.startswith("cuda") and not torch.cuda.is_available():
         sys.exit(EXIT_NO_GPU)
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    device = torch.device(name)
+    try:
+        device = resolve_device(name)
+    except ProdtopError as error:
+        sys.exit(str(error))
     write_report(_describe(device))
     if device.type == "cuda":
         torch.cuda.set_device(device)
@@ -63,7 +65,7 @@ def _describe(device: torch.device) -> DeviceSample:
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
         return DeviceSample(
-            name=properties.name,
+            name=device_name(device),
             type="cuda",
             devices=torch.cuda.device_count(),
             memory_bytes=properties.total_memory,
@@ -71,7 +73,7 @@ def _describe(device: torch.device) -> DeviceSample:
             torch=str(torch.__version__),
         )
     return DeviceSample(
-        name=cpu_name(),
+        name=device_name(device),
         type=device.type,
         devices=1,
         memory_bytes=psutil.virtual_memory().total,
@@ -86,7 +88,7 @@ def _warm(device: torch.device) -> None:
     while time.monotonic() < end:
         for _ in range(8):
             left @ left
-        torch.cuda.synchronize(device)
+        synchronize(device)
 
 
 def _products(device: torch.device) -> None:
@@ -141,17 +143,12 @@ def timed(work: Callable[[], object], device: torch.device) -> float:
 
 
 def _burst(work: Callable[[], object], calls: int, device: torch.device) -> float:
-    _settle(device)
+    synchronize(device)
     start = time.perf_counter()
     for _ in range(calls):
         work()
-    _settle(device)
+    synchronize(device)
     return (time.perf_counter() - start) / calls
-
-
-def _settle(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
 
 
 if __name__ == "__main__":

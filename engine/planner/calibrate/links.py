@@ -15,6 +15,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 
+from ...device.devices import synchronize
 from .samples import (
     COLLECTIVES,
     CPU_PAYLOAD_BYTES,
@@ -118,18 +119,15 @@ def _burst(work: Callable[[], None], calls: int, device: torch.device) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         work()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     return (time.perf_counter() - start) / calls
 
 
 def _settle(device: torch.device) -> None:
     """Let all ranks begin together."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
     dist.barrier()
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+    synchronize(device)
 
 
 def _slowest(seconds: float, device: torch.device) -> float:

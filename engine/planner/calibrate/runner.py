@@ -86,6 +86,10 @@ def calibrate(
     if found is None:
         raise CalibrationError(f"no device was measured: see {log_path(LOG)}")
     together = ranks or (found.devices if found.type == "cuda" else 2)
+    if found.type == "cuda" and together > found.devices:
+        raise CalibrationError(
+            f"{together} ranks need a GPU each: this machine has {found.devices}"
+        )
     if together > 1:
         reports += _reports(_links_command(found.type, together), tell)
     measured = measured_from(reports, datetime.datetime.now().astimezone().date())

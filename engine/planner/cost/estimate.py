@@ -84,10 +84,10 @@ class Estimate:
         """Cost of training on `tokens` tokens, in the price's currency."""
         return self.training_s(tokens) / 3600 * self.layout.world * price_per_gpu_hour
 
-    def training_energy_j(self, tokens: float) -> float:
-        """Energy of the GPUs alone for `tokens` tokens: `BUSY_POWER` of their limit."""
+    def training_energy_j(self, tokens: float) -> float | None:
+        """Energy of the GPUs alone for `tokens` tokens: `BUSY_POWER` of their limit, if stated."""
         power = self.setting.cluster.gpu.power_w * BUSY_POWER * self.layout.world
-        return self.training_s(tokens) * power
+        return self.training_s(tokens) * power if power else None
 
     @property
     def amdahl_speedup(self) -> float:

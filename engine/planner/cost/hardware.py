@@ -4,7 +4,6 @@ Everything is in bytes and bytes per second, links per GPU and per direction. Wh
 these figures is the calibration's business (`calibration.py`).
 """
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,6 +15,7 @@ from typing import Literal, get_args
 from ...files.toml_text import UnreadableTomlError, parse_toml, read_toml_text
 from ...shape.field_errors import FieldError, positive, positive_number
 from ...text.cleaning import clean
+from .gpu_names import find_name, nearest_names
 
 Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -26,7 +26,8 @@ class Gpu:
     """One GPU type in its customary node.
 
     `link_bytes_s` is the link between GPUs of a node, `network_bytes_s` the NIC of one GPU, both
-    per direction. `peak_flops` are dense; a precision of 0 is one that the GPU does not have.
+    per direction. `peak_flops` are dense; a precision of 0 is one that the GPU does not have, a
+    `power_w` of 0 is not stated. `names`: see `gpu_names`. `note`: what a plan must say of it.
     """
 
     key: str
@@ -44,6 +45,8 @@ class Gpu:
     fp32_flops: float
     tf32_flops: float
     source: str
+    names: str
+    note: str
 
     def peak_flops(self, precision: Precision) -> float:
         """Dense FLOP/s at `precision`; raises `FieldError` where the GPU has no such unit."""
@@ -118,30 +121,29 @@ def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
         tables = parse_toml(text)
     except UnreadableTomlError as error:
         raise FieldError("hardware file", f"{source}: not valid TOML: {error}") from error
-    gpus = {}
+    gpus: dict[str, Gpu] = {}
+    merged: dict[str, dict[str, object]] = {}
     for name, table in tables.items():
         key = clean(name)
         if not isinstance(table, dict):
             raise FieldError(key, f"{source}: must be a table of one GPU's figures")
-        gpus[key] = _parse_gpu(key, table, source)
+        merged[name] = {**merged.get(str(table.get("like", "")), {}), **table}
+        gpus[key] = _parse_gpu(key, merged[name], source)
     return gpus
 
 
 def find_gpu(name: str, extra: Mapping[str, Gpu] | None = None) -> Gpu:
     """The GPU that `name` means, by key or by any customary way to write it.
 
-    The user's own GPUs (`extra`) come first. Raises `FieldError` naming the known ones.
+    The user's own GPUs (`extra`) come first. Raises `FieldError` naming the nearest ones.
     """
     gpus = {**known_gpus(), **(extra or {})}
-    if name in gpus:
-        return gpus[name]
-    key = _guess_key(name.lower())
-    if key is not None:
-        gpu = gpus[key]
-        if re.search(r"[ah]800", name.lower()):
-            return replace(gpu, name=name, link_bytes_s=EXPORT_LINK_BYTES_S)
-        return gpu
-    raise FieldError("gpu", f"unknown GPU {name!r}; known are {', '.join(gpus)}")
+    names = {key: gpu.names for key, gpu in gpus.items()}
+    key = name if name in gpus else find_name(name, names)
+    if key is None:
+        near = ", ".join(nearest_names(name, names))
+        raise FieldError("gpu", f"unknown GPU {clean(name)!r}; nearest are {near}")
+    return gpus[key]
 
 
 LARGEST_FIGURE = 1e21
@@ -149,30 +151,6 @@ LARGEST_FIGURE = 1e21
 _SHORT = Repr()
 """Shows a wrong value in an error of one line, whatever its length."""
 _SHORT.maxother = 60
-
-EXPORT_LINK_BYTES_S = 200e9
-"""NVLink of the A800 and the H800, 400 GB/s both ways; else they are an A100 and an H100."""
-
-_PATTERNS = (
-    (r"gb300", "gb300"),
-    (r"gb200", "gb200"),
-    (r"b300", "b300"),
-    (r"b200", "b200"),
-    (r"h200|gh200", "h200"),
-    (r"h100.*96 ?g|h100.*500 ?w", "h100-sxm-96"),
-    (r"h100.*pcie", "h100-pcie"),
-    (r"h100|h800", "h100-sxm"),
-    (r"a100.*\b40 ?(g|$)", "a100-40"),
-    (r"a100|a800", "a100-80"),
-    (r"l40s?", "l40s"),
-    (r"4090", "rtx4090"),
-    (r"mi300x?\b|mi300$", "mi300x"),
-    (r"v100", "v100"),
-)
-
-
-def _guess_key(name: str) -> str | None:
-    return next((key for pattern, key in _PATTERNS if re.search(pattern, name)), None)
 
 
 def _figure(field: str, value: object, source: str) -> float:
@@ -212,11 +190,13 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         link_bytes_s=number("link_bytes_s"),
         node_gpus=count("node_gpus"),
         network_bytes_s=number("network_bytes_s"),
-        power_w=number("power_w"),
+        power_w=number("power_w") if "power_w" in table else 0.0,
         bf16_flops=float(peak.get("bf16", 0.0)),
         fp16_flops=float(peak.get("fp16", 0.0)),
         fp8_flops=float(peak.get("fp8", 0.0)),
         fp32_flops=float(peak.get("fp32", 0.0)),
         tf32_flops=float(peak.get("tf32", 0.0)),
         source=clean(str(table.get("source", source))),
+        names=str(table.get("names", "")),
+        note=clean(str(table.get("note", ""))),
     )

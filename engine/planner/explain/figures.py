@@ -105,9 +105,11 @@ def explain(
         "bubble_share": estimate.time.bubble_s / estimate.step_s,
         "tokens": tokens,
         "training_s": estimate.training_s(tokens),
-        "energy_j": estimate.training_energy_j(tokens),
         "busy": BUSY_POWER,
     }
+    energy_j = estimate.training_energy_j(tokens)
+    if energy_j is not None:
+        given["energy_j"] = energy_j
     if price is not None:
         given |= {"price": price, "cost": estimate.training_cost(tokens, price)}
     if base is not None:
@@ -116,8 +118,9 @@ def explain(
     terms = [explain_memory(estimate), explain_step(estimate)]
     parameters = explain_parameters(estimate)
     by_name = {one.name: one for one in (*terms, flops, parameters)}
+    unknown = {"energy": energy_j, "cost": price, "scaling efficiency": base}
     for name, equation, unit, source, opened in _FIGURES:
-        if (name == "cost" and price is None) or (name == "scaling efficiency" and base is None):
+        if unknown.get(name, name) is None:
             continue
         by_name[name] = term(
             name,

@@ -143,8 +143,6 @@ def _text(
         "from torchtitan.models.common.config_utils import decoder_vocab_size",
         "from torchtitan.trainer import Trainer",
     ]
-    if planned.float8:
-        imports.append("from torchtitan.components.quantization import Float8LinearConverter")
     title = clean(f"{setting.model.name}: {layout.shorthand}").replace("\\", "").replace('"', "")
     return "\n".join(
         (

@@ -26,6 +26,7 @@ from .parsers import (
     SERVED,
     above_zero,
     count,
+    counts,
     gpu_file,
     one_of,
     optional,
@@ -341,6 +342,13 @@ SEARCH_OPTIONS: tuple[Option[object], ...] = (
     *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, TOP),
 )
 """Of `prodtop plan`."""
+COMPARED_GPUS = Option(
+    "gpus", counts(MOST_GPUS), "GPUs of the clusters", "1,8,16,32,64", metavar="N,N,..."
+)
+COMPARE_OPTIONS: tuple[Option[object], ...] = tuple(
+    COMPARED_GPUS if option is GPUS else option for option in SEARCH_OPTIONS if option is not TOP
+)
+"""Of `prodtop plan compare`."""
 EXPORT_OPTIONS: tuple[Option[object], ...] = (
     *(_SERVED_MODEL, BATCH, SEQUENCE, *_CLUSTER, *_LAYOUT),
     *(replace(FRAMEWORK, default=AUTO, auto="the engine's"), STEPS, LEARNING_RATE, SCRIPT),

@@ -111,6 +111,15 @@ def one_of(choices: tuple[_Choice, ...]) -> Callable[[str], _Choice]:
     return parse
 
 
+def counts(most: int) -> Callable[[str], tuple[int, ...]]:
+    """A parser of whole numbers from 1 to `most` between commas, each once, smallest first."""
+
+    def parse(text: str) -> tuple[int, ...]:
+        return tuple(sorted({count(most)(part) for part in text.split(",")}))
+
+    return parse
+
+
 def several(text: str) -> tuple[str, ...]:
     """The names of `a,b` or `all`, each once, in the order given."""
     return tuple(dict.fromkeys(name.strip().lower() for name in text.split(",")))

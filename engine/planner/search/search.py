@@ -3,7 +3,9 @@
 Every legal layout is considered; those that provably change nothing are not estimated (`bounds`).
 """
 
+import math
 from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..cost.estimate import Estimate, estimate
@@ -137,9 +139,36 @@ class SearchResult:
 
     @property
     def runner_up(self) -> Estimate | None:
-        """The fastest layout of another split than the winner's, else the second best."""
-        others = self.splits if len(self.splits) > 1 else self.best
-        return others[1] if len(others) > 1 else None
+        """The fastest layout of another split that is slower, else the next best that is."""
+        return runner_up_of(self.splits) or runner_up_of(self.best)
+
+
+EQUAL = 5e-4
+"""Layouts closer than this, as a share, are equally good: no figure shows the difference."""
+
+
+def runner_up_of(estimates: Sequence[Estimate]) -> Estimate | None:
+    """The first that is slower than the first of all, by more than `EQUAL`."""
+    slower = (one for one in estimates if one.step_s > estimates[0].step_s * (1 + EQUAL))
+    return next(slower, None)
+
+
+def distinct(estimates: Sequence[Estimate]) -> dict[int, int]:
+    """The places of those unlike all before them in time or memory: how many later are alike."""
+    counts: dict[int, int] = {}
+    for place, one in enumerate(estimates):
+        first = next((known for known in counts if _alike(one, estimates[known])), None)
+        if first is None:
+            counts[place] = 0
+        else:
+            counts[first] += 1
+    return counts
+
+
+def _alike(one: Estimate, other: Estimate) -> bool:
+    return math.isclose(one.step_s, other.step_s, rel_tol=EQUAL) and math.isclose(
+        one.memory.total, other.memory.total, rel_tol=EQUAL
+    )
 
 
 def search(setting: Setting, constraints: Constraints) -> SearchResult:

@@ -162,7 +162,7 @@ def narrow(key: StrategyKey, constraints: Constraints) -> Constraints:
             return replace(given, tp=_only("tp", given.tp), pp=_only("pp", given.pp))
         case "model":
             if given.schedule not in (None, "sequential"):
-                raise FieldError("schedule", f"fixed at {given.schedule}, not sequential")
+                raise FieldError("schedule", f"{given.schedule} is fixed, not sequential")
             piped = replace(given, tp=_only("tp", given.tp), schedule="sequential")
             return replace(piped, least_pp=_several("pp", given.pp, given.least_pp))
         case "pipeline":
@@ -185,17 +185,17 @@ def narrow(key: StrategyKey, constraints: Constraints) -> Constraints:
 def _several(name: str, fixed: int | None, least: int) -> int:
     """The smallest degree of a kind that the strategy needs."""
     if fixed == 1:
-        raise FieldError(name, "fixed at 1, but this strategy splits that way")
+        raise FieldError(name, f"{name} is fixed at 1, but this strategy splits that way")
     return max(2, least)
 
 
 def _only(name: str, fixed: int | None) -> int:
     """The degree 1 of a kind that the strategy does without."""
     if fixed not in (None, 1):
-        raise FieldError(name, f"fixed at {fixed}, but this strategy has none")
+        raise FieldError(name, f"{name} is fixed at {fixed}, but this strategy has none")
     return 1
 
 
 def _micro_batched(constraints: Constraints) -> None:
     if constraints.schedule == "sequential":
-        raise FieldError("schedule", "fixed at sequential, but this strategy has micro-batches")
+        raise FieldError("schedule", "sequential is fixed, but this strategy has micro-batches")

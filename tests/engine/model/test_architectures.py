@@ -157,7 +157,7 @@ def test_fp32_on_cuda_has_the_logits_of_transformers(
 ) -> None:
     peer, rng = peer_of(name), random.Random(6)
     sequences = peer.sequences(rng)
-    decoder = peer.decoder(PrecisionName.FP32, torch.device("cuda"))
+    decoder = peer.decoder(PrecisionName.FP32, torch.device("cuda", 0))
     for triton in (False, True):
         computed = paged_logits(decoder, sequences, rng, triton=triton)
         for ours, tokens in zip(computed, sequences, strict=True):
@@ -173,6 +173,6 @@ def test_bf16_on_cuda_errs_no_more_than_transformers_in_bf16_does(
     sequences = peer.sequences(rng)
     exact = torch.cat([peer_logits(peer.model, tokens) for tokens in sequences])
     theirs = peer.narrow_logits(sequences)
-    decoder = peer.decoder(PrecisionName.BF16, torch.device("cuda"))
+    decoder = peer.decoder(PrecisionName.BF16, torch.device("cuda", 0))
     ours = torch.cat(paged_logits(decoder, sequences, rng, triton=True))
     assert 0 < relative_error(ours, exact) < 1.5 * relative_error(theirs, exact)

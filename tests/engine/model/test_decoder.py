@@ -239,7 +239,7 @@ def test_quantized_layers_take_a_fraction_of_fp32(tmp_path: Path) -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("name", SHAPES)
 def test_fp32_on_cuda_has_the_logits_of_the_cpu(models: dict[str, Model], name: str) -> None:
-    model, cuda = models[name], torch.device("cuda")
+    model, cuda = models[name], torch.device("cuda", 0)
     allowed = torch.backends.cuda.matmul.allow_tf32
     torch.backends.cuda.matmul.allow_tf32 = False
     try:
@@ -271,14 +271,14 @@ def test_each_precision_on_cuda_has_the_logits_of_its_weights(
     whole = precision in (PrecisionName.FP32, PrecisionName.BF16)
     peer = model.peer if whole else rounded_peer(model, precision)
     exact = torch.cat([peer_logits(peer, tokens) for tokens in sequences])
-    decoder = model.decoder(precision, torch.device("cuda"))
+    decoder = model.decoder(precision, torch.device("cuda", 0))
     ours = torch.cat(paged_logits(decoder, sequences, random.Random(11)))
     assert relative_error(ours, exact) < tolerance
 
 
 @pytest.mark.gpu
 def test_fp8_on_cuda_stays_near_fp32(models: dict[str, Model]) -> None:
-    cuda = torch.device("cuda")
+    cuda = torch.device("cuda", 0)
     if (reason := unavailable_reason(PrecisionName.FP8, cuda)) is not None:
         pytest.skip(reason)
     model = models["two share"]

@@ -366,7 +366,7 @@ def test_dummy_weights_of_a_quantized_shape_are_quantized(tmp_path: Path) -> Non
 def test_on_cuda_the_values_stored_are_computed_with(tmp_path: Path, scheme: Scheme) -> None:
     peer = write_quantized(tmp_path, scheme)
     exact = torch.cat([peer_logits(peer, tokens) for tokens in sequences()])
-    ours = logits_of(load(tmp_path), PrecisionName.INT4, sequences(), torch.device("cuda"))
+    ours = logits_of(load(tmp_path), PrecisionName.INT4, sequences(), torch.device("cuda", 0))
     assert 0 < relative_error(ours, exact) < 0.05
 
 

@@ -53,7 +53,7 @@ def test_a_little_less_is_expected_than_a_decoder_then_takes(
     assert stored_bytes(config) == held
 
 
-@pytest.mark.parametrize("device", [CPU, torch.device("cuda")])
+@pytest.mark.parametrize("device", [CPU, torch.device("cuda", 0)])
 @pytest.mark.parametrize("precision", CPU_PRECISIONS)
 def test_a_switch_counts_the_cache_and_what_it_frees(
     precision: PrecisionName, device: torch.device

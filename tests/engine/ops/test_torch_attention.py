@@ -156,7 +156,7 @@ def test_no_query_sees_a_later_token() -> None:
 @pytest.mark.gpu
 @pytest.mark.parametrize("shared", [1, 2, 3, 7])
 def test_attention_on_cuda_is_that_of_the_cpu(shared: int) -> None:
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)
     scene = Scene([(0, 1), (40, 1), (0, 17), (3, 9), (50, 24)], 2, shared, 7, 0.0)
     builder = BatchBuilder(shared, device, torch.float32)
     groups = builder.build(scene.batch.chunks).step.groups

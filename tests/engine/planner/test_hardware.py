@@ -1,6 +1,7 @@
 """The hardware data: units, the user's own file, and names as people write them."""
 
 from contextlib import suppress
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from prodtop.engine.planner.cost.calibration import (
     default_constants,
     parse_constants,
 )
+from prodtop.engine.planner.cost.gpu_names import find_name
 from prodtop.engine.planner.cost.hardware import Gpu, find_gpu, known_gpus, load_gpus, parse_gpus
 from prodtop.engine.shape.field_errors import FieldError
 
@@ -33,8 +35,37 @@ def test_figures_are_bytes_and_seconds(gpu: Gpu) -> None:
     assert 1e9 <= gpu.network_bytes_s <= 1e11
     assert gpu.network_bytes_s <= gpu.link_bytes_s <= 9e11
     assert 1e10 < gpu.memory_bytes < 1e12
-    assert 5e11 < gpu.hbm_bytes_s < 1e13
+    assert 2.9e11 < gpu.hbm_bytes_s < 1e13
     assert gpu.source
+    assert gpu.names
+
+
+@pytest.mark.parametrize("key", known_gpus())
+def test_every_gpu_says_what_it_reaches(key: str) -> None:
+    """None gets an H100's constants for want of its own."""
+    assert key in default_constants().gpus
+
+
+@pytest.mark.parametrize(
+    ("key", "gib"),
+    [
+        ("h100-sxm", 79.65),
+        ("h200", 140.40),
+        ("b200", 179.06),
+        ("b300", 268.6),
+        ("gb200", 185.03),
+        ("gb300", 277.5),
+        ("l40s", 45.0),
+        ("h100-nvl", 93.58),
+        ("gh200", 95.58),
+        ("l4", 22.49),
+        ("a10g", 22.49),
+        ("rtx5090", 31.84),
+        ("mi300x", 191.98),
+    ],
+)
+def test_memory_is_what_the_driver_reports(key: str, gib: float) -> None:
+    assert known_gpus()[key].memory_bytes / 2**30 == pytest.approx(gib, abs=0.06)
 
 
 @pytest.mark.parametrize(
@@ -49,16 +80,88 @@ def test_figures_are_bytes_and_seconds(gpu: Gpu) -> None:
         ("MI300X", "mi300x"),
         ("NVIDIA H200", "h200"),
         ("NVIDIA GeForce RTX 4090", "rtx4090"),
+        ("h100-nvl", "h100-nvl"),
+        ("NVIDIA H100 80GB HBM3", "h100-sxm"),
+        ("NVIDIA H100 PCIe", "h100-pcie"),
+        ("h100 96", "h100-sxm-96"),
+        ("H200 NVL 141GB (PCIe)", "h200-nvl"),
+        ("NVIDIA A100-SXM4-80GB", "a100-80"),
+        ("A100 SXM 80GB (NDm A100 v4)", "a100-80"),
+        ("NVIDIA B300 SXM6 AC", "b300"),
+        ("l40", "l40"),
+        ("NVIDIA L40S", "l40s"),
+        ("gh200", "gh200"),
+        ("NVIDIA GH200 480GB", "gh200"),
+        ("v100 16gb", "v100-16"),
+        ("Tesla V100-SXM2-32GB", "v100"),
+        ("H800", "h800"),
+        ("A800 80 GB", "a800"),
+        ("NVIDIA H20", "h20"),
+        ("NVIDIA A10G", "a10g"),
+        ("NVIDIA RTX A6000", "a6000"),
+        ("RTX 3090 24GB (280 W)", "rtx3090"),
+        ("NVIDIA RTX PRO 6000 Blackwell Server Edition", "rtx-pro-6000-server"),
+        ("AMD Instinct MI300X OAM", "mi300x"),
+        ("MI355X", "mi355x"),
+        ("TPU v5p", "tpu-v5p"),
+        ("Trillium v6e", "tpu-v6e"),
     ],
 )
 def test_a_gpu_is_found_however_it_is_written(written: str, key: str) -> None:
     assert find_gpu(written).key == key
 
 
-def test_an_unknown_gpu_names_the_known_ones() -> None:
-    with pytest.raises(FieldError, match="h100-sxm") as caught:
-        find_gpu("TPU v5")
+@pytest.mark.parametrize("gpu", known_gpus().values(), ids=known_gpus())
+def test_a_gpu_is_found_by_its_key_as_words_and_by_all_its_names(gpu: Gpu) -> None:
+    """Every way to leave out what may be missing means this GPU and no other."""
+    words = gpu.names.split()
+    needed = [word for word in words if not word.endswith("?")]
+    optional = [word.removesuffix("?") for word in words if word.endswith("?")]
+    for count in range(len(optional) + 1):
+        for some in combinations(optional, count):
+            if needed or some:
+                meant = [key for key, one in known_gpus().items() if means(one, *needed, *some)]
+                assert meant == ([gpu.key] if needed else []), (needed, some)
+    assert find_gpu(gpu.key.replace("-", " ").upper()).key == gpu.key
+
+
+def means(gpu: Gpu, *words: str) -> bool:
+    return find_name(" ".join(words), {gpu.key: gpu.names}) == gpu.key
+
+
+@pytest.mark.parametrize(
+    ("variant", "near"),
+    [
+        ("a100 pcie", "a100-40, a100-80"),
+        ("NVIDIA A100 80GB PCIe", "a100-80"),
+        ("GH200 144G HBM3e", "gh200"),
+        ("rtx 4090 laptop", "rtx4090"),
+        ("RTX 4090 D", "rtx4090"),
+        ("RTX A6000 Ada 48GB", "a6000"),
+        ("v100 pcie", "v100"),
+        ("h100 80gb nvl", "h100-nvl"),
+        ("H20-3e", "h20"),
+        ("mi300a", "mi300x"),
+        ("TPU v5", "tpu-v5e, tpu-v5p"),
+        ("NVIDIA RTX PRO 6000 Blackwell Max-Q Workstation Edition", "rtx-pro-6000"),
+    ],
+)
+def test_a_variant_without_figures_is_refused_with_the_nearest(variant: str, near: str) -> None:
+    with pytest.raises(FieldError) as caught:
+        find_gpu(variant)
     assert caught.value.field == "gpu"
+    assert f"nearest are {near}" in caught.value.reason
+
+
+@settings(deadline=None)
+@given(st.text(max_size=60))
+def test_any_other_name_is_refused_in_one_short_line(name: str) -> None:
+    with suppress(FieldError):
+        assert find_gpu(name).key
+        return
+    with pytest.raises(FieldError) as caught:
+        find_gpu(name)
+    assert str(caught.value).isprintable()
 
 
 def test_the_users_own_gpu_comes_first(tmp_path: Path) -> None:

@@ -89,3 +89,18 @@ def test_context_parallelism_stays_out_unless_it_is_fixed() -> None:
     assert free.best is not None
     assert fixed.best is not None
     assert (free.best.layout.cp, fixed.best.layout.cp) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "named"),
+    [
+        (Constraints(batch=64, tp=8), "tp is fixed at 8"),
+        (Constraints(batch=64, pp=1), "pp is fixed at 1"),
+        (Constraints(batch=64, schedule="sequential"), "sequential is fixed"),
+    ],
+)
+def test_a_contradiction_names_what_is_fixed(fixed: Constraints, named: str) -> None:
+    results = best_of_strategies(on(8), fixed)
+    reasons = [one.limiting.reason for one in results if one.limiting and one.result is None]
+    assert reasons
+    assert all(reason.startswith(named) for reason in reasons)

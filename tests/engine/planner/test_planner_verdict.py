@@ -12,7 +12,7 @@ from prodtop.engine.planner.cost.setting import Setting, setting
 from prodtop.engine.planner.explain.break_even import BreakEven
 from prodtop.engine.planner.explain.verdict import Verdict, verdict, verdict_of, with_more_memory
 from prodtop.engine.planner.search.constraints import Constraints
-from prodtop.engine.planner.search.search import SearchResult, search
+from prodtop.engine.planner.search.search import EQUAL, SearchResult, distinct, search
 from prodtop.engine.shape.presets import preset
 
 
@@ -139,3 +139,30 @@ def test_one_layout_has_no_runner_up() -> None:
         batch=1, dp=1, tp=1, pp=1, micro_batch=1, recompute="full", zero=0, vp=1, keep=5
     )
     assert verdict_of(search(on(1, "llama-3.2-1b"), fixed)) is None
+
+
+ALIKE = Constraints(batch=64, zero=2, schedule="1f1b")
+"""Experts on one node, where replicas and context ranks come to the same."""
+
+
+def test_layouts_that_are_alike_are_one_row_and_never_the_runner_up() -> None:
+    result = search(on(8, "qwen3-30b-a3b"), ALIKE)
+    counts = distinct(result.splits)
+    assert len(counts) + sum(counts.values()) == len(result.splits)
+    assert any(counts.values()), "this example has some"
+    shown = [result.splits[place] for place in counts]
+    assert shown[0] is result.splits[0]
+    figures = [(one.step_s, one.memory.total) for one in shown]
+    for place, (step_s, used) in enumerate(figures):
+        for other_s, other in figures[:place]:
+            assert abs(step_s / other_s - 1) > EQUAL or abs(used / other - 1) > EQUAL
+    judgement = judged(result)
+    assert judgement.runner_up.step_s > judgement.winner.step_s * (1 + EQUAL)
+
+
+def test_where_all_layouts_are_alike_there_is_no_runner_up() -> None:
+    fixed = Constraints(batch=64, dp=1, tp=8, pp=1, cp=1, micro_batch=1, recompute="none")
+    result = search(on(8), fixed)
+    assert len(result.best) == 1
+    assert result.runner_up is None
+    assert verdict_of(result) is None

@@ -185,7 +185,7 @@ def test_storage_is_what_counts_not_its_views() -> None:
 
 
 def cuda_layer(precision: PrecisionName, master: Projection) -> Linear:
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)
     if (reason := unavailable_reason(precision, device)) is not None:
         pytest.skip(reason)
     return pack(master, precision, device)

@@ -15,15 +15,17 @@ from prodtop.engine.protocol import StrategyName
 NAMES = [name for name in ARCHITECTURES if name not in ("phi3, short", "phi3, long")]
 
 
-@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.mark.parametrize(
+    "device", [torch.device("cpu"), pytest.param(torch.device("cuda", 0), marks=pytest.mark.gpu)]
+)
 @pytest.mark.parametrize("name", NAMES)
-def test_greedy_texts_are_those_of_transformers(name: str, device: str, tmp_path: Path) -> None:
+def test_greedy_texts_are_those_of_transformers(
+    name: str, device: torch.device, tmp_path: Path
+) -> None:
     write_model(tmp_path, name, seed=3)
     write_tokenizer(tmp_path)
     cases = clear_cases(GreedyOracle(tmp_path), count=3)
-    served = CheckedEngine(
-        model_of(tmp_path), StrategyName.HYBRID, settings=CHUNKED, device=torch.device(device)
-    )
+    served = CheckedEngine(model_of(tmp_path), StrategyName.HYBRID, settings=CHUNKED, device=device)
     requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
     served.drain()
     for request, case in zip(requests, cases, strict=True):

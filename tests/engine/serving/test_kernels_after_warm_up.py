@@ -60,7 +60,7 @@ def test_ragged_requests_wait_for_no_compiler(
         StrategyName.CONTINUOUS,
         PrecisionName.BF16,
         settings=replace(ROOMY, speculation=drafts),
-        device=torch.device("cuda"),
+        device=torch.device("cuda", 0),
     )
     assert isinstance(served.engine.runner, PagedRunner)
 

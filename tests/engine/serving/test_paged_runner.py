@@ -293,7 +293,7 @@ def test_graphs_say_what_transformers_says(
         [(1, 20), (15, 30), (17, 1), (50, 24), (100, 30)], shared_prefix=40, seed=5
     )
     served = CheckedEngine(
-        model_of(tiny_folder), name, settings=settings, device=torch.device("cuda")
+        model_of(tiny_folder), name, settings=settings, device=torch.device("cuda", 0)
     )
     assert isinstance(served.engine.runner, PagedRunner)
     for order in (cases, cases[::-1]):
@@ -307,7 +307,7 @@ def test_no_more_graphs_are_captured_than_there_may_be(
     tiny_folder: Path, cases: list[Case], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(step_graphs, "_MOST_GRAPHS", 3)
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)
     served = CheckedEngine(model_of(tiny_folder), StrategyName.CONTINUOUS, device=device)
     for case in cases:
         request = served.ask(case.prompt, case.max_tokens, ignore_eos=True)
@@ -321,7 +321,7 @@ def test_no_more_graphs_are_captured_than_there_may_be(
 
 @pytest.mark.gpu
 def test_captured_graphs_are_a_part_of_the_memory(tiny_folder: Path) -> None:
-    device = torch.device("cuda")
+    device = torch.device("cuda", 0)
     served = CheckedEngine(model_of(tiny_folder), StrategyName.CONTINUOUS, device=device)
     served.ask((5, 6, 7), 4, ignore_eos=True)
     served.drain()

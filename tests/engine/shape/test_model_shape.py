@@ -258,12 +258,41 @@ def test_fewer_layers_keep_what_they_had() -> None:
 
 
 @settings(deadline=None)
-@given(st.floats(min_value=1e8, max_value=1e13))
-def test_a_bare_count_gives_a_shape_of_about_that_size(parameters: float) -> None:
+@given(st.floats(min_value=7, max_value=13))
+def test_a_bare_count_gives_a_shape_that_one_would_build(power: float) -> None:
+    parameters = 10**power
     shape = shape_from_parameters(parameters)
     assert shape.parameters == pytest.approx(parameters, rel=0.04)
-    assert shape.hidden % 128 == 0
-    assert 2 <= shape.intermediate / shape.hidden <= 6
+    assert shape.head_dim == 128 or (parameters <= 3e8 and shape.head_dim in (32, 64))
+    assert shape.hidden == shape.heads * shape.head_dim
+    assert (shape.heads % 8, shape.kv_heads, shape.layers % 4) == (0, 8, 0)
+    assert shape.vocabulary % (128 * 8) == 0
+    assert shape.intermediate % 64 == 0
+    assert 1 <= shape.intermediate / shape.hidden <= 8
+
+
+@pytest.mark.parametrize(
+    ("billions", "layers", "heads"),
+    [
+        (1, 16, 16),
+        (3, 24, 24),
+        (7, 32, 32),
+        (8, 32, 32),
+        (13, 40, 40),
+        (14, 40, 40),
+        (34, 56, 56),
+        (65, 80, 64),
+        (70, 80, 64),
+        (175, 96, 96),
+        (405, 128, 128),
+    ],
+)
+def test_known_sizes_have_the_layers_and_heads_of_their_models(
+    billions: float, layers: int, heads: int
+) -> None:
+    """Llama 2 and 3 (one head dimension of 128), GPT-3: 405B has 126 layers, 34B (Yi) has 60."""
+    shape = shape_from_parameters(billions * 1e9)
+    assert (shape.layers, shape.heads, shape.head_dim) == (layers, heads, 128)
 
 
 @pytest.mark.parametrize("absurd", [0.0, -7e9, float("nan"), float("inf"), 1e20])

@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from planner_cases import plan
+from prodtop.engine.planner.cost.hardware import known_gpus
 from prodtop.tui.planner.form import Form
 from prodtop.tui.planner.search_client import SearchClient
 from prodtop.tui.planner.search_messages import (
+    ComparisonFound,
     Done,
     Finding,
     LayoutsFound,
@@ -117,3 +119,22 @@ def test_a_growing_batch_grows_along_the_curve() -> None:
     data = {point.gpus: point.layout for point in points if point.key == "data"}
     assert data[64] is not None
     assert data[64].batch == 128
+
+
+def test_a_comparison_is_found_where_it_is_asked_for_and_before_the_curves() -> None:
+    texts = TEXTS | {"gpus": "4", "batch": "4"}
+    seen: list[Finding] = []
+    for found in findings(SearchRequest(number=7, texts=texts, compared=True)):
+        if isinstance(found, PointFound):
+            break
+        seen.append(found)
+    compared = seen[-1]
+    assert isinstance(compared, ComparisonFound)
+    text = "\n".join(compared.lines)
+    for words in ("64", "generic-70b on 32 GPUs", "By score: ", "MI355X"):
+        assert words in text
+    # The limit of the form's GPU is not that of the others.
+    for gpu in known_gpus().values():
+        row = next(line for line in compared.lines if line.startswith(f"{gpu.name}  "))
+        fits, used_gib = row.removeprefix(gpu.name).split()[:2]
+        assert (fits == "yes") is (float(used_gib) <= gpu.memory_bytes / 2**30 + 0.05)

@@ -3,7 +3,7 @@
 from planner_cases import first_findings
 from prodtop.engine.protocol import ModelInfo
 from prodtop.tui.planner.form import Editing
-from prodtop.tui.planner.search_messages import PointFound, StrategyFound
+from prodtop.tui.planner.search_messages import ComparisonFound, PointFound, StrategyFound
 from prodtop.tui.planner.session import Session
 
 
@@ -115,3 +115,16 @@ def test_a_scenario_ends_typing() -> None:
     assert made.take(made.scenario("70B"))
     assert made.evaluation is not None
     assert made.evaluation.plan.model.name == "generic-70b"
+
+
+def test_a_comparison_is_kept_until_the_next_request() -> None:
+    made = session()
+    request = made.request(compared=True)
+    assert request is not None
+    assert request.compared
+    made.add(ComparisonFound(number=request.number, lines=("", "a title", "")))
+    assert made.comparison == ("", "a title", "")
+    assert session().comparison is None
+    made.request()
+    found = made.comparison
+    assert found is None

@@ -119,6 +119,7 @@ def derived_words(plan: Plan, data: ReferenceData, glyphs: Glyphs) -> dict[str, 
             [
                 f"{gib(where.gpu.memory_bytes)} GiB",
                 f"{where.gpu.peak_flops(layout.precision) / 1e12:.0f} TFLOP/s",
+                *([where.gpu.note] if where.gpu.note else []),
             ]
         ),
         "gpus": nodes,

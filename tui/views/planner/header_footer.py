@@ -35,7 +35,10 @@ VIEW_TITLES = (
     ("decision", "Decision"),
     ("serving", "Serving"),
     ("export", "Export"),
+    ("compare", "Compare"),
 )
+SHORT_TITLE = 6
+"""Letters of the titles of views that are not in sight, where whole ones have no room."""
 FOOTER_ACTIONS = (
     ("tab_live", "live"),
     ("help", "help"),
@@ -84,8 +87,10 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: int = 0, pages: i
     """The views with their keys, the one in sight in brackets with which of its `pages` it is; the
     scenarios at the right."""
     chosen = f" {page + 1}/{pages}" if pages > 1 else ""
-    wide, narrow = (_views(view, keymap, chosen, gap) for gap in (" ", ""))
-    left = wide if wide.width <= room.width else narrow
+    forms = [(" ", None), ("", None), ("", SHORT_TITLE)]
+    lines = [_views(view, keymap, chosen, *form) for form in forms]
+    left = first_fitting(lines, room.width)
+    left = left if left.pieces else lines[-1]
     scenarios = line(
         muted("at 32 GPUs "),
         *(
@@ -97,7 +102,7 @@ def views_line(view: str, keymap: Keymap, room: Room, *, page: int = 0, pages: i
     return ends(left, scenarios, room.width)
 
 
-def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
+def _views(view: str, keymap: Keymap, chosen: str, gap: str, letters: int | None) -> Line:
     items: list[Line] = []
     for name, title in VIEW_TITLES:
         key = keymap.first_key(f"planner_{name}")
@@ -105,7 +110,7 @@ def _views(view: str, keymap: Keymap, chosen: str, gap: str) -> Line:
             text = f"[{key} {title}{chosen}]".replace("[ ", "[")
             items.append(line(" " if items and not gap else "", Piece(text, Ink.SELECTED)))
         else:
-            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {title}{gap}")))
+            items.append(line(Piece(f" {key}", Ink.ACCENT), muted(f" {title[:letters]}{gap}")))
     return line(*items)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ....engine.planner.cost.estimate import Estimate
+from ....engine.planner.search.search import distinct
 from ....engine.planner.search.strategies import STRATEGIES
 from ...drawing.line import Line, Piece, clipped, faint, in_glyphs, line, muted, strong
 from ...planner.evaluation import Evaluation
@@ -74,8 +75,8 @@ def splits_view(
     if layouts is not None:
         best_s = layouts.splits[0].step_s if layouts.splits else None
         entries += [
-            Entry(line(f"{index + 1}"), result, f"split:{index}")
-            for index, result in enumerate(layouts.splits)
+            Entry(line(f"{index + 1}"), layouts.splits[index], f"split:{index}")
+            for index in distinct(layouts.splits)
         ]
     head, rows = _rows("", entries, evaluation.plan.limit_bytes, best_s, room)
     title = panel_title("Best layouts")

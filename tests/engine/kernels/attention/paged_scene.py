@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 BLOCK_TOKENS = 16
 FP8 = torch.float8_e4m3fn
 EPSILON = {torch.float32: 2e-5, torch.float16: 4e-3, torch.bfloat16: 3e-2, FP8: 4e-3}

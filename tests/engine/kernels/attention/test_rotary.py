@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from prodtop.engine.kernels.attention.rotary import HeadNorms, rotate_and_store
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 FP8 = torch.float8_e4m3fn
 BLOCK_TOKENS = 16
 UNTOUCHED = 7.0

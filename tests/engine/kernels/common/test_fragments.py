@@ -18,7 +18,7 @@ from prodtop.engine.kernels.common.fragments import (  # noqa: E402
     unpaired,
 )
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 ON_GPU = DEVICE.type == "cuda"
 WARPS = 2
 THREADS = 32 * WARPS

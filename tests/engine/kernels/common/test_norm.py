@@ -7,7 +7,7 @@ from fp8_oracle import fp8_rows
 from prodtop.engine.kernels.common.norm import layer_norm, rms_norm, rms_norm_fp8
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 WIDTHS = [1, 48, 64, 300]
 EPS = 1e-5

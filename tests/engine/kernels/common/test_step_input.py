@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from prodtop.engine.kernels.common.step_input import copy_step_input, embed_tokens
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 VOCABULARY = 50
 
 

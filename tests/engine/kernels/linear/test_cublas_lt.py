@@ -40,7 +40,7 @@ def _nothing_choices(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def random(*shape: int, seed: int, dtype: torch.dtype = torch.bfloat16) -> Tensor:
     values = torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
-    return values.to(dtype).to("cuda")
+    return values.to(dtype).to("cuda:0")
 
 
 def error(y: Tensor, expected: Tensor) -> float:

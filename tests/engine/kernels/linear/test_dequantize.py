@@ -10,7 +10,7 @@ from prodtop.engine.precision.planes import pack_int8_planes
 from prodtop.engine.precision.quantize import quantize_int4
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
 
 

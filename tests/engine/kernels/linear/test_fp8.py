@@ -7,7 +7,7 @@ from prodtop.engine.kernels.linear.weight import LayerWeight
 from prodtop.engine.precision.linear import Fp8Linear
 from prodtop.engine.precision.quantize import quantize_fp8
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 
 
 @pytest.mark.parametrize(("rows", "width"), [(1, 16), (3, 100), (17, 512)])

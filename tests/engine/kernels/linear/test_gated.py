@@ -7,7 +7,7 @@ from prodtop.engine.kernels.linear.gated import gated
 from prodtop.engine.shape.parts import Activation
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 

@@ -20,7 +20,7 @@ from prodtop.engine.precision.linear import (
 from prodtop.engine.precision.planes import pack_int4, pack_int8_planes, padded_inputs
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
 """Triton's interpreter takes a bf16 operand of a matrix product for integers."""
 

@@ -16,7 +16,7 @@ from prodtop.engine.precision.chunks import fp8_layer, int4_layer, int8_layer
 from prodtop.engine.precision.linear import CpuInt8Linear, DenseLinear, Linear
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
 FEATURES, INPUTS = 32, 192
 

@@ -36,7 +36,7 @@ from prodtop.engine.precision.planes import pack_int8_planes
 from prodtop.engine.precision.quantize import quantize_fp8, quantize_int4, quantize_int8
 from prodtop.engine.shape.parts import Activation
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 FORMATS: list[WeightFormat] = ["dense", "int8", "int4", "fp8"]
 ROWS: list[tuple[WeightFormat, int]] = [
     *(("dense", rows) for rows in (1, 2, 7, 16)),

@@ -13,7 +13,7 @@ from prodtop.engine.kernels.linear.tile_descriptors import tile_descriptor
 from prodtop.engine.precision.chunks import int4_layer
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPE = torch.bfloat16 if DEVICE.type == "cuda" else torch.float16
 META = torch.device("meta")
 

@@ -15,7 +15,7 @@ from prodtop.engine.serving.request import GREEDY_BELOW as ENGINES_GREEDY_BELOW
 from prodtop.engine.serving.sampler import BROKEN_LOGITS, SamplingBatch, _sample_rows
 from torch import Tensor
 
-DEVICE = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+DEVICE = torch.device("cuda:0" if torch.cuda.is_available() else "cpu")
 DTYPES = [torch.float32, torch.float16, torch.bfloat16]
 
 

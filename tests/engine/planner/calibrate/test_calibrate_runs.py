@@ -1,15 +1,18 @@
 """Calibrating this machine for real: products and copies, and two processes over gloo."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 import torch
+from prodtop.engine.planner.calibrate import runner
 from prodtop.engine.planner.calibrate.constants import CalibrationError
 from prodtop.engine.planner.calibrate.runner import calibrate, progress
 from prodtop.engine.planner.calibrate.samples import (
     COLLECTIVES,
     CollectiveSample,
     CopySample,
+    DeviceSample,
     MatmulSample,
     Report,
 )
@@ -58,3 +61,18 @@ def test_without_a_gpu_one_line_says_so(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there_fails_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CalibrationError, match=r"its log is|no GPU here"):
         calibrate(lambda _: None, device="cuda:99", path=tmp_path / "calibration.toml")
+
+
+def test_more_ranks_than_gpus_are_refused_before_they_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpu = DeviceSample(
+        name="NVIDIA H200", type="cuda", devices=2, memory_bytes=10, sms=132, torch="2.11"
+    )
+    monkeypatch.setattr(runner, "_reports", lambda command, tell: iter_closing([gpu]))
+    with pytest.raises(CalibrationError, match="3 ranks need a GPU each: this machine has 2"):
+        calibrate(lambda _: None, ranks=3, path=tmp_path / "calibration.toml")
+
+
+def iter_closing(reports: list[Report]) -> Generator[Report]:
+    yield from reports

@@ -69,15 +69,31 @@ def calls(text: str) -> dict[str, dict[str, object]]:
     return found
 
 
-@settings(deadline=None, max_examples=100)
-@given(
-    planned=plans(
-        models=("llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v3"),
-        zeros=(0, 3, 3),
-        precisions=("bf16", "fp8", "fp32"),
-        offloads=("none", "none", "all"),
-    )
+PLANS = plans(
+    models=("llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v3"),
+    zeros=(0, 3, 3),
+    precisions=("bf16", "fp8", "fp32"),
+    offloads=("none", "none", "all"),
 )
+
+
+@settings(deadline=None, max_examples=100)
+@given(planned=PLANS)
+def test_both_forms_import_each_name_once_and_use_it(planned: Plan) -> None:
+    for engine in ("torchtitan", "torchtitan-main"):
+        made = exported(engine, planned, RUN)
+        if made is None:
+            continue
+        tree = ast.parse(made.text)
+        imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+        names = [alias.name for node in imports for alias in node.names]
+        assert len(names) == len(set(names))
+        used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert set(names) - used <= {"FullAC", "SelectiveAC"}, "both are there to choose from"
+
+
+@settings(deadline=None, max_examples=100)
+@given(planned=PLANS)
 def test_only_known_fields_are_used_and_mean_the_layout(planned: Plan) -> None:
     setting, layout = planned
     made = exported("torchtitan-main", planned, RUN)
