@@ -51,7 +51,7 @@ class Told:
         reports: list[Report] = []
         for report in self._engine.poll():
             if isinstance(report, ChildDied):
-                report = msgspec.structs.replace(report, log=None)  # noqa: PLW2901
+                report = msgspec.structs.replace(report, log=None)
             elif isinstance(report, ChildStarted) and report.child == "worker":
                 self.worker = report.pid
             self.ready |= isinstance(report, Ready)

@@ -8,6 +8,7 @@ from pathlib import Path
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol import (
     InspectRequest,
+    Note,
     PrecisionName,
     SetSlo,
     SloSpec,
@@ -19,6 +20,7 @@ from ...engine.protocol import (
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.shape.presets import PRESETS
+from ...engine.text.cleaning import clean
 from ..style.formatting import short_path
 from .actions import (
     NOT_READY,
@@ -34,14 +36,14 @@ from .actions import (
 )
 from .command_line import run_line
 from .moment import MarkKind, SessionMark, unready_text
-from .observer import Observer
 from .server import is_down
 from .settable import Standing
+from .walking import Walking
 
 READ_ONLY = "this is a recording: what was served then cannot be changed now"
 
 
-class Monitor(Observer):
+class Monitor(Walking):
     """Takes in what the engine reports, and sends it commands. Its calls never block."""
 
     read_only = False
@@ -185,10 +187,19 @@ class Monitor(Observer):
             self.say(outcome.say)
 
     def next_window(self) -> None:
-        self._window = next_window(self._window)
+        self.set_window(next_window(self._window))
 
     def set_window(self, window: Window) -> None:
         self._window = window
+        self._zoom_s = None
+
+    def note(self, text: str) -> None:
+        """Keep a note of the user's on this moment; in the recording as well, if there is one."""
+        text = clean(text)
+        if isinstance(self._client, RecordedEngine):
+            self._client.note(text)
+        else:
+            self._on_event(Note(message=text, by_user=True), self._clock())
 
     def close(self) -> None:
         self._client.close()

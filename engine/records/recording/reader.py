@@ -17,10 +17,11 @@ from ...protocol.errors import BadInputError, CheckpointError
 from ...text.cleaning import clean
 from ..figure_bounds import check_numbers
 from .database import APPLICATION_ID, COMMAND, SCHEMA_VERSION, TABLES, Peaks
-from .decoding import MalformedTicksError, Paths, TickDecoder, unpacked_times
+from .decoding import Paths, TickDecoder, unpacked_times
 from .encoding import Streams, joined
 from .packing import LARGEST_UNPACKED_BYTES, UnpackingError, unpack_second, unpack_segment
 from .tick import Tick, tick_of
+from .varints import MalformedTicksError
 
 MOST_EVENTS = 2_000
 """Read at once, the newest."""
