@@ -19,6 +19,8 @@ LEAST_BASE = 4
 """Samples that a median is made of."""
 BEGINS_AT, ENDS_AT = 2.0, 1.5
 """Times the median: a spike begins above the one, and ends below the other."""
+SETTLED_S = 15.0
+"""For so long: what rises again before is the same spike."""
 
 
 class SpikeColumn(NamedTuple):
@@ -52,13 +54,13 @@ def spikes(
     """The peaks of what rises far above the time before it: (time, value), oldest first.
 
     `times_s` ascend; NaN is no value. A spike begins above twice the median of the minute before,
-    and at least `least` above it; its peak is its first greatest value until it ends.
+    and at least `least` above it; its peak is its first greatest value until it has ended.
     """
     found: list[tuple[float, float]] = []
     window: list[tuple[float, float]] = []
     ordered: list[float] = []
     peak: tuple[float, float] | None = None
-    base = 0.0
+    high_s = base = 0.0
     oldest = 0
     for time_s, value in zip(times_s, values, strict=True):
         if value != value:
@@ -69,12 +71,14 @@ def spikes(
         if peak is None and len(ordered) >= LEAST_BASE:
             base = ordered[len(ordered) // 2]
             if value > max(base * BEGINS_AT, base + least):
-                peak = (time_s, value)
-        elif peak is not None and value < max(base * ENDS_AT, base + least / 2):
-            found.append(peak)
-            peak = None
-        elif peak is not None and value > peak[1]:
-            peak = (time_s, value)
+                peak, high_s = (time_s, value), time_s
+        elif peak is not None:
+            peak = max(peak, (time_s, value), key=lambda each: each[1])
+            if value >= max(base * ENDS_AT, base + least / 2):
+                high_s = time_s
+            elif time_s - high_s >= SETTLED_S:
+                found.append(peak)
+                peak = None
         window.append((time_s, value))
         insort(ordered, value)
     return [*found, peak] if peak is not None else found
