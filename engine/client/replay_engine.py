@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..protocol import Command, InspectRequest, Report, RequestTimeline
+from ..protocol import Command, InspectRequest, Ready, Report, RequestTimeline
 from ..records.recording.reader import Recording, StoredEvent
 from ..records.recording.tick import Tick
 
@@ -157,6 +157,16 @@ class ReplayEngine:
             self._answers.append(self._timeline_of(command.request_id))
 
     def _timeline_of(self, request_id: int) -> RequestTimeline:
+        """As it was last told of this worker's request by now; unknown where it never was."""
+        recording = self.recording
+        for stored in reversed(recording.events(recording.first_tick, self.number)):
+            match stored.event:
+                case RequestTimeline(request_id=told) if told == request_id:
+                    return stored.event
+                case Ready():
+                    break
+                case _:
+                    pass
         return RequestTimeline(request_id=request_id, state=None, at_s=0.0)
 
     def close(self) -> None:
