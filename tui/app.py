@@ -4,21 +4,20 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.binding import BindingsMap
 from textual.screen import Screen
 
 from ..engine.client.local_engine import EngineClient
-from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
+from ..engine.protocol import Fault, PrecisionName, StrategyName
 from ..engine.protocol.errors import ProdtopError
 from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import clean_update
 from .screens.command_screen import CommandScreen
-from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
+from .screens.dialogs import HelpScreen, TriedScreen
 from .screens.later_tabs import LATER_TABS
 from .screens.live import LiveScreen
 from .screens.palette_commands import palette_commands
@@ -36,20 +35,17 @@ from .state.snapshot import snapshot_of
 from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
+from .walking_app import WalkingApp
 from .widgets.palette import Palette, is_of_a_closed_palette
 from .widgets.panel import Panel
 from .widgets.requests_panel import RequestsPanel
-
-if TYPE_CHECKING:
-    # Charts draw with numpy, for which the first frame need not wait.
-    from .widgets.chart import BrailleChart
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
 """How often ages and clocks are drawn while nothing else changes."""
 
 
-class ProdtopApp(App[None]):
+class ProdtopApp(WalkingApp):
     """The screen over one engine. Where a fatal fault closed it, `fault` says which."""
 
     CSS_PATH = "app.tcss"
@@ -262,42 +258,8 @@ class ProdtopApp(App[None]):
         self.monitor.set_load_level(level)
         self.draw()
 
-    def action_pause(self) -> None:
-        self.monitor.playhead.toggle()
-        self.draw()
-
-    def action_live(self) -> None:
-        self.monitor.playhead.go_live()
-        self.draw()
-
-    def action_scrub(self, steps: int) -> None:
-        tab = self._tab()
-        self.monitor.playhead.scrub(steps * (tab.step_s if tab else 1.0))
-        self.draw()
-
-    def on_braille_chart_clicked(self, message: "BrailleChart.Clicked") -> None:
-        """Show the moment that was clicked in a chart."""
-        self.monitor.playhead.stand_at(message.time_s)
-        self.draw()
-
-    def action_scrub_to(self, end: str) -> None:
-        self.monitor.playhead.scrub_to(end)
-        self.draw()
-
     def action_record(self) -> None:
         self.monitor.toggle_recording()
-        self.draw()
-
-    def action_play(self, _what: str, _direction: int) -> None:
-        self.monitor.say("only a recording is played: this is live")
-        self.draw()
-
-    def action_window(self) -> None:
-        self.monitor.next_window()
-        self.draw()
-
-    def action_choose_window(self, name: str) -> None:
-        self.monitor.set_window(Window(name))
         self.draw()
 
     def action_next_theme(self) -> None:
@@ -356,13 +318,10 @@ class ProdtopApp(App[None]):
             self.run_worker(self.run_action(action))
         self.draw()
 
-    def action_events(self) -> None:
-        self.push_screen(EventLogScreen(self.monitor.moment().log))
-
     def action_tried(self) -> None:
         frame = self.monitor.moment().frame
         in_use = None if frame is None else choice_of(frame)
-        self.push_screen(TriedScreen(self.monitor.tried.records, in_use))
+        self.push_screen(TriedScreen(self.monitor.all_tried, in_use))
 
     def action_snapshot(self) -> None:
         """Save what is shown; the event line says where, or why not."""

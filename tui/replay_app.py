@@ -3,7 +3,6 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ..engine.client.replay_engine import SPEEDS, ReplayEngine
 from ..engine.protocol import Fault
@@ -13,9 +12,6 @@ from .settings.keymap import DEFAULT_KEYMAP, Keymap
 from .state.replay_monitor import ReplayMonitor
 from .style.formatting import duration
 from .style.theme import ThemeBook
-
-if TYPE_CHECKING:
-    from .widgets.chart import BrailleChart
 
 LONGEST_CATCH_UP_S = 0.15
 """Of one tick of the screen: what has not been taken in by then comes later."""
@@ -113,17 +109,24 @@ class ReplayApp(ProdtopApp):
         self._engine.set_speed(chosen[0])
         self.monitor.say(f"plays at ×{chosen[0]:g}")
 
-    def action_scrub(self, steps: int) -> None:
-        tab = self._tab()
-        self._seek_time(self._engine.time_s() + steps * (tab.step_s if tab else 1.0))
+    def action_load(self, direction: int) -> None:
+        """Nothing can be loaded here: the keys for more and less are those of the charts' span."""
+        self.action_zoom(direction)
 
-    def action_scrub_to(self, end: str) -> None:
-        recording = self._engine.recording
-        self._seek(recording.first_tick if end == "start" else recording.last_tick)
+    def stand_at(self, wall_s: float) -> None:
+        """Go to a moment, and on from there."""
+        self._seek(self._replay.tick_at(wall_s))
+        played_s, length_s = self._engine.played_s(), self._engine.length_s
+        self.monitor.say(f"{duration(played_s)} of {duration(length_s)}")
 
-    def on_braille_chart_clicked(self, message: "BrailleChart.Clicked") -> None:
-        """Go to the moment that was clicked in a chart."""
-        self._seek_time(message.time_s - self.monitor.wall_s() + self._engine.time_s())
+    def action_stop(self, direction: int) -> None:
+        # While it plays on, what was just gone to would be behind at once.
+        self._engine.set_paused(True)
+        super().action_stop(direction)
+
+    def action_zoom(self, direction: int) -> None:
+        super().action_zoom(direction)
+        self._remember_more()
 
     def action_window(self) -> None:
         super().action_window()
@@ -136,9 +139,3 @@ class ReplayApp(ProdtopApp):
     def _remember_more(self) -> None:
         """Charts of a longer window begin before what has been played."""
         self._seek(max(self._engine.number - 1, self._engine.recording.first_tick))
-
-    def _seek_time(self, time_s: float) -> None:
-        engine = self._engine
-        self._seek(engine.recording.tick_at(time_s))
-        self.monitor.say(f"{duration(engine.played_s())} of {duration(engine.length_s)}")
-        self.draw()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..protocol import ChildStarted, Command, Fault, Ready, Report
+from ..protocol import ChildStarted, Command, Fault, Note, Ready, Report
 from ..protocol.errors import ProdtopError
 from ..records.recording.recorder import Recorder, begin_recording
 from ..records.recording.retention import KEEP_ALL, Retention
@@ -46,6 +46,8 @@ class RecordedEngine:
         self._now: RecordingNow | None = None
         self._told: dict[str, Ready | ChildStarted] = {}
         """What the engine said of itself when it started: a recording begins with it."""
+        self._notes: list[Report] = []
+        """What the user wrote, and the next poll brings."""
         self._finishing: list[Recorder] = []
         self.saved: list[Path] = []
         """The recordings that were finished."""
@@ -85,7 +87,8 @@ class RecordedEngine:
 
     def poll(self) -> list[Report]:
         """What was reported since the last call, oldest first."""
-        reports = self._engine.poll()
+        reports = [*self._engine.poll(), *self._notes]
+        self._notes = []
         for report in reports:
             if isinstance(report, Ready):
                 self._told["ready"] = report
@@ -100,6 +103,10 @@ class RecordedEngine:
         reports = [as_recorded(report) for report in reports]
         self._recorder.add(poll_tick(reports, self._clock(), self._wall()))
         return reports
+
+    def note(self, text: str) -> None:
+        """A note of the user's: the next poll brings it, and so it is recorded."""
+        self._notes.append(Note(message=text, by_user=True))
 
     def _give_up(self, failure: str) -> Fault:
         """The disk takes no more: what was written before is kept, and the screen goes on."""

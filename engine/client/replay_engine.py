@@ -4,13 +4,17 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..protocol import Command, InspectRequest, Report, RequestTimeline
+from ..protocol import Command, InspectRequest, Ready, Report, RequestTimeline
 from ..records.recording.reader import Recording, StoredEvent
 from ..records.recording.tick import Tick
 
 SPEEDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
 RECENT_S = 60.0
 """Before a moment that is sought, so much is known at full resolution."""
+
+LIVING_TICKS = 8
+"""Before a moment that is sought, the last of so many ticks usually told of the requests in the
+system; what earlier ones told is only looked at where none of these did."""
 
 
 class Past(NamedTuple):
@@ -114,20 +118,29 @@ class ReplayEngine:
         at_s = recording.time_of(number)
         self._anchor(at_s)
         self._shown_s = at_s
-        self._stand_before(recording.tick_at(at_s - RECENT_S))
-        recent: list[Tick] = []
+        first = recording.tick_at(at_s - RECENT_S)
+        recent = self._stand_at(first, number, max(first, number - LIVING_TICKS))
+        if not any(tick.live is not None for tick in recent):
+            recent = self._stand_at(first, number, first)
+        return Past(recording.events(recording.first_tick, number), recent)
+
+    def _stand_at(self, first: int, number: int, living_from: int) -> list[Tick]:
+        """Stand before a tick; returns those from `first` up to it, and from `living_from` on with
+        the requests in the system."""
+        self._stand_before(first, living_from)
+        passed: list[Tick] = []
         while self._next is not None and self.number < number:
-            recent.append(self._next)
+            passed.append(self._next)
             self._next = next(self._coming, None)
             self.number += 1
-        return Past(recording.events(recording.first_tick, number), recent)
+        return passed
 
     def look_at(self, time_s: float) -> None:
         """Have the screen stand at a time of the past, while it takes in what was then."""
         self._shown_s = time_s
 
-    def _stand_before(self, number: int) -> None:
-        self._coming = self.recording.ticks(number)
+    def _stand_before(self, number: int, living_from: int = 0) -> None:
+        self._coming = self.recording.ticks(number, living_from=living_from)
         self._next = next(self._coming, None)
         self.number = number
 
@@ -157,6 +170,16 @@ class ReplayEngine:
             self._answers.append(self._timeline_of(command.request_id))
 
     def _timeline_of(self, request_id: int) -> RequestTimeline:
+        """As it was last told of this worker's request by now; unknown where it never was."""
+        recording = self.recording
+        for stored in reversed(recording.events(recording.first_tick, self.number)):
+            match stored.event:
+                case RequestTimeline(request_id=told) if told == request_id:
+                    return stored.event
+                case Ready():
+                    break
+                case _:
+                    pass
         return RequestTimeline(request_id=request_id, state=None, at_s=0.0)
 
     def close(self) -> None:

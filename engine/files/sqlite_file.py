@@ -114,10 +114,11 @@ def has_schema(connection: sqlite3.Connection, statements: Mapping[str, str]) ->
     return found == dict(statements)
 
 
-def remove_database(path: Path) -> None:
-    """Remove the file, and what SQLite keeps beside it. Raises `OSError`."""
+def remove_database(path: Path, *others: Path) -> None:
+    """Remove the file, what SQLite keeps beside it, and others that belong to it. Raises
+    `OSError`."""
     path.unlink()
-    for beside in beside_database(path):
+    for beside in (*beside_database(path), *others):
         beside.unlink(missing_ok=True)
 
 

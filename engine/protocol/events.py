@@ -80,9 +80,13 @@ class Crash(Message, frozen=True, kw_only=True):
 
 
 class Note(Message, frozen=True, kw_only=True):
-    """A line for the event log that is no fault: a refused switch, a full queue."""
+    """A line for the event log that is no fault: a refused switch, a full queue.
+
+    `by_user`: the user wrote it, to find the moment again.
+    """
 
     message: str
+    by_user: bool = False
 
 
 class ChildDied(Message, frozen=True, kw_only=True):

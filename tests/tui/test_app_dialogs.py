@@ -10,7 +10,8 @@ from prodtop.engine.protocol import (
     StrategyName,
     Window,
 )
-from prodtop.tui.screens.dialogs import EventLogScreen, HelpScreen
+from prodtop.tui.screens.dialogs import HelpScreen
+from prodtop.tui.screens.events import EventsScreen
 from prodtop.tui.style.theme import load_themes
 from running_app import open_app
 from textual.command import CommandList, CommandPalette
@@ -33,10 +34,10 @@ async def test_help_lists_the_keys_and_closes() -> None:
 async def test_e_opens_the_event_log() -> None:
     async with open_app(play(10)) as running:
         await running.press("e")
-        assert isinstance(running.app.screen, EventLogScreen)
+        assert isinstance(running.app.screen, EventsScreen)
         assert "strategy: single → continuous" in running.text()
         await running.press("e")
-        assert not isinstance(running.app.screen, EventLogScreen)
+        assert not isinstance(running.app.screen, EventsScreen)
 
 
 async def test_figures_go_on_behind_a_dialog() -> None:

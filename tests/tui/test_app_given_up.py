@@ -77,7 +77,7 @@ async def test_what_a_key_did_is_said(
     ("action", "opens"),
     [
         ("help", "HelpScreen"),
-        ("events", "EventLogScreen"),
+        ("events", "EventsScreen"),
         ("palette", "Palette"),
         ("tab_quality", "QualityScreen"),
         ("tab_compare", "CompareScreen"),

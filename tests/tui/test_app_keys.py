@@ -113,10 +113,10 @@ async def test_q_quits_and_ends_the_engine(key: str) -> None:
 
 
 async def test_keys_follow_the_config() -> None:
-    keymap = remap({"strategy_single": "x", "quit": "Z"}, "config.toml")
+    keymap = remap({"strategy_single": "x", "quit": "X"}, "config.toml")
     async with open_app([[ready(), frame()]], keymap=keymap) as running:
         await running.press("1")
         assert running.client.sent == []
         await running.press("x")
         assert running.client.sent == [SetStrategy(name=StrategyName.SINGLE)]
-        assert "Z quit" in running.line("footer")
+        assert "X quit" in running.line("footer")

@@ -208,8 +208,6 @@ ENGINE_KEYS = (
     "right_square_bracket",
     "d",
     "A",
-    "minus",
-    "equals_sign",
 )
 
 

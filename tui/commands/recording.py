@@ -13,6 +13,7 @@ from ...engine.files.sqlite_file import is_written_now, remove_database
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.records.export.formats import FORMATS
 from ...engine.records.export.session import left_out
+from ...engine.records.recording.notes import notes_file
 from ...engine.records.recording.reader import Recording, RecordingError
 from ...engine.text.cleaning import clean
 from ..style.formatting import binary_bytes, duration
@@ -104,7 +105,7 @@ def remove_command(name: Name, debug: Debug = False) -> None:
     path = find_kept(name)
     refuse_in_use(path)
     try:
-        remove_database(path)
+        remove_database(path, notes_file(path))
     except OSError as error:
         raise ProdtopError(f"cannot remove {clean(str(path))}: {error.strerror}") from error
     print(f"removed {clean(path.stem)}")

@@ -11,6 +11,9 @@ from ...engine.records.recording.reader import RecordingError
 from ...engine.text.cleaning import clean
 
 LATEST = "latest"
+DEMO = "demo"
+DEMO_FILE = Path(__file__).parents[2] / "engine" / "records" / "demo.ptop"
+"""Ten minutes of the bundled model, installed with the program."""
 
 
 def list_recordings() -> list[Path]:
@@ -29,7 +32,8 @@ def list_recordings() -> list[Path]:
 
 
 def find_recording(name: str) -> Path:
-    """The file that `name` means: a file, the name of a recording or how it begins, or `latest`.
+    """The file that `name` means: a file, the name of a recording or how it begins, `latest`, or
+    `demo`, which is installed, unless a recording has that name.
 
     Raises `BadInputError` where there is none, or where several begin like it.
     """
@@ -37,6 +41,8 @@ def find_recording(name: str) -> Path:
     with suppress(OSError, ValueError):
         if Path(name).is_file():
             return Path(name)
+    if name == DEMO and not any(path.stem == DEMO for path in list_recordings()):
+        return DEMO_FILE
     return find_kept(name)
 
 

@@ -37,6 +37,8 @@ class Trace:
 
     levels: Floats
     stroke: Stroke = Stroke.LINE
+    peaks: tuple[Floats, Floats] | None = None
+    """The least and the greatest samples of each bucket, where they are drawn as well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +107,14 @@ def _draw_braille(raster: Raster, index: int, trace: Trace, base: TimeBase, axis
     rows = raster.characters.shape[0]
     dots = rows * DOTS_HIGH
     tops = dot_rows(trace.levels, axis, dots)
+    if trace.peaks is not None and trace.stroke is Stroke.AREA:
+        tops = np.maximum(tops, dot_rows(trace.peaks[1], axis, dots))
     lows, highs = _spans(tops, trace.stroke, base.first_bucket)
+    if trace.peaks is not None and trace.stroke is not Stroke.AREA:
+        least, greatest = (dot_rows(each, axis, dots) for each in trace.peaks)
+        # A peak is drawn whole, also where a dashed line has a gap.
+        lows = np.where(least < 0, lows, np.where(lows < 0, least, np.minimum(lows, least)))
+        highs = np.maximum(highs, greatest)
     levels = np.arange(dots)[::-1, None]
     lit = (levels >= lows) & (levels <= highs) & (lows >= 0)
     cells = lit.reshape(rows, DOTS_HIGH, base.columns, DOTS_WIDE).transpose(0, 2, 3, 1)
@@ -140,6 +149,9 @@ def _draw_ascii(raster: Raster, index: int, trace: Trace, base: TimeBase, axis: 
     pairs = trace.levels.reshape(base.columns, DOTS_WIDE)
     empty = np.isnan(pairs).all(axis=1)
     levels = np.where(empty, np.nan, np.fmax(pairs[:, 0], pairs[:, 1]))
+    if trace.peaks is not None:
+        highest = trace.peaks[1].reshape(base.columns, DOTS_WIDE)
+        levels = np.fmax(levels, np.fmax(highest[:, 0], highest[:, 1]))
     tops = dot_rows(levels, axis, rows * steps)
     columns = np.flatnonzero(tops >= 0)
     at_rows = rows - 1 - tops[columns] // steps

@@ -7,7 +7,7 @@ import numpy as np
 
 from .chart_data import ChartContent
 from .scale import Extent
-from .timebase import Floats, TimeBase, bucketed
+from .timebase import PEAKS_FROM_S, Floats, TimeBase, bucketed, extremes
 
 AXIS_MIN_WIDTH = 34
 TIME_ROW_MIN_HEIGHT = 5
@@ -66,6 +66,8 @@ class Sampled:
 
     base: TimeBase
     levels: tuple[Floats, ...]
+    peaks: tuple[tuple[Floats, Floats], ...] = ()
+    """Of each curve the least and the greatest samples, where buckets are long."""
 
     @classmethod
     def of(
@@ -86,6 +88,12 @@ class Sampled:
                 )
                 for series in content.series
             ),
+            tuple(
+                extremes(series.times_s, series.values, base, end_s=end_s)
+                for series in content.series
+            )
+            if timed and base.bucket_s >= PEAKS_FROM_S
+            else (),
         )
 
     def same_as(self, other: "Sampled | None") -> bool:
@@ -93,17 +101,21 @@ class Sampled:
         return (
             other is not None
             and self.base == other.base
-            and len(self.levels) == len(other.levels)
+            and len(self._drawn) == len(other._drawn)
             and all(
                 np.array_equal(mine, theirs, equal_nan=True)
-                for mine, theirs in zip(self.levels, other.levels, strict=True)
+                for mine, theirs in zip(self._drawn, other._drawn, strict=True)
             )
         )
 
     @property
+    def _drawn(self) -> tuple[Floats, ...]:
+        return (*self.levels, *(each for pair in self.peaks for each in pair))
+
+    @property
     def extent(self) -> Extent | None:
         """What is visible; `None` where nothing is."""
-        levels = np.concatenate(self.levels) if self.levels else np.empty(0)
+        levels = np.concatenate(self._drawn) if self.levels else np.empty(0)
         measured = levels[~np.isnan(levels)]
         if len(measured) == 0:
             return None

@@ -31,8 +31,8 @@ def draw_curves(
 ) -> Raster:
     """The curves alone, as cells of the plot."""
     traces = [
-        Trace(levels, series.stroke)
-        for series, levels in zip(content.series, sampled.levels, strict=True)
+        Trace(levels, series.stroke, sampled.peaks[place] if sampled.peaks else None)
+        for place, (series, levels) in enumerate(zip(content.series, sampled.levels, strict=True))
     ]
     return rasterize(traces, sampled.base, layout.height, axis, unicode=glyphs.unicode)
 

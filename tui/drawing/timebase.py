@@ -19,6 +19,10 @@ BUCKETS_PER_CELL = 2
 LONGEST_HELD_S = 1.0
 """Newer data is held back for this long at most, to be drawn in one piece."""
 
+PEAKS_FROM_S = 1.0
+"""In buckets as long as this what is drawn reaches from their least sample to their greatest: a
+shorter one holds few samples, and their mean is drawn."""
+
 GAP_SPACINGS = 2.5
 """Samples further apart than this many usual spacings are not joined."""
 
@@ -102,6 +106,21 @@ def bucketed(
     _pool(result, index, numbers, measured)
     _bridge(result, index, times, numbers, base, reach_s)
     return result
+
+
+def extremes(
+    times_s: Numbers | Floats, values: Numbers | Floats, base: TimeBase, *, end_s: float = math.inf
+) -> tuple[Floats, Floats]:
+    """The least and the greatest sample of each bucket, `[columns * 2]` each; NaN where there is
+    none."""
+    times = np.asarray(times_s, dtype=np.float64)
+    numbers = np.asarray(values, dtype=np.float64)
+    index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
+    inside = ~np.isnan(numbers) & (index >= 0) & (index < base.buckets) & (times < end_s)
+    lows, highs = np.full(base.buckets, np.nan), np.full(base.buckets, np.nan)
+    np.fmin.at(lows, index[inside], numbers[inside])
+    np.fmax.at(highs, index[inside], numbers[inside])
+    return lows, highs
 
 
 def _pool(

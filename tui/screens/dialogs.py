@@ -1,4 +1,4 @@
-"""The dialogs over a tab: the help with every key, the event log, and what was tried."""
+"""The dialogs over a tab: the help with every key, and what was tried."""
 
 from collections.abc import Sequence
 
@@ -11,10 +11,8 @@ from textual.screen import ModalScreen
 from ...engine.records.tried import Choice, Tried
 from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..settings.keymap import Keymap
-from ..state.moment import LogLine
 from ..style.inks import Ink
 from ..style.theme import palette_of
-from ..views.events import log_rows
 from ..views.glossary import glossary_lines
 from ..views.keys import help_lines, help_width
 from ..views.tried import tried_lines
@@ -58,20 +56,6 @@ class HelpScreen(Dialog):
         words = glossary_lines(help_width(self.app.size.width), palette_of(self.app).glyphs)
         keys = help_lines(self._keymap, self._tab, self._about)
         return [*keys, EMPTY, line(Piece("Words", Ink.TITLE)), *words]
-
-
-class EventLogScreen(Dialog):
-    """Every switch, fault and note, the newest first. Closed by escape, `q` or `e`."""
-
-    BINDINGS = [Binding("escape,q,e", "dismiss", "Close", show=False)]
-    title_text = "Events"
-
-    def __init__(self, log: tuple[LogLine, ...]) -> None:
-        super().__init__()
-        self._log = log
-
-    def lines(self) -> Sequence[Line]:
-        return log_rows(self._log, palette_of(self.app).glyphs) or [line(muted("no events yet"))]
 
 
 class TriedScreen(Dialog):

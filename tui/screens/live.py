@@ -7,13 +7,13 @@ from textual.geometry import Region
 
 from ..drawing.line import EMPTY, Line
 from ..settings.keymap import LIVE, REQUESTS, Keymap
-from ..state.moment import Moment
+from ..state.moment import MarkKind, Moment
 from ..state.playhead import Timeline
 from ..style.theme import palette_of
 from ..views.controls import control_lines
 from ..views.events import event_line
 from ..views.header import header_line
-from ..views.keys import footer_line
+from ..views.keys import Shown, footer_line, past_line
 from ..views.panel import Room
 from ..views.production.lights import strip_line
 from ..widgets.board import Board
@@ -39,7 +39,7 @@ class LiveScreen(TabScreen):
         super().__init__(keymap, id=LIVE)
         self._gpu_lines = GPU_LINES
         self._shown: tuple[Moment, Timeline] | None = None
-        self._footer: tuple[tuple[int, bool], Line] = ((0, False), EMPTY)
+        self._footer: tuple[tuple[int, Shown], Line] = ((0, Shown.NOW), EMPTY)
         self._before_opened: str | None = None
         """What was maximised when a request was opened."""
 
@@ -80,20 +80,29 @@ class LiveScreen(TabScreen):
             return
         self._make_room_for_gpus(moment)
         room = Room(self.size.width, 1, palette_of(self.app).glyphs)
-        footer_of = (room.width, isinstance(self.focused, RequestsPanel))
-        if self._footer[0] != footer_of:
-            line = footer_line(self._keymap, room.width, requests=footer_of[1])
-            self._footer = (footer_of, line)
         for name, lines in (
             ("header", (header_line(moment, room),)),
             ("effect", (strip_line(moment, room),)),
             ("controls", control_lines(moment, room, self._keymap)),
             ("event", (event_line(moment, room),)),
-            ("footer", (self._footer[1],)),
+            ("footer", (self._footer_line(moment, room),)),
         ):
             self.query_one(f"#{name}", LinesView).set_lines(lines)
         for panel in self.query(LivePanel):
             panel.show(moment, timeline)
+
+    def _footer_line(self, moment: Moment, room: Room) -> Line:
+        if isinstance(self.focused, RequestsPanel):
+            shown = Shown.REQUESTS
+        elif moment.behind_s is not None:
+            return past_line(self._keymap, room.width, moment.behind_s, room.glyphs)
+        else:
+            recorded = moment.mark is not None and moment.mark.kind is not MarkKind.RECORDING
+            shown = Shown.RECORDING if recorded else Shown.NOW
+        footer_of = (room.width, shown)
+        if self._footer[0] != footer_of:
+            self._footer = (footer_of, footer_line(self._keymap, room.width, shown))
+        return self._footer[1]
 
     def _make_room_for_gpus(self, moment: Moment) -> None:
         """The GPU panel grows with the GPUs that there are, and were."""

@@ -183,11 +183,25 @@ ACTIONS: tuple[Action, ...] = (
             ("scrub_forward", "app.scrub(1)", "right", "one step forward"),
             ("scrub_back_far", "app.scrub(-10)", "shift+left", "ten steps back"),
             ("scrub_forward_far", "app.scrub(10)", "shift+right", "ten steps forward"),
+            ("scrub_back_page", "app.scrub_page(-1)", "pageup", "a whole chart back"),
+            ("scrub_forward_page", "app.scrub_page(1)", "pagedown", "a whole chart forward"),
             ("scrub_start", "app.scrub_to('start')", "home", "to the oldest moment"),
             ("scrub_end", "app.scrub_to('end')", "end", "to the newest moment"),
         )
     ),
     Action("live", "app.live", ("escape",), "Back to the present", HISTORY, LIVE),
+    *(
+        Action(name, call, (key,), words, HISTORY, LIVE)
+        for name, call, key, words in (
+            ("go_to", "app.go_to", "g", "Go to a time: 14:03, -5m, +30s, 00:12:31"),
+            ("next_stop", "app.stop(1)", "n", "To the next event or spike"),
+            ("previous_stop", "app.stop(-1)", "N", "To the event or spike before"),
+            ("search_events", "app.events(True)", "/", "Search events, and go to one"),
+            ("zoom_in", "app.zoom(-1)", "z", "Charts span less time"),
+            ("zoom_out", "app.zoom(1)", "Z", "Charts span more time, up to all of it"),
+        )
+    ),
+    Action("note", "app.note", ("j",), "Jot down a note: it is an event", HISTORY),
     Action("record", "app.record", ("r",), "Record the session; again: finish that", HISTORY),
     *(
         Action(name, call, (key,), f"Of a recording: {words}", HISTORY, LIVE)
@@ -198,7 +212,7 @@ ACTIONS: tuple[Action, ...] = (
             ("faster", "app.play('speed', 1)", "}", "play it faster"),
         )
     ),
-    Action("events", "events", ("e",), "Event log", DISPLAY),
+    Action("events", "app.events(False)", ("e",), "Event log; enter goes there", DISPLAY),
     Action("tried", "app.tried", ("c",), "What was tried: a table to compare", DISPLAY, LIVE),
     Action("window", "app.window", ("w",), "Next window for percentiles and charts", DISPLAY, LIVE),
     Action(

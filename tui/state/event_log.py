@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from ...engine.protocol import Switched
 from .moment import LogLine
 
-MAX_LINES = 500
+MAX_LINES = 2_000
 MERGED_WITHIN_S = 1.0
 """What comes again so soon after the last time is told in the same line."""
 
@@ -37,10 +37,13 @@ class EventLog:
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
+        self._lines: tuple[LogLine, ...] | None = None
 
     @property
     def lines(self) -> tuple[LogLine, ...]:
-        return tuple(entry.line for entry in self._entries)
+        if self._lines is None:
+            self._lines = tuple(entry.line for entry in self._entries)
+        return self._lines
 
     def say(self, line: LogLine) -> None:
         """Add a line; one that says the same as a moment ago counts with that one."""
@@ -68,6 +71,7 @@ class EventLog:
 
     def set_back(self, moved_s: float) -> None:
         """The clock of the history was moved; the time of day that each line names stays."""
+        self._lines = None
         self._entries = [
             replace(
                 entry,
@@ -87,6 +91,7 @@ class EventLog:
         return None
 
     def _add(self, entry: _Entry) -> None:
+        self._lines = None
         self._entries.append(entry)
         del self._entries[:-MAX_LINES]
 

@@ -3,7 +3,10 @@
 Time (`wall_s`) is the screen's monotonic clock, counted as Unix time from the session's begin: a
 worker that was restarted may have another clock, and a wall clock may be set; the history goes on.
 Old samples are thinned tier by tier, so that a session of any length fits into a bounded memory:
-all samples of five minutes, one a second for an hour, one in ten seconds for a day.
+all samples of five minutes, two a second for an hour, two in ten seconds for a day: the least and
+the greatest values of that time. Moments, whole frames to look at, are one for each sample of five
+minutes, then one a second, then one in ten seconds; where they take more than `MOST_MOMENT_BYTES`,
+every second one of the oldest goes.
 """
 
 import math
@@ -32,6 +35,9 @@ MISSING = math.nan
 """In a series: not measured at that moment. Charts leave a gap."""
 
 MAX_MARKS = 2_000
+MOST_MOMENT_BYTES = 48 << 20
+BOUND_EVERY = 256
+"""Samples between two looks at what moments take."""
 READ_TOGETHER_S = 0.5
 """Readings of the engine and of the machine that are no further apart are of one moment."""
 
@@ -108,22 +114,46 @@ class _Tier:
             end = start + 1
             while end < count and self.times_s[end] // other.bucket_s == bucket:
                 end += 1
-            numbers = {
-                name: (_last if name in COUNTERS else _mean)(column[start:end])
-                for name, column in self.columns.items()
-            }
-            other.append(self.times_s[end - 1], self.packed[end - 1], numbers)
+            self._merged_into(other, start, end)
             start = end
         self.drop_oldest(count)
 
+    def _merged_into(self, other: "_Tier", start: int, end: int) -> None:
+        """Hand some samples on as two, their least values and their greatest: so no peak is lost.
+        Of counters those are the first and the last. The last of the moments stays."""
+        pieces = {name: column[start:end] for name, column in self.columns.items()}
+        if end - start > 1:
+            lows = {name: _first(name, piece) for name, piece in pieces.items()}
+            other.append(self.times_s[start], b"", lows)
+        highs = {name: _last(name, piece) for name, piece in pieces.items()}
+        # One moment may have been known without a frame, which an earlier one had.
+        packed = next((each for each in reversed(self.packed[start:end]) if each), b"")
+        other.append(self.times_s[end - 1], packed, highs)
 
-def _mean(values: Sequence[float]) -> float:
+    @property
+    def packed_bytes(self) -> int:
+        """What its moments take."""
+        return sum(map(len, self.packed))
+
+    def thin_moments(self) -> None:
+        """Forget every second moment, the newest not: its numbers stay."""
+        kept = [place for place, each in enumerate(self.packed) if each]
+        for place in kept[-2::-2]:
+            self.packed[place] = b""
+
+
+def _first(name: str, values: Sequence[float]) -> float:
     measured = [value for value in values if value == value]
-    return sum(measured) / len(measured) if measured else MISSING
+    if not measured:
+        return MISSING
+    return measured[0] if name in COUNTERS else min(measured)
 
 
-def _last(values: Sequence[float]) -> float:
-    return next((value for value in reversed(values) if value == value), MISSING)
+def _last(name: str, values: Sequence[float]) -> float:
+    measured = [value for value in values if value == value]
+    if not measured:
+        return MISSING
+    return measured[-1] if name in COUNTERS else max(measured)
 
 
 class History:
@@ -132,10 +162,13 @@ class History:
 
     def __init__(
         self,
-        tiers: tuple[tuple[float, int], ...] = ((0.0, 1200), (1.0, 3600), (10.0, 8640)),
+        tiers: tuple[tuple[float, int], ...] = ((0.0, 1200), (1.0, 7200), (10.0, 17_280)),
+        most_moment_bytes: int = MOST_MOMENT_BYTES,
     ) -> None:
         """`tiers`: seconds a bucket and the number of samples kept, finest first; each spans at
         least a bucket of the next."""
+        self._most_moment_bytes = most_moment_bytes
+        self._added = 0
         self._tiers = [_Tier(bucket_s, capacity) for bucket_s, capacity in tiers]
         self._marks: list[Mark] = []
         self.distributions = LatencyHistory()
@@ -186,6 +219,24 @@ class History:
                 finer.thinned_into(coarser, surplus)
         last = self._tiers[-1]
         last.drop_oldest(max(0, len(last.times_s) - last.capacity))
+        self._added += 1
+        if self._added % BOUND_EVERY == 0:
+            self._bound_moments()
+
+    def _bound_moments(self) -> None:
+        """Forget moments, the oldest first, until the others take no more than they may."""
+        taken = [tier.packed_bytes for tier in self._tiers]
+        for place in reversed(range(len(self._tiers))):
+            while sum(taken) > self._most_moment_bytes:
+                self._tiers[place].thin_moments()
+                before, taken[place] = taken[place], self._tiers[place].packed_bytes
+                if taken[place] == before:
+                    break
+
+    @property
+    def moment_bytes(self) -> int:
+        """What all remembered moments take."""
+        return sum(tier.packed_bytes for tier in self._tiers)
 
     def mark(self, mark: Mark) -> None:
         """Remember an event for the charts."""
@@ -222,15 +273,21 @@ class History:
         return [mark for mark in self._marks if start_s <= mark.wall_s <= end_s]
 
     def at(self, wall_s: float) -> PastMoment | None:
-        """The last moment at or before a time; the oldest one for an earlier time."""
+        """The last moment at or before a time that is remembered; the oldest one for an earlier
+        time. Where there are numbers alone, it is one without a frame."""
+        oldest: PastMoment | None = None
         for tier in self._tiers:
             index = bisect_right(tier.times_s, wall_s) - 1
-            if index >= 0:
-                return _unpack(tier.times_s[index], tier.packed[index])
-        for tier in reversed(self._tiers):
-            if tier.times_s:
-                return _unpack(tier.times_s[0], tier.packed[0])
-        return None
+            kept = next((at for at in range(index, -1, -1) if tier.packed[at]), None)
+            if kept is not None:
+                return _unpack(tier.times_s[kept], tier.packed[kept])
+            first = next((at for at, packed in enumerate(tier.packed) if packed), None)
+            if first is not None:
+                oldest = _unpack(tier.times_s[first], tier.packed[first])
+        if oldest is not None:
+            return oldest
+        oldest_s = self.oldest_s
+        return None if oldest_s is None else PastMoment(oldest_s, None, None)
 
     def increase(self, name: str, end_s: float, span_s: float) -> float | None:
         """How much a counter grew over a span; `None` where the span holds no two readings, or

@@ -84,20 +84,26 @@ class LatencyHistory:
 def _growth(counts: LatencyCounts, last: LatencyCounts) -> dict[str, Steps]:
     now = {name: steps_of(counts, name) for name in METRICS}
     before = {name: steps_of(last, name) for name in METRICS}
-    pairs = {name: tuple(zip(now[name], before[name], strict=True)) for name in METRICS}
-    anew = any(new < old for each in pairs.values() for new, old in each)
-    return {
-        name: {
-            step: new if anew else new - old
-            for step, (new, old) in enumerate(each)
-            if new and (anew or new > old)
-        }
-        for name, each in pairs.items()
+    # Most of them are as they were: whole lists are compared at once.
+    grown = {
+        name: [
+            (step, new, old)
+            for step, (new, old) in enumerate(zip(now[name], before[name], strict=True))
+            if new != old
+        ]
+        if now[name] != before[name]
+        else []
+        for name in METRICS
     }
+    if any(new < old for each in grown.values() for _, new, old in each):
+        return {name: {step: new for step, new in enumerate(now[name]) if new} for name in METRICS}
+    return {name: {step: new - old for step, new, old in grown[name]} for name in METRICS}
 
 
 def steps_of(counts: LatencyCounts, metric: str) -> list[int]:
     """A metric's counts, as many as there are steps whatever was sent."""
     told: list[int] = getattr(counts, metric)
     size = len(LATENCY_EDGES_MS) + 1
+    if len(told) == size:
+        return told
     return [*told[:size], *[0] * (size - len(told))]

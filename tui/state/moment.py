@@ -106,7 +106,8 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """One line of the event log. `kind` is `info`, `switch` or `fault`.
+    """One line of the event log. `kind` is `info` (nothing happened: a key was answered), `switch`,
+    `sweep`, `fault`, `restart`, `alert` or `note`.
 
     `wall_s` is on the clock of the history; `clock_shift_s` how far the time of day was from it.
     """

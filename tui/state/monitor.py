@@ -14,6 +14,7 @@ from ...engine.protocol import (
     Event,
     Frame,
     InspectRequest,
+    Note,
     PrecisionName,
     SetSlo,
     SloSpec,
@@ -27,6 +28,7 @@ from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.readiness.items import ABOUT, Item
 from ...engine.readiness.judging import summary
 from ...engine.shape.presets import PRESETS
+from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from ..style.formatting import short_path
 from .actions import (
@@ -45,16 +47,16 @@ from .billing import Billing
 from .command_line import run_line
 from .compare_run import CompareRun
 from .moment import MarkKind, SessionMark, unready_text
-from .observer import Observer
 from .readiness_book import ReadinessBook, next_to_prove
 from .server import is_down
 from .settable import Standing
 from .snapshot import saved_text
+from .walking import Walking
 
 READ_ONLY = "this is a recording: what was served then cannot be changed now"
 
 
-class Monitor(Observer):
+class Monitor(Walking):
     """Takes in what the engine reports, and sends it commands. Its calls never block."""
 
     read_only = False
@@ -271,10 +273,19 @@ class Monitor(Observer):
             self.say(outcome.say)
 
     def next_window(self) -> None:
-        self._window = next_window(self._window)
+        self.set_window(next_window(self._window))
 
     def set_window(self, window: Window) -> None:
         self._window = window
+        self._zoom_s = None
+
+    def note(self, text: str) -> None:
+        """Keep a note of the user's on this moment; in the recording as well, if there is one."""
+        text = clean(text)
+        if isinstance(self._client, RecordedEngine):
+            self._client.note(text)
+        else:
+            self._on_event(Note(message=text, by_user=True), self._clock())
 
     def close(self) -> None:
         self._client.close()

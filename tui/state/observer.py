@@ -102,6 +102,8 @@ class Observer:
         )
         self._retry_key = self.config.keymap("config").first_key("start_again")
         self._window = self.config.window
+        self._zoom_s: float | None = None
+        """What charts span, where that is not the window."""
         self.forget()
 
     def forget(self) -> None:
@@ -231,7 +233,7 @@ class Observer:
                     self.history.mark(Mark(wall_s, "down", "fault"))
             case ChildStarted(attempt=attempt) if attempt > 1:
                 self._given_up.discard(event.child)
-                self._say(f"{event.child} started again (process {event.pid})")
+                self._say(f"{event.child} started again (process {event.pid})", "restart")
             case Fault():
                 self._say(event.message, "fault")
                 self.fault = event if event.fatal else self.fault
@@ -246,7 +248,9 @@ class Observer:
             case RequestTimeline():
                 self._requests.on_timeline(event)
             case Note():
-                self._say(event.message)
+                self._say(event.message, "note" if event.by_user else "info")
+                if event.by_user:
+                    self.history.mark(Mark(wall_s, "note", "note"))
             case _:
                 pass
 
@@ -287,6 +291,7 @@ class Observer:
         span_s = window_s
         if self._window is Window.SWITCH:
             span_s = next((step for step in SWITCH_SPANS_S if step >= window_s), math.inf)
+        span_s = self._zoom_s or span_s
         return Timeline(
             history=self.history,
             now_s=now_s,
@@ -394,6 +399,6 @@ class Observer:
             self.say(told.text, fault=told.failed)
         else:
             self._answer = None
-            self._say(told.text, "fault" if told.failed else "info")
+            self._say(told.text, "fault" if told.failed else "sweep")
         if told.mark:
             self.history.mark(Mark(self.wall_s(), told.mark))

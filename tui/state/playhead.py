@@ -2,13 +2,14 @@
 stretch of the history that the charts show there."""
 
 import math
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 
 from ..drawing.chart_data import Mark, Series, Stroke
 from ..style.inks import Ink
 from .history import History, PastMoment
 
-MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD}
+MARK_INKS = {"switch": Ink.MARK, "fault": Ink.BAD, "note": Ink.ACCENT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +106,8 @@ class Timeline:
     span_s: float
     window_s: float
     cursor_s: float | None = None
+    later: History | None = None
+    """What came after `history` ends, where that is known and is to be seen as well."""
 
     def curve(
         self,
@@ -116,11 +119,23 @@ class Timeline:
     ) -> Series:
         """A column of the history as a curve."""
         samples = self.history.series(column, self.end_s - self.span_s, self.end_s)
+        newest_s = self.history.newest_s
+        if self.later is not None and newest_s is not None:
+            after = self.later.series(column, newest_s, self.end_s)
+            place = bisect_right(after.times_s, newest_s)
+            before = bisect_right(samples.times_s, newest_s)
+            return Series(
+                name,
+                samples.times_s[:before] + after.times_s[place:],
+                samples.values[:before] + after.values[place:],
+                stroke,
+                ink,
+            )
         return Series(name, samples.times_s, samples.values, stroke, ink)
 
     def marks(self) -> list[Mark]:
         """The switches and faults within the stretch, in the inks of their kinds."""
         return [
             Mark(mark.wall_s, mark.label, MARK_INKS[mark.kind])
-            for mark in self.history.marks(self.end_s - self.span_s, self.end_s)
+            for mark in (self.later or self.history).marks(self.end_s - self.span_s, self.end_s)
         ]

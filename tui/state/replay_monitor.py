@@ -1,18 +1,28 @@
 """The state behind the screen of a recording."""
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ...engine.client.replay_engine import RECENT_S, ReplayEngine
+from ...engine.protocol.errors import ProdtopError
 from ...engine.records.engine_gpu import engine_gpu
+from ...engine.records.recording.notes import RecordingNote, add_note
 from ...engine.records.recording.peaks import PeakTable, peak_table
 from ...engine.records.recording.reader import Recording
 from ...engine.records.recording.tick import Tick
+from ...engine.records.tried import Tried
+from ...engine.text.cleaning import clean
 from ..settings.config import Config
+from .go_to import Session
 from .moment import MarkKind, SessionMark
 from .monitor import Monitor
+from .playhead import Timeline
 from .report_cleaning import clean_event
 from .speeds import after_frame
+from .stops import Stop
+from .whole_recording import SAME_S, WholeRecording
 
 
 class ReplayMonitor(Monitor):
@@ -36,6 +46,7 @@ class ReplayMonitor(Monitor):
             clock_to_wall_s=began.began_wall_s - began.began_clock_s,
         )
         self._engine = engine
+        self.whole = WholeRecording(self, engine)
         self._told_offset_s = _told_offset_s(engine.recording)
         self._peaks: PeakTable | None = None
         """Of the whole recording, once charts have asked for it."""
@@ -70,9 +81,73 @@ class ReplayMonitor(Monitor):
             self._requests.on_live(told[-1].live, self._worker_clock(self.wall_s()))
         engine.look_at(at_s)
 
+    # Walking
+
+    @property
+    def offset_s(self) -> float:
+        """From the recording's clock to that of the history."""
+        return self._wall_offset_s
+
+    def session(self) -> Session:
+        """From the first tick to the last."""
+        recording, offset_s = self._engine.recording, self._wall_offset_s
+        return Session(
+            recording.began_clock_s + offset_s,
+            recording.ended_clock_s + offset_s,
+            self.wall_s(),
+            self._clock_shift_s,
+        )
+
+    def tick_at(self, wall_s: float) -> int:
+        """The tick that shows a moment: the last one at or before it."""
+        return self._engine.recording.tick_at(wall_s - self._wall_offset_s + SAME_S)
+
+    def stops(self) -> list[Stop]:
+        """Of the whole recording: each at the time of the tick that shows it."""
+        return self.whole.stops()
+
+    def next_stop(self, at_s: float, direction: int) -> Stop | None:
+        return self.whole.next_stop(at_s, direction)
+
+    def all_events(self) -> list[Stop]:
+        return self.whole.all_events()
+
+    def timeline(self) -> Timeline:
+        """Zoomed, charts show what is around the moment, and not only what came before it."""
+        shown = super().timeline()
+        if self._zoom_s is None:
+            return shown
+        session = self.session()
+        span_s = min(self._zoom_s, max(session.end_s - session.begin_s, 1.0))
+        end_s = min(session.end_s, max(shown.now_s + span_s / 2, session.begin_s + span_s))
+        return replace(
+            shown,
+            # The time axis says the time of day: "now" is only where one stands.
+            now_s=math.nextafter(end_s, math.inf),
+            end_s=end_s,
+            span_s=span_s,
+            cursor_s=shown.now_s,
+            later=self.whole.history,
+        )
+
+    def note(self, text: str) -> None:
+        """Keep a note beside the recording, which is not changed."""
+        note = RecordingNote(clock_s=self._engine.time_s(), text=clean(text))
+        self.whole.add_note(note)
+        try:
+            add_note(self._engine.recording.path, note)
+        except ProdtopError as error:
+            self.say(f"{error}; it is there until the recording is left", fault=True)
+        else:
+            self.say(f"note: {note.text}")
+
+    @property
+    def all_tried(self) -> tuple[Tried, ...]:
+        return self.whole.tried
+
     def _recall_peaks(self, before_s: float) -> None:
         """Curves from before a time, where the charts go back so far."""
-        if self.timeline().span_s <= RECENT_S:
+        if super().timeline().span_s <= RECENT_S:
             return
         if self._peaks is None:
             recording = self._engine.recording

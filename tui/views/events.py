@@ -1,14 +1,11 @@
 """The event line, the event log, and the strip with the last switch's effect."""
 
-import time
-
 from ...engine.metrics.wording import effect_words, fitted
 from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, joined, line, muted
 from ..drawing.meter import gauge
 from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
 from ..state.quality_run import VOID
 from ..style.formatting import percent, span
-from ..style.glyphs import Glyphs
 from ..style.inks import Ink
 from .panel import Room, starting_text
 
@@ -17,7 +14,17 @@ SHORTEST_BAR, LONGEST_BAR = 8, 40
 VERDICT_INKS: dict[bool | None, Ink] = {True: Ink.OK, False: Ink.BAD}
 """Of what is better, and of what is worse."""
 
-INKS = {"info": Ink.MUTED, "switch": Ink.MARK, "fault": Ink.BAD}
+INKS = {
+    "info": Ink.MUTED,
+    "switch": Ink.MARK,
+    "sweep": Ink.MARK,
+    "note": Ink.ACCENT,
+    "alert": Ink.WARN,
+    "spike": Ink.WARN,
+    "restart": Ink.OK,
+    "fault": Ink.BAD,
+}
+"""By kind of event; others are as `info`."""
 
 
 def event_line(moment: Moment, room: Room) -> Line:
@@ -36,7 +43,7 @@ def event_line(moment: Moment, room: Room) -> Line:
     newest, now_s = _newest(moment)
     age = f"{age_text(now_s - newest.wall_s)} "
     text = clipped(
-        line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS[newest.kind])),
+        line(" ", Piece(in_glyphs(newest.text, room.glyphs), INKS.get(newest.kind, Ink.MUTED))),
         room.width - len(age) - 1,
         room.glyphs,
     )
@@ -87,23 +94,6 @@ def death_text(moment: Moment) -> str:
         hint = f"; {worker.hint}" if worker.hint else ""
         return f"worker {worker.reason}{failed}{hint}"
     return f"worker {worker.reason}{failed}, {restart_text(worker.restart_at_s - moment.now_s)}"
-
-
-def log_rows(log: tuple[LogLine, ...], glyphs: Glyphs) -> list[Line]:
-    """The whole log, newest first, with the local time of day."""
-    return [
-        line(
-            Piece(
-                time.strftime("%H:%M:%S  ", time.localtime(entry.wall_s + entry.clock_shift_s)),
-                Ink.FAINT,
-            ),
-            Piece(
-                in_glyphs(entry.text, glyphs),
-                Ink.TEXT if entry.kind == "info" else INKS[entry.kind],
-            ),
-        )
-        for entry in reversed(log)
-    ]
 
 
 def effect_line(moment: Moment, room: Room) -> Line:

@@ -1,9 +1,12 @@
 """The keys and what they do: the footer's line, and the help's list."""
 
 from collections.abc import Mapping, Sequence
+from enum import Enum
 
 from ..drawing.line import EMPTY, Line, Piece, faint, first_fitting, line, muted
 from ..settings.keymap import ACTIONS, EVERYWHERE, TAB_TITLES, Keymap
+from ..style.formatting import duration
+from ..style.glyphs import Glyphs
 from ..style.inks import Ink
 
 HELP_KEY_WIDTH = 16
@@ -50,11 +53,69 @@ REQUESTS_FOOTER_ACTIONS = (
 """The same while the table of requests has the focus."""
 
 
-def footer_line(keymap: Keymap, width: int, *, requests: bool = False) -> Line:
-    """The keys of the Live tab, or those of its table of `requests`, as many as fit whole."""
-    actions = REQUESTS_FOOTER_ACTIONS if requests else FOOTER_ACTIONS
+PAST_FOOTER_ACTIONS = (
+    ("live", "now"),
+    ("scrub_", "walk"),
+    ("next_stop", "next event"),
+    ("previous_stop", "before"),
+    ("go_to", "go to"),
+    ("search_events", "search"),
+    ("zoom_in", "zoom in"),
+    ("zoom_out", "out"),
+    ("events", "events"),
+    ("note", "note"),
+    ("snapshot", "save"),
+    ("help", "help"),
+    ("quit", "quit"),
+)
+"""The same while the past is shown."""
+REPLAY_FOOTER_ACTIONS = (
+    ("pause", "play"),
+    ("frame_back", ""),
+    ("frame_forward", "frame"),
+    ("slower", ""),
+    ("faster", "speed"),
+    ("help", "help"),
+    ("quit", "quit"),
+    *((name, word) for name, word in PAST_FOOTER_ACTIONS[1:] if name not in ("help", "quit")),
+    ("tried", "tried"),
+    ("requests_table", "requests"),
+    ("tab_compare", "compare"),
+    ("tab_quality", "quality"),
+    ("window", "window"),
+    ("theme", "theme"),
+)
+"""The same of a recording: nothing that would change an engine."""
+
+
+class Shown(Enum):
+    """What the Live tab shows, as far as its footer speaks of it."""
+
+    NOW = "now"
+    PAST = "past"
+    RECORDING = "recording"
+    REQUESTS = "requests"
+
+
+_FOOTERS = {
+    Shown.NOW: FOOTER_ACTIONS,
+    Shown.PAST: PAST_FOOTER_ACTIONS,
+    Shown.RECORDING: REPLAY_FOOTER_ACTIONS,
+    Shown.REQUESTS: REQUESTS_FOOTER_ACTIONS,
+}
+
+
+def footer_line(keymap: Keymap, width: int, shown: Shown = Shown.NOW) -> Line:
+    """The keys of the Live tab, or those of its table of requests, as many as fit whole."""
+    actions = _FOOTERS[shown]
     entries = [(_keys(keymap, prefix), word) for prefix, word in actions]
     return fitting_keys(entries, width, clicks_of(actions))
+
+
+def past_line(keymap: Keymap, width: int, behind_s: float, glyphs: Glyphs) -> Line:
+    """The footer while the past is shown: how long ago it is first, and the key back."""
+    sign = f" {glyphs.paused} {duration(behind_s)} AGO "
+    return line(Piece(sign, Ink.WARN), footer_line(keymap, width - len(sign), Shown.PAST))
 
 
 def fitting_keys(

@@ -3,27 +3,25 @@
 import struct
 from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import accumulate
 from typing import TypeVar
 
-from ..figure_bounds import LARGEST_NUMBER, number_problem
+from ..figure_bounds import LARGEST_NUMBER, LARGEST_TIME_S, number_problem
 from .encoding import END_OF_TICK, REPEATED, ROOTS, Leaf, Path, Streams
 from .values import DOUBLE, LENGTH, MICROS, SINGLE, Kind, PathKey, Tree, Value
+from .varints import Cursor, MalformedTicksError, signed_varints, varints
 
 MOST_PATHS = 100_000
 MOST_TEXT_CHARACTERS = 1 << 16
 """Of one text. What a model writes within one request is shorter, and is shown in part."""
-_MOST_VARINT_BYTES = 12
 _MOST_TREES = 4_096
 """Of one tick."""
 
 
+_SINGLE, _INT = Kind.SINGLE, Kind.INT
 _SHAPES = frozenset({Kind.ABSENT, Kind.EMPTY})
 """Kinds that change what a tree has, beside its values."""
 _Number = TypeVar("_Number", int, float)
-
-
-class MalformedTicksError(Exception):
-    """The bytes are no ticks: says what is wrong, as the end of a line."""
 
 
 class _Absent(Enum):
@@ -40,56 +38,6 @@ class _Node:
     def __init__(self) -> None:
         self.below: dict[PathKey, _Node] = {}
         self.number = -1
-
-
-class _Cursor:
-    """Reads a stream from its beginning. Raises `MalformedTicksError` at its end."""
-
-    __slots__ = ("_at", "_data", "_name")
-
-    def __init__(self, name: str, data: bytes) -> None:
-        self._name, self._data, self._at = name, data, 0
-
-    def byte(self) -> int:
-        at = self._at
-        if at >= len(self._data):
-            raise MalformedTicksError(f"the stream of {self._name} ends too early")
-        self._at = at + 1
-        return self._data[at]
-
-    def varint(self) -> int:
-        data, at = self._data, self._at
-        # Most are of one byte.
-        if at < len(data) and data[at] < 0x80:
-            self._at = at + 1
-            return data[at]
-        number = shift = 0
-        end = min(len(data), at + _MOST_VARINT_BYTES)
-        while at < end:
-            each = data[at]
-            at += 1
-            number |= (each & 0x7F) << shift
-            if each < 0x80:
-                self._at = at
-                return number
-            shift += 7
-        raise MalformedTicksError(f"a number in the stream of {self._name} has no end")
-
-    def signed(self) -> int:
-        number = self.varint()
-        return -(number + 1 >> 1) if number & 1 else number >> 1
-
-    def take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._data):
-            raise MalformedTicksError(f"the stream of {self._name} ends too early")
-        piece = self._data[self._at : end]
-        self._at = end
-        return piece
-
-    @property
-    def ended(self) -> bool:
-        return self._at >= len(self._data)
 
 
 class Paths:
@@ -138,12 +86,12 @@ class TickDecoder:
         self._keeps = True
         """Whether the tree that is built will be changed for the next tick."""
         self._ticks = streams.ticks
-        self._changes = _Cursor("changes", streams.changes)
-        self._kind_bytes = _Cursor("kinds", streams.kinds)
-        self._ints = _Cursor("ints", streams.ints)
+        self._changes = varints("changes", streams.changes)
+        self._kind_bytes = iter(streams.kinds)
+        self._ints = signed_varints("ints", streams.ints)
         self._singles = _singles(streams.singles)
-        self._doubles = _Cursor("doubles", streams.doubles)
-        self._texts = _Cursor("texts", streams.texts)
+        self._doubles = Cursor("doubles", streams.doubles)
+        self._texts = Cursor("texts", streams.texts)
 
     def ticks(self, first: int = 0) -> Iterator[list[tuple[str, Tree]]]:
         """The trees of each tick, by root, from the tick `first` of the segment on.
@@ -155,7 +103,7 @@ class TickDecoder:
         for number in range(self._ticks):
             trees: list[tuple[str, Tree]] = []
             for _ in range(_MOST_TREES):
-                root = self._changes.varint()
+                root = next(self._changes, None)
                 if root == END_OF_TICK:
                     break
                 name = self._take_changes(root)
@@ -165,18 +113,28 @@ class TickDecoder:
                 raise MalformedTicksError("a tick has too many parts")
             if number >= first:
                 yield trees
-        if not self._changes.ended:
+        if next(self._changes, None) is not None:
             raise MalformedTicksError("there are more changes than ticks")
 
-    def _take_changes(self, root: int) -> str:
+    def _take_changes(self, root: int | None) -> str:
         """Take in what changed of one tree; returns its root's name."""
+        if root is None:
+            raise MalformedTicksError("the stream of changes ends too early")
         if root > len(ROOTS):
             raise MalformedTicksError("a part of a tick is of no known kind")
+        try:
+            self._take_leaves(root, next(self._changes))
+        except StopIteration:
+            raise MalformedTicksError("a stream ends too early") from None
+        return ROOTS[root - 1]
+
+    def _take_leaves(self, root: int, count: int) -> None:
+        """Take in so many changed leaves. Raises `StopIteration` where a stream ends before."""
         kinds, values, root_of = self._kinds, self._values, self._paths.root_of
         keys, places, changes = self._paths.keys, self._places, self._changes
         leaf = -1
-        for _ in range(changes.varint()):
-            step = changes.varint()
+        for _ in range(count):
+            step = next(changes)
             leaf += (step >> 1) + 1
             if leaf >= len(values) or root_of[leaf] != root:
                 raise MalformedTicksError("a change is of no known field")
@@ -186,15 +144,28 @@ class TickDecoder:
                 kind = self._kind()
                 shape_changes |= kind in _SHAPES or kinds[leaf] is Kind.EMPTY
                 kinds[leaf], values[leaf] = kind, None
-            value = values[leaf] = self._value(kinds[leaf], values[leaf], key)
+            # Each seek takes in a hundred thousand: the usual kinds come first, without a call.
+            kind = kinds[leaf]
+            value: Leaf
+            if kind is _SINGLE:
+                value = next(self._singles)
+                if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
+                    _checked(value, key)
+            elif kind is _INT:
+                before = values[leaf]
+                value = next(self._ints) + (before if isinstance(before, int) else 0)
+                if not 0 <= value < LARGEST_NUMBER:
+                    _checked(value, key)
+            else:
+                value = self._value(kind, values[leaf], key)
+            values[leaf] = value
             place = places[leaf]
             if shape_changes:
-                self._reshape(root, kinds[leaf], place, key)
+                self._reshape(root, kind, place, key)
             elif place is None:
                 self._built.pop(root, None)
             else:
                 place[key] = value  # type: ignore[index]  # a key of the container it was put into
-        return ROOTS[root - 1]
 
     def _reshape(
         self, root: int, kind: Kind, place: "Tree | list[Value] | None", key: PathKey
@@ -207,20 +178,16 @@ class TickDecoder:
 
     def _kind(self) -> Kind:
         try:
-            return Kind(self._kind_bytes.byte())
+            return Kind(next(self._kind_bytes))
         except ValueError:
             raise MalformedTicksError("a value is of no known kind") from None
 
     def _value(self, kind: Kind, before: Leaf, key: PathKey) -> Leaf:
-        if kind is Kind.SINGLE:
-            return self._single(key)
-        if kind is Kind.INT:
-            number = (before if isinstance(before, int) else 0) + self._ints.signed()
-            return number if 0 <= number < LARGEST_NUMBER else _checked(number, key)
         match kind:
             case Kind.PRECISE:
                 micros = round(before * MICROS) if isinstance(before, float) else 0
-                return _checked((micros + self._ints.signed()) / MICROS, key)
+                precise = (micros + next(self._ints)) / MICROS
+                return precise if 0 <= precise < LARGEST_TIME_S else _checked(precise, key)
             case Kind.DOUBLE:
                 double: float = DOUBLE.unpack(self._doubles.take(DOUBLE.size))[0]
                 return _checked(double, key)
@@ -230,12 +197,6 @@ class TickDecoder:
                 return kind is Kind.TRUE
             case _:
                 return None
-
-    def _single(self, key: PathKey) -> float:
-        number = next(self._singles, None)
-        if number is None:
-            raise MalformedTicksError("the stream of singles ends too early")
-        return number if -LARGEST_NUMBER < number < LARGEST_NUMBER else _checked(number, key)
 
     def _text(self, before: str) -> str:
         kept, length = self._texts.varint(), self._texts.varint()
@@ -311,12 +272,8 @@ def _checked(number: _Number, key: PathKey) -> _Number:
 
 def unpacked_times(first_s: float, packed: bytes, count: int) -> list[float]:
     """What `packed_times` packed; raises `MalformedTicksError` where it is not `count` times."""
-    cursor = _Cursor("times", packed)
+    steps = [*varints("times", packed)]
+    if len(steps) != count - 1:
+        raise MalformedTicksError("there are not as many times as ticks")
     micros = round(first_s * MICROS)
-    times = [first_s]
-    for _ in range(count - 1):
-        micros += cursor.varint()
-        times.append(micros / MICROS)
-    if not cursor.ended:
-        raise MalformedTicksError("there are more times than ticks")
-    return times
+    return [first_s, *((micros + passed) / MICROS for passed in accumulate(steps))]

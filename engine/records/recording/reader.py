@@ -17,10 +17,11 @@ from ...protocol.errors import BadInputError, CheckpointError
 from ...text.cleaning import clean
 from ..figure_bounds import check_numbers
 from .database import APPLICATION_ID, COMMAND, SCHEMA_VERSION, TABLES, Peaks
-from .decoding import MalformedTicksError, Paths, TickDecoder, unpacked_times
+from .decoding import Paths, TickDecoder, unpacked_times
 from .encoding import Streams, joined
 from .packing import LARGEST_UNPACKED_BYTES, UnpackingError, unpack_second, unpack_segment
 from .tick import Tick, tick_of
+from .varints import MalformedTicksError
 
 MOST_EVENTS = 2_000
 """Read at once, the newest."""
@@ -107,16 +108,19 @@ class Recording:
 
     # Ticks
 
-    def ticks(self, first: int, end: int | None = None) -> Iterator[Tick]:
-        """The ticks from number `first` on, up to `end` (not included)."""
+    def ticks(self, first: int, end: int | None = None, *, living_from: int = 0) -> Iterator[Tick]:
+        """The ticks from number `first` on, up to `end` (not included). Those before `living_from`
+        are without the requests in the system, which takes a fifth of the time."""
         place = bisect_right([span.first_tick for span in self.spans], first) - 1
         for index in range(max(0, place), len(self.spans)):
             span = self.spans[index]
             if end is not None and span.first_tick >= end:
                 return
-            yield from self._ticks_of(index, max(first, span.first_tick), end)
+            yield from self._ticks_of(index, max(first, span.first_tick), end, living_from)
 
-    def _ticks_of(self, index: int, first: int, end: int | None) -> Iterator[Tick]:
+    def _ticks_of(
+        self, index: int, first: int, end: int | None, living_from: int
+    ) -> Iterator[Tick]:
         span = self.spans[index]
         with self._errors():
             streams = self._streams(index)
@@ -129,7 +133,8 @@ class Recording:
                 if end is not None and number >= end:
                     return
                 clock_s = times_s[number - span.first_tick]
-                yield tick_of(clock_s, trees, events.get(number, ()))
+                living = number >= living_from
+                yield tick_of(clock_s, trees, events.get(number, ()), living=living)
 
     def tick_at(self, clock_s: float) -> int:
         """The number of the last tick at or before a time on the recording's clock; the first one

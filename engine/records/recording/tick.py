@@ -143,8 +143,11 @@ class LiveSlots:
         }
 
 
-def tick_of(clock_s: float, trees: Trees, events: Sequence[Event] = ()) -> Tick:
-    """The tick of its trees. Raises `msgspec.ValidationError` where they are no messages."""
+def tick_of(
+    clock_s: float, trees: Trees, events: Sequence[Event] = (), *, living: bool = True
+) -> Tick:
+    """The tick of its trees, with those in the system if they are wanted. Raises
+    `msgspec.ValidationError` where they are no messages."""
     by_root: dict[str, Tree] = {}
     ended: list[FinishedRequest] = []
     for root, tree in trees:
@@ -157,7 +160,7 @@ def tick_of(clock_s: float, trees: Trees, events: Sequence[Event] = ()) -> Tick:
         poll=msgspec.convert(by_root.get("poll"), Poll),
         frame=msgspec.convert(by_root["frame"], Frame) if "frame" in by_root else None,
         host=msgspec.convert(by_root["host"], HostSample) if "host" in by_root else None,
-        live=live_of(by_root["live"]) if "live" in by_root else None,
+        live=live_of(by_root["live"]) if living and "live" in by_root else None,
         ended=ended,
         events=list(events),
     )

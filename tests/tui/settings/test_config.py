@@ -60,7 +60,7 @@ ttft_ms = 200
 tpot_ms = 40.5
 
 [keys]
-quit = ["z", "ctrl+q"]
+quit = ["X", "ctrl+q"]
 theme = "Y"
 """
 
@@ -122,7 +122,7 @@ def test_every_field_is_read() -> None:
     assert config.speculation is not None
     assert config.speculation.spec() == SpeculationSpec(drafts=7, draft_model="smaller")
     assert (config.slo.ttft_ms, config.slo.tpot_ms, config.slo.e2e_ms) == (200.0, 40.5, None)
-    assert config.keymap("config.toml").keys["quit"] == ("z", "ctrl+q")
+    assert config.keymap("config.toml").keys["quit"] == ("X", "ctrl+q")
 
 
 def test_ramps_bursts_and_traces_are_tables_of_the_load(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -31,8 +31,8 @@ def test_no_two_actions_share_a_default_key() -> None:
 
 
 def test_a_wish_replaces_all_keys_of_its_action_and_no_others() -> None:
-    keymap = remap({"quit": "z", "load_more": ["+", "up"]}, "config")
-    assert keymap.keys["quit"] == ("z",)
+    keymap = remap({"quit": "X", "load_more": ["+", "up"]}, "config")
+    assert keymap.keys["quit"] == ("X",)
     assert keymap.keys["load_more"] == ("+", "up")
     unchanged = {action.name for action in ACTIONS} - {"quit", "load_more"}
     assert all(keymap.keys[name] == DEFAULT_KEYMAP.keys[name] for name in unchanged)
@@ -52,11 +52,11 @@ def test_an_action_can_be_left_without_keys() -> None:
 @pytest.mark.parametrize(
     ("wishes", "expected"),
     [
-        ({"quti": "z"}, ("keys.quti", "no such action", "quit")),
+        ({"quti": "X"}, ("keys.quti", "no such action", "quit")),
         ({"quit": "escpae"}, ("keys.quit", "'escpae'")),
         ({"quit": ""}, ("keys.quit", "''")),
         ({"quit": "s"}, ("keys.quit", "'s'", "snapshot")),
-        ({"snapshot": "z", "window": "z"}, ("keys.window", "'z'", "snapshot")),
+        ({"snapshot": "X", "window": "X"}, ("keys.window", "'z'", "snapshot")),
     ],
 )
 def test_a_bad_wish_names_file_action_and_key(

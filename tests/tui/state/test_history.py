@@ -7,7 +7,8 @@ import pytest
 from frames import EPOCH_S, frame, host
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.tui.state.history import MAX_MARKS, History, Mark
+from msgspec.structs import replace
+from prodtop.tui.state.history import BOUND_EVERY, MAX_MARKS, History, Mark
 
 TINY = ((0.0, 16), (1.0, 24), (10.0, 8))
 
@@ -51,18 +52,50 @@ def test_a_long_session_stays_bounded_and_keeps_both_ends_of_its_span() -> None:
     assert history.newest_s == EPOCH_S + 399.75
     oldest = history.oldest_s
     assert oldest is not None
-    assert EPOCH_S < oldest < EPOCH_S + 400 - 60
+    assert EPOCH_S < oldest < EPOCH_S + 400 - 45
 
 
-def test_thinning_averages_gauges_and_keeps_the_last_of_counters() -> None:
-    history = History(((0.0, 4), (1.0, 100)))
-    for index in range(12):
-        history.add(EPOCH_S + index / 4, frame(index / 4), None)
+@settings(deadline=None, max_examples=40)
+@given(values=st.lists(st.floats(0.0, 1e6), min_size=30, max_size=200), hz=st.integers(1, 8))
+def test_thinning_keeps_every_peak_and_every_growth(values: list[float], hz: int) -> None:
+    """The least and the greatest value of each second, and of each ten, however old it is."""
+    history = History(((0.0, 8), (1.0, 12), (10.0, 1000)))
+    times_s = [EPOCH_S + index / hz for index in range(len(values))]
+    for index, (time_s, value) in enumerate(zip(times_s, values, strict=True)):
+        then = frame(0)
+        then = replace(
+            then,
+            throughput=replace(then.throughput, decode_tok_s=value),
+            generated_tokens_total=index,
+        )
+        history.add(time_s, then, None)
     gauge = history.series("decode_tok_s", 0.0, math.inf)
     counter = history.series("generated_tokens", 0.0, math.inf)
-    first_second = [frame(index / 4).throughput.decode_tok_s for index in range(4)]
-    assert gauge.values[0] == pytest.approx(np.mean(first_second))
-    assert counter.values[0] == frame(0.75).generated_tokens_total
+    assert len(history) < len(values) or len(values) < 40 or hz < 3
+    for width_s in (10.0, 1000.0):
+        for start_s in {time_s // width_s for time_s in times_s}:
+            were = [v for t, v in zip(times_s, values, strict=True) if t // width_s == start_s]
+            kept = [
+                v
+                for t, v in zip(gauge.times_s, gauge.values, strict=True)
+                if t // width_s == start_s
+            ]
+            assert (min(kept), max(kept)) == (min(were), max(were))
+    assert (counter.values[0], counter.values[-1]) == (0, len(values) - 1)
+    assert list(counter.values) == sorted(counter.values)
+
+
+def test_moments_are_bounded_in_bytes_and_the_newest_stay() -> None:
+    history = History(TINY, most_moment_bytes=60_000)
+    for index in range(2_000):
+        history.add(EPOCH_S + index / 4, frame(index / 4), host(index / 4))
+        assert history.moment_bytes <= 60_000 + BOUND_EVERY * 4_000
+    newest = history.at(EPOCH_S + 499.75)
+    assert newest is not None
+    assert newest.frame == frame(499.75)
+    oldest = history.at(EPOCH_S)
+    assert oldest is not None
+    assert oldest.frame is not None, "where moments were forgotten the nearest one stands"
 
 
 @settings(deadline=None, max_examples=40)
