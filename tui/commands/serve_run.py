@@ -133,9 +133,7 @@ class ServeRun:
         self._status.say(died_text(death))
 
 
-def serve(
-    engine: LocalEngine, options: ServerOptions, watched: TargetEngine | None = None
-) -> None:
+def serve(engine: LocalEngine, options: ServerOptions, watched: TargetEngine | None = None) -> None:
     """Run an engine with a server until a signal ends it, and close it; alerts are told where it is
     `watched`."""
     status = StatusLine(sys.stderr)
