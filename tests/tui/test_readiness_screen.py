@@ -7,7 +7,7 @@ from prodtop.engine.readiness.items import Item
 from prodtop.engine.readiness.store import proofs_file, read_proofs
 from prodtop.engine.records.snapshot import list_snapshots
 from prodtop.tui.app import ProdtopApp
-from quality_samples import BF16, INT8, LEVELS, REFERENCE
+from quality_samples import BF16, INT8, LEVELS, REFERENCE, measured
 from running_app import RunningApp, open_app, terminal_text
 
 INT8_LEVEL = LEVELS[INT8]
@@ -58,9 +58,9 @@ async def test_a_quality_run_proves_every_precision_that_it_measured() -> None:
         assert any(isinstance(each, RunQuality) for each in running.client.sent)
         await running.advance([Progress(what="scoring", fraction=0.5), REFERENCE, INT8_LEVEL])
         assert read_proofs().proofs == ()
-        await running.advance([QualityDone()])
+        await running.advance([*measured()])
         proofs = {proof.subject.precision: proof for proof in read_proofs().proofs}
-        assert set(proofs) == {BF16, INT8}
+        assert set(proofs) == {name.value for name in LEVELS}
         assert proofs[BF16].figures["perplexity_ratio"] == 1.0
         assert INT8_LEVEL.ratio is not None
         assert proofs[INT8].figures["perplexity_ratio_high"] == INT8_LEVEL.ratio.high
@@ -80,7 +80,7 @@ async def test_n_goes_from_item_to_item_and_names_the_command() -> None:
     async with open_app() as running:
         await open_view(running)
         await running.pilot.press("n")
-        await running.advance([REFERENCE, INT8_LEVEL, QualityDone()])
+        await running.advance([*measured()])
         await running.pilot.press("n")
         await running.advance([])
         assert len(list_snapshots()) == 1
