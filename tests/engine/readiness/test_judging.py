@@ -66,7 +66,7 @@ def test_a_proof_of_the_future_does_not_count(item: Item) -> None:
     assert mark(item, proof(item, age_s=-60)) is Mark.HOLDS
 
 
-OTHERS = {
+OTHERS: dict[str, dict[str, object]] = {
     "model": {"model": "large", "checkpoint": None},
     "checkpoint": {"checkpoint": "fedcba9876543210"},
     "device": {"device": "another"},

@@ -8,10 +8,17 @@ import textwrap
 import psutil
 import pytest
 from prodtop.engine.protocol.errors import ProdtopError
+from prodtop.engine.readiness import served_process
 from prodtop.engine.readiness.served_process import ServedProcess
 
 DEADLINE_S = 60.0
 SERVES = "serving a model (int8, hybrid) at http://127.0.0.1:8123/v1"
+
+
+@pytest.fixture(autouse=True)
+def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not end by itself is helped soon."""
+    monkeypatch.setattr(served_process, "ENDING_PATIENCE_S", 0.5)
 
 
 def script(text: str) -> list[str]:
@@ -21,7 +28,8 @@ def script(text: str) -> list[str]:
 STUBBORN = script(
     f"""
     import signal, subprocess, sys, time
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
+    child = subprocess.Popen(sleep, stdout=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     print({SERVES!r}, flush=True)
     while True:
@@ -41,10 +49,7 @@ def test_what_is_served_is_read_from_its_line() -> None:
         assert served.worker_pid is None
 
 
-def test_leaving_ends_its_children_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    from prodtop.engine.readiness import served_process
-
-    monkeypatch.setattr(served_process, "ENDING_PATIENCE_S", 0.2)
+def test_leaving_ends_its_children_too() -> None:
     with ServedProcess(STUBBORN) as served:
         served.until_serving(lambda _: None)
         started = psutil.Process(served.pid).children(recursive=True)

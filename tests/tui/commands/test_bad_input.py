@@ -45,6 +45,11 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["bench", "--seed", str(10**30)], "--seed must be a number from 0"),
         (["bench", "--model", "x\udcff"], "is not UTF-8 text"),
         (["--nonsense"], "No such option: --nonsense"),
+        (["ready", "--run", "nothing"], "unknown item 'nothing': choose from quality"),
+        (["ready", "--run", "cost"], "cost is proved by [cost] of config.toml"),
+        (["ready", "--run", "guards"], "no guards are set"),
+        (["ready", "--strategy", "fast"], "unknown strategy 'fast'"),
+        (["ready", "--drain", "-1"], "--drain must be a number of seconds"),
         (["cost", "nothing"], "no file, snapshot or recording 'nothing'"),
         (["cost", "--price-per-hour", "0"], "--price-per-hour must be a number above 0, not 0"),
         (["cost", "--price-per-kwh", "nan"], "--price-per-kwh must be a number above 0, not nan"),
@@ -125,8 +130,9 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    commands = ["bench", "quality", "compare", "cost", "serve", "doctor", "record", "replay"]
-    assert names == [*commands, "plan", "snapshot", "recording", "trace", "review", "guards"]
+    commands = ["bench", "quality", "compare", "cost", "serve", "ready", "doctor"]
+    rest = ["record", "replay", "plan", "snapshot", "recording", "trace", "review", "guards"]
+    assert names == [*commands, *rest]
 
 
 def test_the_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

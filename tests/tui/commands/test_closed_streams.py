@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "quality json": (["quality", "--json"], 0),
     "quality wrong": (["quality", "--precision", "fp3"], 2),
     "serve wrong": (["serve", "--strategy", "fast"], 2),
+    "ready wrong": (["ready", "--run", "nothing"], 2),
     "doctor": (["doctor"], 0),
     "record wrong": (["record", "--strategy", "fast"], 2),
     "replay none": (["replay", "none"], 2),
