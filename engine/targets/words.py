@@ -22,7 +22,7 @@ def figure_text(name: TargetName, value: float) -> str:
     """`84 ms`, `99.92 %`, `$0.0012`: the unit is the target's."""
     match name:
         case TargetName.E2E:
-            return f"{_short(value)} ms"
+            return f"{_short(value)} ms" if value < 1000 else f"{_short(value / 1000)} s"
         case TargetName.REQUESTS:
             return f"{_short(value)}/s"
         case TargetName.COST:
