@@ -42,6 +42,8 @@ def compare(
             app.monitor.poll()
         # The lights of new alerts have flashed.
         clock.now_s += 60.0
+        client.polls.append([frame(299.0), host(299.0)])
+        app.monitor.poll()
         app.draw()
         await pilot.press(*keys)
         app.draw()
