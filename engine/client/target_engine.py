@@ -4,7 +4,15 @@ import time
 from collections.abc import Callable
 
 from ..cost.budget_alerts import BudgetAlerts
-from ..protocol import Command, Frame, Note, Report, TargetAlert, TargetsSample
+from ..protocol import (
+    Command,
+    Frame,
+    Note,
+    Report,
+    TargetAlert,
+    TargetFigure,
+    TargetsSample,
+)
 from ..targets.settings import TargetSettings
 from ..targets.watch import Price, TargetWatch
 from .alert_command import AlertCommand
@@ -40,6 +48,7 @@ class TargetEngine:
         self._command = AlertCommand.of(settings, clock)
         self._clock, self._wall = clock, wall
         self._looked_s = self._told_s = float("-inf")
+        self._told: list[TargetFigure] = []
 
     def poll(self) -> list[Report]:
         """What was reported since the last call, then how the targets stand."""
@@ -63,7 +72,9 @@ class TargetEngine:
                 self._command.run(alert)
         if not alerts and 0 <= now_s - self._told_s < SAMPLE_INTERVAL_S:
             return []
-        self._told_s = now_s
+        if not alerts and sample.targets == self._told:
+            return []
+        self._told_s, self._told = now_s, sample.targets
         return [sample, *alerts]
 
     def _troubles(self) -> list[Note]:

@@ -29,8 +29,8 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     satisfied: Share = 0.95
     variation: Share = 0.05
 
-    window: Window = Window.M5
-    """What figures are over: 10s, 1m or 5m."""
+    window: Literal["10s", "1m", "5m"] = "5m"
+    """What figures are over."""
     time_scale: Annotated[float, msgspec.Meta(ge=1, le=1000)] = 12.0
     """By how much the windows of burn rates are shorter than the SRE workbook's: 1 is its own."""
     least_requests: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 50
@@ -48,6 +48,11 @@ class TargetSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """A program and its arguments: run without a shell for every alert that begins or ends."""
     on_alert_timeout_s: Annotated[float, msgspec.Meta(gt=0, le=600)] = 10.0
     on_alert_per_minute: Annotated[int, msgspec.Meta(ge=1, le=600)] = 10
+
+    @property
+    def span(self) -> Window:
+        """The window as frames name it."""
+        return Window(self.window)
 
     def limit(self, name: TargetName) -> float:
         """The limit on a target, in the unit of its figure."""

@@ -48,7 +48,7 @@ class TargetWatch:
     def __init__(self, settings: TargetSettings, price: Price = lambda _: None) -> None:
         self._settings = settings
         self._price = price
-        self._span_s = WINDOW_SECONDS[settings.window]
+        self._span_s = WINDOW_SECONDS[settings.span]
         self._short_s = self._span_s / SHORT_PART
         self._limits = {name: settings.limit(name) for name in TargetName}
         self._counted = Counted(self._limits[TargetName.E2E], self._span_s)
@@ -165,7 +165,7 @@ class TargetWatch:
             return Figure(note="cells are measured")
         match name:
             case TargetName.E2E:
-                latency = frame.latency.get(self._settings.window)
+                latency = frame.latency.get(self._settings.span)
                 return figures.e2e_p95_ms(None if latency is None else latency.e2e)
             case TargetName.REQUESTS:
                 return figures.requests_per_s(counts)

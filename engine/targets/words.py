@@ -1,5 +1,6 @@
 """Targets and their figures in words: for alerts, the event log and the screen."""
 
+import math
 from collections.abc import Sequence
 
 from ..protocol import Burn, TargetFigure, TargetName
@@ -22,11 +23,11 @@ def figure_text(name: TargetName, value: float) -> str:
     """`84 ms`, `99.92 %`, `$0.0012`: the unit is the target's."""
     match name:
         case TargetName.E2E:
-            return f"{_short(value)} ms"
+            return f"{_short(value)} ms" if value < 1000 else f"{_short(value / 1000)} s"
         case TargetName.REQUESTS:
             return f"{_short(value)}/s"
         case TargetName.COST:
-            return f"${value:.2g}" if value < 0.1 else f"${value:.2f}"
+            return _dollars(value)
         case TargetName.AVAILABILITY | TargetName.SAFETY:
             return f"{_close(100 * value)} %"
         case _:
@@ -80,6 +81,14 @@ def alert_text(figure: TargetFigure, reason: str, *, active: bool) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _dollars(value: float) -> str:
+    """Cents, and two significant digits of what is less than ten of them."""
+    if not 0 < value < 0.1:
+        return f"${value:.2f}"
+    decimals = 1 - math.floor(math.log10(value))
+    return f"${value:.{min(decimals, 12)}f}"
 
 
 def _times(rate: float) -> str:

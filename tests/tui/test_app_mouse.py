@@ -50,7 +50,7 @@ async def test_a_click_on_a_tab_or_on_a_key_does_what_the_key_does() -> None:
         await running.advance()
         await click_on(running, "space pause")
         assert running.app.monitor.moment().paused
-        await click_on(running, "Planner")
+        await click_on(running, "Plan")
         assert running.app.current_mode == "planner"
 
 

@@ -14,8 +14,8 @@ from ..views.controls import control_lines
 from ..views.events import event_line
 from ..views.header import header_line
 from ..views.keys import footer_line
-from ..views.lights import strip_line
 from ..views.panel import Room
+from ..views.production.lights import strip_line
 from ..widgets.board import Board
 from ..widgets.lines import LinesView
 from ..widgets.live_panels import (

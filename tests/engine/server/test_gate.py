@@ -5,8 +5,9 @@ import json
 from collections.abc import Awaitable, Callable
 
 import pytest
-from prodtop.engine.server.gate import AsgiMessage, Gate, Receive, Send
+from prodtop.engine.server.gate import AsgiApp, AsgiMessage, Gate, Receive, Send
 from prodtop.engine.server.http_counters import HttpCounters
+from prodtop.engine.server.scope_keys import BROKEN_OFF, ERROR_CODE
 from prodtop.engine.server.state import Draining
 
 Answer = Callable[[Receive, Send], Awaitable[None]]
@@ -207,3 +208,69 @@ def test_the_first_beginning_of_a_drain_counts() -> None:
     assert draining.retry_after_s == 6
     clock.now_s += 60.0
     assert draining.retry_after_s == 1
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "served", "unavailable"),
+    [
+        (200, None, 1, 0),
+        (400, None, 0, 0),
+        (429, "queue_full", 0, 1),
+        (429, "rate_limit_exceeded", 0, 0),
+        (500, None, 0, 1),
+        (503, "draining", 0, 1),
+    ],
+)
+async def test_a_request_for_a_text_is_served_or_the_servers_fault_or_its_own(
+    status: int, code: str | None, served: int, unavailable: int
+) -> None:
+    scope = {"type": "http", "path": "/v1/completions", "method": "POST"}
+
+    async def app(scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        if code is not None:
+            scope[ERROR_CODE] = code
+        await answers(status)(receive, send)
+        await send({"type": "http.response.body", "body": b""})
+
+    counters = await called(app, scope)
+    assert (counters.served, counters.unavailable) == (served, unavailable)
+
+
+async def called(app: AsgiApp, scope: AsgiMessage) -> HttpCounters:
+    """What a gate around an app has counted of one request."""
+    counters = HttpCounters()
+
+    async def receive() -> AsgiMessage:
+        return {"type": "http.disconnect"}
+
+    async def send(_message: AsgiMessage) -> None:
+        pass
+
+    await Gate(app, Draining(Clock()), counters)(scope, receive, send)
+    return counters
+
+
+@pytest.mark.parametrize("broken", [False, True])
+async def test_a_stream_that_breaks_off_was_not_served_whatever_it_began_with(
+    *, broken: bool
+) -> None:
+    async def app(scope: AsgiMessage, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        if broken:
+            scope[BROKEN_OFF] = True
+        await send({"type": "http.response.body", "body": b"data"})
+
+    scope = {"type": "http", "path": "/v1/chat/completions", "method": "POST"}
+    counters = await called(app, scope)
+    assert (counters.served, counters.unavailable) == ((0, 1) if broken else (1, 0))
+
+
+@pytest.mark.parametrize(
+    ("path", "method"), [("/v1/models", "GET"), ("/tokenize", "POST"), ("/metrics", "GET")]
+)
+async def test_availability_is_that_of_texts_alone(path: str, method: str) -> None:
+    async def app(_scope: AsgiMessage, receive: Receive, send: Send) -> None:
+        await answers(500)(receive, send)
+
+    counters = await called(app, {"type": "http", "path": path, "method": method})
+    assert (counters.served, counters.unavailable) == (0, 0)

@@ -105,7 +105,7 @@ class Life:
                 yield now_s, ChildStarted(child="server", pid=1, attempt=2)
             for _ in range(draw.randint(0, 9)):
                 e2e_s = draw.lognormvariate(-2.5, 0.6)
-                counter.record(RequestLatency(e2e_s, e2e_s, None, None, np.empty(0), None))
+                counter.record(RequestLatency(e2e_s, e2e_s, None, None, None, np.empty(0)))
                 self.e2e_s.append(e2e_s)
                 self.finished += 1
             self.failed += draw.random() < 0.1

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,14 +15,16 @@ from target_reports import busy_frame
 
 WINDOW_S, SHORT_S = 300.0, 25.0
 
-Counts = Callable[[int], dict[str, int]]
+Counts = Callable[[int], tuple[int, int]]
+"""From a second to how many requests have finished and failed by then."""
 
 
 def alerts(settings: TargetSettings, seconds: int, counts: Counts) -> list[tuple[int, TargetAlert]]:
     """Every change of an alert, with the second it came in; the engine costs $36 an hour."""
     watch, found = TargetWatch(settings, lambda _: 36.0), []
     for second in range(seconds):
-        watch.take(busy_frame(**counts(second)), float(second))
+        finished, failed = counts(second)
+        watch.take(busy_frame(finished, failed=failed), float(second))
         found += [(second, each) for each in watch.look(float(second), 1000.0 + second)[1]]
     return found
 
@@ -29,9 +32,9 @@ def alerts(settings: TargetSettings, seconds: int, counts: Counts) -> list[tuple
 def outage(begin: int, end: int) -> Counts:
     """Ten requests a second, all of which fail between two times."""
 
-    def counts(second: int) -> dict[str, int]:
+    def counts(second: int) -> tuple[int, int]:
         failed = 10 * max(0, min(second, end) - begin)
-        return {"finished": 10 * second - failed, "failed": failed}
+        return 10 * second - failed, failed
 
     return counts
 
@@ -75,9 +78,9 @@ def cost(dear_from: int, dear_until: int) -> Counts:
     """$36 an hour is 1 cent a second: two requests a second cost half a cent each, one in five
     seconds costs five."""
 
-    def counts(second: int) -> dict[str, int]:
+    def counts(second: int) -> tuple[int, int]:
         dear = max(0, min(second, dear_until) - dear_from)
-        return {"finished": 2 * (second - dear) + dear // 5}
+        return 2 * (second - dear) + dear // 5, 0
 
     return counts
 
@@ -148,3 +151,22 @@ def test_the_defaults_are_those_of_production() -> None:
     }
     assert batch.limit(TargetName.E2E) == 1000.0
     assert TargetSettings(mode="batch", e2e_p95_ms=70).limit(TargetName.E2E) == 70
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("window", "session"),
+        ("availability", 1.0),
+        ("availability", 0.0),
+        ("requests_per_s", -1.0),
+        ("time_scale", 0.5),
+        ("alerts", ["weather"]),
+        ("on_alert", "a string"),
+        ("on_alert_per_minute", 0),
+        ("unknown", 1),
+    ],
+)
+def test_settings_that_cannot_be_are_refused(field: str, value: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({field: value}, TargetSettings)

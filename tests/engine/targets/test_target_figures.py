@@ -59,12 +59,12 @@ def test_every_target_is_what_its_definition_says(seed: int, *, restarts: bool) 
         / memory.used_bytes
         for memory, blocks in life.memory
     ]
-    expected = {
+    expected: dict[TargetName, float] = {
         TargetName.E2E: 1e3 * sorted(life.e2e_s)[int(0.95 * (len(life.e2e_s) - 1))],
         TargetName.REQUESTS: life.finished / watched_s,
         # The first sample of a level tells no time that it has held.
-        TargetName.GPU: np.mean(life.utilization[1:]),
-        TargetName.MEMORY: np.mean(efficiency[1:]),
+        TargetName.GPU: float(np.mean(life.utilization[1:])),
+        TargetName.MEMORY: float(np.mean(efficiency[1:])),
         TargetName.AVAILABILITY: life.served / (life.served + life.unavailable),
         TargetName.SAFETY: (life.flagged + life.guard_failures) / life.texts,
         TargetName.COST: USD_PER_HOUR * watched_s / 3600 / life.finished,

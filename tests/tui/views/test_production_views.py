@@ -22,11 +22,11 @@ from prodtop.tui.state.production import NO_PRODUCTION, Production, after_event
 from prodtop.tui.state.server import Server, ServerPhase
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.style.inks import Ink
-from prodtop.tui.views.lights import lights_line, strip_line
 from prodtop.tui.views.panel import Room, RowsView
 from prodtop.tui.views.production.alerts import alerts_view
 from prodtop.tui.views.production.around import footer_line, production_header, views_line
 from prodtop.tui.views.production.guards import guards_view
+from prodtop.tui.views.production.lights import lights_line, strip_line
 from prodtop.tui.views.production.targets import light, targets_view
 from production_samples import ENDED, production_reports, server_sample, targets_of_minutes
 

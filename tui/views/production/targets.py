@@ -53,7 +53,7 @@ def targets_view(moment: Moment, room: Room) -> RowsView:
 
 def _summary(figures: list[TargetFigure]) -> Line:
     """`5 met  2 missed  2 unknown`."""
-    said = []
+    said: list[Line] = []
     for standing, ink in (
         (TargetStanding.MET, Ink.OK),
         (TargetStanding.MISSED, Ink.WARN),

@@ -1,13 +1,13 @@
 """The lights of the targets on the Live tab: one short piece of a line."""
 
-from ...engine.protocol import TargetFigure, TargetName
-from ..drawing.line import EMPTY, Line, Piece, ends, line, muted
-from ..settings.keymap import PRODUCTION
-from ..state.moment import Moment
-from ..style.inks import Ink
-from .events import effect_line
-from .panel import Room
-from .production.targets import light
+from ....engine.protocol import TargetFigure, TargetName
+from ...drawing.line import EMPTY, Line, Piece, ends, line, muted
+from ...settings.keymap import PRODUCTION
+from ...state.moment import Moment
+from ...style.inks import Ink
+from ..events import effect_line
+from ..panel import Room
+from .targets import light
 
 NAMED_FROM = 150
 """From this width on each light has its name; below, the signs stand in the table's order."""
