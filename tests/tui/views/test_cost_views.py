@@ -123,6 +123,7 @@ def test_the_cells_have_a_place_for_each_and_a_mark_at_what_is_served() -> None:
     hybrid = next(row for row in rows if "hybrid" in row)
     assert UNICODE.bullet in hybrid
     assert hybrid.rstrip().endswith("--")
+    assert sum(UNICODE.check in row for row in rows) == 2, "the cheapest, and what says so"
     single = next(row for row in rows if "single" in row)
     # 8 s at 2.10 dollars an hour and the other prices, over 64 requests.
     assert "$0.0000" in single

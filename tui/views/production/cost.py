@@ -19,6 +19,7 @@ from ...drawing.meter import Part, stacked, stacked_legend
 from ...state.cost import Costing
 from ...state.moment import Moment
 from ...style.formatting import MISSING, dollars, duration, joules, percent
+from ...style.glyphs import Glyphs
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView, figure, value, waiting_line, windowed
 from ..table import Column, table
@@ -125,7 +126,7 @@ def _time(now: Spend, room: Room) -> list[Line]:
 def cells_view(costing: Costing, moment: Moment, room: Room, key: str) -> RowsView:
     """What a request costs under each strategy at each precision, as Compare measured them."""
     title = line(Piece("Cost by strategy", Ink.TITLE), muted("  $/request at this load"))
-    foot = (room.clipped(line(" ", _measured(costing, key))),)
+    foot = (room.clipped(line(" ", _measured(costing, key, room.glyphs))),)
     if not costing.cells:
         return RowsView(title, rows=(Row(foot[0]),))
     strategies = list(dict.fromkeys(each.cell.strategy for each in costing.cells))
@@ -145,7 +146,9 @@ def cells_view(costing: Costing, moment: Moment, room: Room, key: str) -> RowsVi
                 precision,
             )
             mark = Piece(room.glyphs.bullet if served else " ", Ink.ACCENT)
-            cells.append(line(mark, value(dollars(None if median is None else median.value), ink)))
+            amount = value(dollars(None if median is None else median.value), ink)
+            sign = room.glyphs.check if ink is Ink.OK else " "
+            cells.append(line(mark, amount, Piece(f" {sign}", Ink.OK)))
         columns.append(Column(precision, cells, rank=rank))
     head, rows = table(columns, room.width - 1)
     return RowsView(
@@ -153,10 +156,10 @@ def cells_view(costing: Costing, moment: Moment, room: Room, key: str) -> RowsVi
     )
 
 
-def _measured(costing: Costing, key: str) -> Line:
+def _measured(costing: Costing, key: str, glyphs: Glyphs) -> Line:
     """What the cells are of, or what measures them."""
     if any(each.per_request is not None for each in costing.cells):
-        return line(muted("medians of Compare's repeats; green: the cheapest"))
+        return line(muted(f"medians of Compare's repeats; {glyphs.check}: the cheapest"))
     if costing.rates.usd_per_hour is None and any(each.generated for each in costing.cells):
         return line(Piece(SET_PRICE, Ink.WARN))
     words = "cells were measured under another load: " if costing.other_load else "not measured: "
