@@ -54,7 +54,9 @@ class HttpServer:
         self._draining = Draining()
         app.state.draining = self._draining
         self._counters = app.state.http_counters = HttpCounters()
-        self._guarding: Guarding | None = app.state.context.guarding
+        # An app without routes of ours has no guards.
+        context = getattr(app.state, "context", None)
+        self._guarding: Guarding | None = None if context is None else context.guarding
         self._told_lacking: set[str] = set()
         self._link = link
         self._channel = channel

@@ -161,7 +161,8 @@ class OwnCompletions:
         except ValueError as error:
             raise ProdtopError(f"the server's answer is no JSON: {error}") from error
         if answer.status != 200:
-            error = told["error"]
-            kind = _TooLongError if error["code"] == CONTEXT_LENGTH_EXCEEDED else ProdtopError
-            raise self._failure.error or kind(str(error["message"]))
+            refusal = told["error"]
+            too_long = refusal["code"] == CONTEXT_LENGTH_EXCEEDED
+            kind = _TooLongError if too_long else ProdtopError
+            raise self._failure.error or kind(str(refusal["message"]))
         return told
