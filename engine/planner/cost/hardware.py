@@ -127,7 +127,10 @@ def parse_gpus(text: str, source: str) -> Mapping[str, Gpu]:
         key = clean(name)
         if not isinstance(table, dict):
             raise FieldError(key, f"{source}: must be a table of one GPU's figures")
-        merged[name] = {**merged.get(str(table.get("like", "")), {}), **table}
+        base = str(table.get("like", ""))
+        if "like" in table and base not in merged:
+            raise FieldError(f"{key}.like", f"{source}: no earlier table has that name")
+        merged[name] = {**merged.get(base, {}), **table}
         gpus[key] = _parse_gpu(key, merged[name], source)
     return gpus
 

@@ -182,6 +182,8 @@ def test_the_users_own_gpu_comes_first(tmp_path: Path) -> None:
         (("bf16", "bf15"), "mine.peak"),
         (("1e14", '"fast"'), "mine.peak.bf16"),
         (("[mine]", "[mine"), "hardware file"),
+        (("sms = 10", 'sms = 10\nlike = "yours"'), "mine.like"),
+        (("sms = 10", "sms = 10\nlike = []"), "mine.like"),
     ],
 )
 def test_a_broken_file_names_its_field(change: tuple[str, str], field: str) -> None:
@@ -218,3 +220,11 @@ def test_every_efficiency_is_a_fraction() -> None:
         for name, value in vars(measured).items():
             if not name.endswith("_s") and name != "gemm_wave":
                 assert 0 < value <= 1, f"{key}.{name}"
+
+
+def test_a_table_that_is_like_another_states_what_differs() -> None:
+    twice = f'{MINE}\n[yours]\nlike = "mine"\nsms = 20\npeak = {{ fp16 = 2e14 }}\n'
+    mine, yours = parse_gpus(twice, "mine.toml").values()
+    assert (mine.sms, yours.sms) == (10, 20)
+    assert yours.memory_bytes == mine.memory_bytes
+    assert (yours.bf16_flops, yours.fp16_flops) == (0.0, 2e14)
