@@ -3,6 +3,7 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+from functools import cached_property
 from pathlib import Path
 
 from ...engine.client.recorded_engine import RecordedEngine
@@ -35,7 +36,9 @@ from .actions import (
     toggle_drafts,
 )
 from .command_line import run_line
+from .history import PastMoment
 from .moment import MarkKind, SessionMark, unready_text
+from .recorded_past import RecordedPast
 from .server import is_down
 from .settable import Standing
 from .walking import Walking
@@ -48,6 +51,10 @@ class Monitor(Walking):
 
     read_only = False
     """Whether there is no engine to ask for anything: a recording is shown."""
+
+    @cached_property
+    def _past(self) -> RecordedPast:
+        return RecordedPast()
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
@@ -165,6 +172,12 @@ class Monitor(Walking):
             return SessionMark(MarkKind.RECORDING, since_s)
         return None
 
+    def _recorded_then(self, wall_s: float) -> PastMoment | None:
+        if not isinstance(self._client, RecordedEngine) or self._client.recording is None:
+            return None
+        path = self._client.recording.path
+        return self._past.at(path, wall_s - self._wall_offset_s, self._wall_offset_s)
+
     def _carry_out(self, outcome: Outcome) -> None:
         changes = outcome.command is not None or outcome.pending != self._pending
         if changes and self._refuses():
@@ -202,4 +215,5 @@ class Monitor(Walking):
             self._on_event(Note(message=text, by_user=True), self._clock())
 
     def close(self) -> None:
+        self._past.close()
         self._client.close()
