@@ -1,5 +1,6 @@
 """`r` in the live screen: what it says, what the header shows, and what a bad disk does to it."""
 
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,7 +9,11 @@ import pytest
 from frames import ScriptedClient, play
 from prodtop.engine.client.recorded_engine import RecordedEngine
 from prodtop.engine.files.paths import recordings_dir
+from prodtop.engine.protocol.errors import ProdtopError
+from prodtop.engine.records.recording.reader import Recording
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.state.history import History
+from prodtop.tui.state.playhead import Playhead
 from prodtop.tui.widgets.lines import LinesView
 from recording_samples import read_all
 from running_app import SLOW, Clock
@@ -135,3 +140,54 @@ def test_the_path_that_a_user_names_is_taken(tmp_path: Path) -> None:
         pass
     engine.close()
     assert len(read_all(tmp_path / "mine.db")) == 10
+
+
+async def test_while_it_records_every_poll_can_be_walked_back_to(tmp_path: Path) -> None:
+    """Also what memory has thinned: the frame and the requests are those of the file."""
+    polls = play(60)
+    screen = Live()
+    screen.client.polls.extend(polls)
+    async with screen.app.run_test(size=(120, 36)) as pilot:
+        monitor = screen.app.monitor
+        # As after hours: memory keeps one moment in twenty seconds.
+        monitor.history = History(((0.0, 8), (20.0, 1000)))
+        monitor.playhead = Playhead(monitor.history, monitor._recorded_then)
+        await pilot.press("r")
+        path = screen.engine.recording
+        assert path is not None
+        shown = {}
+        for _ in range(200):
+            await screen.advance(pilot, 1)
+            moment = monitor.moment()
+            if moment.frame is not None:
+                shown[monitor.wall_s()] = (moment.frame, moment.host)
+        # The writer commits twice a second.
+        committed = screen.engine._recorder
+        assert committed is not None
+        until_written(path.path, 150)
+        wanted = list(shown)[61]
+        coarse = monitor.history.at(wanted)
+        assert coarse is not None
+        assert coarse.frame != shown[wanted][0]
+        screen.app.stand_at(wanted)
+        moment = monitor.moment()
+        assert (moment.frame, moment.host) == shown[wanted]
+        assert moment.requests.rows
+        assert all(row.arrival_s <= wanted for row in moment.requests.rows)
+
+
+def until_written(path: Path, ticks: int) -> None:
+    """Wait until a recording that goes on has so many ticks on the disk."""
+    deadline_s = time.monotonic() + 30.0
+    while True:
+        try:
+            recording = Recording(path)
+        except ProdtopError:
+            pass
+        else:
+            found = recording.last_tick
+            recording.close()
+            if found >= ticks:
+                return
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)

@@ -18,9 +18,7 @@ SLOWEST, FASTEST = 0.1, 100.0
 def replay(
     name: Annotated[
         str,
-        typer.Argument(
-            metavar="FILE", help="A file, a name of `recording list`, latest, demo."
-        ),
+        typer.Argument(metavar="FILE", help="A file, a name of `recording list`, latest, demo."),
     ] = "latest",
     speed: Annotated[
         float, typer.Option(metavar="X", help="How fast: 0.1 to 100; 1 is as it was.")

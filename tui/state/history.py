@@ -30,6 +30,7 @@ from ...engine.records.columns import COLUMNS, COUNTERS, GPU_COLUMNS, figures
 from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.recording.peaks import PeakTable
 from .latency_history import LatencyHistory
+from .requests import Requests
 
 MISSING = math.nan
 """In a series: not measured at that moment. Charts leave a gap."""
@@ -66,6 +67,8 @@ class PastMoment:
     wall_s: float
     frame: Frame | None
     host: HostSample | None
+    requests: Requests | None = None
+    """Single requests, where the moment itself has them."""
 
 
 def _doubles() -> "array[float]":
@@ -246,6 +249,11 @@ class History:
     @property
     def oldest_s(self) -> float | None:
         return next((tier.times_s[0] for tier in reversed(self._tiers) if tier.times_s), None)
+
+    @property
+    def whole_since_s(self) -> float:
+        """From then on every moment is remembered."""
+        return self._tiers[0].times_s[0] if self._tiers[0].times_s else math.inf
 
     @property
     def newest_s(self) -> float | None:

@@ -5,6 +5,7 @@ No widget and no terminal: the app asks it for moments and draws them.
 
 import time
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 
 import msgspec
@@ -46,8 +47,10 @@ from .actions import (
 from .billing import Billing
 from .command_line import run_line
 from .compare_run import CompareRun
+from .history import PastMoment
 from .moment import MarkKind, SessionMark, unready_text
 from .readiness_book import ReadinessBook, next_to_prove
+from .recorded_past import RecordedPast
 from .server import is_down
 from .settable import Standing
 from .snapshot import saved_text
@@ -63,6 +66,10 @@ class Monitor(Walking):
     """Whether there is no engine to ask for anything: a recording is shown."""
     on_billing: Callable[[Billing], None] = staticmethod(lambda _: None)
     """Told where prices or the budget change."""
+
+    @cached_property
+    def _past(self) -> RecordedPast:
+        return RecordedPast()
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
@@ -248,6 +255,12 @@ class Monitor(Walking):
             return SessionMark(MarkKind.RECORDING, since_s)
         return None
 
+    def _recorded_then(self, wall_s: float) -> PastMoment | None:
+        if not isinstance(self._client, RecordedEngine) or self._client.recording is None:
+            return None
+        path = self._client.recording.path
+        return self._past.at(path, wall_s - self._wall_offset_s, self._wall_offset_s)
+
     def _carry_out(self, outcome: Outcome) -> None:
         changes = outcome.command is not None or outcome.pending != self._pending
         if changes and self._refuses():
@@ -288,4 +301,5 @@ class Monitor(Walking):
             self._on_event(Note(message=text, by_user=True), self._clock())
 
     def close(self) -> None:
+        self._past.close()
         self._client.close()

@@ -39,7 +39,7 @@ from .condition import Word
 from .event_log import EventLog
 from .frame_loss import FrameLoss
 from .health import judge
-from .history import History, Mark
+from .history import History, Mark, PastMoment
 from .moment import (
     LogLine,
     Moment,
@@ -109,7 +109,7 @@ class Observer:
     def forget(self) -> None:
         """Know nothing of the engine, as in the beginning."""
         self.history = History()
-        self.playhead = Playhead(self.history)
+        self.playhead = Playhead(self.history, self._recorded_then)
         self.tried = TriedMemory()
         self.versions: dict[str, str] = {}
         self.fault: Fault | None = None
@@ -369,8 +369,12 @@ class Observer:
             behind_s=max(0.0, live.wall_s - cursor_s),
             log=tuple(entry for entry in live.log if entry.wall_s <= cursor_s),
             joules_per_token=self._joules_per_token(cursor_s),
-            requests=self._requests.at(cursor_s),
+            requests=(past and past.requests) or self._requests.at(cursor_s),
         )
+
+    def _recorded_then(self, wall_s: float) -> PastMoment | None:
+        """A moment that is recorded, where there is a recording of it."""
+        return None
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)

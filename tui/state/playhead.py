@@ -3,6 +3,7 @@ stretch of the history that the charts show there."""
 
 import math
 from bisect import bisect_right
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ..drawing.chart_data import Mark, Series, Stroke
@@ -24,8 +25,11 @@ class _Frozen:
 class Playhead:
     """A place in the history. All times are Unix times."""
 
-    def __init__(self, history: History) -> None:
-        self._history = history
+    def __init__(
+        self, history: History, recorded: Callable[[float], PastMoment | None] | None = None
+    ) -> None:
+        """`recorded` gives a moment that the history has thinned, where something else has it."""
+        self._history, self._recorded = history, recorded
         self._frozen: _Frozen | None = None
 
     @property
@@ -87,9 +91,13 @@ class Playhead:
         if self._frozen is None or oldest_s is None:
             return
         within_s = min(max(cursor_s, oldest_s), self._frozen.end_s)
-        self._frozen = replace(
-            self._frozen, cursor_s=within_s, at_cursor=self._history.at(within_s)
-        )
+        self._frozen = replace(self._frozen, cursor_s=within_s, at_cursor=self._at(within_s))
+
+    def _at(self, wall_s: float) -> PastMoment | None:
+        recorded = None
+        if self._recorded is not None and wall_s < self._history.whole_since_s:
+            recorded = self._recorded(wall_s)
+        return recorded or self._history.at(wall_s)
 
 
 @dataclass(frozen=True, slots=True)

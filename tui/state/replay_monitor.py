@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...engine.client.replay_engine import RECENT_S, ReplayEngine
+from ...engine.protocol import Event
 from ...engine.protocol.errors import ProdtopError
 from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.recording.notes import RecordingNote, add_note
 from ...engine.records.recording.peaks import PeakTable, peak_table
-from ...engine.records.recording.reader import Recording
+from ...engine.records.recording.reader import MOST_EVENTS, Recording
 from ...engine.records.recording.tick import Tick
 from ...engine.records.tried import Tried
 from ...engine.text.cleaning import clean
@@ -50,6 +51,7 @@ class ReplayMonitor(Monitor):
         self._told_offset_s = _told_offset_s(engine.recording)
         self._peaks: PeakTable | None = None
         """Of the whole recording, once charts have asked for it."""
+        self._clean_events: dict[int, tuple[Event, Event]] = {}
         self._recalled_at_s: float | None = None
         """While past events are taken in: the worker's clock in the poll of each."""
 
@@ -57,6 +59,8 @@ class ReplayMonitor(Monitor):
         """Show the tick `number`, with what was before it. The next poll brings the tick itself."""
         engine = self._engine
         past = engine.seek(number)
+        if len(self._clean_events) > 2 * MOST_EVENTS:
+            self._clean_events.clear()
         at_s = engine.time_s()
         answer = self._answer
         self.forget()
@@ -68,7 +72,7 @@ class ReplayMonitor(Monitor):
             if stored.event is not None:
                 engine.look_at(stored.clock_s)
                 self._recalled_at_s = stored.worker_s
-                self._on_event(clean_event(stored.event), stored.clock_s)
+                self._on_event(self._cleaned(stored.event), stored.clock_s)
         self._recalled_at_s = None
         if past.recent:
             self._recall_peaks(past.recent[0].clock_s)
@@ -144,6 +148,14 @@ class ReplayMonitor(Monitor):
     @property
     def all_tried(self) -> tuple[Tried, ...]:
         return self.whole.tried
+
+    def _cleaned(self, event: Event) -> Event:
+        """The event as it may be shown. Every jump takes in all that came before, the same objects
+        each time: what was cleaned once is kept beside what it was made of."""
+        known = self._clean_events.get(id(event))
+        if known is None or known[0] is not event:
+            known = self._clean_events[id(event)] = (event, clean_event(event))
+        return known[1]
 
     def _recall_peaks(self, before_s: float) -> None:
         """Curves from before a time, where the charts go back so far."""

@@ -25,6 +25,7 @@ from .varints import MalformedTicksError
 
 MOST_EVENTS = 2_000
 """Read at once, the newest."""
+MOST_KNOWN_EVENTS = 20_000
 _LARGEST_TICK = 2**40
 _SPAN = "first_tick, ticks, began_clock_s, ended_clock_s, began_wall_s, requests"
 
@@ -83,6 +84,8 @@ class Recording:
             self.close()
             raise
         self._unpacked: tuple[int, Streams] | None = None
+        self._known_events: dict[int, StoredEvent] = {}
+        """By their numbers."""
 
     def close(self) -> None:
         """Let go of the file."""
@@ -199,11 +202,26 @@ class Recording:
         `most` of it."""
         with self._errors():
             rows = self._connection.execute(
-                "SELECT tick, clock_s, wall_s, kind, message, worker_s FROM events"
-                " WHERE tick >= ? AND tick < ? ORDER BY number DESC LIMIT ?",
+                "SELECT number FROM events WHERE tick >= ? AND tick < ?"
+                " ORDER BY number DESC LIMIT ?",
                 (first, end, most),
             ).fetchall()
-            return [_event(row) for row in reversed(rows)]
+            numbers = [number for (number,) in reversed(rows)]
+            self._read_events(numbers)
+            return [self._known_events[number] for number in numbers]
+
+    def _read_events(self, numbers: Sequence[int]) -> None:
+        """Read events that are not known yet. Each jump asks for all that was before it."""
+        if len(self._known_events) > MOST_KNOWN_EVENTS:
+            self._known_events.clear()
+        unknown = [number for number in numbers if number not in self._known_events]
+        for some in (unknown[at : at + 500] for at in range(0, len(unknown), 500)):
+            rows = self._connection.execute(
+                "SELECT number, tick, clock_s, wall_s, kind, message, worker_s FROM events"
+                f" WHERE number IN ({','.join('?' * len(some))})",
+                some,
+            )
+            self._known_events.update((number, _event(row)) for number, *row in rows)
 
     def _events_by_tick(self, first: int, end: int) -> dict[int, list[Event]]:
         events: dict[int, list[Event]] = {}
@@ -316,7 +334,7 @@ def _blob(value: object) -> bytes:
     return value
 
 
-def _event(row: tuple[object, ...]) -> StoredEvent:
+def _event(row: Sequence[object]) -> StoredEvent:
     tick, clock_s, wall_s, kind, message, worker_s = msgspec.convert(
         row, tuple[int, float, float, str, str, float | None]
     )
