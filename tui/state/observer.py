@@ -57,6 +57,7 @@ from .quality_run import QualityRun
 from .report_cleaning import clean_report
 from .requests import RequestBook
 from .server import Server
+from .session_clock import SessionClock
 from .speeds import Speeds, after_frame
 from .told import Told
 from .tried import TriedMemory
@@ -72,7 +73,7 @@ SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """What charts span since a switch: steps, so that they do not creep."""
 
 
-class Observer:
+class Observer(SessionClock):
     """What the screen knows of the engine, from its reports.
 
     `clock` is monotonic, and all that is remembered goes by it: it is Unix time as the first
@@ -95,11 +96,8 @@ class Observer:
         self.ring: Callable[[], None] = lambda: None
         """What is done where an alert begins."""
         self._client = client
-        self._clock = clock
+        super().__init__(clock, clock_to_wall_s)
         self._user_clock = user_clock or clock
-        self._clock_to_wall_s = (
-            time.time() - clock() if clock_to_wall_s is None else clock_to_wall_s
-        )
         self._retry_key = self.config.keymap("config").first_key("start_again")
         self._window = self.config.window
         self._zoom_s: float | None = None
@@ -121,9 +119,7 @@ class Observer:
         self._frame_at_s: float | None = None
         self._host: HostSample | None = None
         self._host_at_s: float | None = None
-        self._wall_offset_s = self._clock_to_wall_s
-        self._wall_told = False
-        self._clock_shift_s = 0.0
+        self._forget_time()
         self._worker = WorkerState()
         self._server: Server | None = None
         self._production = ProductionBook()
@@ -266,19 +262,9 @@ class Observer:
 
     # Time
 
-    def wall_s(self, now_s: float | None = None) -> float:
-        """Unix time now as the first report told it; as this machine told it before that."""
-        return (self._clock() if now_s is None else now_s) + self._wall_offset_s
-
     def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
         """A report says what time of day it is: the first one sets the clock of the history."""
-        if self._wall_told:
-            self._clock_shift_s = wall_s - self.wall_s(now_s)
-            return
-        moved_s = wall_s - self.wall_s(now_s)
-        self._wall_told = True
-        self._wall_offset_s += moved_s
-        self._log.set_back(moved_s)
+        self._log.set_back(self._told_time(wall_s, now_s))
 
     @property
     def window(self) -> Window:
