@@ -14,7 +14,7 @@ from linked_engine import DEADLINE_S, HOST
 from prodtop.engine.protocol import Drain, LoadSpec, Note
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.protocol.server_options import GuardOptions, ServerOptions
-from prodtop.engine.server.guards.review_items import ReviewItem
+from prodtop.engine.server.guards.review_items import ReviewItem, ReviewVerdict
 from prodtop.engine.server.guards.review_queue import ReviewQueue
 from prodtop.engine.server.guards.settings import ReviewSettings
 from served_engine import ServedEngine, served_engine
@@ -103,7 +103,7 @@ def test_a_held_answer_waits_for_its_end(
         assert queue.end_held([item.id]) == 1
         queue.decide(item.id, "ann", "accept")
     else:
-        verdict = "reject" if end == "refused" else "accept"
+        verdict: ReviewVerdict = "reject" if end == "refused" else "accept"
         queue.decide(
             item.id, "ann", verdict, corrected="as corrected" if end == "corrected" else None
         )
