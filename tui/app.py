@@ -32,7 +32,7 @@ from .settings.keymap import (
 )
 from .state.monitor import Monitor
 from .state.settable import Standing
-from .state.snapshot import saved_text, snapshot_of
+from .state.snapshot import Seen, saved_text, snapshot_of
 from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
@@ -96,11 +96,17 @@ class ProdtopApp(App[None]):
         self._book.register(self)
         chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
         self.theme = chosen.name
-        self.add_mode(LIVE, partial(LiveScreen, keymap))
+        self._tabs: dict[str, TabScreen] = {}
+        """The tabs that were opened."""
+        self.add_mode(LIVE, partial(self._opened, LIVE, partial(LiveScreen, keymap)))
         for tab, make in LATER_TABS.items():
-            self.add_mode(tab, partial(make, keymap, self.monitor))
+            self.add_mode(tab, partial(self._opened, tab, partial(make, keymap, self.monitor)))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
+
+    def _opened(self, tab: str, make: Callable[[], TabScreen]) -> TabScreen:
+        self._tabs[tab] = make()
+        return self._tabs[tab]
 
     @property
     def fault(self) -> Fault | None:
@@ -375,7 +381,7 @@ class ProdtopApp(App[None]):
                 moment.frame,
                 monitor.timeline(),
                 monitor.versions,
-                self.theme,
+                self._seen(),
                 monitor.tried.records,
             )
             try:
@@ -386,6 +392,17 @@ class ProdtopApp(App[None]):
                 self.saved.append(path)
                 monitor.say(saved_text(path))
         self.draw()
+
+    def _seen(self) -> Seen:
+        """What a snapshot keeps of the theme and the tabs."""
+        opened = {name: tab for name, tab in self._tabs.items() if tab.can_draw}
+        plans = [plan for tab in opened.values() if (plan := tab.plan()) is not None]
+        return Seen(
+            self.theme,
+            self.current_mode,
+            {name: tab.view_state() for name, tab in opened.items()},
+            plans[0] if plans else None,
+        )
 
     def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
         """The table's panel asks for a request's timeline."""

@@ -40,7 +40,7 @@ def _place_all(staged: Mapping[Path, Path]) -> bool:
     placed: list[Path] = []
     try:
         for target, temporary in staged.items():
-            _place(temporary, target)
+            place(temporary, target)
             placed.append(target)
     except BaseException as error:
         for target in placed:
@@ -51,7 +51,7 @@ def _place_all(staged: Mapping[Path, Path]) -> bool:
     return True
 
 
-def _place(temporary: Path, target: Path) -> None:
+def place(temporary: Path, target: Path) -> None:
     """Give a file another name, which must be free. Raises `FileExistsError` where it is not."""
     try:
         os.link(temporary, target)

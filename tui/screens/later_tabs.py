@@ -26,7 +26,8 @@ def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
     from .planner import PlannerScreen
 
     prices = monitor.config.prices
-    return PlannerScreen(keymap, {gpu: table.price() for gpu, table in prices.items()})
+    own_prices = {gpu: table.price() for gpu, table in prices.items()}
+    return PlannerScreen(keymap, own_prices, monitor.plan_texts)
 
 
 LATER_TABS: Mapping[str, MakeTab] = {COMPARE: _compare, QUALITY: _quality, PLANNER: _planner}

@@ -3,6 +3,7 @@
 No widget and no terminal: the app asks it for moments and draws them.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from ...engine.client.recorded_engine import RecordedEngine
@@ -46,11 +47,14 @@ class Monitor(Observer):
 
     read_only = False
     """Whether there is no engine to ask for anything: a recording is shown."""
+    read_only_words = READ_ONLY
+    plan_texts: Mapping[str, str] | None = None
+    """What the planner's form begins with, where a plan was kept."""
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
         if self.read_only:
-            self.say(READ_ONLY)
+            self.say(self.read_only_words)
         return self.read_only
 
     def choose_strategy(self, name: StrategyName) -> None:
