@@ -15,6 +15,7 @@ from ...engine.text.clean_stream import clean_output
 from ...engine.text.cleaning import clean
 from .bench import bench
 from .compare import compare
+from .diff import diff
 from .doctor import doctor
 from .live import live, with_record_value
 from .quality import quality
@@ -63,6 +64,7 @@ app.command()(doctor)
 app.add_typer(typer.Typer(), name=PLAN)
 app.command()(record)
 app.command()(replay)
+app.command()(diff)
 app.add_typer(snapshots)
 app.add_typer(recordings)
 app.add_typer(traces)

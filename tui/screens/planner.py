@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from textual.timer import Timer
 
 from ...engine.planner.serving_capacity.prices import Price
-from ...engine.records.snapshot import PlanRecord
 from ...engine.protocol.errors import ProdtopError
+from ...engine.records.snapshot import PlanRecord
 from ...engine.text.cleaning import clean
 from ..drawing.line import EMPTY
 from ..planner.calibrating import Calibrator, refusal

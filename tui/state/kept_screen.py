@@ -22,10 +22,11 @@ from .latency_history import METRICS, Cell
 from .moment import LogLine, Moment, Pending, Phase, WorkerState
 from .playhead import Timeline
 from .quality import NO_QUALITY, Quality, Run
-from .requests import Requests
+from .requests import NO_REQUESTS, Requests
 from .server import Server
 from .speeds import Conditions, Speed, Speeds
 
+SERVING = WorkerState(Phase.SERVING)
 LEAST_SPAN_S = 60.0
 """Of the charts of an older snapshot."""
 
@@ -69,7 +70,7 @@ class KeptScreen:
     wall_s: float
     now_s: float
     stretch: Stretch
-    worker: WorkerState = WorkerState(Phase.SERVING)
+    worker: WorkerState = SERVING
     pending: Pending = field(default_factory=Pending)
     log: tuple[LogLine, ...] = ()
     answer: LogLine | None = None
@@ -78,7 +79,7 @@ class KeptScreen:
     host_age_s: float | None = 0.0
     joules_per_token: float | None = None
     clock_shift_s: float = 0.0
-    requests: Requests = Requests()
+    requests: Requests = NO_REQUESTS
     gpu_lost_s: float | None = None
     dropped_share: float = 0.0
     health: Health | None = None
