@@ -14,13 +14,13 @@ from textual.screen import Screen
 
 from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName, Window
-from ..engine.protocol.errors import ProdtopError
-from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import clean_update
+from .lent_terminal import NotLentError, lend
 from .screens.command_screen import CommandScreen
 from .screens.dialogs import EventLogScreen, HelpScreen, TriedScreen
 from .screens.later_tabs import LATER_TABS
 from .screens.live import LiveScreen
+from .screens.opened_tabs import OpenedTabs
 from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
@@ -32,7 +32,7 @@ from .settings.keymap import (
 )
 from .state.monitor import Monitor
 from .state.settable import Standing
-from .state.snapshot import Seen, saved_text, snapshot_of
+from .state.snapshot import save_seen
 from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
@@ -42,6 +42,7 @@ from .widgets.requests_panel import RequestsPanel
 
 if TYPE_CHECKING:
     # Charts draw with numpy, for which the first frame need not wait.
+    from .screens.sessions import SessionsScreen
     from .widgets.chart import BrailleChart
 
 UNFOCUSED_INTERVAL_S = 2.0
@@ -96,17 +97,14 @@ class ProdtopApp(App[None]):
         self._book.register(self)
         chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
         self.theme = chosen.name
-        self._tabs: dict[str, TabScreen] = {}
-        """The tabs that were opened."""
-        self.add_mode(LIVE, partial(self._opened, LIVE, partial(LiveScreen, keymap)))
+        self._lent = False
+        """Another screen has the terminal."""
+        self._opened = OpenedTabs()
+        self.add_mode(LIVE, partial(self._opened.make, LIVE, partial(LiveScreen, keymap)))
         for tab, make in LATER_TABS.items():
-            self.add_mode(tab, partial(self._opened, tab, partial(make, keymap, self.monitor)))
+            self.add_mode(tab, partial(self._opened.make, tab, partial(make, keymap, self.monitor)))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
-
-    def _opened(self, tab: str, make: Callable[[], TabScreen]) -> TabScreen:
-        self._tabs[tab] = make()
-        return self._tabs[tab]
 
     @property
     def fault(self) -> Fault | None:
@@ -170,7 +168,8 @@ class ProdtopApp(App[None]):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Called by Textual with what is to be sent to the terminal."""
-        super()._display(screen, clean_update(renderable))
+        if not self._lent:
+            super()._display(screen, clean_update(renderable))
 
     def tick(self) -> None:
         """Take in what the engine reports, and draw it when it is time to."""
@@ -180,7 +179,7 @@ class ProdtopApp(App[None]):
             self.exit(return_code=self.fault.exit_code)
             return
         since_s = self._clock() - self._drawn_at_s
-        if since_s < self._least_interval_s() or self._terminal_is_behind():
+        if self._lent or since_s < self._least_interval_s() or self._terminal_is_behind():
             return
         self.draw()
 
@@ -371,38 +370,27 @@ class ProdtopApp(App[None]):
 
     def action_snapshot(self) -> None:
         """Save what is shown; the event line says where, or why not."""
-        monitor = self.monitor
-        moment = monitor.moment()
-        if moment.frame is None:
-            monitor.say("nothing to save yet: the engine has shown no figures")
-        else:
-            snapshot = snapshot_of(
-                moment,
-                moment.frame,
-                monitor.timeline(),
-                monitor.versions,
-                self._seen(),
-                monitor.tried.records,
-            )
-            try:
-                path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)
-            except ProdtopError as error:
-                monitor.say(str(error), fault=True)
-            else:
-                self.saved.append(path)
-                monitor.say(saved_text(path))
+        seen = self._opened.seen(self.theme, self.current_mode)
+        path = save_seen(self.monitor, seen, self.export_screenshot(), self._snapshot_folder)
+        if path is not None:
+            self.saved.append(path)
         self.draw()
 
-    def _seen(self) -> Seen:
-        """What a snapshot keeps of the theme and the tabs."""
-        opened = {name: tab for name, tab in self._tabs.items() if tab.can_draw}
-        plans = [plan for tab in opened.values() if (plan := tab.plan()) is not None]
-        return Seen(
-            self.theme,
-            self.current_mode,
-            {name: tab.view_state() for name, tab in opened.items()},
-            plans[0] if plans else None,
-        )
+    async def on_sessions_screen_open(self, message: "SessionsScreen.Open") -> None:
+        """Show a kept file on the whole terminal; collection goes on meanwhile."""
+        self.run_worker(self._lend(message.path), group="lend", exclusive=True)
+
+    async def _lend(self, path: Path) -> None:
+        self._lent = True
+        try:
+            # A snapshot has the theme that it was saved with.
+            theme = ["--theme", self.theme] if path.suffix != ".json" else []
+            await lend(self, ["replay", str(path), *theme])
+        except NotLentError as error:
+            self.monitor.say(str(error), fault=True)
+        finally:
+            self._lent = False
+            self.redraw_soon()
 
     def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
         """The table's panel asks for a request's timeline."""

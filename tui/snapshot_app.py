@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ..engine.records.snapshot import Snapshot
 from .app import ProdtopApp
 from .settings.config import Config
-from .settings.keymap import DEFAULT_KEYMAP, Keymap
+from .settings.keymap import DEFAULT_KEYMAP, TAB_TITLES, Keymap
 from .state.snapshot_monitor import NoEngine, SnapshotMonitor
 from .style.theme import ThemeBook, load_themes
 
@@ -50,12 +50,9 @@ class SnapshotApp(ProdtopApp):
     def on_mount(self) -> None:
         super().on_mount()
         tab = self._shown.kept.tab
-        if tab in self._modes_to_open():
+        if tab in TAB_TITLES and tab != self.current_mode:
             self.action_tab(tab)
         self.call_after_refresh(self._restore_view)
-
-    def _modes_to_open(self) -> set[str]:
-        return {name for name in self._modes if name != self.current_mode}
 
     def _restore_view(self) -> None:
         """Look at the tab in view as it was looked at."""
@@ -65,9 +62,9 @@ class SnapshotApp(ProdtopApp):
             self.redraw_soon()
 
     def action_tab(self, name: str) -> None:
-        before = set(self._tabs)
+        opened_before = name in self._opened
         super().action_tab(name)
-        if name not in before:
+        if not opened_before:
             self.call_after_refresh(self._restore_view)
 
     # Actions: what the keys do here

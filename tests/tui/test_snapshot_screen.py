@@ -120,7 +120,7 @@ async def test_the_plan_comes_back(tmp_path: Path) -> None:
         await pilot.press("P")
         await pilot.pause()
         assert app.current_mode == "planner"
-        kept = app._tabs["planner"].plan()
+        kept = app._opened.seen(app.theme, "planner").plan
         assert kept is not None
         assert kept == plan
 

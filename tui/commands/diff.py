@@ -21,7 +21,6 @@ from .text_table import aligned
 
 if TYPE_CHECKING:
     from ...engine.records.diff.diff import Diff
-    from ...engine.records.diff.side import Side
 
 AGAINST = WHOLE
 HtmlFile = Annotated[
@@ -63,14 +62,9 @@ def find_session(text: str) -> Place:
             f"no snapshot and no recording '{clean(name)}': 'prodtop snapshot list' and 'prodtop"
             " recording list' show those there are"
         )
-    if stretch != WHOLE and not is_recording(path):
+    if stretch != WHOLE and path.suffix == ".json":
         raise BadInputError(f"{clean(path.name)} is one moment: only recordings have parts")
     return path, stretch
-
-
-def is_recording(path: Path) -> bool:
-    """Whether a file is read as a recording, and not as a snapshot."""
-    return path.suffix != ".json"
 
 
 def _newest(paths: Sequence[Path]) -> Path:
@@ -85,6 +79,7 @@ def print_diff(places: Sequence[Place], html: Path | None, rules: list[str], *, 
     from ...engine.records.diff.diff import diff_of
     from ...engine.records.diff.html import html_diff
     from ...engine.records.diff.metrics import diff_metric_named
+    from ...engine.records.diff.read import read_side
 
     parsed = [parse_rule(text, diff_metric_named) for text in rules]
     before, after = (read_side(path, stretch) for path, stretch in places)
@@ -102,23 +97,6 @@ def print_diff(places: Sequence[Place], html: Path | None, rules: list[str], *, 
     failed = [each for each in found.rules if each.failed]
     if failed:
         raise RegressionError(f"{len(failed)} of {len(found.rules)} rules failed: {failed[0].text}")
-
-
-def read_side(path: Path, stretch: Stretch) -> "Side":
-    """What a file has to compare. Raises `BadInputError`."""
-    from ...engine.records.diff.recording_side import recording_side
-    from ...engine.records.diff.snapshot_side import snapshot_side
-    from ...engine.records.recording.reader import Recording
-    from ...engine.records.snapshot import load_snapshot
-
-    name = clean(path.stem) + ("" if stretch == WHOLE else f"@{stretch}")
-    if not is_recording(path):
-        return snapshot_side(name, load_snapshot(path))
-    recording = Recording(path)
-    try:
-        return recording_side(name, recording, stretch)
-    finally:
-        recording.close()
 
 
 def diff_lines(found: "Diff") -> list[str]:

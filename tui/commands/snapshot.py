@@ -8,6 +8,7 @@ import typer
 
 from ...engine.files.paths import snapshots_dir
 from ...engine.protocol.errors import BadInputError
+from ...engine.records.export.snapshot_formats import FORMATS
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.records.snapshot_files import name_snapshot, remove_snapshot
 from ...engine.text.cleaning import clean
@@ -15,7 +16,7 @@ from .arguments import Debug, Json
 from .diff import AGAINST, FailOn, HtmlFile, print_diff
 from .json_output import print_json
 from .replay import Theme, show_snapshot
-from .snapshot_export import FORMATS, export_snapshot
+from .snapshot_export import export_snapshot
 from .snapshot_files import find_kept_snapshot, find_snapshot
 from .snapshot_output import print_snapshot
 

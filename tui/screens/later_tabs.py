@@ -3,7 +3,7 @@ they import."""
 
 from collections.abc import Callable, Mapping
 
-from ..settings.keymap import COMPARE, PLANNER, QUALITY, Keymap
+from ..settings.keymap import COMPARE, PLANNER, QUALITY, SESSIONS, Keymap
 from ..state.monitor import Monitor
 from .tab import TabScreen
 
@@ -30,4 +30,15 @@ def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
     return PlannerScreen(keymap, own_prices, monitor.plan_texts)
 
 
-LATER_TABS: Mapping[str, MakeTab] = {COMPARE: _compare, QUALITY: _quality, PLANNER: _planner}
+def _sessions(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .sessions import SessionsScreen
+
+    return SessionsScreen(keymap, monitor)
+
+
+LATER_TABS: Mapping[str, MakeTab] = {
+    COMPARE: _compare,
+    QUALITY: _quality,
+    PLANNER: _planner,
+    SESSIONS: _sessions,
+}

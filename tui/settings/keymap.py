@@ -16,6 +16,7 @@ class KeymapError(BadInputError):
 
 
 EVERYWHERE, LIVE, COMPARE, QUALITY, PLANNER = "", "live", "compare", "quality", "planner"
+SESSIONS = "sessions"
 REQUESTS = "requests"
 """Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
 the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
@@ -23,6 +24,7 @@ is the tab's."""
 PANEL_TABS = {REQUESTS: LIVE}
 """The tab of each panel that has keys of its own."""
 TAB_TITLES = {LIVE: "Live", COMPARE: "Compare", QUALITY: "Quality", PLANNER: "Planner"}
+TAB_TITLES[SESSIONS] = "Sessions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +58,7 @@ TABS = "Tabs"
 PLANNING = "Planner"
 MEASURING = "Quality"
 COMPARING = "Compare"
+KEPT = "Sessions"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -117,6 +120,21 @@ PLANNER_ACTIONS: tuple[Action, ...] = tuple(
         ("scenario_1b", "screen.scenario('1B')", "v", "Scenario: 1B on 32 GPUs"),
         ("scenario_7b", "screen.scenario('7B')", "b", "Scenario: 7B on 32 GPUs"),
         ("scenario_70b", "screen.scenario('70B')", "n", "Scenario: 70B on 32 GPUs"),
+    )
+)
+
+SESSIONS_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"sessions_{name}", call, keys, words, KEPT, SESSIONS)
+    for name, call, keys, words in (
+        ("mark", "screen.mark", ("space",), "Mark a row for a diff, or no longer"),
+        ("diff", "screen.diff", ("d",), "Compare the two that are marked"),
+        ("back", "screen.back", ("escape",), "Close the diff, or show all rows"),
+        ("rename", "screen.rename", ("n",), "Give it a name"),
+        ("delete", "screen.delete", ("x", "delete"), "Remove it"),
+        ("undo", "screen.undo", ("u",), "Bring back what was removed last"),
+        ("export", "screen.export", ("E",), "Write it, or the diff, to a file"),
+        ("filter", "screen.filter", ("/",), "Show only rows with some words"),
+        ("snapshot", "app.snapshot", ("s",), "Save a snapshot of what is shown"),
     )
 )
 
@@ -208,9 +226,11 @@ ACTIONS: tuple[Action, ...] = (
     Action("tab_compare", "tab('compare')", ("C",), "Compare: strategies and precisions", TABS),
     Action("tab_quality", "tab('quality')", ("Q",), "Quality: what precisions cost", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
+    Action("tab_sessions", "tab('sessions')", ("S",), "Sessions: what was kept", TABS),
     *COMPARE_ACTIONS,
     *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
+    *SESSIONS_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),

@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...engine.protocol import Frame
+from ...engine.protocol.errors import ProdtopError
 from ...engine.records.columns import COLUMNS
-from ...engine.records.snapshot import PlanRecord, Settings, Snapshot
+from ...engine.records.snapshot import PlanRecord, Settings, Snapshot, save_snapshot
 from ...engine.records.tried import Tried
 from ..style.formatting import short_path
 from .kept_screen import ViewState, kept_screen
 from .moment import Moment
+from .monitor import Monitor
 from .playhead import Timeline
 from .quality import record
 
@@ -59,6 +61,23 @@ def snapshot_of(
         plan=seen.plan,
         screen=kept_screen(moment, timeline, seen.tab, seen.views),
     )
+
+
+def save_seen(monitor: Monitor, seen: Seen, picture: str, folder: Path | None) -> Path | None:
+    """Save what `monitor` shows, and say where, or why not; returns the file."""
+    moment = monitor.moment()
+    if moment.frame is None:
+        monitor.say("nothing to save yet: the engine has shown no figures")
+        return None
+    tried, timeline = monitor.tried.records, monitor.timeline()
+    kept = snapshot_of(moment, moment.frame, timeline, monitor.versions, seen, tried)
+    try:
+        path = save_snapshot(kept, picture, folder)
+    except ProdtopError as error:
+        monitor.say(str(error), fault=True)
+        return None
+    monitor.say(saved_text(path))
+    return path
 
 
 def saved_text(path: Path) -> str:
