@@ -25,11 +25,7 @@ from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
-from .settings.keymap import (
-    DEFAULT_KEYMAP,
-    LIVE,
-    Keymap,
-)
+from .settings.keymap import DEFAULT_KEYMAP, LIVE, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
 from .state.snapshot import save_seen
@@ -126,9 +122,7 @@ class ProdtopApp(App[None]):
         return self._exception
 
     def _handle_exception(self, error: Exception) -> None:
-        if is_of_a_closed_palette(error):
-            self.log(f"the palette was closed meanwhile: {error}")
-        else:
+        if not is_of_a_closed_palette(error):
             super()._handle_exception(error)
 
     def leave(self) -> None:
@@ -146,6 +140,8 @@ class ProdtopApp(App[None]):
         if self._leaving:
             self.exit()
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
+        # After ctrl+z and fg nothing of the screen is left, and Textual draws what changes alone.
+        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         for error in self._theme_problems:
             self.monitor.say(str(error), fault=True)
         self.set_interval(1 / self.monitor.config.refresh_hz, self.tick)
@@ -376,14 +372,14 @@ class ProdtopApp(App[None]):
             self.saved.append(path)
         self.draw()
 
-    async def on_sessions_screen_open(self, message: "SessionsScreen.Open") -> None:
-        """Show a kept file on the whole terminal; collection goes on meanwhile."""
+    def on_sessions_screen_open(self, message: "SessionsScreen.Open") -> None:
         self.run_worker(self._lend(message.path), group="lend", exclusive=True)
 
     async def _lend(self, path: Path) -> None:
+        """Show a kept file on the whole terminal; collection goes on meanwhile."""
         self._lent = True
         try:
-            # A snapshot has the theme that it was saved with.
+            # A snapshot brings its own.
             theme = ["--theme", self.theme] if path.suffix != ".json" else []
             await lend(self, ["replay", str(path), *theme])
         except NotLentError as error:

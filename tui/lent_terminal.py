@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from textual.app import App, SuspendNotSupported
 
 from ..engine.protocol.errors import ProdtopError
-from ..engine.protocol.options import module_command
+from ..engine.protocol.options import child_command
 
 COMMANDS = "prodtop.tui.commands.main"
 _LOOK_AFTER_S = 0.05
@@ -24,7 +24,7 @@ class NotLentError(ProdtopError):
 
 async def lend(app: App[None], arguments: Sequence[str]) -> None:
     """Run a command of prodtop on the terminal until it ends. Raises `NotLentError`."""
-    command = module_command(COMMANDS, arguments)
+    command = child_command(COMMANDS, arguments)
     try:
         with app.suspend():
             code = await _run(command)

@@ -168,12 +168,14 @@ class SessionsScreen(MeasuringTab):
         self._say("compared: esc closes it")
         self._maximized = None
         self.rearrange()
+        self.set_focus(self.query_one("#preview", RowsPanel))
 
     def action_back(self) -> None:
         """Close the diff, or show all rows again."""
         if self.diff is not None:
             self.diff = None
             self.rearrange()
+            self.set_focus(self.query_one("#list", RowsPanel))
         elif self.sessions.wanted:
             self.sessions = replace(self.sessions, wanted="")
         self._draw()
