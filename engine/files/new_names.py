@@ -27,20 +27,20 @@ def save_new(folder: Path, stem: str, contents: Mapping[str, bytes]) -> str:
         }
         for number in count(1):
             name = stem if number == 1 else f"{stem}-{number}"
-            if _place_all({folder / f"{name}{suffix}": at for suffix, at in staged.items()}):
+            if place_all({folder / f"{name}{suffix}": at for suffix, at in staged.items()}):
                 break
     sync_folder(folder)
     return name
 
 
-def _place_all(staged: Mapping[Path, Path]) -> bool:
+def place_all(staged: Mapping[Path, Path]) -> bool:
     """Give staged files their names; `False`, and none of them, where one name is taken."""
     if any(os.path.lexists(target) for target in staged):
         return False
     placed: list[Path] = []
     try:
         for target, temporary in staged.items():
-            place(temporary, target)
+            _place(temporary, target)
             placed.append(target)
     except BaseException as error:
         for target in placed:
@@ -51,7 +51,7 @@ def _place_all(staged: Mapping[Path, Path]) -> bool:
     return True
 
 
-def place(temporary: Path, target: Path) -> None:
+def _place(temporary: Path, target: Path) -> None:
     """Give a file another name, which must be free. Raises `FileExistsError` where it is not."""
     try:
         os.link(temporary, target)

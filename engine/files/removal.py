@@ -1,5 +1,6 @@
 """Removing files for good, or into a trash from which they come back."""
 
+import errno
 import fcntl
 import os
 import tempfile
@@ -7,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from .new_names import place
+from .new_names import place_all
 from .paths import owned_folder
 
 _PREFIX = ".trash-"
@@ -30,6 +31,7 @@ class Trash:
     def __init__(self) -> None:
         self._folders: dict[Path, tuple[Path, int]] = {}
         self._removed: list[list[tuple[Path, Path]]] = []
+        self._taken = 0
 
     def __len__(self) -> int:
         return len(self._removed)
@@ -41,7 +43,8 @@ class Trash:
         try:
             for path in paths:
                 if os.path.lexists(path):
-                    hidden = self._folder_of(path.parent) / f"{len(self._removed)}-{path.name}"
+                    # No name of its own: a long one would not fit with anything before it.
+                    hidden = self._folder_of(path.parent) / f"{self._taken}-{len(moved)}"
                     path.rename(hidden)
                     moved.append((path, hidden))
         except OSError:
@@ -49,13 +52,14 @@ class Trash:
                 hidden.rename(path)
             raise
         self._removed.append(moved)
+        self._taken += 1
 
     def restore(self) -> list[Path]:
         """Put back what was removed last; returns where it is. Raises `OSError` where something
-        has its name by now: then it stays here."""
+        has one of their names by now: then all of it stays here."""
         moved = self._removed[-1]
-        for path, hidden in moved:
-            place(hidden, path)
+        if not place_all(dict(moved)):
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(moved[0][0]))
         self._removed.pop()
         for _, hidden in moved:
             hidden.unlink(missing_ok=True)
