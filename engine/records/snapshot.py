@@ -177,7 +177,7 @@ def list_snapshots(folder: Path | None = None) -> list[Path]:
     folder = snapshots_dir() if folder is None else folder
     try:
         return sorted(
-            (path for path in folder.iterdir() if path.suffix == ".json"), key=_by_stamp_and_number
+            (path for path in folder.iterdir() if path.suffix == ".json"), key=stamp_and_number
         )
     except FileNotFoundError:
         return []
@@ -185,7 +185,7 @@ def list_snapshots(folder: Path | None = None) -> list[Path]:
         raise SnapshotError(f"cannot read {clean(str(folder))}: {error.strerror}") from error
 
 
-def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
+def stamp_and_number(path: Path) -> tuple[str, int, str]:
     """`<stem>`, `<stem>-2` and `<stem>-10` of one second in the order in which they were saved."""
     numbered = re.fullmatch(r"(.*-[a-z]+\d*)-(\d{1,9})", path.stem)
     if numbered is None:

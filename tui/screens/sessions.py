@@ -16,6 +16,7 @@ from ...engine.files.removal import empty_abandoned
 from ...engine.protocol.errors import ProdtopError
 from ...engine.records.diff.diff import Diff
 from ...engine.records.kept_rows import KeptRow, find_kept, read_row
+from ...engine.records.snapshot import stamp_and_number
 from ...engine.text.cleaning import clean
 from ..drawing.line import Line
 from ..settings.keymap import SESSIONS, Keymap
@@ -274,7 +275,7 @@ def _is_known(row: KeptRow | None, modified_s: float, size_bytes: int) -> bool:
 
 def _sorted(rows: list[KeptRow]) -> list[KeptRow]:
     """The newest first, by when they were made: a name that was given changes nothing."""
-    return sorted(rows, key=lambda row: (_made_s(row), row.path.name), reverse=True)
+    return sorted(rows, key=lambda row: (_made_s(row), stamp_and_number(row.path)), reverse=True)
 
 
 def _made_s(row: KeptRow) -> float:
