@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from textual.geometry import Region
 
-WIDE_FROM = 150
+WIDE_FROM = 190
 """Cells of the board from which the preview stands beside the list."""
 LIST_SHARE = 60
 """Per cent of a wide board that the list takes."""

@@ -82,9 +82,9 @@ def _latencies(facts: Facts) -> list[Line]:
     lines = [line(muted(f" {facts.window.ljust(LABEL_CELLS)}{heading}"))]
     for name in LATENCIES:
         part: Percentiles | None = None if latency is None else getattr(latency, name)
-        values = (None,) * 4
+        values: list[float | None] = [None] * 4
         if part is not None:
-            values = (part.p50_ms, part.p95_ms, part.p99_ms, part.mean_ms)
+            values = [part.p50_ms, part.p95_ms, part.p99_ms, part.mean_ms]
         shown = "".join(milliseconds(value, width=10) for value in values)
         lines.append(_labelled(name.upper() if name != "queue" else name, shown))
     return lines
