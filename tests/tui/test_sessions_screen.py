@@ -46,6 +46,9 @@ class Tab(RunningApp):
                 await asyncio.sleep(0.01)
         await self.pilot.pause()
 
+    async def until_said(self, words: str) -> None:
+        await self.until(lambda: words in self.app.monitor.moment().log[-1].text)
+
     async def until_read(self, count: int) -> None:
         await self.until(
             lambda: len(self.screen.sessions.rows) == count and not self.screen.sessions.unread
@@ -132,7 +135,7 @@ async def test_a_name_for_a_snapshot_and_for_a_recording() -> None:
         for name in ("the spike", "noon"):
             await tab.press("n")
             await tab.type(name)
-            await tab.until(lambda said=name: said in tab.text() and "is called" in tab.text())
+            await tab.until_said(f"is called {name}")
             await tab.press("down")
         recording = Recording(recordings_dir() / "20261201-030000.ptop")
         assert recording.facts["label"] == "the spike"
@@ -187,7 +190,7 @@ async def test_files_are_written_by_their_ending_and_never_over_another(tmp_path
         for name, begins in (("a.json", "{"), ("a.csv", "arrival_s,"), ("a.prom", "# TYPE")):
             await tab.press("E")
             await tab.type(str(tmp_path / name))
-            await tab.until(lambda out=tmp_path / name: out.exists())
+            await tab.until_said(f"wrote {tmp_path / name}")
             assert (tmp_path / name).read_text().startswith(begins), name
         await tab.press("E")
         await tab.type(str(tmp_path / "a.json"))

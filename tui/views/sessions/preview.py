@@ -4,7 +4,6 @@ from ....engine.protocol import Percentiles
 from ....engine.records.kept_rows import Facts, KeptRow, Kind
 from ...drawing.line import EMPTY, Line, Piece, line, muted, strong
 from ...drawing.meter import bars
-from ...state.sessions import title_of
 from ...style.formatting import (
     MISSING,
     binary_bytes,
@@ -25,10 +24,10 @@ LATENCIES = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
 
 def preview_view(row: KeptRow | None, room: Room) -> RowsView:
     """The panel of the preview."""
+    title = line(Piece("Preview", Ink.TITLE))
     if row is None:
-        return RowsView(title=line(Piece("Preview", Ink.TITLE)), rows=(Row(EMPTY),))
+        return RowsView(title=title, rows=(Row(EMPTY),))
     size = line(Piece(binary_bytes(row.size_bytes), Ink.STRONG))
-    title = line(Piece(room.clipped(line(title_of(row))).plain, Ink.TITLE))
     lines = _problem(row, room) if row.facts is None else _facts(row, row.facts, room)
     return RowsView(
         title=title, figures=size, rows=tuple(Row(room.clipped(each)) for each in lines)
@@ -56,6 +55,7 @@ def _facts(row: KeptRow, facts: Facts, room: Room) -> list[Line]:
     if facts.in_use:
         when += ", being recorded"
     lines = [
+        *((_labelled("name", strong(facts.label)),) if facts.label else ()),
         _labelled(what, when),
         _labelled("served", strong(facts.model), muted("  on "), facts.device),
         _labelled("as", f"{facts.strategy}, {facts.precision}"),

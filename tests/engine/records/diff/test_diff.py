@@ -160,7 +160,7 @@ def test_whatever_the_samples_are_it_is_drawn(
         )
         for values in (one, other)
     ]
-    found = diff_of(*sides)
+    found = diff_of(sides[0], sides[1])
     assert all(
         each.low is None or (each.high is not None and math.isfinite(each.low))
         for each in found.changes

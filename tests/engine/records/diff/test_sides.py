@@ -39,11 +39,11 @@ def test_a_part_holds_what_was_in_it_alone(recording: Path) -> None:
     parts = [read_side(recording, split_name(f"a@{part}")[1]) for part in ("..20s", "50s..")]
     assert [each.settings["strategy"] for each in parts] == [["single"], ["hybrid"]]
     assert [each.span_s for each in parts] == [20.0, pytest.approx(10.25)]
-    found = {each.metric: each for each in diff_of(*parts).changes}
+    found = {each.metric: each for each in diff_of(parts[0], parts[1]).changes}
     assert found["output_tok_s"].verdict is Verdict.UNDECIDED, "10 readings are too few"
     assert found["ttfb_mean_ms"].verdict is Verdict.BETTER
     halves = [read_side(recording, split_name(f"a@{part}")[1]) for part in ("0..24", "24..")]
-    found = {each.metric: each for each in diff_of(*halves).changes}
+    found = {each.metric: each for each in diff_of(halves[0], halves[1]).changes}
     assert found["output_tok_s"].verdict is Verdict.BETTER
 
 
