@@ -83,7 +83,7 @@ damage = st.tuples(st.integers(0, 1 << 20), st.integers(0, 60), st.binary(max_si
 
 
 @given(damage)
-@settings(deadline=None, max_examples=120, suppress_health_check=[HealthCheck.too_slow])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 def test_a_hand_edited_snapshot_is_a_row(
     tmp_path_factory: pytest.TempPathFactory, how: tuple[int, int, bytes]
 ) -> None:

@@ -121,6 +121,23 @@ def test_two_processes_save_and_name_in_one_folder(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 80
 
 
+def test_kill_9_at_any_time_loses_nothing_that_was_saved(tmp_path: Path) -> None:
+    saved: set[str] = set()
+    for lines in (1, 2, 4):
+        with subprocess.Popen(
+            [sys.executable, "-c", saver(tmp_path, count=10_000)], stdout=subprocess.PIPE, text=True
+        ) as child:
+            assert child.stdout is not None
+            saved |= {child.stdout.readline().split()[1] for _ in range(lines)}
+            child.kill()
+    paths = list_snapshots(tmp_path)
+    assert saved <= {path.name for path in paths}
+    for path in paths:
+        # The last one may not have got its name any more.
+        assert load_snapshot(path).label in ("named" * 20, "before lunch")
+        assert path.with_suffix(".svg").exists()
+
+
 def test_naming_while_another_names_keeps_the_file_whole(tmp_path: Path) -> None:
     path = save_snapshot(snapshot(), "", tmp_path)
     names = [f"name {number}" for number in range(8)]

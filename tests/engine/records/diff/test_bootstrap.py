@@ -30,7 +30,7 @@ def test_the_interval_holds_the_true_difference_about_as_often_as_it_says(
     difference: float,
 ) -> None:
     generator = np.random.default_rng(7)
-    rounds, held, held_without_blocks = 200, 0, 0
+    rounds, held, held_without_blocks = 120, 0, 0
     for _ in range(rounds):
         before = correlated(generator, 300, 10.0)
         after = correlated(generator, 300, 10.0 + difference)

@@ -16,11 +16,12 @@ from recording_samples import recorded_session
 from snapshot_samples import snapshot
 
 
-@pytest.fixture
-def recording(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A minute of single, continuous and hybrid."""
-    recorded_session(tmp_path / "a.ptop", 60)
-    return tmp_path / "a.ptop"
+    path = tmp_path_factory.mktemp("recording") / "a.ptop"
+    recorded_session(path, 60)
+    return path
 
 
 def test_a_recording_gives_every_request_and_a_reading_a_second(recording: Path) -> None:
