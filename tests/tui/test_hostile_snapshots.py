@@ -42,7 +42,7 @@ def spoiled(value: object, share: float, dice: random.Random) -> object:
     return value
 
 
-def refused(error: SnapshotError) -> None:
+def check_refusal(error: SnapshotError) -> None:
     """A refusal is one line."""
     assert str(error).isprintable()
 
@@ -52,7 +52,8 @@ async def opened(path: Path, size: tuple[int, int]) -> str | None:
     try:
         snapshot = load_snapshot(path)
     except SnapshotError as error:
-        return refused(error)
+        check_refusal(error)
+        return None
     app = SnapshotApp(snapshot, clock=Clock(), config=SLOW)
     shown = []
     async with app.run_test(size=size) as pilot:
