@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from frames import ScriptedClient, frame, play, ready
 from prodtop.engine.protocol import StrategyName
-from prodtop.engine.records.kept_rows import Facts, KeptRow, Kind
+from prodtop.engine.records.kept.rows import Facts, KeptRow, Kind
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens.sessions import SessionsScreen
 from prodtop.tui.state.sessions import Sessions

@@ -15,7 +15,7 @@ from ...engine.files.paths import recordings_dir, snapshots_dir
 from ...engine.files.removal import empty_abandoned
 from ...engine.protocol.errors import ProdtopError
 from ...engine.records.diff.diff import Diff
-from ...engine.records.kept_rows import KeptRow, find_kept, read_row
+from ...engine.records.kept.rows import KeptRow, find_kept, read_row
 from ...engine.records.snapshot import stamp_and_number
 from ...engine.text.cleaning import clean
 from ..drawing.line import Line

@@ -11,7 +11,7 @@ from ...engine.records.diff.html import html_diff
 from ...engine.records.diff.read import read_side
 from ...engine.records.export import formats as recording_formats
 from ...engine.records.export.snapshot_formats import FORMATS as SNAPSHOT_FORMATS
-from ...engine.records.kept_rows import KeptRow, Kind
+from ...engine.records.kept.rows import KeptRow, Kind
 from ...engine.records.recording.naming import name_recording
 from ...engine.records.recording.reader import Recording
 from ...engine.records.snapshot_files import name_snapshot, picture_of

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ...engine.records.kept_rows import Facts, KeptRow
+from ...engine.records.kept.rows import Facts, KeptRow
 
 MOST_MARKED = 2
 """What is compared."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
 
-from ....engine.records.kept_rows import Facts, KeptRow, Kind
+from ....engine.records.kept.rows import Facts, KeptRow, Kind
 from ...drawing.line import EMPTY, Line, Piece, clipped, line, muted
 from ...drawing.meter import bars
 from ...state.sessions import Sessions, title_of

@@ -1,7 +1,7 @@
 """What is shown of the file under the cursor: its figures, latencies, curves and events."""
 
 from ....engine.protocol import Percentiles
-from ....engine.records.kept_rows import Facts, KeptRow, Kind
+from ....engine.records.kept.rows import Facts, KeptRow, Kind
 from ...drawing.line import EMPTY, Line, Piece, line, muted, strong
 from ...drawing.meter import bars
 from ...style.formatting import (

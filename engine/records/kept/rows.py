@@ -11,16 +11,16 @@ from typing import Annotated
 
 import msgspec
 
-from ..files.bounded import read_bounded
-from ..files.paths import recordings_dir, snapshots_dir
-from ..files.sqlite_file import is_written_now
-from ..protocol import Frame, Latency, PrecisionName, StrategyName, Window
-from ..protocol.errors import CheckpointError, ProdtopError
-from ..text.cleaning import clean
-from .figure_bounds import check_numbers
-from .recording.database import SUFFIX
-from .recording.reader import Recording
-from .snapshot import SCHEMA_VERSION, Point
+from ...files.bounded import read_bounded
+from ...files.paths import recordings_dir, snapshots_dir
+from ...files.sqlite_file import is_written_now
+from ...protocol import Frame, Latency, PrecisionName, StrategyName, Window
+from ...protocol.errors import CheckpointError, ProdtopError
+from ...text.cleaning import clean
+from ..figure_bounds import check_numbers
+from ..recording.database import SUFFIX
+from ..recording.reader import Recording
+from ..snapshot import SCHEMA_VERSION, Point
 
 MOST_FILES = 500
 """In a list, the newest: more are counted."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from prodtop.engine.records.kept_rows import (
+from prodtop.engine.records.kept.rows import (
     CURVE_POINTS,
     LARGEST_LISTED_BYTES,
     MOST_FILES,
