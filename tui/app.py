@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from textual import events
@@ -13,25 +14,21 @@ from textual.screen import Screen
 
 from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName
-from ..engine.protocol.errors import ProdtopError
-from ..engine.records.snapshot import save_snapshot
 from .drawing.span_update import clean_update
+from .lent_terminal import NotLentError, lend
 from .screens.command_screen import CommandScreen
 from .screens.dialogs import HelpScreen, TriedScreen
 from .screens.later_tabs import LATER_TABS
 from .screens.live import LiveScreen
+from .screens.opened_tabs import OpenedTabs
 from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
-from .settings.keymap import (
-    DEFAULT_KEYMAP,
-    LIVE,
-    Keymap,
-)
+from .settings.keymap import DEFAULT_KEYMAP, LIVE, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
-from .state.snapshot import snapshot_of
+from .state.snapshot import save_seen
 from .state.tried import choice_of
 from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
@@ -39,6 +36,9 @@ from .walking_app import WalkingApp
 from .widgets.palette import Palette, is_of_a_closed_palette
 from .widgets.panel import Panel
 from .widgets.requests_panel import RequestsPanel
+
+if TYPE_CHECKING:
+    from .screens.sessions import SessionsScreen
 
 UNFOCUSED_INTERVAL_S = 2.0
 QUIET_INTERVAL_S = 1.0
@@ -92,9 +92,12 @@ class ProdtopApp(WalkingApp):
         self._book.register(self)
         chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
         self.theme = chosen.name
-        self.add_mode(LIVE, partial(LiveScreen, keymap))
+        self._lent = False
+        """Another screen has the terminal."""
+        self._opened = OpenedTabs()
+        self.add_mode(LIVE, partial(self._opened.make, LIVE, partial(LiveScreen, keymap)))
         for tab, make in LATER_TABS.items():
-            self.add_mode(tab, partial(make, keymap, self.monitor))
+            self.add_mode(tab, partial(self._opened.make, tab, partial(make, keymap, self.monitor)))
         if keymap is not DEFAULT_KEYMAP:
             self._bindings = BindingsMap(keymap.bindings())
 
@@ -118,9 +121,7 @@ class ProdtopApp(WalkingApp):
         return self._exception
 
     def _handle_exception(self, error: Exception) -> None:
-        if is_of_a_closed_palette(error):
-            self.log(f"the palette was closed meanwhile: {error}")
-        else:
+        if not is_of_a_closed_palette(error):
             super()._handle_exception(error)
 
     def leave(self) -> None:
@@ -138,6 +139,8 @@ class ProdtopApp(WalkingApp):
         if self._leaving:
             self.exit()
         self.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_soon())
+        # After ctrl+z and fg nothing of the screen is left, and Textual draws what changes alone.
+        self.app_resume_signal.subscribe(self, lambda _app: self.refresh(layout=True))
         for error in self._theme_problems:
             self.monitor.say(str(error), fault=True)
         self.set_interval(1 / self.monitor.config.refresh_hz, self.tick)
@@ -160,7 +163,8 @@ class ProdtopApp(WalkingApp):
 
     def _display(self, screen: Screen[object], renderable: RenderableType | None) -> None:
         """Called by Textual with what is to be sent to the terminal."""
-        super()._display(screen, clean_update(renderable))
+        if not self._lent:
+            super()._display(screen, clean_update(renderable))
 
     def tick(self) -> None:
         """Take in what the engine reports, and draw it when it is time to."""
@@ -170,7 +174,7 @@ class ProdtopApp(WalkingApp):
             self.exit(return_code=self.fault.exit_code)
             return
         since_s = self._clock() - self._drawn_at_s
-        if since_s < self._least_interval_s() or self._terminal_is_behind():
+        if self._lent or since_s < self._least_interval_s() or self._terminal_is_behind():
             return
         self.draw()
 
@@ -325,27 +329,27 @@ class ProdtopApp(WalkingApp):
 
     def action_snapshot(self) -> None:
         """Save what is shown; the event line says where, or why not."""
-        monitor = self.monitor
-        moment = monitor.moment()
-        if moment.frame is None:
-            monitor.say("nothing to save yet: the engine has shown no figures")
-        else:
-            snapshot = snapshot_of(
-                moment,
-                moment.frame,
-                monitor.timeline(),
-                monitor.versions,
-                self.theme,
-                monitor.tried.records,
-            )
-            try:
-                path = save_snapshot(snapshot, self.export_screenshot(), self._snapshot_folder)
-            except ProdtopError as error:
-                monitor.say(str(error), fault=True)
-            else:
-                self.saved.append(path)
-                monitor.on_snapshot(path, moment.frame)
+        seen = self._opened.seen(self.theme, self.current_mode)
+        path = save_seen(self.monitor, seen, self.export_screenshot(), self._snapshot_folder)
+        if path is not None:
+            self.saved.append(path)
         self.draw()
+
+    def on_sessions_screen_open(self, message: "SessionsScreen.Open") -> None:
+        self.run_worker(self._lend(message.path), group="lend", exclusive=True)
+
+    async def _lend(self, path: Path) -> None:
+        """Show a kept file on the whole terminal; collection goes on meanwhile."""
+        self._lent = True
+        try:
+            # A snapshot brings its own.
+            theme = ["--theme", self.theme] if path.suffix != ".json" else []
+            await lend(self, ["replay", str(path), *theme])
+        except NotLentError as error:
+            self.monitor.say(str(error), fault=True)
+        finally:
+            self._lent = False
+            self.redraw_soon()
 
     def on_requests_panel_inspected(self, message: RequestsPanel.Inspected) -> None:
         """The table's panel asks for a request's timeline."""

@@ -1,19 +1,19 @@
 """Judging a comparison against an earlier one: `output_tok_s<-5%` and the like."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from ..protocol.errors import BadInputError
 from .cells import Comparison, Measured, label
 from .median import Median, Verdict, compare
-from .metrics import METRICS, metric_named, summary
+from .metrics import METRICS, measured_name, summary
 from .samples import NO_LIMITS, Limits
 from .wording import change, digits, figure
 
 _RULE = re.compile(
-    r"\s*(?P<metric>\w+)\s*(?P<sign>[<>])\s*(?P<bound>[+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*%\s*"
+    r"\s*(?P<metric>[\w.]+)\s*(?P<sign>[<>])\s*(?P<bound>[+-]?\d+(?:\.\d*)?|[+-]?\.\d+)\s*%\s*"
 )
 
 
@@ -23,6 +23,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     metric: str
     below: bool
     percent: float
+
+    def is_broken_by(self, percent: float) -> bool:
+        """Whether a change of so many per cent is beyond it."""
+        return percent < self.percent if self.below else percent > self.percent
 
     def __str__(self) -> str:
         return f"{self.metric}{'<' if self.below else '>'}{self.percent:+g}%"
@@ -39,16 +43,18 @@ class Judgement(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-def parse_rule(text: str) -> Rule:
-    """`METRIC<PERCENT%` or `METRIC>PERCENT%`. Raises `BadInputError`."""
+def parse_rule(text: str, named: Callable[[str], str] = measured_name) -> Rule:
+    """`METRIC<PERCENT%` or `METRIC>PERCENT%`. `named` gives a metric's own name, and raises
+    `BadInputError` where there is none. Raises `BadInputError`."""
     match = _RULE.fullmatch(text)
     if match is None:
         raise BadInputError(
             f"--fail-on '{text}' cannot be read: write METRIC<-PERCENT% or METRIC>+PERCENT%,"
             " for example 'output_tok_s<-5%'"
         )
-    metric = metric_named(match["metric"])
-    return Rule(metric=metric.name, below=match["sign"] == "<", percent=float(match["bound"]))
+    return Rule(
+        metric=named(match["metric"]), below=match["sign"] == "<", percent=float(match["bound"])
+    )
 
 
 def require_same_work(baseline: Comparison, now: Comparison) -> None:
@@ -119,7 +125,7 @@ def _verdict(
     if old.value == 0:
         return False, "no percentage of 0"
     percent = (new.value / old.value - 1) * 100
-    beyond = percent < rule.percent if rule.below else percent > rule.percent
+    beyond = rule.is_broken_by(percent)
     difference = compare(new, old)
     by = change(old.value, new.value)
     if difference is Verdict.UNDECIDED:

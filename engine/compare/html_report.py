@@ -17,7 +17,7 @@ from .tables import curve_headings, curve_rows, curve_words, entry_text, heading
 
 _CHARTED = (THROUGHPUT, "ttft_p95_ms", LATENCY, "memory_bytes", "j_per_token")
 
-_STYLE = """
+STYLE = """
 :root { color-scheme: light dark; --ink: #1b2430; --dim: #5c6773; --paper: #fff; --bar: #4a7fb5;
   --line: #d5dbe1; --bad: #b3261e }
 @media (prefers-color-scheme: dark) { :root { --ink: #dde3ea; --dim: #96a1ad; --paper: #14181d;
@@ -42,6 +42,18 @@ svg text { font-size: 12px; fill: var(--ink) }
 .c4 { color: #b5524f; stroke: #b5524f } .c5 { color: #3f9c9c; stroke: #3f9c9c }
 .c6 { color: #a08a2e; stroke: #a08a2e } .c7 { color: #7a7f88; stroke: #7a7f88 }
 """
+"""Of every report."""
+
+
+def page(title: str, sections: Sequence[str], style: str = "") -> str:
+    """A whole file of sections; empty ones are left out. It is well-formed XML as well."""
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"/>'
+        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
+        f"<title>{escaped(title)}</title><style>{STYLE}{style}</style></head>\n<body>\n"
+        + "\n".join(filter(None, sections))
+        + "\n</body>\n</html>\n"
+    )
 
 
 class Report(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,25 +76,14 @@ def html_report(report: Report) -> str:
         _findings(report.insights),
         _recommendation(report.recommendation),
         _judgements(report.judgements),
-        _section("Matrix", _table(report.matrix)),
+        section("Matrix", _table(report.matrix)),
         *_charts(report),
         _curves(report.curves),
     ]
-    return html_page(title, [section for section in sections if section])
+    return page(title, sections)
 
 
-def html_page(title: str, sections: Sequence[str]) -> str:
-    """A whole file of sections, with the style of all of prodtop's reports."""
-    return (
-        '<!DOCTYPE html>\n<html lang="en">\n<head><meta charset="utf-8"/>'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"/>'
-        f"<title>{escaped(title)}</title><style>{_STYLE}</style></head>\n<body>\n"
-        + "\n".join(sections)
-        + "\n</body>\n</html>\n"
-    )
-
-
-def _section(title: str, body: str) -> str:
+def section(title: str, body: str) -> str:
     return f"<section><h2>{escaped(title)}</h2>\n{body}\n</section>"
 
 
@@ -105,7 +106,7 @@ def _findings(insights: Sequence[Insight]) -> str:
     if not insights:
         return ""
     items = "".join(f"<li>{escaped(each.text)}</li>" for each in insights)
-    return _section("What it shows", f"<ul>{items}</ul>")
+    return section("What it shows", f"<ul>{items}</ul>")
 
 
 def _recommendation(found: Recommendation | None) -> str:
@@ -118,7 +119,7 @@ def _recommendation(found: Recommendation | None) -> str:
     if found.runner_up is not None and found.runner_up_lacks is not None:
         lines.append(f"next {escaped(found.runner_up.label)}: {escaped(found.runner_up_lacks)}")
     lines.append(escaped(found.quality))
-    return _section("Recommendation", "".join(f"<p>{line}</p>" for line in lines))
+    return section("Recommendation", "".join(f"<p>{line}</p>" for line in lines))
 
 
 def _judgements(judgements: Sequence[Judgement]) -> str:
@@ -128,7 +129,7 @@ def _judgements(judgements: Sequence[Judgement]) -> str:
         f"<li{_class('bad' if each.failed else '')}>{escaped(each.text)}</li>"
         for each in judgements
     )
-    return _section("Against the baseline", f"<ul>{items}</ul>")
+    return section("Against the baseline", f"<ul>{items}</ul>")
 
 
 def _class(name: str) -> str:
@@ -156,7 +157,7 @@ def _charts(report: Report) -> list[str]:
     for name in _CHARTED:
         named = [(row.label, _median(row, name)) for row in rows]
         if any(found is not None for _, found in named):
-            charts.append(_section(METRICS[name].label, bars(METRICS[name], named)))
+            charts.append(section(METRICS[name].label, bars(METRICS[name], named)))
     front = next((each.cells for each in report.insights if each.topic == "pareto"), [])
     marks = [
         Mark(name=row.label, x=x, y=y, bold=row.label in front)
@@ -165,7 +166,7 @@ def _charts(report: Report) -> list[str]:
     ]
     if marks:
         body = scatter(METRICS[LATENCY], METRICS[THROUGHPUT], marks)
-        charts.append(_section("Throughput against latency, Pareto front named", body))
+        charts.append(section("Throughput against latency, Pareto front named", body))
     return charts
 
 
@@ -179,7 +180,7 @@ def _curves(curves: Sequence[Curve]) -> str:
         return ""
     words = "".join(f"<li>{escaped(text)}</li>" for text in map(curve_words, curves))
     tables = "".join(_curve_table(curve) for curve in curves)
-    return _section("Load curves", f"{load_curves(curves)}<ul>{words}</ul>{tables}")
+    return section("Load curves", f"{load_curves(curves)}<ul>{words}</ul>{tables}")
 
 
 def _curve_table(curve: Curve) -> str:

@@ -154,9 +154,23 @@ _ALL = [
 METRICS: Mapping[str, Metric] = {metric.name: metric for metric in _ALL}
 
 
+def dotted(name: str) -> str:
+    """A metric's name as it is listed: `ttft_ms.p95`, its place in JSON, is `ttft_p95_ms`."""
+    cleaned = name.strip().lower()
+    latency, dot, statistic = cleaned.partition(".")
+    if not dot or not latency.endswith("_ms"):
+        return cleaned
+    return f"{latency.removesuffix('_ms')}_{statistic}_ms"
+
+
+def measured_name(name: str) -> str:
+    """The name of a metric as it is listed; raises `BadInputError`."""
+    return metric_named(name).name
+
+
 def metric_named(name: str) -> Metric:
     """A metric by name; raises `BadInputError` that lists them."""
-    found = METRICS.get(name.strip().lower())
+    found = METRICS.get(dotted(name))
     if found is None:
         raise BadInputError(f"unknown metric '{name}': choose from {', '.join(METRICS)}")
     return found

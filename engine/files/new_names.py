@@ -27,13 +27,13 @@ def save_new(folder: Path, stem: str, contents: Mapping[str, bytes]) -> str:
         }
         for number in count(1):
             name = stem if number == 1 else f"{stem}-{number}"
-            if _place_all({folder / f"{name}{suffix}": at for suffix, at in staged.items()}):
+            if place_all({folder / f"{name}{suffix}": at for suffix, at in staged.items()}):
                 break
     sync_folder(folder)
     return name
 
 
-def _place_all(staged: Mapping[Path, Path]) -> bool:
+def place_all(staged: Mapping[Path, Path]) -> bool:
     """Give staged files their names; `False`, and none of them, where one name is taken."""
     if any(os.path.lexists(target) for target in staged):
         return False

@@ -33,8 +33,10 @@ SCHEMA_VERSION = 1
 MULTILINE_FIELDS = frozenset({"text", "prompt"})
 """The only texts in which a newline is kept."""
 
-_LARGEST_BYTES = 64 << 20
+LARGEST_BYTES = 64 << 20
 """Of a file. Charts of a long session come to less than 1 MiB."""
+
+_LONG_FIELDS = frozenset({"series", "screen"})
 
 Point = tuple[float, float]
 """When, on the frame's clock (s), and the value."""
@@ -64,8 +66,24 @@ class QualityRecord(msgspec.Struct, frozen=True, kw_only=True):
     skipped: list[LevelSkipped]
 
 
+class PlanRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The plan that stood in the Planner tab. Its figures are estimates.
+
+    `texts`: what stood in the form, by field, from which all of it can be worked out again.
+    """
+
+    texts: dict[str, str]
+    layout: str
+    fits: bool
+    step_s: float
+    tokens_s: float
+    mfu: float | None
+    memory_bytes: float
+
+
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that was shown. `series` holds the last window's points by chart."""
+    """Everything that was shown. `series` holds the points of the stretch that charts showed, by
+    column, with a neighbour at each end where there is one."""
 
     saved_wall_s: float
     frame: Frame
@@ -83,6 +101,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """The cells of the last sweep, as far as it had come; `None` without one."""
     load_curve: Comparison | None = None
     """What was served, measured under several loads; `None` where it was not."""
+    plan: PlanRecord | None = None
+    """`None` where the planner was not looked at."""
+    screen: dict[str, object] | None = None
+    """What the screen needs beside all this to be drawn as it was (`tui/state/kept_screen.py`);
+    `None` in older files."""
     schema_version: int = SCHEMA_VERSION
 
 
@@ -104,20 +127,31 @@ def save_snapshot(snapshot: Snapshot, screen_svg: str, folder: Path | None = Non
     except ValueError as error:
         raise ProdtopError(f"cannot save this moment: {error}") from error
     finite = msgspec.structs.replace(snapshot, series=_finite(snapshot.series))
-    content = msgspec.json.format(msgspec.json.encode(finite), indent=1)
     try:
         # The list shows what has a `.json`: that comes last.
-        contents = {".svg": screen_svg.encode(), ".json": content}
+        contents = {".svg": screen_svg.encode(), ".json": encoded(finite)}
         return folder / f"{save_new(owned_folder(folder), _stem(snapshot), contents)}.json"
     except OSError as error:
         raise ProdtopError(f"cannot write a snapshot to {folder}: {error.strerror}") from error
+
+
+def encoded(fields: object) -> bytes:
+    """The file's bytes: indented for readers, but for the long lists, which have a line each.
+    `fields`: a snapshot, or what was decoded of one."""
+    lines: list[bytes] = []
+    for name, value in msgspec.to_builtins(fields).items():
+        content = msgspec.json.encode(value)
+        if name not in _LONG_FIELDS:
+            content = msgspec.json.format(content, indent=1).replace(b"\n", b"\n ")
+        lines.append(b" " + msgspec.json.encode(name) + b": " + content)
+    return b"{\n" + b",\n".join(lines) + b"\n}\n"
 
 
 def load_snapshot(path: Path) -> Snapshot:
     """Read one snapshot; raises `SnapshotError`, which names the file and what is wrong with it."""
     name = clean(str(path))
     try:
-        content = read_bounded(path, _LARGEST_BYTES)
+        content = read_bounded(path, LARGEST_BYTES)
         version = msgspec.json.decode(content, type=_Version).schema_version
         if version > SCHEMA_VERSION:
             raise SnapshotError(
@@ -145,7 +179,7 @@ def list_snapshots(folder: Path | None = None) -> list[Path]:
     folder = snapshots_dir() if folder is None else folder
     try:
         return sorted(
-            (path for path in folder.iterdir() if path.suffix == ".json"), key=_by_stamp_and_number
+            (path for path in folder.iterdir() if path.suffix == ".json"), key=stamp_and_number
         )
     except FileNotFoundError:
         return []
@@ -153,7 +187,7 @@ def list_snapshots(folder: Path | None = None) -> list[Path]:
         raise SnapshotError(f"cannot read {clean(str(folder))}: {error.strerror}") from error
 
 
-def _by_stamp_and_number(path: Path) -> tuple[str, int, str]:
+def stamp_and_number(path: Path) -> tuple[str, int, str]:
     """`<stem>`, `<stem>-2` and `<stem>-10` of one second in the order in which they were saved."""
     numbered = re.fullmatch(r"(.*-[a-z]+\d*)-(\d{1,9})", path.stem)
     if numbered is None:

@@ -6,6 +6,7 @@ import os
 from functools import partial
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from prodtop.engine.client.local_engine import LocalEngine
 from prodtop.engine.files.atomic import write_files
@@ -35,6 +36,13 @@ def _options() -> WorkerOptions:
 async def take_pictures() -> dict[str, str]:
     """Run the app over a real engine; the pictures by file name."""
     os.environ.pop("NO_COLOR", None)
+    with TemporaryDirectory(prefix="prodtop-") as folder:
+        # What is saved for a picture is not the user's.
+        os.environ["XDG_DATA_HOME"] = folder
+        return await _take_pictures()
+
+
+async def _take_pictures() -> dict[str, str]:
     engine = LocalEngine(_options())
     engine.start()
     try:

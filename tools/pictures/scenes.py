@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from prodtop.engine.protocol import RequestState, Window
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens.planner import PlannerScreen
+from prodtop.tui.screens.sessions import SessionsScreen
 from prodtop.tui.settings.config import Config
-from prodtop.tui.settings.keymap import LIVE, PLANNER, TAB_TITLES
+from prodtop.tui.settings.keymap import LIVE, PLANNER, SESSIONS, TAB_TITLES
 from prodtop.tui.state.request_table import Order, Shown
 
 SIZES = ((120, 36), (160, 48))
@@ -55,6 +56,15 @@ def _told(app: ProdtopApp) -> bool:
     return told is not None and told.state is not None
 
 
+def _has_kept(app: ProdtopApp) -> bool:
+    """What was saved has been read."""
+    screen = app.screen
+    if not isinstance(screen, SessionsScreen):
+        return False
+    screen.look()
+    return bool(screen.sessions.rows) and not screen.sessions.unread
+
+
 _WINDOWS = list(Window)
 _TO_SESSION = (_WINDOWS.index(Window.SESSION) - _WINDOWS.index(Config().window)) % len(_WINDOWS)
 _TO_FINISHED = list(Shown).index(Shown.FINISHED)
@@ -93,6 +103,8 @@ SCENES: dict[str, tuple[Scene, ...]] = {
             )
         ),
     ),
+    # A snapshot is saved first, and shown.
+    SESSIONS: (Scene("sessions", SESSIONS, ("s",), (), _has_kept),),
 }
 """The scenes of the tabs that have more than one, in the order they are shown in."""
 

@@ -16,7 +16,7 @@ from ...engine.records.recording.reader import Recording
 from ...engine.records.snapshot import load_snapshot
 from ...engine.text.cleaning import clean
 from .recording_files import find_kept
-from .snapshot import find_snapshot
+from .snapshot_files import find_snapshot
 
 _LARGEST_BYTES = 1 << 30
 _SQLITE = b"SQLite format 3\0"

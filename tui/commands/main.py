@@ -16,6 +16,7 @@ from ...engine.text.cleaning import clean
 from .bench import bench
 from .compare import compare
 from .cost import cost
+from .diff import diff
 from .doctor import doctor
 from .guards import guards
 from .live import live, with_record_value
@@ -69,6 +70,7 @@ app.command()(doctor)
 app.add_typer(typer.Typer(), name=PLAN)
 app.command()(record)
 app.command()(replay)
+app.command()(diff)
 app.add_typer(snapshots)
 app.add_typer(recordings)
 app.add_typer(traces)

@@ -137,6 +137,7 @@ def _facts(path: Path) -> dict[str, object]:
             "bytes": path.stat().st_size,
             "recording": is_written_now(path),
             "prodtop": recording.facts.get("prodtop"),
+            "label": recording.facts.get("label", ""),
         }
     finally:
         recording.close()
@@ -154,4 +155,5 @@ def _words(row: dict[str, object]) -> list[str]:
         f"{row['requests']:,} requests",
         binary_bytes(size if isinstance(size, int) else None),
         "being recorded" if row["recording"] else "",
+        str(row["label"]),
     ]

@@ -1,6 +1,5 @@
 """The recordings in the usual folder, and what a name on the command line means among them."""
 
-from contextlib import suppress
 from pathlib import Path
 
 from ...engine.files.paths import recordings_dir
@@ -9,8 +8,8 @@ from ...engine.protocol.errors import BadInputError
 from ...engine.records.recording.database import SUFFIX
 from ...engine.records.recording.reader import RecordingError
 from ...engine.text.cleaning import clean
+from .kept_names import named, plain_file
 
-LATEST = "latest"
 DEMO = "demo"
 DEMO_FILE = Path(__file__).parents[2] / "engine" / "records" / "demo.ptop"
 """Ten minutes of the bundled model, installed with the program."""
@@ -37,10 +36,9 @@ def find_recording(name: str) -> Path:
 
     Raises `BadInputError` where there is none, or where several begin like it.
     """
-    # A name may be too long to look for.
-    with suppress(OSError, ValueError):
-        if Path(name).is_file():
-            return Path(name)
+    path = plain_file(name)
+    if path is not None:
+        return path
     if name == DEMO and not any(path.stem == DEMO for path in list_recordings()):
         return DEMO_FILE
     return find_kept(name)
@@ -48,18 +46,9 @@ def find_recording(name: str) -> Path:
 
 def find_kept(name: str) -> Path:
     """As `find_recording`, of those in the folder alone."""
-    paths = list_recordings()
-    if name == LATEST and paths:
-        return paths[-1]
-    for path in paths:
-        if name in (path.name, path.stem):
-            return path
-    beginning = [path for path in paths if name and path.name.startswith(name)]
-    if len(beginning) > 1:
-        several = ", ".join(clean(path.stem) for path in beginning)
-        raise BadInputError(f"'{clean(name)}' may be any of {several}: give more of the name")
-    if beginning:
-        return beginning[0]
+    found = named(name, list_recordings(), lambda paths: paths[-1])
+    if found is not None:
+        return found
     folder = clean(str(recordings_dir()))
     raise BadInputError(
         f"no recording '{clean(name)}': 'prodtop recording list' shows those in {folder}"

@@ -1,17 +1,24 @@
 """`prodtop replay`: the screen over a recording."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from ...engine.protocol.errors import BadInputError
+from ...engine.records.snapshot import list_snapshots, load_snapshot
 from .arguments import Debug
-from .recording_files import find_recording
+from .kept_names import LATEST, named, plain_file
+from .recording_files import find_recording, list_recordings
 
 if TYPE_CHECKING:
     from ...engine.client.replay_engine import ReplayEngine
+    from ..app import ProdtopApp
 
+Theme = Annotated[
+    str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
+]
 SLOWEST, FASTEST = 0.1, 100.0
 
 
@@ -24,23 +31,21 @@ def replay(
         float, typer.Option(metavar="X", help="How fast: 0.1 to 100; 1 is as it was.")
     ] = 1.0,
     loop: Annotated[bool, typer.Option("--loop", help="Begin again at the end.")] = False,
-    theme: Annotated[
-        str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-    ] = None,
+    theme: Theme = None,
     debug: Debug = False,
 ) -> None:
-    """Play a recording on the screen that it was recorded from. Needs no engine.
+    """Play a recording on the screen that it was recorded from, or open a snapshot.
 
-    Space pauses, `,` and `.` go by single frames, `{` and `}` change the speed, and the arrows,
-    home and end walk through it.
+    Needs no engine. Space pauses, `,` and `.` go by single frames, `{` and `}` change the speed,
+    and the arrows, home and end walk through it.
     """
     if not SLOWEST <= speed <= FASTEST:
         raise BadInputError(f"--speed must be from {SLOWEST} to {FASTEST:g}, not {speed:g}")
-    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise BadInputError(
-            "a replay needs a terminal: run it in one, or use 'prodtop recording export'"
-        )
-    path = find_recording(name)
+    require_terminal("a replay", "prodtop recording export")
+    path = find_played(name)
+    if path.suffix == ".json":
+        show_snapshot(path, theme)
+        return
     # Here and not above: bad input and the other commands need not wait for the screen's modules.
     from ...engine.client.replay_engine import ReplayEngine
     from ...engine.records.recording.reader import Recording
@@ -52,21 +57,62 @@ def replay(
         recording.close()
 
 
+def require_terminal(what: str, instead: str) -> None:
+    """Raise `BadInputError` where the screen cannot be drawn."""
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise BadInputError(f"{what} needs a terminal: run it in one, or use '{instead}'")
+
+
+def find_played(name: str) -> Path:
+    """A recording, or else a snapshot of that name. Raises `BadInputError`."""
+    if name == LATEST or plain_file(name) is not None:
+        return find_recording(name)
+    both = [*list_recordings(), *list_snapshots()]
+    return named(name, both, lambda paths: paths[0]) or find_recording(name)
+
+
 def _play(engine: "ReplayEngine", theme: str | None) -> None:
     from ..replay_app import ReplayApp
     from ..settings.config import config_file, load_config, theme_folder
     from ..style.theme import load_themes
+
+    config = load_config()
+    _run(
+        ReplayApp(
+            engine,
+            config=config,
+            keymap=config.keymap(f"config {config_file()}"),
+            theme=theme,
+            themes=load_themes(theme_folder()),
+        )
+    )
+
+
+def show_snapshot(path: Path, theme: str | None) -> None:
+    """Open a snapshot on the screen until the user leaves it. Raises `SnapshotError` where it
+    cannot be read, and `BadInputError` without a terminal."""
+    require_terminal("a snapshot's screen", "prodtop snapshot show")
+    snapshot = load_snapshot(path)
+    from ..settings.config import config_file, load_config, theme_folder
+    from ..snapshot_app import SnapshotApp
+    from ..style.theme import load_themes
+
+    config = load_config()
+    _run(
+        SnapshotApp(
+            snapshot,
+            config=config,
+            keymap=config.keymap(f"config {config_file()}"),
+            theme=theme,
+            themes=load_themes(theme_folder()),
+        )
+    )
+
+
+def _run(app: "ProdtopApp") -> None:
     from ..terminal import TerminalGuard
     from .live import SignalledError
 
-    config = load_config()
-    app = ReplayApp(
-        engine,
-        config=config,
-        keymap=config.keymap(f"config {config_file()}"),
-        theme=theme,
-        themes=load_themes(theme_folder()),
-    )
     with TerminalGuard(app.leave) as guard:
         app.run()
     if guard.signal is not None:

@@ -1,32 +1,32 @@
-"""`prodtop snapshot list` and `prodtop snapshot show`."""
+"""`prodtop snapshot list`, `show`, `open`, `name`, `diff`, `export` and `rm`."""
 
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from ...engine.files.paths import snapshots_dir
-from ...engine.protocol import Latency, Percentiles
 from ...engine.protocol.errors import BadInputError
-from ...engine.protocol.wording import counted
+from ...engine.records.export.snapshot_formats import FORMATS
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
+from ...engine.records.snapshot_files import name_snapshot, remove_snapshot
 from ...engine.text.cleaning import clean
 from .arguments import Debug, Json
+from .diff import AGAINST, FailOn, HtmlFile, print_diff
 from .json_output import print_json
-from .quality_output import level_lines
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-GIB = 2**30
-EVENTS_SHOWN = 10
-TABLE_WIDTH = 120
+from .replay import Theme, show_snapshot
+from .snapshot_export import export_snapshot
+from .snapshot_files import find_kept_snapshot, find_snapshot
+from .snapshot_output import print_snapshot
 
 snapshots = typer.Typer(
     name="snapshot", rich_markup_mode=None, help="The snapshots that the key `s` saved."
 )
+
+Name = Annotated[
+    str, typer.Argument(metavar="ID", help="As `list` shows it, or how it begins; `latest`.")
+]
 
 
 @snapshots.command("list")
@@ -41,18 +41,12 @@ def list_command(json: Json = False, debug: Debug = False) -> None:
         folder = clean(str(snapshots_dir()))
         print(f"no snapshots in {folder}: the key s in the live monitor saves one")
     for path in paths:
-        print("  ".join(_words(_row(path))))
+        print("  ".join(_words(_row(path))).rstrip())
 
 
 @snapshots.command("show")
-def show_command(
-    name: Annotated[
-        str, typer.Argument(metavar="NAME", help="A name that `list` shows, a file, or `latest`.")
-    ] = "latest",
-    json: Json = False,
-    debug: Debug = False,
-) -> None:
-    """Show one snapshot."""
+def show_command(name: Name = "latest", json: Json = False, debug: Debug = False) -> None:
+    """Show one snapshot: a file, or one that `list` shows."""
     path = find_snapshot(name)
     snapshot = load_snapshot(path)
     if json:
@@ -61,32 +55,76 @@ def show_command(
     print_snapshot(path, snapshot)
 
 
-def find_snapshot(name: str) -> Path:
-    """The file that `name` means; raises `BadInputError` where there is none."""
-    paths = list_snapshots()
-    if name == "latest" and paths:
-        return _latest(paths)
-    # A name may be too long to look for.
-    with suppress(OSError):
-        if Path(name).is_file():
-            return Path(name)
-    for path in paths:
-        if name in (path.name, path.stem):
-            return path
-    folder = clean(str(snapshots_dir()))
-    raise BadInputError(
-        f"no snapshot '{clean(name)}': 'prodtop snapshot list' shows those in {folder}"
+@snapshots.command("open")
+def open_command(name: Name = "latest", theme: Theme = None, debug: Debug = False) -> None:
+    """Open a snapshot as the screen that it was saved on. Needs no engine."""
+    show_snapshot(find_snapshot(name), theme)
+
+
+@snapshots.command("name")
+def name_command(
+    name: Name,
+    label: Annotated[str, typer.Argument(metavar="NAME", help="Its name; empty takes it away.")],
+    debug: Debug = False,
+) -> None:
+    """Give a snapshot a name. Its id stays."""
+    path = find_snapshot(name)
+    name_snapshot(path, label)
+    print(
+        f"{clean(path.stem)} is called {clean(label)}"
+        if label
+        else f"{clean(path.stem)} has no name"
     )
 
 
-def _latest(paths: list[Path]) -> Path:
-    """The file that was written last of those that can be read, or else of all."""
-    newest_first = sorted(paths, key=lambda path: path.lstat().st_mtime, reverse=True)
-    for path in newest_first:
-        with suppress(SnapshotError):
-            load_snapshot(path)
-            return path
-    return newest_first[0]
+@snapshots.command("diff")
+def diff_command(
+    before: Annotated[str, typer.Argument(metavar="A", help="The id of one; `latest`.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="The id of the other.")],
+    html: HtmlFile = None,
+    fail_on: FailOn = None,
+    json: Json = False,
+    debug: Debug = False,
+) -> None:
+    """Compare two snapshots: settings, metrics with a verdict each, latencies."""
+    paths = [find_snapshot(name) for name in (before, after)]
+    print_diff([(path, AGAINST) for path in paths], html, fail_on or [], json=json)
+
+
+@snapshots.command("export")
+def export_command(
+    name: Name = "latest",
+    kind: Annotated[
+        str | None,
+        typer.Option("--format", metavar="F", help=f"{', '.join(FORMATS)}; else by --out, or md."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write a snapshot as another program reads it.
+
+    json: all of it. csv: the curves. md, html: figures, settings, events; html with the picture of
+    the screen, in one file. svg, png: the picture.
+    """
+    export_snapshot(find_snapshot(name), kind, out)
+
+
+@snapshots.command("rm")
+def remove_command(
+    names: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="The ids of those to remove.")
+    ],
+    debug: Debug = False,
+) -> None:
+    """Remove snapshots, each with its picture."""
+    paths = [find_kept_snapshot(name) for name in names]
+    if len(set(paths)) < len(paths):
+        raise BadInputError("the same snapshot is named twice")
+    for path in paths:
+        remove_snapshot(path)
+        print(f"removed {clean(path.stem)}")
 
 
 def _row(path: Path) -> dict[str, object]:
@@ -115,109 +153,3 @@ def _words(row: dict[str, object]) -> list[str]:
         return [str(row["name"]), str(row["error"])]
     speed = f"{row['decode_tok_s']:,.1f} tok/s"
     return [str(row["name"]), str(row["model"]), str(row["device"]), speed, str(row["label"])]
-
-
-def print_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Print what was saved: the settings, the figures, the latencies and the last events."""
-    # Here and not above: the other commands need not wait for rich.
-    from .console import CleanConsole
-
-    console = CleanConsole(highlight=False)
-    console.print(_facts(path, snapshot))
-    latency = snapshot.frame.latency.get(snapshot.settings.window)
-    if latency is not None:
-        console.print(_latencies(latency, snapshot.settings.window))
-    for row in _tried(snapshot):
-        console.print(row, soft_wrap=True)
-    if snapshot.quality is not None:
-        lines = ["", *level_lines(snapshot.quality.levels), ""]
-        console.print("\n".join(lines), soft_wrap=True)
-    for row in _compared(snapshot):
-        console.print(row, soft_wrap=True)
-    for event in snapshot.events[-EVENTS_SHOWN:]:
-        console.print(event)
-
-
-def _facts(path: Path, snapshot: Snapshot) -> "Table":
-    frame, settings = snapshot.frame, snapshot.settings
-    saved = datetime.fromtimestamp(snapshot.saved_wall_s, UTC).astimezone()
-    done, throughput = frame.accounting, frame.throughput
-    from rich.table import Table
-
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column()
-    # A path that is cut off leads nowhere.
-    table.add_column(overflow="fold")
-    rows = {
-        "file": clean(str(path)),
-        "screen": clean(str(path.with_suffix(".svg"))),
-        "label": snapshot.label or "--",
-        "saved": f"{saved:%Y-%m-%d %H:%M:%S %z}",
-        "model": f"{frame.model.name}, {frame.model.parameters:,} parameters",
-        "device": frame.device_name,
-        "settings": f"{settings.strategy}, {settings.precision}, window {settings.window}",
-        "decode": f"{throughput.decode_tok_s:,.1f} tok/s",
-        "prefill": f"{throughput.prefill_tok_s:,.1f} tok/s",
-        "requests": f"{throughput.requests_per_s:,.2f}/s; {done.submitted:,} submitted,"
-        f" {done.finished:,} finished, {done.failed:,} failed, {done.in_system:,} in the system,"
-        f" {done.rejected:,} rejected",
-        "memory": f"{frame.memory.used_bytes / GIB:,.2f} GiB, of which weights"
-        f" {frame.memory.weights_bytes / GIB:,.2f} and KV {frame.memory.kv_bytes / GIB:,.2f}",
-        "versions": ", ".join(f"{name} {text}" for name, text in snapshot.versions.items()),
-    }
-    for name, text in rows.items():
-        table.add_row(name, text)
-    return table
-
-
-def _tried(snapshot: Snapshot) -> list[str]:
-    """The table of what was tried until then; empty in snapshots that have none."""
-    from ..style.glyphs import ASCII
-    from ..views.tried import tried_lines
-
-    if not snapshot.tried:
-        return []
-    rows = tried_lines(snapshot.tried, None, TABLE_WIDTH, ASCII)
-    return ["what was tried:", *(row.plain.rstrip() for row in rows)]
-
-
-def _compared(snapshot: Snapshot) -> list[str]:
-    """The cells of the last sweep by the metrics that `prodtop compare` shows; empty without."""
-    comparison = snapshot.comparison
-    if comparison is None or not comparison.cells:
-        return []
-    # Here and not above, as above.
-    from ...engine.compare.cells import load_label
-    from ...engine.compare.matrix import matrix
-    from .compare_options import parse_metrics
-    from .compare_output import matrix_rows
-    from .text_table import aligned, fitting
-
-    known, cells = len(comparison.measured()), comparison.cells
-    work = counted(comparison.work.requests, "request")
-    kept, _ = fitting(matrix_rows(matrix(comparison, parse_metrics(None))), TABLE_WIDTH)
-    head = f"compared, {known} of {len(cells)} cells measured, {work} a repeat, "
-    return [head + f"{clean(load_label(cells[0].cell.load))}:", *aligned(kept, last_left=True), ""]
-
-
-def _latencies(latency: Latency, window: str) -> "Table":
-    from rich.table import Table
-
-    table = Table(title=f"latency over {window} (ms)", title_justify="left", box=None)
-    for heading in ("", "p50", "p95", "p99", "mean", "samples"):
-        table.add_column(heading, justify="right" if heading else "left")
-    parts: dict[str, Percentiles | None] = {
-        "TTFT": latency.ttft,
-        "TTFB": latency.ttfb,
-        "TPOT": latency.tpot,
-        "ITL": latency.itl,
-        "E2E": latency.e2e,
-        "queue": latency.queue,
-    }
-    for name, part in parts.items():
-        if part is None:
-            table.add_row(name, *["--"] * 4, "0")
-            continue
-        figures = (part.p50_ms, part.p95_ms, part.p99_ms, part.mean_ms)
-        table.add_row(name, *(f"{figure:,.1f}" for figure in figures), f"{part.count:,}")
-    return table

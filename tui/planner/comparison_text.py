@@ -5,7 +5,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from ...engine.compare.charts import escaped
-from ...engine.compare.html_report import html_page
+from ...engine.compare.html_report import page
 from ...engine.compare.tables import markdown_row, markdown_text
 from .comparison_tables import Column, Table, Value
 
@@ -67,7 +67,7 @@ def html(tables: Sequence[Table]) -> str:
         notes = "".join(f'<p class="dim">{escaped(note)}</p>' for note in table.notes)
         name = escaped(table.title)
         sections.append(f'<h2>{name}</h2><div class="wide"><table>{body}</table></div>{notes}')
-    return html_page("prodtop plan compare", sections)
+    return page("prodtop plan compare", sections)
 
 
 def _html_row(tag: str, texts: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from textual.geometry import Region
 
 from ...engine.compare.samples import NO_LIMITS, Limits
-from ...engine.protocol import Frame
+from ...engine.protocol import Frame, PrecisionName, StrategyName
 from ..drawing.line import Line
 from ..settings.keymap import COMPARE, Keymap
 from ..state.compare import Place, limits_of
@@ -105,6 +105,26 @@ class CompareScreen(MeasuringTab):
     @staticmethod
     def limits(moment: Moment) -> Limits:
         return NO_LIMITS if moment.frame is None else limits_of(moment.frame.slo)
+
+    def view_state(self) -> dict[str, str]:
+        row, column = self.cursor
+        own = {"view": self._view, "metric": self.metric, "cursor": f"{row} {column}"}
+        if self.baseline is not None:
+            own["baseline"] = " ".join(self.baseline)
+        return {**super().view_state(), **own}
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        if state.get("view") in VIEWS:
+            self._view = state["view"]
+        if state.get("metric") in SHOWN:
+            self.metric = state["metric"]
+        row, _, column = state.get("cursor", "").partition(" ")
+        if all(each.isdecimal() and len(each) <= 2 for each in (row, column)):
+            self.cursor, self._started = (int(row), int(column)), True
+        strategy, _, precision = state.get("baseline", "").partition(" ")
+        if strategy in set(StrategyName) and precision in set(PrecisionName):
+            self.baseline = StrategyName(strategy), PrecisionName(precision)
+        super().restore_view(state)
 
     # The cursor
 

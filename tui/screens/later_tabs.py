@@ -3,7 +3,7 @@ they import."""
 
 from collections.abc import Callable, Mapping
 
-from ..settings.keymap import COMPARE, PLANNER, PRODUCTION, QUALITY, Keymap
+from ..settings.keymap import COMPARE, PLANNER, PRODUCTION, QUALITY, SESSIONS, Keymap
 from ..state.monitor import Monitor
 from .tab import TabScreen
 
@@ -26,7 +26,8 @@ def _planner(keymap: Keymap, monitor: Monitor) -> TabScreen:
     from .planner import PlannerScreen
 
     prices = monitor.config.prices
-    return PlannerScreen(keymap, {gpu: table.price() for gpu, table in prices.items()})
+    own_prices = {gpu: table.price() for gpu, table in prices.items()}
+    return PlannerScreen(keymap, own_prices, monitor.plan_texts)
 
 
 def _production(keymap: Keymap, monitor: Monitor) -> TabScreen:
@@ -35,9 +36,16 @@ def _production(keymap: Keymap, monitor: Monitor) -> TabScreen:
     return ProductionScreen(keymap, monitor)
 
 
+def _sessions(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .sessions import SessionsScreen
+
+    return SessionsScreen(keymap, monitor)
+
+
 LATER_TABS: Mapping[str, MakeTab] = {
     COMPARE: _compare,
     QUALITY: _quality,
     PLANNER: _planner,
     PRODUCTION: _production,
+    SESSIONS: _sessions,
 }

@@ -14,6 +14,7 @@ from ..views.controls import control_lines
 from ..views.events import event_line
 from ..views.header import header_line
 from ..views.keys import Shown, footer_line, past_line
+from ..views.latency_shape import LatencyShape
 from ..views.panel import Room
 from ..views.production.lights import strip_line
 from ..widgets.board import Board
@@ -114,6 +115,18 @@ class LiveScreen(TabScreen):
         if gpu_lines != self._gpu_lines:
             self._gpu_lines = gpu_lines
             self.rearrange()
+
+    def view_state(self) -> dict[str, str]:
+        shape = {"shape": str(self.query_one(LatencyPanel).shape)}
+        return {**super().view_state(), **self._requests.view_state(), **shape}
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        panel = self.query_one(LatencyPanel)
+        for _ in LatencyShape:
+            if panel.shape != state.get("shape", panel.shape):
+                panel.next_shape()
+        self._requests.restore_view(state)
+        super().restore_view(state)
 
     # Requests, and the shape of latencies
 

@@ -6,17 +6,20 @@ from textual.timer import Timer
 
 from ...engine.planner.serving_capacity.prices import Price
 from ...engine.protocol.errors import ProdtopError
+from ...engine.records.snapshot import PlanRecord
 from ...engine.text.cleaning import clean
 from ..drawing.line import EMPTY
 from ..planner.calibrating import Calibrator, refusal
 from ..planner.exports import attempts, save_export
-from ..planner.form import Form
+from ..planner.form import KEYS, Form
+from ..planner.kept_plan import plan_record
 from ..planner.search_client import SearchClient
 from ..planner.search_messages import Finding, PointFound
 from ..planner.session import YOURS, Session
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
 from ..state.playhead import Timeline
+from ..views.planner.header_footer import VIEW_TITLES
 from ..widgets.board import Board
 from ..widgets.form_panel import FormPanel
 from ..widgets.rows_panel import RowsPanel
@@ -34,9 +37,15 @@ TABLES = ("strategies", "layouts", "front")
 class PlannerScreen(PlannerBoard):
     """Turns keys into changes of the session, and has others search and measure."""
 
-    def __init__(self, keymap: Keymap, own_prices: Mapping[str, Price]) -> None:
-        """`own_prices` are the user's, by GPU key: they go before the packaged ones."""
+    def __init__(
+        self, keymap: Keymap, own_prices: Mapping[str, Price], texts: Mapping[str, str] | None
+    ) -> None:
+        """`own_prices` are the user's, by GPU key: they go before the packaged ones. `texts` are
+        what stands in the form at first, where that is kept."""
         super().__init__(keymap, Session(own_prices=own_prices))
+        known = {key: text for key, text in (texts or {}).items() if key in KEYS}
+        if known:
+            self.session.form = self.session.form.with_texts(known)
         self._search = SearchClient(self._take_finding, self._say)
         self._calibrator = Calibrator()
         self._sure = False
@@ -65,6 +74,17 @@ class PlannerScreen(PlannerBoard):
             self._take_form(self.session.form)
         else:
             self._draw_frame()
+
+    def plan(self) -> PlanRecord | None:
+        return plan_record(self.session)
+
+    def view_state(self) -> dict[str, str]:
+        return {**super().view_state(), "view": self._view}
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        if state.get("view") in dict(VIEW_TITLES):
+            self._view = state["view"]
+        super().restore_view(state)
 
     # The form, its evaluation, and the search behind it
 

@@ -14,7 +14,15 @@ from ..state.quality_advice import Keys
 from ..state.quality_grid import Cursor, Grid
 from ..views.events import event_line
 from ..views.panel import Room, RowsView
-from ..views.quality.around import LEVELS, MATRICES, ROWS, footer_line, quality_header, views_line
+from ..views.quality.around import (
+    LEVELS,
+    MATRICES,
+    ROWS,
+    VIEW_TITLES,
+    footer_line,
+    quality_header,
+    views_line,
+)
 from ..views.quality.charts import bars_view, efficiency_view, tradeoff_view
 from ..views.quality.layers import cell_view, heat_view
 from ..views.quality.levels import advice_view, level_names, levels_view
@@ -74,6 +82,20 @@ class QualityScreen(MeasuringTab):
         if isinstance(self.focused, CellsPanel):
             return MATRICES
         return LEVELS if self.focused is not None and self.focused.id in CHOOSING else ROWS
+
+    def view_state(self) -> dict[str, str]:
+        own = {"view": self._view, "page": str(self._page)}
+        return {**super().view_state(), **own, **({"chosen": self.chosen} if self.chosen else {})}
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        if state.get("view") in dict(VIEW_TITLES):
+            self._view = state["view"]
+        size, page = self.query_one(Board).size, state.get("page", "")
+        if page.isdecimal() and len(page) <= 2:
+            self._page = int(page) % pages(self._view, size.width, size.height)
+        if state.get("chosen"):
+            self._choose(state["chosen"])
+        super().restore_view(state)
 
     # The level shown
 

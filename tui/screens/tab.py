@@ -1,11 +1,12 @@
 """What every tab is: a screen that draws moments on a board of panels."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from textual import events
 from textual.binding import BindingsMap
 from textual.screen import Screen
 
+from ...engine.records.snapshot import PlanRecord
 from ..drawing.line import EMPTY, Line, centred, strong
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
@@ -87,6 +88,26 @@ class TabScreen(Screen[None]):
             return False
         self.rearrange()
         return True
+
+    def view_state(self) -> dict[str, str]:
+        """How it is looked at: what a snapshot keeps of it."""
+        focus = None if self.focused is None else self.focused.id
+        state = {"maximized": self._maximized, "focus": focus}
+        return {name: panel for name, panel in state.items() if panel is not None}
+
+    def plan(self) -> PlanRecord | None:
+        """The plan that it shows, for a snapshot; `None` in all tabs but one."""
+        return None
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        """Look at it as `view_state` said of another screen; what does not fit is passed over."""
+        panels = {each.id: each for each in self.query_one(Board).children}
+        if state.get("maximized") in panels:
+            self._maximized = state["maximized"]
+        focused = panels.get(state.get("focus"))
+        if focused is not None and focused.focusable:
+            self.set_focus(focused)
+        self.rearrange()
 
     def rearrange(self) -> None:
         """Place the panels anew: what their places depend on has changed."""

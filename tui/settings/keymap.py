@@ -16,7 +16,7 @@ class KeymapError(BadInputError):
 
 
 EVERYWHERE, LIVE, COMPARE, QUALITY, PLANNER = "", "live", "compare", "quality", "planner"
-PRODUCTION = "production"
+PRODUCTION, SESSIONS = "production", "sessions"
 REQUESTS = "requests"
 """Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
 the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
@@ -24,7 +24,7 @@ is the tab's."""
 PANEL_TABS = {REQUESTS: LIVE}
 """The tab of each panel that has keys of its own."""
 TAB_TITLES = {LIVE: "Live", COMPARE: "Compare", QUALITY: "Quality", PLANNER: "Planner"}
-TAB_TITLES[PRODUCTION] = "Production"
+TAB_TITLES |= {PRODUCTION: "Production", SESSIONS: "Sessions"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,7 @@ PLANNING = "Planner"
 MEASURING = "Quality"
 COMPARING = "Compare"
 OPERATING = "Production"
+KEPT = "Sessions"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -135,6 +136,21 @@ PRODUCTION_ACTIONS: tuple[Action, ...] = tuple(
         ("begin", "screen.begin", "b", "Measure a load curve through the present load"),
         ("cancel", "screen.cancel", "x", "Stop measuring the load curve"),
         ("snapshot", "app.snapshot", "s", "Save a snapshot of what is shown"),
+    )
+)
+
+SESSIONS_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"sessions_{name}", call, keys, words, KEPT, SESSIONS)
+    for name, call, keys, words in (
+        ("mark", "screen.mark", ("space",), "Mark a row for a diff, or no longer"),
+        ("diff", "screen.diff", ("d",), "Compare the two that are marked"),
+        ("back", "screen.back", ("escape",), "Close the diff, or show all rows"),
+        ("rename", "screen.rename", ("n",), "Give it a name"),
+        ("delete", "screen.delete", ("x", "delete"), "Remove it"),
+        ("undo", "screen.undo", ("u",), "Bring back what was removed last"),
+        ("export", "screen.export", ("E",), "Write it, or the diff, to a file"),
+        ("filter", "screen.filter", ("/",), "Show only rows with some words"),
+        ("snapshot", "app.snapshot", ("s",), "Save a snapshot of what is shown"),
     )
 )
 
@@ -241,10 +257,12 @@ ACTIONS: tuple[Action, ...] = (
     Action("tab_quality", "tab('quality')", ("Q",), "Quality: what precisions cost", TABS),
     Action("tab_planner", "tab('planner')", ("P",), "Planner: training clusters", TABS),
     Action("tab_production", "tab('production')", ("O",), "Production: targets, alerts", TABS),
+    Action("tab_sessions", "tab('sessions')", ("S",), "Sessions: what was kept", TABS),
     *COMPARE_ACTIONS,
     *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
     *PRODUCTION_ACTIONS,
+    *SESSIONS_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),

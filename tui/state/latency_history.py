@@ -5,7 +5,7 @@ Bounded: half a second a cell for ten minutes, ten seconds a cell for a day befo
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ...engine.protocol import LATENCY_EDGES_MS, LatencyCounts
@@ -65,6 +65,20 @@ class LatencyHistory:
             for cell in tier:
                 if cell.start_s + width_s > start_s and cell.start_s <= end_s:
                     yield cell.start_s, cell.counts[metric]
+
+    def tiers(self, start_s: float, end_s: float) -> tuple[list[Cell], list[Cell]]:
+        """The fine and the coarse cells in a span, oldest first."""
+        fine, coarse = (
+            [cell for cell in tier if cell.start_s + width_s > start_s and cell.start_s <= end_s]
+            for width_s, tier in ((FINE_S, self._fine), (COARSE_S, self._coarse))
+        )
+        return fine, coarse
+
+    def recall(self, fine: Sequence[Cell], coarse: Sequence[Cell]) -> None:
+        """Remember cells of long ago, before anything else was remembered."""
+        self._fine.extend(fine)
+        self._coarse.extend(coarse)
+        self.changes += 1
 
     def over(self, metric: str, start_s: float, end_s: float) -> list[int]:
         """The distribution over a span: a count for each step."""

@@ -125,6 +125,8 @@ class MarkKind(Enum):
     PLAYING = "playing"
     HALTED = "halted"
     """A recording is shown, and stands still."""
+    KEPT = "kept"
+    """A snapshot is shown: one moment."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ No widget and no terminal: the app asks it for moments and draws them.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -53,7 +53,6 @@ from .readiness_book import ReadinessBook, next_to_prove
 from .recorded_past import RecordedPast
 from .server import is_down
 from .settable import Standing
-from .snapshot import saved_text
 from .walking import Walking
 
 READ_ONLY = "this is a recording: what was served then cannot be changed now"
@@ -64,8 +63,11 @@ class Monitor(Walking):
 
     read_only = False
     """Whether there is no engine to ask for anything: a recording is shown."""
+    read_only_words = READ_ONLY
     on_billing: Callable[[Billing], None] = staticmethod(lambda _: None)
     """Told where prices or the budget change."""
+    plan_texts: Mapping[str, str] | None = None
+    """What the planner's form begins with, where a plan was kept."""
 
     @cached_property
     def _past(self) -> RecordedPast:
@@ -74,7 +76,7 @@ class Monitor(Walking):
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
         if self.read_only:
-            self.say(READ_ONLY)
+            self.say(self.read_only_words)
         return self.read_only
 
     def forget(self) -> None:
@@ -90,8 +92,7 @@ class Monitor(Walking):
         self.say(text, fault=True)
 
     def on_snapshot(self, path: Path, frame: Frame) -> None:
-        """A snapshot of `frame` was saved: say where, and keep that it can be read."""
-        self.say(saved_text(path))
+        """A snapshot of `frame` was saved: keep that it can be read."""
         self.readiness.on_snapshot(path, frame)
 
     def prove_next(self) -> str | None:

@@ -1,16 +1,31 @@
 """The snapshot of what is shown: the moment, the curves beside it, the event log."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ...engine.protocol import Frame
+from ...engine.protocol.errors import ProdtopError
 from ...engine.records.columns import COLUMNS
-from ...engine.records.snapshot import Settings, Snapshot
+from ...engine.records.snapshot import PlanRecord, Settings, Snapshot, save_snapshot
 from ...engine.records.tried import Tried
 from ..style.formatting import short_path
+from .kept_screen import ViewState, kept_screen
 from .moment import Moment
+from .monitor import Monitor
 from .playhead import Timeline
 from .quality import record
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the app knows beside the moment: its theme and its tabs. `views` say how each tab that
+    was opened is looked at; `plan` is what the Planner tab shows."""
+
+    theme: str
+    tab: str
+    views: Mapping[str, ViewState]
+    plan: PlanRecord | None = None
 
 
 def snapshot_of(
@@ -18,7 +33,7 @@ def snapshot_of(
     frame: Frame,
     timeline: Timeline,
     versions: dict[str, str],
-    theme: str,
+    seen: Seen,
     tried: Sequence[Tried],
 ) -> Snapshot:
     """The snapshot of a moment. Series are those of the stretch that the charts show; `tried` is
@@ -26,7 +41,6 @@ def snapshot_of(
     # Here and not above: it costs a tenth of the time to the first frame.
     from importlib import metadata
 
-    start_s = timeline.end_s - timeline.span_s
     return Snapshot(
         saved_wall_s=moment.wall_s + moment.clock_shift_s,
         frame=frame,
@@ -36,16 +50,36 @@ def snapshot_of(
             precision=frame.precision,
             load=frame.load,
             window=moment.window,
-            theme=theme,
+            theme=seen.theme,
         ),
         versions={"prodtop": metadata.version("prodtop"), **versions},
-        series={name: _points(timeline, name, start_s) for name in COLUMNS},
+        series={name: _points(timeline, name) for name in COLUMNS},
         events=[entry.text for entry in moment.log],
         tried=list(tried),
         quality=record(moment.quality),
         comparison=moment.compare.comparison,
         load_curve=moment.load_curve.comparison,
+        plan=seen.plan,
+        screen=kept_screen(moment, timeline, seen.tab, seen.views),
     )
+
+
+def save_seen(monitor: Monitor, seen: Seen, picture: str, folder: Path | None) -> Path | None:
+    """Save what `monitor` shows, and say where, or why not; returns the file."""
+    moment = monitor.moment()
+    if moment.frame is None:
+        monitor.say("nothing to save yet: the engine has shown no figures")
+        return None
+    tried, timeline = monitor.tried.records, monitor.timeline()
+    kept = snapshot_of(moment, moment.frame, timeline, monitor.versions, seen, tried)
+    try:
+        path = save_snapshot(kept, picture, folder)
+    except ProdtopError as error:
+        monitor.say(str(error), fault=True)
+        return None
+    monitor.say(saved_text(path))
+    monitor.on_snapshot(path, moment.frame)
+    return path
 
 
 def saved_text(path: Path) -> str:
@@ -53,10 +87,7 @@ def saved_text(path: Path) -> str:
     return f"saved {path.name} (figures) and .svg (picture) in {short_path(path.parent)}"
 
 
-def _points(timeline: Timeline, name: str, start_s: float) -> list[tuple[float, float]]:
+def _points(timeline: Timeline, name: str) -> list[tuple[float, float]]:
+    start_s = timeline.end_s - timeline.span_s
     series = timeline.history.series(name, start_s, timeline.end_s)
-    return [
-        (time_s, value)
-        for time_s, value in zip(series.times_s, series.values, strict=True)
-        if start_s <= time_s <= timeline.end_s
-    ]
+    return list(zip(series.times_s, series.values, strict=True))

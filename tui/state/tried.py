@@ -3,6 +3,8 @@
 Fed with frames; nothing in it is measured here.
 """
 
+from collections.abc import Sequence
+
 from ...engine.protocol import Frame
 from ...engine.records.tried import Choice, Tried
 
@@ -41,6 +43,10 @@ class TriedMemory:
         self._records[settings] = Tried(settings=settings, figures=figures, last_seen_wall_s=wall_s)
         while len(self._records) > MOST_TRIED:
             del self._records[next(iter(self._records))]
+
+    def recall(self, records: Sequence[Tried]) -> None:
+        """Remember what was tried long ago, the one in use last at the end."""
+        self._records.update((record.settings, record) for record in records[-MOST_TRIED:])
 
     @property
     def records(self) -> tuple[Tried, ...]:

@@ -44,6 +44,7 @@ MARK_INKS = {
     MarkKind.RECORDING: Ink.BAD,
     MarkKind.PLAYING: Ink.ACCENT,
     MarkKind.HALTED: Ink.WARN,
+    MarkKind.KEPT: Ink.WARN,
 }
 
 _GAP = 2
@@ -76,9 +77,11 @@ def name_line(moment: Moment, room: Room) -> Line:
 
 
 def mark_text(mark: SessionMark, glyphs: Glyphs) -> str:
-    """`● REC 00:12:31`, and of a replay `▶ ×10 00:12:31`."""
+    """`● REC 00:12:31`, of a replay `▶ ×10 00:12:31`, of a snapshot `‖ KEPT 00:12:31`."""
     if mark.kind is MarkKind.RECORDING:
         return f"{glyphs.recording} REC {duration(mark.time_s)}"
+    if mark.kind is MarkKind.KEPT:
+        return f"{glyphs.paused} KEPT {duration(mark.time_s)}"
     light = glyphs.paused if mark.kind is MarkKind.HALTED else glyphs.pointer
     speed = "" if mark.speed is None else f"{glyphs.times}{mark.speed:g} "
     return f"{light} {speed}{duration(mark.time_s)}"

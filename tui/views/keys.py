@@ -23,6 +23,7 @@ FOOTER_ACTIONS = (
     ("tab_compare", "compare"),
     ("tab_quality", "quality"),
     ("tab_planner", "planner"),
+    ("tab_sessions", "sessions"),
     ("pause", "pause"),
     ("window", "window"),
     ("latency_shape", "shape"),

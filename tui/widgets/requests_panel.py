@@ -1,6 +1,7 @@
 """The table of requests as a panel, and the timeline of the one that is opened."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import zip_longest
 
 from textual import events
@@ -11,7 +12,7 @@ from textual.message import Message
 from ..drawing.line import Line, line, muted
 from ..state.moment import Moment
 from ..state.playhead import Timeline
-from ..state.request_table import TableState
+from ..state.request_table import Order, Shown, TableState
 from ..state.requests import RequestRow
 from ..style.theme import palette_of
 from ..views.panel import Room
@@ -65,6 +66,29 @@ class RequestsPanel(LivePanel):
     def opened(self) -> bool:
         """Whether a timeline is shown."""
         return self._opened is not None
+
+    def view_state(self) -> dict[str, str]:
+        """How the table is looked at."""
+        table = self._table
+        state = {"order": str(table.order), "shown": str(table.shown), "top": str(self._top)}
+        chosen = {} if table.chosen is None else {"chosen": table.chosen}
+        opened = {} if self._opened is None else {"opened": self._opened}
+        return {**state, "descending": str(table.descending), **chosen, **opened}
+
+    def restore_view(self, state: Mapping[str, str]) -> None:
+        """Look at the table so; what does not fit is passed over."""
+        if state.get("order") in set(Order):
+            self._table = replace(self._table, order=Order(state["order"]))
+        if state.get("shown") in set(Shown):
+            self._table = replace(self._table, shown=Shown(state["shown"]))
+        self._table = replace(
+            self._table,
+            descending=state.get("descending") != "False",
+            chosen=state.get("chosen"),
+        )
+        self._opened, self._rest_until_s = state.get("opened"), float("-inf")
+        top = state.get("top", "")
+        self._top = int(top) if top.isdecimal() and len(top) <= 4 else 0
 
     # What keys and mouse do. `SkipAction` hands a key on to who else has a use for it.
 

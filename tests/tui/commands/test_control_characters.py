@@ -179,6 +179,23 @@ CASES = {
     "a snapshot, listed as JSON": Case(("snapshot", "list", "--json"), snapshot_of_hostile_text),
     "a snapshot, shown": Case(("snapshot", "show"), snapshot_of_hostile_text),
     "a snapshot, shown as JSON": Case(("snapshot", "show", "--json"), snapshot_of_hostile_text),
+    "a snapshot, exported": Case(("snapshot", "export"), snapshot_of_hostile_text),
+    "a snapshot, exported as JSON": Case(
+        ("snapshot", "export", "--format", "json"), snapshot_of_hostile_text
+    ),
+    "a snapshot's page": Case(("snapshot", "export", "--format", "html"), snapshot_of_hostile_text),
+    "a snapshot, compared": Case(("diff", "latest", "latest"), snapshot_of_hostile_text),
+    "a snapshot, compared as JSON": Case(
+        ("diff", "latest", "latest", "--json"), snapshot_of_hostile_text
+    ),
+    "a snapshot that is no other": Case(("diff", HOSTILE, "latest"), snapshot_of_hostile_text),
+    "a rule": Case(("diff", "latest", "latest", "--fail-on", NAME), snapshot_of_hostile_text),
+    "a part": Case(("diff", f"latest@{NAME}..1", "latest"), snapshot_of_hostile_text),
+    "a snapshot's new name": Case(
+        ("snapshot", "name", "latest", HOSTILE), snapshot_of_hostile_text
+    ),
+    "a snapshot, removed": Case(("snapshot", "rm", "latest"), snapshot_of_hostile_text),
+    "a broken snapshot, compared": Case(("diff", "latest", "latest"), broken_snapshot),
     "a broken snapshot, listed": Case(("snapshot", "list"), broken_snapshot),
     "a broken snapshot, shown": Case(("snapshot", "show"), broken_snapshot),
     "a snapshot's name in bytes": Case(("snapshot", "list"), snapshot_named_in_bytes),
