@@ -56,7 +56,7 @@ def test_an_action_can_be_left_without_keys() -> None:
         ({"quit": "escpae"}, ("keys.quit", "'escpae'")),
         ({"quit": ""}, ("keys.quit", "''")),
         ({"quit": "s"}, ("keys.quit", "'s'", "snapshot")),
-        ({"snapshot": "X", "window": "X"}, ("keys.window", "'z'", "snapshot")),
+        ({"snapshot": "X", "window": "X"}, ("keys.window", "'X'", "snapshot")),
     ],
 )
 def test_a_bad_wish_names_file_action_and_key(
