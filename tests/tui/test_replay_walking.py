@@ -10,6 +10,7 @@ from prodtop.engine.records.recording.notes import notes_file, read_notes
 from prodtop.engine.records.recording.reader import Recording
 from prodtop.tui.commands.recording_files import DEMO, DEMO_FILE, find_recording
 from prodtop.tui.replay_app import ReplayApp
+from prodtop.tui.state.replay_monitor import ReplayMonitor
 from prodtop.tui.views.keys import REPLAY_FOOTER_ACTIONS
 from recording_samples import recorded_session
 from running_app import SLOW, Clock
@@ -42,6 +43,7 @@ async def test_the_way_there_does_not_matter(tmp_path: Path) -> None:
 async def test_n_visits_every_stop_of_the_whole_recording_and_N_the_same(replay: Replay) -> None:  # noqa: N802
     async with replay.app.run_test(size=(100, 30)) as pilot:
         monitor = replay.app.monitor
+        assert isinstance(monitor, ReplayMonitor)
         seen = []
         while "no event or spike after" not in replay.event():
             await pilot.press("n")
@@ -76,6 +78,7 @@ async def test_zoomed_charts_show_what_is_to_come_and_the_cursor(replay: Replay)
         await pilot.press("space", *"Z" * 12)
         timeline = replay.app.monitor.timeline()
         session = replay.app.monitor.session()
+        assert session is not None
         assert (timeline.end_s, timeline.span_s) == (session.end_s, replay.engine.length_s)
         assert timeline.cursor_s == pytest.approx(session.begin_s + 20.0)
         curve = timeline.curve("decode_tok_s", "decode")

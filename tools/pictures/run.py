@@ -13,6 +13,7 @@ from prodtop.engine.files.atomic import write_files
 from prodtop.engine.protocol import LoadSpec, StrategyName
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.settings.config import parse_config
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, TAB_TITLES
 from textual.pilot import Pilot
 
@@ -27,6 +28,15 @@ SERVED = (StrategyName.SINGLE, StrategyName.CONTINUOUS, StrategyName.HYBRID)
 REQUESTS = 64
 """Finish under each of them, and more until its figures are steady."""
 THEME = "prodtop-dark"
+CONFIG = """
+[cost]
+usd_per_hour = 0.10
+budget_usd_per_day = 3.0
+[capacity]
+requests_per_s = 40
+[targets]
+"""
+"""What an hour of the machine costs, and what is asked of it, for the Production tab."""
 
 
 def _options() -> WorkerOptions:
@@ -46,7 +56,7 @@ async def _take_pictures() -> dict[str, str]:
     engine = LocalEngine(_options())
     engine.start()
     try:
-        app = ProdtopApp(engine, theme=THEME)
+        app = ProdtopApp(engine, config=parse_config(CONFIG, "the pictures'"), theme=THEME)
         taken: dict[str, str] = {}
         async with app.run_test(size=SIZES[0]) as pilot:
             await _serve(app, pilot)

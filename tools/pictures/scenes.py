@@ -8,7 +8,7 @@ from prodtop.tui.app import ProdtopApp
 from prodtop.tui.screens.planner import PlannerScreen
 from prodtop.tui.screens.sessions import SessionsScreen
 from prodtop.tui.settings.config import Config
-from prodtop.tui.settings.keymap import LIVE, PLANNER, SESSIONS, TAB_TITLES
+from prodtop.tui.settings.keymap import LIVE, PLANNER, PRODUCTION, SESSIONS, TAB_TITLES
 from prodtop.tui.state.request_table import Order, Shown
 
 SIZES = ((120, 36), (160, 48))
@@ -97,11 +97,17 @@ SCENES: dict[str, tuple[Scene, ...]] = {
                 ("layouts", "l"),
                 ("formulas", "f"),
                 ("decision", "d"),
+                ("compare", "w"),
                 ("serving", "a"),
                 ("export", "x"),
                 ("overview", "o"),
             )
         ),
+    ),
+    PRODUCTION: tuple(
+        Scene(f"production-{view}", PRODUCTION, (key,))
+        # The view that the tab opens with comes last here too.
+        for view, key in (("cost", "c"), ("capacity", "a"), ("readiness", "i"), ("targets", "o"))
     ),
     # A snapshot is saved first, and shown.
     SESSIONS: (Scene("sessions", SESSIONS, ("s",), (), _has_kept),),

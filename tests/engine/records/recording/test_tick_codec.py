@@ -11,7 +11,6 @@ from frames import play
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.records.recording.decoding import (
-    MalformedTicksError,
     Paths,
     TickDecoder,
     unpacked_times,
@@ -26,6 +25,7 @@ from prodtop.engine.records.recording.packing import (
 )
 from prodtop.engine.records.recording.tick import LiveSlots, tick_of, trees_of
 from prodtop.engine.records.recording.values import Tree, rounded_tree
+from prodtop.engine.records.recording.varints import MalformedTicksError
 from recording_samples import ticks_of
 
 Trees: TypeAlias = list[tuple[str, Tree]]
