@@ -38,6 +38,7 @@ async def measure(path: Path, jumps: int) -> tuple[list[float], list[float]]:
     async with app.run_test(size=SIZE) as pilot:
         engine.set_paused(True)
         session = app.monitor.session()
+        assert session is not None
         # The first draws import what charts need.
         app.action_scrub_to("end")
         await pilot.pause()

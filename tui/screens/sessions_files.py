@@ -13,6 +13,7 @@ from ...engine.records.export import formats as recording_formats
 from ...engine.records.export.snapshot_formats import FORMATS as SNAPSHOT_FORMATS
 from ...engine.records.kept.rows import KeptRow, Kind
 from ...engine.records.recording.naming import name_recording
+from ...engine.records.recording.notes import notes_file
 from ...engine.records.recording.reader import Recording
 from ...engine.records.snapshot_files import name_snapshot, picture_of
 from ...engine.text.cleaning import clean
@@ -40,7 +41,8 @@ class Shelf:
         path = row.path
         if row.kind is Kind.RECORDING and is_written_now(path):
             raise BadInputError(f"{row.id} is being recorded: finish that first")
-        beside = [picture_of(path)] if row.kind is Kind.SNAPSHOT else beside_database(path)
+        snapshot = row.kind is Kind.SNAPSHOT
+        beside = [picture_of(path)] if snapshot else [*beside_database(path), notes_file(path)]
         try:
             self._trash.take([path, *beside])
         except OSError as error:
