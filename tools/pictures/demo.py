@@ -1,6 +1,5 @@
-"""The picture of the recording that ships: `prodtop replay demo`, walked back to a worker's death."""
+"""The picture of the recording that ships, `prodtop replay demo`: just after a worker's death."""
 
-import math
 from contextlib import closing
 
 from prodtop.engine.client.replay_engine import ReplayEngine
@@ -9,6 +8,7 @@ from prodtop.tui.commands.recording_files import DEMO_FILE
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.settings.config import Config
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, LIVE
+from prodtop.tui.state.walking import ZOOMS_S
 
 from .outline import outline_of, picture
 from .scenes import SIZES, Scene
@@ -30,14 +30,11 @@ async def _picture(size: tuple[int, int], theme: str) -> str:
         engine.set_paused(True)
         app = ReplayApp(engine, config=Config(), theme=theme)
         async with app.run_test(size=size) as pilot:
-            await pilot.press(DEFAULT_KEYMAP.first_key("cursor_newest"))
+            await pilot.press(DEFAULT_KEYMAP.first_key("scrub_end"))
             died_s = next(stop.wall_s for stop in app.monitor.stops() if stop.kind == "fault")
             app.stand_at(died_s + AFTER_S)
-            while app.monitor.timeline().span_s < recording.duration_s:
-                before_s = app.monitor.timeline().span_s
+            for _ in ZOOMS_S:
                 await pilot.press(DEFAULT_KEYMAP.first_key("zoom_out"))
-                if math.isclose(app.monitor.timeline().span_s, before_s):
-                    break
             app.draw()
             await pilot.pause()
             return picture(app, outline_of(app, DEMO.name))

@@ -17,6 +17,7 @@ from prodtop.tui.settings.config import parse_config
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, TAB_TITLES
 from textual.pilot import Pilot
 
+from .demo import demo_pictures
 from .outline import picture
 from .scenes import SIZES, scenes_of
 from .stage import shown, until
@@ -100,7 +101,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", nargs="?", type=Path, default=FOLDER)
     folder: Path = parser.parse_args().folder
-    taken = asyncio.run(take_pictures())
+    taken = asyncio.run(take_pictures()) | asyncio.run(demo_pictures(THEME))
     write_files({folder / name: svg.encode() for name, svg in taken.items()})
     for old in folder.glob("*.svg"):
         if old.name not in taken:

@@ -14,6 +14,7 @@ from prodtop.tui.settings.keymap import TAB_TITLES
 from running_app import SLOW, Clock
 from textual.pilot import Pilot
 
+from tools.pictures.demo import DEMO, demo_pictures
 from tools.pictures.outline import Outline, outline_of, picture, read_outline, title_words
 from tools.pictures.scenes import SIZES, Scene, all_scenes
 from tools.pictures.stage import shown
@@ -21,7 +22,8 @@ from tools.pictures.stage import shown
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "pictures"
 LARGEST_BYTES = 200_000
-FILES = {scene.file_name(*size): (scene, size) for scene in all_scenes() for size in SIZES}
+LIVE_FILES = {scene.file_name(*size): (scene, size) for scene in all_scenes() for size in SIZES}
+FILES = LIVE_FILES | {DEMO.file_name(*size): (DEMO, size) for size in SIZES}
 HINT = "run make pictures"
 
 
@@ -60,13 +62,19 @@ def test_a_tab_without_scenes_of_its_own_is_shown_as_it_opens(
 async def test_no_picture_is_older_than_the_screen(size: tuple[int, int]) -> None:
     stored = {
         name: read_outline((FOLDER / name).read_text(encoding="utf-8"))
-        for name, (_, its_size) in FILES.items()
+        for name, (_, its_size) in LIVE_FILES.items()
         if its_size == size
     }
     (gpus,) = {outline.gpus for outline in stored.values()}
     now = await outlines(size, gpus)
     for name, outline in stored.items():
         assert outline == now[FILES[name][0].name], f"{name} shows an older screen: {HINT}"
+
+
+async def test_the_picture_of_the_demo_is_of_the_recording_that_ships() -> None:
+    for name, svg in (await demo_pictures("prodtop-dark")).items():
+        stored = (FOLDER / name).read_text(encoding="utf-8")
+        assert read_outline(stored) == read_outline(svg), f"{name} shows an older screen: {HINT}"
 
 
 @pytest.mark.parametrize("name", FILES)
