@@ -3,18 +3,23 @@
 import argparse
 import asyncio
 import os
+from collections.abc import Callable
 from functools import partial
 from itertools import product
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prodtop.engine.client.local_engine import LocalEngine
+from prodtop.engine.client.target_engine import TargetEngine
 from prodtop.engine.files.atomic import write_files
 from prodtop.engine.protocol import LoadSpec, StrategyName
 from prodtop.engine.protocol.options import WorkerOptions
+from prodtop.engine.targets.settings import QUIET
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.settings.config import parse_config
-from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, TAB_TITLES
+from prodtop.tui.settings.keymap import COMPARE, DEFAULT_KEYMAP, QUALITY, TAB_TITLES
+from prodtop.tui.state.moment import Moment
+from prodtop.tui.state.target_price import price_of
 from textual.pilot import Pilot
 
 from .demo import demo_pictures
@@ -26,6 +31,12 @@ FOLDER = Path(__file__).parents[2] / "docs" / "pictures"
 USERS = 16
 SERVED = (StrategyName.SINGLE, StrategyName.CONTINUOUS, StrategyName.HYBRID)
 """One after the other, under the same load."""
+MEASURED: dict[str, Callable[[Moment], bool]] = {
+    COMPARE: lambda moment: moment.compare.comparison is not None and not moment.compare.running,
+    QUALITY: lambda moment: bool(moment.quality.levels) and not moment.quality.running,
+}
+"""The tabs that are pictured once they have measured, and whether they have."""
+MEASURING_S = 900.0
 REQUESTS = 64
 """Finish under each of them, and more until its figures are steady."""
 THEME = "prodtop-dark"
@@ -54,15 +65,20 @@ async def take_pictures() -> dict[str, str]:
 
 
 async def _take_pictures() -> dict[str, str]:
+    config = parse_config(CONFIG, "the pictures'")
     engine = LocalEngine(_options())
     engine.start()
     try:
-        app = ProdtopApp(engine, config=parse_config(CONFIG, "the pictures'"), theme=THEME)
+        price = price_of(config.prices, config.cost)
+        watched = TargetEngine(engine, config.targets or QUIET, price)
+        app = ProdtopApp(watched, config=config, theme=THEME)
         taken: dict[str, str] = {}
         async with app.run_test(size=SIZES[0]) as pilot:
             await _serve(app, pilot)
             # A tab at all sizes before the next: its charts still show the switches.
             for tab, size in product(TAB_TITLES, SIZES):
+                if size is SIZES[0]:
+                    await _measure(app, pilot, tab)
                 await pilot.resize_terminal(*size)
                 async for scene, outline in shown(app, pilot, scenes_of(tab)):
                     taken[scene.file_name(*size)] = picture(app, outline)
@@ -78,6 +94,16 @@ async def _serve(app: ProdtopApp, pilot: Pilot[None]) -> None:
         await pilot.press(DEFAULT_KEYMAP.first_key(f"strategy_{strategy}"))
         enough = partial(_has_served, app, strategy, _finished(app) + REQUESTS)
         await until(enough, f"{REQUESTS} requests and steady figures under {strategy}")
+
+
+async def _measure(app: ProdtopApp, pilot: Pilot[None], tab: str) -> None:
+    """Have a tab that measures do so: all cells, every precision."""
+    if tab not in MEASURED:
+        return
+    await pilot.press(DEFAULT_KEYMAP.first_key(f"tab_{tab}"))
+    await pilot.press(DEFAULT_KEYMAP.first_key(f"{tab}_begin"))
+    measured = MEASURED[tab]
+    await until(lambda: measured(app.monitor.moment()), f"what {tab} measures", MEASURING_S)
 
 
 def _finished(app: ProdtopApp) -> int:

@@ -14,10 +14,10 @@ ASK_AGAIN_S = 0.02
 DEADLINE_S = 300.0
 
 
-async def until(done: Callable[[], bool], what: str) -> None:
+async def until(done: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
     """Return once `done` says so. Raises `TimeoutError` that says what never came."""
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with asyncio.timeout(deadline_s):
             while not done():
                 await asyncio.sleep(ASK_AGAIN_S)
     except TimeoutError as error:
