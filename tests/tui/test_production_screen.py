@@ -47,7 +47,8 @@ async def test_the_bias_that_is_kept_for_the_model_comes_into_sight(size: tuple[
         assert "bias excess --" in running.text()
         assert "1 of 348" in running.text()
         keep_bias(report, time.time() - 3.5 * 86_400)
-        await running.advance([])
+        running.app.draw()
+        await running.pilot.pause()
         for words in ("+0.127 [+0.047, +0.211]", "n 48", "age 3 d"):
             assert words in running.text()
 

@@ -2,7 +2,7 @@
 
 import pytest
 from prodtop.engine.server.guards import bias_file
-from prodtop.engine.server.guards.bias_file import keep_bias
+from prodtop.engine.server.guards.bias_file import KeptBias, keep_bias
 from prodtop.tui.state.bias_book import BiasBook
 from production_samples import kept_bias
 
@@ -12,7 +12,12 @@ def test_the_newest_indicator_of_a_model_is_shown_and_read_once(
 ) -> None:
     reads: list[str] = []
     load = bias_file.load_bias
-    monkeypatch.setattr(bias_file, "load_bias", lambda model: (reads.append(model), load(model))[1])
+
+    def counted(model: str) -> KeptBias | None:
+        reads.append(model)
+        return load(model)
+
+    monkeypatch.setattr(bias_file, "load_bias", counted)
     book = BiasBook()
     assert book.look("one") is None
     first = kept_bias("one", 5.0)
