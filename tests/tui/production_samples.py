@@ -24,7 +24,7 @@ from prodtop.engine.targets.watch import TargetWatch
 LISTENING = ServerListening(url="http://127.0.0.1:8000", port=8000)
 
 
-def guard(texts: int, found: int, benign: int = 348) -> GuardSample:
+def guard(texts: int, found: int, wrongly: int = 1, benign: int = 348) -> GuardSample:
     return GuardSample(
         texts=texts,
         flagged=found // 2,
@@ -33,7 +33,7 @@ def guard(texts: int, found: int, benign: int = 348) -> GuardSample:
         failures=found // 9,
         added_p50_ms=0.31,
         added_p99_ms=0.87,
-        false_positives=FalsePositives(found=1, texts=benign),
+        false_positives=FalsePositives(found=wrongly, texts=benign),
     )
 
 
@@ -56,10 +56,10 @@ def server_sample(second: int) -> ServerSample:
         served=38 * second,
         unavailable=second // 8,
         guards={
-            "all": guard(40 * second, second // 12),
+            "all": guard(40 * second, second // 12, wrongly=3),
             "content": guard(40 * second, second // 30),
             "pii": guard(40 * second, second // 14),
-            "injection": guard(20 * second, 1, 297),
+            "injection": guard(20 * second, 1, benign=297),
         },
         review=ReviewSample(undecided=3, held=1, accepted=41, rejected=1, timed_out=2),
     )
