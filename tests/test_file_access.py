@@ -41,6 +41,7 @@ READERS = {
     "engine/probes/cgroups.py": "reads /proc and /sys",
     "engine/probes/host.py": "reads /proc",
     "engine/worker/main.py": "reads /proc",
+    "engine/server/guards/model_reference.py": "those that are installed with the program",
     "tui/commands/streams.py": "standard input",
     "tui/style/theme.py": "the themes that are installed with the program",
 }

@@ -3,13 +3,25 @@
 from .message import Part
 
 
+class FalsePositives(Part, frozen=True, kw_only=True):
+    """Of the benign texts that a guard judged, those in which it found something."""
+
+    found: int
+    texts: int
+
+    @property
+    def share(self) -> float | None:
+        """`None` where it judged none."""
+        return self.found / self.texts if self.texts else None
+
+
 class GuardSample(Part, frozen=True, kw_only=True):
     """What one guard has done since the server's start.
 
     Each text is counted once, by the strongest thing that was done to it: `texts` are all,
     the rest of `flagged`, `redacted` and `blocked` passed. `failures` are texts at which the guard
     itself failed. `added_*_ms` is how long a text waited for it, over all of its pieces; `None`
-    before there was one.
+    before there was one. `false_positives` `None`: not measured, or not yet.
     """
 
     texts: int
@@ -19,6 +31,7 @@ class GuardSample(Part, frozen=True, kw_only=True):
     failures: int
     added_p50_ms: float | None
     added_p99_ms: float | None
+    false_positives: FalsePositives | None = None
 
 
 class ReviewSample(Part, frozen=True, kw_only=True):

@@ -76,8 +76,9 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         del app
         warming = asyncio.create_task(context.warm_up())
+        measuring = asyncio.create_task(context.measure_guards())
         yield
-        await end_tasks(warming)
+        await end_tasks(warming, measuring)
         context.close()
 
     app = Starlette(

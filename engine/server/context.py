@@ -121,6 +121,11 @@ class Context:
                 variables={},
             )
 
+    async def measure_guards(self) -> None:
+        """Have the guards' rate of false positives measured, beside the event loop."""
+        if self.guarding is not None:
+            await self.in_thread(self.guarding.measure_false_positives)
+
     def close(self) -> None:
         """End the threads, once what they do is done."""
         if self.guarding is not None:

@@ -4,9 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from .guards.findings import Failure, Finding, Outcome
-
-ALL = "all"
-"""Stands for all guards of text together: a text counts once, by the strongest of what they did."""
+from .guards.tally import ALL
 
 
 class GuardCounts:

@@ -40,6 +40,12 @@ def _added(scraped: Scraped) -> Mapping[tuple[str, ...], LogHistogram]:
     return {(guard,): histogram for guard, histogram in added.items()}
 
 
+def _false_positives(scraped: Scraped) -> Values:
+    rates = {} if scraped.guarding is None else scraped.guarding.false_positives
+    shares = {(guard,): rate.share for guard, rate in rates.items()}
+    return {labels: share for labels, share in shares.items() if share is not None}
+
+
 def _review(scraped: Scraped) -> ReviewSample | None:
     return None if scraped.guarding is None else scraped.guarding.review_sample
 
@@ -99,6 +105,14 @@ GUARD_ROWS: Final = (
         ("guard",),
         distributions=_added,
         bounds_s=ADDED_BOUNDS_S,
+    ),
+    Exposed(
+        "prodtop_guard_false_positive_ratio",
+        "gauge",
+        "Part of the benign texts that ship in which a guard finds something by the rules in force,"
+        " measured at the server's start; all: in which any of text does",
+        ("guard",),
+        _false_positives,
     ),
     Exposed(
         "prodtop_review_items",

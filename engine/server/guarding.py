@@ -2,18 +2,19 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from ..metrics.histogram import LogHistogram
-from ..protocol import GuardSample, ReviewSample
+from ..protocol import FalsePositives, GuardSample, ReviewSample
 from ..protocol.server_options import GuardOptions
 from .errors import CONTENT_FILTER, ApiError, bad_request
 from .generation import Asked, Generation
-from .guard_counts import ALL, GuardCounts
+from .guard_counts import GuardCounts
 from .guards import answer_entropy
 from .guards.answer_entropy import UncertaintyGuard
 from .guards.findings import Failure, Outcome, Verdict
+from .guards.measured import Rate, measure_false_positives
 from .guards.model_reference import ModelReference, PerplexityLimits, load_reference
 from .guards.pipeline import GuardPipeline
 from .guards.rate_limit import Denied, RateLimiter
@@ -21,6 +22,7 @@ from .guards.request_limits import check_request
 from .guards.review_queue import queue_file
 from .guards.settings import GuardSettings, read_settings
 from .guards.stream import StreamGuard
+from .guards.tally import ALL
 from .guards.uncertainty import UncertaintyReference
 from .prompt_perplexity import NAME as PERPLEXITY
 from .prompt_perplexity import PerplexityGuard
@@ -31,7 +33,7 @@ RATE_LIMIT_EXCEEDED = "rate_limit_exceeded"
 
 class Guarding:
     """Everything of `[guards]` that a server does. Called on the event loop's thread, but for
-    `judge`."""
+    `judge` and `measure_false_positives`."""
 
     def __init__(
         self,
@@ -50,6 +52,8 @@ class Guarding:
         self._counts_blocked = settings.rate.count_blocked
         self._references: dict[str, ModelReference | None] = {}
         self.limits = settings.limits
+        self.false_positives: Mapping[str, Rate] = {}
+        """By guard of text, and `all`; none before they were measured."""
         self.uncertainty: UncertaintyGuard | None = None
         if settings.uncertainty.enabled:
             self.uncertainty = UncertaintyGuard(settings.uncertainty, self._uncertainty_reference)
@@ -88,6 +92,11 @@ class Guarding:
         if self.reviewing is not None:
             self.reviewing.close()
 
+    def measure_false_positives(self) -> None:
+        """Judge the benign texts that ship by the rules in force; on any thread. Prompts wait for
+        one of these texts at most."""
+        self.false_positives = measure_false_positives(self._prompts, judging=self._judging)
+
     def added(self) -> dict[str, LogHistogram]:
         """By guard, and `all` over those of text: the seconds that each text waited for it."""
         histograms: dict[str, LogHistogram] = {}
@@ -113,6 +122,7 @@ class Guarding:
         texts = {outcome: self.counts.texts[name, outcome] for outcome in Outcome}
         waits_s = [] if added is None else added.quantiles((0.5, 0.99))
         p50_ms, p99_ms = (wait_s * 1e3 for wait_s in waits_s) if waits_s else (None, None)
+        rate = self.false_positives.get(name)
         return GuardSample(
             texts=sum(texts.values()),
             flagged=texts[Outcome.FLAG],
@@ -121,6 +131,9 @@ class Guarding:
             failures=self.counts.failures[name],
             added_p50_ms=p50_ms,
             added_p99_ms=p99_ms,
+            false_positives=None
+            if rate is None
+            else FalsePositives(found=rate.hits, texts=rate.texts),
         )
 
     @property

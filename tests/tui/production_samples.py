@@ -5,6 +5,7 @@ from functools import cache
 from frames import EPOCH_S, frame, host
 from prodtop.engine.protocol import (
     ChildStarted,
+    FalsePositives,
     GuardSample,
     Report,
     ReviewSample,
@@ -15,13 +16,15 @@ from prodtop.engine.protocol import (
     TargetName,
     TargetsSample,
 )
+from prodtop.engine.server.guards.bias import BiasReport, GapInterval
+from prodtop.engine.server.guards.bias_file import KeptBias
 from prodtop.engine.targets.settings import TargetSettings
 from prodtop.engine.targets.watch import TargetWatch
 
 LISTENING = ServerListening(url="http://127.0.0.1:8000", port=8000)
 
 
-def guard(texts: int, found: int) -> GuardSample:
+def guard(texts: int, found: int, wrongly: int = 1, benign: int = 348) -> GuardSample:
     return GuardSample(
         texts=texts,
         flagged=found // 2,
@@ -30,6 +33,16 @@ def guard(texts: int, found: int) -> GuardSample:
         failures=found // 9,
         added_p50_ms=0.31,
         added_p99_ms=0.87,
+        false_positives=FalsePositives(found=wrongly, texts=benign),
+    )
+
+
+def kept_bias(model: str, measured_at_wall_s: float) -> KeptBias:
+    """An indicator as `prodtop guards bias` keeps it."""
+    excess = GapInterval(n=48, mean=0.127, low=0.047, high=0.211)
+    return KeptBias(
+        measured_at_wall_s=measured_at_wall_s,
+        report=BiasReport(model=model, probes=excess, controls=excess, excess=excess, widest=[]),
     )
 
 
@@ -43,10 +56,10 @@ def server_sample(second: int) -> ServerSample:
         served=38 * second,
         unavailable=second // 8,
         guards={
-            "all": guard(40 * second, second // 12),
+            "all": guard(40 * second, second // 12, wrongly=3),
             "content": guard(40 * second, second // 30),
             "pii": guard(40 * second, second // 14),
-            "injection": guard(20 * second, 1),
+            "injection": guard(20 * second, 1, benign=297),
         },
         review=ReviewSample(undecided=3, held=1, accepted=41, rejected=1, timed_out=2),
     )

@@ -1,5 +1,6 @@
 """The Production tab and the lights on Live, as they follow what is told."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,11 +9,12 @@ from prodtop.engine.client.recorded_engine import RecordedEngine
 from prodtop.engine.client.replay_engine import ReplayEngine
 from prodtop.engine.protocol import Report
 from prodtop.engine.records.recording.reader import Recording
+from prodtop.engine.server.guards.bias_file import keep_bias
 from prodtop.engine.targets.settings import TargetSettings
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.settings.config import Config
 from prodtop.tui.state.monitor import Monitor
-from production_samples import ENDED, production_reports, targets_of_minutes
+from production_samples import ENDED, kept_bias, production_reports, targets_of_minutes
 from running_app import SLOW, Clock, open_app
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -34,6 +36,21 @@ async def test_the_tab_shows_targets_alerts_and_guards(size: tuple[int, int]) ->
         assert "injection" in (text if size[0] > 80 else running.text())
         await running.press("o")
         assert "availability" in running.text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_bias_that_is_kept_for_the_model_comes_into_sight(size: tuple[int, int]) -> None:
+    """Also where it is measured by another process while the tab is open."""
+    report = kept_bias(frame().model.name, 0.0).report
+    async with open_app(polls(), size=size) as running:
+        await running.press(*("Oo" if size[0] == 80 else "O"))
+        assert "bias excess --" in running.text()
+        assert "1 of 348" in running.text()
+        keep_bias(report, time.time() - 3.5 * 86_400)
+        running.app.draw()
+        await running.pilot.pause()
+        for words in ("+0.127 [+0.047, +0.211]", "n 48", "age 3 d"):
+            assert words in running.text()
 
 
 async def test_the_lights_are_on_live_and_a_click_opens_the_tab() -> None:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 from frames import ScriptedClient, frame, host, ready
+from prodtop.engine.server.guards.bias_file import keep_bias
 from prodtop.tui.app import ProdtopApp
-from production_samples import production_reports
+from production_samples import kept_bias, production_reports
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
@@ -32,7 +33,8 @@ def compare(
     snap_compare: SnapCompare, size: tuple[int, int], *keys: str, theme: str = "prodtop-dark"
 ) -> bool:
     """Have targets, alerts and guards told, press some keys; whether it looks as it did."""
-    clock = Clock()
+    clock, model = Clock(), frame().model.name
+    keep_bias(kept_bias(model, 0.0).report, time.time() - 3.5 * 86_400)
     client = ScriptedClient([[ready(), frame(), host()], [frame(239.0), *production_reports()]])
     app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
 

@@ -12,6 +12,7 @@ from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import Frame, LevelQuality, LevelSkipped, Progress, QualitySpec, Window
 from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
+from ...engine.protocol.wording import counted
 from ...engine.readiness.identity import versions
 from ...engine.readiness.settings import ReadinessSettings
 from ...engine.records.snapshot import Settings, Snapshot, save_snapshot
@@ -110,5 +111,5 @@ def picture_of(frame: Frame) -> str:
     console = Console(record=True, file=io.StringIO(), width=80, markup=False, highlight=False)
     console.print(f"{frame.model.name} ({frame.precision}, {frame.strategy})")
     console.print(f"{frame.device_name}")
-    console.print(f"{frame.accounting.finished} requests finished")
+    console.print(f"{counted(frame.accounting.finished, 'request')} finished")
     return console.export_svg(title=LABEL)

@@ -192,7 +192,9 @@ def _gpu_types(found: Comparison, prices: Prices) -> Table:
     gpus = found.setting.cluster.gpus
     return Table(
         key="gpu_types",
-        title=f"GPU types: {found.setting.model.name} on {gpus:,}, {si(found.tokens)} tokens",
+        title=(
+            f"GPU types: {found.setting.model.name} on {gpus:,}, {si(found.tokens)} training tokens"
+        ),
         columns=(
             Column("gpu", "GPU"),
             *(_FITS, _MEMORY, _STEP, _SPEED, _QUIET),

@@ -17,6 +17,7 @@ from textual.geometry import Region
 
 from ..drawing.line import Line
 from ..settings.keymap import PRODUCTION, Keymap
+from ..state.bias_book import BiasBook
 from ..state.capacity import capacity
 from ..state.cost import Costing, costing
 from ..state.moment import Moment
@@ -46,6 +47,7 @@ class ProductionScreen(MeasuringTab):
         super().__init__(keymap, monitor, id=PRODUCTION, panels=tuple(VIEWS))
         self._view = "targets"
         self._page = 0
+        self._bias = BiasBook()
 
     @property
     def keymap(self) -> Keymap:
@@ -90,6 +92,11 @@ class ProductionScreen(MeasuringTab):
         self._monitor.cancel_load_curve()
         self._show_newest()
 
+    def guards(self, moment: Moment, room: Room) -> RowsView:
+        """What guards do, and the indicator of bias that is kept for the model served."""
+        bias = None if moment.frame is None else self._bias.look(moment.frame.model.name)
+        return guards_view(moment, room, bias, time.time())
+
     def readiness(self, moment: Moment, room: Room) -> RowsView:
         """The checklist, by the file of proofs and the configuration as they are now."""
         monitor, key = self._monitor, self._keymap.first_key("production_next")
@@ -117,7 +124,7 @@ class ProductionScreen(MeasuringTab):
 VIEWS: PanelViews = {
     "targets": lambda _tab, moment, room: targets_view(moment, room),
     "alerts": lambda _tab, moment, room: alerts_view(moment, room),
-    "guards": lambda _tab, moment, room: guards_view(moment, room),
+    "guards": lambda tab, moment, room: tab.guards(moment, room),
     "cost": lambda tab, moment, room: cost_view(tab.costing(moment), moment, room),
     "cells": lambda tab, moment, room: cells_view(
         tab.costing(moment), moment, room, tab.keymap.first_key("compare_begin")

@@ -28,7 +28,7 @@ VIEW_SLOTS: dict[str, tuple[Slot, ...]] = {
     "targets": (
         Slot("targets", 13, wide=True, weight=0),
         Slot("alerts", 5),
-        Slot("guards", 5),
+        Slot("guards", 7),
     ),
     "cost": (Slot("cost", 21, weight=0), Slot("what_ifs", 16), Slot("cells", 11, wide=True)),
     "capacity": (Slot("capacity", 16), Slot("curve", 9)),

@@ -16,6 +16,7 @@ import msgspec
 from ...files.child_log import ChildLog
 from ...files.rotating_log import log_path
 from ...protocol.options import child_command
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError
 from ..cost.calibration import Calibration
 from ..cost.hardware import Gpu, find_gpu
@@ -88,7 +89,7 @@ def calibrate(
     together = ranks or (found.devices if found.type == "cuda" else 2)
     if found.type == "cuda" and together > found.devices:
         raise CalibrationError(
-            f"{together} ranks need a GPU each: this machine has {found.devices}"
+            f"{counted(together, 'rank')} need a GPU each: this machine has {found.devices}"
         )
     if together > 1:
         reports += _reports(_links_command(found.type, together), tell)

@@ -21,7 +21,7 @@ from .settings import (
     some,
 )
 from .stream import StreamGuard
-from .tally import GuardTally
+from .tally import ALL, GuardTally
 from .text_guard import TextGuard
 from .word_lists import RuleList, read_list
 
@@ -44,7 +44,7 @@ class GuardPipeline:
         self.output_guards = tuple(guard.name for guard in outputs)
         names = dict.fromkeys(guard.name for guard in (*prompts, *outputs))
         self.tallies = {name: GuardTally(name) for name in names}
-        self.all_guards = GuardTally("all")
+        self.all_guards = GuardTally(ALL)
         """Over all guards together: texts, and the latency added to each."""
 
     @staticmethod
@@ -65,6 +65,15 @@ class GuardPipeline:
         outputs = [content] if settings.content.outputs else []
         outputs += [pii] if settings.pii.outputs else []
         return GuardPipeline(prompts, outputs, clock_ns)
+
+    def alone(self, name: str) -> "GuardPipeline":
+        """One of its guards by itself, which counts anew. Not on another thread at the same time:
+        both judge by the same rules."""
+        return GuardPipeline(
+            [guard for guard in self._prompts if guard.name == name],
+            [guard for guard in self._outputs if guard.name == name],
+            self._clock_ns,
+        )
 
     def check_prompt(self, text: str) -> Verdict:
         """Judge a whole prompt, or one message of it."""

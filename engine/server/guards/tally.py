@@ -5,6 +5,9 @@ from collections import Counter
 from ...metrics.histogram import LogHistogram
 from .findings import Outcome, Rule
 
+ALL = "all"
+"""Stands for all guards of text together: a text counts once, by the strongest of what they did."""
+
 
 class GuardTally:
     """Counts of one guard: texts judged, hits, failures, and the latency it added to each text."""

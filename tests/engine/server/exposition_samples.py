@@ -72,5 +72,6 @@ def guarding_sample() -> Guarding:
         names = ("content", "pii", "injection")
         guarding.counts.add(names, verdict.findings, verdict.blocked_by, failed)
     assert guarding.reviewing is not None
+    guarding.measure_false_positives()
     guarding.reviewing.sample = ReviewSample(undecided=3, held=1, accepted=5, rejected=2, noted=7)
     return guarding

@@ -1,6 +1,7 @@
 """The Production tab's panels in every situation: whatever the room, no line is wider than it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import msgspec
 import pytest
@@ -8,6 +9,7 @@ from frames import EPOCH_S, frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from prodtop.engine.protocol import (
+    FalsePositives,
     GuardSample,
     ServerSample,
     Severity,
@@ -16,6 +18,8 @@ from prodtop.engine.protocol import (
     TargetsSample,
     TargetStanding,
 )
+from prodtop.engine.server.guards.bias import GapInterval
+from prodtop.engine.server.guards.bias_file import KeptBias
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.state.production import NO_PRODUCTION, Production, after_event
@@ -28,7 +32,13 @@ from prodtop.tui.views.production.around import footer_line, production_header, 
 from prodtop.tui.views.production.guards import guards_view
 from prodtop.tui.views.production.lights import lights_line, strip_line
 from prodtop.tui.views.production.targets import light, targets_view
-from production_samples import ENDED, production_reports, server_sample, targets_of_minutes
+from production_samples import (
+    ENDED,
+    kept_bias,
+    production_reports,
+    server_sample,
+    targets_of_minutes,
+)
 
 SAMPLE, ALERTS = targets_of_minutes()
 NOW_S = 240.0
@@ -53,6 +63,7 @@ HUGE = GuardSample(
     failures=10**9,
     added_p50_ms=None,
     added_p99_ms=123456.0,
+    false_positives=FalsePositives(found=10**9, texts=10**12),
 )
 SITUATIONS: dict[str, Moment] = {
     "nothing": Moment(wall_s=EPOCH_S, now_s=NOW_S),
@@ -97,10 +108,20 @@ SITUATIONS: dict[str, Moment] = {
         ),
     ),
 }
+DAY_S = 86_400.0
+BIAS = kept_bias("m", EPOCH_S)
+HUGE_BIAS = KeptBias(
+    measured_at_wall_s=-1e300,
+    report=msgspec.structs.replace(
+        BIAS.report, excess=GapInterval(n=10**18, mean=1e300, low=-1e300, high=1e308)
+    ),
+)
 PANELS: dict[str, Callable[[Moment, Room], RowsView]] = {
     "targets": targets_view,
     "alerts": alerts_view,
-    "guards": guards_view,
+    "guards": lambda moment, room: guards_view(moment, room, None, EPOCH_S),
+    "guards with bias": lambda moment, room: guards_view(moment, room, BIAS, EPOCH_S + 3 * DAY_S),
+    "guards with a huge bias": lambda moment, room: guards_view(moment, room, HUGE_BIAS, 0.0),
 }
 WIDTHS = st.integers(26, 200)
 GLYPHS = st.sampled_from([UNICODE, ASCII])
@@ -222,7 +243,7 @@ def test_alerts_in_force_come_first_and_one_that_ends_takes_its_place() -> None:
 
 
 def test_guards_show_hits_latency_and_failures() -> None:
-    text = plain(guards_view(SITUATIONS["alerts"], Room(110, 10, UNICODE)))
+    text = plain(guards_view(SITUATIONS["alerts"], Room(130, 10, UNICODE), None, EPOCH_S))
     row = next(line for line in text.splitlines() if "pii" in line)
     found = server_sample(239).guards["pii"]
     hits = found.flagged + found.redacted + found.blocked
@@ -230,7 +251,53 @@ def test_guards_show_hits_latency_and_failures() -> None:
     assert "0.87 ms" in row
     assert row.rstrip().endswith(str(found.failures))
     assert "accepted 41" in text
-    assert "prodtop serve" in plain(guards_view(SITUATIONS["nothing"], Room(80, 10, UNICODE)))
+    nothing = plain(guards_view(SITUATIONS["nothing"], Room(80, 10, UNICODE), BIAS, EPOCH_S))
+    assert "prodtop serve" in nothing
+    assert "bias" not in nothing
+
+
+@pytest.mark.parametrize("width", [57, 78, 130])
+def test_guards_show_their_false_positives_and_of_how_many(width: int) -> None:
+    sample = server_sample(239)
+    unmeasured = msgspec.structs.replace(sample.guards["pii"], false_positives=None)
+    none_judged = msgspec.structs.replace(
+        unmeasured, false_positives=FalsePositives(found=0, texts=0)
+    )
+    never_wrong = msgspec.structs.replace(
+        unmeasured, false_positives=FalsePositives(found=0, texts=297)
+    )
+    guards = {
+        **sample.guards,
+        "perplexity": unmeasured,
+        "nothing": none_judged,
+        "right": never_wrong,
+    }
+    moment = replace(
+        SITUATIONS["alerts"],
+        server=Server(ServerPhase.LISTENING, 8000, msgspec.structs.replace(sample, guards=guards)),
+    )
+    view = guards_view(moment, Room(width, 12, UNICODE), None, EPOCH_S)
+    rows = {row.line.plain.split()[0]: row.line.plain for row in view.rows}
+    assert "0.3 %  1 of 348" in rows["content"]
+    assert "0.3 %  1 of 297" in rows["injection"]
+    assert "0 %  0 of 297" in rows["right"]
+    for name in ("perplexity", "nothing"):
+        assert " -- " in rows[name]
+        assert " of " not in rows[name]
+    assert view.figures.plain == "added p50 0.31 ms  p99 0.87 ms"
+
+
+@pytest.mark.parametrize("situation", ["no targets", "alerts"])
+def test_the_bias_kept_is_told_with_its_interval_number_and_age(situation: str) -> None:
+    """Also where nothing is guarded: it is the model's."""
+    moment, room = SITUATIONS[situation], Room(57, 10, UNICODE)
+    told = plain(guards_view(moment, room, BIAS, EPOCH_S + 3 * DAY_S + 60))
+    assert "bias excess +0.127 [+0.047, +0.211] · n 48 · age 3 d" in told
+    early = plain(guards_view(moment, room, BIAS, EPOCH_S - 60))
+    assert "age now" in early
+    never = plain(guards_view(moment, room, None, EPOCH_S))
+    assert "bias excess --" in never
+    assert "prodtop guards bias" in never
 
 
 def test_the_reports_of_the_samples_are_those_of_a_screen() -> None:

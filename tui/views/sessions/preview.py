@@ -1,6 +1,7 @@
 """What is shown of the file under the cursor: its figures, latencies, curves and events."""
 
 from ....engine.protocol import Percentiles
+from ....engine.protocol.wording import counted
 from ....engine.records.kept.rows import Facts, KeptRow, Kind
 from ...drawing.line import EMPTY, Line, Piece, line, muted, strong
 from ...drawing.meter import bars
@@ -8,7 +9,6 @@ from ...style.formatting import (
     MISSING,
     binary_bytes,
     duration,
-    exact,
     milliseconds,
     rate,
     short_path,
@@ -63,7 +63,7 @@ def _facts(row: KeptRow, facts: Facts, room: Room) -> list[Line]:
             "figures",
             strong(rate(facts.decode_tok_s, "tok")),
             muted("  "),
-            f"{exact(facts.requests)} requests ended",
+            f"{counted(facts.requests, 'request', grouped=True)} ended",
         ),
         _labelled("id", row.id),
         _labelled("file", short_path(row.path)),

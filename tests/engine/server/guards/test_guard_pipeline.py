@@ -1,6 +1,7 @@
 """Guards in a row: counts, failures that open or close, whole texts in blocks, the shipped sets."""
 
 import itertools
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 from prodtop.engine.server.guards.findings import Failure, Finding, Outcome, Rule
 from prodtop.engine.server.guards.literals import Word
-from prodtop.engine.server.guards.measured import measure_quality
+from prodtop.engine.server.guards.measured import measure_false_positives, measure_quality
 from prodtop.engine.server.guards.pipeline import GuardPipeline
 from prodtop.engine.server.guards.samples.sets import attack_texts, benign_texts
 from prodtop.engine.server.guards.settings import GuardSettings, InjectionSettings
@@ -136,10 +137,55 @@ def test_the_shipped_sets_are_read_whole() -> None:
 def test_no_shipped_rule_gets_worse_on_the_shipped_sets(shipped: GuardPipeline) -> None:
     """The figures of docs/production.md, as bounds."""
     for quality in measure_quality(shipped):
-        assert quality.false_positives.share is not None
-        assert quality.false_positives.share <= 0.003, quality.false_positives.wrong
+        assert quality.false_positives.texts >= 297
+        assert quality.false_positives.hits <= 1, quality.false_positives.wrong
         assert quality.recall.share is not None
         assert quality.recall.share >= 0.89, quality.recall.wrong
+
+
+def test_a_guard_is_wrong_as_often_whatever_the_others_do() -> None:
+    """One that blocks every text at its first letter hides none of it from the others."""
+    rule = Rule("letter", "high", "block", "")
+    first = [Word(rule, letter, inside=True) for letter in "abcdefghijklmnopqrstuvwxyz"]
+    blocking = TextGuard("blocking", words=first)
+    wrong = {text.text for text in benign_texts() if "the" in text.text.lower()}
+    the = TextGuard("the", words=[Word(rule, "the", inside=True)])
+    rates = measure_false_positives(GuardPipeline([blocking, the], [blocking, the]))
+    assert rates["the"] == measure_false_positives(GuardPipeline([the], [the]))["the"]
+    assert wrong <= set(rates["the"].wrong)
+    assert rates["the"].texts == len(benign_texts())
+    assert rates["all"].hits == len({*rates["the"].wrong, *rates["blocking"].wrong})
+    assert rates["blocking"].hits > 300 > rates["the"].hits
+
+
+def test_a_rate_is_of_the_texts_that_the_guard_judged() -> None:
+    prompts = sum(text.kind == "prompt" for text in benign_texts())
+    answers = len(benign_texts()) - prompts
+    assert min(prompts, answers) > 0
+    pipeline = GuardPipeline([words(), Broken("find", closes=True)], [Broken("find", closes=False)])
+    rates = measure_false_positives(pipeline)
+    assert rates["words"].texts == rates["all"].texts == prompts
+    assert (rates["broken"].texts, rates["broken"].share) == (0, None)
+    assert measure_false_positives(GuardPipeline([], [words()]))["words"].texts == answers
+    assert measure_false_positives(GuardPipeline([], [])) == {}
+    # Whoever serves with it counts none of that.
+    assert all(tally.texts == tally.failures == 0 for tally in pipeline.tallies.values())
+
+
+def test_a_pipeline_that_serves_is_held_for_one_text_at_a_time(shipped: GuardPipeline) -> None:
+    judging = threading.Lock()
+    held: list[bool] = []
+
+    class Watched:
+        def __enter__(self) -> None:
+            held.append(judging.acquire(blocking=False))
+
+        def __exit__(self, *_: object) -> None:
+            judging.release()
+
+    rates = measure_false_positives(shipped, judging=Watched())
+    assert all(held)
+    assert len(held) == sum(rates[name].texts for name in shipped.tallies)
 
 
 def test_injection_is_looked_for_in_prompts_alone(shipped: GuardPipeline) -> None:

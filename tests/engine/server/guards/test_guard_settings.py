@@ -124,7 +124,9 @@ def test_errors_of_lists_are_for_users() -> None:
 
 def test_the_examples_of_the_manual_are_read(tmp_path: Path) -> None:
     page = (Path(__file__).parents[4] / "docs" / "production.md").read_text(encoding="utf-8")
-    settings_text, rules_text = (block.partition("```")[0] for block in page.split("```toml\n")[1:])
+    blocks = [block.partition("```")[0] for block in page.split("```toml\n")[1:]]
+    (settings_text,) = (block for block in blocks if block.startswith("[guards"))
+    (rules_text,) = (block for block in blocks if block.startswith("[[rules]]"))
     guards = parse_toml(settings_text)["guards"]
     (tmp_path / "ours.txt").write_text("one\n")
     (tmp_path / "rules.toml").write_text(rules_text)
