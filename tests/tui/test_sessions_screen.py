@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -192,6 +193,13 @@ async def test_files_are_written_by_their_ending_and_never_over_another(tmp_path
             await tab.type(str(tmp_path / name))
             await tab.until_said(f"wrote {tmp_path / name}")
             assert (tmp_path / name).read_text().startswith(begins), name
+        await tab.press("E")
+        await tab.type(str(tmp_path / "a.parquet"))
+        if find_spec("pyarrow") is None:
+            await tab.until(lambda: "pip install 'prodtop[parquet]'" in tab.line("event"))
+        else:
+            await tab.until_said(f"wrote {tmp_path / 'a.parquet'}")
+            assert (tmp_path / "a.parquet").read_bytes().startswith(b"PAR1")
         await tab.press("E")
         await tab.type(str(tmp_path / "a.json"))
         await tab.until(lambda: "exists: give another name" in tab.line("event"))

@@ -97,6 +97,10 @@ def test_exports_go_to_standard_output_or_a_file(
     ("arguments", "said"),
     [
         (["recording", "export", "latest", "--format", "x"], "unknown format 'x': choose from"),
+        (
+            ["recording", "export", "latest", "--format", "parquet"],
+            "parquet is no text: give --out",
+        ),
         (["recording", "show", "nothing"], "no recording 'nothing'"),
         (["replay", "nothing"], "a replay needs a terminal"),
         (["replay", "--speed", "1000"], "--speed must be from 0.1 to 100"),
