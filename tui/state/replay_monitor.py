@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from ...engine.client.replay_engine import RECENT_S, Past, ReplayEngine
-from ...engine.protocol import ChildDied, Event, Report
+from ...engine.protocol import ChildDied, Event, Ready, Report
 from ...engine.protocol.errors import ProdtopError
 from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.recording.notes import RecordingNote, add_note
@@ -97,7 +97,9 @@ class ReplayMonitor(Monitor):
                 self._take_sweep(stored.sweep)
             if stored.event is not None:
                 if self._awaits_worker:
-                    self._recall_worker(died_at, stored.tick + 1)
+                    # A poll's frame comes before its events, but a worker is ready before both.
+                    is_ready = isinstance(stored.event, Ready)
+                    self._recall_worker(died_at, stored.tick + (not is_ready))
                 if isinstance(stored.event, ChildDied):
                     died_at = stored.tick
                 self._recall_event(stored, self._cleaned(stored.event), of_sweep=place < older)
