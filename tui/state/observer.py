@@ -266,7 +266,9 @@ class Observer(SessionClock):
 
     def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
         """A report says what time of day it is: the first one sets the clock of the history."""
-        self._log.set_back(self._told_time(wall_s, now_s))
+        moved_s = self._told_time(wall_s, now_s)
+        if moved_s:
+            self._log.set_back(moved_s)
 
     @property
     def window(self) -> Window:

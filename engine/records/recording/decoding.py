@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TypeVar
 
 from ..figure_bounds import LARGEST_NUMBER, LARGEST_TIME_S, number_problem
@@ -133,8 +133,8 @@ class TickDecoder:
         kinds, values, root_of = self._kinds, self._values, self._paths.root_of
         keys, places, changes = self._paths.keys, self._places, self._changes
         leaf = -1
-        for _ in range(count):
-            step = next(changes)
+        # Where the stream ends within them, the end of the tick is missing as well.
+        for step in islice(changes, count):
             leaf += (step >> 1) + 1
             if leaf >= len(values) or root_of[leaf] != root:
                 raise MalformedTicksError("a change is of no known field")

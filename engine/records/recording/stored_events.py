@@ -95,12 +95,22 @@ class StoredEvents:
             self._known_events.update((number, _event(row)) for number, *row in rows)
 
 
+class _Row(NamedTuple):
+    tick: int
+    clock_s: float
+    wall_s: float
+    kind: str
+    message: str
+    worker_s: float | None
+
+
+_EVENTS: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+"""Made once: what the union is made of is worked out each time else."""
+
+
 def _event(row: Sequence[object]) -> StoredEvent:
-    tick, clock_s, wall_s, kind, message, worker_s = msgspec.convert(
-        row, tuple[int, float, float, str, str, float | None]
-    )
-    is_command = kind.startswith(COMMAND)
-    event = None if is_command else msgspec.json.decode(message, type=Event)
+    tick, clock_s, wall_s, kind, message, worker_s = msgspec.convert(row, _Row)
+    event = None if kind.startswith(COMMAND) else _EVENTS.decode(message)
     if event is not None:
         check_numbers(msgspec.structs.asdict(event))
     sweep = decoded_sweep(message) if kind == SWEEP_KIND else None
