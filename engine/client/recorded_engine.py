@@ -9,6 +9,7 @@ from ..protocol import ChildStarted, Command, Fault, Note, Ready, Report
 from ..protocol.errors import ProdtopError
 from ..records.recording.recorder import Recorder, begin_recording
 from ..records.recording.retention import KEEP_ALL, Retention
+from ..records.recording.sweep_state import SweepState
 from ..records.recording.tick import as_recorded, poll_tick
 from .local_engine import EngineClient
 
@@ -48,6 +49,8 @@ class RecordedEngine:
         """What the engine said of itself when it started: a recording begins with it."""
         self._notes: list[Report] = []
         """What the user wrote, and the next poll brings."""
+        self._sweeps: list[SweepState] = []
+        """What is told of sweeps before the next poll."""
         self._finishing: list[Recorder] = []
         self.saved: list[Path] = []
         """The recordings that were finished."""
@@ -69,6 +72,7 @@ class RecordedEngine:
             path, facts=facts, wall_s=self._wall(), retention=self._retention
         )
         self._now = RecordingNow(self._recorder.path, self._clock())
+        self._sweeps = []
         if self._told:
             begin = poll_tick([*self._told.values()], self._clock(), self._wall())
             self._recorder.add(begin)
@@ -101,8 +105,13 @@ class RecordedEngine:
         if not reports:
             return []
         reports = [as_recorded(report) for report in reports]
-        self._recorder.add(poll_tick(reports, self._clock(), self._wall()))
+        sweeps, self._sweeps = self._sweeps, []
+        self._recorder.add(poll_tick(reports, self._clock(), self._wall(), sweeps))
         return reports
+
+    def tell_of_sweeps(self, *states: SweepState) -> None:
+        """What a replay needs to know of sweeps of cells, beside their results."""
+        self._sweeps += states
 
     def note(self, text: str) -> None:
         """A note of the user's: the next poll brings it, and so it is recorded."""

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from ..protocol import Command, InspectRequest, Ready, Report, RequestTimeline
-from ..records.recording.reader import Recording, StoredEvent
+from ..records.recording.reader import Recording
+from ..records.recording.stored_events import StoredEvent
+from ..records.recording.sweep_state import SweepState
 from ..records.recording.tick import Tick
 
 SPEEDS = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0)
@@ -18,8 +20,10 @@ system; what earlier ones told is only looked at where none of these did."""
 
 
 class Past(NamedTuple):
-    """What was before a moment: all events, and the ticks of the last `RECENT_S`."""
+    """What was before a moment: events, what tells of sweeps before those, and the ticks of the
+    last `RECENT_S`."""
 
+    of_sweeps: list[StoredEvent]
     events: list[StoredEvent]
     recent: list[Tick]
 
@@ -40,6 +44,8 @@ class ReplayEngine:
     ) -> None:
         self.recording = recording
         self.loop = loop
+        self.on_sweep: Callable[[SweepState], None] = lambda _: None
+        """Told what was asked for of sweeps, before the reports of its poll."""
         self._clock = clock
         self._speed = speed
         self._paused = False
@@ -122,7 +128,7 @@ class ReplayEngine:
         recent = self._stand_at(first, number, max(first, number - LIVING_TICKS))
         if not any(tick.live is not None for tick in recent):
             recent = self._stand_at(first, number, first)
-        return Past(recording.events(recording.first_tick, number), recent)
+        return Past(*recording.past(number), recent)
 
     def _stand_at(self, first: int, number: int, living_from: int) -> list[Tick]:
         """Stand before a tick; returns those from `first` up to it, and from `living_from` on with
@@ -159,6 +165,9 @@ class ReplayEngine:
             self._shown_s = max(self._shown_s, self._now_s())
             answers, self._answers = self._answers, []
             return answers
+        for state in tick.sweeps:
+            self._shown_s = min(max(state.clock_s, self._shown_s), tick.clock_s)
+            self.on_sweep(state)
         self._shown_s = tick.clock_s
         self._next = next(self._coming, None)
         self.number += 1

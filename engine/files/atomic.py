@@ -9,11 +9,13 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
 _TEMPORARY_PREFIX = ".prodtop-"
+_COPIED_BYTES = 1 << 20
 
 
 def write_file(path: Path, content: bytes, *, through: bool = False) -> None:
@@ -36,13 +38,33 @@ def write_files(contents: Mapping[Path, bytes], *, through: bool = False) -> Non
             if target is not None:
                 renames.append((staged.enter_context(staged_file(target.parent, content)), target))
             elif through:
-                _write_through(path, content)
+                _write_through(path, [content])
             else:
                 raise OSError(errno.EINVAL, "not a regular file", str(path))
         for temporary, target in renames:
             temporary.replace(target)
     for folder in {target.parent for _, target in renames}:
         sync_folder(folder)
+
+
+def fill_file(path: Path, fill: Callable[[BinaryIO], None], *, through: bool = False) -> None:
+    """As `write_file`, of what `fill` writes bit by bit: it never has to be in memory whole.
+
+    Where it is written `through`, it is staged in a temporary file first: `fill` may seek.
+    """
+    target = replaced_file(path)
+    if target is not None:
+        with _filled_file(target.parent, fill) as temporary:
+            temporary.replace(target)
+        sync_folder(target.parent)
+    elif through:
+        with (
+            _filled_file(Path(tempfile.gettempdir()), fill) as temporary,
+            temporary.open("rb") as file,
+        ):
+            _write_through(path, iter(lambda: file.read(_COPIED_BYTES), b""))
+    else:
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
 
 
 def require_writable(path: Path) -> None:
@@ -79,11 +101,22 @@ def replaced_file(path: Path) -> Path | None:
 @contextmanager
 def staged_file(folder: Path, content: bytes) -> Iterator[Path]:
     """A synced file in `folder` that holds `content`, to be given its name; else it is removed."""
+
+    def fill(file: BinaryIO) -> None:
+        file.write(content)
+
+    with _filled_file(folder, fill) as temporary:
+        yield temporary
+
+
+@contextmanager
+def _filled_file(folder: Path, fill: Callable[[BinaryIO], None]) -> Iterator[Path]:
+    """As `staged_file`, of what `fill` writes."""
     fd, name = tempfile.mkstemp(dir=folder, prefix=_TEMPORARY_PREFIX)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "wb") as file:
-            file.write(content)
+            fill(file)
             file.flush()
             os.fsync(file.fileno())
         yield temporary
@@ -101,13 +134,14 @@ def sync_folder(folder: Path) -> None:
             os.close(fd)
 
 
-def _write_through(path: Path, content: bytes) -> None:
+def _write_through(path: Path, parts: Iterable[bytes]) -> None:
     """Write into a device or a FIFO; waits for the FIFO's reader."""
     own = _own_stream(path.stat())
     fd = os.open(path, os.O_WRONLY | os.O_NOCTTY | os.O_CLOEXEC) if own is None else os.dup(own)
     try:
-        while content:
-            content = content[os.write(fd, content) :]
+        for content in parts:
+            while content:
+                content = content[os.write(fd, content) :]
     finally:
         os.close(fd)
 

@@ -8,8 +8,10 @@ import pytest
 COMPARE_TAB = "prodtop.tui.screens.compare"
 QUALITY_TAB = "prodtop.tui.screens.quality"
 LATER_TABS = {COMPARE_TAB, QUALITY_TAB}
-SLOW_MODULES = {"torch", "numpy", "prodtop.engine.planner.search.search", *LATER_TABS}
-"""Loaded by the worker alone, by the first chart, and by the tabs that are not in view."""
+SEARCH = "prodtop.engine.planner.search.search"
+SLOW_MODULES = {"torch", "numpy", "pyarrow", SEARCH, *LATER_TABS}
+"""Loaded by the worker alone, by the first chart, by an export, and by the tabs that are not in
+view."""
 
 
 def loaded_by(statement: str) -> set[str]:
@@ -31,4 +33,4 @@ def test_tabs_of_measurements_need_neither_torch_nor_numpy(tab: str) -> None:
 def test_the_planner_needs_no_torch() -> None:
     loaded = loaded_by("import prodtop.tui.screens.planner")
     assert "torch" not in loaded
-    assert "prodtop.engine.planner.search.search" in loaded
+    assert SEARCH in loaded

@@ -4,14 +4,17 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
+import msgspec
 import pytest
-from frames import play
+from frames import frame, play
 from prodtop.engine.files.paths import recordings_dir, snapshots_dir
 from prodtop.engine.files.sqlite_file import create_locked
+from prodtop.engine.records.recording.notes import notes_file, read_notes
 from prodtop.engine.records.recording.reader import Recording
-from prodtop.engine.records.snapshot import load_snapshot, save_snapshot
+from prodtop.engine.records.snapshot import list_snapshots, load_snapshot, save_snapshot
 from prodtop.tui.screens.sessions import SessionsScreen
 from prodtop.tui.widgets.lines import LinesView
 from recording_samples import recorded_session
@@ -153,7 +156,10 @@ async def test_removed_files_come_back_or_are_gone_with_the_screen() -> None:
         folders = (snapshots_dir(), recordings_dir())
         return {path.name for folder in folders for path in folder.iterdir() if path.is_file()}
 
+    notes = notes_file(recordings_dir() / "20261201-030000.ptop")
+    notes.write_bytes(b'{"clock_s": 1001.0, "text": "the spike"}\n')
     before = there()
+    assert notes.name in before
     async with open_sessions(3) as tab:
         await tab.press("u")
         assert "nothing was removed" in tab.line("event")
@@ -165,6 +171,9 @@ async def test_removed_files_come_back_or_are_gone_with_the_screen() -> None:
             await tab.press("u")
             await tab.until_read(count)
         assert there() == before
+        assert [note.text for note in read_notes(recordings_dir() / "20261201-030000.ptop")] == [
+            "the spike"
+        ]
         await tab.press("end", "x")
         await tab.until_read(2)
     assert there() == before - {f"{A}.json", f"{A}.svg"}
@@ -192,6 +201,13 @@ async def test_files_are_written_by_their_ending_and_never_over_another(tmp_path
             await tab.type(str(tmp_path / name))
             await tab.until_said(f"wrote {tmp_path / name}")
             assert (tmp_path / name).read_text().startswith(begins), name
+        await tab.press("E")
+        await tab.type(str(tmp_path / "a.parquet"))
+        if find_spec("pyarrow") is None:
+            await tab.until(lambda: "pip install 'prodtop[parquet]'" in tab.line("event"))
+        else:
+            await tab.until_said(f"wrote {tmp_path / 'a.parquet'}")
+            assert (tmp_path / "a.parquet").read_bytes().startswith(b"PAR1")
         await tab.press("E")
         await tab.type(str(tmp_path / "a.json"))
         await tab.until(lambda: "exists: give another name" in tab.line("event"))
@@ -255,3 +271,22 @@ async def test_a_terminal_that_cannot_be_given_away_is_a_line() -> None:
         await tab.until(lambda: "cannot be given to another screen" in tab.line("event"))
         await tab.press("down")
         assert tab.app.is_running
+
+
+async def test_snapshots_around_a_clock_that_jumps_are_listed_by_the_time_they_name() -> None:
+    """It is set an hour ahead, two hours back, and to the very second of the first."""
+    told: list[float] = []
+    async with open_app(play(2), size=(120, 36)) as running:
+        first_s = frame(5).wall_s
+        for jump_s in (0.0, 3600.0, -3600.0, 0.0):
+            told.append(first_s + jump_s)
+            await running.advance([msgspec.structs.replace(frame(5), wall_s=told[-1])])
+            await running.press("s")
+        listed = list_snapshots()
+        saved = [load_snapshot(path).saved_wall_s for path in listed]
+        assert saved == pytest.approx(sorted(told), abs=1.0), "the oldest first, and all are there"
+        assert all(path.with_suffix(".svg").exists() for path in listed)
+        tab = Tab.of(running)
+        await tab.press("S")
+        await tab.until_read(len(told))
+        assert tab.names == [path.stem for path in reversed(listed)]

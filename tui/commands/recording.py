@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from ...engine.files.atomic import write_file
 from ...engine.files.paths import recordings_dir
 from ...engine.files.sqlite_file import is_written_now, remove_database
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.records.export.formats import FORMATS
 from ...engine.records.export.session import left_out
+from ...engine.records.export.to_file import KINDS, export_recording
 from ...engine.records.recording.notes import notes_file
 from ...engine.records.recording.reader import Recording, RecordingError
 from ...engine.text.cleaning import clean
@@ -63,7 +63,7 @@ def show_command(name: Name = "latest", json: Json = False, debug: Debug = False
 def export_command(
     name: Name = "latest",
     kind: Annotated[
-        str, typer.Option("--format", metavar="F", help=f"{', '.join(FORMATS)}.")
+        str, typer.Option("--format", metavar="F", help=f"{', '.join(KINDS)}.")
     ] = "perfetto",
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
@@ -74,29 +74,24 @@ def export_command(
 
     perfetto: requests and counters for ui.perfetto.dev. mooncake: the load, JSONL. openmetrics:
     for `promtool tsdb create-blocks-from openmetrics`. csv: requests. series: figures over time.
+    parquet, series-parquet: these two typed; they need --out, and pip install 'prodtop[parquet]'.
     """
-    if kind not in FORMATS:
-        raise BadInputError(f"unknown format '{clean(kind)}': choose from {', '.join(FORMATS)}")
+    if kind not in KINDS:
+        raise BadInputError(f"unknown format '{clean(kind)}': choose from {', '.join(KINDS)}")
+    if out is None and kind not in FORMATS:
+        raise BadInputError(f"{kind} is no text: give --out FILE")
     recording = Recording(find_recording(name))
     try:
-        lines = FORMATS[kind](recording)
         if out is None:
-            for line in lines:
+            for line in FORMATS[kind](recording):
                 print(line)
         else:
-            _write(out, "".join(f"{line}\n" for line in lines))
+            export_recording(recording, kind, out, through=True)
         missing = left_out(recording)
         if missing:
             print(f"{missing:,} requests ended untold, in bursts: not in it", file=sys.stderr)
     finally:
         recording.close()
-
-
-def _write(out: Path, text: str) -> None:
-    try:
-        write_file(out, text.encode(), through=True)
-    except OSError as error:
-        raise ProdtopError(f"cannot write {clean(str(out))}: {error.strerror}") from error
 
 
 @recordings.command("rm")

@@ -9,22 +9,14 @@ from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.records.diff.diff import Diff, diff_of
 from ...engine.records.diff.html import html_diff
 from ...engine.records.diff.read import read_side
-from ...engine.records.export import formats as recording_formats
 from ...engine.records.export.snapshot_formats import FORMATS as SNAPSHOT_FORMATS
+from ...engine.records.export.to_file import ENDINGS, export_recording
 from ...engine.records.kept.rows import KeptRow, Kind
 from ...engine.records.recording.naming import name_recording
 from ...engine.records.recording.notes import notes_file
 from ...engine.records.recording.reader import Recording
 from ...engine.records.snapshot_files import name_snapshot, picture_of
 from ...engine.text.cleaning import clean
-
-RECORDING_ENDINGS = {
-    ".json": "perfetto",
-    ".jsonl": "mooncake",
-    ".prom": "openmetrics",
-    ".csv": "csv",
-}
-"""The format of a recording's export by the ending of the file."""
 
 
 class Shelf:
@@ -84,14 +76,17 @@ def export_name(row: KeptRow, *, diffing: bool) -> tuple[str, str]:
     if row.kind is Kind.SNAPSHOT:
         endings = " ".join(f".{name}" for name in SNAPSHOT_FORMATS)
         return f"file to write: {endings}", f"~/{row.id}.html"
-    return f"file to write: {' '.join(RECORDING_ENDINGS)}", f"~/{row.id}.json"
+    return f"file to write: {' '.join(ENDINGS)}", f"~/{row.id}.json"
 
 
 def export_file(row: KeptRow, diff: Diff | None, out: Path) -> None:
     """Write a file, or the diff, in the format of the ending of `out`. Nothing is written over."""
     if out.exists():
         raise BadInputError(f"{clean(str(out))} exists: give another name")
-    content = _diff_content(diff, out) if diff is not None else _content(row, out)
+    if diff is None and row.kind is Kind.RECORDING:
+        _export_recording(row.path, out)
+        return
+    content = _snapshot_content(row, out) if diff is None else _diff_content(diff, out)
     try:
         write_file(out, content)
     except OSError as error:
@@ -108,18 +103,19 @@ def _diff_content(diff: Diff, out: Path) -> bytes:
     return html_diff(diff).encode()
 
 
-def _content(row: KeptRow, out: Path) -> bytes:
-    if row.kind is Kind.SNAPSHOT:
-        kind = SNAPSHOT_FORMATS.get(out.suffix.removeprefix("."))
-        if kind is None:
-            raise BadInputError(f"a snapshot is written as {', '.join(SNAPSHOT_FORMATS)}")
-        return kind(row.path)
-    name = RECORDING_ENDINGS.get(out.suffix)
-    if name is None:
-        raise BadInputError(f"a recording is written as {', '.join(RECORDING_ENDINGS)}")
-    recording = Recording(row.path)
+def _snapshot_content(row: KeptRow, out: Path) -> bytes:
+    kind = SNAPSHOT_FORMATS.get(out.suffix.removeprefix("."))
+    if kind is None:
+        raise BadInputError(f"a snapshot is written as {', '.join(SNAPSHOT_FORMATS)}")
+    return kind(row.path)
+
+
+def _export_recording(path: Path, out: Path) -> None:
+    kind = ENDINGS.get(out.suffix)
+    if kind is None:
+        raise BadInputError(f"a recording is written as {', '.join(ENDINGS)}")
+    recording = Recording(path)
     try:
-        lines = recording_formats.FORMATS[name](recording)
-        return "".join(f"{line}\n" for line in lines).encode()
+        export_recording(recording, kind, out)
     finally:
         recording.close()

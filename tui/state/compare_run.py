@@ -63,8 +63,24 @@ class CompareRun:
         except BadInputError as error:
             self._say(Told(str(error), failed=True))
             return
-        self._sweep = Sweep(comparison, GOAL, frame.precision)
-        self._home = self._precision = frame.precision
+        self._begin(comparison, frame.precision, now_s)
+
+    def begin_with(self, comparison: Comparison, now_s: float) -> None:
+        """As `begin`, in a replay: these cells, with the repeats that they had, were asked for."""
+        self._begin(comparison, comparison.cells[0].cell.precision, now_s)
+
+    def keep(self, ended: Compare) -> None:
+        """In a replay: what had been measured before, by a sweep that is over."""
+        self.now, self._sweep = ended, None
+
+    @property
+    def awaits_worker(self) -> bool:
+        """Whether the worker died meanwhile, and the sweep goes on with the next frame."""
+        return self._down and self.now.running
+
+    def _begin(self, comparison: Comparison, precision: PrecisionName, now_s: float) -> None:
+        self._sweep = Sweep(comparison, GOAL, precision)
+        self._home = self._precision = precision
         self._down = False
         self.now = Compare(Stage.RUNNING, comparison)
         text = f"comparing {len(comparison.cells)} cells: {NOT_SERVING}"

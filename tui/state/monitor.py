@@ -28,6 +28,7 @@ from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import BUNDLED_MODEL
 from ...engine.readiness.items import ABOUT, Item
 from ...engine.readiness.judging import summary
+from ...engine.records.recording.sweep_state import SweepOf, SweepState
 from ...engine.shape.presets import PRESETS
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
@@ -46,11 +47,13 @@ from .actions import (
 )
 from .billing import Billing
 from .command_line import run_line
+from .compare import Stage
 from .compare_run import CompareRun
 from .history import PastMoment
 from .moment import MarkKind, SessionMark, unready_text
 from .readiness_book import ReadinessBook, next_to_prove
 from .recorded_past import RecordedPast
+from .recorded_sweeps import begun, so_far, stopped
 from .server import is_down
 from .settable import Standing
 from .walking import Walking
@@ -148,20 +151,38 @@ class Monitor(Walking):
         """Measure every strategy at every precision."""
         if self._refuses():
             return
-        self._begin_cells(self._compare, self._load_curve, "compare")
+        self._begin_cells(SweepOf.MATRIX, "compare")
 
     def cancel_compare(self) -> None:
-        self._compare.cancel(self._clock())
+        self._cancel_cells(SweepOf.MATRIX)
 
     def begin_load_curve(self) -> None:
         """Measure what is served under loads around the present one."""
         if not self._refuses():
-            self._begin_cells(self._load_curve, self._compare, "measure a load curve")
+            self._begin_cells(SweepOf.CURVE, "measure a load curve")
 
     def cancel_load_curve(self) -> None:
-        self._load_curve.cancel(self._clock())
+        self._cancel_cells(SweepOf.CURVE)
 
-    def _begin_cells(self, run: CompareRun, other: CompareRun, what: str) -> None:
+    @property
+    def _sweeps(self) -> dict[SweepOf, CompareRun]:
+        return {SweepOf.MATRIX: self._compare, SweepOf.CURVE: self._load_curve}
+
+    def _cancel_cells(self, of: SweepOf) -> None:
+        run, now_s = self._sweeps[of], self._clock()
+        if run.now.running and self._refuses():
+            return
+        if run.now.stage is Stage.RUNNING:
+            self._tell_recording(stopped(of, now_s))
+        run.cancel(now_s)
+
+    def _tell_recording(self, *states: SweepState | None) -> None:
+        if isinstance(self._client, RecordedEngine):
+            self._client.tell_of_sweeps(*filter(None, states))
+
+    def _begin_cells(self, of: SweepOf, what: str) -> None:
+        run = self._sweeps[of]
+        (other,) = (each for name, each in self._sweeps.items() if name is not of)
         if self._serving is None and not run.now.running:
             self.say(unready_text(self._worker))
         elif self._quality.now.running:
@@ -169,7 +190,9 @@ class Monitor(Walking):
         elif other.now.running:
             self.say(f"other cells are being measured: {what} when that has ended")
         elif self._frame is not None:
-            run.begin(self._frame, self._clock())
+            before, now_s = run.now.running, self._clock()
+            run.begin(self._frame, now_s)
+            self._tell_recording(None if before else begun(of, run.now, now_s))
 
     def take_over(self, config: Config) -> None:
         """Take over what a changed config file says of limits and prices, where that is new."""
@@ -206,7 +229,8 @@ class Monitor(Walking):
             self.say(unready_text(self._worker))
 
     def cancel_quality(self) -> None:
-        self._quality.cancel()
+        if not (self._quality.now.running and self._refuses()):
+            self._quality.cancel()
 
     def step_load(self, direction: int) -> None:
         self._carry_out(step_load(self._serving, self._pending, direction))
@@ -248,6 +272,8 @@ class Monitor(Walking):
             except ProdtopError as error:
                 self.say(str(error), fault=True)
             else:
+                for of, run in self._sweeps.items():
+                    self._tell_recording(*so_far(of, run.now, self._clock()))
                 self.say(f"recording to {path.name} in {short_path(path.parent)}")
 
     def mark(self) -> SessionMark | None:

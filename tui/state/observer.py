@@ -167,9 +167,11 @@ class Observer(SessionClock):
         if frame is not None or host is not None:
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
-        for report in reports:
+        # A recording has the frame of a poll before its events: a new worker is ready before both.
+        for report in sorted(reports, key=lambda each: not isinstance(each, Ready)):
             self._compare.take(report, now_s)
             self._load_curve.take(report, now_s)
+        for report in reports:
             if isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
@@ -264,7 +266,9 @@ class Observer(SessionClock):
 
     def _on_wall_clock(self, wall_s: float, now_s: float) -> None:
         """A report says what time of day it is: the first one sets the clock of the history."""
-        self._log.set_back(self._told_time(wall_s, now_s))
+        moved_s = self._told_time(wall_s, now_s)
+        if moved_s:
+            self._log.set_back(moved_s)
 
     @property
     def window(self) -> Window:

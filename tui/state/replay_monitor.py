@@ -5,24 +5,29 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
-from ...engine.client.replay_engine import RECENT_S, ReplayEngine
-from ...engine.protocol import Event
+from ...engine.client.replay_engine import RECENT_S, Past, ReplayEngine
+from ...engine.protocol import ChildDied, Event, Ready, Report
 from ...engine.protocol.errors import ProdtopError
 from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.recording.notes import RecordingNote, add_note
 from ...engine.records.recording.peaks import PeakTable, peak_table
-from ...engine.records.recording.reader import MOST_EVENTS, Recording
+from ...engine.records.recording.reader import Recording
+from ...engine.records.recording.stored_events import MOST_EVENTS, StoredEvent
+from ...engine.records.recording.sweep_state import SweepState
 from ...engine.records.recording.tick import Tick
 from ...engine.records.tried import Tried
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
 from .go_to import Session
+from .history import Mark
 from .moment import MarkKind, SessionMark
 from .monitor import Monitor
 from .playhead import Timeline
-from .report_cleaning import clean_event
+from .recorded_sweeps import take_sweep
+from .report_cleaning import clean_event, clean_report
 from .speeds import after_frame
 from .stops import Stop
+from .told import Told
 from .whole_recording import SAME_S, WholeRecording
 
 
@@ -52,6 +57,7 @@ class ReplayMonitor(Monitor):
         self._peaks: PeakTable | None = None
         """Of the whole recording, once charts have asked for it."""
         self._clean_events: dict[int, tuple[Event, Event]] = {}
+        self._engine.on_sweep = self._take_sweep
         self._recalled_at_s: float | None = None
         """While past events are taken in: the worker's clock in the poll of each."""
 
@@ -68,12 +74,7 @@ class ReplayMonitor(Monitor):
         if self._told_offset_s is not None:
             # The time of day is that of the first report, as if all had been played.
             self._wall_offset_s, self._wall_told = self._told_offset_s, True
-        for stored in past.events:
-            if stored.event is not None:
-                engine.look_at(stored.clock_s)
-                self._recalled_at_s = stored.worker_s
-                self._on_event(self._cleaned(stored.event), stored.clock_s)
-        self._recalled_at_s = None
+        self._recall_events(past)
         if past.recent:
             self._recall_peaks(past.recent[0].clock_s)
         for tick in past.recent:
@@ -84,6 +85,64 @@ class ReplayMonitor(Monitor):
             engine.look_at(told[-1].clock_s)
             self._requests.on_live(told[-1].live, self._worker_clock(self.wall_s()))
         engine.look_at(at_s)
+
+    def _recall_events(self, past: Past) -> None:
+        """Take in what happened before the tick that was sought."""
+        recording, older = self._engine.recording, len(past.of_sweeps)
+        died_at = recording.first_tick
+        for place, stored in enumerate((*past.of_sweeps, *past.events)):
+            if stored.sweep is not None:
+                at_s = max(stored.sweep.clock_s, recording.began_clock_s)
+                self._engine.look_at(min(at_s, recording.ended_clock_s))
+                self._take_sweep(stored.sweep)
+            if stored.event is not None:
+                if self._awaits_worker:
+                    # A poll's frame comes before its events, but a worker is ready before both.
+                    is_ready = isinstance(stored.event, Ready)
+                    self._recall_worker(died_at, stored.tick + (not is_ready))
+                if isinstance(stored.event, ChildDied):
+                    died_at = stored.tick
+                self._recall_event(stored, self._cleaned(stored.event), of_sweep=place < older)
+        if self._awaits_worker:
+            self._recall_worker(died_at, self._engine.number)
+        self._recalled_at_s = None
+
+    def _recall_event(self, stored: StoredEvent, event: Event, *, of_sweep: bool) -> None:
+        self._engine.look_at(stored.clock_s)
+        self._recalled_at_s = stored.worker_s
+        self._take_of_cells(event, stored.clock_s)
+        if not of_sweep:
+            self._on_event(event, stored.clock_s)
+
+    # Sweeps of cells
+
+    @property
+    def _awaits_worker(self) -> bool:
+        return any(run.awaits_worker for run in self._sweeps.values())
+
+    def _recall_worker(self, died_at: int, end: int) -> None:
+        """A sweep whose worker died goes on with the first frame of the next one."""
+        ticks = self._engine.recording.ticks(died_at + 1, end, living_from=end)
+        for tick in ticks:
+            if tick.frame is not None:
+                self._engine.look_at(tick.clock_s)
+                self._take_of_cells(clean_report(tick.frame), tick.clock_s)
+                return
+
+    def _take_of_cells(self, report: Report, now_s: float) -> None:
+        for run in self._sweeps.values():
+            run.take(report, now_s)
+
+    def _take_sweep(self, state: SweepState) -> None:
+        """What the user asked for then."""
+        take_sweep(self._sweeps[state.of], state, self._engine.time_s())
+
+    def _say_of_measuring(self, told: Told) -> None:
+        """As it was said then; no key was pressed here that it would be the answer to."""
+        kind = "info" if told.answer else "sweep"
+        self._say(clean(told.text), "fault" if told.failed else kind)
+        if told.mark:
+            self.history.mark(Mark(self.wall_s(), told.mark))
 
     # Walking
 

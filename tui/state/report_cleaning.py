@@ -16,6 +16,7 @@ MULTILINE_FIELDS = frozenset({"text", "prompt"})
 """Fields whose line breaks mean something."""
 
 _Value = TypeVar("_Value")
+_Message = TypeVar("_Message", bound=msgspec.Struct)
 
 
 def clean_report(report: Report) -> Report:
@@ -27,6 +28,11 @@ def clean_report(report: Report) -> Report:
 def clean_event(event: Event) -> Event:
     """As `clean_report`, of an event."""
     return _cleaned(event, keep_newlines=False)
+
+
+def cleaned(message: _Message) -> _Message:
+    """As `clean_report`, of what else is read from a file."""
+    return _cleaned(message, keep_newlines=False)
 
 
 def _cleaned(value: _Value, *, keep_newlines: bool) -> _Value:

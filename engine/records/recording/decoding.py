@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator, Sequence
 from enum import Enum
-from itertools import accumulate
+from itertools import accumulate, islice
 from typing import TypeVar
 
 from ..figure_bounds import LARGEST_NUMBER, LARGEST_TIME_S, number_problem
@@ -47,6 +47,7 @@ class Paths:
         self.roots = {root: _Node() for root in ROOTS}
         self.count = 0
         self.keys: list[PathKey] = []
+        self.is_length: list[bool] = []
         self.root_of: list[int] = []
         self.leaves: list[list[int]] = [[] for _ in range(len(ROOTS) + 1)]
         """By the number of their root."""
@@ -66,6 +67,7 @@ class Paths:
             raise MalformedTicksError("two fields have one path")
         node.number = self.count
         self.keys.append(path[-1])
+        self.is_length.append(path[-1] == LENGTH)
         number = ROOTS.index(str(path[0])) + 1
         self.root_of.append(number)
         self.leaves[number].append(self.count)
@@ -131,50 +133,52 @@ class TickDecoder:
     def _take_leaves(self, root: int, count: int) -> None:
         """Take in so many changed leaves. Raises `StopIteration` where a stream ends before."""
         kinds, values, root_of = self._kinds, self._values, self._paths.root_of
-        keys, places, changes = self._paths.keys, self._places, self._changes
+        keys, places, is_length = self._paths.keys, self._places, self._paths.is_length
+        singles, ints, leaves = self._singles, self._ints, len(self._values)
         leaf = -1
-        for _ in range(count):
-            step = next(changes)
+        rebuilds = False
+        # Each seek takes in a hundred thousand: the usual kinds come first, without a call. Where
+        # the stream ends within them, the end of the tick is missing as well.
+        for step in islice(self._changes, count):
             leaf += (step >> 1) + 1
-            if leaf >= len(values) or root_of[leaf] != root:
+            if leaf >= leaves or root_of[leaf] != root:
                 raise MalformedTicksError("a change is of no known field")
-            key = keys[leaf]
-            shape_changes = key == LENGTH
+            shape_changes = is_length[leaf]
             if step & 1:
                 kind = self._kind()
                 shape_changes |= kind in _SHAPES or kinds[leaf] is Kind.EMPTY
                 kinds[leaf], values[leaf] = kind, None
-            # Each seek takes in a hundred thousand: the usual kinds come first, without a call.
             kind = kinds[leaf]
             value: Leaf
             if kind is _SINGLE:
-                value = next(self._singles)
+                value = next(singles)
                 if not -LARGEST_NUMBER < value < LARGEST_NUMBER:
-                    _checked(value, key)
+                    _checked(value, keys[leaf])
             elif kind is _INT:
                 before = values[leaf]
-                value = next(self._ints) + (before if isinstance(before, int) else 0)
+                value = next(ints) + (before if isinstance(before, int) else 0)
                 if not 0 <= value < LARGEST_NUMBER:
-                    _checked(value, key)
+                    _checked(value, keys[leaf])
             else:
-                value = self._value(kind, values[leaf], key)
+                value = self._value(kind, values[leaf], keys[leaf])
             values[leaf] = value
             place = places[leaf]
-            if shape_changes:
-                self._reshape(root, kind, place, key)
-            elif place is None:
-                self._built.pop(root, None)
+            if place is None:
+                rebuilds = True
+            elif shape_changes:
+                rebuilds |= self._reshapes(kind, place, keys[leaf])
             else:
-                place[key] = value  # type: ignore[index]  # a key of the container it was put into
+                place[keys[leaf]] = value  # type: ignore[index]  # a key of what it was put into
+        if rebuilds:
+            self._built.pop(root, None)
 
-    def _reshape(
-        self, root: int, kind: Kind, place: "Tree | list[Value] | None", key: PathKey
-    ) -> None:
-        """Take a leaf out of its dict if others are left there; else the tree is built anew."""
+    def _reshapes(self, kind: Kind, place: "Tree | list[Value]", key: PathKey) -> bool:
+        """Take a leaf out of its dict if others are left there; whether the tree is to be built
+        anew instead."""
         if kind is Kind.ABSENT and isinstance(place, dict) and len(place) > 1:
             place.pop(str(key), None)
-        else:
-            self._built.pop(root, None)
+            return False
+        return True
 
     def _kind(self) -> Kind:
         try:

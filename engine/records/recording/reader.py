@@ -12,20 +12,17 @@ from typing import NamedTuple
 import msgspec
 
 from ...files.sqlite_file import connect_to_read, has_schema
-from ...protocol import Event
 from ...protocol.errors import BadInputError, CheckpointError
 from ...text.cleaning import clean
 from ..figure_bounds import check_numbers
-from .database import APPLICATION_ID, COMMAND, SCHEMA_VERSION, TABLES, Peaks
+from .database import APPLICATION_ID, SCHEMA_VERSION, TABLES, Peaks
 from .decoding import Paths, TickDecoder, unpacked_times
 from .encoding import Streams, joined
 from .packing import LARGEST_UNPACKED_BYTES, UnpackingError, unpack_second, unpack_segment
+from .stored_events import MOST_EVENTS, StoredEvent, StoredEvents
 from .tick import Tick, tick_of
 from .varints import MalformedTicksError
 
-MOST_EVENTS = 2_000
-"""Read at once, the newest."""
-MOST_KNOWN_EVENTS = 20_000
 _LARGEST_TICK = 2**40
 _SPAN = "first_tick, ticks, began_clock_s, ended_clock_s, began_wall_s, requests"
 
@@ -43,18 +40,6 @@ class Span(NamedTuple):
     ended_clock_s: float
     began_wall_s: float
     requests: int
-
-
-class StoredEvent(NamedTuple):
-    """An event with the poll that brought it. `event` is `None` for a command of the user's;
-    `worker_s` is the worker's clock in the frame of that poll, `None` where it had none."""
-
-    tick: int
-    clock_s: float
-    wall_s: float
-    kind: str
-    event: Event | None
-    worker_s: float | None
 
 
 class Recording:
@@ -84,8 +69,7 @@ class Recording:
             self.close()
             raise
         self._unpacked: tuple[int, Streams] | None = None
-        self._known_events: dict[int, StoredEvent] = {}
-        """By their numbers."""
+        self._events = StoredEvents(self._connection)
 
     def close(self) -> None:
         """Let go of the file."""
@@ -129,7 +113,7 @@ class Recording:
             streams = self._streams(index)
             if streams.ticks != span.ticks:
                 raise MalformedTicksError("a segment has another number of ticks than it states")
-            events = self._events_by_tick(first, span.first_tick + span.ticks)
+            stored = self._events_by_tick(first, span.first_tick + span.ticks)
             times_s = self._clock_times(index)
             decoder = TickDecoder(self._paths, streams)
             for number, trees in enumerate(decoder.ticks(first - span.first_tick), first):
@@ -137,7 +121,10 @@ class Recording:
                     return
                 clock_s = times_s[number - span.first_tick]
                 living = number >= living_from
-                yield tick_of(clock_s, trees, events.get(number, ()), living=living)
+                told = stored.get(number, ())
+                events = [each.event for each in told if each.event is not None]
+                sweeps = [each.sweep for each in told if each.sweep is not None]
+                yield tick_of(clock_s, trees, events, sweeps, living=living)
 
     def tick_at(self, clock_s: float) -> int:
         """The number of the last tick at or before a time on the recording's clock; the first one
@@ -201,33 +188,21 @@ class Recording:
         """What happened from tick `first` up to `end` (not included), oldest first: the newest
         `most` of it."""
         with self._errors():
-            rows = self._connection.execute(
-                "SELECT number FROM events WHERE tick >= ? AND tick < ?"
-                " ORDER BY number DESC LIMIT ?",
-                (first, end, most),
-            ).fetchall()
-            numbers = [number for (number,) in reversed(rows)]
-            self._read_events(numbers)
-            return [self._known_events[number] for number in numbers]
+            return self._events.numbered(self._events.numbers(first, end, most))
 
-    def _read_events(self, numbers: Sequence[int]) -> None:
-        """Read events that are not known yet. Each jump asks for all that was before it."""
-        if len(self._known_events) > MOST_KNOWN_EVENTS:
-            self._known_events.clear()
-        unknown = [number for number in numbers if number not in self._known_events]
-        for some in (unknown[at : at + 500] for at in range(0, len(unknown), 500)):
-            rows = self._connection.execute(
-                "SELECT number, tick, clock_s, wall_s, kind, message, worker_s FROM events"
-                f" WHERE number IN ({','.join('?' * len(some))})",
-                some,
-            )
-            self._known_events.update((number, _event(row)) for number, *row in rows)
+    def past(self, end: int) -> tuple[list[StoredEvent], list[StoredEvent]]:
+        """What happened before a tick, oldest first: of what is older than the newest
+        `MOST_EVENTS` that which tells of the last sweeps of cells, and those."""
+        with self._errors():
+            numbers = self._events.numbers(self.first_tick, end, MOST_EVENTS)
+            full = len(numbers) == MOST_EVENTS
+            older = self._events.numbers_of_sweeps(end, numbers[0]) if full else []
+            return self._events.numbered(older), self._events.numbered(numbers)
 
-    def _events_by_tick(self, first: int, end: int) -> dict[int, list[Event]]:
-        events: dict[int, list[Event]] = {}
+    def _events_by_tick(self, first: int, end: int) -> dict[int, list[StoredEvent]]:
+        events: dict[int, list[StoredEvent]] = {}
         for stored in self.events(first, end):
-            if stored.event is not None:
-                events.setdefault(stored.tick, []).append(stored.event)
+            events.setdefault(stored.tick, []).append(stored)
         return events
 
     # What charts need
@@ -332,17 +307,6 @@ def _blob(value: object) -> bytes:
     if not isinstance(value, bytes):
         raise MalformedTicksError("a part of it is of the wrong type")
     return value
-
-
-def _event(row: Sequence[object]) -> StoredEvent:
-    tick, clock_s, wall_s, kind, message, worker_s = msgspec.convert(
-        row, tuple[int, float, float, str, str, float | None]
-    )
-    is_command = kind.startswith(COMMAND)
-    event = None if is_command else msgspec.json.decode(message, type=Event)
-    if event is not None:
-        check_numbers(msgspec.structs.asdict(event))
-    return StoredEvent(tick, clock_s, wall_s, clean(kind), event, worker_s)
 
 
 def _peaks(packed: bytes) -> Peaks:

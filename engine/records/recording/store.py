@@ -29,6 +29,7 @@ from .database import (
 from .encoding import Streams, TickEncoder, joined, packed_times
 from .packing import pack_second, pack_segment
 from .retention import KEEP_ALL, Retention
+from .sweep_state import SWEEP_KIND, SweepState
 from .tick import LiveSlots, Tick, trees_of
 
 Entry = Tick | Command
@@ -143,8 +144,9 @@ class Store:
         for entry in entries:
             if isinstance(entry, Tick):
                 newest = entry
-                messages: list[tuple[str, Message]] = [
-                    (type(event).__name__, event) for event in entry.events
+                messages: list[tuple[str, Message | SweepState]] = [
+                    *((SWEEP_KIND, state) for state in entry.sweeps),
+                    *((type(event).__name__, event) for event in entry.events),
                 ]
                 number, tick = tick, tick + 1
             else:

@@ -15,6 +15,7 @@ from ...protocol import (
     RequestsInSystem,
     RequestState,
 )
+from .sweep_state import SweepState
 from .values import MICROS, Tree, rounded, rounded_tree
 
 Trees = list[tuple[str, Tree]]
@@ -50,6 +51,8 @@ class Tick(msgspec.Struct, frozen=True, kw_only=True):
     live: RequestsInSystem | None = None
     ended: list[FinishedRequest] = []
     events: list[Event] = []
+    sweeps: list[SweepState] = []
+    """What was asked for since the poll before."""
 
     def reports(self) -> list[Report]:
         """What the poll gave. Older frames are there by their numbers alone."""
@@ -144,7 +147,12 @@ class LiveSlots:
 
 
 def tick_of(
-    clock_s: float, trees: Trees, events: Sequence[Event] = (), *, living: bool = True
+    clock_s: float,
+    trees: Trees,
+    events: Sequence[Event] = (),
+    sweeps: Sequence[SweepState] = (),
+    *,
+    living: bool = True,
 ) -> Tick:
     """The tick of its trees, with those in the system if they are wanted. Raises
     `msgspec.ValidationError` where they are no messages."""
@@ -163,11 +171,12 @@ def tick_of(
         live=live_of(by_root["live"]) if living and "live" in by_root else None,
         ended=ended,
         events=list(events),
+        sweeps=list(sweeps),
     )
 
 
 def trees_of(tick: Tick, slots: LiveSlots) -> Trees:
-    """The trees of a tick, without its events."""
+    """The trees of a tick, without its events and sweeps."""
     trees: Trees = [("poll", msgspec.to_builtins(tick.poll))]
     if tick.frame is not None:
         trees.append(("frame", msgspec.to_builtins(tick.frame)))
@@ -205,7 +214,12 @@ def _rounded_row(row: LiveRequest) -> LiveRequest:
     return msgspec.structs.replace(row, **fields)
 
 
-def poll_tick(reports: Sequence[Report], clock_s: float, wall_s: float) -> Tick:
+def poll_tick(
+    reports: Sequence[Report],
+    clock_s: float,
+    wall_s: float,
+    sweeps: Sequence[SweepState] = (),
+) -> Tick:
     """The tick of what one poll reported, its times in whole microseconds."""
     frames = [each for each in reports if isinstance(each, Frame)]
     samples = [each for each in reports if isinstance(each, FinishedSample)]
@@ -226,4 +240,5 @@ def poll_tick(reports: Sequence[Report], clock_s: float, wall_s: float) -> Tick:
             for each in reports
             if not isinstance(each, Frame | HostSample | RequestsInSystem | FinishedSample)
         ],
+        sweeps=list(sweeps),
     )

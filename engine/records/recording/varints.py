@@ -1,8 +1,12 @@
 """Reading streams of bytes from anywhere: numbers of seven bits a byte, and pieces of text."""
 
+import re
 from collections.abc import Iterator
+from itertools import chain
 
 _MOST_VARINT_BITS = 84
+_RUNS = re.compile(rb"[\x00-\x7f]+|[\x80-\xff]{1,%d}[\x00-\x7f]?" % (_MOST_VARINT_BITS // 7))
+"""Numbers of one byte one after the other, or one number of several bytes."""
 
 
 class MalformedTicksError(Exception):
@@ -14,27 +18,35 @@ def varints(name: str, data: bytes) -> Iterator[int]:
 
     One after the other, as they are asked for. Raises `MalformedTicksError` where one has no end.
     """
-    number = shift = 0
-    for byte in data:
-        # Most are of one byte.
-        if byte < 0x80 and not shift:
-            yield byte
-            continue
-        number |= (byte & 0x7F) << shift
-        shift += 7
-        if byte < 0x80:
-            yield number
-            number = shift = 0
-        elif shift >= _MOST_VARINT_BITS:
-            break
-    if shift:
-        raise MalformedTicksError(f"a number in the stream of {name} has no end")
+    # A seek takes in a hundred thousand, and most are of one byte: a run of those is iterated as
+    # it is, without a step of Python for each.
+    return chain.from_iterable(
+        run[0] if run[0].isascii() else (_number(name, run[0]),) for run in _RUNS.finditer(data)
+    )
 
 
 def signed_varints(name: str, data: bytes) -> Iterator[int]:
     """As `varints`, of numbers whose lowest bit is the sign."""
-    for number in varints(name, data):
-        yield -(number + 1 >> 1) if number & 1 else number >> 1
+    return chain.from_iterable(
+        map(_SIGNED.__getitem__, run[0]) if run[0].isascii() else (_signed(_number(name, run[0])),)
+        for run in _RUNS.finditer(data)
+    )
+
+
+def _number(name: str, data: bytes) -> int:
+    if data[-1] >= 0x80 or 7 * len(data) > _MOST_VARINT_BITS:
+        raise MalformedTicksError(f"a number in the stream of {name} has no end")
+    number = 0
+    for byte in reversed(data):
+        number = number << 7 | byte & 0x7F
+    return number
+
+
+def _signed(number: int) -> int:
+    return -(number + 1 >> 1) if number & 1 else number >> 1
+
+
+_SIGNED = [_signed(number) for number in range(0x80)]
 
 
 class Cursor:

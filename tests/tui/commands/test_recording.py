@@ -13,6 +13,7 @@ from hostile_text import NAME
 from prodtop.engine.files.paths import owned_folder, recordings_dir
 from prodtop.engine.files.sqlite_file import create_locked
 from prodtop.engine.records.export.formats import FORMATS
+from prodtop.engine.records.recording.notes import notes_file
 from prodtop.engine.records.recording.reader import Recording, RecordingError
 from prodtop.tui.commands.live import with_record_value
 from prodtop.tui.commands.main import run
@@ -66,6 +67,7 @@ def test_a_short_name_of_two_is_refused(kept: list[Path], capsys: Output) -> Non
 def test_one_is_removed_with_what_is_beside_it(kept: list[Path], capsys: Output) -> None:
     beside = kept[0].with_name(kept[0].name + "-wal")
     beside.write_bytes(b"")
+    notes_file(kept[0]).write_bytes(b'{"clock_s": 1001.0, "text": "the spike"}\n')
     assert run(["recording", "rm", "20261130"]) == 0
     assert sorted(recordings_dir().iterdir()) == [kept[1]]
     assert run(["recording", "rm", str(kept[1].parent.parent)]) == 2
@@ -97,6 +99,10 @@ def test_exports_go_to_standard_output_or_a_file(
     ("arguments", "said"),
     [
         (["recording", "export", "latest", "--format", "x"], "unknown format 'x': choose from"),
+        (
+            ["recording", "export", "latest", "--format", "parquet"],
+            "parquet is no text: give --out",
+        ),
         (["recording", "show", "nothing"], "no recording 'nothing'"),
         (["replay", "nothing"], "a replay needs a terminal"),
         (["replay", "--speed", "1000"], "--speed must be from 0.1 to 100"),

@@ -333,6 +333,13 @@ def test_a_wall_clock_that_jumps_changes_times_of_day_and_nothing_else(jumps: li
         jumpy.moment().frame or frame(), wall_s=(steady.moment().frame or frame()).wall_s
     )
     assert steady.moment().behind_s == jumpy.moment().behind_s
+    # It goes on being told so: polls that come after, and jumps, leave it as it is.
+    assert isinstance(jumpy._client, ScriptedClient)
+    for later_s in (0.0, 7 * HOUR):
+        jumpy._client.queue(msgspec.structs.replace(frame_then, wall_s=frame_then.wall_s + later_s))
+        assert jumpy.poll()
+        jumpy.playhead.go_live()
+        assert line in jumpy.moment().log
 
 
 def test_the_first_report_tells_what_time_it_is_and_moves_what_was_said_before(
