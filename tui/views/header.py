@@ -99,7 +99,7 @@ def tabs_line(current: str, width: int) -> Line:
     all_cut = {name: title[:SHORT_TITLE] for name, title in TAB_TITLES.items()}
     return first_fitting(
         [_tabs(current, titles) for titles in (TAB_TITLES, others_cut, all_cut)],
-        max(LEAST_TABS_CELLS, width // TABS_PART),
+        max(LEAST_TABS_CELLS, int(width * TABS_SHARE)),
     )
 
 

@@ -10,11 +10,13 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import psutil
 from asgi_client import Json
 from linked_engine import DEADLINE_S, HOST, LinkedEngine
 from prodtop.engine.client.watched_server import server_command
+from prodtop.engine.protocol import Command
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.engine.protocol.server_options import ServerOptions
 
@@ -31,6 +33,16 @@ class ServedEngine:
     def __init__(self, linked: LinkedEngine) -> None:
         self.linked = linked
         self.port = 0
+        self._commands: SimpleQueue[Command] = SimpleQueue()
+
+    def send(self, command: Command) -> None:
+        """Send a command to the engine, by the thread that polls it: a client has one."""
+        self._commands.put(command)
+
+    def pass_on(self) -> None:
+        """Called by that thread: send what has been asked for."""
+        while not self._commands.empty():
+            self.linked.client.send(self._commands.get())
 
     def get(self, path: str) -> tuple[int, bytes]:
         """Status and body; status 0 where nobody listens."""
@@ -93,16 +105,17 @@ def served_engine(options: WorkerOptions, server: ServerOptions) -> Iterator[Ser
     """Run both, until the test is done."""
     ended = threading.Event()
     with LinkedEngine(options, server, server_command) as linked:
+        engine = ServedEngine(linked)
 
         def poll() -> None:
             while not ended.is_set():
                 linked.client.wait(0.02)
+                engine.pass_on()
                 linked.poll()
 
         polling = threading.Thread(target=poll, daemon=True)
         polling.start()
         try:
-            engine = ServedEngine(linked)
             engine.until_ready()
             yield engine
         finally:

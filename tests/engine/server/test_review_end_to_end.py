@@ -152,7 +152,7 @@ def test_a_drain_times_held_answers_out(served: ServedEngine, queue: ReviewQueue
     """The last test: the server is gone after it."""
     asking = Asking(served.port)
     item = held(queue)
-    served.linked.client.send(Drain(limit_s=0.1))
+    served.send(Drain(limit_s=0.1))
     assert b"content_filter" in asking.answer()
     found = queue.get(item.id)
     assert found is not None
