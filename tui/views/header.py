@@ -26,8 +26,8 @@ from .panel import Room
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
 
-LEAST_TABS_CELLS, TABS_PART = 42, 3
-"""The tabs may have so many cells, or one of so many parts of the screen."""
+LEAST_TABS_CELLS, TABS_SHARE = 42, 0.35
+"""The tabs may have so many cells, or so much of the screen."""
 SHORT_TITLE = 4
 """Characters of a tab's name where there is no room for all."""
 
