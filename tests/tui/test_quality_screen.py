@@ -247,7 +247,7 @@ async def test_what_has_a_key_answers_to_a_click() -> None:
         assert len(tab.asked()) == 2
         await click(tab, " Live ")
         assert tab.app.current_mode == "live"
-        await click(tab, " Qual ")
+        await click(tab, " Quality ")
         assert tab.app.current_mode == "quality"
 
 
