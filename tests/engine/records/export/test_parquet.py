@@ -1,9 +1,9 @@
 """Parquet, read back, is what the CSV export says: with types, and null for the unknown."""
 
 import csv
-import io
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 from prodtop.engine.files.atomic import fill_file
@@ -102,7 +102,7 @@ def test_what_fails_on_the_way_leaves_the_old_file(tmp_path: Path) -> None:
     out = tmp_path / "a"
     out.write_bytes(b"old")
 
-    def fill(file: io.BufferedIOBase) -> None:
+    def fill(file: BinaryIO) -> None:
         file.write(b"new")
         raise OSError(28, "full")
 
