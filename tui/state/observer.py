@@ -152,10 +152,12 @@ class Observer(SessionClock):
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            if not (self._compare.now.running or self._load_curve.now.running):
+            sweeping = self._compare.now.running or self._load_curve.now.running
+            if not sweeping:
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
-            self._speeds = after_frame(self._speeds, frame, disturbed=self._quality.now.running)
+            disturbed = sweeping or self._quality.now.running
+            self._speeds = after_frame(self._speeds, frame, disturbed=disturbed)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:

@@ -181,6 +181,36 @@ def test_wishes_are_sent_and_pending_until_they_show(
     assert (pending.strategy, pending.precision) == (None, PrecisionName.FP16)
 
 
+@pytest.mark.parametrize(
+    ("begin", "cancel"),
+    [
+        (Monitor.toggle_quality, Monitor.cancel_quality),
+        (Monitor.begin_compare, Monitor.cancel_compare),
+        (Monitor.begin_load_curve, Monitor.cancel_load_curve),
+    ],
+)
+def test_while_something_is_measured_what_is_served_gives_no_speed(
+    monitor: Monitor,
+    client: ScriptedClient,
+    clock: Clock,
+    begin: Callable[[Monitor], None],
+    cancel: Callable[[Monitor], None],
+) -> None:
+    """A sweep holds the live load, and quality takes its share of the device."""
+    single = play(60)[:80]
+    client.polls.extend(single[:2])
+    while client.polls:
+        clock.now_s += 0.25
+        monitor.poll()
+    begin(monitor)
+    client.polls.extend(single[2:])
+    while client.polls:
+        clock.now_s += 0.25
+        monitor.poll()
+    assert not monitor.moment().speeds.measured
+    cancel(monitor)
+
+
 def test_a_wish_without_effect_is_forgotten_unless_it_is_being_worked_on(
     monitor: Monitor, client: ScriptedClient, clock: Clock
 ) -> None:
