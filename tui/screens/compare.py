@@ -13,7 +13,6 @@ from ..state.compare import Place, limits_of
 from ..state.compare_table import SHOWN, Spot, Table, spot_of, stepped, table
 from ..state.moment import Moment
 from ..state.monitor import Monitor
-from ..state.playhead import Timeline
 from ..views.compare.around import compare_header, footer_line, views_line
 from ..views.compare.cell import cell_view
 from ..views.compare.findings import bars_view, findings_view
@@ -47,14 +46,15 @@ class CompareScreen(MeasuringTab):
     baseline are its own."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, monitor, id=COMPARE, panels=tuple(VIEWS), cells="matrix")
+        super().__init__(
+            keymap, monitor, id=COMPARE, panels=tuple(VIEWS), view="matrix", cells="matrix"
+        )
         self.begin_key = keymap.first_key("compare_begin")
         self.metric = SHOWN[0]
         self.cursor = (0, 0)
         """Row and column of the matrix."""
         self._started = False
         self.baseline: Place | None = None
-        self._view = "matrix"
         self._table: Kept[Table] = Kept()
         self.kept: Mapping[str, Kept[RowsView]] = {name: Kept() for name in VIEWS}
         """The views that cost more than a tick should, by panel."""
@@ -63,10 +63,6 @@ class CompareScreen(MeasuringTab):
         return place_panels(self._view, width, height, maximized=self._maximized)
 
     # Drawing
-
-    def show(self, moment: Moment, timeline: Timeline) -> None:
-        self._moment = moment
-        self._draw()
 
     def _start_at(self, moment: Moment, frame: Frame) -> None:
         """The cursor begins on what is served."""
@@ -169,11 +165,6 @@ class CompareScreen(MeasuringTab):
         else:
             self.baseline = None if spot.place == self.baseline else spot.place
         self._show_newest()
-
-    def action_view(self, name: str) -> None:
-        """Bring a view into sight."""
-        self._view, self._maximized = name, None
-        self.rearrange()
 
 
 def shown_of(moment: Moment) -> tuple[object, ...]:

@@ -9,6 +9,7 @@ from ..drawing.line import EMPTY, Line
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
 from ..state.monitor import Monitor
+from ..state.playhead import Timeline
 from ..style.theme import palette_of
 from ..views.panel import Room, RowsView
 from ..widgets.board import Board
@@ -31,11 +32,15 @@ class MeasuringTab(TabScreen):
         *,
         id: str,  # noqa: A002 (Textual's name for it)
         panels: Sequence[str],
+        view: str = "",
         cells: str | None = None,
     ) -> None:
         """`panels` are in the order in which the tab key goes through them, and the first has the
-        focus at first; the cursor of the panel `cells`, if there is one, goes over cells."""
+        focus at first; the cursor of the panel `cells`, if there is one, goes over cells. `view` is
+        the one in sight at first, where there are several."""
         super().__init__(keymap, id=id)
+        self._view = view
+        self._page = 0
         self._monitor = monitor
         self._moment: Moment | None = None
         self._panels = panels
@@ -60,6 +65,14 @@ class MeasuringTab(TabScreen):
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         raise NotImplementedError
+
+    def _pages(self, view: str) -> int:
+        """How many pages a view takes on the board as it is."""
+        return 1
+
+    def show(self, moment: Moment, timeline: Timeline) -> None:
+        self._moment = moment
+        self._draw()
 
     def _around(self, moment: Moment, room: Room) -> Mapping[str, Line]:
         """The lines around the board, by the name of their place."""
@@ -96,6 +109,15 @@ class MeasuringTab(TabScreen):
 
     def on_descendant_focus(self) -> None:
         self._draw()
+
+    def action_view(self, name: str) -> None:
+        """Bring a view into sight; asked for again, its next page."""
+        if name == self._view:
+            self._page = (self._page + 1) % self._pages(name)
+        else:
+            self._view, self._page = name, 0
+        self._maximized = None
+        self.rearrange()
 
     def _show_newest(self) -> None:
         """What a key has led to is seen at once."""

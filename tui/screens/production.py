@@ -22,7 +22,6 @@ from ..state.capacity import capacity
 from ..state.cost import Costing, costing
 from ..state.moment import Moment
 from ..state.monitor import Monitor
-from ..state.playhead import Timeline
 from ..state.readiness_book import ON_SCREEN
 from ..views.events import event_line
 from ..views.panel import Room, RowsView
@@ -44,10 +43,9 @@ class ProductionScreen(MeasuringTab):
     """Panels for the view that is chosen, drawn from the moment."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, monitor, id=PRODUCTION, panels=tuple(VIEWS))
-        self._view = "targets"
-        self._page = 0
+        super().__init__(keymap, monitor, id=PRODUCTION, panels=tuple(VIEWS), view="targets")
         self._bias = BiasBook()
+        self._costed: tuple[Moment, Costing] | None = None
 
     @property
     def keymap(self) -> Keymap:
@@ -57,16 +55,16 @@ class ProductionScreen(MeasuringTab):
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
 
-    def show(self, moment: Moment, timeline: Timeline) -> None:
-        self._moment = moment
-        self._draw()
+    def _pages(self, view: str) -> int:
+        size = self.query_one(Board).size
+        return pages(view, size.width, size.height)
 
     def _around(self, moment: Moment, room: Room) -> Mapping[str, Line]:
-        size = self.query_one(Board).size
-        of = pages(self._view, size.width, size.height)
         return {
             "header": production_header(moment, room),
-            "views": views_line(self._view, self._page, of, self._keymap, room),
+            "views": views_line(
+                self._view, self._page, self._pages(self._view), self._keymap, room
+            ),
             "event": event_line(moment, room),
             "footer": footer_line(self._keymap, room),
         }
@@ -80,8 +78,11 @@ class ProductionScreen(MeasuringTab):
         return self._keymap.first_key("production_begin")
 
     def costing(self, moment: Moment) -> Costing:
-        """What the panels of cost show."""
-        return costing(moment, self._keymap.first_key("compare_begin"))
+        """What the panels of cost show, worked out once for all of them."""
+        if self._costed is None or self._costed[0] is not moment:
+            found = costing(moment, self._keymap.first_key("compare_begin"))
+            self._costed = (moment, found)
+        return self._costed[1]
 
     def action_begin(self) -> None:
         """Measure what is served under loads around the present one."""
@@ -109,16 +110,6 @@ class ProductionScreen(MeasuringTab):
         if action is not None:
             await self.app.run_action(f"app.{action}")
         self._show_newest()
-
-    def action_view(self, name: str) -> None:
-        """Bring a view into sight; asked for again, its next page."""
-        if name == self._view:
-            size = self.query_one(Board).size
-            self._page = (self._page + 1) % pages(name, size.width, size.height)
-        else:
-            self._view, self._page = name, 0
-        self._maximized = None
-        self.rearrange()
 
 
 VIEWS: PanelViews = {

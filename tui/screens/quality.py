@@ -45,16 +45,20 @@ class QualityScreen(MeasuringTab):
     the heat strip are its own."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, monitor, id=QUALITY, panels=tuple(VIEWS), cells="heat")
+        super().__init__(
+            keymap, monitor, id=QUALITY, panels=tuple(VIEWS), view="overview", cells="heat"
+        )
         self.keys = Keys(keymap.first_key("quality_begin"), keymap.first_key("quality_serve"))
         self.chosen: str | None = None
         """The level shown: a precision, or a scheme such as `affine-8`."""
         self.cursor = Cursor()
-        self._view = "overview"
-        self._page = 0
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return place_panels(self._view, width, height, page=self._page, maximized=self._maximized)
+
+    def _pages(self, view: str) -> int:
+        size = self.query_one(Board).size
+        return pages(view, size.width, size.height)
 
     # Drawing
 
@@ -90,9 +94,9 @@ class QualityScreen(MeasuringTab):
     def restore_view(self, state: Mapping[str, str]) -> None:
         if state.get("view") in dict(VIEW_TITLES):
             self._view = state["view"]
-        size, page = self.query_one(Board).size, state.get("page", "")
+        page = state.get("page", "")
         if page.isdecimal() and len(page) <= 2:
-            self._page = int(page) % pages(self._view, size.width, size.height)
+            self._page = int(page) % self._pages(self._view)
         if state.get("chosen"):
             self._choose(state["chosen"])
         super().restore_view(state)
@@ -181,16 +185,6 @@ class QualityScreen(MeasuringTab):
         if grid is not None and matrix in grid.names:
             self.cursor = Cursor(layer, grid.names.index(matrix))
             self._draw()
-
-    def action_view(self, name: str) -> None:
-        """Bring a view into sight; asked for again, its next page."""
-        if name == self._view:
-            size = self.query_one(Board).size
-            self._page = (self._page + 1) % pages(name, size.width, size.height)
-        else:
-            self._view, self._page = name, 0
-        self._maximized = None
-        self.rearrange()
 
 
 VIEWS: PanelViews = {

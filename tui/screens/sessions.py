@@ -52,7 +52,7 @@ class SessionsScreen(MeasuringTab):
             self.path = path
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
-        super().__init__(keymap, monitor, id=SESSIONS, panels=("list", "preview"), cells="")
+        super().__init__(keymap, monitor, id=SESSIONS, panels=("list", "preview"))
         self.sessions = Sessions()
         self.diff: Diff | None = None
         self._shelf = Shelf()

@@ -24,6 +24,20 @@ def centred_in(space: int, shown: Line) -> Line:
     return line(" " * ((space - shown.width) // 2 + 2), shown)
 
 
+def view_keys(tab: str, titles: Sequence[tuple[str, str]], view: str, keymap: Keymap) -> Line:
+    """The views of a tab with their keys, the one in sight in brackets."""
+    items = []
+    for name, title in titles:
+        key, click = keymap.first_key(f"{tab}_{name}"), f"screen.view('{name}')"
+        if name == view:
+            items.append(line(Piece(f"[{key} {title}]".replace("[ ", "["), Ink.SELECTED, click)))
+        else:
+            items.append(
+                line(Piece(f" {key}", Ink.ACCENT, click), muted(f" {title} ")._replace(click=click))
+            )
+    return line(*items)
+
+
 def views_bar(
     tab: str,
     titles: Sequence[tuple[str, str]],
@@ -34,17 +48,8 @@ def views_bar(
     turns: str,
     shown: Line,
 ) -> Line:
-    """The views with their keys, the one in sight in brackets; at the right the keys that go to the
-    previous and the next of what `turns` names, and the one `shown`."""
-    items = []
-    for name, title in titles:
-        key, click = keymap.first_key(f"{tab}_{name}"), f"screen.view('{name}')"
-        if name == view:
-            items.append(line(Piece(f"[{key} {title}]".replace("[ ", "["), Ink.SELECTED, click)))
-        else:
-            items.append(
-                line(Piece(f" {key}", Ink.ACCENT, click), muted(f" {title} ")._replace(click=click))
-            )
+    """The views with their keys; at the right the keys that go to the previous and the next of what
+    `turns` names, and the one `shown`."""
     keys = [keymap.first_key(f"{tab}_{name}") for name in ("previous", "next")]
     right = line(Piece(" ".join(filter(None, keys)), Ink.ACCENT), muted(f" {turns} "), shown)
-    return ends(line(*items), line(right, " "), room.width)
+    return ends(view_keys(tab, titles, view, keymap), line(right, " "), room.width)

@@ -4,7 +4,7 @@ from ...drawing.line import Line, Piece, ends, faint, first_fitting, line, muted
 from ...settings.keymap import PRODUCTION, Keymap
 from ...state.moment import Moment
 from ...style.inks import Ink
-from ..around import centred_in, tab_header
+from ..around import centred_in, tab_header, view_keys
 from ..keys import clicks_of, fitting_keys
 from ..panel import Room
 
@@ -46,22 +46,14 @@ def production_header(moment: Moment, room: Room) -> Line:
 
 def views_line(view: str, page: int, pages: int, keymap: Keymap, room: Room) -> Line:
     """The views with their keys, the one in sight in brackets; at the right, which of its pages."""
-    items = []
-    for name, title in VIEW_TITLES:
-        key, click = keymap.first_key(f"production_{name}"), f"screen.view('{name}')"
-        if name == view:
-            items.append(line(Piece(f"[{key} {title}]".replace("[ ", "["), Ink.SELECTED, click)))
-        else:
-            items.append(
-                line(Piece(f" {key}", Ink.ACCENT, click), muted(f" {title} ")._replace(click=click))
-            )
+    views = view_keys(PRODUCTION, VIEW_TITLES, view, keymap)
     if pages == 1:
-        return line(*items).fitted(room.width)
+        return views.fitted(room.width)
     again = keymap.first_key(f"production_{view}")
     turn = line(
         Piece(again, Ink.ACCENT), muted(" next page "), strong(f"{page % pages + 1}/{pages}")
     )
-    return ends(line(*items), line(turn, " "), room.width)
+    return ends(views, line(turn, " "), room.width)
 
 
 def footer_line(keymap: Keymap, room: Room) -> Line:
