@@ -1,6 +1,5 @@
 """`prodtop ready`: the checklist for production, and the drills that prove its items."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,7 +9,7 @@ from ...engine.protocol.server_options import DEFAULT_DRAIN_S
 from .arguments import Debug, Json
 from .engine_options import Given, with_engine_options
 from .server_operations import with_server_operations
-from .server_options import ChatTemplate
+from .server_options import DEFAULT_STRATEGY, ChatTemplate, Drain, GuardsFile, Precision, Strategy
 
 NOT_READY = 3
 """The exit code where an item does not hold."""
@@ -34,21 +33,11 @@ def ready(
             " load, recovery, drain, snapshot.",
         ),
     ] = None,
-    strategy: Annotated[
-        str, typer.Option(metavar="S", help="How requests are scheduled.")
-    ] = WorkerOptions().strategy.value,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="Of the weights: the device's own, unless given."),
-    ] = None,
-    drain: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
-    ] = DEFAULT_DRAIN_S,
+    strategy: Strategy = DEFAULT_STRATEGY,
+    precision: Precision = None,
+    drain: Drain = DEFAULT_DRAIN_S,
     chat_template: ChatTemplate = None,
-    guards: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
-    ] = None,
+    guards: GuardsFile = None,
     *,
     operated: Given,
     json: Json = False,

@@ -1,7 +1,6 @@
 """`prodtop serve`: the engine behind an OpenAI-compatible server, without a screen."""
 
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -19,7 +18,18 @@ from .cost_options import Price, given_prices, with_price
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .server_operations import server_operations, with_server_operations
-from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
+from .server_options import (
+    DEFAULT_STRATEGY,
+    ChatTemplate,
+    Drain,
+    GuardsFile,
+    Host,
+    Port,
+    Precision,
+    Strategy,
+    asks_for_load,
+    server_options,
+)
 
 
 @with_server_operations
@@ -32,28 +42,18 @@ from .server_options import ChatTemplate, Host, Port, asks_for_load, server_opti
 )
 def serve(
     given: Given,
-    strategy: Annotated[
-        str, typer.Option(metavar="S", help="How requests are scheduled.")
-    ] = WorkerOptions().strategy.value,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="P", help="Of the weights: the device's own, unless given."),
-    ] = None,
+    strategy: Strategy = DEFAULT_STRATEGY,
+    precision: Precision = None,
     users: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="A load beside the server: clients of its own."),
     ] = None,
     host: Host = DEFAULT_HOST,
     port: Port = DEFAULT_PORT,
-    drain: Annotated[
-        float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
-    ] = DEFAULT_DRAIN_S,
+    drain: Drain = DEFAULT_DRAIN_S,
     chat_template: ChatTemplate = None,
     record_trace: RecordTrace = None,
-    guards: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
-    ] = None,
+    guards: GuardsFile = None,
     price_per_hour: Price = None,
     *,
     operated: Given,

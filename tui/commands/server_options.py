@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from ...engine.protocol.errors import BadInputError
+from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_operations import Operations
 from ...engine.protocol.server_options import ServerOptions, check_exposure
 from .engine_options import OPTIONS, Given
@@ -20,6 +21,19 @@ ChatTemplate = Annotated[
     typer.Option(
         metavar="FILE", help="A chat template (Jinja) for HTTP clients in place of the model's."
     ),
+]
+DEFAULT_STRATEGY = WorkerOptions().strategy.value
+Strategy = Annotated[str, typer.Option(metavar="S", help="How requests are scheduled.")]
+Precision = Annotated[
+    str | None,
+    typer.Option(metavar="P", help="Of the weights: the device's own, unless given."),
+]
+Drain = Annotated[
+    float, typer.Option(metavar="SECONDS", help="How long requests may take at the end.")
+]
+GuardsFile = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="A file with [guards]; else the config's own, if any."),
 ]
 Port = Annotated[int, typer.Option(metavar="P", min=0, max=MOST_PORT, help="0: any that is free.")]
 
