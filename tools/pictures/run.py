@@ -10,16 +10,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from prodtop.engine.client.local_engine import LocalEngine
-from prodtop.engine.client.target_engine import TargetEngine
 from prodtop.engine.files.atomic import write_files
 from prodtop.engine.protocol import LoadSpec, StrategyName
 from prodtop.engine.protocol.options import WorkerOptions
-from prodtop.engine.targets.settings import QUIET
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.settings.config import parse_config
 from prodtop.tui.settings.keymap import COMPARE, DEFAULT_KEYMAP, QUALITY, TAB_TITLES
+from prodtop.tui.state.billing import Billing
 from prodtop.tui.state.moment import Moment
-from prodtop.tui.state.target_price import price_of
+from prodtop.tui.state.target_watch import watched
 from textual.pilot import Pilot
 
 from .demo import demo_pictures
@@ -69,9 +68,8 @@ async def _take_pictures() -> dict[str, str]:
     engine = LocalEngine(_options())
     engine.start()
     try:
-        price = price_of(config.prices, config.cost)
-        watched = TargetEngine(engine, config.targets or QUIET, price)
-        app = ProdtopApp(watched, config=config, theme=THEME)
+        target_engine, _ = watched(engine, config, Billing.of(config))
+        app = ProdtopApp(target_engine, config=config, theme=THEME)
         taken: dict[str, str] = {}
         async with app.run_test(size=SIZES[0]) as pilot:
             await _serve(app, pilot)

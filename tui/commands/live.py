@@ -11,13 +11,10 @@ import typer
 
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
-from ...engine.client.target_engine import TargetEngine
-from ...engine.cost.budget_alerts import BudgetAlerts
 from ...engine.protocol.errors import BadInputError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
-from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
@@ -165,7 +162,7 @@ def open_screen(
     from ..settings.config import config_file, load_config, theme_folder
     from ..settings.config_watch import ConfigWatch
     from ..state.billing import Billing
-    from ..state.target_price import price_of
+    from ..state.target_watch import watched
     from .cost_options import given_prices
 
     config, watch = load_config(), ConfigWatch(config_file())
@@ -187,11 +184,8 @@ def open_screen(
     if server is not None:
         server = msgspec.structs.replace(server, cost=given_prices(config.cost))
     local = LocalEngine(complete(configured), server=server)
-    budget = BudgetAlerts(Billing.of(config).budget)
-    watched = TargetEngine(
-        local, config.targets or QUIET, price_of(config.prices, config.cost), budget=budget
-    )
-    engine = RecordedEngine(watched, facts=recording_facts)
+    target_engine, budget = watched(local, config, Billing.of(config))
+    engine = RecordedEngine(target_engine, facts=recording_facts)
     if record is not None:
         engine.start_recording(Path(record) if record else None)
     local.start()

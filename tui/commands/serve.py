@@ -7,12 +7,9 @@ import msgspec
 import typer
 
 from ...engine.client.local_engine import LocalEngine
-from ...engine.client.target_engine import TargetEngine
-from ...engine.cost.budget_alerts import BudgetAlerts
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
-from ...engine.targets.settings import QUIET
 from .arguments import Debug, parse_precision, parse_strategy
 from .cost_options import Price, given_prices, with_price
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
@@ -72,7 +69,7 @@ def serve(
     # Here and not above: the other commands need not wait for the screen's words.
     from ..settings.config import load_config
     from ..state.billing import Billing
-    from ..state.target_price import price_of
+    from ..state.target_watch import watched
     from .guard_options import guards_of_config, guards_of_file
     from .serve_run import serve as run_server
 
@@ -88,10 +85,5 @@ def serve(
         else LocalEngine(options, server=server)
     )
     billing = replace(Billing.of(config), cost=cost)
-    watched = TargetEngine(
-        engine,
-        config.targets or QUIET,
-        price_of(config.prices, cost),
-        budget=BudgetAlerts(billing.budget),
-    )
-    run_server(engine, server, watched)
+    target_engine, _ = watched(engine, config, billing)
+    run_server(engine, server, target_engine)
