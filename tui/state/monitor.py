@@ -221,7 +221,7 @@ class Monitor(Walking):
         """Begin to measure the quality of every precision, or cancel that."""
         if self._refuses():
             return
-        if self._compare.now.running or self._load_curve.now.running:
+        if self._sweeping:
             self.say("cells are being compared: measure quality when that has ended")
         elif self._quality.now.running or self._serving is not None:
             self._quality.toggle(self._serving)

@@ -74,13 +74,8 @@ SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 
 
 class Observer(SessionClock):
-    """What the screen knows of the engine, from its reports.
-
-    `clock` is monotonic, and all that is remembered goes by it: it is Unix time as the first
-    report told it, so that a replayed session tells the time it was recorded at, and goes on from
-    there however the wall clock is set. `clock_to_wall_s` leads from it to Unix time before the
-    first report; `user_clock` is the one that the user lives by, where that is another.
-    """
+    """What the screen knows of the engine, from its reports, by the time of its session.
+    `user_clock` is the one that the user lives by, where that is another than `clock`."""
 
     def __init__(
         self,
@@ -152,11 +147,10 @@ class Observer(SessionClock):
                 self._speculation = frame.speculation.spec
             self._on_wall_clock(frame.wall_s, now_s)
             self._settle(frame, now_s)
-            sweeping = self._compare.now.running or self._load_curve.now.running
-            if not sweeping:
+            if not self._sweeping:
                 # Between two cells the live load is served at whatever precision comes next.
                 self.tried.take_in(frame, self.wall_s(now_s))
-            disturbed = sweeping or self._quality.now.running
+            disturbed = self._sweeping or self._quality.now.running
             self._speeds = after_frame(self._speeds, frame, disturbed=disturbed)
             if self._worker.phase is Phase.STARTING:
                 self._worker = replace(self._worker, phase=Phase.SERVING)
@@ -370,6 +364,11 @@ class Observer(SessionClock):
 
     def _joules_per_token(self, wall_s: float) -> float | None:
         return self.history.growth_ratio("energy_j", "generated_tokens", wall_s, ENERGY_SPAN_S)
+
+    @property
+    def _sweeping(self) -> bool:
+        """Whether cells are measured: the live load waits."""
+        return self._compare.now.running or self._load_curve.now.running
 
     @property
     def _serving(self) -> Frame | None:

@@ -236,8 +236,7 @@ class ReplayMonitor(Monitor):
             self._frame, self._frame_at_s = frame, now_s
             self._on_wall_clock(frame.wall_s, now_s)
             self.tried.take_in(frame, self.wall_s(now_s))
-            runs = (self._quality, self._compare, self._load_curve)
-            disturbed = any(run.now.running for run in runs)
+            disturbed = self._sweeping or self._quality.now.running
             self._speeds = after_frame(self._speeds, frame, disturbed=disturbed)
         if host is not None:
             self._host, self._host_at_s = host, now_s
