@@ -2,16 +2,11 @@
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from prodtop.tui.screens.production import VIEWS as PANELS
 from prodtop.tui.screens.production_placement import VIEW_SLOTS, pages, place_panels
-from prodtop.tui.screens.tab import MIN_HEIGHT, MIN_WIDTH
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.views.production.around import VIEW_TITLES
-
-AROUND = 4
-"""Lines around the board."""
-SIZES = st.tuples(st.integers(MIN_WIDTH, 260), st.integers(MIN_HEIGHT - AROUND, 90))
+from tiling import AROUND, SIZES, assert_tiled
 
 
 @pytest.mark.parametrize("view", VIEW_SLOTS)
@@ -21,15 +16,7 @@ def test_panels_tile_the_area_on_every_page(view: str, size: tuple[int, int]) ->
     width, height = size
     for page in range(pages(view, width, height)):
         regions = place_panels(view, width, height, page=page)
-        cells = {
-            (x, y)
-            for region in regions.values()
-            for x in range(region.x, region.right)
-            for y in range(region.y, region.bottom)
-        }
-        assert len(cells) == width * height
-        assert sum(region.area for region in regions.values()) == width * height
-        assert all(region.height >= 5 and region.width >= 30 for region in regions.values())
+        assert_tiled(regions, width, height)
 
 
 @given(size=SIZES)

@@ -2,15 +2,11 @@
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 from prodtop.tui.screens.quality import VIEWS as PANELS
 from prodtop.tui.screens.quality_placement import pages, place_panels
-from prodtop.tui.screens.tab import MIN_HEIGHT, MIN_WIDTH
+from tiling import AROUND, SIZES, assert_tiled
 
 VIEWS = ("overview", "charts", "layers", "texts")
-AROUND = 4
-"""Lines around the board."""
-SIZES = st.tuples(st.integers(MIN_WIDTH, 260), st.integers(MIN_HEIGHT - AROUND, 90))
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -21,15 +17,7 @@ def test_panels_tile_the_area(view: str, size: tuple[int, int]) -> None:
     for page in range(pages(view, width, height)):
         regions = place_panels(view, width, height, page=page)
         assert set(regions) <= set(PANELS)
-        cells = {
-            (x, y)
-            for region in regions.values()
-            for x in range(region.x, region.right)
-            for y in range(region.y, region.bottom)
-        }
-        assert len(cells) == width * height
-        assert sum(region.area for region in regions.values()) == width * height
-        assert all(region.height >= 5 and region.width >= 30 for region in regions.values())
+        assert_tiled(regions, width, height)
 
 
 @given(size=SIZES)
