@@ -1,7 +1,8 @@
 """How much is taken at once: what is above the limits is told to come again, and when.
 
-A request takes a slot with its head, before its body is read, and keeps it until its answer has
-been sent. Once its texts are known it takes as many places as it has choices, and their tokens.
+A request takes a slot with its head, before its body is read, and keeps it until the last of its
+answer is on its way: a client that has read all of it and asks again finds the place free. Once its
+texts are known it takes as many places as it has choices, and their tokens.
 """
 
 import math
@@ -10,7 +11,7 @@ from collections import deque
 from collections.abc import Callable
 
 from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ..protocol.served import Serving
 from ..protocol.server_operations import ServerLimits
@@ -113,6 +114,7 @@ class Slot:
     def __init__(self, admission: Admission) -> None:
         self._admission = admission
         self._choices, self._tokens = 1, 0
+        self._left = False
 
     def take(self, choices: int, tokens: int, serving: Serving) -> None:
         """Its texts are known: so many choices, with so many tokens in all. Raises `ApiError`."""
@@ -124,7 +126,10 @@ class Slot:
         self._admission.check(tokens, serving)
 
     def leave(self) -> None:
-        """The request has ended. Called once."""
+        """The request has ended. Only the first call counts."""
+        if self._left:
+            return
+        self._left = True
         self._admission.leave(self._choices, self._tokens)
 
 
@@ -145,8 +150,16 @@ class AdmissionGuard:
             await refuse(error, scope, receive, send)
             return
         scope[SLOT] = slot
+
+        async def sending(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body", False):
+                # Not once the app returns: its tasks end some turns of the loop later, and the
+                # client may have come again by then.
+                slot.leave()
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sending)
         finally:
             slot.leave()
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 from api_harness import CHAT, COMPLETIONS, HELLO, saying
-from asgi_client import Client, Json
+from asgi_client import Call, Client, Json
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.protocol.server_operations import Operations, ServerLimits
@@ -68,6 +68,31 @@ async def test_whatever_becomes_of_a_request_its_place_is_given_back(
     sent = body if isinstance(body, bytes) else body | {"stream": stream}
     for _ in range(5):
         assert (await client.post(COMPLETIONS, sent)).status in (200, 400, 404)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        (COMPLETIONS, {"prompt": "a", "stream": True}),
+        (COMPLETIONS, {"prompt": "a", "stream": False}),
+        (CHAT, {**HELLO, "stream": True}),
+        (CHAT, HELLO),
+        (COMPLETIONS, {"prompt": ""}),
+        ("/tokenize", {"prompt": "a"}),
+    ],
+)
+async def test_who_asks_again_once_all_has_come_finds_the_place_free(path: str, body: Json) -> None:
+    client, _ = limited(ServerLimits(max_requests=1), saying("hello"))
+    again: list[Call] = []
+
+    async def on_piece(piece: bytes) -> None:
+        if not body.get("stream") or piece.endswith(b"data: [DONE]\n\n"):
+            # It begins in the next turn of the loop, as a client's next request at the earliest.
+            again.append(client.begin("POST", path, body))
+
+    first = await client.begin("POST", path, body, on_piece=on_piece).done()
+    (second,) = again
+    assert (await second.done()).status == first.status != 429
 
 
 async def test_a_client_that_leaves_gives_its_place_back() -> None:
