@@ -12,6 +12,7 @@ what. Everyone else imports from here and not from the files: what they define i
 """
 # ruff: noqa: F403
 
+from .attached import *
 from .bench import *
 from .commands import *
 from .effect import *

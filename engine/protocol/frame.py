@@ -2,6 +2,7 @@
 
 from enum import StrEnum
 
+from .attached import Attached
 from .effect import Summary, SwitchEffect
 from .load import LoadSpec, TraceProgress, TraceRecording
 from .message import Message, Part
@@ -53,14 +54,14 @@ class Throughput(Part, frozen=True, kw_only=True):
     response cache. `decode_tok_s` counts generated tokens only, not cached ones.
     """
 
-    prefill_tok_s: float
-    decode_tok_s: float
-    cached_tok_s: float
-    requests_per_s: float
-    arrivals_per_s: float
+    prefill_tok_s: float | None
+    decode_tok_s: float | None
+    cached_tok_s: float | None
+    requests_per_s: float | None
+    arrivals_per_s: float | None
     """Rejected requests too: they came."""
-    rejected_per_s: float = 0.0
-    steps_per_s: float
+    rejected_per_s: float | None = 0.0
+    steps_per_s: float | None
     mean_batch_rows: float | None = None
     batch_waste: float | None = None
     """Rows computed for finished sequences over rows computed, over the rate span."""
@@ -69,20 +70,27 @@ class Throughput(Part, frozen=True, kw_only=True):
 class Averages(Part, frozen=True, kw_only=True):
     """What the headlines show of one window: means over its whole time."""
 
-    decode_tok_s: float
-    requests_per_s: float
+    decode_tok_s: float | None
+    requests_per_s: float | None
     mbu: float | None = None
     mfu: float | None = None
 
 
 class Percentiles(Part, frozen=True, kw_only=True):
-    """A latency distribution in milliseconds; `count` is how many samples it stands on."""
+    """A latency distribution in milliseconds; `count` is how many samples it stands on.
+
+    Of an attached engine's buckets less is known. `below_ms`: percentiles of this value are only
+    known to be below it, in the first bucket. `above_ms`: percentiles of this value are only known
+    to be at least as much, beyond the last one. `None`: only the mean is told.
+    """
 
     count: int
     mean_ms: float
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    below_ms: float | None = None
+    above_ms: float | None = None
 
 
 class Latency(Part, frozen=True, kw_only=True):
@@ -116,12 +124,12 @@ class Queue(Part, frozen=True, kw_only=True):
     they agree; `unsteady` says that they do not.
     """
 
-    running: int
-    waiting: int
+    running: int | None
+    waiting: int | None
     mean_in_system: float | None = None
     arrival_rate_times_residence: float | None = None
     unsteady: bool = False
-    preemptions: int = 0
+    preemptions: int | None = 0
     running_limit: int | None = None
     """The most that the strategy runs at once."""
     mean_waiting: float | None = None
@@ -164,13 +172,13 @@ class StreamView(Part, frozen=True, kw_only=True):
 
 
 class Blocks(Part, frozen=True, kw_only=True):
-    """KV blocks by what holds them; the three parts add up to `total`."""
+    """KV blocks by what holds them; the parts add up to `total`."""
 
     total: int
     running: int
     """Held by at least one running request."""
-    evictable: int
-    """Cached prefix blocks that no running request holds."""
+    evictable: int | None
+    """Cached prefix blocks that no running request holds; `None` where they are counted as free."""
     free: int
     block_tokens: int
 
@@ -186,7 +194,10 @@ class HitRates(Part, frozen=True, kw_only=True):
 class Cache(Part, frozen=True, kw_only=True):
     """The state of the KV cache, the prefix cache and the response cache."""
 
-    blocks: Blocks
+    blocks: Blocks | None
+    """`None` where only the share of them that is in use is told, or not even that."""
+    usage: float | None = None
+    """Of an attached engine that does not tell its blocks: the share of them in use, 0 to 1."""
     rates: dict[Window, HitRates]
     response_entries: int | None = None
     response_bytes: int | None = None
@@ -265,22 +276,27 @@ class Frame(Message, frozen=True, kw_only=True):
     wall_s: float
     uptime_s: float
     model: ModelInfo
+    attached: Attached | None = None
+    """Where another server is watched: which one, and where its figures come from. `None` of the
+    engine that prodtop runs itself, which alone takes commands."""
     device: str
+    """`cpu`, `cuda:0` …; empty where it is not known."""
     device_name: str
     gpu_uuid: str | None = None
     """NVML's UUID of the GPU that the engine is on, whatever its number; `None` on a CPU."""
-    strategy: StrategyName
-    precision: PrecisionName
+    strategy: StrategyName | None
+    precision: PrecisionName | None
     precisions: list[PrecisionStatus]
-    load: LoadSpec
+    load: LoadSpec | None
+    """`None` where the load is not prodtop's."""
     throughput: Throughput
     latency: dict[Window, Latency]
     cache: Cache
     queue: Queue
-    accounting: Accounting
-    memory: Memory
+    accounting: Accounting | None
+    memory: Memory | None
     roofline: Roofline
-    max_seqs: int
+    max_seqs: int | None
     """The most sequences that run at once now."""
     built_max_seqs: int | None = None
     """What `max_seqs` can be set to at most without starting the engine anew."""
@@ -294,7 +310,7 @@ class Frame(Message, frozen=True, kw_only=True):
     latency_counts: LatencyCounts | None = None
     latency_counts_since_switch: LatencyCounts | None = None
     """The same of the requests in `Window.SWITCH`; they begin anew with each switch."""
-    generated_tokens_total: int = 0
+    generated_tokens_total: int | None = 0
     speculation: Speculation | None = None
     slo: SloSpec = SloSpec()
     attainment: dict[Window, Attainment] = {}

@@ -7,14 +7,15 @@ from .settings import PrecisionName
 class ModelInfo(Part, frozen=True, kw_only=True):
     """The model being served. `name` comes from outside and is stripped of control characters.
 
-    `shape` is the engine's `ModelShape` as `shape_message` writes it, `None` where it does not say.
+    Of an attached server's model only the name is sure to be known. `shape` is the engine's
+    `ModelShape` as `shape_message` writes it, `None` where it does not say.
     """
 
     name: str
-    parameters: int
-    layers: int
-    context_tokens: int
-    vocabulary: int
+    parameters: int | None
+    layers: int | None
+    context_tokens: int | None
+    vocabulary: int | None
     shape: dict[str, object] | None = None
 
 
