@@ -47,11 +47,11 @@ class SnapshotError(BadInputError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was set when the snapshot was taken."""
+    """What was set when the snapshot was taken; `None` where another's server was watched."""
 
-    strategy: StrategyName
-    precision: PrecisionName
-    load: LoadSpec
+    strategy: StrategyName | None
+    precision: PrecisionName | None
+    load: LoadSpec | None
     window: Window
     theme: str
 

@@ -23,6 +23,7 @@ from ...engine.protocol import (
     Window,
     describe_load,
     describe_speculation,
+    own_setting,
 )
 from .billing import Billing
 from .moment import Pending, WorkerState, unready_text
@@ -75,7 +76,7 @@ def step_precision(frame: Frame | None, pending: Pending, direction: int) -> Out
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     names = list(PrecisionName)
-    standing = pending.tried or pending.precision or frame.precision
+    standing = pending.tried or pending.precision or own_setting(frame).precision
     index = names.index(standing) + direction
     if not 0 <= index < len(names):
         end = "first" if direction < 0 else "last"
@@ -98,7 +99,7 @@ def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     trace. Below the least is none, and from there the same load comes back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
-    load = pending.load or frame.load
+    load = pending.load or own_setting(frame).load
     if load.paused and direction < 0:
         return Outcome(pending, say="there is no load: it cannot be less")
     changed = _changed_load(load, direction)
@@ -111,7 +112,7 @@ def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outco
     """The load at a place between none (0) and the highest (1), where the meter was clicked."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
-    load = pending.load or frame.load
+    load = pending.load or own_setting(frame).load
     steps = _steps(load)
     value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
     changed = load.with_amount(value)
