@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from attached_frames import attached_frame, bare_frame
+from attached_frames import NO_METRIC, attached_frame, bare_frame
 from frames import frame, ready
 from prodtop.engine.protocol import Frame
 from prodtop.engine.records.export.snapshot_formats import FORMATS
@@ -34,6 +34,53 @@ async def test_every_tab_is_drawn_of_a_server_that_tells_little(
             text = terminal_text(running.app)
             assert "None" not in text
             assert running.app.defect is None
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "keys",
+    [
+        ("1",),
+        ("6",),
+        ("[",),
+        ("]",),
+        ("-",),
+        ("=",),
+        ("b",),
+        ("A",),
+        ("D",),
+        ("C", "b"),
+        ("Q", "b"),
+        ("O", "b"),
+        (":", *"max-seqs 4", "enter"),
+        (":", *"users 4", "enter"),
+        (":", *"drafts 4", "enter"),
+        (":", *"strategy single", "enter"),
+    ],
+    ids="".join,
+)
+async def test_nothing_is_asked_of_a_server_that_is_watched(
+    kind: str, keys: tuple[str, ...]
+) -> None:
+    polls = [[KINDS[kind](second)] for second in range(3)]
+    async with open_app(polls) as running:
+        await running.advance(*polls)
+        await running.press(*("space" if key == " " else key for key in keys))
+        assert running.client.sent == []
+        assert running.app.defect is None
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_is_missing_says_why_and_what_is_there_whence(size: tuple[int, int]) -> None:
+    polls = [[attached_frame(second)] for second in range(3)]
+    async with open_app(polls, size=size) as running:
+        await running.advance(*polls)
+        text = terminal_text(running.app)
+        assert "vLLM 0.26.0" in text
+        assert "< 10 ms" in text or "<10 ms" in text
+        assert size[0] < 120 or NO_METRIC[:20] in text
+        for key in ("1-6 strategy", "= load"):
+            assert key not in text
 
 
 def optional_places(tree: object, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

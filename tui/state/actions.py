@@ -23,7 +23,6 @@ from ...engine.protocol import (
     Window,
     describe_load,
     describe_speculation,
-    own_setting,
 )
 from .billing import Billing
 from .moment import Pending, WorkerState, unready_text
@@ -32,6 +31,8 @@ USER_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512
 RATE_STEPS = (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SPEED_STEPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
+WATCHED = "this server is watched, not run: prodtop does not change how it serves"
+NO_LOAD = "none of the load is prodtop's: attach with --load to drive some"
 NOT_READY = unready_text(WorkerState())
 
 
@@ -52,6 +53,8 @@ def choose_strategy(frame: Frame | None, pending: Pending, name: StrategyName) -
     """Serve under another strategy; asking for the one in use only takes a pending one back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     if name == (pending.strategy or frame.strategy):
         return Outcome(pending, say=f"{name} is the strategy in use")
     return Outcome(replace(pending, strategy=name), SetStrategy(name=name))
@@ -61,6 +64,8 @@ def choose_precision(frame: Frame | None, pending: Pending, name: PrecisionName)
     """Serve at another precision; one that the device cannot run is tried and says why not."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     status = next((status for status in frame.precisions if status.name == name), None)
     if status is None or status.reason is not None:
         reason = "this engine does not offer it" if status is None else status.reason
@@ -76,7 +81,9 @@ def step_precision(frame: Frame | None, pending: Pending, direction: int) -> Out
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     names = list(PrecisionName)
-    standing = pending.tried or pending.precision or own_setting(frame).precision
+    standing = pending.tried or pending.precision or frame.precision
+    if standing is None:
+        return Outcome(pending, say=WATCHED)
     index = names.index(standing) + direction
     if not 0 <= index < len(names):
         end = "first" if direction < 0 else "last"
@@ -90,6 +97,8 @@ def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) 
     """Speculative decoding off where there is some, else on as `spec` says."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     new_spec = spec if frame.speculation is None else None
     return Outcome(pending, SetSpeculation(spec=new_spec))
 
@@ -99,7 +108,9 @@ def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     trace. Below the least is none, and from there the same load comes back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
-    load = pending.load or own_setting(frame).load
+    load = pending.load or frame.load
+    if load is None:
+        return Outcome(pending, say=NO_LOAD)
     if load.paused and direction < 0:
         return Outcome(pending, say="there is no load: it cannot be less")
     changed = _changed_load(load, direction)
@@ -112,7 +123,9 @@ def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outco
     """The load at a place between none (0) and the highest (1), where the meter was clicked."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
-    load = pending.load or own_setting(frame).load
+    load = pending.load or frame.load
+    if load is None:
+        return Outcome(pending, say=NO_LOAD)
     steps = _steps(load)
     value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
     changed = load.with_amount(value)

@@ -26,6 +26,7 @@ from ...engine.protocol import (
 )
 from ..style.formatting import MISSING, duration, milliseconds, percent, si, span
 from ..style.inks import Ink
+from ..style.quantiles import quantile_text
 from .condition import UNKNOWN, Health, Word
 from .moment import Moment, Phase, WorkerState, restart_text
 from .server import is_down
@@ -258,7 +259,7 @@ def _p95_text(frame: Frame, name: str) -> tuple[float, str] | None:
     before = _percentiles(frame, Window.M1, name)
     ratio = p95_ms / before.p95_ms if before and before.p95_ms else 1.0
     arrow = " ↑" if ratio > 1.0 + 2 * _STEADY else " ↓" if ratio < 1.0 - 2 * _STEADY else ""
-    return p95_ms, f"p95 {milliseconds(p95_ms)}{arrow} (10s)"
+    return p95_ms, f"p95 {quantile_text(recent, p95_ms)}{arrow} (10s)"
 
 
 def _lagging(moment: Moment, standing: bool) -> Health | None:
@@ -288,6 +289,8 @@ def _ok(moment: Moment, standing: bool) -> Health | None:
     within = _attainment(moment).within_all
     share = () if within is None else (f"{percent(within)} within limits (10s)",)
     waiting = f"{_grouped(frame.queue.waiting)} waiting, {_growth(frame.queue)}"
+    if frame.queue.waiting is None:
+        waiting = "its queue is not told"
     return Health(Word.OK, (*share, _up(frame), waiting), Ink.OK)
 
 

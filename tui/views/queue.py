@@ -5,8 +5,9 @@ from collections.abc import Callable
 from ...engine.protocol import Accounting, Frame, Window
 from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
-from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
+from ..style.formatting import MISSING, count, exact, rate, si
 from ..style.inks import Ink
+from ..style.quantiles import quantile_text
 from .load import trace_lines
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
@@ -55,7 +56,7 @@ def _little(moment: Moment, frame: Frame, room: Room) -> Line:
         ),
         Piece(" unsteady", Ink.WARN) if queue.unsteady else "",
     )
-    waiting = figure("wait p95", milliseconds(wait.p95_ms if wait else None))
+    waiting = figure("wait p95", quantile_text(wait, wait.p95_ms if wait else None))
     return first_fitting([line(law, "  ", waiting), law], room.width) if room.width >= 46 else law
 
 
