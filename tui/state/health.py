@@ -28,7 +28,7 @@ from ..style.formatting import MISSING, duration, milliseconds, percent, si, spa
 from ..style.inks import Ink
 from ..style.quantiles import quantile_text
 from .condition import UNKNOWN, Health, Word
-from .moment import Moment, Phase, WorkerState, restart_text
+from .moment import Moment, Phase, WorkerState, restart_text, retry_text
 from .server import is_down
 
 _LEAVE = 0.5
@@ -94,7 +94,9 @@ def _engine_down(moment: Moment, standing: bool) -> Health | None:
         return None
     if worker.restart_at_s is None:
         return Health(Word.ENGINE_DOWN, (worker.hint or "for good", worker.reason), Ink.BAD)
-    wait = restart_text(worker.restart_at_s - moment.now_s)
+    wait = retry_text(worker, moment.now_s)
+    if worker.watched:
+        return Health(Word.SERVER_DOWN, (worker.reason, wait), Ink.BAD)
     return Health(Word.ENGINE_DOWN, (wait, worker.reason), Ink.BAD)
 
 

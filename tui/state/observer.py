@@ -20,13 +20,14 @@ from ...engine.protocol import (
     Report,
     RequestsInSystem,
     RequestTimeline,
+    ServerBack,
+    ServerDown,
     ServerListening,
     SpeculationSpec,
     Switched,
     TargetAlert,
     Window,
 )
-from ...engine.records.engine_gpu import engine_gpu
 from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
@@ -38,6 +39,7 @@ from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
 from .frame_loss import FrameLoss
+from .gpu_presence import GpuPresence
 from .health import judge
 from .history import History, Mark, PastMoment
 from .moment import (
@@ -67,8 +69,6 @@ ANSWERED_FOR_S = 8.0
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
-GPU_LOST_AFTER_S = 1.0
-"""Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
 SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """What charts span since a switch: steps, so that they do not creep."""
 
@@ -125,8 +125,10 @@ class Observer(SessionClock):
         self._answer_at_s = 0.0
         self._requests = RequestBook()
         self._frame_loss = FrameLoss()
-        self._gpu_seen_s: float | None = None
+        self._gpu = GpuPresence()
         self._standing: Word | None = None
+        self._down_name = ""
+        """The server that does not answer: said once."""
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
         self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
@@ -156,8 +158,7 @@ class Observer(SessionClock):
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
             self._host, self._host_at_s = host, now_s
-            if engine_gpu(self._frame, host.gpus) is not None:
-                self._gpu_seen_s = now_s
+            self._gpu.take(self._frame, host, now_s)
             if frame is None:
                 self._on_wall_clock(host.wall_s, now_s)
         if frame is not None or host is not None:
@@ -233,6 +234,13 @@ class Observer(SessionClock):
                 self.fault = event if event.fatal else self.fault
             case ServerListening(url=url):
                 self._say(f"the server listens at {url}/v1")
+            case ServerDown() if self._down_name != event.name:
+                self._down_name = event.name
+                self._say(f"{event.name}: {event.reason}", "fault")
+                self.history.mark(Mark(wall_s, "down", "fault"))
+            case ServerBack(name=name):
+                self._down_name = ""
+                self._say(f"{name} answers again", "restart")
             case TargetAlert():
                 self._say(event.text, "fault" if event.active else "info")
                 if event.active and (self.config.targets or QUIET).bell:
@@ -315,7 +323,7 @@ class Observer(SessionClock):
             clock_shift_s=self._clock_shift_s,
             joules_per_token=self._joules_per_token(wall_s),
             requests=self._requests.now(),
-            gpu_lost_s=self._gpu_lost_s(now_s),
+            gpu_lost_s=self._gpu.lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
             compare=replace(self._compare.look(now_s), live=self.tried.records),
             load_curve=self._load_curve.look(now_s),
@@ -337,13 +345,6 @@ class Observer(SessionClock):
     def mark(self) -> SessionMark | None:
         """What the header says beside the figures."""
         return None
-
-    def _gpu_lost_s(self, now_s: float) -> float | None:
-        """For how long the driver has not listed the engine's GPU, which it listed before."""
-        seen_s, host_s = self._gpu_seen_s, self._host_at_s
-        if seen_s is None or host_s is None or host_s - seen_s < GPU_LOST_AFTER_S:
-            return None
-        return now_s - seen_s
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
         past = self.playhead.at_cursor
