@@ -17,7 +17,6 @@ from ...engine.protocol import (
     HostSample,
     Note,
     Ready,
-    Report,
     RequestsInSystem,
     RequestTimeline,
     ServerBack,
@@ -38,11 +37,12 @@ from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
-from .frame_loss import FrameLoss
+from .frame_loss import FrameLoss, newest_of
 from .gpu_presence import GpuPresence
 from .health import judge
 from .history import History, Mark, PastMoment
 from .moment import (
+    STALE_AFTER_S,
     LogLine,
     Moment,
     Pending,
@@ -142,7 +142,7 @@ class Observer(SessionClock):
         if not reports:
             return False
         now_s = self._clock()
-        frame, host = self._newest(reports, now_s)
+        frame, host = newest_of(reports, self._frame_loss, now_s)
         if frame is not None:
             self._frame, self._frame_at_s = frame, now_s
             if frame.speculation is not None:
@@ -161,7 +161,7 @@ class Observer(SessionClock):
             self._gpu.take(self._frame, host, now_s)
             if frame is None:
                 self._on_wall_clock(host.wall_s, now_s)
-        if frame is not None or host is not None:
+        if frame is not None or (host is not None and not self._awaits_scrape(now_s)):
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         # A recording has the frame of a poll before its events: a new worker is ready before both.
@@ -175,19 +175,12 @@ class Observer(SessionClock):
                 self._on_event(report, now_s)
         return True
 
-    def _newest(
-        self, reports: list[Report], now_s: float
-    ) -> tuple[Frame | None, HostSample | None]:
-        """Only the newest figures count: older ones of the same poll were never shown."""
-        frame: Frame | None = None
-        host: HostSample | None = None
-        for report in reports:
-            if isinstance(report, Frame):
-                frame = report
-                self._frame_loss.on_frame(report.sequence, now_s)
-            elif isinstance(report, HostSample):
-                host = report
-        return frame, host
+    def _awaits_scrape(self, now_s: float) -> bool:
+        """Whether the next figures of an attached server, asked once a second, are still to come:
+        what the probe says meanwhile would part them in the charts."""
+        if self._frame is None or self._frame.attached is None or self._frame_at_s is None:
+            return False
+        return now_s - self._frame_at_s <= STALE_AFTER_S
 
     def _fresh_host(self, now_s: float) -> HostSample | None:
         if self._host_at_s is None or now_s - self._host_at_s > 1.0:
