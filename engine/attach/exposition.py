@@ -67,6 +67,7 @@ class Exposition:
         self._raw: dict[str, str] = {}
         self._decoded: dict[str, dict[Labels, float]] = {}
         self._blocks: dict[bytes, Labels | None] = {b"": ()}
+        self._same: frozenset[str] = frozenset()
         grouped: dict[bytes, list[bytes]] = {}
         for name, rest in _LINE.findall(body):
             lines = grouped.get(name)
@@ -98,11 +99,26 @@ class Exposition:
         """How the server writes a canonical name; as it is where the server does not."""
         return clean(self._raw.get(name, name))
 
+    def alias(self, prefix: str, usual: str) -> None:
+        """Enter the metrics whose canonical names begin with `prefix` under another one, too."""
+        for name in [name for name in self._raw if name.startswith(prefix)]:
+            other = usual + name.removeprefix(prefix)
+            if other not in self._raw:
+                self._raw[other], self._lines[other] = self._raw[name], self._lines[name]
+
+    def read_one_of(self, labels: Iterable[str]) -> None:
+        """Of series that differ in these labels alone all tell the same: keep the first one."""
+        self._same = frozenset(labels)
+        self._decoded.clear()
+
     def samples(self, name: str) -> dict[Labels, float]:
         """The values of the metric by its labels; of two with the same labels the greater one."""
         found = self._decoded.get(name)
         if found is None:
-            found = self._decoded[name] = self._decode(self._lines.get(name, ()))
+            found = self._decode(self._lines.get(name, ()))
+            if self._same:
+                found = _one_of_each(found, self._same)
+            self._decoded[name] = found
         return found
 
     def _decode(self, lines: Iterable[bytes]) -> dict[Labels, float]:
@@ -130,6 +146,13 @@ class Exposition:
         except KeyError:
             labels = self._blocks[block] = _read_labels(block)
             return labels
+
+
+def _one_of_each(samples: dict[Labels, float], same: frozenset[str]) -> dict[Labels, float]:
+    kept: dict[Labels, Labels] = {}
+    for labels in sorted(samples):
+        kept.setdefault(tuple(pair for pair in labels if pair[0] not in same), labels)
+    return {labels: samples[labels] for labels in kept.values()}
 
 
 def _group_quoted(body: bytes, grouped: dict[bytes, list[bytes]]) -> None:
