@@ -13,11 +13,10 @@ import httpx2
 
 from ..protocol.errors import ProdtopError
 from ..text.cleaning import clean
+from .exposition import MOST_BYTES
 
 TIMEOUT_S = 2.0
 """For the whole of an answer: a server that is slower counts as down."""
-MOST_BYTES = 16 * 2**20
-"""vLLM's metrics of eight ranks come to 0.5 MiB."""
 _SHOWN_CHARACTERS = 120
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from ..protocol import Command, Message, Shutdown
 from ..protocol.channel import Channel
 from .settings import AttachOptions
+from .watched_gpus import watch_gpus
 from .watched_server import WatchedServer
 
 FLUSH_EVERY_S = 0.05
@@ -17,6 +18,11 @@ IDLE_TURN_S = 1.0
 async def read_servers(channel: Channel[Command], options: AttachOptions) -> None:
     """Watch all servers until the screen says `Shutdown` or is gone."""
     tasks = [asyncio.create_task(each.run()) for each in watched(options, channel.send)]
+    tasks += [
+        asyncio.create_task(watch_gpus(server, channel.send))
+        for server in options.servers
+        if server.dcgm is not None
+    ]
     until = asyncio.create_task(_until_shutdown(channel))
     try:
         done, _ = await asyncio.wait({until, *tasks}, return_when=asyncio.FIRST_COMPLETED)

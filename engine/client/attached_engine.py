@@ -45,7 +45,7 @@ class AttachedEngine:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._reader = Child("reader", lambda: reader_command(options), REPORT_DECODER, clock)
-        local = any(is_local(server.url) for server in options.servers)
+        local = any(is_local(each.url) and each.dcgm is None for each in options.servers)
         self._probe = Child("probe", probe_command, REPORT_DECODER, clock) if local else None
         self._early: list[Report] = []
         self._closed = False
