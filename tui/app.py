@@ -25,7 +25,7 @@ from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
 from .settings.config import Config, ConfigError
 from .settings.config_watch import ConfigWatch
-from .settings.keymap import DEFAULT_KEYMAP, LIVE, Keymap
+from .settings.keymap import DEFAULT_KEYMAP, FLEET, LIVE, Keymap
 from .state.monitor import Monitor
 from .state.settable import Standing
 from .state.snapshot import save_seen
@@ -230,7 +230,10 @@ class ProdtopApp(WalkingApp):
 
     def action_tab(self, name: str) -> None:
         """Bring another tab into view."""
-        if self.current_mode != name:
+        if name == FLEET and self.monitor.moment().fleet is None:
+            self.monitor.say("no fleet: attach to several servers, prodtop attach URL URL")
+            self.draw()
+        elif self.current_mode != name:
             self.switch_mode(name)
             self.redraw_soon()
 

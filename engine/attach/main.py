@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from functools import partial
 
-from ..protocol import Command, Message, Shutdown
+from ..protocol import Command, Shutdown, WatchReplica
 from ..protocol.channel import Channel
+from .fleet import Fleet
 from .settings import AttachOptions
 from .watched_gpus import watch_gpus
 from .watched_server import WatchedServer
@@ -13,17 +14,21 @@ from .watched_server import WatchedServer
 FLUSH_EVERY_S = 0.05
 """What the screen has not taken yet leaves so soon after it can."""
 IDLE_TURN_S = 1.0
+FLEET_EVERY_S = 1.0
 
 
 async def read_servers(channel: Channel[Command], options: AttachOptions) -> None:
     """Watch all servers until the screen says `Shutdown` or is gone."""
-    tasks = [asyncio.create_task(each.run()) for each in watched(options, channel.send)]
+    fleet = Fleet(options.servers, channel.send)
+    tasks = [asyncio.create_task(each.run()) for each in watched(options, fleet)]
+    if len(options.servers) > 1:
+        tasks.append(asyncio.create_task(_sample(fleet, channel)))
     tasks += [
         asyncio.create_task(watch_gpus(server, channel.send))
         for server in options.servers
         if server.dcgm is not None
     ]
-    until = asyncio.create_task(_until_shutdown(channel))
+    until = asyncio.create_task(_until_shutdown(channel, fleet))
     try:
         done, _ = await asyncio.wait({until, *tasks}, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
@@ -36,12 +41,18 @@ async def read_servers(channel: Channel[Command], options: AttachOptions) -> Non
             await asyncio.gather(until, *tasks, return_exceptions=True)
 
 
-def watched(options: AttachOptions, tell: Callable[[Message], object]) -> list[WatchedServer]:
+def watched(options: AttachOptions, fleet: Fleet) -> list[WatchedServer]:
     """What asks each of the servers."""
-    return [WatchedServer(server, tell) for server in options.servers]
+    return [WatchedServer(each, partial(fleet.take, each.name)) for each in options.servers]
 
 
-async def _until_shutdown(channel: Channel[Command]) -> None:
+async def _sample(fleet: Fleet, channel: Channel[Command]) -> None:
+    while True:
+        channel.send(fleet.sample())
+        await asyncio.sleep(FLEET_EVERY_S)
+
+
+async def _until_shutdown(channel: Channel[Command], fleet: Fleet) -> None:
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(channel.fileno(), readable.set)
     try:
@@ -51,8 +62,11 @@ async def _until_shutdown(channel: Channel[Command]) -> None:
                 wait_s = FLUSH_EVERY_S if channel.unsent_bytes else IDLE_TURN_S
                 await asyncio.wait_for(readable.wait(), wait_s)
             readable.clear()
-            if any(isinstance(command, Shutdown) for command in channel.receive()):
-                return
+            for command in channel.receive():
+                if isinstance(command, Shutdown):
+                    return
+                if isinstance(command, WatchReplica):
+                    fleet.choose(command.name)
     finally:
         with contextlib.suppress(ValueError, OSError):
             loop.remove_reader(channel.fileno())

@@ -15,6 +15,7 @@ from ..protocol import (
     SetSlo,
     StartAgain,
     WatchProcess,
+    WatchReplica,
 )
 from ..protocol.options import module_command
 from .child import Child
@@ -76,6 +77,8 @@ class AttachedEngine:
                     started = None if child is None else child.start_again()
                     if started is not None:
                         self._early.append(started)
+            case WatchReplica():
+                self._reader.send(command)
             case SetSlo() | InspectRequest():
                 pass
             case _:

@@ -17,6 +17,7 @@ from .bench import *
 from .commands import *
 from .effect import *
 from .events import *
+from .fleet import *
 from .frame import *
 from .guard_samples import *
 from .load import *

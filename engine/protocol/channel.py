@@ -14,7 +14,7 @@ from typing import Generic, Self, TypeVar
 
 import msgspec
 
-from . import ENCODER, Frame, HostSample, Message, RequestsInSystem, ServerSample
+from . import ENCODER, FleetSample, Frame, HostSample, Message, RequestsInSystem, ServerSample
 from .errors import ProdtopError
 
 HEADER = struct.Struct(">I")
@@ -23,7 +23,7 @@ MAX_OUTBOX_BYTES = 16 * 2**20
 READ_BYTES = 256 * 1024
 MAX_DRAIN_BYTES = 4 * MAX_MESSAGE_BYTES
 
-SUPERSEDED = (Frame, HostSample, RequestsInSystem, ServerSample)
+SUPERSEDED = (Frame, FleetSample, HostSample, RequestsInSystem, ServerSample)
 """Messages that the next of their kind replaces: these may be dropped."""
 
 Incoming = TypeVar("Incoming")

@@ -31,6 +31,7 @@ from .events import (
     Ready,
     Switched,
 )
+from .fleet import FleetSample, WatchReplica
 from .frame import Frame
 from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
@@ -54,6 +55,7 @@ Command = (
     | StartAgain
     | StartAnew
     | WatchProcess
+    | WatchReplica
 )
 """Screen to worker, probe or server."""
 Event = (
@@ -84,7 +86,7 @@ Event = (
     | ChildDied
     | ChildStarted
 )
-Report = Frame | RequestsInSystem | HostSample | Event
+Report = Frame | RequestsInSystem | HostSample | FleetSample | Event
 """Whatever reaches the screen."""
 
 ENCODER = msgspec.msgpack.Encoder()

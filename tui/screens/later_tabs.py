@@ -3,7 +3,7 @@ they import."""
 
 from collections.abc import Callable, Mapping
 
-from ..settings.keymap import COMPARE, PLANNER, PRODUCTION, QUALITY, SESSIONS, Keymap
+from ..settings.keymap import COMPARE, FLEET, PLANNER, PRODUCTION, QUALITY, SESSIONS, Keymap
 from ..state.monitor import Monitor
 from .tab import TabScreen
 
@@ -42,10 +42,17 @@ def _sessions(keymap: Keymap, monitor: Monitor) -> TabScreen:
     return SessionsScreen(keymap, monitor)
 
 
+def _fleet(keymap: Keymap, monitor: Monitor) -> TabScreen:
+    from .fleet import FleetScreen
+
+    return FleetScreen(keymap, monitor)
+
+
 LATER_TABS: Mapping[str, MakeTab] = {
     COMPARE: _compare,
     QUALITY: _quality,
     PLANNER: _planner,
     PRODUCTION: _production,
     SESSIONS: _sessions,
+    FLEET: _fleet,
 }

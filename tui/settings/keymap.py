@@ -1,14 +1,13 @@
 """What keys do: actions with their default keys as data, remapped by the config's `[keys]`."""
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from textual.binding import Binding
-from textual.keys import KEY_NAME_REPLACEMENTS, Keys
 
 from ...engine.protocol import StrategyName
 from ...engine.protocol.errors import BadInputError
+from .key_names import is_key, textual_key
 
 
 class KeymapError(BadInputError):
@@ -16,7 +15,7 @@ class KeymapError(BadInputError):
 
 
 EVERYWHERE, LIVE, COMPARE, QUALITY, PLANNER = "", "live", "compare", "quality", "planner"
-PRODUCTION, SESSIONS = "production", "sessions"
+PRODUCTION, SESSIONS, FLEET = "production", "sessions", "fleet"
 REQUESTS = "requests"
 """Where a key works: in all tabs, in the tab of that name, or in the panel of requests while it has
 the focus. There a key goes before the same key of a tab; where the panel has no use for it now, it
@@ -25,6 +24,8 @@ PANEL_TABS = {REQUESTS: LIVE}
 """The tab of each panel that has keys of its own."""
 TAB_TITLES = {LIVE: "Live", COMPARE: "Compare", QUALITY: "Quality", PLANNER: "Planner"}
 TAB_TITLES |= {PRODUCTION: "Production", SESSIONS: "Sessions"}
+FLEET_TITLE = {FLEET: "Fleet"}
+"""Of the tab that is there where several servers are watched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ MEASURING = "Quality"
 COMPARING = "Compare"
 OPERATING = "Production"
 KEPT = "Sessions"
+WATCHING = "Fleet"
 
 STRATEGY_ACTIONS: tuple[Action, ...] = tuple(
     Action(
@@ -151,6 +153,17 @@ SESSIONS_ACTIONS: tuple[Action, ...] = tuple(
         ("export", "screen.export", ("E",), "Write it, or the diff, to a file"),
         ("filter", "screen.filter", ("/",), "Show only rows with some words"),
         ("snapshot", "app.snapshot", ("s",), "Save a snapshot of what is shown"),
+    )
+)
+
+FLEET_ACTIONS: tuple[Action, ...] = tuple(
+    Action(f"fleet_{name}", f"screen.{name}", (key,), words, WATCHING, FLEET)
+    for name, key, words in (
+        ("order", "o", "Sort by the next column"),
+        ("turn", "i", "Turn the order round"),
+        ("group", "g", "Group by model, node or version"),
+        ("filter", "/", "Show only rows with some words"),
+        ("back", "escape", "Show all rows, or go back to Live"),
     )
 )
 
@@ -262,16 +275,15 @@ ACTIONS: tuple[Action, ...] = (
     *QUALITY_ACTIONS,
     *PLANNER_ACTIONS,
     *PRODUCTION_ACTIONS,
+    Action("tab_fleet", "tab('fleet')", ("F",), "Fleet: every server that is watched", TABS),
     *SESSIONS_ACTIONS,
+    *FLEET_ACTIONS,
     Action("help", "help", ("?",), "Keys and what they do", GENERAL),
     Action("set", "set", (":",), "Set anything: users 64, prompt 500:2000, model …", GENERAL),
     Action("palette", "command_palette", ("ctrl+p",), "Command palette", GENERAL),
     Action("suspend", "suspend_process", ("ctrl+z",), "Stop; fg in the shell continues", GENERAL),
     Action("quit", "quit", ("q", "ctrl+c"), "Quit", GENERAL),
 )
-
-_MODIFIERS = frozenset({"ctrl", "shift", "alt", "super", "hyper", "meta"})
-_NAMED_KEYS = frozenset(key.value for key in Keys if "+" not in key.value and "<" not in key.value)
 
 
 @dataclass(frozen=True)
@@ -291,7 +303,7 @@ class Keymap:
         everywhere, or with `tab` those of one tab."""
         return [
             Binding(
-                _textual_key(key),
+                textual_key(key),
                 action.call,
                 action.description,
                 show=False,
@@ -349,7 +361,7 @@ def _refuse_conflicts(
     owners: dict[str, list[str]] = {}
     for name in sorted(keys, key=lambda name: name in overrides):
         for key in keys[name]:
-            sharing = owners.setdefault(_textual_key(key), [])
+            sharing = owners.setdefault(textual_key(key), [])
             for owner in sharing:
                 if owner != name and _meet(tabs[owner], tabs[name]):
                     raise KeymapError(
@@ -364,30 +376,3 @@ def _meet(place: str, other: str) -> bool:
     if place == other:
         return True
     return EVERYWHERE in (place, other) and not PANEL_TABS.keys() & {place, other}
-
-
-def is_key(key: str) -> bool:
-    """Whether `key` names a key: a character, a named key, or either after modifiers."""
-    modifiers, last = _parts(key)
-    if modifiers and not _MODIFIERS.issuperset(modifiers.split("+")):
-        return False
-    if len(last) == 1:
-        return last.isprintable()
-    return last in _NAMED_KEYS
-
-
-def _textual_key(key: str) -> str:
-    """The name Textual has for `key`: `[` is `left_square_bracket`."""
-    modifiers, last = _parts(key)
-    if len(last) == 1 and not last.isalnum():
-        name = unicodedata.name(last).lower().replace("-", "_").replace(" ", "_")
-        last = KEY_NAME_REPLACEMENTS.get(name, name)
-    return f"{modifiers}+{last}" if modifiers else last
-
-
-def _parts(key: str) -> tuple[str, str]:
-    """The modifiers, joined by `+`, and the key itself, which may be `+`."""
-    if key == "+" or key.endswith("++"):
-        return key[:-2], "+"
-    modifiers, _, last = key.rpartition("+")
-    return modifiers, last

@@ -25,6 +25,7 @@ from ...engine.protocol.wording import counted
 from .billing import NO_BILLING, Billing
 from .compare import NO_COMPARE, Compare
 from .condition import UNKNOWN, Health
+from .fleet import Fleet
 from .production import NO_PRODUCTION, Production
 from .quality import NO_QUALITY, Quality
 from .requests import NO_REQUESTS, Requests
@@ -188,6 +189,8 @@ class Moment:
     quality: Quality = NO_QUALITY
     """As it is now, also while the display is paused."""
     speeds: Speeds = NO_SPEEDS
+    fleet: Fleet | None = None
+    """As it is now; `None` where no fleet is watched."""
     server: Server | None = None
     """As it is now; `None` where there is none."""
     mark: SessionMark | None = None

@@ -24,6 +24,7 @@ from ...engine.protocol import (
     StartAgain,
     StartAnew,
     StrategyName,
+    WatchReplica,
     Window,
 )
 from ...engine.protocol.errors import BadInputError, ProdtopError
@@ -140,6 +141,15 @@ class Monitor(Walking):
         if self._frame is None or slo != self._frame.slo:
             self._client.send(SetSlo(slo=slo))
             self._say("the limits are those of the changed config file")
+
+    def watch_replica(self, name: str) -> None:
+        """Look at another server of the fleet: what was known of the one before is forgotten."""
+        fleet = self._fleet.now
+        if fleet is None or fleet.chosen == name:
+            return
+        self._client.send(WatchReplica(name=name))
+        self.forget()
+        self.say(f"looking at {name}")
 
     def start_again(self) -> None:
         """Start what died too often to be restarted by itself."""

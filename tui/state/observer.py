@@ -13,6 +13,7 @@ from ...engine.protocol import (
     Event,
     Fault,
     FinishedSample,
+    FleetSample,
     Frame,
     HostSample,
     Note,
@@ -37,6 +38,7 @@ from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
+from .fleet import FleetBook
 from .frame_loss import FrameLoss, newest_of
 from .gpu_presence import GpuPresence
 from .health import judge
@@ -95,6 +97,7 @@ class Observer(SessionClock):
         self._user_clock = user_clock or clock
         self._retry_key = self.config.keymap("config").first_key("start_again")
         self._window = self.config.window
+        self._fleet = FleetBook()
         self._zoom_s: float | None = None
         """What charts span, where that is not the window."""
         self.forget()
@@ -169,7 +172,9 @@ class Observer(SessionClock):
             self._compare.take(report, now_s)
             self._load_curve.take(report, now_s)
         for report in reports:
-            if isinstance(report, RequestsInSystem):
+            if isinstance(report, FleetSample):
+                self._fleet.take(report, self.billing.cost.usd_per_hour)
+            elif isinstance(report, RequestsInSystem):
                 self._requests.on_live(report, self._worker_clock(self.wall_s(now_s)))
             elif not isinstance(report, Frame | HostSample):
                 self._on_event(report, now_s)
@@ -325,6 +330,7 @@ class Observer(SessionClock):
             quality=self._quality.now,
             speeds=self._speeds,
             server=self._server,
+            fleet=self._fleet.now,
             mark=self.mark(),
         )
         cursor_s = self.playhead.cursor_s

@@ -12,7 +12,8 @@ from .panel import Room
 
 def tab_header(tab: str, moment: Moment, room: Room, middle: Callable[[int], Line]) -> Line:
     """The tabs, `middle` in the cells that are free, and how the engine does."""
-    left = line(name_line(moment, room), "  ", tabs_line(tab, room.width))
+    tabs = tabs_line(tab, room.width, fleet=moment.fleet is not None)
+    left = line(name_line(moment, room), "  ", tabs)
     cells = health_cells(room.width, left.width)
     space = room.width - left.width - cells - 4
     beside = line(left, middle(space))

@@ -16,7 +16,7 @@ from ..drawing.line import (
     rule,
     strong,
 )
-from ..settings.keymap import LIVE, TAB_TITLES
+from ..settings.keymap import FLEET_TITLE, LIVE, TAB_TITLES
 from ..state.condition import WORD_CELLS, Health, Word
 from ..state.moment import MarkKind, Moment, SessionMark
 from ..style.formatting import clip_middle, count, duration, rate
@@ -58,7 +58,7 @@ def header_line(moment: Moment, room: Room) -> Line:
     """
     name = name_line(moment, room)
     if room.width >= TABS_FROM:
-        name = line(name, "  ", tabs_line(LIVE, room.width))
+        name = line(name, "  ", tabs_line(LIVE, room.width, fleet=moment.fleet is not None))
     cells = health_cells(room.width, name.width)
     free = room.width - name.width - cells - 2 * _GAP
     serving = _serving(moment, min(free, SERVING_CELLS), room)
@@ -88,18 +88,18 @@ def mark_text(mark: SessionMark, glyphs: Glyphs) -> str:
     return f"{light} {speed}{duration(mark.time_s)}"
 
 
-def tabs_line(current: str, width: int) -> Line:
+def tabs_line(current: str, width: int, *, fleet: bool = False) -> Line:
     """The tabs, in `width` cells of screen; brackets say which is in view, without any colour.
 
     Where their names would take what the rest of the line needs, those of the others are cut.
     """
+    whole = FLEET_TITLE | TAB_TITLES if fleet else TAB_TITLES
     others_cut = {
-        name: title if name == current else title[:SHORT_TITLE]
-        for name, title in TAB_TITLES.items()
+        name: title if name == current else title[:SHORT_TITLE] for name, title in whole.items()
     }
-    all_cut = {name: title[:SHORT_TITLE] for name, title in TAB_TITLES.items()}
+    all_cut = {name: title[:SHORT_TITLE] for name, title in whole.items()}
     return first_fitting(
-        [_tabs(current, titles) for titles in (TAB_TITLES, others_cut, all_cut)],
+        [_tabs(current, titles) for titles in (whole, others_cut, all_cut)],
         max(LEAST_TABS_CELLS, int(width * TABS_SHARE)),
     )
 

@@ -8,6 +8,7 @@ from ...protocol import (
     Event,
     FinishedRequest,
     FinishedSample,
+    FleetSample,
     Frame,
     HostSample,
     LiveRequest,
@@ -238,7 +239,10 @@ def poll_tick(
         events=[
             each
             for each in reports
-            if not isinstance(each, Frame | HostSample | RequestsInSystem | FinishedSample)
+            # A fleet is not recorded, but the server of it that is looked at.
+            if not isinstance(
+                each, Frame | HostSample | FleetSample | RequestsInSystem | FinishedSample
+            )
         ],
         sweeps=list(sweeps),
     )

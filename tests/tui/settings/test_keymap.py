@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 from prodtop.engine.protocol import StrategyName
+from prodtop.tui.settings.key_names import is_key
 from prodtop.tui.settings.keymap import (
     ACTIONS,
     DEFAULT_KEYMAP,
@@ -13,7 +14,6 @@ from prodtop.tui.settings.keymap import (
     STRATEGY_ACTIONS,
     TAB_TITLES,
     KeymapError,
-    is_key,
     remap,
 )
 from textual.app import App

@@ -1,0 +1,1 @@
+"""The Fleet tab: what is drawn of it."""
