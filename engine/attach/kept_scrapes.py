@@ -122,8 +122,9 @@ class KeptScrapes:
         )
         if self.first is None:
             self.first = kept
-        if len(self.recent) > 1 and at_s - self.recent[-2].at_s < LEAST_STEP_S:
-            self.recent.pop()
+        recent = self.recent
+        if len(recent) > 1 and recent[-1].at_s - recent[-2].at_s < LEAST_STEP_S:
+            recent.pop()
         self.recent.append(kept)
         while self.recent[0].at_s < at_s - FINE_SPAN_S:
             oldest = self.recent.popleft()
