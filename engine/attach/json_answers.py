@@ -99,8 +99,8 @@ class _Loads(_Lenient, frozen=True):
 
 
 class _ServerInfo(_Lenient, frozen=True):
+    model_path: str
     version: str | None = None
-    model_path: str | None = None
     served_model_name: str | None = None
     context_length: int | None = None
     max_running_requests: int | None = None

@@ -69,5 +69,5 @@ def test_expressions_name_the_metrics_as_the_server_writes_them() -> None:
     _, frame = read(SAMPLES["ray vllm"])
     assert frame.attached is not None
     origins = frame.attached.origins
-    assert origins[Figure.DECODE_TOK_S].expression == "rate(ray_vllm_generation_tokens_total)"
+    assert origins[Figure.DECODE_TOK_S].expression == "rate(ray_vllm_generation_tokens_total[10s])"
     assert origins[Figure.RUNNING].expression == "ray_vllm_num_requests_running"
