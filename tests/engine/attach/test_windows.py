@@ -5,7 +5,7 @@ import math
 import pytest
 from engine_samples import GAPS_S, REQUEST_S, SGLANG, TTFT_S, hist, vllm_told
 from exposition_writer import Buckets, Sample, Told, series
-from prodtop.engine.attach.kept_scrapes import FINE_SPAN_S, KEPT_SPAN_S
+from prodtop.engine.attach.kept_scrapes import TIERS
 from prodtop.engine.attach.server_reading import Ceilings, ServerReading
 from prodtop.engine.protocol import Frame, Percentiles, Window
 
@@ -57,9 +57,9 @@ def test_what_is_kept_is_bounded() -> None:
     session = reading._session
     assert session is not None
     kept = session._kept
-    assert len(kept.recent) <= FINE_SPAN_S / 0.4 + 3
-    assert len(kept.coarse) <= KEPT_SPAN_S / 5.0 + 1
-    assert kept.recent[0].at_s >= 800.0 - FINE_SPAN_S - 1
+    for tier, (span_s, step_s) in zip(kept.tiers, TIERS, strict=True):
+        assert len(tier) <= span_s / step_s + 1
+        assert tier[0].at_s >= 800.0 - span_s - 1
     frame = reading.frame(800.0, WALL_S)
     assert frame is not None
     assert frame.averages[Window.M5].decode_tok_s == pytest.approx(10.0)
