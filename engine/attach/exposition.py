@@ -1,13 +1,12 @@
 """What a server answers to a scrape: Prometheus' text format 0.0.4 or OpenMetrics 1.0, in bounds.
 
 Lines are grouped by the names of their metrics in one pass; only what is asked for is decoded. A
-line that is no sample is left out, and so is a value that is no finite number.
+line that is no sample is left out, and so is a value that is no number of any use.
 
 Engines write one metric in several ways: with `:` or `_` after their prefix, with or without
 `_total`, and under Ray with `ray_` before it. `canonical` makes one name of them.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from typing import Final
@@ -21,6 +20,8 @@ MOST_LINE_BYTES: Final = 16 * 2**10
 """A longer line is left out."""
 MOST_LABELS: Final = 64
 """A sample with more labels is left out."""
+MOST_VALUE: Final = 1e30
+"""A value beyond this, either way, is left out: nothing that engines count comes near it."""
 
 Labels = tuple[tuple[str, str], ...]
 """Names and values, sorted by names. Values are safe to show in a terminal."""
@@ -135,7 +136,7 @@ class Exposition:
             except ValueError:
                 continue
             labels = self._labels(block)
-            if labels is not None and math.isfinite(value):
+            if labels is not None and abs(value) <= MOST_VALUE:
                 found[labels] = max(value, found.get(labels, value))
         return found
 

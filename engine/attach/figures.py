@@ -80,7 +80,8 @@ class Figures:
                 if window is None:
                     return None
                 per_s = grown(source, window) / window.span_s
-                return Told(per_s, f"rate({self.written(source)})", window.end.at_s)
+                words = f"rate({self.written(source)}[{max(1, round(window.span_s))}s])"
+                return Told(per_s, words, window.end.at_s)
         return None
 
     def part(self, sources: Sequence[Part], between: Between | None) -> Told | None:

@@ -18,6 +18,7 @@ from ..protocol import (
 )
 from .figures import Figures
 from .frame_rates import Ceilings, Windows, utilization
+from .gauges import Told
 from .kept_scrapes import Between
 from .mapping.source import Part, Times
 from .origins import Origins, size_sources
@@ -74,7 +75,17 @@ def cache(figures: Figures, origins: Origins, windows: Windows) -> Cache:
         None,
     )
     origins.value(Figure.PREFIX_HITS, told, table.prefix_hits)
-    return Cache(blocks=blocks, usage=usage if blocks is None else None, rates=rates)
+    return Cache(
+        blocks=blocks,
+        usage=usage if blocks is None else None,
+        rates=rates,
+        response_entries=_whole(figures.level(table.response_entries)),
+        response_bytes=_whole(figures.level(table.response_bytes)),
+    )
+
+
+def _whole(told: Told | None) -> int | None:
+    return None if told is None else round(told.value)
 
 
 def _share(figures: Figures, sources: Sequence[Part], between: Between | None) -> float | None:

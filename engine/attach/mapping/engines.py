@@ -105,15 +105,13 @@ def _dynamo(scrape: Exposition, names: set[str], prefixes: set[str]) -> EngineMa
     usual = known(PREFIX)
     if any(name.startswith(usual) for name in names):
         return DYNAMO
-    if any(name.startswith("dynamo_") for name in names):
-        worker = next((each for each in _WORKERS if each in prefixes), None)
-        return DYNAMO if worker is None else _WORKERS[worker]
-    if prefixes:
-        return None
     first, second = _DYNAMO_ONLY
     for name in sorted(names):
         prefix = name.removesuffix(first)
         if prefix != name and prefix + second in names:
             scrape.alias(prefix, usual)
             return DYNAMO
+    if any(name.startswith("dynamo_") for name in names):
+        worker = next((each for each in _WORKERS if each in prefixes), None)
+        return DYNAMO if worker is None else _WORKERS[worker]
     return None

@@ -86,5 +86,5 @@ SGLANG: Final = EngineMap(
         **dict.fromkeys((Figure.TTFT, Figure.ITL, Figure.E2E, Figure.DECODE_TOK_S), _OFF),
         **dict.fromkeys((Figure.FINISHED, Figure.FAILED, Figure.REQUESTS_PER_S), _OFF),
     },
-    endpoints=(MODELS, Endpoint("/server_info", 60.0), Endpoint("/v1/loads", 1.0)),
+    endpoints=(MODELS, Endpoint("/server_info", 60.0), Endpoint("/v1/loads", 5.0)),
 )
