@@ -2,11 +2,14 @@
 
 import asyncio
 import contextlib
+from collections.abc import Coroutine, Sequence
 from functools import partial
+from typing import Protocol
 
 from ..protocol import Command, Shutdown, WatchReplica
 from ..protocol.channel import Channel
 from .fleet import Fleet
+from .prometheus.fleet_source import PrometheusFleet
 from .settings import AttachOptions
 from .watched_gpus import watch_gpus
 from .watched_server import WatchedServer
@@ -17,33 +20,42 @@ IDLE_TURN_S = 1.0
 FLEET_EVERY_S = 1.0
 
 
+class Chooses(Protocol):
+    """Whose frames are sent can be chosen."""
+
+    def choose(self, name: str) -> None: ...
+
+
 async def read_servers(channel: Channel[Command], options: AttachOptions) -> None:
     """Watch all servers until the screen says `Shutdown` or is gone."""
+    if options.prometheus is not None:
+        collected = PrometheusFleet(options.prometheus, channel.send)
+        await _run(channel, collected, [collected.run()])
+        return
     fleet = Fleet(options.servers, channel.send)
-    tasks = [asyncio.create_task(each.run()) for each in watched(options, fleet)]
-    if len(options.servers) > 1:
-        tasks.append(asyncio.create_task(_sample(fleet, channel)))
-    tasks += [
-        asyncio.create_task(watch_gpus(server, channel.send))
-        for server in options.servers
-        if server.dcgm is not None
-    ]
-    until = asyncio.create_task(_until_shutdown(channel, fleet))
+    watches = [WatchedServer(each, partial(fleet.take, each.name)) for each in options.servers]
+    work = [watch.run() for watch in watches]
+    if len(watches) > 1:
+        work.append(_sample(fleet, channel))
+    work += [watch_gpus(each, channel.send) for each in options.servers if each.dcgm is not None]
+    await _run(channel, fleet, work)
+
+
+async def _run(
+    channel: Channel[Command], chooses: Chooses, work: Sequence[Coroutine[object, object, None]]
+) -> None:
+    """Do all the work until the screen says `Shutdown`, or is gone."""
+    tasks = [asyncio.create_task(each) for each in (_until_shutdown(channel, chooses), *work)]
     try:
-        done, _ = await asyncio.wait({until, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             # A watch never ends by itself: what ended it is a defect, for the process's edge.
             task.result()
     finally:
-        for task in (until, *tasks):
+        for task in tasks:
             task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.gather(until, *tasks, return_exceptions=True)
-
-
-def watched(options: AttachOptions, fleet: Fleet) -> list[WatchedServer]:
-    """What asks each of the servers."""
-    return [WatchedServer(each, partial(fleet.take, each.name)) for each in options.servers]
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _sample(fleet: Fleet, channel: Channel[Command]) -> None:
@@ -52,7 +64,7 @@ async def _sample(fleet: Fleet, channel: Channel[Command]) -> None:
         await asyncio.sleep(FLEET_EVERY_S)
 
 
-async def _until_shutdown(channel: Channel[Command], fleet: Fleet) -> None:
+async def _until_shutdown(channel: Channel[Command], chooses: Chooses) -> None:
     loop, readable = asyncio.get_running_loop(), asyncio.Event()
     loop.add_reader(channel.fileno(), readable.set)
     try:
@@ -66,7 +78,7 @@ async def _until_shutdown(channel: Channel[Command], fleet: Fleet) -> None:
                 if isinstance(command, Shutdown):
                     return
                 if isinstance(command, WatchReplica):
-                    fleet.choose(command.name)
+                    chooses.choose(command.name)
     finally:
         with contextlib.suppress(ValueError, OSError):
             loop.remove_reader(channel.fileno())

@@ -36,10 +36,21 @@ class NamedServer(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fiel
     name: str
 
 
+class PrometheusSettings(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The Prometheus that collects a fleet: `url` is its own, `selector` says which of its targets
+    (`job="vllm"`; empty: all). `scrape_interval_s` is how often it asks them; `interval_s` how
+    often it is asked itself."""
+
+    selector: str = ""
+    scrape_interval_s: Seconds = 15.0
+    interval_s: Seconds = 5.0
+
+
 class AttachOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What the reader process is started with."""
 
     servers: list[NamedServer]
+    prometheus: PrometheusSettings | None = None
 
 
 def to_argument(options: AttachOptions) -> str:

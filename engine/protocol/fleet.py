@@ -1,6 +1,7 @@
 """A fleet: what each of several watched servers tells at one moment, in a row."""
 
 from .attached import EngineKind
+from .frame import Frame
 from .message import Message, Part
 
 
@@ -46,3 +47,13 @@ class WatchReplica(Message, frozen=True, kw_only=True):
     """Send the frames of this server from now on."""
 
     name: str
+
+
+class PastFrames(Message, frozen=True, kw_only=True):
+    """What a server told before it was looked at, oldest first: the history begins with it.
+
+    `wall_s` is when this was sent; each frame has its own time.
+    """
+
+    wall_s: float
+    frames: list[Frame]

@@ -31,7 +31,7 @@ from .events import (
     Ready,
     Switched,
 )
-from .fleet import FleetSample, WatchReplica
+from .fleet import FleetSample, PastFrames, WatchReplica
 from .frame import Frame
 from .probe import HostSample, WatchProcess
 from .quality import ErrorReport, LevelQuality, LevelSkipped, QualityDone
@@ -83,6 +83,7 @@ Event = (
     | ServerDown
     | ServerBack
     | ServerProcess
+    | PastFrames
     | ChildDied
     | ChildStarted
 )

@@ -6,9 +6,18 @@ from typing import Annotated
 import typer
 
 from ...engine.attach.addresses import server_url
-from ...engine.attach.settings import AttachOptions, NamedServer, ServerSettings
+from ...engine.attach.prometheus.queries import checked_selector
+from ...engine.attach.settings import (
+    AttachOptions,
+    NamedServer,
+    PrometheusSettings,
+    ServerSettings,
+)
 from ...engine.protocol.errors import BadInputError
 from .arguments import Debug
+
+PROMETHEUS = "prometheus+"
+"""Before the address of a Prometheus."""
 
 Secret = Annotated[
     str | None, typer.Option("--token-file", metavar="FILE", help="Holds a bearer token.")
@@ -32,6 +41,10 @@ def attach(
     ] = None,
     ca_file: Annotated[
         str | None, typer.Option("--ca-file", metavar="FILE", help="Certificates to trust.")
+    ] = None,
+    select: Annotated[
+        str | None,
+        typer.Option("--select", metavar="MATCHERS", help="Of a Prometheus: 'job=\"vllm\"'."),
     ] = None,
     dcgm: Annotated[
         str | None, typer.Option("--dcgm", metavar="URL", help="A DCGM exporter for its GPUs.")
@@ -70,7 +83,9 @@ def attach(
 
         list_found(as_json=as_json)
         return
-    options = AttachOptions(servers=named_servers(urls, common))
+    options = attach_options(urls, common, select)
+    if once and options.prometheus is not None:
+        raise BadInputError("--once asks servers themselves: give their addresses")
     if once:
         from .attach_once import print_once
 
@@ -83,6 +98,25 @@ def attach(
     from .attach_screen import open_attached
 
     open_attached(options, theme, record)
+
+
+def attach_options(given: list[str], common: ServerSettings, select: str | None) -> AttachOptions:
+    """What the reader is started with. Raises `BadInputError` where it is not one kind of place."""
+    collected = [text for text in given if text.startswith(PROMETHEUS)]
+    if not collected:
+        if select is not None:
+            raise BadInputError(f"--select goes with {PROMETHEUS}http://HOST:9090")
+        return AttachOptions(servers=named_servers(given, common))
+    if len(given) > 1:
+        raise BadInputError("a Prometheus collects a whole fleet: give it alone")
+    try:
+        selector = checked_selector(select or "")
+    except ValueError as error:
+        raise BadInputError(f"--select: {error}") from None
+    fields = {name: getattr(common, name) for name in ServerSettings.__struct_fields__}
+    own = {"url": server_url(collected[0].removeprefix(PROMETHEUS)), "selector": selector}
+    del fields["interval_s"]
+    return AttachOptions(servers=[], prometheus=PrometheusSettings(**{**fields, **own}))
 
 
 def named_servers(given: list[str], common: ServerSettings) -> list[NamedServer]:

@@ -183,6 +183,13 @@ class History:
         """Remember what was known at a moment."""
         self._add(wall_s, frame, host, _pack(frame, host))
 
+    def begin_with(self, frames: Sequence[Frame]) -> None:
+        """What an attached server told before it was watched, oldest first; nothing where there is
+        a history already."""
+        if self.newest_s is None:
+            for frame in frames:
+                self.add(frame.wall_s, frame, None)
+
     def recall_moment(self, wall_s: float, frame: Frame | None, host: HostSample | None) -> None:
         """Remember the numbers of a moment alone: nobody will walk back to it."""
         self._add(wall_s, frame, host, b"")

@@ -36,6 +36,9 @@ STALE_AFTER_S = 2.0
 """Figures older than this are marked as stale."""
 
 
+STALE_SCRAPES = 2.5
+
+
 class Phase(Enum):
     """What the engine's process is doing."""
 
@@ -209,7 +212,11 @@ class Moment:
         """The age of the engine's figures when they cannot pass for current."""
         if self.paused or self.frame is None or self.frame_age_s is None:
             return None
-        old = self.frame_age_s > STALE_AFTER_S or self.worker.phase is not Phase.SERVING
+        attached = self.frame.attached
+        per_s = None if attached is None else attached.scraped_per_s
+        # A server that is asked seldom has figures of that age all the time.
+        after_s = max(STALE_AFTER_S, STALE_SCRAPES / per_s) if per_s else STALE_AFTER_S
+        old = self.frame_age_s > after_s or self.worker.phase is not Phase.SERVING
         return self.frame_age_s if old else None
 
 

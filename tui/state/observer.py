@@ -17,6 +17,7 @@ from ...engine.protocol import (
     Frame,
     HostSample,
     Note,
+    PastFrames,
     Ready,
     RequestsInSystem,
     RequestTimeline,
@@ -232,10 +233,13 @@ class Observer(SessionClock):
                 self.fault = event if event.fatal else self.fault
             case ServerListening(url=url):
                 self._say(f"the server listens at {url}/v1")
-            case ServerDown() if self._down_name != event.name:
-                self._down_name = event.name
-                self._say(f"{event.name}: {event.reason}", "fault")
+            case ServerDown(name=name) if self._down_name != name:
+                self._down_name = name
+                self._say(f"{name}: {event.reason}", "fault")
                 self.history.mark(Mark(wall_s, "down", "fault"))
+            case PastFrames():
+                self._on_wall_clock(event.wall_s, now_s)
+                self.history.begin_with(event.frames)
             case ServerBack(name=name):
                 self._down_name = ""
                 self._say(f"{name} answers again", "restart")

@@ -12,6 +12,7 @@ from ...protocol import (
     Frame,
     HostSample,
     LiveRequest,
+    PastFrames,
     Report,
     RequestsInSystem,
     RequestState,
@@ -239,9 +240,10 @@ def poll_tick(
         events=[
             each
             for each in reports
-            # A fleet is not recorded, but the server of it that is looked at.
+            # A fleet is not recorded, nor what was before, but the server that is looked at.
             if not isinstance(
-                each, Frame | HostSample | FleetSample | RequestsInSystem | FinishedSample
+                each,
+                Frame | HostSample | FleetSample | PastFrames | RequestsInSystem | FinishedSample,
             )
         ],
         sweeps=list(sweeps),

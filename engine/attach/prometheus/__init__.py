@@ -1,0 +1,1 @@
+"""Fleets through the Prometheus that already collects them."""

@@ -1,0 +1,221 @@
+"""A fleet read through Prometheus: rows by few queries, one server's frames by its series."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable, Mapping
+from urllib.parse import urlsplit
+
+import msgspec
+
+from ...protocol import EngineKind, FleetSample, Frame, Message, PastFrames, Replica, ServerDown
+from ...protocol.errors import ProdtopError
+from ..secrets import secret_headers
+from ..server_reading import ServerReading
+from ..settings import PrometheusSettings
+from .client import PrometheusClient, Result, Series
+from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
+
+PAST_S = 600.0
+"""So much of the past is asked for where a server begins to be looked at."""
+RETRY_S = 5.0
+_KINDS = {
+    "vllm": EngineKind.VLLM,
+    "sglang": EngineKind.SGLANG,
+    "trtllm": EngineKind.TENSORRT_LLM,
+    "tgi": EngineKind.TGI,
+    "llamacpp": EngineKind.LLAMA_CPP,
+}
+
+
+class PrometheusFleet:
+    """Asks Prometheus for a fleet until it is cancelled; `choose` says whose frames are wanted.
+
+    `tell` sends to the screen; `clock` is monotonic, `wall` Unix time.
+    """
+
+    def __init__(
+        self,
+        settings: PrometheusSettings,
+        tell: Callable[[Message], object],
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._tell = tell
+        self._clock, self._wall = clock, wall
+        window_s = SCRAPES_PER_WINDOW * settings.scrape_interval_s
+        self._queries = FleetQueries(settings.selector, window_s)
+        self._rows: list[Replica] = []
+        self._reading: ServerReading | None = None
+        self._woken = asyncio.Event()
+        self.chosen = ""
+        self._sequence = 0
+
+    def choose(self, name: str) -> None:
+        """Send the frames of this server from now on."""
+        if name != self.chosen:
+            self.chosen, self._reading = name, None
+            self._woken.set()
+
+    async def run(self) -> None:
+        """Ask, wait, and ask again."""
+        while True:
+            client = PrometheusClient(self._settings, lambda: secret_headers(self._settings))
+            try:
+                while True:
+                    began_s = self._clock()
+                    await self.round(client)
+                    await self._wait(began_s + self._settings.interval_s - self._clock())
+            except ProdtopError as error:
+                self._tell(self._sample(str(error)))
+                if not self._rows:
+                    down = ServerDown(
+                        name=self._settings.url, reason=str(error), retry_in_s=RETRY_S
+                    )
+                    self._tell(down)
+                await asyncio.sleep(RETRY_S)
+            finally:
+                await client.close()
+
+    async def round(self, client: PrometheusClient) -> None:
+        """Ask once for all rows, and for the series of the chosen server."""
+        queries = self._queries
+        fields = list(queries.columns)
+        expressions = [queries.up, queries.names, *queries.columns.values()]
+        up, names, *columns = await asyncio.gather(*map(client.query, expressions))
+        values = {field: _by_server(each) for field, each in zip(fields, columns, strict=True)}
+        self._rows = _rows(up, names, values)
+        warnings = {text for each in (up, names, *columns) for text in each.warnings}
+        if not self.chosen and self._rows:
+            self.chosen = next((row.name for row in self._rows if row.running), self._rows[0].name)
+        self._tell(self._sample("; ".join(sorted(warnings))))
+        await self._look_at_chosen(client)
+
+    async def _look_at_chosen(self, client: PrometheusClient) -> None:
+        row = next((row for row in self._rows if row.name == self.chosen), None)
+        if row is None:
+            return
+        if row.down is not None:
+            self._tell(ServerDown(name=row.name, reason=row.down, retry_in_s=RETRY_S))
+            return
+        expression = self._queries.everything_of(row.name)
+        if self._reading is None:
+            self._reading = ServerReading(f"http://{row.name}", row.name)
+            await self._recall(client, self._reading, expression)
+        began_s = self._clock()
+        result = await client.query(expression)
+        frame = self._frame_of(self._reading, result.series, began_s, self._wall())
+        if frame is not None:
+            self._tell(frame)
+
+    async def _recall(
+        self, client: PrometheusClient, reading: ServerReading, expression: str
+    ) -> None:
+        """The last minutes at once, so that one can walk back from the first moment on."""
+        end_s, step_s = self._wall(), self._settings.scrape_interval_s
+        result = await client.query_range(expression, end_s - PAST_S, end_s - step_s, step_s)
+        moments: dict[float, list[Series]] = {}
+        for series in result.series:
+            for point in series.points:
+                moments.setdefault(point[0], []).append(Series(series.labels, (point,)))
+        ahead_s = self._clock() - end_s
+        frames = [
+            frame
+            for wall_s, there in sorted(moments.items())
+            if (frame := self._frame_of(reading, there, wall_s + ahead_s, wall_s)) is not None
+        ]
+        if frames:
+            self._tell(PastFrames(wall_s=end_s, frames=frames))
+
+    def _frame_of(
+        self, reading: ServerReading, series: Iterable[Series], at_s: float, wall_s: float
+    ) -> Frame | None:
+        """What one server told at a moment, as if it had been asked itself."""
+        body = "".join(map(exposed, series)).encode()
+        if not body:
+            return None
+        reading.take(body, "text/plain; version=0.0.4", at_s, wall_s, self._clock() - at_s)
+        frame = reading.frame(at_s, wall_s)
+        if frame is None or frame.attached is None:
+            return None
+        self._sequence += 1
+        attached = msgspec.structs.replace(
+            frame.attached, scraped_per_s=1 / self._settings.interval_s
+        )
+        return msgspec.structs.replace(frame, attached=attached, sequence=self._sequence)
+
+    def _sample(self, note: str) -> FleetSample:
+        return FleetSample(
+            at_s=self._clock(),
+            wall_s=self._wall(),
+            replicas=self._rows,
+            chosen=self.chosen,
+            note=note or None,
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        self._woken.clear()
+        try:
+            async with asyncio.timeout(max(0.05, seconds)):
+                await self._woken.wait()
+        except TimeoutError:
+            pass
+
+
+def exposed(series: Series) -> str:
+    """A sample as a server exposes it; the labels that Prometheus adds are left out."""
+    name = series.labels.get("__name__", "")
+    if not name or not series.points:
+        return ""
+    own = [
+        f'{label}="{_escaped(value)}"'
+        for label, value in series.labels.items()
+        if label not in ("__name__", BY, "job")
+    ]
+    braces = "{" + ",".join(own) + "}" if own else ""
+    return f"{name}{braces} {series.points[-1][1]!r}\n"
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _by_server(result: Result) -> dict[str, float]:
+    return {each.labels.get(BY, ""): each.points[-1][1] for each in result.series}
+
+
+def _rows(up: Result, names: Result, values: Mapping[str, Mapping[str, float]]) -> list[Replica]:
+    """A row for each server that has the figures of an engine, and for each that is down."""
+    labels = {each.labels.get(BY, ""): each.labels for each in names.series}
+    alive = _by_server(up)
+    known = {name for column in values.values() for name in column} | set(labels)
+    down = {name for name, value in alive.items() if value == 0}
+    return [
+        _row(name, labels.get(name, {}), values, down=name in down)
+        for name in sorted((known | down) - {""})
+    ]
+
+
+def _row(
+    name: str, labels: Mapping[str, str], values: Mapping[str, Mapping[str, float]], *, down: bool
+) -> Replica:
+    told = {field: column[name] for field, column in values.items() if name in column}
+    prefix = labels.get("__name__", "").removeprefix("ray_").replace(":", "_").partition("_")[0]
+    ttft_s = told.get("ttft_p95_s")
+    running, waiting = told.get("running"), told.get("waiting")
+    return Replica(
+        name=name,
+        kind=_KINDS.get(prefix, EngineKind.UNKNOWN),
+        model=labels.get("model_name") or labels.get("model") or "",
+        node=labels.get("node") or urlsplit(f"//{name}").hostname or "",
+        running=None if running is None else round(running),
+        waiting=None if waiting is None else round(waiting),
+        kv_used=told.get("kv_used"),
+        ttft_p95_ms=None if ttft_s is None else ttft_s * 1e3,
+        decode_tok_s=told.get("decode_tok_s"),
+        requests_per_s=told.get("requests_per_s"),
+        prefix_hits=told.get("prefix_hits"),
+        age_s=None if down else 0.0,
+        down="Prometheus cannot scrape it" if down else None,
+    )
