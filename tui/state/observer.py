@@ -132,7 +132,6 @@ class Observer(SessionClock):
         self._gpu = GpuPresence()
         self._standing: Word | None = None
         self._down_name = ""
-        """The server that does not answer: said once."""
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
         self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
@@ -182,11 +181,9 @@ class Observer(SessionClock):
         return True
 
     def _awaits_scrape(self, now_s: float) -> bool:
-        """Whether the next figures of an attached server, asked once a second, are still to come:
-        what the probe says meanwhile would part them in the charts."""
-        if self._frame is None or self._frame.attached is None or self._frame_at_s is None:
-            return False
-        return now_s - self._frame_at_s <= STALE_AFTER_S
+        """Whether an attached server's next figures are to come: the probe's would part them."""
+        attached = None if self._frame is None else self._frame.attached
+        return bool(attached) and now_s - (self._frame_at_s or 0.0) <= STALE_AFTER_S
 
     def _fresh_host(self, now_s: float) -> HostSample | None:
         if self._host_at_s is None or now_s - self._host_at_s > 1.0:
@@ -237,9 +234,9 @@ class Observer(SessionClock):
                 self._down_name = name
                 self._say(f"{name}: {event.reason}", "fault")
                 self.history.mark(Mark(wall_s, "down", "fault"))
-            case PastFrames():
-                self._on_wall_clock(event.wall_s, now_s)
-                self.history.begin_with(event.frames)
+            case PastFrames(wall_s=sent_s, frames=frames):
+                self._on_wall_clock(sent_s, now_s)
+                self.history.begin_with(frames)
             case ServerBack(name=name):
                 self._down_name = ""
                 self._say(f"{name} answers again", "restart")
