@@ -8,7 +8,7 @@ from typing import Protocol
 
 from ..protocol import Command, Shutdown, WatchReplica
 from ..protocol.channel import Channel
-from .fleet import Fleet
+from .fleet import Fleet, spread_out
 from .prometheus.fleet_source import PrometheusFleet
 from .settings import AttachOptions
 from .watched_gpus import watch_gpus
@@ -32,12 +32,13 @@ async def read_servers(channel: Channel[Command], options: AttachOptions) -> Non
         collected = PrometheusFleet(options.prometheus, channel.send)
         await _run(channel, collected, [collected.run()])
         return
-    fleet = Fleet(options.servers, channel.send)
-    watches = [WatchedServer(each, partial(fleet.take, each.name)) for each in options.servers]
+    servers = spread_out(options.servers)
+    fleet = Fleet(servers, channel.send)
+    watches = [WatchedServer(each, partial(fleet.take, each.name)) for each in servers]
     work = [watch.run() for watch in watches]
     if len(watches) > 1:
         work.append(_sample(fleet, channel))
-    work += [watch_gpus(each, channel.send) for each in options.servers if each.dcgm is not None]
+    work += [watch_gpus(each, channel.send) for each in servers if each.dcgm is not None]
     await _run(channel, fleet, work)
 
 

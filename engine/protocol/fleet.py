@@ -29,6 +29,8 @@ class Replica(Part, frozen=True, kw_only=True):
     prefix_hits: float | None = None
     age_s: float | None = None
     """How old its figures were when the sample was made."""
+    stale: bool = False
+    """Whether that is more than it should be, as often as it is asked."""
     down: str | None = None
 
 

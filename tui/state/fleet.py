@@ -15,7 +15,6 @@ from ..style.formatting import milliseconds, percent
 from ..style.inks import Ink
 
 CURVE_SAMPLES = 60
-STALE_AFTER_S = 3.0
 FULL = 0.98
 OUTLIER = 0.3
 """A replica whose tokens per second differ by so much from the median of its model stands out."""
@@ -177,7 +176,7 @@ def _word(replica: Replica, medians: _Medians, deviation: float | None) -> tuple
         return Word.DOWN, replica.down
     if replica.age_s is None and running is None and replica.decode_tok_s is None:
         return Word.WAITING, "not heard of yet"
-    if replica.age_s is not None and replica.age_s > STALE_AFTER_S:
+    if replica.stale and replica.age_s is not None:
         return Word.STALE, f"silent for {replica.age_s:.0f} s"
     if replica.kv_used is not None and replica.kv_used >= FULL and waiting:
         return Word.KV_FULL, f"{percent(replica.kv_used)} of KV, {waiting} waiting"

@@ -31,7 +31,10 @@ class QueryError(ProdtopError):
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """The samples of one set of labels, oldest first; an instant query gives one of each."""
+    """The samples of one set of labels, oldest first; an instant query gives one of each.
+
+    Labels are as Prometheus has them: whoever shows one cleans it.
+    """
 
     labels: Labels
     points: tuple[Point, ...]
@@ -122,10 +125,13 @@ def decoded(body: bytes) -> Result:
 
 
 def _series(sampled: _Sampled) -> Series:
-    values = [sampled.value] if sampled.value is not None else sampled.values or []
+    if sampled.value is not None:
+        at_s, text = sampled.value
+        number = _number(text)
+        return Series(sampled.metric, () if number is None else ((at_s, number),))
+    values = sampled.values or []
     points = ((at_s, number) for at_s, text in values if (number := _number(text)) is not None)
-    labels = {clean(name): clean(value) for name, value in sampled.metric.items()}
-    return Series(labels, tuple(points))
+    return Series(sampled.metric, tuple(points))
 
 
 def _number(text: str) -> float | None:

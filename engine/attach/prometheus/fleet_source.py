@@ -3,12 +3,13 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
-from urllib.parse import urlsplit
+from functools import lru_cache
 
 import msgspec
 
 from ...protocol import EngineKind, FleetSample, Frame, Message, PastFrames, Replica, ServerDown
 from ...protocol.errors import ProdtopError
+from ...text.cleaning import clean
 from ..secrets import secret_headers
 from ..server_reading import ServerReading
 from ..settings import PrometheusSettings
@@ -18,6 +19,8 @@ from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
 PAST_S = 600.0
 """So much of the past is asked for where a server begins to be looked at."""
 RETRY_S = 5.0
+cleaned = lru_cache(8192)(clean)
+"""The same labels come again and again."""
 _KINDS = {
     "vllm": EngineKind.VLLM,
     "sglang": EngineKind.SGLANG,
@@ -205,10 +208,10 @@ def _row(
     ttft_s = told.get("ttft_p95_s")
     running, waiting = told.get("running"), told.get("waiting")
     return Replica(
-        name=name,
+        name=cleaned(name),
         kind=_KINDS.get(prefix, EngineKind.UNKNOWN),
-        model=labels.get("model_name") or labels.get("model") or "",
-        node=labels.get("node") or urlsplit(f"//{name}").hostname or "",
+        model=cleaned(labels.get("model_name") or labels.get("model") or ""),
+        node=cleaned(labels.get("node") or name.rpartition(":")[0]),
         running=None if running is None else round(running),
         waiting=None if waiting is None else round(waiting),
         kv_used=told.get("kv_used"),

@@ -55,7 +55,7 @@ def test_two_replicas_of_a_model_are_no_outliers_of_each_other() -> None:
 
 
 def test_a_silent_server_is_stale_and_one_not_heard_of_is_waited_for() -> None:
-    silent, new = replica(0, age_s=9.0), Replica(name="new")
+    silent, new = replica(0, age_s=9.0, stale=True), Replica(name="new")
     assert [row.word for row in judged([silent, new], None)] == [Word.STALE, Word.WAITING]
 
 
