@@ -54,9 +54,10 @@ class AtLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Curve(msgspec.Struct, frozen=True, kw_only=True):
-    """One cell over its loads, the lightest first. `cell` has the lightest load."""
+    """One cell over its loads, the lightest first. `cell` has the lightest load; `None` of a server
+    that is not ours to set."""
 
-    cell: Cell
+    cell: Cell | None
     label: str
     latency: str
     points: list[LoadPoint]

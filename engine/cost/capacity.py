@@ -136,7 +136,7 @@ def of_comparison(comparison: Comparison, curve: Curve, target_req_s: float | No
     """Both estimates from a comparison alone: W is the mean E2E of the curve's lightest load, L
     the most sequences at once."""
     found = by_curve(curve)
-    lightest = comparison.find(curve.cell)
+    lightest = None if curve.cell is None else comparison.find(curve.cell)
     mean_ms = None if lightest is None else summary(comparison, lightest, METRICS["e2e_mean_ms"])
     repeats = [] if lightest is None else lightest.repeats
     slots = next((each.max_seqs for each in repeats if each.max_seqs), comparison.work.max_seqs)

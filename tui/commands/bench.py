@@ -7,7 +7,7 @@ import typer
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import BenchSpec, LoadSpec
-from ...engine.protocol.errors import ProdtopError
+from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_precisions, parse_strategies
 from .bench_output import BenchOutput
@@ -20,6 +20,7 @@ from .engine_options import (
     with_engine_options,
 )
 
+STRATEGY = "continuous"
 REQUESTS = 32
 """Of a cell, unless asked otherwise."""
 
@@ -28,8 +29,9 @@ REQUESTS = 32
 def bench(
     given: Given,
     strategy: Annotated[
-        str, typer.Option(metavar="a,b|all", help="The strategies to measure.")
-    ] = "continuous",
+        str | None,
+        typer.Option(metavar="a,b|all", help="The strategies to measure.  [default: continuous]"),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
@@ -56,6 +58,13 @@ def bench(
     warmup: Annotated[
         int, typer.Option(metavar="N", min=0, help="Requests before each cell, not measured.")
     ] = 2,
+    url: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Measure a server that runs already; no engine starts."),
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --url: holds a bearer token.")
+    ] = None,
     json: Json = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the cells there, as JSON lines.")
@@ -64,7 +73,9 @@ def bench(
 ) -> None:
     """Measure strategies and precisions without a screen: one cell for each pair of them."""
     refuse_two_loads(given, "concurrency", concurrency)
-    strategies = parse_strategies(strategy)
+    if token_file is not None and url is None:
+        raise BadInputError("--token-file goes with --url")
+    strategies = parse_strategies(strategy or STRATEGY)
     precisions = [] if precision is None else parse_precisions(precision)
     options = engine_options(
         given,
@@ -85,6 +96,22 @@ def bench(
         warmup=warmup,
         load=options.load,
     )
+    if url is not None:
+        from .bench_url import bench_url, refuse_own_options
+
+        named = {"strategy": strategy, "precision": precision}
+        refuse_own_options(given, MEASURING, *(name for name, each in named.items() if each))
+        bench_url(
+            url,
+            spec.load,
+            requests=spec.requests,
+            warmup=warmup,
+            model=None if given["model"] == MEASURING["model"] else str(given["model"]),
+            token_file=token_file,
+            json=json,
+            out=out,
+        )
+        return
     output = BenchOutput(json=json, out=out)
     _measure(options, Plan(spec, skip_unavailable=_all(precision)), output)
 

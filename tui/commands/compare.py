@@ -17,6 +17,7 @@ from .compare_file import KeptFile, check_exports
 from .compare_measure import Question, kept_comparison, measured_comparison
 from .compare_options import parse_metrics, parse_variants, require_finite
 from .compare_report import Wanted, finish, read_baseline, read_quality
+from .compare_url import Asked, compare_urls
 from .engine_options import MEASURING, Given, engine_options, with_engine_options
 
 _Ms = Annotated[float | None, typer.Option(metavar="MS", min=0, help="The limit of a request.")]
@@ -137,6 +138,13 @@ def compare(
         list[str] | None,
         typer.Option(metavar="RULE", help="Exit 3 for a change such as 'output_tok_s<-5%'."),
     ] = None,
+    url: Annotated[
+        list[str] | None,
+        typer.Option(metavar="URL", help="Compare servers that run already; give it twice."),
+    ] = None,
+    token_file: Annotated[
+        str | None, typer.Option(metavar="FILE", help="With --url: holds a bearer token.")
+    ] = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:
@@ -167,6 +175,26 @@ def compare(
         json=json,
     )
     check_exports(wanted.exports)
+    if url:
+        load = engine_options(
+            given, WorkerOptions(load=LoadSpec(users=8, ignore_eos=ignore_eos), idle=True)
+        ).load
+        variants = parse_variants(load, users=users, rates=rates, vary=vary or [])
+        compare_urls(
+            Asked(
+                urls=url,
+                loads=[each.load for each in variants],
+                requests=requests,
+                warmup=warmup,
+                repeats=repeats,
+                model=None if given["model"] == MEASURING["model"] else str(given["model"]),
+                token_file=token_file,
+            ),
+            json=json,
+        )
+        return
+    if token_file is not None:
+        raise BadInputError("--token-file goes with --url")
     if read is not None:
         if out is not None or resume:
             raise BadInputError("--from measures nothing: it goes without --out and --resume")

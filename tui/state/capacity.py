@@ -5,7 +5,7 @@ import msgspec
 from ...engine.compare.cells import Cell, Comparison, Measured, Work
 from ...engine.compare.curves import Curve, curves
 from ...engine.cost.capacity import Capacity, by_curve, by_little
-from ...engine.protocol import Frame, LoadSpec, Window, own_setting
+from ...engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName, Window, own_setting
 from ...engine.protocol.errors import BadInputError
 from .compare import limits_of
 from .moment import Moment
@@ -59,9 +59,11 @@ def served_curve(comparison: Comparison | None, frame: Frame) -> Curve | None:
         return None
     served = frame.strategy, frame.precision
     found = curves(comparison, limits=limits_of(frame.slo))
-    return next(
-        (each for each in found if (each.cell.strategy, each.cell.precision) == served), None
-    )
+    return next((each for each in found if each.cell and _place(each.cell) == served), None)
+
+
+def _place(cell: Cell) -> tuple[StrategyName, PrecisionName]:
+    return cell.strategy, cell.precision
 
 
 def measured_curve(moment: Moment, frame: Frame) -> Curve | None:
