@@ -108,7 +108,7 @@ async def run_load(
             task = asyncio.create_task(serve(arrival))
             tasks.add(task)
             task.add_done_callback(tasks.discard)
-        run.peak_running = max(run.peak_running, len(tasks))
+        run.peak_running = max(run.peak_running, load.in_flight)
         due_s = load.next_due_s()
         wait_s = NAP_S if due_s is None else min(NAP_S, max(0.0, due_s - clock()))
         began_s = clock()
