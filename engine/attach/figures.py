@@ -131,7 +131,7 @@ class Figures:
         """A latency's source in words."""
         if isinstance(source, Mean):
             return f"increase({self.written(source.total)}) ÷ ({self.written(source.count)})"
-        buckets = Metric(f"{source.base}_bucket", source.where)
+        buckets, _, _ = source.parts
         name = self.raw_names.get(buckets.key, buckets.name)
         return f"histogram_quantile(increase({buckets.written(name)}))"
 

@@ -4,7 +4,8 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from .exposition import Exposition, Labels
+from .exposition import Exposition
+from .mapping.names import Labels
 from .mapping.source import AnyLevel, Label, Level, Metric
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
-from .exposition import Exposition, Labels
+from .exposition import Exposition
+from .mapping.names import Labels
 from .mapping.source import Metric, Spread
 
 MOST_SERIES: Final = 20_000
@@ -24,85 +25,94 @@ Process = float | None
 """When the process that answers has begun, on its own clock; `None` where it does not tell."""
 
 
-class Counter:
-    """The sum of the increases of all series of a metric, of each process that answered.
+class Followed:
+    """The last values of series, of each process that answered.
 
     A series that was not seen before began at 0, unless its process is not `fresh`: then it is
     counted from what it shows. One that is missing for a while goes on from where it was.
     """
 
-    __slots__ = ("_last", "total")
+    __slots__ = ("_last",)
 
     def __init__(self) -> None:
-        self.total = 0.0
         self._last: dict[Process, dict[Labels, float]] = {}
 
-    def take(
+    def grown(
         self, values: Iterable[tuple[Labels, float]], process: Process, *, fresh: bool
-    ) -> bool:
-        """Take in the values of a scrape; whether there was one."""
-        seen, last = False, self._last.setdefault(process, {})
+    ) -> Iterator[tuple[Labels, float]]:
+        """By how much each series of a scrape has grown; one that fell, by all that it shows."""
+        last = self._last.setdefault(process, {})
         for labels, value in values:
             if value < 0:
                 continue
-            seen = True
             before = last.get(labels)
             if before is None:
                 if len(last) >= MOST_SERIES:
                     continue
-                if fresh:
-                    self.total += value
-            else:
-                self.total += value - before if value >= before else value
+                before = 0.0 if fresh else value
             last[labels] = value
-        return seen
+            yield labels, value - before if value >= before else value
 
     def forget(self, process: Process) -> None:
         """A process does not answer any more."""
         self._last.pop(process, None)
 
 
+class Counter:
+    """The sum of the increases of all series of a metric."""
+
+    __slots__ = ("followed", "total")
+
+    def __init__(self) -> None:
+        self.total = 0.0
+        self.followed = Followed()
+
+    def take(
+        self, values: Iterable[tuple[Labels, float]], process: Process, *, fresh: bool
+    ) -> bool:
+        """Take in the values of a scrape; whether there was one."""
+        seen = False
+        for _, grown in self.followed.grown(values, process, fresh=fresh):
+            seen = True
+            self.total += grown
+        return seen
+
+
 @dataclass
 class Histogram:
     """The increases of a histogram's sum, count and buckets, those of all its label sets merged.
 
-    `bounds` are those that every label set has, without the infinite one; `below` the values up to
-    each of them.
+    `bounds` are those that every label set has, without the infinite one.
     """
 
     total: Counter = field(default_factory=Counter)
     count: Counter = field(default_factory=Counter)
-    buckets: dict[float, Counter] = field(default_factory=dict)
+    followed: Followed = field(default_factory=Followed)
     bounds: tuple[float, ...] = ()
+    _below: dict[float, float] = field(default_factory=dict)
 
     def take(self, scrape: Exposition, source: Spread, process: Process, *, fresh: bool) -> bool:
         """Take in a scrape; whether it has the histogram."""
-        bucket, total, count = (
-            Metric(f"{source.base}_{part}", source.where) for part in ("bucket", "sum", "count")
-        )
+        bucket, total, count = source.parts
         counted = self.count.take(_held(scrape, count), process, fresh=fresh)
         summed = self.total.take(_held(scrape, total), process, fresh=fresh)
-        by_bound: dict[float, list[tuple[Labels, float]]] = {}
-        for labels, value in _held(scrape, bucket):
+        sets: dict[float, int] = {}
+        buckets = self.followed.grown(_held(scrape, bucket), process, fresh=fresh)
+        for labels, grown in buckets:
             bound = _bound(labels)
-            if bound is not None:
-                by_bound.setdefault(bound, []).append((labels, value))
-        sets = max((len(found) for found in by_bound.values()), default=0)
-        common = sorted(bound for bound, found in by_bound.items() if len(found) == sets)
-        for bound, found in by_bound.items():
-            counter = self.buckets.get(bound)
-            if counter is None:
-                if len(self.buckets) >= MOST_BOUNDS:
-                    continue
-                counter = self.buckets[bound] = Counter()
-            counter.take(found, process, fresh=fresh)
-        if common:
-            self.bounds = tuple(b for b in common if math.isfinite(b) and b in self.buckets)
+            if bound is None or (bound not in self._below and len(self._below) >= MOST_BOUNDS):
+                continue
+            sets[bound] = sets.get(bound, 0) + 1
+            self._below[bound] = self._below.get(bound, 0.0) + grown
+        if sets:
+            most = max(sets.values())
+            common = sorted(b for b, found in sets.items() if found == most and math.isfinite(b))
+            self.bounds = self.bounds if list(self.bounds) == common else tuple(common)
         return counted and summed
 
     def below(self) -> list[float]:
         """How many values were up to each of `bounds`."""
-        return [self.buckets[bound].total for bound in self.bounds]
+        return [self._below[bound] for bound in self.bounds]
 
 
 @lru_cache(4096)
@@ -154,12 +164,11 @@ class Increases:
         if len(self._processes) > MOST_PROCESSES:
             oldest = next(iter(self._processes))
             del self._processes[oldest]
-            for counter in self._all_counters():
-                counter.forget(oldest)
+            for followed in self._all_followed():
+                followed.forget(oldest)
 
-    def _all_counters(self) -> Iterator[Counter]:
-        yield from self.counters.values()
+    def _all_followed(self) -> Iterator[Followed]:
+        for counter in self.counters.values():
+            yield counter.followed
         for histogram in self.histograms.values():
-            yield histogram.total
-            yield histogram.count
-            yield from histogram.buckets.values()
+            yield from (histogram.total.followed, histogram.count.followed, histogram.followed)

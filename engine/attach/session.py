@@ -10,7 +10,7 @@ from .gauges import Gauges
 from .increases import Increases
 from .kept_scrapes import LONGEST_GAP_S, Between, KeptScrapes
 from .mapping.engine_map import EngineMap, needs
-from .mapping.source import Level, Metric, Spread, Times, known
+from .mapping.source import Level, Metric, Spread, Times
 from .rebinning import Rebinned
 
 _START = Metric("process_start_time_seconds")
@@ -94,7 +94,7 @@ class Session:
 
     def _note_names(self, scrape: Exposition) -> None:
         names = {metric.key for metric in self._increases.counters}
-        names |= {known(f"{spread.base}_bucket") for spread in self._increases.histograms}
+        names |= {spread.parts[0].key for spread in self._increases.histograms}
         for name in names:
             if name in scrape:
                 self._raw_names[name] = scrape.raw_name(name)
