@@ -180,7 +180,7 @@ def _accounting(
 
 def _model(server: Server, session: Session, origins: Origins, now_s: float) -> ModelInfo:
     """The model by its name in labels, or as JSON answers have it; both are cleaned."""
-    labelled = session.gauges.values_of(session.table.model_labels)
+    labelled = session.model_names
     answered = [answer.model for answer in server.answers if answer.model is not None]
     context = session.figures.level(session.table.context_tokens)
     contexts = [a.context_tokens for a in server.answers if a.context_tokens is not None]

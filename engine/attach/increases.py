@@ -6,7 +6,6 @@ and all that it shows then has come since. So totals never fall, whatever a serv
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
 
@@ -14,8 +13,10 @@ from .exposition import Exposition
 from .mapping.names import Labels
 from .mapping.source import Metric, Spread
 
-MOST_SERIES: Final = 20_000
-"""So many series of one metric are followed; those beyond it are not counted."""
+MOST_KEPT_BYTES: Final = 16 * 2**20
+"""Series of one server are followed until their labels take this; those beyond are not counted."""
+_PAIR_BYTES = 200
+"""Of a label, beside its text."""
 MOST_PROCESSES: Final = 8
 """So many processes behind one address are told apart."""
 MOST_BOUNDS: Final = 500
@@ -25,6 +26,30 @@ Process = float | None
 """When the process that answers has begun, on its own clock; `None` where it does not tell."""
 
 
+class Room:
+    """What is left of the memory for the series of one server, however many it makes up."""
+
+    def __init__(self) -> None:
+        self.left_bytes = MOST_KEPT_BYTES
+
+    def take(self, labels: Labels) -> bool:
+        """Take what a series needs; whether there was as much."""
+        needed = _size(labels)
+        if needed > self.left_bytes:
+            return False
+        self.left_bytes -= needed
+        return True
+
+    def give_back(self, series: Iterable[Labels]) -> None:
+        """These are not followed any more."""
+        self.left_bytes += sum(_size(labels) for labels in series)
+
+
+def _size(labels: Labels) -> int:
+    text = sum(len(name) + 4 * len(value) for name, value in labels)
+    return text + _PAIR_BYTES * (len(labels) + 1)
+
+
 class Followed:
     """The last values of series, of each process that answered.
 
@@ -32,9 +57,10 @@ class Followed:
     counted from what it shows. One that is missing for a while goes on from where it was.
     """
 
-    __slots__ = ("_last",)
+    __slots__ = ("_last", "_room")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
+        self._room = room
         self._last: dict[Process, dict[Labels, float]] = {}
 
     def grown(
@@ -47,7 +73,7 @@ class Followed:
                 continue
             before = last.get(labels)
             if before is None:
-                if len(last) >= MOST_SERIES:
+                if not self._room.take(labels):
                     continue
                 before = 0.0 if fresh else value
             last[labels] = value
@@ -55,7 +81,7 @@ class Followed:
 
     def forget(self, process: Process) -> None:
         """A process does not answer any more."""
-        self._last.pop(process, None)
+        self._room.give_back(self._last.pop(process, ()))
 
 
 class Counter:
@@ -63,9 +89,9 @@ class Counter:
 
     __slots__ = ("followed", "total")
 
-    def __init__(self) -> None:
+    def __init__(self, room: Room) -> None:
         self.total = 0.0
-        self.followed = Followed()
+        self.followed = Followed(room)
 
     def take(
         self, values: Iterable[tuple[Labels, float]], process: Process, *, fresh: bool
@@ -78,18 +104,18 @@ class Counter:
         return seen
 
 
-@dataclass
 class Histogram:
     """The increases of a histogram's sum, count and buckets, those of all its label sets merged.
 
     `bounds` are those that every label set has, without the infinite one.
     """
 
-    total: Counter = field(default_factory=Counter)
-    count: Counter = field(default_factory=Counter)
-    followed: Followed = field(default_factory=Followed)
-    bounds: tuple[float, ...] = ()
-    _below: dict[float, float] = field(default_factory=dict)
+    def __init__(self, room: Room) -> None:
+        self.total = Counter(room)
+        self.count = Counter(room)
+        self.followed = Followed(room)
+        self.bounds: tuple[float, ...] = ()
+        self._below: dict[float, float] = {}
 
     def take(self, scrape: Exposition, source: Spread, process: Process, *, fresh: bool) -> bool:
         """Take in a scrape; whether it has the histogram."""
@@ -137,8 +163,11 @@ class Increases:
     """All counters and histograms of a table, as they have grown since the first scrape."""
 
     def __init__(self, counters: Iterable[Metric], spreads: Iterable[Spread]) -> None:
-        self.counters: Mapping[Metric, Counter] = {metric: Counter() for metric in counters}
-        self.histograms: Mapping[Spread, Histogram] = {each: Histogram() for each in spreads}
+        self.room = Room()
+        self.counters: Mapping[Metric, Counter] = {each: Counter(self.room) for each in counters}
+        self.histograms: Mapping[Spread, Histogram] = {
+            each: Histogram(self.room) for each in spreads
+        }
         self.seen: set[Metric | Spread] = set()
         """Those that the server has shown at least once."""
         self._processes: dict[Process, None] = {}

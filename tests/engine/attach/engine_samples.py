@@ -523,7 +523,7 @@ OPENTELEMETRY = EngineSample(
         ),
         shared={"gen_ai_request_model": "m"},
     ),
-    {Figure.TTFT: 30.0, Figure.E2E: 600.0},
+    {Figure.TTFT: 30.0, Figure.E2E: 600.0, Figure.MODEL: "m"},
 )
 
 SAMPLES = {

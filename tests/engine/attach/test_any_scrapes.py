@@ -11,10 +11,12 @@ from exposition_writer import series
 from frame_figures import figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.attach.increases import MOST_KEPT_BYTES
 from prodtop.engine.attach.mapping.engine_map import needs
 from prodtop.engine.attach.mapping.engines import TABLES
+from prodtop.engine.attach.mapping.source import Metric
 from prodtop.engine.attach.server_reading import Ceilings, ServerReading
-from prodtop.engine.protocol import EngineKind, Figure, Frame, Window
+from prodtop.engine.protocol import LATENCY_EDGES_MS, EngineKind, Figure, Frame, Window
 from prodtop.engine.protocol.errors import UnreadableAnswerError
 
 WALL_S = 1_790_000_000.0
@@ -83,10 +85,26 @@ def read(found: list[list[str]], times_s: list[float]) -> Frame | None:
             reading.take(body, "text/plain", at_s, WALL_S + at_s, 0.01)
         except UnreadableAnswerError:
             continue
-        frame = reading.frame(at_s, WALL_S + at_s)
+        before, frame = frame, reading.frame(at_s, WALL_S + at_s)
         assert frame is not None
         check(frame)
+        if before is not None and before.attached.kind is frame.attached.kind:
+            check_growth(before, frame)
     return frame
+
+
+def check_growth(before: Frame, after: Frame) -> None:
+    """What is counted since the session began never falls."""
+    for old, new in zip(grown(before), grown(after), strict=True):
+        assert old is None or new is None or old <= new
+
+
+def grown(frame: Frame) -> list[int | None]:
+    held, counts = frame.accounting, frame.latency_counts
+    ended = [None] * 3 if held is None else [held.finished, held.failed, held.rejected]
+    length = 3 * (len(LATENCY_EDGES_MS) + 1)
+    bins = [None] * length if counts is None else [*counts.ttft, *counts.tpot, *counts.e2e]
+    return [frame.generated_tokens_total, frame.queue.preemptions, *ended, *bins]
 
 
 MAY_FALL = ("waiting_per_s",)
@@ -175,6 +193,26 @@ def test_names_with_colons_or_underscores_with_or_without_total_are_the_same(nam
         assert frame is not None
         found.append(figures(frame))
     assert found[0] == found[1] == found[2]
+
+
+def test_a_server_that_makes_up_series_and_processes_takes_no_more_memory() -> None:
+    reading = ServerReading("http://a", "a")
+    sizes = []
+    for at_s in range(40):
+        long = "x" * 4_000
+        lines = [
+            series("vllm:generation_tokens_total", {"model_name": f"{long}{at_s}{place}"}, 1.0)
+            for place in range(250)
+        ]
+        lines.append(series("process_start_time_seconds", {}, WALL_S - at_s // 8))
+        reading.take("\n".join(lines).encode(), "text/plain", float(at_s), WALL_S, 0.01)
+        session = reading._session
+        assert session is not None
+        counter = session._increases.counters[Metric("vllm:generation_tokens_total")]
+        followed = counter.followed._last.values()
+        sizes.append(sum(len(value) for held in followed for key in held for _, value in key))
+    assert 0 < sizes[-1] == max(sizes) <= MOST_KEPT_BYTES / 4
+    assert session._increases.room.left_bytes >= 0
 
 
 def test_names_and_urls_are_cleaned() -> None:
