@@ -26,6 +26,8 @@ VALUES = st.one_of(
     st.floats(0, 1e12),
 )
 
+COIN = st.booleans()
+
 
 def names_of(kind: EngineKind) -> list[str]:
     """All names that a table reads, and some for its labels."""
@@ -50,14 +52,14 @@ def scrapes(draw: st.DrawFn) -> list[list[str]]:
         lines += [
             series(metric.name, dict(metric.where), draw(VALUES))
             for metric in read.counters
-            if metric.where and draw(st.booleans())
+            if draw(COIN) and metric.where
         ]
         lines += [
             series(f"{spread.base}_bucket", {"le": bound}, draw(VALUES))
             for spread in read.spreads
             for bound in draw(st.lists(st.sampled_from(["0.01", "0.1", "1", "+Inf"]), max_size=4))
         ]
-        if draw(st.booleans()):
+        if draw(COIN):
             lines.append(series("process_start_time_seconds", {}, draw(VALUES)))
         found.append(lines)
     return found
@@ -78,7 +80,7 @@ def numbers(held: object, path: str = "") -> Iterator[tuple[str, float]]:
 def read(found: list[list[str]], times_s: list[float]) -> Frame | None:
     reading = ServerReading("http://a", "a")
     reading.ceilings = Ceilings(1e12, 1e12)
-    frame = None
+    frame: Frame | None = None
     for lines, at_s in zip(found, times_s, strict=True):
         body = "\n".join([*lines, ""]).encode()
         try:
@@ -88,22 +90,30 @@ def read(found: list[list[str]], times_s: list[float]) -> Frame | None:
         before, frame = frame, reading.frame(at_s, WALL_S + at_s)
         assert frame is not None
         check(frame)
-        if before is not None and before.attached.kind is frame.attached.kind:
+        if before is not None:
             check_growth(before, frame)
     return frame
 
 
 def check_growth(before: Frame, after: Frame) -> None:
-    """What is counted since the session began never falls."""
+    """What is counted since the session began never falls; another engine begins a new one."""
+    assert before.attached is not None
+    assert after.attached is not None
+    if before.attached.kind is not after.attached.kind:
+        return
     for old, new in zip(grown(before), grown(after), strict=True):
         assert old is None or new is None or old <= new
 
 
 def grown(frame: Frame) -> list[int | None]:
     held, counts = frame.accounting, frame.latency_counts
-    ended = [None] * 3 if held is None else [held.finished, held.failed, held.rejected]
+    ended: list[int | None] = (
+        [None] * 3 if held is None else [held.finished, held.failed, held.rejected]
+    )
     length = 3 * (len(LATENCY_EDGES_MS) + 1)
-    bins = [None] * length if counts is None else [*counts.ttft, *counts.tpot, *counts.e2e]
+    bins: list[int | None] = (
+        [None] * length if counts is None else [*counts.ttft, *counts.tpot, *counts.e2e]
+    )
     return [frame.generated_tokens_total, frame.queue.preemptions, *ended, *bins]
 
 
@@ -211,8 +221,8 @@ def test_a_server_that_makes_up_series_and_processes_takes_no_more_memory() -> N
         counter = session._increases.counters[Metric("vllm:generation_tokens_total")]
         followed = counter.followed._last.values()
         sizes.append(sum(len(value) for held in followed for key in held for _, value in key))
+        assert session._increases.room.left_bytes >= 0
     assert 0 < sizes[-1] == max(sizes) <= MOST_KEPT_BYTES / 4
-    assert session._increases.room.left_bytes >= 0
 
 
 def test_names_and_urls_are_cleaned() -> None:
