@@ -128,7 +128,8 @@ def memory(figures: Figures, origins: Origins) -> Memory | None:
     it does not tell that."""
     table = figures.table
     weights, kv = figures.level(table.memory_weights), figures.level(table.memory_kv)
-    if weights is None or kv is None:
+    # Backends that allocate beside torch tell 0.
+    if weights is None or kv is None or not weights.value or not kv.value:
         sources = (*table.memory_weights, *table.memory_kv)
         origins.found[Figure.MEMORY] = figures.missing(Figure.MEMORY, sources)
         return None

@@ -154,6 +154,28 @@ def test_any_scrapes_make_sound_frames(found: list[list[str]], data: st.DataObje
     read(found, [sum(gaps_s[: place + 1]) for place in range(len(found))])
 
 
+@given(st.sampled_from(list(SAMPLES)), st.data())
+@settings(max_examples=100, deadline=None)
+def test_a_damaged_answer_is_refused_or_makes_a_sound_frame(name: str, data: st.DataObject) -> None:
+    """Cut, doubled, with foreign bytes in it: between two good answers."""
+    told = SAMPLES[name].told
+    body = bytearray(told.body(1))
+    for _ in range(data.draw(st.integers(0, 5))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place : place + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=8))
+        body = body or bytearray(b" ")
+    answers = [told.body(0), bytes(body), told.body(2)]
+    reading = ServerReading("http://a", "a")
+    for at_s, answer in enumerate(answers):
+        try:
+            reading.take(answer, "text/plain", float(at_s), WALL_S + at_s, 0.01)
+        except UnreadableAnswerError:
+            assert at_s == 1
+        frame = reading.frame(float(at_s), WALL_S + at_s)
+        assert frame is not None
+        check(frame)
+
+
 def shuffled(body: bytes, seed: int) -> bytes:
     """The same lines in another order, their labels too."""
     rng = random.Random(seed)
