@@ -158,7 +158,8 @@ class Figures:
         if reason is None and not sources:
             reason = f"{self.table.kind.value} does not export it"
         if reason is None:
-            reason = f"no {_first_name(sources[0])} in its metrics"
+            path, _, name = _first_name(sources[0]).rpartition(" ")
+            reason = f"{path} does not tell {name}" if path else f"no {name} in its metrics"
         return Origin(missing=reason)
 
     def _has_any(self, source: AnyLevel | Rate | Part | Times) -> bool:

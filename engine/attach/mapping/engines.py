@@ -100,7 +100,7 @@ def recognise(scrape: Scrape) -> EngineMap | None:
 
 
 _PROTOCOL_TABLE: Final = VLLM.extended(UNKNOWN, EngineKind.UNKNOWN).explained(
-    dict.fromkeys(VLLM.absent, "not exported by this server"), UNKNOWN.endpoints
+    dict.fromkeys(UNKNOWN.absent, "not exported by this server"), UNKNOWN.endpoints
 )
 
 

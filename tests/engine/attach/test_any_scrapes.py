@@ -148,14 +148,14 @@ def check(frame: Frame) -> None:
 
 
 @given(scrapes(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_scrapes_make_sound_frames(found: list[list[str]], data: st.DataObject) -> None:
     gaps_s = data.draw(st.lists(st.floats(0, 400), min_size=len(found), max_size=len(found)))
     read(found, [sum(gaps_s[: place + 1]) for place in range(len(found))])
 
 
 @given(st.sampled_from(list(SAMPLES)), st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_a_damaged_answer_is_refused_or_makes_a_sound_frame(name: str, data: st.DataObject) -> None:
     """Cut, doubled, with foreign bytes in it: between two good answers."""
     told = SAMPLES[name].told
