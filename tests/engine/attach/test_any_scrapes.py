@@ -22,7 +22,7 @@ from prodtop.engine.protocol.errors import UnreadableAnswerError
 WALL_S = 1_790_000_000.0
 
 VALUES = st.one_of(
-    st.sampled_from([0.0, 1.0, 3.0, 1e-9, 1e18, 1.7e308, -1.0, math.nan, math.inf]),
+    st.sampled_from([0.0, 1.0, 3.0, 1e-9, 1e18, 1e29, 1.7e308, -1.0, math.nan, math.inf]),
     st.floats(0, 1e12),
 )
 
@@ -122,6 +122,7 @@ MAY_FALL = ("waiting_per_s",)
 
 def check(frame: Frame) -> None:
     """What holds of every frame."""
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame) == frame
     for path, value in numbers(msgspec.to_builtins(frame)):
         assert math.isfinite(value), path
         assert value >= 0 or path.endswith(MAY_FALL), path
