@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...protocol import EngineKind, Figure
-from ..exposition import Labels
+from .names import Labels
 from .source import (
     AnyLevel,
     Flow,

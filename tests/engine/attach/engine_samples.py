@@ -3,7 +3,7 @@
 Rates are per second; see `exposition_writer`.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from exposition_writer import Buckets, Sample, Told
 from prodtop.engine.protocol import EngineKind, Figure
@@ -218,6 +218,16 @@ SGLANG = EngineSample(
             Sample("sglang:num_requests_total", 4.5),
             Sample("sglang:num_aborted_requests_total", 0.5),
             Sample("sglang:num_retracted_requests_total", 1.0),
+            Sample(
+                "sglang:http_responses_total",
+                0.25,
+                {"endpoint": "/v1/chat/completions", "status_code": "503", "method": "POST"},
+            ),
+            Sample(
+                "sglang:http_responses_total",
+                9.0,
+                {"endpoint": "/health", "status_code": "503", "method": "GET"},
+            ),
             Sample("sglang:forward_execution_seconds_total", 0.9),
         ),
         histograms=(
@@ -244,7 +254,8 @@ SGLANG = EngineSample(
         Figure.CACHED_TOK_S: 200.0,
         Figure.DECODE_TOK_S: 1000.0,
         Figure.REQUESTS_PER_S: 4.0,
-        Figure.ARRIVALS_PER_S: 4.5,
+        Figure.ARRIVALS_PER_S: 4.75,
+        Figure.REJECTED_PER_S: 0.25,
         Figure.FINISHED: 40,
         Figure.FAILED: 5,
         Figure.PREEMPTIONS: 10,
@@ -501,6 +512,20 @@ _DYNAMO_EXPECTED: dict[Figure, float | str] = {
 DYNAMO = EngineSample(EngineKind.DYNAMO, _dynamo("dynamo_frontend_"), _DYNAMO_EXPECTED)
 RENAMED_DYNAMO = EngineSample(EngineKind.DYNAMO, _dynamo("nim_llm_"), _DYNAMO_EXPECTED)
 
+DYNAMO_WORKER = EngineSample(
+    EngineKind.DYNAMO,
+    replace(
+        vllm_told(worker_id="7", dynamo_component="backend"),
+        gauges=(
+            *vllm_told().gauges,
+            Sample("dynamo_component_gpu_cache_usage_percent", 0.9),
+            Sample("dynamo_component_inflight_requests", 77.0),
+        ),
+    ),
+    _VLLM_EXPECTED,
+)
+"""A worker's port: the engine's own figures are there, and are taken first."""
+
 PROTOCOL = EngineSample(
     EngineKind.UNKNOWN,
     Told(
@@ -523,7 +548,7 @@ OPENTELEMETRY = EngineSample(
         ),
         shared={"gen_ai_request_model": "m"},
     ),
-    {Figure.TTFT: 30.0, Figure.E2E: 600.0},
+    {Figure.TTFT: 30.0, Figure.E2E: 600.0, Figure.MODEL: "m"},
 )
 
 SAMPLES = {
@@ -538,6 +563,7 @@ SAMPLES = {
     "llama.cpp": LLAMA_CPP,
     "dynamo": DYNAMO,
     "renamed dynamo": RENAMED_DYNAMO,
+    "dynamo worker": DYNAMO_WORKER,
     "kubernetes": PROTOCOL,
     "opentelemetry": OPENTELEMETRY,
 }

@@ -11,18 +11,22 @@ from exposition_writer import series
 from frame_figures import figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.attach.increases import MOST_KEPT_BYTES
 from prodtop.engine.attach.mapping.engine_map import needs
 from prodtop.engine.attach.mapping.engines import TABLES
+from prodtop.engine.attach.mapping.source import Metric
 from prodtop.engine.attach.server_reading import Ceilings, ServerReading
-from prodtop.engine.protocol import EngineKind, Figure, Frame, Window
+from prodtop.engine.protocol import LATENCY_EDGES_MS, EngineKind, Figure, Frame, Window
 from prodtop.engine.protocol.errors import UnreadableAnswerError
 
 WALL_S = 1_790_000_000.0
 
 VALUES = st.one_of(
-    st.sampled_from([0.0, 1.0, 3.0, 1e-9, 1e18, 1.7e308, -1.0, math.nan, math.inf]),
+    st.sampled_from([0.0, 1.0, 3.0, 1e-9, 1e18, 1e29, 1.7e308, -1.0, math.nan, math.inf]),
     st.floats(0, 1e12),
 )
+
+COIN = st.booleans()
 
 
 def names_of(kind: EngineKind) -> list[str]:
@@ -48,14 +52,14 @@ def scrapes(draw: st.DrawFn) -> list[list[str]]:
         lines += [
             series(metric.name, dict(metric.where), draw(VALUES))
             for metric in read.counters
-            if metric.where and draw(st.booleans())
+            if draw(COIN) and metric.where
         ]
         lines += [
             series(f"{spread.base}_bucket", {"le": bound}, draw(VALUES))
             for spread in read.spreads
             for bound in draw(st.lists(st.sampled_from(["0.01", "0.1", "1", "+Inf"]), max_size=4))
         ]
-        if draw(st.booleans()):
+        if draw(COIN):
             lines.append(series("process_start_time_seconds", {}, draw(VALUES)))
         found.append(lines)
     return found
@@ -76,17 +80,41 @@ def numbers(held: object, path: str = "") -> Iterator[tuple[str, float]]:
 def read(found: list[list[str]], times_s: list[float]) -> Frame | None:
     reading = ServerReading("http://a", "a")
     reading.ceilings = Ceilings(1e12, 1e12)
-    frame = None
+    frame: Frame | None = None
     for lines, at_s in zip(found, times_s, strict=True):
         body = "\n".join([*lines, ""]).encode()
         try:
             reading.take(body, "text/plain", at_s, WALL_S + at_s, 0.01)
         except UnreadableAnswerError:
             continue
-        frame = reading.frame(at_s, WALL_S + at_s)
+        before, frame = frame, reading.frame(at_s, WALL_S + at_s)
         assert frame is not None
         check(frame)
+        if before is not None:
+            check_growth(before, frame)
     return frame
+
+
+def check_growth(before: Frame, after: Frame) -> None:
+    """What is counted since the session began never falls; another engine begins a new one."""
+    assert before.attached is not None
+    assert after.attached is not None
+    if before.attached.kind is not after.attached.kind:
+        return
+    for old, new in zip(grown(before), grown(after), strict=True):
+        assert old is None or new is None or old <= new
+
+
+def grown(frame: Frame) -> list[int | None]:
+    held, counts = frame.accounting, frame.latency_counts
+    ended: list[int | None] = (
+        [None] * 3 if held is None else [held.finished, held.failed, held.rejected]
+    )
+    length = 3 * (len(LATENCY_EDGES_MS) + 1)
+    bins: list[int | None] = (
+        [None] * length if counts is None else [*counts.ttft, *counts.tpot, *counts.e2e]
+    )
+    return [frame.generated_tokens_total, frame.queue.preemptions, *ended, *bins]
 
 
 MAY_FALL = ("waiting_per_s",)
@@ -94,6 +122,7 @@ MAY_FALL = ("waiting_per_s",)
 
 def check(frame: Frame) -> None:
     """What holds of every frame."""
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Frame) == frame
     for path, value in numbers(msgspec.to_builtins(frame)):
         assert math.isfinite(value), path
         assert value >= 0 or path.endswith(MAY_FALL), path
@@ -120,10 +149,32 @@ def check(frame: Frame) -> None:
 
 
 @given(scrapes(), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_any_scrapes_make_sound_frames(found: list[list[str]], data: st.DataObject) -> None:
     gaps_s = data.draw(st.lists(st.floats(0, 400), min_size=len(found), max_size=len(found)))
     read(found, [sum(gaps_s[: place + 1]) for place in range(len(found))])
+
+
+@given(st.sampled_from(list(SAMPLES)), st.data())
+@settings(max_examples=50, deadline=None)
+def test_a_damaged_answer_is_refused_or_makes_a_sound_frame(name: str, data: st.DataObject) -> None:
+    """Cut, doubled, with foreign bytes in it: between two good answers."""
+    told = SAMPLES[name].told
+    body = bytearray(told.body(1))
+    for _ in range(data.draw(st.integers(0, 5))):
+        place = data.draw(st.integers(0, len(body) - 1))
+        body[place : place + data.draw(st.integers(0, 40))] = data.draw(st.binary(max_size=8))
+        body = body or bytearray(b" ")
+    answers = [told.body(0), bytes(body), told.body(2)]
+    reading = ServerReading("http://a", "a")
+    for at_s, answer in enumerate(answers):
+        try:
+            reading.take(answer, "text/plain", float(at_s), WALL_S + at_s, 0.01)
+        except UnreadableAnswerError:
+            assert at_s == 1
+        frame = reading.frame(float(at_s), WALL_S + at_s)
+        assert frame is not None
+        check(frame)
 
 
 def shuffled(body: bytes, seed: int) -> bytes:
@@ -175,6 +226,26 @@ def test_names_with_colons_or_underscores_with_or_without_total_are_the_same(nam
         assert frame is not None
         found.append(figures(frame))
     assert found[0] == found[1] == found[2]
+
+
+def test_a_server_that_makes_up_series_and_processes_takes_no_more_memory() -> None:
+    reading = ServerReading("http://a", "a")
+    sizes = []
+    for at_s in range(40):
+        long = "x" * 4_000
+        lines = [
+            series("vllm:generation_tokens_total", {"model_name": f"{long}{at_s}{place}"}, 1.0)
+            for place in range(250)
+        ]
+        lines.append(series("process_start_time_seconds", {}, WALL_S - at_s // 8))
+        reading.take("\n".join(lines).encode(), "text/plain", float(at_s), WALL_S, 0.01)
+        session = reading._session
+        assert session is not None
+        counter = session._increases.counters[Metric("vllm:generation_tokens_total")]
+        followed = counter.followed._last.values()
+        sizes.append(sum(len(value) for held in followed for key in held for _, value in key))
+        assert session._increases.room.left_bytes >= 0
+    assert 0 < sizes[-1] == max(sizes) <= MOST_KEPT_BYTES / 4
 
 
 def test_names_and_urls_are_cleaned() -> None:

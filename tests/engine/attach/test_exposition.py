@@ -13,8 +13,8 @@ from prodtop.engine.attach.exposition import (
     MOST_VALUE,
     Exposition,
     ExpositionError,
-    canonical,
 )
+from prodtop.engine.attach.mapping.names import canonical
 from prodtop.engine.text.cleaning import clean
 from prometheus_client.parser import text_string_to_metric_families
 

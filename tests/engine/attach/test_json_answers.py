@@ -55,7 +55,7 @@ def test_ollama_tells_its_loaded_models_and_why_it_tells_no_more() -> None:
 
 def test_transformers_serve_is_known_by_its_paths() -> None:
     reading = ServerReading("http://a", "a")
-    paths = {path: {"get": {}} for path in ("/v1/models", "/load_model", "/reset", "/health")}
+    paths = {path: {"get": 0} for path in ("/v1/models", "/load_model", "/reset", "/health")}
     reading.take_json("/openapi.json", json.dumps({"paths": paths}).encode(), 0.0)
     assert reading.kind is EngineKind.TRANSFORMERS
 

@@ -1,7 +1,7 @@
 """What our own server exports, recorded by running it: prometheus-client says what is in it."""
 
 import time
-from collections import Counter
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -29,17 +29,17 @@ def read(bodies: list[bytes]) -> Frame:
     return frame
 
 
-def totals(body: bytes) -> Counter[str]:
+def totals(body: bytes) -> dict[str, float]:
     """Sums over labels by the names of samples, those of buckets by their bound."""
-    found: Counter[str] = Counter()
+    found: defaultdict[str, float] = defaultdict(float)
     for family in text_string_to_metric_families(body.decode()):
         for sample in family.samples:
             found[sample.name + sample.labels.get("le", "")] += sample.value
     return found
 
 
-GREW = totals(BODIES[1])
-GREW.subtract(totals(BODIES[0]))
+_BEFORE = totals(BODIES[0])
+GREW = {name: value - _BEFORE[name] for name, value in totals(BODIES[1]).items()}
 
 LATENCIES = {
     "ttft": ("prodtop_time_to_first_token_seconds", "vllm:time_to_first_token_seconds"),
