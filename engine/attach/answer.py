@@ -141,9 +141,7 @@ class Answer:
 
     def end(self, at_s: float) -> None:
         """It is whole, or nothing more comes."""
-        if self._waiting and not self.streamed:
-            self._read(bytes(self._waiting), at_s)
-        elif self._waiting and self._on_line == self._read:
+        if (self._waiting and not self.streamed) or (self._waiting and self._on_line == self._read):
             self._read(bytes(self._waiting), at_s)
         self._waiting.clear()
         told = self.told_tokens

@@ -11,22 +11,19 @@ import socket
 import struct
 import time
 from collections.abc import Callable
-from typing import Protocol
 
-import msgspec
-
-from .exchange import Exchange
 from .framing import Body, FramingError
 from .heads import (
     END,
     LONGEST_HEAD_BYTES,
     HeadError,
-    RequestHead,
     ResponseHead,
     passed_on,
     read_request,
     read_response,
 )
+from .sides import ServerSide
+from .turn import Turn, Watch, own_answer
 from .upstream import Upstream
 
 MOST_HELD_BYTES = 64 << 10
@@ -34,53 +31,11 @@ MOST_HELD_BYTES = 64 << 10
 HEAD_S = 30.0
 """By when a head that began must be whole."""
 
-_REASONS = {
-    400: b"Bad Request",
-    403: b"Forbidden",
-    408: b"Request Timeout",
-    431: b"Request Header Fields Too Large",
-    501: b"Not Implemented",
-    502: b"Bad Gateway",
-    503: b"Service Unavailable",
-    505: b"HTTP Version Not Supported",
-}
 _RESET = struct.pack("ii", 1, 0)
 
 CLIENT_LEFT = "client left"
 SERVER_CLOSED = "server closed"
 UNREACHABLE = "unreachable"
-
-
-class Watch(Protocol):
-    """Who measures what passes."""
-
-    def begin(self, head: RequestHead, arrival_at_s: float) -> Exchange | None:
-        """A request came; `None` where it is none that is measured."""
-
-    def on_sent(self, exchange: Exchange, at_s: float) -> None:
-        """All of it went on."""
-
-    def on_content(self, exchange: Exchange, content: list[bytes], at_s: float) -> None:
-        """A part of its answer came and was passed on."""
-
-    def end(self, exchange: Exchange, at_s: float, failure: str | None = None) -> None:
-        """It ended."""
-
-
-class _Turn:
-    """A request and its answer, as far as they have passed."""
-
-    __slots__ = ("answered", "begun", "body", "exchange", "head", "request_body")
-
-    def __init__(self, head: RequestHead, exchange: Exchange | None) -> None:
-        self.head = head
-        self.exchange = exchange
-        self.request_body = Body(head.framing)
-        self.body: Body | None = None
-        """Of the answer, once its head has come."""
-        self.begun = False
-        """Bytes of the answer went to the client."""
-        self.answered = False
 
 
 class Connection:
@@ -93,7 +48,7 @@ class Connection:
         self._client: asyncio.Transport | None = None
         self._server: asyncio.Transport | None = None
         self._connecting: asyncio.Task[None] | None = None
-        self._turn: _Turn | None = None
+        self._turn: Turn | None = None
         self._turns = 0
         self._held = b""
         """Of the client, not passed on yet."""
@@ -179,14 +134,14 @@ class Connection:
         head, self._held = self._held[: end + len(END)], self._held[end + len(END) :]
         request = read_request(head)
         exchange = self._watch.begin(request, self._held_since_s)
-        self._turn = turn = _Turn(request, exchange)
+        self._turn = turn = Turn(request, exchange)
         self._turns += 1
         self._send(passed_on(head, request, self._upstream.authority, self._upstream.prefix))
         if turn.request_body.done:
             self._request_sent(turn)
         return True
 
-    def _pass_body(self, turn: _Turn) -> None:
+    def _pass_body(self, turn: Turn) -> None:
         held, self._held = self._held, b""
         end, content = turn.request_body.take(held)
         self._send(held if end == len(held) else held[:end])
@@ -197,7 +152,7 @@ class Connection:
         if turn.request_body.done:
             self._request_sent(turn)
 
-    def _request_sent(self, turn: _Turn) -> None:
+    def _request_sent(self, turn: Turn) -> None:
         if turn.exchange is not None:
             self._watch.on_sent(turn.exchange, time.monotonic())
         if turn.answered:
@@ -230,7 +185,7 @@ class Connection:
 
     async def _connect(self) -> None:
         try:
-            await self._upstream.connect(lambda: _ServerSide(self))
+            await self._upstream.connect(lambda: ServerSide(self))
         except (OSError, TimeoutError) as error:
             # `ssl.SSLError` is an `OSError` as well. Its text names no header and no body.
             reason = f"{self._upstream.url} cannot be reached: {error or 'it does not answer'}"
@@ -266,7 +221,7 @@ class Connection:
         except (HeadError, FramingError):
             self._fail("no HTTP")
 
-    def _pass_head(self, turn: _Turn, data: bytes) -> int:
+    def _pass_head(self, turn: Turn, data: bytes) -> int:
         """Pass on a head of an answer, if it is whole; how far that is."""
         end = data.find(END)
         if (end if end >= 0 else len(data)) > LONGEST_HEAD_BYTES:
@@ -287,7 +242,7 @@ class Connection:
             self._answered(turn, time.monotonic())
         return end
 
-    def _pass_answer(self, turn: _Turn, body: Body, data: bytes, at: int, at_s: float) -> int:
+    def _pass_answer(self, turn: Turn, body: Body, data: bytes, at: int, at_s: float) -> int:
         end, content = body.take(data, at)
         self._to_client(turn, data if at == 0 and end == len(data) else data[at:end])
         if turn.exchange is not None:
@@ -296,12 +251,12 @@ class Connection:
             self._answered(turn, at_s)
         return end
 
-    def _to_client(self, turn: _Turn, data: bytes) -> None:
+    def _to_client(self, turn: Turn, data: bytes) -> None:
         turn.begun = True
         if self._client is not None:
             self._client.write(data)
 
-    def _answered(self, turn: _Turn, at_s: float, failure: str | None = None) -> None:
+    def _answered(self, turn: Turn, at_s: float, failure: str | None = None) -> None:
         """The answer is whole: the next request may go on."""
         turn.answered = True
         if turn.exchange is not None:
@@ -350,13 +305,7 @@ class Connection:
         turn, client = self._turn, self._client
         self._end_turn(error.reason)
         if client is not None and not client.is_closing() and not (turn and turn.begun):
-            message = {"message": error.reason, "type": "prodtop_proxy", "code": error.status}
-            body = msgspec.json.encode({"error": message})
-            client.write(
-                b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\n"
-                b"connection: close\r\n\r\n%s"
-                % (error.status, _REASONS[error.status], len(body), body)
-            )
+            client.write(own_answer(error))
         self._finish_client()
 
     def _finish_client(self) -> None:
@@ -405,56 +354,3 @@ class Connection:
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
-
-
-class ClientSide(asyncio.Protocol):
-    """What asyncio tells of a client's socket."""
-
-    def __init__(self, connection: Connection, *, refused: bool) -> None:
-        self._connection = connection
-        self._refused = refused
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(MOST_HELD_BYTES)
-        self._connection.client_made(transport, refused=self._refused)
-
-    def data_received(self, data: bytes) -> None:
-        self._connection.client_data(data)
-
-    def eof_received(self) -> bool:
-        self._connection.client_lost()
-        return False
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.client_closed()
-
-    def pause_writing(self) -> None:
-        self._connection.client_full(full=True)
-
-    def resume_writing(self) -> None:
-        self._connection.client_full(full=False)
-
-
-class _ServerSide(asyncio.Protocol):
-    """What asyncio tells of a socket to the server."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.set_write_buffer_limits(MOST_HELD_BYTES)
-        self._connection.server_made(transport)
-
-    def data_received(self, data: bytes) -> None:
-        self._connection.server_data(data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._connection.server_lost(exc)
-
-    def pause_writing(self) -> None:
-        self._connection.server_full(full=True)
-
-    def resume_writing(self) -> None:
-        self._connection.server_full(full=False)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +11,6 @@ from ...metrics.request_timeline import Mark
 from ..answer import Answer
 from .asked import LARGEST_READ_BYTES, Asked, asked_of
 from .heads import RequestHead, ResponseHead
-
-OVERLOADED = frozenset({429, 503})
-"""Statuses by which a server says that it has no place."""
 
 
 class Exchange:
@@ -53,12 +51,14 @@ class Exchange:
         if self._body_bytes > LARGEST_READ_BYTES:
             self._body = None
 
-    def on_request_sent(self, at_s: float) -> None:
-        """The request is with the server."""
+    def on_request_sent(self, at_s: float) -> Asked:
+        """The request is with the server; returns what it asks, with its prompt, which is not kept
+        here."""
         self.sent_at_s = at_s
-        if self._body is not None:
-            self.asked = asked_of(self._path, b"".join(self._body))
-            self._body = None
+        asked = Asked() if self._body is None else asked_of(self._path, b"".join(self._body))
+        self._body = None
+        self.asked = replace(asked, prompt=None)
+        return asked
 
     def on_head(self, head: ResponseHead) -> None:
         """The answer begins."""
@@ -94,6 +94,11 @@ class Exchange:
     def streams(self) -> bool:
         """Whether its answer comes in pieces, or will as far as was asked."""
         return self.asked.streams if self.answer is None else self.answer.streamed
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether nothing of its answer has come."""
+        return self.first_byte_at_s is None
 
     @property
     def first_token_at_s(self) -> float | None:
@@ -146,7 +151,7 @@ class Exchange:
 
     @property
     def end_s(self) -> float:
-        """When it ended for its client: a stream with its last piece, all else with its last byte."""
+        """When it ended for its client: a stream with its last piece, else with its last byte."""
         last_at_s = self.last_token_at_s
         if self.failure is None and last_at_s is not None:
             return last_at_s

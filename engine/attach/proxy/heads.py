@@ -96,7 +96,7 @@ def read_request(head: bytes) -> RequestHead:
         raise HeadError(400, "a request needs one Host field")
     callers = [b"//" + host for host in hosts] + values_of(fields, b"origin")
     if not all(map(_is_local, callers)):
-        # A browser reaches the loopback on behalf of any page: by its own name, or by DNS rebinding.
+        # A browser reaches the loopback on behalf of any page, if need be by DNS rebinding.
         raise HeadError(403, "only programs of this machine are served, by a loopback address")
     if b"websocket" in b",".join(values_of(fields, b"upgrade")).lower():
         raise HeadError(501, "an upgrade of the connection is not passed on")
