@@ -64,7 +64,7 @@ class IntervalKind(StrEnum):
     """A chunk of the prompt, or of what was lost by a preemption: until the next one begins."""
     DECODE = "decode"
     PREEMPTED = "preempted"
-    FIRST_TOKEN = "first token"
+    FIRST_TOKEN = "1st token"
     """With another's server, until its first token: in its queue and in prefill."""
     CACHED = "cached"
     """From the arrival until the response cache's answer was delivered."""
