@@ -23,18 +23,9 @@ from ...protocol import (
     TraceRecording,
     Window,
 )
+from ..overlaying import LATENCIES, with_latencies, with_origins
 
 _Number = TypeVar("_Number", int, float)
-
-LATENCIES = {
-    "ttft": Figure.TTFT,
-    "ttfb": Figure.TTFB,
-    "itl": Figure.ITL,
-    "tpot": Figure.TPOT,
-    "e2e": Figure.E2E,
-    "queue": Figure.QUEUE_TIME,
-}
-"""The latencies by the names of their figures."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,12 +57,8 @@ def overlaid(frame: Frame, told: ProxyFigures, where: str) -> Frame:
     origins: dict[Figure, Origin] = {}
     latency = _latency(frame, told, of, origins)
     frame = _counts(frame, told, measured, origins)
-    attached = frame.attached
-    if attached is not None:
-        attached = msgspec.structs.replace(attached, origins={**attached.origins, **origins})
-    return msgspec.structs.replace(
-        frame, attached=attached, latency=latency, recording=told.recording
-    )
+    frame = msgspec.structs.replace(frame, latency=latency, recording=told.recording)
+    return with_origins(frame, origins)
 
 
 def _latency(
@@ -90,13 +77,7 @@ def _latency(
             words += ": gaps between pieces of streams"
             words += "" if pieces is None else f", {pieces:.2g} tokens each"
         origins[LATENCIES[name]] = Origin(expression=words)
-    return {
-        window: msgspec.structs.replace(
-            frame.latency.get(window, Latency()),
-            **{name: getattr(told.latency[window], name) for name in measured},
-        )
-        for window in Window
-    }
+    return with_latencies(frame.latency, told.latency, measured)
 
 
 def _counts(
