@@ -15,6 +15,7 @@ LONGEST_EVENT_BYTES = 4 << 20
 """Of one event of a stream, or of a whole answer that is read."""
 MOST_PIECES = 1 << 16
 """Pieces of one answer whose times are kept; more are counted."""
+_LINE_BYTES = 40
 _MOST_TOKENS = 1 << 24
 _MOST_CHOICES = 128
 _NO_TEXT = frozenset({b"", b'""', b"null", b"[]", b"{}"})
@@ -120,6 +121,8 @@ class Answer:
         self._by_choice_s: dict[int, float] = {}
         self._waiting = bytearray()
         self._data: list[bytes] = []
+        self._data_bytes = 0
+        """Of an event whose end has not come: its lines, each with what a list takes for it."""
         self._readable = True
         self._inflate = _inflater(content_encoding.strip().lower())
         sse = content_type.startswith("text/event-stream")
@@ -135,9 +138,10 @@ class Answer:
             self._lines(content, at_s)
         else:
             self._waiting += content
-        if len(self._waiting) > LONGEST_EVENT_BYTES:
+        if len(self._waiting) + self._data_bytes > LONGEST_EVENT_BYTES:
             self._readable = False
             self._waiting.clear()
+            self._data.clear()
 
     def end(self, at_s: float) -> None:
         """It is whole, or nothing more comes."""
@@ -171,8 +175,9 @@ class Answer:
         """WHATWG HTML, "Server-sent events": an empty line sends off the data before it."""
         if line.startswith(b"data:"):
             self._data.append(line[5:].removeprefix(b" "))
+            self._data_bytes += len(line) + _LINE_BYTES
         elif not line and self._data:
-            data, self._data = b"\n".join(self._data), []
+            data, self._data, self._data_bytes = b"\n".join(self._data), [], 0
             self._read(data, at_s)
 
     def _read(self, data: bytes, at_s: float) -> None:
