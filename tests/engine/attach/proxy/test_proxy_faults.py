@@ -231,7 +231,7 @@ def test_a_client_that_does_not_read_holds_its_server_and_nothing_else() -> None
         await visit.send(LAST_CHUNK)
         await visit.until_left()
 
-    with proxied(script) as (proxy, upstream), connect(proxy, receive_bytes=64 << 10) as slow:
+    with proxied(script) as (proxy, _), connect(proxy, receive_bytes=64 << 10) as slow:
         slow.sendall(chat())
         wait(unchanged(lambda: sent), "a server that waits")
         assert sent < pieces // 2
