@@ -1,4 +1,4 @@
-"""What the attach proxy adds to the way of a stream's pieces, and whether many streams pass it whole.
+"""What the attach proxy adds to the way of a stream, and whether many streams pass it whole.
 
 Server, proxy and client are processes of their own. Each piece says when it left the server, on the
 clock that all three share; half of the streams go straight to the server, the other half through
@@ -164,7 +164,9 @@ def asked(process: "subprocess.Popen[str]") -> dict[str, float]:
     return told
 
 
-async def measure(options: argparse.Namespace, direct: int, proxied: int, process: "subprocess.Popen[str]") -> tuple[Seen, Seen]:  # fmt: skip  # noqa: E501
+async def measure(
+    options: argparse.Namespace, direct: int, proxied: int, process: "subprocess.Popen[str]"
+) -> tuple[Seen, Seen]:
     straight, through = Seen(), Seen()
     until_s = time.monotonic() + options.seconds
     clients = []

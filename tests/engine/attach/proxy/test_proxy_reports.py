@@ -10,16 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from attached_samples import attached_frame
 from frame_samples import frame as sample_frame
 from prodtop.engine.attach.proxy.proxy import HOST, Proxy
 from prodtop.engine.protocol import (
     REPORT_DECODER,
-    Attached,
-    EngineKind,
     Figure,
     FinishedRequest,
     FinishedSample,
-    Frame,
     IntervalKind,
     Latency,
     Message,
@@ -28,8 +26,6 @@ from prodtop.engine.protocol import (
     RequestsInSystem,
     RequestState,
     RequestTimeline,
-    SloSpec,
-    Throughput,
     Window,
 )
 from prodtop.engine.protocol.wire import ENCODER
@@ -109,28 +105,6 @@ class Told:
     def state(self) -> RequestState | None:
         live = self.live()
         return live.requests[0].state if live and live.requests else None
-
-
-def attached_frame(**changes: object) -> Frame:
-    """Of a server that tells little."""
-    silent = Throughput(
-        prefill_tok_s=None,
-        decode_tok_s=None,
-        cached_tok_s=None,
-        requests_per_s=None,
-        arrivals_per_s=None,
-        steps_per_s=None,
-    )
-    told: dict[str, object] = {
-        "attached": Attached(kind=EngineKind.OLLAMA, url="http://x", name="x"),
-        "throughput": silent,
-        "latency": {},
-        "queue": Queue(running=None, waiting=None, preemptions=None),
-        "accounting": None,
-        "generated_tokens_total": None,
-        "slo": SloSpec(ttft_ms=60_000.0),
-    }
-    return sample_frame(**{**told, **changes})
 
 
 def test_a_stream_is_told_of_from_its_arrival_to_its_end() -> None:
