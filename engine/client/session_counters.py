@@ -30,7 +30,7 @@ class SessionCounters:
             self._began_at_s = frame.at_s - frame.uptime_s
         if self._before is None:
             return frame
-        before, own = self._before.accounting, frame.accounting
+        before, own = _accounting(self._before), _accounting(frame)
         return msgspec.structs.replace(
             frame,
             sequence=self._before.sequence + 1 + frame.sequence,
@@ -46,10 +46,10 @@ class SessionCounters:
             ),
             queue=msgspec.structs.replace(
                 frame.queue,
-                preemptions=self._before.queue.preemptions + frame.queue.preemptions,
+                preemptions=(self._before.queue.preemptions or 0) + (frame.queue.preemptions or 0),
             ),
-            generated_tokens_total=self._before.generated_tokens_total
-            + frame.generated_tokens_total,
+            generated_tokens_total=(self._before.generated_tokens_total or 0)
+            + (frame.generated_tokens_total or 0),
         )
 
     def close_worker(self) -> int:
@@ -57,4 +57,9 @@ class SessionCounters:
         if self._latest is None:
             return 0
         self._before, self._latest = self.carry(self._latest), None
-        return self._before.accounting.in_system
+        return _accounting(self._before).in_system
+
+
+def _accounting(frame: Frame) -> Accounting:
+    """A worker of ours always tells it."""
+    return frame.accounting or Accounting()

@@ -90,8 +90,8 @@ class Sweep:
                 self._on_death(report)
             case BenchDone():
                 return self._next(now_s)
-            case Frame() if self._lost:
-                self._lost, self._precision = False, report.precision
+            case Frame(precision=PrecisionName() as precision) if self._lost:
+                self._lost, self._precision = False, precision
                 return self._next(now_s)
             case _:
                 pass

@@ -53,15 +53,16 @@ def shortened(advice: str) -> str:
 def _without_work(frame: Frame) -> str:
     if frame.queue.waiting and frame.strategy in _GANGS:
         return f"strategy continuous: {frame.strategy} waits for a full batch"
-    return "resume the load" if frame.load.paused else "more load"
+    return "resume the load" if frame.load is not None and frame.load.paused else "more load"
 
 
 def _capped(frame: Frame) -> str:
     limit = frame.queue.running_limit
     if frame.strategy in _GANGS:
         return f"strategy continuous: {frame.strategy} refills no batch"
-    if limit is not None and limit < frame.max_seqs:
-        return f"strategy continuous: it runs up to {frame.max_seqs}"
+    most = frame.max_seqs
+    if limit is not None and most is not None and limit < most:
+        return f"strategy continuous: it runs up to {most}"
     used = kv_used(frame)
     if used is None:
         return "raise --max-seqs"
@@ -70,6 +71,9 @@ def _capped(frame: Frame) -> str:
 
 
 def kv_used(frame: Frame) -> float | None:
-    """The share of KV blocks that running requests hold; `None` where there are none."""
+    """The share of KV blocks that running requests hold; `None` where there are none, or where it
+    is not told."""
     blocks = frame.cache.blocks
+    if blocks is None:
+        return frame.cache.usage
     return blocks.running / blocks.total if blocks.total else None

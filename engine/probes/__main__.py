@@ -51,7 +51,7 @@ def run(channel: Channel[Command], host: HostProbe, gpus: GpuProbe) -> None:
             continue
         # A round that took too long is not made up for: the next one is a whole interval away.
         due_s = max(due_s + PROBE_INTERVAL_S, time.monotonic())
-        channel.send(host.read(gpus.read(host.watched_pid)))
+        channel.send(host.read(gpus.read(host.watched_pids())))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The machine as psutil sees it: its cores, its memory, and the engine's process on it."""
 
+import math
 import os
 import socket
 import time
@@ -12,6 +13,8 @@ from ..protocol import HostSample
 from ..text.cleaning import clean
 from .nvml import GpuReading
 
+FAMILY_EVERY_S = 5.0
+"""Between two looks at the processes that the engine has started."""
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -29,14 +32,31 @@ class HostProbe:
         self._cpu_count = psutil.cpu_count() or os.cpu_count() or 1
         self._worker: psutil.Process | None = None
         self._worker_primed = False
+        self._family: frozenset[int] = frozenset()
+        self._family_at_s = -math.inf
         psutil.cpu_percent(interval=None)
 
     @property
     def watched_pid(self) -> int | None:
         return None if self._worker is None else self._worker.pid
 
+    def watched_pids(self) -> frozenset[int]:
+        """The engine's process and those that it started: a server seldom holds the GPU itself."""
+        if self._worker is None:
+            return frozenset()
+        now_s = self._clock()
+        if now_s - self._family_at_s > FAMILY_EVERY_S:
+            self._family_at_s = now_s
+            try:
+                children = self._worker.children(recursive=True)
+            except psutil.Error:
+                children = []
+            self._family = frozenset({self._worker.pid, *(each.pid for each in children)})
+        return self._family
+
     def watch(self, pid: int) -> None:
         """The engine's process is `pid` from now on."""
+        self._family_at_s = -math.inf
         self._worker_primed = False
         try:
             self._worker = psutil.Process(pid)

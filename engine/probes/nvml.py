@@ -1,7 +1,7 @@
 """The GPUs as NVML sees them. Each query may be refused by itself: what is refused is `None`."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..protocol import GpuSample
@@ -77,8 +77,8 @@ class GpuProbe:
         self._reopen_at_s: float | None = clock()
         self._pcie_turn = 0
 
-    def read(self, watched_pid: int | None = None) -> GpuReading:
-        """Sample every GPU. `watched_pid` is the process whose memory is wanted."""
+    def read(self, watched_pids: Collection[int] = ()) -> GpuReading:
+        """Sample every GPU. `watched_pids` are the processes whose memory is wanted."""
         if self._reopen_at_s is not None and self._clock() >= self._reopen_at_s:
             self._reopen()
         nvml, samples = self._nvml, list[GpuSample]()
@@ -86,7 +86,7 @@ class GpuProbe:
             self._read_pcie_of_one(nvml)
             for gpu in list(self._gpus):
                 try:
-                    sample = _read_gpu(nvml, gpu, watched_pid)
+                    sample = _read_gpu(nvml, gpu, watched_pids)
                 except GpuLostError as error:
                     self._lose(gpu.index, str(error))
                     continue
@@ -190,7 +190,7 @@ def _identify(nvml: Nvml, index: int) -> _Gpu | Refusal:
     )
 
 
-def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pid: int | None) -> GpuSample:
+def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pids: Collection[int]) -> GpuSample:
     handle = gpu.handle
     used, total = memory_used_and_total(nvml, handle)
     rates = field(nvml, lambda: nvml.nvmlDeviceGetUtilizationRates(handle))
@@ -200,7 +200,7 @@ def _read_gpu(nvml: Nvml, gpu: _Gpu, watched_pid: int | None) -> GpuSample:
         name=gpu.name,
         memory_used_bytes=used,
         memory_total_bytes=total,
-        process_bytes=None if watched_pid is None else process_bytes(nvml, handle, watched_pid),
+        process_bytes=process_bytes(nvml, handle, watched_pids) if watched_pids else None,
         utilization=None if rates is None else field(nvml, lambda: _fraction(rates.gpu)),
         memory_utilization=None if rates is None else field(nvml, lambda: _fraction(rates.memory)),
         power_w=field(nvml, lambda: _thousandth(nvml.nvmlDeviceGetPowerUsage(handle))),

@@ -6,7 +6,7 @@ library that does not load `OSError`, and a structure of another driver gives fi
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from operator import index
@@ -104,18 +104,18 @@ def memory_used_and_total(nvml: Nvml, handle: Handle) -> tuple[int | None, int |
     return None if total == 0 else field(nvml, lambda: whole(info.used)), total or None
 
 
-def process_bytes(nvml: Nvml, handle: Handle, pid: int) -> int | None:
-    """Bytes that NVML says `pid` holds on a GPU, if it says so, in all of its MIG instances.
+def process_bytes(nvml: Nvml, handle: Handle, pids: Collection[int]) -> int | None:
+    """Bytes that NVML says `pids` hold on a GPU, if it says so, in all of its MIG instances.
 
     In a container NVML may list the host's process ids, or none at all. Then no entry is known to
     be the one that is wanted, not even a single one: it may be a neighbour's. Raises `GpuLostError`
     where the GPU is gone.
     """
     processes = field(nvml, lambda: list(nvml.nvmlDeviceGetComputeRunningProcesses(handle))) or []
-    sizes = [field(nvml, partial(_size_if_of, process, pid)) for process in processes]
+    sizes = [field(nvml, partial(_size_if_of, process, pids)) for process in processes]
     listed = [size for size in sizes if size is not None]
     return sum(listed) if listed else None
 
 
-def _size_if_of(process: RunningProcess, pid: int) -> int | None:
-    return whole(process.usedGpuMemory) if process.pid == pid else None
+def _size_if_of(process: RunningProcess, pids: Collection[int]) -> int | None:
+    return whole(process.usedGpuMemory) if process.pid in pids else None

@@ -57,7 +57,7 @@ class OwnGpu:
 
     def held_bytes(self, reserved_bytes: int) -> int | None:
         """Bytes held now, while torch reserves `reserved_bytes`; `None` where nobody can say."""
-        listed = self._ask(lambda nvml: process_bytes(nvml, self._device, os.getpid()))
+        listed = self._ask(lambda nvml: process_bytes(nvml, self._device, {os.getpid()}))
         if listed is not None:
             return listed
         return None if self._context_bytes is None else reserved_bytes + self._context_bytes

@@ -22,6 +22,7 @@ from .guard_samples import *
 from .load import *
 from .message import *
 from .model_info import *
+from .own_setting import *
 from .probe import *
 from .quality import *
 from .requests import *

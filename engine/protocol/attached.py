@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from .message import Part
+from .message import Message, Part
 
 
 class EngineKind(StrEnum):
@@ -83,3 +83,25 @@ class Attached(Part, frozen=True, kw_only=True):
     scraped_per_s: float | None = None
     scrape_ms: float | None = None
     origins: dict[Figure, Origin] = {}
+
+
+class ServerDown(Message, frozen=True, kw_only=True):
+    """The server that is watched does not answer, or not as it should. `retry_in_s`: then it is
+    asked again. `name`: as in `Attached`, here and below."""
+
+    name: str
+    reason: str
+    retry_in_s: float
+
+
+class ServerBack(Message, frozen=True, kw_only=True):
+    """It answers again."""
+
+    name: str
+
+
+class ServerProcess(Message, frozen=True, kw_only=True):
+    """The server runs on this machine, as this process: its GPU can be looked at."""
+
+    name: str
+    pid: int

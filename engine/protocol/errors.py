@@ -47,3 +47,7 @@ class PromptTooLongError(BadInputError):
 
 class RequestTooLargeError(BadInputError):
     """A request whose prompt and output could never fit into the KV blocks that there are."""
+
+
+class UnreadableAnswerError(ProdtopError):
+    """What a watched server answered is not what was asked for: garbage, or more than is read."""

@@ -37,11 +37,12 @@ class HostSample(Message, frozen=True, kw_only=True):
     at_s: float
     wall_s: float
     hostname: str
-    cpu_count: int
-    cpu_utilization: float
+    cpu_count: int | None
+    """This and the next three are `None` where only the machine's GPUs are known."""
+    cpu_utilization: float | None
     """Fraction of all cores."""
-    memory_used_bytes: int
-    memory_total_bytes: int
+    memory_used_bytes: int | None
+    memory_total_bytes: int | None
     cpu_name: str = ""
     worker_cpu_utilization: float | None = None
     """Cores in use by the engine's process (1.0 is one core)."""

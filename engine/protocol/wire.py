@@ -2,6 +2,7 @@
 
 import msgspec
 
+from .attached import ServerBack, ServerDown, ServerProcess
 from .bench import BenchDone, CellResult, CellSkipped
 from .commands import (
     Drain,
@@ -77,6 +78,9 @@ Event = (
     | Drained
     | TargetsSample
     | TargetAlert
+    | ServerDown
+    | ServerBack
+    | ServerProcess
     | ChildDied
     | ChildStarted
 )

@@ -30,7 +30,14 @@ def _p99_ms(percentiles: Percentiles | None) -> float | None:
 
 def _kv_used(frame: Frame) -> float | None:
     blocks = frame.cache.blocks
+    if blocks is None:
+        return frame.cache.usage
     return blocks.running / blocks.total if blocks.total else None
+
+
+def _in_system(frame: Frame) -> float | None:
+    running, waiting = frame.queue.running, frame.queue.waiting
+    return None if running is None or waiting is None else running + waiting
 
 
 FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
@@ -43,7 +50,7 @@ FRAME_COLUMNS: Mapping[str, Callable[[Frame], float | None]] = {
     "ttft_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).ttft),
     "ttft_p99_ms": lambda frame: _p99_ms(_latency_10s(frame).ttft),
     "tpot_p95_ms": lambda frame: _p95_ms(_latency_10s(frame).tpot),
-    "in_system": lambda frame: frame.queue.running + frame.queue.waiting,
+    "in_system": _in_system,
     "running": lambda frame: frame.queue.running,
     "response_hits": lambda frame: _hits_10s(frame).response,
     "prefix_hits": lambda frame: _hits_10s(frame).prefix,

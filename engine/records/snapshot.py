@@ -47,11 +47,11 @@ class SnapshotError(BadInputError):
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What was set when the snapshot was taken."""
+    """What was set when the snapshot was taken; `None` where another's server was watched."""
 
-    strategy: StrategyName
-    precision: PrecisionName
-    load: LoadSpec
+    strategy: StrategyName | None
+    precision: PrecisionName | None
+    load: LoadSpec | None
     window: Window
     theme: str
 
@@ -197,7 +197,11 @@ def stamp_and_number(path: Path) -> tuple[str, int, str]:
 
 def _stem(snapshot: Snapshot) -> str:
     saved = datetime.fromtimestamp(snapshot.saved_wall_s, UTC).astimezone()
-    return f"{saved:%Y%m%d-%H%M%S}-{snapshot.settings.strategy}-{snapshot.settings.precision}"
+    settings, attached = snapshot.settings, snapshot.frame.attached
+    served = f"{settings.strategy}-{settings.precision}"
+    if attached is not None:
+        served = f"attached-{re.sub('[^a-z]', '', attached.kind.lower())}"
+    return f"{saved:%Y%m%d-%H%M%S}-{served}"
 
 
 def _finite(series: dict[str, list[Point]]) -> dict[str, list[Point]]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from ..protocol import (
     LATENCY_EDGES_MS,
+    Accounting,
     ChildDied,
     ChildStarted,
     Frame,
@@ -80,19 +81,22 @@ class Counted:
 
     def _of_frame(self, frame: Frame, now_s: float) -> dict[str, float]:
         self.frame, self.frame_at_s = frame, now_s
-        counts = frame.accounting
-        grown = {
-            "finished": self._grown("finished", counts.finished),
-            "failed": self._grown("failed", counts.failed),
-            "rejected": self._grown("rejected", counts.rejected),
-            "arrived": self._grown("arrived", counts.submitted + counts.rejected),
-            **self._latencies(frame),
-        }
+        grown = {**self._accounted(frame.accounting), **self._latencies(frame)}
         watched_s = self._since("watched", now_s)
         efficiency = memory_efficiency(frame)
         if efficiency is not None:
             grown |= {"memory_area": efficiency * watched_s, "memory_s": watched_s}
         return {} if self.measuring else grown | {"watched_s": watched_s}
+
+    def _accounted(self, counts: Accounting | None) -> dict[str, float]:
+        if counts is None:
+            return {}
+        return {
+            "finished": self._grown("finished", counts.finished),
+            "failed": self._grown("failed", counts.failed),
+            "rejected": self._grown("rejected", counts.rejected),
+            "arrived": self._grown("arrived", counts.submitted + counts.rejected),
+        }
 
     def _latencies(self, frame: Frame) -> dict[str, float]:
         """Requests whose E2E was told, and those of them that were over the limit."""
@@ -147,6 +151,8 @@ def memory_efficiency(frame: Frame) -> float | None:
     """Of the bytes that the engine holds on its device, the part in weights and in KV blocks that
     hold tokens: of running requests, or of prefixes that can be hit."""
     memory, blocks = frame.memory, frame.cache.blocks
+    if memory is None or blocks is None or blocks.evictable is None:
+        return None
     if memory.used_bytes <= 0 or blocks.total <= 0:
         return None
     return useful_bytes(memory, (blocks.running + blocks.evictable) / blocks.total) / (

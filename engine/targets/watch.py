@@ -22,6 +22,7 @@ from ..protocol import (
     TargetName,
     TargetsSample,
     TargetStanding,
+    setting_of,
 )
 from . import figures
 from .burn_rate import BurnMeter
@@ -179,10 +180,11 @@ class TargetWatch:
     def _repeats_served(self) -> list[CellResult]:
         """The repeats of the cell that is served: strategy, precision and load."""
         frame = self._counted.frame
-        if frame is None:
+        setting = None if frame is None else setting_of(frame)
+        if setting is None:
             return []
-        load = msgspec.structs.replace(frame.load, seed=0)
-        return self._repeats.get((frame.strategy, frame.precision, load), [])
+        load = msgspec.structs.replace(setting.load, seed=0)
+        return self._repeats.get((setting.strategy, setting.precision, load), [])
 
     # Alerts
 

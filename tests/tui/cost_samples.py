@@ -5,6 +5,7 @@ from dataclasses import replace
 import msgspec
 from comparisons import WORK, latency, result
 from frames import frame
+from of_our_own import known
 from prodtop.engine.compare.cells import Cell, Comparison, Measured
 from prodtop.engine.cost.settings import CapacitySettings, CostSettings
 from prodtop.engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName, Window
@@ -33,7 +34,7 @@ SERVED_WORK = msgspec.structs.replace(WORK, model=frame().model.name, max_seqs=6
 
 def swept(load: LoadSpec | None = None) -> Comparison:
     """Cells of every strategy at two precisions, all but one measured."""
-    load = msgspec.structs.replace(load or frame().load, ignore_eos=True)
+    load = msgspec.structs.replace(load or known(frame().load), ignore_eos=True)
     cells = []
     for number, strategy in enumerate(StrategyName):
         for precision in (PrecisionName.BF16, PrecisionName.INT8):
@@ -51,8 +52,8 @@ def curve(served: Frame | None = None) -> Comparison:
     served = served or frame()
     cells = []
     for users in (8, 16, 32, 64, 128):
-        load = msgspec.structs.replace(served.load, users=users, ignore_eos=True)
-        of = Cell(strategy=served.strategy, precision=served.precision, load=load)
+        load = msgspec.structs.replace(known(served.load), users=users, ignore_eos=True)
+        of = Cell(strategy=known(served.strategy), precision=known(served.precision), load=load)
         req_s = min(0.9 * users, 38.0)
         repeat = result(of, req_s=req_s, e2e_ms=latency(2 * users / req_s * 1e3))
         cells.append(Measured(cell=of, repeats=[repeat] * 6))

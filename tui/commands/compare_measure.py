@@ -13,7 +13,7 @@ from ...engine.compare.cells import Comparison, Measured, Work
 from ...engine.compare.kept import not_asked, resumed
 from ...engine.compare.schedule import Goal, Variant, cells_of
 from ...engine.compare.sweep import Sweep
-from ...engine.protocol import Frame, Note, PrecisionName, StrategyName
+from ...engine.protocol import Frame, Note, PrecisionName, StrategyName, own_setting
 from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.text.cleaning import clean
@@ -52,7 +52,9 @@ class Question:
         """All cells, without a result, for the device of `frame`: those that it cannot run have
         their reason, however early measuring ends."""
         options = self.worker_options()
-        cells = cells_of(self.strategies, self.precisions or [frame.precision], self.variants)
+        cells = cells_of(
+            self.strategies, self.precisions or [own_setting(frame).precision], self.variants
+        )
         work = Work(
             model=options.model,
             device=options.device,

@@ -7,7 +7,7 @@ from ...engine.compare.cells import Comparison
 from ...engine.compare.schedule import Goal
 from ...engine.compare.sweep import Sweep
 from ...engine.files.paths import log_dir
-from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress
+from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, own_setting
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from .bench_run import POLL_INTERVAL_S, WaitingClient
 
@@ -40,7 +40,7 @@ def drive(
 
     A cell whose worker dies has failed; the others go on in the next worker, if there is one.
     """
-    sweep = Sweep(comparison, goal, frame.precision)
+    sweep = Sweep(comparison, goal, own_setting(frame).precision)
     for command in sweep.begin(time.monotonic()):
         engine.send(command)
     yield sweep

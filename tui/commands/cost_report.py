@@ -9,7 +9,7 @@ from ...engine.cost.capacity import Capacity, of_comparison
 from ...engine.cost.cells import cell_costs
 from ...engine.cost.settings import CapacitySettings
 from ...engine.cost.spend import Spend
-from ...engine.protocol import Frame, Window
+from ...engine.protocol import Frame, Window, serving_words
 from ...engine.protocol.errors import BadInputError
 from ..settings.config import Config, load_config
 from ..state.billing import Billing
@@ -100,7 +100,7 @@ def _capacities(source: Source, config: Config, billing: Billing) -> list[tuple[
     target = billing.capacity.requests_per_s
     if source.frame is not None:
         frame = source.frame
-        label = f"{frame.strategy} {frame.precision}"
+        label = " ".join(reversed(serving_words(frame)))
         return [(label, capacity_of(frame, source.window, source.load_curve, target))]
     if source.load_curve is None:
         return []

@@ -13,6 +13,7 @@ from typer.core import TyperCommand, TyperGroup
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.text.clean_stream import clean_output
 from ...engine.text.cleaning import clean
+from .attach import attach
 from .bench import bench
 from .compare import compare
 from .cost import cost
@@ -59,6 +60,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.callback(invoke_without_command=True)(live)
+app.command()(attach)
 app.command()(bench)
 app.command()(quality)
 app.command()(compare)

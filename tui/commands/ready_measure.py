@@ -9,7 +9,15 @@ from typing import Self
 import msgspec
 
 from ...engine.client.local_engine import LocalEngine
-from ...engine.protocol import Frame, LevelQuality, LevelSkipped, Progress, QualitySpec, Window
+from ...engine.protocol import (
+    Frame,
+    LevelQuality,
+    LevelSkipped,
+    Progress,
+    QualitySpec,
+    Window,
+    own_setting,
+)
 from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.wording import counted
@@ -79,7 +87,7 @@ class Measuring:
 
     def quality(self) -> dict[str, float]:
         """Measure what the precision served costs. Raises `ProdtopError` where it cannot."""
-        precision = self._served().precision
+        precision = own_setting(self._served()).precision
         spec = QualitySpec(precisions=[precision], most_chunks=self._settings.quality_chunks)
         levels: list[LevelQuality] = []
         for report in measure(self._engine, spec):
@@ -111,5 +119,6 @@ def picture_of(frame: Frame) -> str:
     console = Console(record=True, file=io.StringIO(), width=80, markup=False, highlight=False)
     console.print(f"{frame.model.name} ({frame.precision}, {frame.strategy})")
     console.print(f"{frame.device_name}")
-    console.print(f"{counted(frame.accounting.finished, 'request')} finished")
+    if frame.accounting is not None:
+        console.print(f"{counted(frame.accounting.finished, 'request')} finished")
     return console.export_svg(title=LABEL)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import msgspec
 
+from ...engine.protocol import own_setting
 from ...engine.protocol.errors import ProdtopError
 from ...engine.readiness.drills import (
     Figures,
@@ -78,7 +79,8 @@ class _Drills:
     def _on_engine(self, items: Sequence[Item]) -> None:
         with Measuring(self._wanted.options, self._settings, self._status.show) as engine:
             frame = engine.begin()
-            self._is_of(frame.model.name, frame.precision, frame.strategy, frame.device_name)
+            served = own_setting(frame)
+            self._is_of(frame.model.name, served.precision, served.strategy, frame.device_name)
             for item in items:
                 measure = engine.snapshot if item is Item.SNAPSHOT else engine.quality
                 with self._drill(item):

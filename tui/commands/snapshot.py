@@ -151,5 +151,6 @@ def _summary(snapshot: Snapshot) -> dict[str, object]:
 def _words(row: dict[str, object]) -> list[str]:
     if "error" in row:
         return [str(row["name"]), str(row["error"])]
-    speed = f"{row['decode_tok_s']:,.1f} tok/s"
+    tok_s = row["decode_tok_s"]
+    speed = f"{tok_s:,.1f} tok/s" if isinstance(tok_s, int | float) else "--"
     return [str(row["name"]), str(row["model"]), str(row["device"]), speed, str(row["label"])]

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...engine.protocol import Latency, Percentiles
+from ...engine.protocol import Accounting, Latency, Memory, Percentiles, serving_words
 from ...engine.protocol.wording import counted
 from ...engine.records.snapshot import PlanRecord, Snapshot
 from ...engine.text.cleaning import clean
+from ..style.formatting import exact
 from .quality_output import level_lines
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def plan_line(plan: PlanRecord) -> str:
 def _facts(path: Path, snapshot: Snapshot) -> "Table":
     frame, settings = snapshot.frame, snapshot.settings
     saved = datetime.fromtimestamp(snapshot.saved_wall_s, UTC).astimezone()
-    done, throughput = frame.accounting, frame.throughput
+    throughput = frame.throughput
     from rich.table import Table
 
     table = Table(box=None, show_header=False, pad_edge=False)
@@ -66,21 +67,40 @@ def _facts(path: Path, snapshot: Snapshot) -> "Table":
         "screen": clean(str(path.with_suffix(".svg"))),
         "label": snapshot.label or "--",
         "saved": f"{saved:%Y-%m-%d %H:%M:%S %z}",
-        "model": f"{frame.model.name}, {frame.model.parameters:,} parameters",
+        "model": f"{frame.model.name}, {exact(frame.model.parameters)} parameters",
         "device": frame.device_name,
-        "settings": f"{settings.strategy}, {settings.precision}, window {settings.window}",
-        "decode": f"{throughput.decode_tok_s:,.1f} tok/s",
-        "prefill": f"{throughput.prefill_tok_s:,.1f} tok/s",
-        "requests": f"{throughput.requests_per_s:,.2f}/s; {done.submitted:,} submitted,"
-        f" {done.finished:,} finished, {done.failed:,} failed, {done.in_system:,} in the system,"
-        f" {done.rejected:,} rejected",
-        "memory": f"{frame.memory.used_bytes / GIB:,.2f} GiB, of which weights"
-        f" {frame.memory.weights_bytes / GIB:,.2f} and KV {frame.memory.kv_bytes / GIB:,.2f}",
+        "settings": ", ".join((*serving_words(frame), f"window {settings.window}")),
+        "decode": f"{_decimals(throughput.decode_tok_s)} tok/s",
+        "prefill": f"{_decimals(throughput.prefill_tok_s)} tok/s",
+        "requests": f"{_decimals(throughput.requests_per_s, 2)}/s; {_account(frame.accounting)}",
+        "memory": _memory(frame.memory),
         "versions": ", ".join(f"{name} {text}" for name, text in snapshot.versions.items()),
     }
     for name, text in rows.items():
         table.add_row(name, text)
     return table
+
+
+def _decimals(number: float | None, places: int = 1) -> str:
+    return "--" if number is None else f"{number:,.{places}f}"
+
+
+def _account(done: Accounting | None) -> str:
+    if done is None:
+        return "not counted"
+    return (
+        f"{done.submitted:,} submitted, {done.finished:,} finished, {done.failed:,} failed,"
+        f" {done.in_system:,} in the system, {done.rejected:,} rejected"
+    )
+
+
+def _memory(memory: Memory | None) -> str:
+    if memory is None:
+        return "--"
+    return (
+        f"{memory.used_bytes / GIB:,.2f} GiB, of which weights {memory.weights_bytes / GIB:,.2f}"
+        f" and KV {memory.kv_bytes / GIB:,.2f}"
+    )
 
 
 def _tried(snapshot: Snapshot) -> list[str]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ...engine.client.local_engine import LocalEngine
 from ...engine.files.paths import log_dir
-from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, describe_load
+from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, describe_load, own_setting
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.wording import counted
@@ -64,12 +64,15 @@ def _is_over(frame: Frame) -> bool:
     """Whether nothing more can be recorded."""
     if frame.recording is not None and frame.recording.stopped is not None:
         return True
-    trace, load = frame.trace, frame.load.trace
+    trace = frame.trace
+    load = None if frame.load is None else frame.load.trace
     played = trace is not None and load is not None and not load.loop and trace.fraction == 1.0
-    return played and not frame.accounting.in_system
+    in_system = None if frame.accounting is None else frame.accounting.in_system
+    return played and not in_system
 
 
 def _words(frame: Frame) -> str:
     recording = frame.recording
     number = 0 if recording is None else recording.requests
-    return f"{counted(number, 'request', grouped=True)} recorded, {describe_load(frame.load)}"
+    load = describe_load(own_setting(frame).load)
+    return f"{counted(number, 'request', grouped=True)} recorded, {load}"

@@ -17,5 +17,8 @@ def served_shape(info: ModelInfo) -> ModelShape | None:
         if info.shape is not None:
             return read_shape_message(info.shape, info.name)
     with suppress(FieldError):
-        return find_preset(info.name) or shape_from_parameters(info.parameters)
+        known = find_preset(info.name)
+        if known is not None or info.parameters is None:
+            return known
+        return shape_from_parameters(info.parameters)
     return None

@@ -99,7 +99,8 @@ class LiveScreen(TabScreen):
             return past_line(self._keymap, room.width, moment.behind_s, room.glyphs)
         else:
             recorded = moment.mark is not None and moment.mark.kind is not MarkKind.RECORDING
-            shown = Shown.RECORDING if recorded else Shown.NOW
+            attached = moment.frame is not None and moment.frame.attached is not None
+            shown = Shown.RECORDING if recorded else Shown.ATTACHED if attached else Shown.NOW
         footer_of = (room.width, shown)
         if self._footer[0] != footer_of:
             self._footer = (footer_of, footer_line(self._keymap, room.width, shown))

@@ -64,8 +64,9 @@ class QualityScreen(MeasuringTab):
 
     def show(self, moment: Moment, timeline: Timeline) -> None:
         self._moment = moment
-        if self.chosen is None and moment.frame is not None:
-            self._choose(moment.frame.precision)
+        served = None if moment.frame is None else moment.frame.precision
+        if self.chosen is None and served is not None:
+            self._choose(served)
         else:
             self._draw()
 
@@ -107,8 +108,8 @@ class QualityScreen(MeasuringTab):
         """The one that was chosen; at first what is served, or what there is."""
         if self.chosen is not None:
             return self.chosen
-        frame = moment.frame
-        return frame.precision if frame is not None else PrecisionName.BF16
+        served = None if moment.frame is None else moment.frame.precision
+        return PrecisionName.BF16 if served is None else served
 
     def _names(self, moment: Moment) -> list[str]:
         """What can be shown, in order: levels, and in the view of layers every scheme."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from ...engine.attach.settings import ServerSettings
 from ...engine.cost.settings import CapacitySettings, CostSettings
 from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
@@ -135,6 +136,7 @@ class Config(Table, frozen=True, kw_only=True):
     capacity: CapacitySettings = CapacitySettings()
     readiness: ReadinessSettings = ReadinessSettings()
     targets: TargetSettings | None = None
+    attach: dict[str, ServerSettings] = {}
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

@@ -31,6 +31,8 @@ USER_STEPS = (1, 2, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512
 RATE_STEPS = (0.1, 0.2, 0.5, 1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256)
 SPEED_STEPS = (0.1, 0.2, 0.5, 1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 
+WATCHED = "this server is watched, not run: prodtop does not change how it serves"
+NO_LOAD = "none of the load is prodtop's: attach with --load to drive some"
 NOT_READY = unready_text(WorkerState())
 
 
@@ -51,6 +53,8 @@ def choose_strategy(frame: Frame | None, pending: Pending, name: StrategyName) -
     """Serve under another strategy; asking for the one in use only takes a pending one back."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     if name == (pending.strategy or frame.strategy):
         return Outcome(pending, say=f"{name} is the strategy in use")
     return Outcome(replace(pending, strategy=name), SetStrategy(name=name))
@@ -60,6 +64,8 @@ def choose_precision(frame: Frame | None, pending: Pending, name: PrecisionName)
     """Serve at another precision; one that the device cannot run is tried and says why not."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     status = next((status for status in frame.precisions if status.name == name), None)
     if status is None or status.reason is not None:
         reason = "this engine does not offer it" if status is None else status.reason
@@ -76,6 +82,8 @@ def step_precision(frame: Frame | None, pending: Pending, direction: int) -> Out
         return Outcome(pending, say=NOT_READY)
     names = list(PrecisionName)
     standing = pending.tried or pending.precision or frame.precision
+    if standing is None:
+        return Outcome(pending, say=WATCHED)
     index = names.index(standing) + direction
     if not 0 <= index < len(names):
         end = "first" if direction < 0 else "last"
@@ -89,6 +97,8 @@ def toggle_drafts(frame: Frame | None, pending: Pending, spec: SpeculationSpec) 
     """Speculative decoding off where there is some, else on as `spec` says."""
     if frame is None:
         return Outcome(pending, say=NOT_READY)
+    if frame.attached is not None:
+        return Outcome(pending, say=WATCHED)
     new_spec = spec if frame.speculation is None else None
     return Outcome(pending, SetSpeculation(spec=new_spec))
 
@@ -99,6 +109,8 @@ def step_load(frame: Frame | None, pending: Pending, direction: int) -> Outcome:
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
+    if load is None:
+        return Outcome(pending, say=NO_LOAD)
     if load.paused and direction < 0:
         return Outcome(pending, say="there is no load: it cannot be less")
     changed = _changed_load(load, direction)
@@ -112,6 +124,8 @@ def set_load_level(frame: Frame | None, pending: Pending, level: float) -> Outco
     if frame is None:
         return Outcome(pending, say=NOT_READY)
     load = pending.load or frame.load
+    if load is None:
+        return Outcome(pending, say=NO_LOAD)
     steps = _steps(load)
     value = steps[max(0, min(len(steps), round(level * len(steps))) - 1)]
     changed = load.with_amount(value)

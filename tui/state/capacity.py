@@ -5,7 +5,7 @@ import msgspec
 from ...engine.compare.cells import Cell, Comparison, Measured, Work
 from ...engine.compare.curves import Curve, curves
 from ...engine.cost.capacity import Capacity, by_curve, by_little
-from ...engine.protocol import Frame, LoadSpec, Window
+from ...engine.protocol import Frame, LoadSpec, Window, own_setting
 from ...engine.protocol.errors import BadInputError
 from .compare import limits_of
 from .moment import Moment
@@ -35,7 +35,8 @@ def loads_around(load: LoadSpec) -> list[LoadSpec]:
 
 def asked_curve(frame: Frame) -> Comparison:
     """What is served, under loads around the present one. Raises `BadInputError`."""
-    loads = loads_around(frame.load)
+    setting = own_setting(frame)
+    loads = loads_around(setting.load)
     most = max(load.users for load in loads)
     work = Work(
         model=frame.model.name,
@@ -43,10 +44,10 @@ def asked_curve(frame: Frame) -> Comparison:
         load_format="auto",
         requests=min(max(LEAST_REQUESTS, 2 * most), MOST_REQUESTS),
         warmup=WARM_UP_REQUESTS,
-        max_seqs=frame.max_seqs,
+        max_seqs=setting.max_seqs,
     )
     cells = [
-        Measured(cell=Cell(strategy=frame.strategy, precision=frame.precision, load=load))
+        Measured(cell=Cell(strategy=setting.strategy, precision=setting.precision, load=load))
         for load in loads
     ]
     return Comparison(work=work, cells=cells)

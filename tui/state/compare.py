@@ -15,7 +15,15 @@ from ...engine.compare.median import least_repeats
 from ...engine.compare.samples import Limits
 from ...engine.compare.schedule import Goal, Variant, cells_of, is_done
 from ...engine.compare.sweep import SweepProgress
-from ...engine.protocol import Frame, LoadSpec, PrecisionName, SloSpec, StrategyName, Summary
+from ...engine.protocol import (
+    Frame,
+    LoadSpec,
+    PrecisionName,
+    SloSpec,
+    StrategyName,
+    Summary,
+    own_setting,
+)
 from ...engine.protocol.errors import BadInputError
 from ...engine.records.tried import Tried
 
@@ -103,7 +111,8 @@ def asked(frame: Frame) -> Comparison:
     Every token that is asked for is generated, since another precision would end its texts
     elsewhere and do other work. Raises `BadInputError` where there is no load.
     """
-    load = msgspec.structs.replace(frame.load, ignore_eos=True)
+    setting = own_setting(frame)
+    load = msgspec.structs.replace(setting.load, ignore_eos=True)
     if load.paused or not (load.is_open or load.users):
         raise BadInputError("there is no load to compare under: add some first")
     precisions = [status.name for status in frame.precisions if status.reason is None]
@@ -114,7 +123,7 @@ def asked(frame: Frame) -> Comparison:
         load_format="auto",
         requests=min(max(LEAST_REQUESTS, load.users), MOST_REQUESTS),
         warmup=WARM_UP_REQUESTS,
-        max_seqs=frame.max_seqs,
+        max_seqs=setting.max_seqs,
     )
     return Comparison(work=work, cells=[Measured(cell=cell) for cell in cells])
 

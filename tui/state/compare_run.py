@@ -17,6 +17,7 @@ from ...engine.protocol import (
     RunBench,
     SetPrecision,
     StopBench,
+    own_setting,
 )
 from ...engine.protocol.errors import BadInputError
 from .compare import GOAL, Compare, Stage, asked, going_on
@@ -60,10 +61,11 @@ class CompareRun:
             return
         try:
             comparison = going_on(self.now.comparison, self._ask(frame))
+            precision = own_setting(frame).precision
         except BadInputError as error:
             self._say(Told(str(error), failed=True))
             return
-        self._begin(comparison, frame.precision, now_s)
+        self._begin(comparison, precision, now_s)
 
     def begin_with(self, comparison: Comparison, now_s: float) -> None:
         """As `begin`, in a replay: these cells, with the repeats that they had, were asked for."""

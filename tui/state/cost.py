@@ -9,7 +9,7 @@ from ...engine.cost.cells import CellCost, cell_costs, same_load
 from ...engine.cost.rates import NO_RATES, Rates
 from ...engine.cost.spend import Spend
 from ...engine.cost.what_ifs import Standing, WhatIf, what_ifs
-from ...engine.protocol import Frame, Window
+from ...engine.protocol import Frame, Window, setting_of
 from .billing import Billing
 from .moment import Moment
 
@@ -62,11 +62,11 @@ def costing_of(
     rates, now = billing.rates_of(frame), billing.spend(frame, window)
     cells = cells_under_load(comparison, frame)
     measured = [each for each in cells if each.repeats]
-    standing = None
-    if now is not None:
+    standing, setting = None, setting_of(frame)
+    if now is not None and setting is not None:
         standing = Standing(
-            strategy=frame.strategy,
-            precision=frame.precision,
+            strategy=setting.strategy,
+            precision=setting.precision,
             now=now,
             rates=rates,
             cells=measured,
@@ -88,7 +88,8 @@ def cells_under_load(comparison: Comparison | None, frame: Frame) -> list[Measur
     """The cells of a comparison of the model that is served, under its load."""
     if comparison is None or comparison.work.model != frame.model.name:
         return []
-    return [each for each in comparison.cells if same_load(each.cell.load, frame.load)]
+    load = frame.load
+    return [each for each in comparison.cells if load and same_load(each.cell.load, load)]
 
 
 def _costs(comparison: Comparison | None, cells: list[Measured], rates: Rates) -> list[CellCost]:

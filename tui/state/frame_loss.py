@@ -1,8 +1,9 @@
 """How many of the engine's frames never came: their numbers have gaps where some were dropped."""
 
 from collections import deque
+from collections.abc import Sequence
 
-from ...engine.protocol import TREND_SPAN_S
+from ...engine.protocol import TREND_SPAN_S, Frame, HostSample, Report
 
 LEAST_FRAMES = 8
 """From fewer than these no share is told: one gap among them is no slow screen."""
@@ -33,3 +34,18 @@ class FrameLoss:
         dropped = sum(missing for _, missing in self._arrivals)
         came = len(self._arrivals)
         return dropped / (dropped + came) if came >= LEAST_FRAMES else 0.0
+
+
+def newest_of(
+    reports: Sequence[Report], loss: FrameLoss, now_s: float
+) -> tuple[Frame | None, HostSample | None]:
+    """Only the newest figures count: older ones of the same poll were never shown."""
+    frame: Frame | None = None
+    host: HostSample | None = None
+    for report in reports:
+        if isinstance(report, Frame):
+            frame = report
+            loss.on_frame(report.sequence, now_s)
+        elif isinstance(report, HostSample):
+            host = report
+    return frame, host

@@ -24,10 +24,11 @@ from ...engine.protocol import (
     Refusal,
     Window,
 )
-from ..style.formatting import duration, milliseconds, percent, si, span
+from ..style.formatting import MISSING, duration, milliseconds, percent, si, span
 from ..style.inks import Ink
+from ..style.quantiles import quantile_text
 from .condition import UNKNOWN, Health, Word
-from .moment import Moment, Phase, WorkerState, restart_text
+from .moment import Moment, Phase, WorkerState, restart_text, retry_text
 from .server import is_down
 
 _LEAVE = 0.5
@@ -51,6 +52,9 @@ _TWICE = 2.0
 
 _COMPILING_MOST_S = 600.0
 """A switch that takes longer no longer explains the silence."""
+
+_NEARLY_FULL = 0.98
+"""Of an attached server's KV cache, while requests wait: what keeps them out is not told."""
 
 _STEADY = 0.05
 """Per second: less is no growth. Within a tenth two latencies are the same."""
@@ -90,7 +94,9 @@ def _engine_down(moment: Moment, standing: bool) -> Health | None:
         return None
     if worker.restart_at_s is None:
         return Health(Word.ENGINE_DOWN, (worker.hint or "for good", worker.reason), Ink.BAD)
-    wait = restart_text(worker.restart_at_s - moment.now_s)
+    wait = retry_text(worker, moment.now_s)
+    if worker.watched:
+        return Health(Word.SERVER_DOWN, (worker.reason, wait), Ink.BAD)
     return Health(Word.ENGINE_DOWN, (wait, worker.reason), Ink.BAD)
 
 
@@ -141,7 +147,7 @@ def _stalled(moment: Moment, standing: bool) -> Health | None:
         return None
     in_flight = f"{_grouped(frame.queue.running)} running"
     if silent_s is not None:
-        if not frame.queue.running + frame.queue.waiting:
+        if not (frame.queue.running or 0) + (frame.queue.waiting or 0):
             return None
         waiting = f"{_grouped(frame.queue.waiting)} waiting"
         return Health(Word.STALLED, (f"silent for {silent_s:.0f} s", in_flight, waiting), Ink.BAD)
@@ -175,12 +181,17 @@ def _kv_full(moment: Moment, standing: bool) -> Health | None:
     counts = frame.admission.get(Window.S10, AdmissionCounts())
     preempted = counts.preempted.get(PreemptionCause.KV_BLOCKS, 0)
     often = _OFTEN * (_LEAVE if standing else 1.0)
-    if not preempted and counts.refused_share(Refusal.KV_BLOCKS) < often:
+    full = frame.attached is not None and _is_nearly_full(frame)
+    if not preempted and not full and counts.refused_share(Refusal.KV_BLOCKS) < often:
         return None
     held = f"{percent(kv_used(frame))} held"
     gone = (f"{_grouped(preempted)} preempted (10s)",) if preempted else ()
     waiting = f"{_grouped(frame.queue.waiting)} waiting, {_growth(frame.queue)}"
     return Health(Word.KV_FULL, (held, waiting, *gone), Ink.BAD if preempted else Ink.WARN)
+
+
+def _is_nearly_full(frame: Frame) -> bool:
+    return (kv_used(frame) or 0.0) >= _NEARLY_FULL and bool(frame.queue.waiting)
 
 
 def _overloaded(moment: Moment, standing: bool) -> Health | None:
@@ -189,8 +200,11 @@ def _overloaded(moment: Moment, standing: bool) -> Health | None:
         return None
     queue = frame.queue
     batch = frame.max_seqs if queue.running_limit is None else queue.running_limit
+    if batch is None:
+        # An attached server seldom tells its cap: as many as run now are at least taken.
+        batch = queue.running
     waiting = queue.waiting if queue.mean_waiting is None else queue.mean_waiting
-    if waiting <= batch * (_LEAVE if standing else 1.0):
+    if batch is None or not waiting or waiting <= batch * (_LEAVE if standing else 1.0):
         return None
     limit_ms, oldest_ms = frame.slo.ttft_ms, _oldest_ms(queue)
     late = limit_ms is not None and oldest_ms is not None and oldest_ms > limit_ms
@@ -239,14 +253,15 @@ def _p95_text(frame: Frame, name: str) -> tuple[float, str] | None:
     """The p95 of the last ten seconds, with its direction; at least the age of who still waits."""
     recent = _percentiles(frame, Window.S10, name)
     oldest_ms = _oldest_ms(frame.queue) if name == "ttft" else None
-    if oldest_ms is not None and (recent is None or oldest_ms > recent.p95_ms):
+    p95_ms = None if recent is None else recent.p95_ms
+    if oldest_ms is not None and (p95_ms is None or oldest_ms > p95_ms):
         return oldest_ms, f"≥ {milliseconds(oldest_ms)}"
-    if recent is None:
+    if p95_ms is None:
         return None
     before = _percentiles(frame, Window.M1, name)
-    ratio = recent.p95_ms / before.p95_ms if before and before.p95_ms else 1.0
+    ratio = p95_ms / before.p95_ms if before and before.p95_ms else 1.0
     arrow = " ↑" if ratio > 1.0 + 2 * _STEADY else " ↓" if ratio < 1.0 - 2 * _STEADY else ""
-    return recent.p95_ms, f"p95 {milliseconds(recent.p95_ms)}{arrow} (10s)"
+    return p95_ms, f"p95 {quantile_text(recent, p95_ms)}{arrow} (10s)"
 
 
 def _lagging(moment: Moment, standing: bool) -> Health | None:
@@ -260,10 +275,12 @@ def _idle(moment: Moment, standing: bool) -> Health | None:
     frame = moment.frame
     if frame is None or frame.queue.running or frame.queue.waiting:
         return None
+    if frame.queue.running is None:
+        return None
     # Between two requests of a light load it is not idle: nobody came for ten seconds.
     if frame.queue.mean_in_system:
         return None
-    paused = ("the load is paused",) if frame.load.paused else ()
+    paused = ("the load is paused",) if frame.load is not None and frame.load.paused else ()
     return Health(Word.IDLE, ("no request (10s)", *paused, _up(frame)), Ink.MUTED)
 
 
@@ -274,6 +291,8 @@ def _ok(moment: Moment, standing: bool) -> Health | None:
     within = _attainment(moment).within_all
     share = () if within is None else (f"{percent(within)} within limits (10s)",)
     waiting = f"{_grouped(frame.queue.waiting)} waiting, {_growth(frame.queue)}"
+    if frame.queue.waiting is None:
+        waiting = "its queue is not told"
     return Health(Word.OK, (*share, _up(frame), waiting), Ink.OK)
 
 
@@ -307,8 +326,10 @@ def _growth(queue: Queue) -> str:
     return f"{sign}{size:.1f}/s" if size < 9.95 else f"{sign}{_grouped(round(size))}/s"
 
 
-def _grouped(number: int) -> str:
+def _grouped(number: int | None) -> str:
     """A count with its thousands apart."""
+    if number is None:
+        return MISSING
     return f"{number:,}" if abs(number) < 100_000 else si(number)
 
 

@@ -16,6 +16,8 @@ from ...engine.protocol import (
     PrecisionName,
     Progress,
     Ready,
+    ServerBack,
+    ServerDown,
     StrategyName,
     Window,
 )
@@ -56,6 +58,8 @@ class WorkerState:
     attempt: int = 1
     hint: str = ""
     """How to start it again, where it was given up."""
+    watched: bool = False
+    """It is another's server, which is not started but asked again."""
     load_s: float | None = None
     """How long the last start took."""
 
@@ -85,6 +89,12 @@ def after_event(state: WorkerState, event: Event, now_s: float) -> WorkerState:
                 restart_at_s=restart_at_s,
                 attempt=state.attempt,
             )
+        case ServerDown(reason=reason, retry_in_s=retry_s):
+            return WorkerState(
+                Phase.DEAD, reason=reason, restart_at_s=now_s + retry_s, watched=True
+            )
+        case ServerBack():
+            return WorkerState(Phase.SERVING)
         case Fault(message=message, fatal=True):
             return WorkerState(Phase.DEAD, reason=message, attempt=state.attempt)
         case _:
@@ -219,9 +229,19 @@ def unready_text(worker: WorkerState) -> str:
     """Why an engine that does not serve cannot be asked for anything."""
     if worker.phase is Phase.STARTING:
         return "not yet: the engine is starting"
+    if worker.watched:
+        return f"the server does not answer: {worker.reason}"
     if worker.restart_at_s is not None:
         return "not yet: the engine is down, and will be started again"
     return f"there is no engine: {worker.hint or worker.reason}"
+
+
+def retry_text(worker: WorkerState, now_s: float) -> str:
+    """When a dead engine is started again, or a server that does not answer asked again."""
+    wait_s = max(0.0, (worker.restart_at_s or now_s) - now_s)
+    if worker.watched:
+        return f"asked again in {wait_s:.0f} s" if wait_s >= 1 else "asked again now"
+    return restart_text(wait_s)
 
 
 def restart_text(wait_s: float) -> str:

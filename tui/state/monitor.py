@@ -12,11 +12,13 @@ import msgspec
 
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol import (
+    Command,
     Event,
     Frame,
     InspectRequest,
     Note,
     PrecisionName,
+    SetLoad,
     SetSlo,
     SloSpec,
     StartAgain,
@@ -35,6 +37,7 @@ from ..settings.config import Config
 from ..style.formatting import short_path
 from .actions import (
     NOT_READY,
+    WATCHED,
     Outcome,
     choose_precision,
     choose_strategy,
@@ -78,9 +81,10 @@ class Monitor(Walking):
 
     def _refuses(self) -> bool:
         """Whether nothing can be asked for; then that is said."""
-        if self.read_only:
-            self.say(self.read_only_words)
-        return self.read_only
+        watched = self._frame is not None and self._frame.attached is not None
+        if self.read_only or watched:
+            self.say(self.read_only_words if self.read_only else WATCHED)
+        return self.read_only or watched
 
     def forget(self) -> None:
         super().forget()
@@ -290,7 +294,7 @@ class Monitor(Walking):
 
     def _carry_out(self, outcome: Outcome) -> None:
         changes = outcome.command is not None or outcome.pending != self._pending
-        if changes and self._refuses():
+        if changes and not self._is_own_load(outcome.command) and self._refuses():
             return
         starts_one = isinstance(outcome.command, StartAgain | StartAnew)
         needs_engine = outcome.command is not None and not starts_one
@@ -311,6 +315,12 @@ class Monitor(Walking):
                 self.say(f"back to the present: {describe_command(outcome.command)}")
         if outcome.say is not None:
             self.say(outcome.say)
+
+    def _is_own_load(self, command: Command | None) -> bool:
+        """Whether it changes the load that prodtop itself puts on another's server."""
+        frame = self._frame
+        own = frame is not None and frame.attached is not None and frame.load is not None
+        return own and isinstance(command, SetLoad) and not self.read_only
 
     def next_window(self) -> None:
         self.set_window(next_window(self._window))

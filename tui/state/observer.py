@@ -17,16 +17,16 @@ from ...engine.protocol import (
     HostSample,
     Note,
     Ready,
-    Report,
     RequestsInSystem,
     RequestTimeline,
+    ServerBack,
+    ServerDown,
     ServerListening,
     SpeculationSpec,
     Switched,
     TargetAlert,
     Window,
 )
-from ...engine.records.engine_gpu import engine_gpu
 from ...engine.targets.settings import QUIET
 from ...engine.text.cleaning import clean
 from ..settings.config import Config
@@ -37,10 +37,12 @@ from .capacity import asked_curve
 from .compare_run import CompareRun
 from .condition import Word
 from .event_log import EventLog
-from .frame_loss import FrameLoss
+from .frame_loss import FrameLoss, newest_of
+from .gpu_presence import GpuPresence
 from .health import judge
 from .history import History, Mark, PastMoment
 from .moment import (
+    STALE_AFTER_S,
     LogLine,
     Moment,
     Pending,
@@ -67,8 +69,6 @@ ANSWERED_FOR_S = 8.0
 PENDING_FOR_S = 20.0
 """What was asked for and had no effect for so long, and is not being worked on, is forgotten."""
 ENERGY_SPAN_S = 30.0
-GPU_LOST_AFTER_S = 1.0
-"""Samples without the engine's GPU over so long: one alone may be a slip of the driver."""
 SWITCH_SPANS_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0)
 """What charts span since a switch: steps, so that they do not creep."""
 
@@ -125,8 +125,10 @@ class Observer(SessionClock):
         self._answer_at_s = 0.0
         self._requests = RequestBook()
         self._frame_loss = FrameLoss()
-        self._gpu_seen_s: float | None = None
+        self._gpu = GpuPresence()
         self._standing: Word | None = None
+        self._down_name = ""
+        """The server that does not answer: said once."""
         self._compare = CompareRun(self._client.send, self._say_of_measuring)
         self._load_curve = CompareRun(self._client.send, self._say_of_measuring, asked_curve)
         self._quality = QualityRun(self._client.send, self._say_of_measuring)
@@ -140,7 +142,7 @@ class Observer(SessionClock):
         if not reports:
             return False
         now_s = self._clock()
-        frame, host = self._newest(reports, now_s)
+        frame, host = newest_of(reports, self._frame_loss, now_s)
         if frame is not None:
             self._frame, self._frame_at_s = frame, now_s
             if frame.speculation is not None:
@@ -156,11 +158,10 @@ class Observer(SessionClock):
                 self._worker = replace(self._worker, phase=Phase.SERVING)
         if host is not None:
             self._host, self._host_at_s = host, now_s
-            if engine_gpu(self._frame, host.gpus) is not None:
-                self._gpu_seen_s = now_s
+            self._gpu.take(self._frame, host, now_s)
             if frame is None:
                 self._on_wall_clock(host.wall_s, now_s)
-        if frame is not None or host is not None:
+        if frame is not None or (host is not None and not self._awaits_scrape(now_s)):
             # While the engine is silent its last figures are not repeated as if they were new.
             self.history.add(self.wall_s(now_s), frame, host or self._fresh_host(now_s))
         # A recording has the frame of a poll before its events: a new worker is ready before both.
@@ -174,19 +175,12 @@ class Observer(SessionClock):
                 self._on_event(report, now_s)
         return True
 
-    def _newest(
-        self, reports: list[Report], now_s: float
-    ) -> tuple[Frame | None, HostSample | None]:
-        """Only the newest figures count: older ones of the same poll were never shown."""
-        frame: Frame | None = None
-        host: HostSample | None = None
-        for report in reports:
-            if isinstance(report, Frame):
-                frame = report
-                self._frame_loss.on_frame(report.sequence, now_s)
-            elif isinstance(report, HostSample):
-                host = report
-        return frame, host
+    def _awaits_scrape(self, now_s: float) -> bool:
+        """Whether the next figures of an attached server, asked once a second, are still to come:
+        what the probe says meanwhile would part them in the charts."""
+        if self._frame is None or self._frame.attached is None or self._frame_at_s is None:
+            return False
+        return now_s - self._frame_at_s <= STALE_AFTER_S
 
     def _fresh_host(self, now_s: float) -> HostSample | None:
         if self._host_at_s is None or now_s - self._host_at_s > 1.0:
@@ -233,6 +227,13 @@ class Observer(SessionClock):
                 self.fault = event if event.fatal else self.fault
             case ServerListening(url=url):
                 self._say(f"the server listens at {url}/v1")
+            case ServerDown() if self._down_name != event.name:
+                self._down_name = event.name
+                self._say(f"{event.name}: {event.reason}", "fault")
+                self.history.mark(Mark(wall_s, "down", "fault"))
+            case ServerBack(name=name):
+                self._down_name = ""
+                self._say(f"{name} answers again", "restart")
             case TargetAlert():
                 self._say(event.text, "fault" if event.active else "info")
                 if event.active and (self.config.targets or QUIET).bell:
@@ -315,7 +316,7 @@ class Observer(SessionClock):
             clock_shift_s=self._clock_shift_s,
             joules_per_token=self._joules_per_token(wall_s),
             requests=self._requests.now(),
-            gpu_lost_s=self._gpu_lost_s(now_s),
+            gpu_lost_s=self._gpu.lost_s(now_s),
             dropped_share=self._frame_loss.share(now_s),
             compare=replace(self._compare.look(now_s), live=self.tried.records),
             load_curve=self._load_curve.look(now_s),
@@ -337,13 +338,6 @@ class Observer(SessionClock):
     def mark(self) -> SessionMark | None:
         """What the header says beside the figures."""
         return None
-
-    def _gpu_lost_s(self, now_s: float) -> float | None:
-        """For how long the driver has not listed the engine's GPU, which it listed before."""
-        seen_s, host_s = self._gpu_seen_s, self._host_at_s
-        if seen_s is None or host_s is None or host_s - seen_s < GPU_LOST_AFTER_S:
-            return None
-        return now_s - seen_s
 
     def _moment_then(self, live: Moment, cursor_s: float) -> Moment:
         past = self.playhead.at_cursor

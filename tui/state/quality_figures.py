@@ -130,11 +130,12 @@ def conditions_text(where: Conditions | None) -> str:
 
 def speed_obstacle(moment: Moment) -> str | None:
     """Why serving as it is now gives no speed of a precision; `None` where it does."""
-    if moment.frame is None:
+    load = None if moment.frame is None else moment.frame.load
+    if load is None:
         return "nothing is served"
-    if moment.frame.load.paused:
+    if load.paused:
         return "the load is paused"
-    if moment.frame.load.is_open:
+    if load.is_open:
         return "with arrivals at a rate these decide it, :users 8 sets a closed loop"
     return None
 

@@ -101,8 +101,8 @@ def subject_of(frame: Frame, versions: dict[str, str]) -> Subject:
     return Subject(
         model=frame.model.name[:200],
         device=frame.device_name[:200],
-        precision=frame.precision.value,
-        strategy=frame.strategy.value,
+        precision=frame.precision or "",
+        strategy=frame.strategy or "",
         versions=versions,
     )
 

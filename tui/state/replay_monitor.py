@@ -8,7 +8,6 @@ from dataclasses import replace
 from ...engine.client.replay_engine import RECENT_S, Past, ReplayEngine
 from ...engine.protocol import ChildDied, Event, Ready, Report
 from ...engine.protocol.errors import ProdtopError
-from ...engine.records.engine_gpu import engine_gpu
 from ...engine.records.recording.notes import RecordingNote, add_note
 from ...engine.records.recording.peaks import PeakTable, peak_table
 from ...engine.records.recording.reader import Recording
@@ -240,8 +239,7 @@ class ReplayMonitor(Monitor):
             self._speeds = after_frame(self._speeds, frame, disturbed=disturbed)
         if host is not None:
             self._host, self._host_at_s = host, now_s
-            if engine_gpu(self._frame, host.gpus) is not None:
-                self._gpu_seen_s = now_s
+            self._gpu.take(self._frame, host, now_s)
         wall_s = self.wall_s(now_s)
         if frame is not None or host is not None:
             self.history.recall_moment(wall_s, frame, host or self._fresh_host(now_s))

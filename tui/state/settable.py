@@ -45,7 +45,7 @@ class Standing:
         """The load in use, or asked for."""
         if self.pending.load is not None:
             return self.pending.load
-        return LoadSpec() if self.frame is None else self.frame.load
+        return (self.frame and self.frame.load) or LoadSpec()
 
 
 Run = Callable[[str, Standing], Outcome]
@@ -293,14 +293,14 @@ SETTABLE: Mapping[str, Settable] = {
         "Serve under another strategy.",
         _run_strategy,
         choices=lambda _standing: tuple(StrategyName),
-        now=lambda standing: "" if standing.frame is None else standing.frame.strategy,
+        now=lambda standing: (standing.frame and standing.frame.strategy) or "",
     ),
     "precision": Settable(
         "P",
         "Serve at another precision.",
         _run_precision,
         choices=lambda _standing: tuple(PrecisionName),
-        now=lambda standing: "" if standing.frame is None else standing.frame.precision,
+        now=lambda standing: (standing.frame and standing.frame.precision) or "",
     ),
     "drafts": Settable(
         "N|off", "Tokens to guess a step.", _run_drafts, choices=lambda _standing: (OFF,)

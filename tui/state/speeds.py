@@ -6,7 +6,14 @@ Pure. Speeds compare only under the same conditions: model, device, strategy, lo
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from ...engine.protocol import Frame, LoadSpec, PrecisionName, SpeculationSpec, StrategyName
+from ...engine.protocol import (
+    Frame,
+    LoadSpec,
+    PrecisionName,
+    SpeculationSpec,
+    StrategyName,
+    setting_of,
+)
 
 SETTLE_S = 2.0
 """After a change of anything: not counted."""
@@ -27,13 +34,17 @@ class Conditions:
     speculation: SpeculationSpec | None
 
     @classmethod
-    def of(cls, frame: Frame) -> "Conditions":
+    def of(cls, frame: Frame) -> "Conditions | None":
+        """Those of a frame; `None` of another's server, of which they are not known."""
+        setting = setting_of(frame)
+        if setting is None:
+            return None
         return cls(
             model=frame.model.name,
             device=frame.device_name,
-            strategy=frame.strategy,
-            load=frame.load,
-            max_seqs=frame.max_seqs,
+            strategy=setting.strategy,
+            load=setting.load,
+            max_seqs=setting.max_seqs,
             speculation=None if frame.speculation is None else frame.speculation.spec,
         )
 
@@ -92,26 +103,29 @@ NO_SPEEDS = Speeds()
 def after_frame(speeds: Speeds, frame: Frame, *, disturbed: bool) -> Speeds:
     """What is known once `frame` has come. `disturbed`: something else is measured beside serving,
     so that its speed counts for nothing."""
-    conditions = Conditions.of(frame)
+    conditions, precision = Conditions.of(frame), frame.precision
+    tokens = frame.generated_tokens_total
+    if conditions is None or precision is None or tokens is None:
+        return speeds
     if disturbed or frame.switching is not None or not conditions.measurable:
         return replace(speeds, stretch=None) if speeds.stretch is not None else speeds
-    here, stretch = (frame.at_s, frame.generated_tokens_total), speeds.stretch
+    here, stretch = (frame.at_s, tokens), speeds.stretch
     goes_on = (
         stretch is not None
-        and (stretch.conditions, stretch.precision) == (conditions, frame.precision)
+        and (stretch.conditions, stretch.precision) == (conditions, precision)
         # A worker that was started again counts from 0.
         and (stretch.newest is None or stretch.newest <= here)
         and (stretch.newest is None or stretch.newest[1] <= here[1])
     )
     if stretch is None or not goes_on:
-        begun = _Stretch(conditions, frame.precision, frame.at_s + SETTLE_S)
+        begun = _Stretch(conditions, precision, frame.at_s + SETTLE_S)
         return replace(speeds, stretch=begun)
     if frame.at_s < stretch.count_from_s:
         return speeds
     stretch = replace(stretch, first=stretch.first or here, newest=here)
     if stretch.speed is None:
         return replace(speeds, stretch=stretch)
-    key = (conditions, frame.precision)
+    key = (conditions, precision)
     measured = {name: speed for name, speed in speeds.measured.items() if name != key}
     newest = list(measured.items())[-MOST_CONDITIONS * len(PrecisionName) :]
     return Speeds({**dict(newest), key: stretch.speed}, stretch)

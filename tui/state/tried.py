@@ -5,7 +5,7 @@ Fed with frames; nothing in it is measured here.
 
 from collections.abc import Sequence
 
-from ...engine.protocol import Frame
+from ...engine.protocol import Frame, setting_of
 from ...engine.records.tried import Choice, Tried
 
 MOST_TRIED = 500
@@ -13,14 +13,16 @@ MOST_TRIED = 500
 
 
 def choice_of(frame: Frame) -> Choice | None:
-    """What a frame's figures are of; `None` without load, when there is nothing to measure."""
-    if frame.load.paused:
+    """What a frame's figures are of; `None` without load, when there is nothing to measure, and
+    of another's server."""
+    setting = setting_of(frame)
+    if setting is None or setting.load.paused:
         return None
     speculation = None if frame.speculation is None else frame.speculation.spec
     return Choice(
-        strategy=frame.strategy,
-        precision=frame.precision,
-        load=frame.load,
+        strategy=setting.strategy,
+        precision=setting.precision,
+        load=setting.load,
         speculation=speculation,
     )
 

@@ -1,6 +1,6 @@
 """The caches: KV blocks by what holds them, hit rates, and the response cache's size."""
 
-from ...engine.protocol import Cache, HitRates, Window
+from ...engine.protocol import Blocks, Cache, HitRates, Window
 from ...engine.protocol.wording import counted
 from ..drawing.line import EMPTY, Line, Piece, first_fitting, joined, line, muted, rule
 from ..drawing.meter import kv_blocks
@@ -9,6 +9,8 @@ from ..style.formatting import binary_bytes, count, percent
 from ..style.inks import PART_INKS, Ink
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
+_SHARES = 10_000
+"""Parts of the bar of a server that tells a share."""
 NO_CACHE = "no cache under this strategy"
 HIGH_USE = 0.9
 """From this share of blocks in use on, preemption is near."""
@@ -26,8 +28,7 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     rates = cache.rates.get(moment.window, HitRates())
     session = cache.rates.get(Window.SESSION, HitRates())
     blocks = cache.blocks
-    bar = kv_blocks(blocks.running, blocks.evictable, blocks.total, room.width, room.glyphs)
-    lines = [bar, _blocks(cache, room)]
+    lines = _usage(cache.usage, room) if blocks is None else _parts(blocks, room)
     if cache.note:
         lines.append(room.clipped(line(muted(cache.note))))
     lines += _details(session, cache, room, rows=room.height - len(lines))
@@ -47,15 +48,31 @@ def cache_view(moment: Moment, room: Room) -> PanelView:
     )
 
 
-def _blocks(cache: Cache, room: Room) -> Line:
-    blocks, glyphs = cache.blocks, room.glyphs
+def _usage(used: float | None, room: Room) -> list[Line]:
+    """Of a server that tells only the share of its KV cache that is in use, or not even that."""
+    if used is None:
+        return [room.clipped(line(muted("KV in use: "), value(percent(None))))]
+    bar = kv_blocks(round(used * _SHARES), 0, _SHARES, room.width, room.glyphs)
+    ink = Ink.WARN if used > HIGH_USE else Ink.TEXT
+    return [bar, room.clipped(line(value(percent(used, width=4), ink), muted(" of the KV cache")))]
+
+
+def _parts(blocks: Blocks, room: Room) -> list[Line]:
+    bar = kv_blocks(blocks.running, blocks.evictable or 0, blocks.total, room.width, room.glyphs)
+    return [bar, _blocks(blocks, room)]
+
+
+def _blocks(blocks: Blocks, room: Room) -> Line:
+    glyphs = room.glyphs
     used = blocks.running / blocks.total if blocks.total else None
     ink = Ink.WARN if used is not None and used > HIGH_USE else Ink.TEXT
     in_use = line(Piece(glyphs.patterns[0], PART_INKS[0]), " ", value(percent(used, width=4), ink))
+    told = blocks.evictable is not None and blocks.total
+    kept = (blocks.evictable or 0) / blocks.total if told else None
     evictable = line(
         Piece(glyphs.patterns[2], PART_INKS[2]),
         " ",
-        value(percent(blocks.evictable / blocks.total if blocks.total else None, width=4)),
+        value(percent(kept, width=4)),
     )
     free = line(value(count(blocks.free, width=5)))
     whole = line(in_use, muted(" in use  "), evictable, muted(" evictable  "), free, muted(" free"))

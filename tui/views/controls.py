@@ -1,14 +1,14 @@
 """The bars at the bottom: strategies, precisions and load, what is in use and what is pending."""
 
-from ...engine.protocol import Frame, Memory, PrecisionName, StrategyName
+from ...engine.protocol import Attached, Frame, Memory, PrecisionName, StrategyName
 from ..drawing.line import EMPTY, Line, Piece, ends, facts, first_fitting, line, muted, rule
 from ..settings.keymap import Keymap
 from ..state.moment import Moment
 from ..state.server import ServerPhase
-from ..style.formatting import binary_bytes
+from ..style.formatting import binary_bytes, exact
 from ..style.inks import Ink
 from .load import load_lines
-from .panel import Room
+from .panel import Room, value
 
 WIDE = 76
 """From this width on every strategy is named; below only the one in use."""
@@ -39,6 +39,8 @@ def control_lines(moment: Moment, room: Room, keymap: Keymap) -> tuple[Line, Lin
 
 
 def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
+    if moment.frame is not None and moment.frame.attached is not None:
+        return _attached(moment.frame.attached)
     current = moment.frame.strategy if moment.frame else None
     items = []
     for name in StrategyName:
@@ -49,6 +51,12 @@ def _strategies(moment: Moment, keymap: Keymap, room: Room) -> Line:
         item = _item(text, current=is_current, pending=is_pending)
         items.append(item._replace(click=f"app.strategy('{name}')"))
     return line(*items)
+
+
+def _attached(server: Attached) -> Line:
+    """Where strategies stand of our own engine: which server is watched."""
+    version = f" {server.version}" if server.version else ""
+    return line(value(f"{server.kind}{version}"), "  ", muted(server.url))
 
 
 def _item(text: str, *, current: bool, pending: bool) -> Piece:
@@ -62,6 +70,8 @@ def _item(text: str, *, current: bool, pending: bool) -> Piece:
 
 def _precisions(moment: Moment, room: Room) -> Line:
     frame, pending = moment.frame, moment.pending
+    if frame is not None and frame.attached is not None:
+        return line(muted("its own settings are not told"))
     reasons = {status.name: status.reason for status in frame.precisions} if frame else {}
     return line(
         *(
@@ -96,7 +106,7 @@ def _reason(moment: Moment, width: int) -> Line:
     tried = next((s for s in frame.precisions if s.name == moment.pending.tried), None)
     if tried is not None and tried.reason:
         return first_fitting((line(Piece(tried.reason, Ink.WARN)),), width)
-    return first_fitting(_weights(frame.memory), width)
+    return first_fitting(_weights(frame.memory), width) if frame.memory else EMPTY
 
 
 def _weights(memory: Memory) -> list[Line]:
@@ -118,8 +128,10 @@ def _doing(moment: Moment, room: Room, width: int) -> Line:
     if frame is None:
         return EMPTY
     strategy = frame.strategy
+    if strategy is None:
+        return facts([line(exact(frame.queue.running), muted(" running"))], width, room.glyphs)
     parts = [
-        line(str(frame.queue.running), muted(" running")),
+        line(exact(frame.queue.running), muted(" running")),
         line(muted("per token" if strategy in STREAMING else "at the end")),
         line(muted(CACHING.get(strategy) or ADMISSION.get(strategy, "refilled each step"))),
     ]

@@ -1,7 +1,6 @@
 """The device panel of a machine without an NVIDIA GPU: CPU and memory, and why there is no GPU."""
 
 from ...engine.protocol import HostSample, Memory
-from ...engine.protocol.wording import counted
 from ..drawing.line import Line, line, muted
 from ..drawing.meter import gauge, stacked
 from ..state.moment import Moment
@@ -12,6 +11,7 @@ from .device import (
     Ranked,
     ceilings,
     cores,
+    cores_of,
     label,
     limit,
     memory_legend,
@@ -55,10 +55,11 @@ def _gauges(host: HostSample, room: Room) -> tuple[Line, Line]:
     cpu = line(
         " ",
         value(percent(host.cpu_utilization, width=5), Ink.STRONG),
-        muted(f" of {counted(host.cpu_count, 'core')}"),
+        muted(cores_of(host)),
     )
     memory = line(" ", value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes)))
-    used = host.memory_used_bytes / host.memory_total_bytes if host.memory_total_bytes else None
+    total, held = host.memory_total_bytes, host.memory_used_bytes
+    used = held / total if total and held is not None else None
     width = max(4, room.width - LABEL_WIDTH - max(cpu.width, memory.width))
     memory_gauge = gauge(used, width, room.glyphs, warn_at=LOW_MEMORY, bad_at=NO_MEMORY)
     return (

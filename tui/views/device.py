@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from ...engine.protocol import Averages, Frame, Memory
+from ...engine.protocol import Averages, Frame, HostSample, Memory
+from ...engine.protocol.wording import counted
 from ..drawing.line import EMPTY, Line, Piece, line, muted
 from ..drawing.meter import Part, stacked_legend
 from ..state.moment import STALE_AFTER_S, Moment
@@ -91,6 +92,11 @@ def _tight(legend: Line) -> Line:
         for piece in legend.pieces
     ]
     return line(*short)
+
+
+def cores_of(host: HostSample) -> str:
+    """` of 96 cores`, where they are known."""
+    return "" if host.cpu_count is None else f" of {counted(host.cpu_count, 'core')}"
 
 
 def cores(number: float | None) -> str:

@@ -3,7 +3,7 @@
 from ...engine.metrics.wording import effect_words, fitted
 from ..drawing.line import EMPTY, Line, Piece, clipped, ends, in_glyphs, joined, line, muted
 from ..drawing.meter import gauge
-from ..state.moment import LogLine, Moment, Phase, requests_failed, restart_text
+from ..state.moment import LogLine, Moment, Phase, requests_failed, retry_text
 from ..state.quality_run import VOID
 from ..style.formatting import percent, span
 from ..style.inks import Ink
@@ -93,7 +93,8 @@ def death_text(moment: Moment) -> str:
     if worker.restart_at_s is None:
         hint = f"; {worker.hint}" if worker.hint else ""
         return f"worker {worker.reason}{failed}{hint}"
-    return f"worker {worker.reason}{failed}, {restart_text(worker.restart_at_s - moment.now_s)}"
+    who = "server" if worker.watched else "worker"
+    return f"{who} {worker.reason}{failed}, {retry_text(worker, moment.now_s)}"
 
 
 def effect_line(moment: Moment, room: Room) -> Line:

@@ -31,7 +31,9 @@ def exit_summary(
         _headline(frame, moment.frame_age_s or 0.0),
         _labelled(
             "requests",
-            f"{exact(requests.finished)} finished, {exact(requests.failed)} failed,"
+            MISSING
+            if requests is None
+            else f"{exact(requests.finished)} finished, {exact(requests.failed)} failed,"
             f" {exact(requests.rejected)} rejected",
         ),
         _labelled("tokens", f"{exact(frame.generated_tokens_total)} generated"),

@@ -1,7 +1,6 @@
 """The GPU panel: what NVML says of the GPUs, and what the engine keeps in the memory of its own."""
 
 from ...engine.protocol import GpuSample, HostSample, Memory
-from ...engine.protocol.wording import counted
 from ...engine.records.engine_gpu import engine_gpu, in_order
 from ..drawing.line import EMPTY, Line, Piece, centred, in_glyphs, line, muted
 from ..drawing.meter import Part, gauge, stacked
@@ -14,6 +13,7 @@ from .device import (
     Ranked,
     ceilings,
     cores,
+    cores_of,
     heat_ink,
     label,
     limit,
@@ -136,7 +136,7 @@ def _host(host: HostSample, room: Room) -> Line:
     use = percent(host.cpu_utilization, width=5)
     return room.facts(
         [
-            line(label("host"), value(use), muted(f" of {counted(host.cpu_count, 'core')}")),
+            line(label("host"), value(use), muted(cores_of(host))),
             line(muted("engine "), value(cores(host.worker_cpu_utilization))),
             line(value(bytes_pair(host.memory_used_bytes, host.memory_total_bytes))),
         ]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from ...engine.protocol import serving_words
 from ..drawing.line import (
     EMPTY,
     Line,
@@ -119,7 +120,7 @@ def _serving(moment: Moment, cells: int, room: Room) -> Line:
     frame = moment.frame
     if frame is None:
         return EMPTY
-    settings = line("  ", frame.precision, "  ", frame.strategy)
+    settings = line(*(f"  {word}" for word in serving_words(frame)))
     model = clip_middle(frame.model.name, cells - settings.width, room.glyphs.ellipsis)
     least = len(frame.model.name) if len(frame.model.name) < LEAST_NAME else LEAST_NAME
     if cells - settings.width >= least:

@@ -39,6 +39,14 @@ FOOTER_ACTIONS = (
 """Action names (or their common beginning) and their word, the most needed first."""
 
 
+ATTACHED_FOOTER_ACTIONS = tuple(
+    (name, word)
+    for name, word in FOOTER_ACTIONS
+    if name not in ("strategy_", "precision_", "load_", "tab_compare", "tab_quality", "tried")
+)
+"""The same of another's server, whose settings prodtop does not change."""
+
+
 REQUESTS_FOOTER_ACTIONS = (
     ("requests_up", ""),
     ("requests_down", "choose"),
@@ -96,10 +104,12 @@ class Shown(Enum):
     PAST = "past"
     RECORDING = "recording"
     REQUESTS = "requests"
+    ATTACHED = "attached"
 
 
 _FOOTERS = {
     Shown.NOW: FOOTER_ACTIONS,
+    Shown.ATTACHED: ATTACHED_FOOTER_ACTIONS,
     Shown.PAST: PAST_FOOTER_ACTIONS,
     Shown.RECORDING: REPLAY_FOOTER_ACTIONS,
     Shown.REQUESTS: REQUESTS_FOOTER_ACTIONS,

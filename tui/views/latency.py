@@ -13,6 +13,7 @@ from ..drawing.line import Line, Piece, line, muted
 from ..state.moment import Moment
 from ..style.formatting import MISSING, count, milliseconds, percent
 from ..style.inks import Ink
+from ..style.quantiles import quantile_text
 from .panel import PanelView, Room, figure, titled, value, waiting_line, windowed
 
 ROWS = ("ttft", "ttfb", "tpot", "itl", "e2e", "queue")
@@ -62,7 +63,7 @@ def _ttft(ttft: Percentiles | None, frame: Frame) -> Line:
             ink = _ink(oldest_ms, limit_ms, Ink.STRONG)
             return figure("TTFT ≥", milliseconds(oldest_ms, width=FIGURE_CELLS), ink)
     ink = Ink.STRONG if p95_ms is None else _ink(p95_ms, limit_ms, Ink.STRONG)
-    return figure("TTFT p95", milliseconds(p95_ms, width=FIGURE_CELLS), ink)
+    return figure("TTFT p95", quantile_text(ttft, p95_ms, width=FIGURE_CELLS), ink)
 
 
 def _table(latency: Latency, frame: Frame, window: Window, room: Room) -> list[Line]:
@@ -106,9 +107,11 @@ def _cell(percentiles: Percentiles | None, column: str, slo_ms: float | None, wi
         return value(MISSING.rjust(width))
     if column == "count":
         return muted(count(percentiles.count, width=width))
-    value_ms: float = getattr(percentiles, f"{column}_ms")
-    ink = _ink(value_ms, slo_ms, Ink.STRONG if column == "p95" else Ink.TEXT)
-    return value(milliseconds(value_ms, width=width), ink)
+    value_ms: float | None = getattr(percentiles, f"{column}_ms")
+    ink = _ink(value_ms or 0.0, slo_ms, Ink.STRONG if column == "p95" else Ink.TEXT)
+    if column == "mean":
+        return value(milliseconds(value_ms, width=width), ink)
+    return value(quantile_text(percentiles, value_ms, width=width), ink)
 
 
 def limit_lines(moment: Moment) -> list[Threshold]:
@@ -121,7 +124,7 @@ def limit_lines(moment: Moment) -> list[Threshold]:
     for name in SLO_NAMES:
         limit_ms, found = frame.slo.limit_ms(name), getattr(latency, name)
         if limit_ms is not None:
-            p95_ms = 0.0 if found is None else found.p95_ms
+            p95_ms = 0.0 if found is None else found.p95_ms or 0.0
             ink = _ink(p95_ms, limit_ms, Ink.THRESHOLD)
             lines.append(Threshold(limit_ms, f"SLO {NAMES.get(name, name)}", ink))
     return lines

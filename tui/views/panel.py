@@ -117,7 +117,7 @@ def starting_text(moment: Moment) -> str:
         fraction = f" {percent(worker.fraction)}" if worker.fraction is not None else ""
         return f"starting: {worker.doing}{fraction}"
     if worker.phase is Phase.DEAD:
-        return f"no engine: {worker.reason}"
+        return f"{'no answer' if worker.watched else 'no engine'}: {worker.reason}"
     return "waiting for the first figures"
 
 

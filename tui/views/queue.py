@@ -5,8 +5,9 @@ from collections.abc import Callable
 from ...engine.protocol import Accounting, Frame, Window
 from ..drawing.line import Line, Piece, first_fitting, joined, line, muted, rule
 from ..state.moment import Moment
-from ..style.formatting import MISSING, count, exact, milliseconds, rate, si
+from ..style.formatting import MISSING, count, exact, rate, si
 from ..style.inks import Ink
+from ..style.quantiles import quantile_text
 from .load import trace_lines
 from .panel import PanelView, Room, figure, titled, value, waiting_line
 
@@ -16,15 +17,16 @@ def queue_view(moment: Moment, room: Room) -> PanelView:
     frame = moment.frame
     if frame is None:
         return PanelView(titled("Queue", moment), lines=(waiting_line(moment, room),))
+    done = frame.accounting
     lines = [
         _now(frame, room),
-        *_refused(frame.accounting, room),
+        *(_refused(done, room) if done else []),
         _flow(frame, room),
-        _account(frame.accounting, room),
+        *([_account(done, room)] if done else []),
         *trace_lines(frame, room),
     ]
-    if frame.accounting.rejected:
-        lines.insert(1, _rejected(frame, room))
+    if done and done.rejected:
+        lines.insert(1, _rejected(done.rejected, frame, room))
     return PanelView(
         titled("Queue", moment),
         _little(moment, frame, room),
@@ -54,7 +56,7 @@ def _little(moment: Moment, frame: Frame, room: Room) -> Line:
         ),
         Piece(" unsteady", Ink.WARN) if queue.unsteady else "",
     )
-    waiting = figure("wait p95", milliseconds(wait.p95_ms if wait else None))
+    waiting = figure("wait p95", quantile_text(wait, wait.p95_ms if wait else None))
     return first_fitting([line(law, "  ", waiting), law], room.width) if room.width >= 46 else law
 
 
@@ -64,25 +66,30 @@ def _one_decimal(number: float | None) -> str:
 
 def _now(frame: Frame, room: Room) -> Line:
     queue = frame.queue
-    waiting_ink = Ink.WARN if queue.waiting > queue.running else Ink.STRONG
+    more_wait = (queue.waiting or 0) > (queue.running or 0)
+    waiting_ink = Ink.WARN if more_wait else Ink.STRONG
     return room.facts(
         [
             line(value(f"{exact(queue.running):>4}", Ink.STRONG), muted(" running")),
             line(value(f"{exact(queue.waiting):>3}", waiting_ink), muted(" waiting")),
-            line(muted("at most "), value(exact(frame.max_seqs)), muted(" at once")),
+            *([] if frame.max_seqs is None else [_at_most(frame.max_seqs)]),
         ]
     )
 
 
-def _rejected(frame: Frame, room: Room) -> Line:
+def _at_most(number: int) -> Line:
+    return line(muted("at most "), value(exact(number)), muted(" at once"))
+
+
+def _rejected(rejected: int, frame: Frame, room: Room) -> Line:
     """Requests that found the queue full: they count here and nowhere else."""
-    rejected, load = frame.accounting.rejected, frame.load
+    load = frame.load
 
     def built(written: Written) -> Line:
         return line(Piece(f"{written(rejected):>4}", Ink.BAD), muted(" rejected"))
 
     facts = [line(value(rate(frame.throughput.rejected_per_s)), muted(" now"))]
-    if load.is_open:
+    if load is not None and load.is_open:
         facts.append(line(muted("the queue takes "), value(exact(load.max_waiting))))
     return room.facts([_in_full(built, room), *facts])
 

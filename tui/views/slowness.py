@@ -75,7 +75,7 @@ def _slow_tokens(timeline: RequestTimeline, usual: Percentiles | None) -> list[s
     decoding_us = timeline.e2e_us - first_us
     if not _is_slow(decoding_us / 1e3 / (tokens - 1), usual):
         return []
-    excess_us = decoding_us - usual.p50_ms * 1e3 * (tokens - 1)
+    excess_us = decoding_us - (usual.p50_ms or 0.0) * 1e3 * (tokens - 1)
     lost_us = decoding_us - timeline.length_us(IntervalKind.DECODE)
     gap_us = timeline.longest_gap_us or 0
     if lost_us >= _HALF * excess_us:
@@ -115,7 +115,7 @@ def _usual(timeline: RequestTimeline, latency: Latency) -> str:
 
 
 def _is_slow(value_ms: float, usual: Percentiles) -> bool:
-    return value_ms > SLOW * usual.p50_ms
+    return usual.p50_ms is not None and value_ms > SLOW * usual.p50_ms
 
 
 def _ms(length_us: float) -> str:

@@ -1,9 +1,13 @@
-"""The followed request: its prompt, dimmed, and the text that its client has received so far."""
+"""The followed request: its prompt, dimmed, and the text that its client has received so far.
+
+Of a server that is attached there is no text, ever: its panel says what the server tells.
+"""
 
 from ...engine.protocol import StreamView
 from ..drawing.line import EMPTY, Line, Piece, centred, line, muted, strong, wrapped
 from ..state.moment import Moment
 from ..style.inks import Ink
+from .attached import attached_view
 from .panel import PanelView, Room, titled, waiting_line
 
 PROMPT_SHARE = 3
@@ -14,6 +18,8 @@ def stream_view(moment: Moment, room: Room) -> PanelView:
     """The newest rows of the text; as much of the prompt above as there is room for."""
     frame = moment.frame
     stream = frame.stream if frame else None
+    if frame is not None and frame.attached is not None:
+        return attached_view(moment, frame.attached, room)
     if stream is None:
         idle = centred(muted("no request to follow yet"), room.width)
         text = waiting_line(moment, room) if frame is None else idle

@@ -35,14 +35,18 @@ def settings_of(frame: Frame) -> dict[str, str]:
     return {
         "model": frame.model.name,
         "device": frame.device_name or frame.device,
-        "strategy": str(frame.strategy),
-        "precision": str(frame.precision),
-        "sequence cap": str(frame.max_seqs),
-        "KV blocks": str(frame.cache.blocks.total),
+        "strategy": _told(frame.strategy),
+        "precision": _told(frame.precision),
+        "sequence cap": _told(frame.max_seqs),
+        "KV blocks": "--" if frame.cache.blocks is None else str(frame.cache.blocks.total),
         **_leaves("load", frame.load),
         **_leaves("limit", frame.slo),
         **({} if speculation is None else _leaves("drafts", speculation.spec)),
     }
+
+
+def _told(value: object) -> str:
+    return "--" if value is None else str(value)
 
 
 def _leaves(name: str, tree: object) -> dict[str, str]:
@@ -72,6 +76,8 @@ def together(settings: Iterable[Mapping[str, str]]) -> dict[str, list[str]]:
 def counted_of(frame: Frame) -> dict[str, float]:
     """What a frame counts exactly, by metric."""
     memory = frame.memory
+    if memory is None:
+        return {}
     return {
         "memory_bytes": float(memory.used_bytes),
         "weights_bytes": float(memory.weights_bytes),

@@ -33,20 +33,30 @@ def figure_rows(snapshot: Snapshot) -> Rows:
     frame, averages = snapshot.frame, snapshot.frame.averages.get(snapshot.settings.window)
     mbu = frame.roofline.mbu if averages is None else averages.mbu
     mfu = frame.roofline.mfu if averages is None else averages.mfu
-    done = frame.accounting
+    done, memory = frame.accounting, frame.memory
+    counts = ("finished", "failed", "rejected")
+    parts = ("used_bytes", "weights_bytes", "kv_bytes")
+    used, weights, kv = [None if memory is None else getattr(memory, part) for part in parts]
     return [
         ("decode", figure(frame.throughput.decode_tok_s, Unit.TOKENS_PER_S)),
         ("prefill", figure(frame.throughput.prefill_tok_s, Unit.TOKENS_PER_S)),
         ("from caches", figure(frame.throughput.cached_tok_s, Unit.TOKENS_PER_S)),
         ("requests", figure(frame.throughput.requests_per_s, Unit.REQUESTS_PER_S)),
-        ("running, waiting", f"{frame.queue.running:,}, {frame.queue.waiting:,}"),
-        ("finished, failed, rejected", f"{done.finished:,}, {done.failed:,}, {done.rejected:,}"),
-        ("memory", figure(frame.memory.used_bytes, Unit.BYTES)),
-        ("weights", figure(frame.memory.weights_bytes, Unit.BYTES)),
-        ("KV cache", figure(frame.memory.kv_bytes, Unit.BYTES)),
+        ("running, waiting", _joined(frame.queue.running, frame.queue.waiting)),
+        (
+            "finished, failed, rejected",
+            _joined(*(None if done is None else getattr(done, each) for each in counts)),
+        ),
+        ("memory", figure(used, Unit.BYTES)),
+        ("weights", figure(weights, Unit.BYTES)),
+        ("KV cache", figure(kv, Unit.BYTES)),
         ("MBU", figure(mbu, Unit.FRACTION)),
         ("MFU", figure(mfu, Unit.FRACTION)),
     ]
+
+
+def _joined(*numbers: int | None) -> str:
+    return ", ".join(MISSING if number is None else f"{number:,}" for number in numbers)
 
 
 def latency_rows(snapshot: Snapshot) -> Rows:

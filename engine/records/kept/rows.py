@@ -55,7 +55,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     ttft_p95_ms: float | None
     window: str
     latency: Latency | None
-    requests: int
+    requests: int | None
     version: str
     curves: dict[str, list[float]]
     events: list[str]
@@ -142,7 +142,7 @@ class _Model(msgspec.Struct, frozen=True):
 
 
 class _Rates(msgspec.Struct, frozen=True):
-    decode_tok_s: float
+    decode_tok_s: float | None
 
 
 class _Done(msgspec.Struct, frozen=True):
@@ -153,14 +153,14 @@ class _Frame(msgspec.Struct, frozen=True, tag="Frame"):
     model: _Model
     throughput: _Rates
     latency: dict[Window, Latency]
-    accounting: _Done
+    accounting: _Done | None
     device: str
     device_name: str = ""
 
 
 class _Settings(msgspec.Struct, frozen=True):
-    strategy: StrategyName
-    precision: PrecisionName
+    strategy: StrategyName | None
+    precision: PrecisionName | None
     window: Window
 
 
@@ -195,13 +195,13 @@ def _snapshot_facts(path: Path) -> Facts:
         label=clean(head.label),
         model=clean(frame.model.name),
         device=clean(frame.device_name or frame.device),
-        strategy=str(head.settings.strategy),
-        precision=str(head.settings.precision),
+        strategy=str(head.settings.strategy or "--"),
+        precision=str(head.settings.precision or "--"),
         decode_tok_s=frame.throughput.decode_tok_s,
         ttft_p95_ms=None if ttft is None else ttft.p95_ms,
         window=str(window),
         latency=latency,
-        requests=frame.accounting.finished,
+        requests=None if frame.accounting is None else frame.accounting.finished,
         version=clean(head.versions.get("prodtop", "")),
         curves={
             name: thinned([value for _, value in head.series.get(name, [])]) for name in CURVES
@@ -234,8 +234,8 @@ def _recording_facts(path: Path) -> Facts:
             label=recording.facts.get("label", ""),
             model="--" if frame is None else clean(frame.model.name),
             device="--" if frame is None else clean(frame.device_name or frame.device),
-            strategy="--" if frame is None else str(frame.strategy),
-            precision="--" if frame is None else str(frame.precision),
+            strategy="--" if frame is None else str(frame.strategy or "--"),
+            precision="--" if frame is None else str(frame.precision or "--"),
             decode_tok_s=None if averages is None else averages.decode_tok_s,
             ttft_p95_ms=None if ttft is None else ttft.p95_ms,
             window=str(Window.SESSION),

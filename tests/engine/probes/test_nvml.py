@@ -126,9 +126,9 @@ LOST_WITH = {
 @pytest.mark.parametrize("call", QUERIES)
 def test_an_error_of_any_type_loses_its_own_field_alone(call: str, error: Exception) -> None:
     nvml = FakeNvml(count=2, processes=[FakeProcess(7, GIB)])
-    healthy = probe_of(nvml).read(watched_pid=7)
+    healthy = probe_of(nvml).read(watched_pids={7})
     nvml.fails[call] = error
-    reading = probe_of(nvml).read(watched_pid=7)
+    reading = probe_of(nvml).read(watched_pids={7})
     assert reading.note is None
     assert (reading.driver_version == healthy.driver_version) == (call != "driver")
     for sample, before in zip(reading.gpus, healthy.gpus, strict=True):
@@ -173,7 +173,7 @@ def test_an_error_of_any_type_on_the_way_is_a_note(
 def test_a_card_that_refuses_anything_is_still_a_card(
     refused: dict[str, Exception], count: int
 ) -> None:
-    reading = probe_of(FakeNvml(count=count, fails=dict(refused))).read(watched_pid=7)
+    reading = probe_of(FakeNvml(count=count, fails=dict(refused))).read(watched_pids={7})
     assert [sample.index for sample in reading.gpus] == list(range(count))
     assert (reading.gpus[0].power_w is None) == ("power" in refused)
 
@@ -208,7 +208,7 @@ def test_a_reply_that_is_no_figure_is_missing(
 ) -> None:
     nvml = FakeNvml()
     setattr(nvml, call, lambda *_args, **_named: reply)
-    (sample,) = probe_of(nvml).read(watched_pid=7).gpus
+    (sample,) = probe_of(nvml).read(watched_pids={7}).gpus
     assert getattr(sample, name) == value
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(sample), type=GpuSample) == sample
 
@@ -269,7 +269,7 @@ def test_memory_falls_back_to_the_first_version_and_then_to_nothing() -> None:
 def test_only_the_watched_process_itself_counts(
     processes: list[FakeProcess], held: int | None
 ) -> None:
-    (sample,) = probe_of(FakeNvml(processes=processes)).read(watched_pid=7).gpus
+    (sample,) = probe_of(FakeNvml(processes=processes)).read(watched_pids={7}).gpus
     assert sample.process_bytes == held
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from linked_engine import LinkedEngine, tiny_checkpoint
+from of_our_own import known
 from prodtop.engine.protocol import (
     BenchDone,
     BenchSpec,
@@ -43,7 +44,7 @@ def engine(options: WorkerOptions) -> Iterator[LinkedEngine]:
 
 def all_free(frame: Frame) -> bool:
     """Nothing is in the system, and nothing holds KV blocks but cached prefixes."""
-    return not frame.accounting.in_system and not frame.cache.blocks.running
+    return not known(frame.accounting).in_system and not known(frame.cache.blocks).running
 
 
 def test_a_request_comes_back_with_tokens(engine: LinkedEngine) -> None:
@@ -78,22 +79,26 @@ def test_the_worker_says_what_it_serves(engine: LinkedEngine, options: WorkerOpt
 def test_what_cannot_be_served_is_refused_and_counted(
     engine: LinkedEngine, fields: dict[str, object], param: str
 ) -> None:
-    before = engine.frame().accounting
+    before = known(engine.frame().accounting)
     (told,) = engine.generate(**fields).begun()
     assert told["kind"] == "RefusedError"
     assert told["param"] == param or not param
-    after = engine.frame(lambda frame: frame.accounting.failed > before.failed).accounting
+    after = known(
+        engine.frame(lambda frame: known(frame.accounting).failed > before.failed).accounting
+    )
     assert after.submitted == before.submitted + 1
     assert sum(after.refused.values()) == sum(before.refused.values()) + 1
 
 
 def test_a_client_that_leaves_ends_its_request(engine: LinkedEngine) -> None:
-    before = engine.frame(all_free).accounting
+    before = known(engine.frame(all_free).accounting)
     generation = engine.generate(max_tokens=LONG).begun()
     engine.frame(lambda frame: frame.queue.running == 1)
     generation.close()
-    after = engine.frame(lambda frame: all_free(frame) and frame.accounting.failed > before.failed)
-    assert after.accounting.failed == before.failed + 1
+    after = engine.frame(
+        lambda frame: all_free(frame) and known(frame.accounting).failed > before.failed
+    )
+    assert known(after.accounting).failed == before.failed + 1
     assert engine.get("/in_flight") == [0, 0]
 
 
@@ -111,13 +116,13 @@ def test_a_switch_loses_no_request_and_is_told(engine: LinkedEngine) -> None:
         engine.until_report(lambda report: isinstance(report, Switched))
     assert len(generation.tokens()) == len(alone) == SEVERAL
     engine.until(lambda: engine.get("/serving")["strategy"] == "hybrid")
-    assert engine.frame(all_free).accounting.in_system == 0
+    assert known(engine.frame(all_free).accounting).in_system == 0
 
 
 def test_requests_are_refused_for_now_while_cells_are_measured(engine: LinkedEngine) -> None:
     running = engine.generate(max_tokens=SEVERAL, prompt_tokens=[9, 9]).begun()
     engine.frame(lambda frame: frame.queue.running == 1)
-    before = engine.frame().accounting
+    before = known(engine.frame().accounting)
     load = LoadSpec(users=1, output_tokens_min=64, output_tokens_max=64, ignore_eos=True)
     spec = BenchSpec(
         strategies=[StrategyName.SINGLE],
@@ -133,9 +138,9 @@ def test_requests_are_refused_for_now_while_cells_are_measured(engine: LinkedEng
     assert told["kind"] == "EngineDownError"
     assert "measuring" in told["error"]
     engine.until_report(lambda report: isinstance(report, BenchDone))
-    after = engine.frame(lambda frame: frame.accounting.rejected > before.rejected)
-    assert after.accounting.rejected == before.rejected + 1
-    assert after.accounting.failed == before.failed
+    after = engine.frame(lambda frame: known(frame.accounting).rejected > before.rejected)
+    assert known(after.accounting).rejected == before.rejected + 1
+    assert known(after.accounting).failed == before.failed
 
 
 def test_a_killed_worker_fails_its_requests_and_the_next_one_serves(engine: LinkedEngine) -> None:
@@ -163,7 +168,7 @@ def test_a_killed_worker_fails_its_requests_and_the_next_one_serves(engine: Link
 def test_a_killed_server_is_there_again_and_the_worker_ends_its_requests(
     engine: LinkedEngine,
 ) -> None:
-    before = engine.frame(all_free).accounting
+    before = known(engine.frame(all_free).accounting)
     generations = [engine.generate(max_tokens=LONG).begun() for _ in range(3)]
     engine.frame(lambda frame: frame.queue.running == 3)
     port, server = engine.port, engine.client.server_pid
@@ -172,8 +177,10 @@ def test_a_killed_server_is_there_again_and_the_worker_ends_its_requests(
     death = engine.until_report(lambda report: isinstance(report, ChildDied))
     assert isinstance(death, ChildDied)
     assert (death.child, death.reason) == ("server", "killed by SIGKILL")
-    after = engine.frame(lambda frame: all_free(frame) and frame.accounting.failed > before.failed)
-    assert after.accounting.failed == before.failed + len(generations)
+    after = engine.frame(
+        lambda frame: all_free(frame) and known(frame.accounting).failed > before.failed
+    )
+    assert known(after.accounting).failed == before.failed + len(generations)
 
     engine.until_serving()
     assert engine.port == port
@@ -216,4 +223,4 @@ def test_a_drain_aborts_and_counts_what_takes_too_long(options: WorkerOptions) -
         engine.until(lambda: any(isinstance(report, Drained) for report in engine.reports))
         assert Drained(aborted=2) in engine.reports
         assert [list(each)[-1]["kind"] for each in generations] == ["EngineDownError"] * 2
-        engine.frame(lambda frame: all_free(frame) and frame.accounting.failed == 2)
+        engine.frame(lambda frame: all_free(frame) and known(frame.accounting).failed == 2)

@@ -8,11 +8,13 @@ from comparisons import cell, result
 from frame_samples import frame
 from hypothesis import given
 from hypothesis import strategies as st
+from of_our_own import known
 from prodtop.engine.protocol import (
     LATENCY_EDGES_MS,
     BenchSpec,
     ChildDied,
     GuardSample,
+    LoadSpec,
     RunBench,
     ServerListening,
     ServerSample,
@@ -55,7 +57,7 @@ def test_every_target_is_what_its_definition_says(seed: int, *, restarts: bool) 
     life, found = watched(seed, server=True, restarts=restarts)
     watched_s = (STEPS - 1) * STEP_S
     efficiency = [
-        (memory.weights_bytes + memory.kv_bytes * (blocks.running + blocks.evictable) / 1000)
+        (memory.weights_bytes + memory.kv_bytes * (blocks.running + known(blocks.evictable)) / 1000)
         / memory.used_bytes
         for memory, blocks in life.memory
     ]
@@ -133,11 +135,11 @@ def test_consistency_is_the_larger_variation_of_the_repeats_that_are_served() ->
     base = frame()
     watch = TargetWatch(TargetSettings())
     watch.take(base, 0.0)
-    spec = BenchSpec(strategies=[], precisions=[], requests=4, load=base.load)
+    spec = BenchSpec(strategies=[], precisions=[], requests=4, load=known(base.load))
     rates, p95s = [100.0, 104.0, 108.0, 96.0], [50.0, 51.0, 70.0, 52.0]
     for rate, p95 in zip(rates, p95s, strict=True):
         watch.on_command(RunBench(spec=spec, hold=True))
-        served = cell(base.strategy, base.precision)
+        served = cell(known(base.strategy), known(base.precision))
         watch.take(result(served, tok_s=rate, p95_ms=p95), 1.0)
         watch.take(result(cell("single", "int8"), tok_s=1.0), 1.0)
     watch.on_command(StopBench())
@@ -152,12 +154,12 @@ def test_two_repeats_tell_no_spread_and_another_load_none_of_this() -> None:
     base = frame()
     watch = TargetWatch(TargetSettings())
     watch.take(base, 0.0)
-    for users, times in ((base.load.users, 2), (base.load.users + 1, 5)):
-        load = type(base.load)(users=users)
+    for users, times in ((known(base.load).users, 2), (known(base.load).users + 1, 5)):
+        load = LoadSpec(users=users)
         for _ in range(times):
             spec = BenchSpec(strategies=[], precisions=[], requests=4, load=load)
             watch.on_command(RunBench(spec=spec, hold=True))
-            watch.take(result(cell(base.strategy, base.precision)), 1.0)
+            watch.take(result(cell(known(base.strategy), known(base.precision))), 1.0)
     watch.on_command(StopBench())
     found = figures(watch, 2.0)[TargetName.CONSISTENCY]
     assert (found.value, found.standing) == (None, TargetStanding.UNKNOWN)
@@ -220,7 +222,7 @@ def test_what_a_bench_does_is_not_servings() -> None:
     """Its requests are in the counts; they neither count nor spend a budget."""
     watch = TargetWatch(TargetSettings())
     watch.take(busy_frame(10, failed=0), 0.0)
-    spec = BenchSpec(strategies=[], precisions=[], requests=4, load=frame().load)
+    spec = BenchSpec(strategies=[], precisions=[], requests=4, load=known(frame().load))
     watch.on_command(RunBench(spec=spec, hold=True))
     watch.take(busy_frame(100, failed=900), 1.0)
     assert figures(watch, 1.0)[TargetName.REQUESTS].note == "cells are measured"

@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import torch
+from of_our_own import known
 from prodtop.engine.load.prompts import bundled_prompts
 from prodtop.engine.load.queue_limit import QueueSize
 from prodtop.engine.model.loading import load_model
@@ -197,7 +198,7 @@ def test_commands_are_obeyed_whatever_the_rate(tiny_folder: Path, tmp_path: Path
     calm = msgspec.structs.replace(flood, rate_per_s=1.0)
     with bare_worker(tiny_options(tiny_folder, flood), tmp_path / "log") as worker:
         worker.until(
-            lambda report: isinstance(report, Frame) and report.accounting.rejected > 20_000
+            lambda report: isinstance(report, Frame) and known(report.accounting).rejected > 20_000
         )
         for command, kind in (
             (SetStrategy(name=StrategyName.SINGLE), "strategy"),
@@ -220,7 +221,8 @@ def test_commands_are_obeyed_whatever_the_rate(tiny_folder: Path, tmp_path: Path
         assert isinstance(last, Frame)
         worker.until(
             lambda report: (
-                isinstance(report, Frame) and report.queue.waiting < last.queue.waiting - 20
+                isinstance(report, Frame)
+                and known(report.queue.waiting) < known(last.queue.waiting) - 20
             )
         )
         worker.send(Shutdown())

@@ -7,6 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from loop_harness import LOAD, Clock, converse, make_engine
+from of_our_own import known
 from prodtop.engine.protocol import (
     COMMAND_DECODER,
     REPORT_DECODER,
@@ -187,8 +188,8 @@ def test_the_live_load_waits_from_one_held_bench_to_the_next(
     assert len([report for report in reports if isinstance(report, CellResult)]) == 2
     assert len(set(seen)) == 1, "nothing of the live load came between"
     frames = [report for report in reports if isinstance(report, Frame)]
-    assert {frame.load.users for frame in frames} == {2, 1}, "what is held is still the load"
-    assert not any(frame.load.paused for frame in frames)
+    assert {known(frame.load).users for frame in frames} == {2, 1}, "what is held is still the load"
+    assert not any(known(frame.load).paused for frame in frames)
     assert frames[-1].load == other
     assert engine.precision is PrecisionName.BF16
     (refused,) = [report for report in reports if isinstance(report, Note)]
@@ -228,7 +229,9 @@ def test_a_worker_that_measures_an_endless_cell_ends_when_it_is_told_to(
         worker.send(SetLoad(load=LOAD))
         worker.send(StopBench())
         worker.until(lambda report: isinstance(report, BenchDone))
-        worker.until(lambda report: isinstance(report, Frame) and report.accounting.finished > 2)
+        worker.until(
+            lambda report: isinstance(report, Frame) and known(report.accounting).finished > 2
+        )
         worker.send(RunBench(spec=ENDLESS))
         worker.send(Shutdown())
         assert worker.end() == 0

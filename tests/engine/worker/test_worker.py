@@ -13,6 +13,7 @@ import msgspec
 import psutil
 import pytest
 import torch
+from of_our_own import known
 from prodtop.engine.protocol import (
     FRAME_INTERVAL_S,
     BenchDone,
@@ -67,8 +68,8 @@ def switched(engine: WatchedEngine, kind: str, new: str) -> Switched:
 
 def serves_on(engine: WatchedEngine) -> Frame:
     """A frame after which more requests have finished than before it."""
-    finished = engine.frame().accounting.finished
-    return engine.frame(lambda frame: frame.accounting.finished > finished + 3)
+    finished = known(engine.frame().accounting).finished
+    return engine.frame(lambda frame: known(frame.accounting).finished > finished + 3)
 
 
 # Serving
@@ -104,7 +105,7 @@ def test_a_worker_says_what_it_serves_and_then_does(
 def test_a_frame_is_complete(engine: WatchedEngine) -> None:
     frame = engine.frame(
         lambda frame: (
-            frame.throughput.decode_tok_s > 0
+            known(frame.throughput.decode_tok_s) > 0
             and frame.latency[Window.S10].tpot is not None
             and frame.stream is not None
             and frame.stream.generated_tokens > 2
@@ -114,8 +115,8 @@ def test_a_frame_is_complete(engine: WatchedEngine) -> None:
     assert [status.name for status in frame.precisions] == list(PrecisionName)
     assert [each.name for each in frame.precisions if each.reason] == [PrecisionName.FP8]
     assert frame.load == LOAD
-    assert frame.memory.weights_bytes > 0
-    assert frame.memory.kv_bytes > 0
+    assert known(frame.memory).weights_bytes > 0
+    assert known(frame.memory).kv_bytes > 0
     assert frame.roofline.mbu is not None
     assert frame.roofline.mfu is not None
     assert frame.queue.mean_in_system is not None
@@ -174,15 +175,15 @@ def test_every_precision_is_one_command_away(engine: WatchedEngine, name: Precis
     engine.frame(lambda frame: frame.precision is name)
     frame = serves_on(engine)
     assert frame.precision is name
-    assert frame.accounting.failed == 0
+    assert known(frame.accounting).failed == 0
 
 
 def test_asking_for_what_is_there_is_no_switch(engine: WatchedEngine) -> None:
     frame = engine.frame()
     before = len(engine.reports)
-    engine.client.send(SetStrategy(name=frame.strategy))
-    engine.client.send(SetPrecision(name=frame.precision))
-    engine.client.send(SetLoad(load=frame.load))
+    engine.client.send(SetStrategy(name=known(frame.strategy)))
+    engine.client.send(SetPrecision(name=known(frame.precision)))
+    engine.client.send(SetLoad(load=known(frame.load)))
     engine.next_frames(3)
     assert not any(isinstance(report, Switched) for report in engine.reports[before:])
 
@@ -195,7 +196,7 @@ def test_fp8_on_a_cpu_is_refused_with_the_reason(engine: WatchedEngine) -> None:
     )
     after = serves_on(engine)
     assert after.precision is before.precision
-    assert after.memory.weights_bytes == before.memory.weights_bytes
+    assert known(after.memory).weights_bytes == known(before.memory).weights_bytes
 
 
 @pytest.mark.parametrize(
@@ -223,9 +224,9 @@ def test_an_impossible_load_is_refused_and_the_old_one_stays(
 def test_a_load_can_pause_and_go_on(engine: WatchedEngine) -> None:
     engine.client.send(SetLoad(load=msgspec.structs.replace(LOAD, paused=True)))
     switched(engine, "load", "no load")
-    idle = engine.frame(lambda frame: frame.accounting.in_system == 0)
+    idle = engine.frame(lambda frame: known(frame.accounting).in_system == 0)
     assert all(
-        frame.accounting == idle.accounting and not frame.cache.blocks.running
+        frame.accounting == idle.accounting and not known(frame.cache.blocks).running
         for frame in engine.next_frames(4)
     )
     engine.client.send(SetLoad(load=LOAD))
@@ -283,7 +284,9 @@ def test_a_killed_worker_comes_back_and_every_request_is_accounted_for(tiny_fold
         engine.client.send(SetStrategy(name=StrategyName.CONTINUOUS))
         engine.client.send(SetPrecision(name=PrecisionName.INT8))
         before = engine.frame(
-            lambda frame: frame.precision is PrecisionName.INT8 and frame.accounting.finished > 0
+            lambda frame: (
+                frame.precision is PrecisionName.INT8 and known(frame.accounting).finished > 0
+            )
         )
         assert engine.client.worker_pid is not None
         os.kill(engine.client.worker_pid, signal.SIGKILL)
@@ -291,13 +294,17 @@ def test_a_killed_worker_comes_back_and_every_request_is_accounted_for(tiny_fold
         assert isinstance(death, ChildDied)
         assert death.reason == "killed by SIGKILL"
         assert death.restart_in_s is not None
-        last = engine.frames[-1].accounting
+        last = known(engine.frames[-1].accounting)
         assert death.failed_requests == last.in_system > 0
 
         engine.until(lambda report: isinstance(report, ChildStarted))
         # `engine` checks that no counter goes back from one frame to the next.
         again = engine.frame()
-        assert again.accounting.failed == before.accounting.failed + death.failed_requests
+        assert (
+            known(again.accounting).failed
+            == known(before.accounting).failed + death.failed_requests
+            == known(before.accounting).failed + death.failed_requests
+        )
         assert (again.strategy, again.precision) == (StrategyName.CONTINUOUS, PrecisionName.INT8)
         serves_on(engine)
 
@@ -383,7 +390,7 @@ def test_a_client_that_stops_reading_blocks_nothing(tiny_folder: Path, tmp_path:
         wait_for_cpu_time(worker.process, 1.0)
         # What was not read is lost where it was a frame, and everything is told by the next.
         last, dropped = first, False
-        while last.accounting.finished <= first.accounting.finished or not dropped:
+        while known(last.accounting).finished <= known(first.accounting).finished or not dropped:
             frame = worker.until(lambda report: isinstance(report, Frame))
             assert isinstance(frame, Frame)
             dropped |= frame.sequence > last.sequence + 1

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from of_our_own import known
 from prodtop.engine.probes.cgroups import MemoryCgroup, memory_cgroup
 from prodtop.engine.protocol import (
     Fault,
@@ -101,13 +102,13 @@ def test_a_switch_beyond_an_ulimit_is_refused_and_serving_goes_on(tmp_path: Path
         assert "fp32 needs" in note.message
         assert "ulimit -v leaves" in note.message
         before = finished(worker, 0)
-        after = finished(worker, before.accounting.finished + 3)
+        after = finished(worker, known(before.accounting).finished + 3)
     assert after.precision is PrecisionName.BF16
 
 
 def finished(worker: BareWorker, requests: int) -> Frame:
     frame = worker.until(
-        lambda report: isinstance(report, Frame) and report.accounting.finished >= requests
+        lambda report: isinstance(report, Frame) and known(report.accounting).finished >= requests
     )
     assert isinstance(frame, Frame)
     return frame

@@ -9,6 +9,7 @@ from pathlib import Path
 from socket import SO_SNDBUF, SOL_SOCKET
 from typing import Self
 
+from of_our_own import known
 from prodtop.engine.client.local_engine import LocalEngine, worker_command
 from prodtop.engine.protocol import REPORT_DECODER, Fault, Frame, LoadSpec, Message, Note, Report
 from prodtop.engine.protocol.channel import Channel, channel_pair
@@ -81,10 +82,11 @@ class WatchedEngine:
 
 def check_frame(frame: Frame) -> None:
     """What holds in every frame on its own."""
-    counted, blocks, memory = frame.accounting, frame.cache.blocks, frame.memory
+    counted, memory = known(frame.accounting), known(frame.memory)
+    blocks = known(frame.cache.blocks)
     assert counted.submitted == counted.finished + counted.failed + counted.in_system
-    assert counted.in_system == frame.queue.running + frame.queue.waiting
-    assert blocks.running + blocks.evictable + blocks.free == blocks.total
+    assert counted.in_system == known(frame.queue.running) + known(frame.queue.waiting)
+    assert blocks.running + known(blocks.evictable) + blocks.free == blocks.total
     parts = (
         memory.weights_bytes,
         memory.master_bytes,
@@ -93,7 +95,7 @@ def check_frame(frame: Frame) -> None:
         memory.other_bytes,
     )
     assert sum(part or 0 for part in parts) == memory.used_bytes
-    assert frame.queue.running <= frame.max_seqs
+    assert known(frame.queue.running) <= known(frame.max_seqs)
 
 
 def check_succession(before: Frame, after: Frame) -> None:
@@ -101,8 +103,8 @@ def check_succession(before: Frame, after: Frame) -> None:
     assert after.sequence > before.sequence
     assert after.at_s > before.at_s
     assert after.uptime_s > before.uptime_s
-    assert after.generated_tokens_total >= before.generated_tokens_total
-    assert after.queue.preemptions >= before.queue.preemptions
+    assert known(after.generated_tokens_total) >= known(before.generated_tokens_total)
+    assert known(after.queue.preemptions) >= known(before.queue.preemptions)
     for counter in ("submitted", "finished", "failed", "rejected"):
         assert getattr(after.accounting, counter) >= getattr(before.accounting, counter)
 

@@ -7,6 +7,7 @@ import pytest
 from frames import frame
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from of_our_own import known
 from prodtop.engine.protocol import Interval, LevelQuality, LoadSpec, PrecisionName
 from prodtop.tui.state.moment import Moment
 from prodtop.tui.state.quality import NO_QUALITY, Quality, Run
@@ -28,9 +29,9 @@ def moment_of(
     quality = Quality(
         run=run, model=shown.model.name, device=shown.device_name, levels=tuple(levels)
     )
-    where = Conditions.of(shown)
-    known = {(where, name): Speed(tok_s, 10) for name, tok_s in (speeds or {}).items()}
-    return Moment(0.0, 0.0, frame=shown, quality=quality, speeds=Speeds(known))
+    where = known(Conditions.of(shown))
+    speeds_known = {(where, name): Speed(tok_s, 10) for name, tok_s in (speeds or {}).items()}
+    return Moment(0.0, 0.0, frame=shown, quality=quality, speeds=Speeds(speeds_known))
 
 
 def figures(moment: Moment) -> dict[PrecisionName, LevelFigures]:
@@ -68,15 +69,15 @@ def test_a_difference_inside_its_interval_costs_nothing() -> None:
 
 def test_speeds_of_another_model_are_not_shown() -> None:
     shown = frame()
-    other = replace(Conditions.of(shown), model="another")
+    other = replace(known(Conditions.of(shown)), model="another")
     moment = replace(moment_of([REFERENCE]), speeds=Speeds({(other, BF16): Speed(5000, 10)}))
     assert figures(moment)[BF16].speed is None
 
 
 def test_without_a_speed_under_the_present_conditions_the_last_ones_are_shown() -> None:
-    where = Conditions.of(frame(load=LoadSpec(users=7)))
-    known = {(where, BF16): Speed(100, 10), (where, INT8): Speed(150, 10)}
-    moment = replace(moment_of([REFERENCE, LEVELS[INT8]]), speeds=Speeds(known))
+    where = known(Conditions.of(frame(load=LoadSpec(users=7))))
+    speeds_known = {(where, BF16): Speed(100, 10), (where, INT8): Speed(150, 10)}
+    moment = replace(moment_of([REFERENCE, LEVELS[INT8]]), speeds=Speeds(speeds_known))
     assert figures(moment)[INT8].speedup == 1.5
 
 

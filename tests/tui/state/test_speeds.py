@@ -5,6 +5,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 from frames import frame
+from of_our_own import known
 from prodtop.engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName
 from prodtop.tui.state.speeds import (
     LEAST_S,
@@ -40,7 +41,7 @@ def served(
 
 
 def speed_of(speeds: Speeds, precision: PrecisionName = BF16) -> float | None:
-    found = speeds.under(Conditions.of(frame())).get(precision)
+    found = speeds.under(known(Conditions.of(frame()))).get(precision)
     return None if found is None else found.tok_s
 
 
@@ -78,7 +79,7 @@ def test_a_disturbance_ends_the_stretch() -> None:
 def test_a_worker_that_was_started_again_counts_anew() -> None:
     def from_zero(shown: Frame) -> Frame:
         return msgspec.structs.replace(
-            shown, generated_tokens_total=shown.generated_tokens_total - 1_000_000
+            shown, generated_tokens_total=known(shown.generated_tokens_total) - 1_000_000
         )
 
     speeds = served(6)
@@ -89,12 +90,12 @@ def test_a_worker_that_was_started_again_counts_anew() -> None:
 def test_precisions_compare_only_under_the_same_conditions() -> None:
     speeds = served(10)
     speeds = served(10, begin=20, tok_s=1500, precision=INT8, speeds=speeds)
-    found = speeds.under(Conditions.of(frame()))
+    found = speeds.under(known(Conditions.of(frame())))
     assert {name: round(speed.tok_s, -2) for name, speed in found.items()} == {
         BF16: 1000,
         INT8: 1500,
     }
-    assert speeds.under(Conditions.of(frame(strategy=StrategyName.SINGLE))) == {}
-    assert speeds.under(Conditions.of(frame(load=LoadSpec(users=9)))) == {}
+    assert speeds.under(known(Conditions.of(frame(strategy=StrategyName.SINGLE)))) == {}
+    assert speeds.under(known(Conditions.of(frame(load=LoadSpec(users=9))))) == {}
     slower = served(10, begin=40, tok_s=900, speeds=speeds)
     assert speed_of(slower) == pytest.approx(900, rel=1e-2), "the newest stretch counts"

@@ -8,6 +8,7 @@ import pytest
 from frames import frame, ready
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from of_our_own import known
 from prodtop.engine.protocol import ChildDied, PrecisionName, QualityDone, Report
 from prodtop.tui.drawing.line import Line
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
@@ -59,8 +60,8 @@ SITUATIONS = {
 
 def moment_of(quality: Quality, *, speeds: bool = True, served: bool = True) -> Moment:
     shown = frame()
-    where = Conditions.of(shown)
-    known = {(where, name): Speed(1000.0 + 77 * i, 10) for i, name in enumerate(LEVELS)}
+    where = known(Conditions.of(shown))
+    measured = {(where, name): Speed(1000.0 + 77 * i, 10) for i, name in enumerate(LEVELS)}
     return Moment(
         0.0,
         0.0,
@@ -68,7 +69,7 @@ def moment_of(quality: Quality, *, speeds: bool = True, served: bool = True) -> 
         worker=WorkerState(Phase.SERVING if served else Phase.STARTING),
         frame_age_s=0.1,
         quality=quality,
-        speeds=Speeds(known if speeds else {}),
+        speeds=Speeds(measured if speeds else {}),
     )
 
 

@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from frames import frame
+from of_our_own import known
 from prodtop.engine.protocol import Accounting, Frame, LoadSpec
 from prodtop.tui.state.moment import Moment, Phase, WorkerState
 from prodtop.tui.style.glyphs import UNICODE
@@ -55,7 +56,7 @@ def test_what_the_queue_rejects_is_in_sight() -> None:
     assert "rejected" not in words_of(view_of(shown))
     changed = msgspec.structs.replace(
         shown,
-        accounting=msgspec.structs.replace(shown.accounting, rejected=12_633),
+        accounting=msgspec.structs.replace(known(shown.accounting), rejected=12_633),
         throughput=msgspec.structs.replace(shown.throughput, rejected_per_s=19_900.0),
     )
     rejected = view_of(changed).lines[1]

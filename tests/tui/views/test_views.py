@@ -5,6 +5,7 @@ import pytest
 from frames import GIB, frame, gpu, host
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from of_our_own import known
 from prodtop.engine.protocol import (
     Frame,
     GpuSample,
@@ -285,7 +286,7 @@ def test_the_master_copy_is_a_part_of_the_engines_memory(width: int) -> None:
 
     def shown(master_bytes: int | None) -> PanelView:
         taken = frame()
-        memory = msgspec.structs.replace(taken.memory, master_bytes=master_bytes)
+        memory = msgspec.structs.replace(known(taken.memory), master_bytes=master_bytes)
         return device_view(at(msgspec.structs.replace(taken, memory=memory)), room)
 
     assert "master 2.5" in text_of(shown(int(2.5 * GIB)))

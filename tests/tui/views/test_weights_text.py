@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 from frames import frame
+from of_our_own import known
 from prodtop.engine.protocol import StrategyName
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP
 from prodtop.tui.state.moment import Moment
@@ -27,7 +28,7 @@ def test_a_head_that_is_in_them_twice_is_named(
     copy_bytes: int | None, width: int, words: str
 ) -> None:
     memory = msgspec.structs.replace(
-        frame().memory, weights_bytes=16 * MIB, head_copy_bytes=copy_bytes
+        known(frame().memory), weights_bytes=16 * MIB, head_copy_bytes=copy_bytes
     )
     moment = Moment(wall_s=0.0, now_s=0.0, frame=msgspec.structs.replace(frame(), memory=memory))
     bar = control_lines(moment, Room(width, 1, UNICODE), DEFAULT_KEYMAP)[1].plain

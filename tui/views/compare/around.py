@@ -36,6 +36,8 @@ def compare_header(moment: Moment, room: Room) -> Line:
             return line("  ")
         load = moment.compare.load or moment.frame.load
         name = strong(moment.frame.model.name)
+        if load is None:
+            return line("  ", name)
         under = muted(f"  {in_glyphs(describe_load(load), room.glyphs)}")
         return line("  ", first_fitting([line(name, under), line(name)], space))
 

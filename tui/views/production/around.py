@@ -1,5 +1,6 @@
 """The lines around the panels of the Production tab: header, views and footer."""
 
+from ....engine.protocol import serving_words
 from ...drawing.line import Line, Piece, ends, faint, first_fitting, line, muted, strong
 from ...settings.keymap import PRODUCTION, Keymap
 from ...state.moment import Moment
@@ -36,7 +37,7 @@ def production_header(moment: Moment, room: Room) -> Line:
             return centred_in(space, line())
         frame, dot = moment.frame, faint(f" {room.glyphs.dot} ")
         model = strong(frame.model.name)
-        settings = line(frame.precision, "  ", frame.strategy)
+        settings = line("  ".join(serving_words(frame)))
         return centred_in(
             space, first_fitting([line(model, dot, settings), line(model), line()], space)
         )

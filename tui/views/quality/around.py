@@ -3,6 +3,7 @@
 from ...drawing.line import EMPTY, Line, faint, first_fitting, line, muted, strong
 from ...settings.keymap import QUALITY, Keymap
 from ...state.moment import Moment
+from ...style.formatting import MISSING
 from ..around import centred_in, tab_header, views_bar
 from ..keys import clicks_of, fitting_keys
 from ..panel import Room
@@ -39,7 +40,7 @@ def quality_header(moment: Moment, room: Room) -> Line:
             return centred_in(space, EMPTY)
         frame, dot = moment.frame, faint(f" {room.glyphs.dot} ")
         model = strong(frame.model.name)
-        at = line(muted("served at "), frame.precision)
+        at = line(muted("served at "), frame.precision or MISSING)
         device = line(muted(frame.device_name))
         lines = [line(model, dot, at, dot, device), line(model, dot, at), line(model)]
         return centred_in(space, first_fitting(lines, space))

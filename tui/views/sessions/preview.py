@@ -63,7 +63,9 @@ def _facts(row: KeptRow, facts: Facts, room: Room) -> list[Line]:
             "figures",
             strong(rate(facts.decode_tok_s, "tok")),
             muted("  "),
-            f"{counted(facts.requests, 'request', grouped=True)} ended",
+            MISSING
+            if facts.requests is None
+            else f"{counted(facts.requests, 'request', grouped=True)} ended",
         ),
         _labelled("id", row.id),
         _labelled("file", short_path(row.path)),

@@ -1,0 +1,1 @@
+"""Which metrics of which engine are which figure: a table for each engine."""

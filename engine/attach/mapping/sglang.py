@@ -1,0 +1,90 @@
+"""SGLang's metrics (`--enable-metrics`), and `/v1/loads`.
+
+Its token counters move when a request ends; `realtime_tokens_total` moves with each batch. Ranks of
+tensor, pipeline and expert parallelism tell the same requests: one of them is read.
+"""
+
+from typing import Final
+
+from ...protocol import EngineKind, Figure
+from .engine_map import Endpoint, EngineMap, KvSize
+from .source import Flow, Level, Metric, Share, flow, flow_of, level, share, spread
+from .vllm import MODELS
+
+_GIB: Final = 2.0**30
+_REALTIME: Final = "sglang:realtime_tokens_total"
+_COMPUTED = flow_of(_REALTIME, mode="prefill_compute")
+_CACHED = flow_of(_REALTIME, mode="prefill_cache")
+_PROMPT, _HIT = Metric("sglang:prompt_tokens_total"), Metric("sglang:cached_tokens_total")
+_ENDED, _ABORTED = (Metric(f"sglang:num_{what}_total") for what in ("requests", "aborted_requests"))
+_OFF: Final = "start SGLang with --enable-metrics"
+
+
+def _gib(name: str, field: str) -> tuple[Level, ...]:
+    return (Level((Metric(name),), scale=_GIB), *level(field))
+
+
+SGLANG: Final = EngineMap(
+    kind=EngineKind.SGLANG,
+    running=level("sglang:num_running_reqs", "/v1/loads num_running_reqs"),
+    waiting=(
+        Level((Metric("sglang:num_queue_reqs"),), also=(Metric("sglang:num_grammar_queue_reqs"),)),
+        *level("/v1/loads num_waiting_reqs"),
+    ),
+    kv_usage=level(
+        "sglang:token_usage", "sglang:full_token_usage", "/v1/loads token_usage", by="mean"
+    ),
+    kv_size=(
+        KvSize(*level("sglang:num_pages"), *level("sglang:page_size", by="max")),
+        KvSize(*level("sglang:max_total_num_tokens")),
+        KvSize(*level("/v1/loads max_total_num_tokens")),
+    ),
+    prefix_hits=(
+        Share(_CACHED, Flow(_CACHED.plus + _COMPUTED.plus)),
+        share("sglang:cached_tokens_total", "sglang:prompt_tokens_total"),
+    ),
+    prefill=(
+        _COMPUTED,
+        Flow((_PROMPT,), minus=(_HIT,), at_end=True),
+        Flow((_PROMPT,), at_end=True),
+    ),
+    cached=(_CACHED, Flow((_HIT,), at_end=True)),
+    decode=(
+        flow_of(_REALTIME, mode="decode"),
+        *level("sglang:gen_throughput", "/v1/loads gen_throughput"),
+        *flow("sglang:generation_tokens_total", at_end=True),
+    ),
+    finished=(Flow((_ENDED,), less=(_ABORTED,)),),
+    failed=(Flow((), also=(_ABORTED,), needs=(_ENDED,)),),
+    rejected=(flow_of("sglang:http_responses_total", status_code="503"),),
+    preemptions=flow("sglang:num_retracted_requests_total"),
+    ttft=spread("sglang:time_to_first_token_seconds"),
+    itl=spread("sglang:inter_token_latency_seconds"),
+    tpot=spread(
+        "sglang:request_time_per_output_token_seconds", "sglang:time_per_output_token_seconds"
+    ),
+    e2e=spread("sglang:e2e_request_latency_seconds"),
+    queue=spread("sglang:queue_time_seconds"),
+    acceptance=level("sglang:spec_accept_rate", by="mean"),
+    accept_length=level("sglang:spec_accept_length", by="mean"),
+    flops=flow("sglang:estimated_flops_per_gpu_total"),
+    read_bytes=flow("sglang:estimated_read_bytes_per_gpu_total"),
+    busy_s=flow("sglang:forward_execution_seconds_total"),
+    memory_weights=_gib("sglang:weight_memory_usage_gb", "/v1/loads weight_bytes"),
+    memory_kv=_gib("sglang:kv_cache_memory_usage_gb", "/v1/loads kv_cache_bytes"),
+    memory_graphs=_gib("sglang:graph_memory_usage_gb", "/v1/loads graph_bytes"),
+    max_seqs=level("/v1/loads max_running_requests", "/server_info max_running_requests"),
+    rank_labels=("dp_rank",),
+    same_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
+    absent={
+        Figure.STEPS_PER_S: "SGLang does not count its steps",
+        Figure.BATCH_ROWS: "SGLang does not count its steps",
+        Figure.ACCEPTANCE: "no speculative decoding",
+        Figure.MFU: "start SGLang with --enable-mfu-metrics",
+        Figure.MBU: "start SGLang with --enable-mfu-metrics",
+        Figure.REJECTED_PER_S: "no request was answered by 503",
+        **dict.fromkeys((Figure.TTFT, Figure.ITL, Figure.E2E, Figure.DECODE_TOK_S), _OFF),
+        **dict.fromkeys((Figure.FINISHED, Figure.FAILED, Figure.REQUESTS_PER_S), _OFF),
+    },
+    endpoints=(MODELS, Endpoint("/server_info", 60.0), Endpoint("/v1/loads", 1.0)),
+)

@@ -1,0 +1,55 @@
+"""Which servers are watched and how they are reached: what the config and the reader are told."""
+
+from typing import Annotated
+
+import msgspec
+
+from ..protocol.errors import BadInputError
+
+SCRAPE_INTERVAL_S = 1.0
+LONGEST_INTERVAL_S = 3600.0
+MOST_SERVERS = 2000
+
+Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=LONGEST_INTERVAL_S)]
+
+
+class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One server: `[attach.NAME]` in the config.
+
+    Secrets are never here: `token_file` and `token_env` say where a bearer token is, `headers_file`
+    holds further `Name: value` lines. All three are read anew for each request. `ca_file` is a
+    bundle of certificates to trust; `dcgm` the address of a DCGM exporter for the server's GPUs.
+    """
+
+    url: str
+    token_file: str | None = None
+    token_env: str | None = None
+    headers_file: str | None = None
+    ca_file: str | None = None
+    dcgm: str | None = None
+    interval_s: Seconds = SCRAPE_INTERVAL_S
+
+
+class NamedServer(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A server by the name that the user gave it, or its address."""
+
+    name: str
+
+
+class AttachOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the reader process is started with."""
+
+    servers: list[NamedServer]
+
+
+def to_argument(options: AttachOptions) -> str:
+    """The options as the text of `--options`."""
+    return msgspec.json.encode(options).decode()
+
+
+def from_argument(text: str) -> AttachOptions:
+    """Read `--options`; raises `BadInputError` where it is not what `to_argument` writes."""
+    try:
+        return msgspec.json.decode(text, type=AttachOptions)
+    except msgspec.DecodeError as error:
+        raise BadInputError(f"the reader's options cannot be read: {error}") from error

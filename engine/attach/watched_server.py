@@ -1,0 +1,182 @@
+"""One server, asked again and again: what it answers becomes frames, its silence an event."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from ..protocol import Frame, Message, ServerBack, ServerDown, ServerProcess
+from ..protocol.errors import ProdtopError
+from .addresses import host_and_port
+from .fetch import Answer, Fetcher, FetchError, StatusError
+from .local_process import is_local, pid_at
+from .secrets import secret_headers
+from .server_reading import Endpoint, ServerReading
+from .settings import NamedServer
+
+BACK_OFF = (1.0, 2.0, 4.0, 8.0, 10.0)
+"""Seconds until a server that is down is asked again, after each failure; the last goes on."""
+SLOW_SHARE = 0.25
+"""A server that takes long to answer is asked less often: answering takes it this share at most."""
+ABSENT = frozenset({401, 403, 404, 405, 501})
+"""Answers that mean: not this path."""
+
+
+class Getter(Protocol):
+    """How a server is asked: over HTTP, or in tests by a script."""
+
+    async def get(self, path: str, headers: dict[str, str]) -> Answer: ...
+
+    async def close(self) -> None: ...
+
+
+class WatchedServer:
+    """Asks one server for what it tells, and passes on frames and events through `tell`.
+
+    Every answer is taken in by `ServerReading`, which is pure. `run` goes on until it is cancelled.
+    """
+
+    def __init__(
+        self,
+        server: NamedServer,
+        tell: Callable[[Message], object],
+        *,
+        connect: Callable[[NamedServer], Getter] = lambda each: Fetcher(each.url, each.ca_file),
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.server = server
+        self.reading = ServerReading(server.url, server.name)
+        self._tell = tell
+        self._connect = connect
+        self._clock, self._wall = clock, wall
+        self._getter: Getter | None = None
+        self._failures = 0
+        self._was_up = False
+        self._has_metrics = True
+        self._asked_at_s: dict[str, float] = {}
+        self._took_s = 0.0
+        self._sequence = 0
+
+    async def run(self) -> None:
+        """Ask, wait, and ask again."""
+        try:
+            while True:
+                began_s = self._clock()
+                wait_s = await self.round()
+                # A round that took too long is not made up for.
+                await asyncio.sleep(max(0.05, began_s + wait_s - self._clock()))
+        finally:
+            await self._drop()
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the last round failed."""
+        return self._failures > 0
+
+    async def close(self) -> None:
+        """Let go of the connections; a further round opens new ones."""
+        await self._drop()
+
+    async def round(self) -> float:
+        """Ask once for all that is due; returns when to ask again, in seconds from its start."""
+        try:
+            headers = secret_headers(self.server)
+            if self._getter is None:
+                self._getter = self._connect(self.server)
+            await self._ask_metrics(self._getter, headers)
+            await self._ask_further(self._getter, headers)
+            frame = self._frame()
+        except ProdtopError as error:
+            return await self._failed(str(error))
+        if frame is None:
+            return await self._failed("tells nothing that prodtop knows")
+        if self._failures or not self._was_up:
+            await self._came_back()
+        self._tell(frame)
+        return self.interval_s
+
+    @property
+    def interval_s(self) -> float:
+        """Between the starts of two rounds, while the server answers."""
+        return max(self.server.interval_s, self._took_s / SLOW_SHARE)
+
+    async def _ask_metrics(self, getter: Getter, headers: dict[str, str]) -> None:
+        if not self._has_metrics:
+            return
+        path = self.reading.metrics_path
+        at_s, wall_s = self._clock(), self._wall()
+        try:
+            answer = await getter.get(path, headers)
+        except StatusError as error:
+            if error.status not in ABSENT:
+                raise
+            self.reading.absent(path, error.status)
+            # Another kind of server may have them elsewhere; else there are none to ask for.
+            self._has_metrics = self.reading.metrics_path != path
+            if self._has_metrics:
+                await self._ask_metrics(getter, headers)
+            return
+        self._took_s = answer.took_s
+        self.reading.take(answer.body, answer.content_type, at_s, wall_s, answer.took_s)
+
+    async def _ask_further(self, getter: Getter, headers: dict[str, str]) -> None:
+        failure: FetchError | None = None
+        answered = self._has_metrics
+        for endpoint in self.reading.wanted():
+            if not self._is_due(endpoint):
+                continue
+            self._asked_at_s[endpoint.path] = self._clock()
+            try:
+                answer = await getter.get(endpoint.path, headers)
+            except StatusError as error:
+                self.reading.absent(endpoint.path, error.status)
+                answered = True
+            except FetchError as error:
+                failure = error
+            else:
+                self.reading.take_json(endpoint.path, answer.body, self._clock())
+                answered = True
+        # What is asked for beside metrics may fail; a server without metrics has nothing else.
+        if failure is not None and not answered:
+            raise failure
+
+    def _is_due(self, endpoint: Endpoint) -> bool:
+        asked_at_s = self._asked_at_s.get(endpoint.path)
+        return asked_at_s is None or self._clock() - asked_at_s >= endpoint.every_s
+
+    def _frame(self) -> Frame | None:
+        frame = self.reading.frame(self._clock(), self._wall())
+        if frame is None or frame.attached is None:
+            return None
+        self._sequence += 1
+        attached = msgspec.structs.replace(
+            frame.attached, scraped_per_s=1 / self.interval_s, scrape_ms=self._took_s * 1e3
+        )
+        return msgspec.structs.replace(frame, sequence=self._sequence, attached=attached)
+
+    async def _failed(self, reason: str) -> float:
+        retry_s = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
+        self._failures += 1
+        self._has_metrics = True
+        self._tell(ServerDown(name=self.server.name, reason=reason, retry_in_s=retry_s))
+        # A connection that was good before may be what does not answer.
+        await self._drop()
+        return retry_s
+
+    async def _came_back(self) -> None:
+        if self._failures:
+            self._tell(ServerBack(name=self.server.name))
+        self._failures, self._was_up = 0, True
+        self._asked_at_s.clear()
+        if is_local(self.server.url):
+            pid = await asyncio.to_thread(pid_at, *host_and_port(self.server.url))
+            if pid is not None:
+                self._tell(ServerProcess(name=self.server.name, pid=pid))
+
+    async def _drop(self) -> None:
+        getter, self._getter = self._getter, None
+        if getter is not None:
+            await getter.close()
