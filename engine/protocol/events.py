@@ -34,13 +34,13 @@ class Switched(Message, frozen=True, kw_only=True):
 
 
 class FinishedRequest(Part, frozen=True, kw_only=True):
-    """One finished request, as its client saw it."""
+    """One finished request, as its client saw it. `None`: an attached server does not tell it."""
 
     request_id: int
-    strategy: StrategyName
-    precision: PrecisionName
-    prompt_tokens: int
-    output_tokens: int
+    strategy: StrategyName | None
+    precision: PrecisionName | None
+    prompt_tokens: int | None
+    output_tokens: int | None
     finish_reason: str
     """`stop` or `length`; of one that failed, why in a word or two."""
     failed: bool = False
@@ -51,7 +51,7 @@ class FinishedRequest(Part, frozen=True, kw_only=True):
     queue_ms: float | None = None
     ttft_ms: float | None = None
     tpot_ms: float | None = None
-    cached_prompt_tokens: int = 0
+    cached_prompt_tokens: int | None = 0
     from_response_cache: bool = False
     preemptions: int = 0
 

@@ -18,20 +18,23 @@ class RequestState(StrEnum):
     DECODE = "decode"
     PREEMPTED = "preempted"
     """In the queue again: its KV blocks were given up."""
+    UNSTARTED = "no token"
+    """With another's server, which has sent no token of it: it waits or is in prefill."""
     FINISHED = "finished"
     FAILED = "failed"
 
 
 class LiveRequest(Part, frozen=True, kw_only=True, array_like=True, gc=False):
-    """One request that is in the system. `None` where it has not come so far."""
+    """One request that is in the system. `None` where it has not come so far, or where an attached
+    server does not tell."""
 
     request_id: int
     state: RequestState
     arrival_at_s: float
-    prompt_tokens: int
-    output_tokens: int
-    max_tokens: int
-    cached_prompt_tokens: int = 0
+    prompt_tokens: int | None
+    output_tokens: int | None
+    max_tokens: int | None
+    cached_prompt_tokens: int | None = 0
     queue_ms: float | None = None
     ttft_ms: float | None = None
     preemptions: int = 0
@@ -40,7 +43,8 @@ class LiveRequest(Part, frozen=True, kw_only=True, array_like=True, gc=False):
 class RequestsInSystem(Message, frozen=True, kw_only=True):
     """Requests that are in the system at `at_s`: all that run and wait, or of many only some.
 
-    `running` and `waiting` count them all. Of those left out, the oldest and the newest of each
+    `running` and `waiting` count them all; of an attached server, which does not tell of single
+    requests what they do, all run. Of those left out, the oldest and the newest of each
     kind are never among them.
     """
 
@@ -60,6 +64,8 @@ class IntervalKind(StrEnum):
     """A chunk of the prompt, or of what was lost by a preemption: until the next one begins."""
     DECODE = "decode"
     PREEMPTED = "preempted"
+    FIRST_TOKEN = "1st token"
+    """With another's server, until its first token: in its queue and in prefill."""
     CACHED = "cached"
     """From the arrival until the response cache's answer was delivered."""
 
@@ -101,10 +107,10 @@ class RequestTimeline(Message, frozen=True, kw_only=True):
     longest_gap_start_us: int | None = None
     waiting_ahead: int | None = None
     """Requests that waited already when it was queued; `None` if it never was."""
-    prompt_tokens: int = 0
-    output_tokens: int = 0
-    max_tokens: int = 0
-    cached_prompt_tokens: int = 0
+    prompt_tokens: int | None = 0
+    output_tokens: int | None = 0
+    max_tokens: int | None = 0
+    cached_prompt_tokens: int | None = 0
     finish_reason: str | None = None
 
     def length_us(self, *kinds: IntervalKind, until_us: int | None = None) -> int:

@@ -5,13 +5,12 @@ Bounded in all it keeps and in all it sends, however many requests come.
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from heapq import nlargest
 
 from ..metrics.request_timeline import condensed, intervals, longest_gap, microseconds, token_counts
+from ..metrics.told_requests import KEPT_TIMELINES, both_ends, finished_sample
 from ..protocol import (
     REQUESTS_INTERVAL_S,
     FinishedRequest,
-    FinishedSample,
     LiveRequest,
     Message,
     RequestsInSystem,
@@ -21,15 +20,6 @@ from ..protocol import (
 from ..serving.engine import Engine
 from ..serving.request import Completion, Request, Status
 from .figures import finished_request
-
-KEPT_TIMELINES = 2_000
-"""Requests that ended whose timelines are kept, the last ones."""
-
-MOST_SAMPLES = 32
-"""Requests that ended reported with one frame; the rest of a burst shows in the percentiles."""
-
-MOST_LIVE = 64
-"""Running requests told of at most, and as many waiting ones."""
 
 
 class RequestLog:
@@ -68,7 +58,8 @@ class RequestLog:
         """What is to be sent now, beside a frame."""
         reports: list[Message] = []
         if self._ended:
-            reports.append(self._finished_sample())
+            ended, self._ended = self._ended, []
+            reports.append(finished_sample(ended))
         now_s = self._engine.clock()
         if now_s >= self._due_s:
             self._due_s = now_s + REQUESTS_INTERVAL_S
@@ -76,15 +67,6 @@ class RequestLog:
             if self._inspected is not None:
                 reports.append(self._look_at(self._inspected, now_s))
         return reports
-
-    def _finished_sample(self) -> FinishedSample:
-        ended, self._ended = self._ended, []
-        told = ended
-        if len(ended) > MOST_SAMPLES:
-            chosen = nlargest(MOST_SAMPLES, ended, key=lambda each: (each.failed, each.e2e_ms))
-            ids = {each.request_id for each in chosen}
-            told = [each for each in ended if each.request_id in ids]
-        return FinishedSample(requests=told, left_out=len(ended) - len(told))
 
     def _in_system(self, now_s: float) -> list[Message]:
         """Those in the system; that there are none is said once."""
@@ -94,7 +76,7 @@ class RequestLog:
         if empty and self._empty_told:
             return []
         self._empty_told = empty
-        shown = (*_ends(running, MOST_LIVE), *_ends(waiting, MOST_LIVE))
+        shown = (*both_ends(running), *both_ends(waiting))
         return [
             RequestsInSystem(
                 at_s=now_s,
@@ -111,12 +93,6 @@ class RequestLog:
         self._inspected = None
         kept = self._kept.get(request_id)
         return kept or RequestTimeline(request_id=request_id, state=None, at_s=now_s)
-
-
-def _ends(requests: Sequence[Request], most: int) -> Sequence[Request]:
-    """All of them, or of many the first and the last half of `most`."""
-    half = most // 2
-    return requests if len(requests) <= most else (*requests[:half], *requests[-half:])
 
 
 def state_of(request: Request) -> RequestState:

@@ -36,7 +36,7 @@ class Shown(StrEnum):
 
 STATES: Mapping[Shown, frozenset[RequestState]] = {
     Shown.ALL: frozenset(RequestState),
-    Shown.RUNNING: frozenset({RequestState.PREFILL, RequestState.DECODE}),
+    Shown.RUNNING: frozenset({RequestState.PREFILL, RequestState.DECODE, RequestState.UNSTARTED}),
     Shown.WAITING: frozenset({RequestState.WAITING, RequestState.PREEMPTED}),
     Shown.FINISHED: frozenset({RequestState.FINISHED}),
     Shown.FAILED: frozenset({RequestState.FAILED}),

@@ -15,6 +15,9 @@ from ...engine.protocol import (
 KEPT_REQUESTS = 2_000
 """Requests that ended that are remembered, the last ones."""
 
+_SEEN_OUTSIDE = (RequestState.UNSTARTED, RequestState.DECODE)
+"""States of a request that another's server has: one of our own that decodes has left a queue."""
+
 WORKER_DIED = "worker died"
 
 
@@ -30,9 +33,9 @@ class RequestRow:
     request_id: int
     state: RequestState
     arrival_s: float
-    prompt_tokens: int
+    prompt_tokens: int | None
     output_tokens: int | None
-    cached_tokens: int
+    cached_tokens: int | None
     queue_ms: float | None
     ttft_ms: float | None
     tpot_ms: float | None
@@ -41,6 +44,8 @@ class RequestRow:
     max_tokens: int | None = None
     preemptions: int = 0
     from_response_cache: bool = False
+    seen_inside: bool = True
+    """Whether its engine tells when it left the queue: another's server does not."""
 
     @property
     def key(self) -> str:
@@ -63,9 +68,11 @@ class RequestRow:
         begun = self.queue_ms is not None and self.queue_ms <= age_ms
         decodes = self.ttft_ms is not None and self.ttft_ms <= age_ms
         state = RequestState.DECODE if decodes else RequestState.PREFILL
+        if not self.seen_inside:
+            begun = decodes
         return replace(
             self,
-            state=state if begun else RequestState.WAITING,
+            state=state if begun else self._before_it_begins,
             output_tokens=None if begun else 0,
             queue_ms=self.queue_ms if begun else None,
             ttft_ms=self.ttft_ms if decodes else None,
@@ -73,6 +80,10 @@ class RequestRow:
             e2e_ms=age_ms,
             reason="",
         )
+
+    @property
+    def _before_it_begins(self) -> RequestState:
+        return RequestState.WAITING if self.seen_inside else RequestState.UNSTARTED
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +173,7 @@ def _live_row(
 ) -> RequestRow:
     age_ms = (at_s - told.arrival_at_s) * 1e3
     tpot_ms = None
-    if told.ttft_ms is not None and told.output_tokens > 1:
+    if told.ttft_ms is not None and told.output_tokens is not None and told.output_tokens > 1:
         tpot_ms = (age_ms - told.ttft_ms) / (told.output_tokens - 1)
     return RequestRow(
         worker=worker,
@@ -178,6 +189,7 @@ def _live_row(
         tpot_ms=tpot_ms,
         e2e_ms=age_ms,
         preemptions=told.preemptions,
+        seen_inside=told.queue_ms is not None or told.state not in _SEEN_OUTSIDE,
     )
 
 
@@ -197,4 +209,5 @@ def _ended_row(worker: int, told: FinishedRequest, arrival_s: float) -> RequestR
         reason=told.finish_reason,
         preemptions=told.preemptions,
         from_response_cache=told.from_response_cache,
+        seen_inside=told.strategy is not None,
     )

@@ -25,6 +25,7 @@ KINDS = (
     IntervalKind.PREFILL,
     IntervalKind.DECODE,
     IntervalKind.PREEMPTED,
+    IntervalKind.FIRST_TOKEN,
     IntervalKind.CACHED,
 )
 STYLES = {
@@ -33,6 +34,7 @@ STYLES = {
     IntervalKind.PREFILL: 2,
     IntervalKind.DECODE: 0,
     IntervalKind.PREEMPTED: 1,
+    IntervalKind.FIRST_TOKEN: 3,
     IntervalKind.CACHED: 0,
 }
 """The place of each kind among the patterns and part colours."""
@@ -95,11 +97,16 @@ def _facts(told: RequestTimeline, room: Room) -> Line:
         line(muted("TTFT "), value(_ms(told.first_token_us))),
         line(
             value(count(told.output_tokens)),
-            muted(f" of {count(told.max_tokens)} {plural(told.max_tokens, 'token')} out"),
+            muted(f" {_asked(told.max_tokens)} out"),
         ),
         line(value(count(told.prompt_tokens)), muted(f" tokens in{cached}")),
     ]
     return room.facts(parts)
+
+
+def _asked(most: int | None) -> str:
+    """`of 64 tokens`; where the request did not say, `tokens`."""
+    return "tokens" if most is None else f"of {count(most)} {plural(most, 'token')}"
 
 
 def _why(told: RequestTimeline, latency: Latency, moment: Moment, room: Room) -> list[Line]:

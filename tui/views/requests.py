@@ -19,6 +19,7 @@ STATE_INKS = {
     RequestState.PREFILL: Ink.ACCENT,
     RequestState.DECODE: Ink.OK,
     RequestState.PREEMPTED: Ink.WARN,
+    RequestState.UNSTARTED: Ink.ACCENT,
     RequestState.FINISHED: Ink.MUTED,
     RequestState.FAILED: Ink.BAD,
 }

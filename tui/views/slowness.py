@@ -55,6 +55,9 @@ def _spent(timeline: RequestTimeline, until_us: int) -> str:
         f"on {count(timeline.prompt_tokens)} prompt tokens{in_chunks}": timeline.length_us(
             IntervalKind.PREFILL, IntervalKind.DECODE, until_us=until_us
         ),
+        "in the server's queue and prefill": timeline.length_us(
+            IntervalKind.FIRST_TOKEN, until_us=until_us
+        ),
         "before it was queued": timeline.length_us(IntervalKind.ARRIVING, until_us=until_us),
         "preempted": timeline.length_us(IntervalKind.PREEMPTED, until_us=until_us),
     }
@@ -67,7 +70,7 @@ def _spent(timeline: RequestTimeline, until_us: int) -> str:
 def _slow_tokens(timeline: RequestTimeline, usual: Percentiles | None) -> list[str]:
     """`TPOT 31 ms, median 8.9 ms: 1.20 s of it preempted and computed again`."""
     first_us, tokens = timeline.first_token_us, timeline.output_tokens
-    if first_us is None or tokens < 2 or usual is None:
+    if first_us is None or tokens is None or tokens < 2 or usual is None:
         return []
     decoding_us = timeline.e2e_us - first_us
     if not _is_slow(decoding_us / 1e3 / (tokens - 1), usual):

@@ -13,9 +13,10 @@ from .session import ended_requests
 
 def mooncake_lines(recording: Recording) -> Iterator[str]:
     """Requests by arrival, which is counted from the first. Those that failed before their first
-    token are left out: how long they would have been is not known."""
+    token are left out, and those whose length a server did not tell: how long they would have been
+    is not known."""
     ended = sorted(ended_requests(recording), key=lambda each: each.began_s)
-    told = [each for each in ended if each.request.output_tokens]
+    told = [each for each in ended if each.request.output_tokens and each.request.prompt_tokens]
     for each in told:
         yield json.dumps(
             {

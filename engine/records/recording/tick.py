@@ -92,10 +92,10 @@ class _StoredRow(msgspec.Struct):
     request_id: int
     state: RequestState
     arrival_at_s: float
-    prompt_tokens: int
-    output_tokens: int
-    max_tokens: int
-    cached_prompt_tokens: int
+    prompt_tokens: int | None
+    output_tokens: int | None
+    max_tokens: int | None
+    cached_prompt_tokens: int | None
     queue_ms: float | None
     ttft_ms: float | None
     preemptions: int

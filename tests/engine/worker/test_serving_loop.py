@@ -8,6 +8,7 @@ import pytest
 import torch
 from loop_harness import LOAD, converse, make_engine
 from of_our_own import known
+from prodtop.engine.metrics.told_requests import MOST_SAMPLES
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import (
     COMMAND_DECODER,
@@ -42,7 +43,6 @@ from prodtop.engine.serving.runner import Runner, StepResult, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
 from prodtop.engine.worker.loop import ServingLoop
-from prodtop.engine.worker.request_log import MOST_SAMPLES
 
 
 @pytest.fixture

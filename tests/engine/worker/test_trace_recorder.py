@@ -9,8 +9,9 @@ import pytest
 from prodtop.engine.files.growing_file import GrowingFile
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.serving.request import Completion, Request, Sampling
-from prodtop.engine.worker import trace_recorder
-from prodtop.engine.worker.trace_recorder import FLUSH_INTERVAL_S, TraceRecorder
+from prodtop.engine.traces import growing_trace
+from prodtop.engine.traces.growing_trace import FLUSH_INTERVAL_S
+from prodtop.engine.worker.trace_recorder import TraceRecorder
 
 
 def ended(
@@ -66,8 +67,8 @@ def test_blocks_are_numbered_by_what_leads_to_them(tmp_path: Path) -> None:
 
 
 def test_what_is_remembered_has_bounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace_recorder, "MOST_HASHES", 2)
-    monkeypatch.setattr(trace_recorder, "MOST_HELD", 3)
+    monkeypatch.setattr(growing_trace, "MOST_HASHES", 2)
+    monkeypatch.setattr(growing_trace, "MOST_HELD", 3)
     recorder = recorder_in(tmp_path)
     blocks = [[1], [2], [1], [3], [2], [1]]
     recorder.on_completions([ended(at, float(at), prompt) for at, prompt in enumerate(blocks)])
@@ -106,7 +107,7 @@ def test_a_full_disk_ends_the_recording_once_and_keeps_what_is_there(
 def test_a_recording_stops_before_it_is_too_large(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trace_recorder, "LARGEST_TRACE_BYTES", 100)
+    monkeypatch.setattr(growing_trace, "LARGEST_TRACE_BYTES", 100)
     recorder = recorder_in(tmp_path)
     recorder.on_completions([ended(0, 1.0)])
     assert recorder.flush(1.0, []) is None

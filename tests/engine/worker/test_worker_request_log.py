@@ -5,6 +5,7 @@ from typing import TypeVar
 
 import pytest
 import torch
+from prodtop.engine.metrics.told_requests import MOST_LIVE, MOST_SAMPLES
 from prodtop.engine.model.loading import load_model
 from prodtop.engine.protocol import (
     ENCODER,
@@ -21,7 +22,7 @@ from prodtop.engine.protocol.channel import MAX_MESSAGE_BYTES
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.settings import EngineSettings
-from prodtop.engine.worker.request_log import MOST_LIVE, MOST_SAMPLES, RequestLog
+from prodtop.engine.worker.request_log import RequestLog
 
 Told = TypeVar("Told", bound=Message)
 
