@@ -5,9 +5,10 @@ import asyncio
 import resource
 import sys
 
-from ..protocol import COMMAND_DECODER
+from ..protocol import COMMAND_DECODER, Fault
 from ..protocol.channel import Channel, ChannelError
 from ..protocol.child_process import channel_fd_of, die_with_parent, lower_limit, tell_crash
+from ..protocol.errors import ProdtopError
 from ..text.clean_stream import clean_output
 from .main import read_servers
 from .settings import from_argument
@@ -28,6 +29,9 @@ def main() -> int:
         asyncio.run(read_servers(channel, from_argument(arguments.options)))
     except ChannelError as error:
         print(error, file=sys.stderr)
+        return error.exit_code
+    except ProdtopError as error:
+        channel.send(Fault(message=str(error), fatal=True, exit_code=error.exit_code))
         return error.exit_code
     except Exception as error:  # noqa: BLE001
         # The process's edge: what nobody expected is told, and ends it.

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from ..protocol import Command, Shutdown, WatchReplica
 from ..protocol.channel import Channel
+from .beside import Beside
 from .fleet import Fleet, spread_out
 from .prometheus.fleet_source import PrometheusFleet
 from .settings import AttachOptions
@@ -21,9 +22,11 @@ FLEET_EVERY_S = 1.0
 
 
 class Chooses(Protocol):
-    """Whose frames are sent can be chosen."""
+    """Whose frames are sent can be chosen; other commands are for what is measured."""
 
     def choose(self, name: str) -> None: ...
+
+    def on_command(self, command: Command) -> None: ...
 
 
 async def read_servers(channel: Channel[Command], options: AttachOptions) -> None:
@@ -34,12 +37,16 @@ async def read_servers(channel: Channel[Command], options: AttachOptions) -> Non
         return
     servers = spread_out(options.servers)
     fleet = Fleet(servers, channel.send)
-    watches = [WatchedServer(each, partial(fleet.take, each.name)) for each in servers]
+    beside = Beside(servers, fleet, channel.send)
+    watches = [WatchedServer(each, partial(beside.take, each.name)) for each in servers]
     work = [watch.run() for watch in watches]
     if len(watches) > 1:
         work.append(_sample(fleet, channel))
     work += [watch_gpus(each, channel.send) for each in servers if each.dcgm is not None]
-    await _run(channel, fleet, work)
+    with beside:
+        if beside.measures:
+            work.append(beside.report())
+        await _run(channel, beside, work)
 
 
 async def _run(
@@ -80,6 +87,8 @@ async def _until_shutdown(channel: Channel[Command], chooses: Chooses) -> None:
                     return
                 if isinstance(command, WatchReplica):
                     chooses.choose(command.name)
+                else:
+                    chooses.on_command(command)
     finally:
         with contextlib.suppress(ValueError, OSError):
             loop.remove_reader(channel.fileno())

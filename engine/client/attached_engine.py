@@ -77,10 +77,8 @@ class AttachedEngine:
                     started = None if child is None else child.start_again()
                     if started is not None:
                         self._early.append(started)
-            case WatchReplica():
+            case WatchReplica() | SetSlo() | InspectRequest():
                 self._reader.send(command)
-            case SetSlo() | InspectRequest():
-                pass
             case _:
                 self._early.append(Note(message=WATCHED))
 

@@ -1,6 +1,7 @@
 """`prodtop attach`: the screen over servers that run already."""
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -8,6 +9,8 @@ import typer
 from ...engine.attach.addresses import server_url
 from ...engine.attach.prometheus.queries import checked_selector
 from ...engine.attach.settings import (
+    LONGEST_INTERVAL_S,
+    SHORTEST_PROBE_S,
     AttachOptions,
     NamedServer,
     PrometheusSettings,
@@ -49,6 +52,28 @@ def attach(
     dcgm: Annotated[
         str | None, typer.Option("--dcgm", metavar="URL", help="A DCGM exporter for its GPUs.")
     ] = None,
+    proxy: Annotated[
+        int | None,
+        typer.Option(
+            "--proxy", metavar="PORT", min=0, max=65_535, help="Pass requests on, and measure them."
+        ),
+    ] = None,
+    record_trace: Annotated[
+        str | None,
+        typer.Option(
+            "--record-trace", metavar="FILE", help="With --proxy: a trace of them, without text."
+        ),
+    ] = None,
+    probe: Annotated[
+        float | None,
+        typer.Option(
+            "--probe",
+            metavar="SECONDS",
+            min=SHORTEST_PROBE_S,
+            max=LONGEST_INTERVAL_S,
+            help="Send a small request so often: true TTFT and ITL.",
+        ),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Print what it tells now, without a screen.")
     ] = False,
@@ -66,7 +91,8 @@ def attach(
 ) -> None:
     """Watch servers that run already: vLLM, SGLang, TensorRT-LLM, TGI, llama.cpp, Ollama and more.
 
-    Nothing is sent to them but GET requests of what they tell of themselves.
+    Nothing is sent to them but GET requests of what they tell of themselves, unless --probe asks
+    for more, or programs send theirs through --proxy.
     """
     common = ServerSettings(
         url="",
@@ -75,6 +101,9 @@ def attach(
         headers_file=headers_file,
         ca_file=ca_file,
         dcgm=None if dcgm is None else server_url(dcgm),
+        proxy=proxy,
+        record_trace=None if record_trace is None else str(Path(record_trace).absolute()),
+        probe_s=probe,
     )
     if as_json and urls and not once:
         raise BadInputError("--json goes with --once")
@@ -83,6 +112,7 @@ def attach(
 
         list_found(as_json=as_json)
         return
+    _check_measuring(urls, common, once=once)
     options = attach_options(urls, common, select)
     if once and options.prometheus is not None:
         raise BadInputError("--once asks servers themselves: give their addresses")
@@ -98,6 +128,17 @@ def attach(
     from .attach_screen import open_attached
 
     open_attached(options, theme, record)
+
+
+def _check_measuring(urls: list[str], common: ServerSettings, *, once: bool) -> None:
+    """Raise `BadInputError` where there is nobody to measure for."""
+    if common.record_trace is not None and common.proxy is None:
+        raise BadInputError("--record-trace goes with --proxy: it records what passes there")
+    measured = common.proxy is not None or common.probe_s is not None
+    if measured and (once or len(urls) > 1 or urls[0].startswith(PROMETHEUS)):
+        raise BadInputError(
+            "--proxy and --probe measure one server, on its screen: give one address"
+        )
 
 
 def attach_options(given: list[str], common: ServerSettings, select: str | None) -> AttachOptions:

@@ -7,6 +7,7 @@ import typer
 from ...engine.attach.settings import AttachOptions
 from ...engine.client.attached_engine import AttachedEngine
 from ...engine.client.recorded_engine import RecordedEngine
+from ...engine.protocol.errors import WorkerFailedError
 from ...engine.text.cleaning import clean
 from .live import SignalledError
 from .recording_facts import recording_facts
@@ -53,6 +54,8 @@ def open_attached(options: AttachOptions, theme: str | None, record: str | None)
         raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
     if app.defect is not None:
         raise app.defect
+    if app.fault is not None:
+        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
     if app.return_code:
         raise typer.Exit(app.return_code)
     for path in engine.saved:

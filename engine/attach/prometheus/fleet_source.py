@@ -7,7 +7,16 @@ from functools import lru_cache
 
 import msgspec
 
-from ...protocol import EngineKind, FleetSample, Frame, Message, PastFrames, Replica, ServerDown
+from ...protocol import (
+    Command,
+    EngineKind,
+    FleetSample,
+    Frame,
+    Message,
+    PastFrames,
+    Replica,
+    ServerDown,
+)
 from ...protocol.errors import ProdtopError
 from ...text.cleaning import clean
 from ..secrets import secret_headers
@@ -60,6 +69,9 @@ class PrometheusFleet:
         if name != self.chosen:
             self.chosen, self._reading = name, None
             self._woken.set()
+
+    def on_command(self, command: Command) -> None:
+        """Nothing is measured here that a command could change."""
 
     async def run(self) -> None:
         """Ask, wait, and ask again."""
