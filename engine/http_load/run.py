@@ -86,9 +86,13 @@ async def run_load(
     *,
     keep_going: Callable[[], bool] = lambda: True,
     on_served: Callable[[Served], object] = lambda _: None,
+    keep: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> LoadRun:
-    """Send what the load says, when it says; returns once it is exhausted and all has ended."""
+    """Send what the load says, when it says; returns once it is exhausted and all has ended.
+
+    What was served is kept for the figures, unless `keep` is false: then it only goes by.
+    """
     run, tasks = LoadRun(), set[asyncio.Task[None]]()
     woken = asyncio.Event()
 
@@ -97,7 +101,8 @@ async def run_load(
         answer = await connections.ask(_asked(arrival, texts))
         end_s = clock()
         served = Served(arrival.number, arrival.arrival_at_s, sent_s, end_s, answer)
-        run.served.append(served)
+        if keep:
+            run.served.append(served)
         (load.on_refused if answer.status in (429, 503) else load.on_done)(end_s)
         on_served(served)
         woken.set()
@@ -117,7 +122,8 @@ async def run_load(
             async with asyncio.timeout(wait_s):
                 await woken.wait()
         except TimeoutError:
-            run.loop_lag_s.append(max(0.0, clock() - began_s - wait_s))
+            if keep:
+                run.loop_lag_s.append(max(0.0, clock() - began_s - wait_s))
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,5 +1,6 @@
 """`prodtop attach`: the screen over servers that run already."""
 
+import secrets
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +17,8 @@ from ...engine.attach.settings import (
     PrometheusSettings,
     ServerSettings,
 )
+from ...engine.http_load.messages import HttpLoadOptions
+from ...engine.protocol import LoadSpec
 from ...engine.protocol.errors import BadInputError
 from .arguments import Debug
 
@@ -74,6 +77,14 @@ def attach(
             help="Send a small request so often: true TTFT and ITL.",
         ),
     ] = None,
+    users: Annotated[
+        int | None,
+        typer.Option("--users", metavar="N", min=1, help="Put a load on it: so many clients."),
+    ] = None,
+    rate: Annotated[
+        float | None,
+        typer.Option("--rate", metavar="R", min=0.001, help="Or so many requests a second."),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Print what it tells now, without a screen.")
     ] = False,
@@ -127,7 +138,23 @@ def attach(
         )
     from .attach_screen import open_attached
 
-    open_attached(options, theme, record)
+    open_attached(options, theme, record, _load(options, users, rate))
+
+
+def _load(options: AttachOptions, users: int | None, rate: float | None) -> HttpLoadOptions | None:
+    """The load that is put on the server, where that was asked for. Raises `BadInputError`."""
+    if users is None and rate is None:
+        return None
+    if users is not None and rate is not None:
+        raise BadInputError("--users and --rate exclude each other: give one of them")
+    if len(options.servers) != 1:
+        raise BadInputError("a load goes to one server: give one address with --users or --rate")
+    (server,) = options.servers
+    spec = LoadSpec(rate_per_s=rate) if users is None else LoadSpec(users=users)
+    fields = {name: getattr(server, name) for name in ServerSettings.__struct_fields__}
+    return HttpLoadOptions(
+        server=ServerSettings(**fields), loads=[spec], requests=1, salt=secrets.token_hex(4)
+    )
 
 
 def _check_measuring(urls: list[str], common: ServerSettings, *, once: bool) -> None:

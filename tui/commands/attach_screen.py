@@ -7,13 +7,19 @@ import typer
 from ...engine.attach.settings import AttachOptions
 from ...engine.client.attached_engine import AttachedEngine
 from ...engine.client.recorded_engine import RecordedEngine
+from ...engine.http_load.messages import HttpLoadOptions
 from ...engine.protocol.errors import WorkerFailedError
 from ...engine.text.cleaning import clean
 from .live import SignalledError
 from .recording_facts import recording_facts
 
 
-def open_attached(options: AttachOptions, theme: str | None, record: str | None) -> None:
+def open_attached(
+    options: AttachOptions,
+    theme: str | None,
+    record: str | None,
+    load: HttpLoadOptions | None = None,
+) -> None:
     """Run the screen; `record` is the file to record to, empty for one in the usual folder.
 
     Targets, budgets and alerts are watched, and the session recorded, as over our own engine.
@@ -25,7 +31,7 @@ def open_attached(options: AttachOptions, theme: str | None, record: str | None)
 
     config, watch = load_config(), ConfigWatch(config_file())
     keymap = config.keymap(f"config {config_file()}")
-    attached = AttachedEngine(options)
+    attached = AttachedEngine(options, load=load)
     target_engine, budget = watched(attached, config, Billing.of(config))
     engine = RecordedEngine(target_engine, facts=recording_facts)
     if record is not None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from textual.app import ComposeResult
 from textual.geometry import Region
 
+from ...engine.protocol import Frame
 from ..drawing.line import EMPTY, Line
 from ..settings.keymap import LIVE, REQUESTS, Keymap
 from ..state.moment import MarkKind, Moment
@@ -99,8 +100,7 @@ class LiveScreen(TabScreen):
             return past_line(self._keymap, room.width, moment.behind_s, room.glyphs)
         else:
             recorded = moment.mark is not None and moment.mark.kind is not MarkKind.RECORDING
-            attached = moment.frame is not None and moment.frame.attached is not None
-            shown = Shown.RECORDING if recorded else Shown.ATTACHED if attached else Shown.NOW
+            shown = Shown.RECORDING if recorded else _of_frame(moment.frame)
         footer_of = (room.width, shown)
         if self._footer[0] != footer_of:
             self._footer = (footer_of, footer_line(self._keymap, room.width, shown))
@@ -172,3 +172,10 @@ class LiveScreen(TabScreen):
     def action_latency_shape(self) -> None:
         """Draw the latencies as the next shape."""
         self.query_one(LatencyPanel).next_shape()
+
+
+def _of_frame(frame: Frame | None) -> Shown:
+    """What the footer speaks of now: our own engine, or another's server."""
+    if frame is None or frame.attached is None:
+        return Shown.NOW
+    return Shown.ATTACHED if frame.load is None else Shown.LOADED

@@ -27,7 +27,7 @@ from .panel import Room
 TABS_FROM = 110
 """From this width on the Live tab names the tabs in its header; below, its footer has the keys."""
 
-LEAST_TABS_CELLS, TABS_SHARE = 42, 0.35
+LEAST_TABS_CELLS, TABS_SHARE = 46, 0.35
 """The tabs may have so many cells, or so much of the screen."""
 SHORT_TITLE = 4
 """Characters of a tab's name where there is no room for all."""
@@ -95,13 +95,18 @@ def tabs_line(current: str, width: int, *, fleet: bool = False) -> Line:
     """
     whole = FLEET_TITLE | TAB_TITLES if fleet else TAB_TITLES
     others_cut = {
-        name: title if name == current else title[:SHORT_TITLE] for name, title in whole.items()
+        name: title if name == current else _short(title) for name, title in whole.items()
     }
-    all_cut = {name: title[:SHORT_TITLE] for name, title in whole.items()}
+    all_cut = {name: _short(title) for name, title in whole.items()}
     return first_fitting(
         [_tabs(current, titles) for titles in (whole, others_cut, all_cut)],
         max(LEAST_TABS_CELLS, int(width * TABS_SHARE)),
     )
+
+
+def _short(title: str) -> str:
+    """A title that is too long by one is not cut for that."""
+    return title if len(title) <= SHORT_TITLE + 1 else title[:SHORT_TITLE]
 
 
 def _tabs(current: str, titles: Mapping[str, str]) -> Line:

@@ -39,12 +39,14 @@ FOOTER_ACTIONS = (
 """Action names (or their common beginning) and their word, the most needed first."""
 
 
-ATTACHED_FOOTER_ACTIONS = tuple(
+LOADED_FOOTER_ACTIONS = tuple(
     (name, word)
     for name, word in FOOTER_ACTIONS
-    if name not in ("strategy_", "precision_", "load_", "tab_compare", "tab_quality", "tried")
+    if name not in ("strategy_", "precision_", "tab_compare", "tab_quality", "tried")
 )
-"""The same of another's server, whose settings prodtop does not change."""
+"""The same of another's server, whose settings prodtop does not change, under its load."""
+ATTACHED_FOOTER_ACTIONS = tuple(each for each in LOADED_FOOTER_ACTIONS if each[0] != "load_")
+"""… and without."""
 
 
 REQUESTS_FOOTER_ACTIONS = (
@@ -105,11 +107,13 @@ class Shown(Enum):
     RECORDING = "recording"
     REQUESTS = "requests"
     ATTACHED = "attached"
+    LOADED = "loaded"
 
 
 _FOOTERS = {
     Shown.NOW: FOOTER_ACTIONS,
     Shown.ATTACHED: ATTACHED_FOOTER_ACTIONS,
+    Shown.LOADED: LOADED_FOOTER_ACTIONS,
     Shown.PAST: PAST_FOOTER_ACTIONS,
     Shown.RECORDING: REPLAY_FOOTER_ACTIONS,
     Shown.REQUESTS: REQUESTS_FOOTER_ACTIONS,
