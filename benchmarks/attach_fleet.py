@@ -16,9 +16,9 @@ import time
 from urllib.parse import parse_qs
 
 import msgspec
+from prodtop.engine.attach.asking.settings import PrometheusSettings
 from prodtop.engine.attach.prometheus.client import PrometheusClient
 from prodtop.engine.attach.prometheus.fleet_source import PrometheusFleet
-from prodtop.engine.attach.settings import PrometheusSettings
 from prodtop.engine.protocol import FleetSample, Message
 from prodtop.tui.state.fleet import FleetBook, FleetOrder, shown_rows
 

@@ -10,8 +10,8 @@ from ..protocol.channel import Channel, ChannelError
 from ..protocol.child_process import channel_fd_of, die_with_parent, lower_limit, tell_crash
 from ..protocol.errors import ProdtopError
 from ..text.clean_stream import clean_output
+from .asking.settings import from_argument
 from .main import read_servers
-from .settings import from_argument
 
 MOST_BYTES = 2 << 30
 """Of address space: whatever servers send, no more is taken."""

@@ -6,9 +6,9 @@ from types import TracebackType
 from typing import Self
 
 from ..protocol import Command, Frame, InspectRequest, Message, SetSlo
+from .asking.settings import NamedServer
 from .fleet import Fleet
 from .measuring import Measuring
-from .settings import NamedServer
 
 REPORT_EVERY_S = 0.25
 

@@ -6,9 +6,9 @@ import shutil
 from collections.abc import Iterable
 
 from ..protocol import EngineKind, Frame
-from .fetch import Fetcher
-from .local_process import listeners
-from .settings import NamedServer
+from .asking.fetch import Fetcher
+from .asking.local_process import listeners
+from .asking.settings import NamedServer
 from .watched_server import WatchedServer
 
 MOST_PORTS = 200

@@ -15,7 +15,7 @@ from ..protocol import (
     ServerDown,
     Window,
 )
-from .settings import SCRAPE_INTERVAL_S, NamedServer
+from .asking.settings import SCRAPE_INTERVAL_S, NamedServer
 
 STALE_AFTER_S, STALE_SCRAPES = 3.0, 2.5
 MOST_SCRAPES_PER_S = 20.0

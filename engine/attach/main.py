@@ -8,10 +8,10 @@ from typing import Protocol
 
 from ..protocol import Command, Shutdown, WatchReplica
 from ..protocol.channel import Channel
+from .asking.settings import AttachOptions
 from .beside import Beside
 from .fleet import Fleet, spread_out
 from .prometheus.fleet_source import PrometheusFleet
-from .settings import AttachOptions
 from .watched_gpus import watch_gpus
 from .watched_server import WatchedServer
 

@@ -5,11 +5,11 @@ from pathlib import Path
 import msgspec
 
 from ..protocol import Frame, Message, Note, SloSpec
-from .fetch import trust_of
+from .asking.fetch import trust_of
+from .asking.secrets import secret_headers
+from .asking.settings import NamedServer
 from .prober import Prober
 from .proxy.proxy import Proxy
-from .secrets import secret_headers
-from .settings import NamedServer
 
 
 class Measuring:

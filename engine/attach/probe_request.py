@@ -11,8 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .answer import Answer
 from .proxy.upstream import Upstream
+from .reading.answer import Answer
 
 OUTPUT_TOKENS = 8
 """What a probe asks for: seven gaps between tokens."""

@@ -16,10 +16,10 @@ import numpy as np
 from ..metrics.latency import LatencyWindows, RequestLatency
 from ..protocol import Figure, Frame, Latency, Message, Note, Origin, Window
 from ..protocol.errors import BadInputError, ProdtopError
-from .overlaying import is_resolved, with_latencies, with_origins
+from .asking.settings import SHORTEST_PROBE_S
 from .probe_request import OUTPUT_TOKENS, WAYS, ProbeConnection, Probed, ProbeError
 from .proxy.upstream import upstream_of
-from .settings import SHORTEST_PROBE_S
+from .reading.overlaying import is_resolved, with_latencies, with_origins
 
 INTERVAL_S = 5.0
 LONGEST_WAIT_S = 60.0

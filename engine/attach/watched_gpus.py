@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from ..protocol import Message
 from ..protocol.errors import ProdtopError
-from .dcgm import dcgm_sample
-from .exposition import ExpositionError
-from .fetch import Fetcher
-from .secrets import secret_headers
-from .settings import SCRAPE_INTERVAL_S, NamedServer
+from .asking.fetch import Fetcher
+from .asking.secrets import secret_headers
+from .asking.settings import SCRAPE_INTERVAL_S, NamedServer
+from .reading.dcgm import dcgm_sample
+from .reading.exposition import ExpositionError
 
 RETRY_S = 5.0
 PATH = "/metrics"

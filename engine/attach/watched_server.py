@@ -9,12 +9,12 @@ import msgspec
 
 from ..protocol import Frame, Message, ServerBack, ServerDown, ServerProcess
 from ..protocol.errors import ProdtopError
-from .addresses import host_and_port
-from .fetch import Answer, Fetcher, FetchError, StatusError
-from .local_process import is_local, pid_at
-from .secrets import secret_headers
-from .server_reading import Endpoint, ServerReading
-from .settings import NamedServer
+from .asking.addresses import host_and_port
+from .asking.fetch import Answer, Fetcher, FetchError, StatusError
+from .asking.local_process import is_local, pid_at
+from .asking.secrets import secret_headers
+from .asking.settings import NamedServer
+from .reading.server_reading import Endpoint, ServerReading
 
 BACK_OFF = (1.0, 2.0, 4.0, 8.0, 10.0)
 """Seconds until a server that is down is asked again, after each failure; the last goes on."""

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from ..attach.local_process import is_local
-from ..attach.settings import AttachOptions, to_argument
+from ..attach.asking.local_process import is_local
+from ..attach.asking.settings import AttachOptions, to_argument
 from ..http_load.messages import HttpLoadOptions
 from ..http_load.messages import to_argument as load_argument
 from ..protocol import (

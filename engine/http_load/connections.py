@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from ..attach.addresses import host_and_port
-from ..attach.fetch import trust_of
+from ..attach.asking.addresses import host_and_port
+from ..attach.asking.fetch import trust_of
 from ..text.cleaning import clean
 from .event_reader import Answer, EventReader
 from .target import Asked, Target

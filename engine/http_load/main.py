@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from ..attach.fetch import Fetcher, FetchError
-from ..attach.secrets import secret_headers
+from ..attach.asking.fetch import Fetcher, FetchError
+from ..attach.asking.secrets import secret_headers
 from ..load.generator import LoadGenerator
 from ..load.load import Load
 from ..load.trace_load import TraceLoad

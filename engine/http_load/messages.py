@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from ..attach.settings import ServerSettings
+from ..attach.asking.settings import ServerSettings
 from ..protocol import Distribution, LoadSpec, RequestSample
 from ..protocol.errors import BadInputError
 from ..protocol.message import Message

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ...engine.attach.addresses import server_url
-from ...engine.attach.prometheus.queries import checked_selector
-from ...engine.attach.settings import (
+from ...engine.attach.asking.addresses import server_url
+from ...engine.attach.asking.settings import (
     LONGEST_INTERVAL_S,
     SHORTEST_PROBE_S,
     AttachOptions,
@@ -17,6 +16,7 @@ from ...engine.attach.settings import (
     PrometheusSettings,
     ServerSettings,
 )
+from ...engine.attach.prometheus.queries import checked_selector
 from ...engine.http_load.messages import HttpLoadOptions
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.errors import BadInputError

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from ...engine.attach.settings import AttachOptions
+from ...engine.attach.asking.settings import AttachOptions
 from ...engine.attach.watched_server import WatchedServer
 from ...engine.protocol import Frame, Message, ServerDown, Window
 from ...engine.protocol.errors import ProdtopError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import typer
 
-from ...engine.attach.settings import AttachOptions
+from ...engine.attach.asking.settings import AttachOptions
 from ...engine.client.attached_engine import AttachedEngine
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.http_load.messages import HttpLoadOptions

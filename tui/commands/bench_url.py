@@ -4,8 +4,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from ...engine.attach.addresses import server_url
-from ...engine.attach.settings import ServerSettings
+from ...engine.attach.asking.addresses import server_url
+from ...engine.attach.asking.settings import ServerSettings
 from ...engine.http_load.messages import HttpLoadOptions, LoadProgress, ServerResult
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.errors import BadInputError, ProdtopError

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from ...engine.attach.addresses import server_url
-from ...engine.attach.settings import ServerSettings
+from ...engine.attach.asking.addresses import server_url
+from ...engine.attach.asking.settings import ServerSettings
 from ...engine.compare.cells import load_label
 from ...engine.compare.curves import LATENCY, Curve, LoadPoint, knee
 from ...engine.compare.median import Median, Verdict, median

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ...engine.attach.settings import ServerSettings
+from ...engine.attach.asking.settings import ServerSettings
 from ...engine.cost.settings import CapacitySettings, CostSettings
 from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text

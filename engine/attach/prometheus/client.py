@@ -13,8 +13,8 @@ import msgspec
 
 from ...protocol.errors import ProdtopError
 from ...text.cleaning import clean
-from ..fetch import Fetcher, StatusError
-from ..settings import ServerSettings
+from ..asking.fetch import Fetcher, StatusError
+from ..asking.settings import ServerSettings
 
 TIMEOUT_S = 10.0
 MOST_SERIES = 50_000

@@ -19,9 +19,9 @@ from ...protocol import (
 )
 from ...protocol.errors import ProdtopError
 from ...text.cleaning import clean
-from ..secrets import secret_headers
-from ..server_reading import ServerReading
-from ..settings import PrometheusSettings
+from ..asking.secrets import secret_headers
+from ..asking.settings import PrometheusSettings
+from ..reading.server_reading import ServerReading
 from .client import PrometheusClient, Result, Series
 from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
 

@@ -1,6 +1,6 @@
 """The value of each figure in a frame: `None` where it is missing."""
 
-from prodtop.engine.attach.frame_making import NAMELESS
+from prodtop.engine.attach.reading.frame_making import NAMELESS
 from prodtop.engine.protocol import Figure, Frame, Percentiles, Window
 
 

@@ -11,11 +11,11 @@ from exposition_writer import series
 from frame_figures import figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.attach.increases import MOST_KEPT_BYTES
 from prodtop.engine.attach.mapping.engine_map import needs
 from prodtop.engine.attach.mapping.engines import TABLES
 from prodtop.engine.attach.mapping.source import Metric
-from prodtop.engine.attach.server_reading import Ceilings, ServerReading
+from prodtop.engine.attach.reading.increases import MOST_KEPT_BYTES
+from prodtop.engine.attach.reading.server_reading import Ceilings, ServerReading
 from prodtop.engine.protocol import LATENCY_EDGES_MS, EngineKind, Figure, Frame, Window
 from prodtop.engine.protocol.errors import UnreadableAnswerError
 

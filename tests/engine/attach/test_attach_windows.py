@@ -5,8 +5,8 @@ import math
 import pytest
 from engine_samples import GAPS_S, REQUEST_S, SGLANG, TTFT_S, hist, vllm_told
 from exposition_writer import Buckets, Sample, Told, series
-from prodtop.engine.attach.kept_scrapes import TIERS
-from prodtop.engine.attach.server_reading import Ceilings, ServerReading
+from prodtop.engine.attach.reading.kept_scrapes import TIERS
+from prodtop.engine.attach.reading.server_reading import Ceilings, ServerReading
 from prodtop.engine.protocol import Frame, Percentiles, Window
 
 WALL_S = 1_790_000_000.0

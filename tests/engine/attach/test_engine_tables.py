@@ -4,7 +4,7 @@ import pytest
 from engine_samples import SAMPLES, EngineSample
 from frame_figures import figures
 from prodtop.engine.attach.mapping.engines import TABLES
-from prodtop.engine.attach.server_reading import ServerReading
+from prodtop.engine.attach.reading.server_reading import ServerReading
 from prodtop.engine.protocol import EngineKind, Figure, Frame
 
 WALL_S = 1_790_000_000.0

@@ -6,7 +6,8 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.attach.exposition import (
+from prodtop.engine.attach.mapping.names import canonical
+from prodtop.engine.attach.reading.exposition import (
     MOST_BYTES,
     MOST_LABELS,
     MOST_LINES,
@@ -14,7 +15,6 @@ from prodtop.engine.attach.exposition import (
     Exposition,
     ExpositionError,
 )
-from prodtop.engine.attach.mapping.names import canonical
 from prodtop.engine.text.cleaning import clean
 from prometheus_client.parser import text_string_to_metric_families
 

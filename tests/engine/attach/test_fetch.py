@@ -7,8 +7,8 @@ import zlib
 
 import pytest
 from faulty_server import HOST, Behaviour, endless, raw, serving, silent, whole
-from prodtop.engine.attach.exposition import MOST_BYTES
-from prodtop.engine.attach.fetch import Fetcher, FetchError, StatusError
+from prodtop.engine.attach.asking.fetch import Fetcher, FetchError, StatusError
+from prodtop.engine.attach.reading.exposition import MOST_BYTES
 
 TIMEOUT_S = 0.3
 BOMB = zlib.compress(bytes(64 << 20))

@@ -8,8 +8,8 @@ from engine_samples import SAMPLES
 from frame_figures import figures
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.attach.json_answers import MOST_JSON_BYTES, read_answer
-from prodtop.engine.attach.server_reading import ServerReading
+from prodtop.engine.attach.reading.json_answers import MOST_JSON_BYTES, read_answer
+from prodtop.engine.attach.reading.server_reading import ServerReading
 from prodtop.engine.protocol import EngineKind, Figure, Frame
 from prodtop.engine.protocol.errors import UnreadableAnswerError
 

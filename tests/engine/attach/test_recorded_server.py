@@ -5,8 +5,8 @@ from collections import defaultdict
 from pathlib import Path
 
 import pytest
-from prodtop.engine.attach.exposition import Exposition
-from prodtop.engine.attach.server_reading import ServerReading
+from prodtop.engine.attach.reading.exposition import Exposition
+from prodtop.engine.attach.reading.server_reading import ServerReading
 from prodtop.engine.protocol import EngineKind, Frame, Window
 from prometheus_client.parser import text_string_to_metric_families
 

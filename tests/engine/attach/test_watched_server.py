@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 from faulty_server import Behaviour, FaultyServer, raw, serving, silent, whole
-from prodtop.engine.attach.fetch import Fetcher
-from prodtop.engine.attach.settings import NamedServer
+from prodtop.engine.attach.asking.fetch import Fetcher
+from prodtop.engine.attach.asking.settings import NamedServer
 from prodtop.engine.attach.watched_server import BACK_OFF, WatchedServer
 from prodtop.engine.protocol import (
     EngineKind,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 from linked_engine import HOST, tiny_checkpoint
-from prodtop.engine.attach.settings import ServerSettings
+from prodtop.engine.attach.asking.settings import ServerSettings
 from prodtop.engine.http_load.connections import Connections
 from prodtop.engine.http_load.main import load_of, measure
 from prodtop.engine.http_load.messages import HttpLoadOptions, ServerResult

@@ -8,7 +8,7 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from itertools import accumulate
 
-from ..protocol import Percentiles
+from ...protocol import Percentiles
 from .gauges import whole
 from .kept_scrapes import Spanned
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from itertools import accumulate, pairwise
 
-from ..protocol import LATENCY_EDGES_MS
+from ...protocol import LATENCY_EDGES_MS
 from .kept_scrapes import Spanned
 
 _MOST_AT_ONCE = 1e9

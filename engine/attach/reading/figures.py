@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..protocol import Figure, Origin, Percentiles
-from .gauges import Gauges, Told
-from .kept_scrapes import Between, KeptScrapes, Spanned
-from .mapping.engine_map import EngineMap, flows
-from .mapping.source import (
+from ...protocol import Figure, Origin, Percentiles
+from ..mapping.engine_map import EngineMap, flows
+from ..mapping.source import (
     AnyLevel,
     Flow,
     Level,
@@ -22,6 +20,8 @@ from .mapping.source import (
     Spread,
     Times,
 )
+from .gauges import Gauges, Told
+from .kept_scrapes import Between, KeptScrapes, Spanned
 from .quantiles import percentiles
 
 RATE_SPAN_S: Final = 2.0

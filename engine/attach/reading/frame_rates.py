@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..protocol import Averages, Figure, Throughput, Usage, Window
+from ...protocol import Averages, Figure, Throughput, Usage, Window
+from ..mapping.source import Flow, Rate
 from .figures import Figures
 from .gauges import Told, whole
 from .kept_scrapes import Between
-from .mapping.source import Flow, Rate
 from .origins import Origins
 
 Windows = Mapping[Window, Between | None]

@@ -8,9 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import Final
 
-from ..text.cleaning import clean
-from .mapping.names import Labels as Labels
-from .mapping.names import canonical
+from ...text.cleaning import clean
+from ..mapping.names import Labels as Labels
+from ..mapping.names import canonical
 
 MOST_BYTES: Final = 8 * 2**20
 """No answer above this is read."""

@@ -2,8 +2,8 @@
 
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-from ..protocol.errors import BadInputError
-from ..text.cleaning import clean
+from ...protocol.errors import BadInputError
+from ...text.cleaning import clean
 
 SCHEMES = ("http", "https")
 _API_PATHS = ("/v1", "/metrics", "/v1/metrics")

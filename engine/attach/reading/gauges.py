@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from ..mapping.names import Labels
+from ..mapping.source import AnyLevel, Label, Level, Metric
 from .exposition import Exposition
-from .mapping.names import Labels
-from .mapping.source import AnyLevel, Label, Level, Metric
 
 MOST_COUNT: Final = 2**53
 """Beyond this a float is no count any more, and 64 bits are near."""

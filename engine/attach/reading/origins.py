@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Sequence
 
-from ..protocol import Figure, Origin
+from ...protocol import Figure, Origin
+from ..mapping.engine_map import KvSize
+from ..mapping.source import AnyLevel, Part, Rate, Times
 from .figures import Figures
 from .gauges import Told
-from .mapping.engine_map import KvSize
-from .mapping.source import AnyLevel, Part, Rate, Times
 
 Sources = Sequence[AnyLevel | Rate | Part | Times]
 

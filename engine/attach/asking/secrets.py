@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from ..files.bounded import read_bounded
-from ..protocol.errors import BadInputError, CheckpointError
+from ...files.bounded import read_bounded
+from ...protocol.errors import BadInputError, CheckpointError
 from .settings import ServerSettings
 
 MOST_BYTES = 64 * 1024

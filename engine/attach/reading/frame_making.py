@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ..metrics.little import unsteady
-from ..protocol import (
+from ...metrics.little import unsteady
+from ...protocol import (
     TREND_SPAN_S,
     WINDOW_SECONDS,
     Accounting,
@@ -17,12 +17,12 @@ from ..protocol import (
     Queue,
     Window,
 )
+from ..mapping.source import Flow, known
 from .frame_parts import cache, latencies, memory, roofline, speculation
 from .frame_rates import Ceilings, Windows, averages, throughput, usage
 from .gauges import whole
 from .json_answers import Answer, joined_names
 from .kept_scrapes import Between
-from .mapping.source import Flow, known
 from .origins import Origins
 from .session import Session, ranks
 

@@ -8,7 +8,7 @@ for `memory_utilization`, since decoding waits for memory.
 import time
 from collections.abc import Callable
 
-from ..protocol import GpuSample, HostSample
+from ...protocol import GpuSample, HostSample
 from .exposition import Exposition, Labels
 
 MIB = 2**20

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from ..protocol import WINDOW_SECONDS, Window
+from ...protocol import WINDOW_SECONDS, Window
+from ..mapping.source import Metric, Spread
 from .increases import Increases
-from .mapping.source import Metric, Spread
 
 TIERS: Final = (
     (2 * WINDOW_SECONDS[Window.S10], 0.4),

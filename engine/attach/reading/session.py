@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass
 
-from ..metrics.trend import Trend
-from ..protocol import LatencyCounts
+from ...metrics.trend import Trend
+from ...protocol import LatencyCounts
+from ..mapping.engine_map import EngineMap, needs
+from ..mapping.source import Level, Metric, Spread, Times
 from .exposition import Exposition
 from .figures import Figures
 from .gauges import Gauges
 from .increases import Increases
 from .kept_scrapes import LONGEST_GAP_S, Between, KeptScrapes
-from .mapping.engine_map import EngineMap, needs
-from .mapping.source import Level, Metric, Spread, Times
 from .rebinning import Rebinned
 
 _START = Metric("process_start_time_seconds")

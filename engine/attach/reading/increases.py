@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Final
 
+from ..mapping.names import Labels
+from ..mapping.source import Metric, Spread
 from .exposition import Exposition
-from .mapping.names import Labels
-from .mapping.source import Metric, Spread
 
 MOST_KEPT_BYTES: Final = 16 * 2**20
 """Series of one server are followed until their labels take this; those beyond are not counted."""

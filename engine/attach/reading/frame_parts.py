@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..protocol import (
+from ...protocol import (
     Blocks,
     Cache,
     Figure,
@@ -16,11 +16,11 @@ from ..protocol import (
     SpeculationSpec,
     Window,
 )
+from ..mapping.source import Part, Times
 from .figures import Figures
 from .frame_rates import Ceilings, Windows, utilization
 from .gauges import Told, whole
 from .kept_scrapes import Between
-from .mapping.source import Part, Times
 from .origins import Origins, size_sources
 
 LONGEST_FIRST: Final = (Window.SESSION, Window.M5, Window.M1, Window.S10)

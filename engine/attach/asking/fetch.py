@@ -11,9 +11,9 @@ from http import HTTPStatus
 
 import httpx2
 
-from ..protocol.errors import ProdtopError
-from ..text.cleaning import clean
-from .exposition import MOST_BYTES
+from ...protocol.errors import ProdtopError
+from ...text.cleaning import clean
+from ..reading.exposition import MOST_BYTES
 
 TIMEOUT_S = 2.0
 """For the whole of an answer: a server that is slower counts as down."""

@@ -10,8 +10,8 @@ from typing import Final, TypeVar
 
 import msgspec
 
-from ..protocol import EngineKind
-from ..text.cleaning import clean
+from ...protocol import EngineKind
+from ...text.cleaning import clean
 from .exposition import MOST_VALUE
 
 MOST_JSON_BYTES: Final = 4 * 2**20

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from ..protocol.errors import BadInputError
+from ...protocol.errors import BadInputError
 
 SCRAPE_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 3600.0

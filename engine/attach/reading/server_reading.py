@@ -3,16 +3,16 @@
 from collections import deque
 from typing import Final
 
-from ..protocol import EngineKind, Frame
-from ..protocol.errors import UnreadableAnswerError
-from ..text.cleaning import clean
+from ...protocol import EngineKind, Frame
+from ...protocol.errors import UnreadableAnswerError
+from ...text.cleaning import clean
+from ..mapping.engine_map import Endpoint, EngineMap
+from ..mapping.engines import TABLES, recognise
 from .exposition import Exposition, ExpositionError
 from .frame_making import Server, make_frame
 from .frame_rates import Ceilings
 from .gauges import Gauges
 from .json_answers import Answer, read_answer
-from .mapping.engine_map import Endpoint, EngineMap
-from .mapping.engines import TABLES, recognise
 from .session import Session
 
 __all__ = ["Ceilings", "Endpoint", "ServerReading"]
