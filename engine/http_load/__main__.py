@@ -15,11 +15,10 @@ from ..protocol.child_process import (
     tell_crash,
 )
 from ..protocol.errors import ProdtopError
-from ..protocol.message import Message
 from ..text.clean_stream import clean_output
 from .live import drive
 from .main import measure
-from .messages import LoadFailed, from_argument
+from .messages import LoadFailed, Word, from_argument
 
 MOST_FILES = 16_384
 """A connection for each request at once."""
@@ -58,7 +57,7 @@ def _drive(channel_fd: int, options: str) -> int:
     return 0
 
 
-def tell(message: Message) -> None:
+def tell(message: Word) -> None:
     """Print a message."""
     sys.stdout.write(msgspec.json.encode(message).decode() + "\n")
     sys.stdout.flush()

@@ -14,10 +14,9 @@ from ..load.load import Load
 from ..load.trace_load import TraceLoad
 from ..protocol import LoadSpec
 from ..protocol.errors import BadInputError, ProdtopError
-from ..protocol.message import Message
 from ..traces.trace_file import read_trace
 from .connections import Connections
-from .messages import Api, HttpLoadOptions, LoadProgress
+from .messages import Api, HttpLoadOptions, LoadProgress, Word
 from .result import result_of
 from .run import LoadRun, Served, run_load
 from .target import Asked, Target
@@ -27,7 +26,7 @@ PROGRESS_EVERY_S = 0.5
 NOT_THERE = (404, 405, 501)
 
 
-async def measure(options: HttpLoadOptions, tell: Callable[[Message], object]) -> None:
+async def measure(options: HttpLoadOptions, tell: Callable[[Word], object]) -> None:
     """Measure every load; tells progress, and a `ServerResult` for each.
 
     Raises `ProdtopError` where the server answers none of the first requests.
@@ -60,7 +59,7 @@ class _Progress:
     """Tells now and then how far a load is."""
 
     def __init__(
-        self, place: int, options: HttpLoadOptions, tell: Callable[[Message], object]
+        self, place: int, options: HttpLoadOptions, tell: Callable[[Word], object]
     ) -> None:
         self._told = LoadProgress(load=place, done=0, requests=options.requests)
         self._tell = tell

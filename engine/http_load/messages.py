@@ -7,7 +7,6 @@ import msgspec
 from ..attach.asking.settings import ServerSettings
 from ..protocol import Distribution, LoadSpec, RequestSample
 from ..protocol.errors import BadInputError
-from ..protocol.message import Message
 
 Api = Literal["completions", "chat"]
 REQUEST_TIMEOUT_S = 600.0
@@ -44,7 +43,11 @@ def from_argument(text: str) -> HttpLoadOptions:
         raise BadInputError(f"the generator's options cannot be read: {error}") from error
 
 
-class LoadProgress(Message, frozen=True, kw_only=True):
+class Word(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
+    """What the generator tells; it goes over a pipe, to nobody but who started it."""
+
+
+class LoadProgress(Word, frozen=True, kw_only=True):
     """How far the load under way is."""
 
     load: int
@@ -54,14 +57,14 @@ class LoadProgress(Message, frozen=True, kw_only=True):
     failed: int = 0
 
 
-class LoadFailed(Message, frozen=True, kw_only=True):
+class LoadFailed(Word, frozen=True, kw_only=True):
     """Nothing could be measured; the exit code is the error's."""
 
     reason: str
     exit_code: int = 1
 
 
-class ServerResult(Message, frozen=True, kw_only=True):
+class ServerResult(Word, frozen=True, kw_only=True):
     """As a `CellResult`, of a server that is not ours to set: `strategy`, `precision`, `memory` and
     what else only an engine knows of itself is `None`."""
 

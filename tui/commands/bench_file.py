@@ -7,7 +7,6 @@ import msgspec
 
 from ...engine.files.atomic import replaced_file, require_writable, write_file
 from ...engine.files.new_names import save_new
-from ...engine.protocol import Message
 from ...engine.protocol.errors import BadInputError
 from ...engine.text.cleaning import clean
 
@@ -16,7 +15,7 @@ SCHEMA_VERSION = 1
 PARTIAL = ".partial"
 
 
-def as_object(result: Message) -> dict[str, object]:
+def as_object(result: msgspec.Struct) -> dict[str, object]:
     """The fields of a result, without the tag that the protocol needs."""
     fields: dict[str, object] = msgspec.to_builtins(result)
     del fields["type"]
@@ -42,7 +41,7 @@ class BenchFile:
         except (OSError, ValueError) as error:
             raise self._error(error) from error
 
-    def add(self, result: Message) -> None:
+    def add(self, result: msgspec.Struct) -> None:
         """Keep one more result. A partial file that cannot be written is done without."""
         fields = {"schema_version": SCHEMA_VERSION, **as_object(result)}
         self._lines += msgspec.json.encode(fields) + b"\n"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 
 from ..drawing.line import EMPTY, Line, Piece, faint, first_fitting, line, muted
-from ..settings.keymap import ACTIONS, EVERYWHERE, TAB_TITLES, Keymap
+from ..settings.keymap import ACTIONS, EVERYWHERE, FLEET_TITLE, TAB_TITLES, Keymap
 from ..style.formatting import duration
 from ..style.glyphs import Glyphs
 from ..style.inks import Ink
@@ -183,10 +183,11 @@ def help_width(terminal_width: int) -> int:
 def help_lines(keymap: Keymap, tab: str, about: Sequence[Line] = ()) -> list[Line]:
     """Every action by group, its keys before what it does: those of the tab at hand first, then
     those of all tabs, then the other tabs'. `about` is what to say before all."""
-    others = [name for name in TAB_TITLES if name != tab]
+    titles = TAB_TITLES | FLEET_TITLE
+    others = [name for name in titles if name != tab]
     lines = [*about, EMPTY] if about else []
     for name in (tab, EVERYWHERE, *others):
-        where = f"In the {TAB_TITLES[name]} tab" if name else "In every tab"
+        where = f"In the {titles[name]} tab" if name else "In every tab"
         lines.append(line(Piece(where, Ink.TITLE)))
         for group, entries in keymap.groups(name).items():
             lines.append(line(muted(f"  {group}")))

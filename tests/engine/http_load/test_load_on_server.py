@@ -11,14 +11,13 @@ from linked_engine import HOST, tiny_checkpoint
 from prodtop.engine.attach.asking.settings import ServerSettings
 from prodtop.engine.http_load.connections import Connections
 from prodtop.engine.http_load.main import load_of, measure
-from prodtop.engine.http_load.messages import HttpLoadOptions, ServerResult
+from prodtop.engine.http_load.messages import HttpLoadOptions, ServerResult, Word
 from prodtop.engine.http_load.result import result_of
 from prodtop.engine.http_load.run import run_load
 from prodtop.engine.http_load.target import Target
 from prodtop.engine.http_load.texts import TextMaker
 from prodtop.engine.protocol import LoadSpec
 from prodtop.engine.protocol.errors import ProdtopError
-from prodtop.engine.protocol.message import Message
 from prodtop.engine.protocol.server_operations import Operations, ServerLimits
 from prodtop.engine.protocol.server_options import ServerOptions
 from served_engine import ServedEngine, served_engine
@@ -109,7 +108,7 @@ def test_an_open_loop_keeps_its_arrivals(engine: ServedEngine) -> None:
 
 
 def test_a_command_measures_after_it_has_learnt_of_the_server(engine: ServedEngine) -> None:
-    told: list[Message] = []
+    told: list[Word] = []
     options = HttpLoadOptions(
         server=ServerSettings(url=url_of(engine)), loads=[SHORT], requests=8, warmup=2
     )

@@ -9,6 +9,7 @@ from prodtop.tui.settings.keymap import (
     ACTIONS,
     DEFAULT_KEYMAP,
     EVERYWHERE,
+    FLEET,
     LIVE,
     PLANNER,
     STRATEGY_ACTIONS,
@@ -94,7 +95,7 @@ def test_what_is_no_key(key: str) -> None:
 def test_help_lists_every_action_once() -> None:
     listed = [
         text
-        for tab in (EVERYWHERE, *TAB_TITLES)
+        for tab in (EVERYWHERE, *TAB_TITLES, FLEET)
         for entries in DEFAULT_KEYMAP.groups(tab).values()
         for _, text in entries
     ]
