@@ -78,8 +78,8 @@ class Worker:
         self._client.send(SetPrecision(name=precision))
         self._client.send(SetStrategy(name=strategy))
         there = self.until(lambda f: (f.strategy, f.precision) == (strategy, precision))
-        enough = there.accounting.finished + requests
-        return self.until(lambda frame: frame.accounting.finished >= enough)
+        enough = finished(there) + requests
+        return self.until(lambda frame: finished(frame) >= enough)
 
     def _take(self, report: Report) -> bool:
         """Whether it is a frame."""
@@ -88,8 +88,14 @@ class Worker:
         if not isinstance(report, Frame):
             return False
         self._frame = report
-        self.most_rss_bytes = max(self.most_rss_bytes, report.memory.used_bytes)
+        used_bytes = 0 if report.memory is None else report.memory.used_bytes
+        self.most_rss_bytes = max(self.most_rss_bytes, used_bytes)
         return True
+
+
+def finished(frame: Frame) -> int:
+    """Requests so far."""
+    return 0 if frame.accounting is None else frame.accounting.finished
 
 
 def rounds(worker: Worker, count: int, requests: int) -> Iterator[Round]:
@@ -101,13 +107,14 @@ def rounds(worker: Worker, count: int, requests: int) -> Iterator[Round]:
         for precision, strategy in product(PRECISIONS, StrategyName):
             frame = worker.serve(strategy, precision, requests)
         memory = frame.memory
+        assert memory is not None
         yield Round(
             number=number,
             elapsed_s=time.monotonic() - began_s,
             rss_bytes=worker.rss_bytes,
             most_rss_bytes=worker.most_rss_bytes,
             named_bytes=memory.used_bytes - memory.other_bytes,
-            finished=frame.accounting.finished,
+            finished=finished(frame),
         )
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 from attached_frames import NO_METRIC, attached_frame, bare_frame
 from frames import frame, ready
-from prodtop.engine.protocol import Frame
+from prodtop.engine.protocol import Frame, Report
 from prodtop.engine.records.export.snapshot_formats import FORMATS
 from prodtop.engine.records.snapshot import save_snapshot
 from prodtop.tui.state.health import judge
@@ -26,7 +26,7 @@ KINDS: dict[str, Callable[[float], Frame]] = {"told": attached_frame, "bare": ba
 async def test_every_tab_is_drawn_of_a_server_that_tells_little(
     kind: str, size: tuple[int, int]
 ) -> None:
-    polls = [[ready()], *([KINDS[kind](second)] for second in range(12))]
+    polls: list[list[Report]] = [[ready()], *([KINDS[kind](second)] for second in range(12))]
     async with open_app(polls, size=size) as running:
         await running.advance(*polls)
         for keys in (*TABS, "w", "t", "space", "left", "space", "R"):
@@ -62,7 +62,7 @@ async def test_every_tab_is_drawn_of_a_server_that_tells_little(
 async def test_nothing_is_asked_of_a_server_that_is_watched(
     kind: str, keys: tuple[str, ...]
 ) -> None:
-    polls = [[KINDS[kind](second)] for second in range(3)]
+    polls: list[list[Report]] = [[KINDS[kind](second)] for second in range(3)]
     async with open_app(polls) as running:
         await running.advance(*polls)
         await running.press(*("space" if key == " " else key for key in keys))
@@ -72,7 +72,7 @@ async def test_nothing_is_asked_of_a_server_that_is_watched(
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_what_is_missing_says_why_and_what_is_there_whence(size: tuple[int, int]) -> None:
-    polls = [[attached_frame(second)] for second in range(3)]
+    polls: list[list[Report]] = [[attached_frame(second)] for second in range(3)]
     async with open_app(polls, size=size) as running:
         await running.advance(*polls)
         text = terminal_text(running.app)

@@ -106,14 +106,16 @@ async def _measure(app: ProdtopApp, pilot: Pilot[None], tab: str) -> None:
 
 def _finished(app: ProdtopApp) -> int:
     frame = app.monitor.moment().frame
-    return 0 if frame is None else frame.accounting.finished
+    if frame is None or frame.accounting is None:
+        return 0
+    return frame.accounting.finished
 
 
 def _has_served(app: ProdtopApp, strategy: StrategyName, finished: int) -> bool:
     """Whether so many requests have finished, the strategy in use has steady figures, and the
     switch to it its effect."""
     frame = app.monitor.moment().frame
-    if frame is None or frame.strategy is not strategy or frame.accounting.finished < finished:
+    if frame is None or frame.strategy is not strategy or _finished(app) < finished:
         return False
     switch = frame.last_switch
     compared = switch is not None and switch.new == strategy and switch.after is not None

@@ -88,6 +88,12 @@ def notes(prober: Prober) -> list[str]:
     return [each.message for each in prober.reports() if isinstance(each, Note)]
 
 
+def taken(prober: Prober, told: list[str]) -> list[str]:
+    """`told`, with what the prober has said since."""
+    told += notes(prober)
+    return told
+
+
 def test_a_probe_gives_times_and_says_what_it_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"Authorization": "Bearer sk-secret"}
     with probed(stream, monkeypatch, headers=lambda: headers) as (prober, _, asked):
@@ -202,7 +208,7 @@ def test_a_probe_that_fails_is_told_of_once_and_measures_nothing(
 ) -> None:
     with probed(answers, monkeypatch) as (prober, upstream, _):
         told: list[str] = []
-        wait(lambda: told.extend(notes(prober)) or told, "a note")
+        wait(lambda: taken(prober, told), "a note")
         visits = len(upstream.visits)
         wait(lambda: len(upstream.visits) > visits, "another try")
         told += notes(prober)
@@ -222,7 +228,7 @@ def test_a_server_that_comes_back_is_told_of(monkeypatch: pytest.MonkeyPatch) ->
 
     with probed(answers, monkeypatch) as (prober, _, _asked):
         told: list[str] = []
-        wait(lambda: told.extend(notes(prober)) or len(told) == 2, "both notes")
+        wait(lambda: len(taken(prober, told)) == 2, "both notes")
         assert told[0].endswith("HTTP 503")
         assert told[1] == "the probe is answered again"
 
