@@ -15,13 +15,13 @@ import numpy as np
 
 from ..metrics.latency import LatencyWindows, RequestLatency
 from ..protocol import Figure, Frame, Latency, Message, Note, Origin, Window
-from ..protocol.errors import BadInputError
+from ..protocol.errors import BadInputError, ProdtopError
 from .overlaying import is_resolved, with_latencies, with_origins
 from .probe_request import OUTPUT_TOKENS, WAYS, ProbeConnection, Probed, ProbeError
 from .proxy.upstream import upstream_of
+from .settings import SHORTEST_PROBE_S
 
 INTERVAL_S = 5.0
-SHORTEST_INTERVAL_S = 1.0
 LONGEST_WAIT_S = 60.0
 """Between probes of a server that does not answer."""
 _CLOSE_S = 2.0
@@ -29,9 +29,10 @@ _PROBED = {"ttft": Figure.TTFT, "itl": Figure.ITL, "tpot": Figure.TPOT}
 
 
 class Prober:
-    """Probes the server at `url` every `interval_s`, with the first model that it lists, or `model`.
+    """Probes the server at `url` every `interval_s`, with `model` or the first that it lists.
 
-    `headers` go with each request (a key); they are told nowhere. Raises `BadInputError`.
+    `headers` gives those of each request (a key), and may raise `ProdtopError`; they are told
+    nowhere. Raises `BadInputError`.
     """
 
     def __init__(
@@ -40,16 +41,16 @@ class Prober:
         interval_s: float = INTERVAL_S,
         *,
         model: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Callable[[], Mapping[str, str]] = dict,
         tls: ssl.SSLContext | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not SHORTEST_INTERVAL_S <= interval_s < float("inf"):
-            raise BadInputError(f"--probe: at least {SHORTEST_INTERVAL_S:g} s between two probes")
+        if not SHORTEST_PROBE_S <= interval_s < float("inf"):
+            raise BadInputError(f"--probe: at least {SHORTEST_PROBE_S:g} s between two probes")
         self._upstream = upstream_of(url, tls)
         self._interval_s = interval_s
         self._given_model = self._model = model
-        self._headers = dict(headers or {})
+        self._headers = headers
         self._clock = clock
         self._way = 0
         self._lock = threading.Lock()
@@ -89,13 +90,16 @@ class Prober:
         return with_origins(msgspec.structs.replace(frame, latency=latency), origins)
 
     @property
+    def begun(self) -> str:
+        """What is sent, in words."""
+        return f"probe of {OUTPUT_TOKENS} tokens every {self._interval_s:g} s"
+
+    @property
     def cost(self) -> str:
         """What probing took so far, in words."""
         sent = self._answered + self._failed
         tokens = f"{self._tokens_in:,} tokens in, {self._tokens_out:,} out so far"
-        return (
-            f"probe of {OUTPUT_TOKENS} tokens every {self._interval_s:g} s: {sent} sent, {tokens}"
-        )
+        return f"{self.begun}: {sent} sent, {tokens}"
 
     def close(self) -> None:
         """Stop, within a probe too."""
@@ -123,7 +127,7 @@ class Prober:
                 self._on_failed(str(error))
             # Longer and longer while it fails: a server in trouble needs no probes.
             pause_s = min(self._interval_s * 2 ** min(failures, 6), LONGEST_WAIT_S)
-            wait_s = max(self._interval_s if not failures else pause_s, SHORTEST_INTERVAL_S)
+            wait_s = max(self._interval_s if not failures else pause_s, SHORTEST_PROBE_S)
             wait_s = max(0.0, wait_s - (self._clock() - began_s))
 
     def _probe(self) -> Probed:
@@ -140,7 +144,11 @@ class Prober:
                 self._way += 1
 
     def _connect(self) -> ProbeConnection:
-        self._connection = ProbeConnection(self._upstream, self._headers, self._clock)
+        try:
+            headers = self._headers()
+        except ProdtopError as error:
+            raise ProbeError(str(error)) from None
+        self._connection = ProbeConnection(self._upstream, headers, self._clock)
         return self._connection
 
     def _take(self, probed: Probed) -> None:

@@ -8,9 +8,14 @@ from ..protocol.errors import BadInputError
 
 SCRAPE_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 3600.0
+HIGHEST_PORT = 65_535
+SHORTEST_PROBE_S = 1.0
+"""More often would be a load."""
 MOST_SERVERS = 2000
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=LONGEST_INTERVAL_S)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT)]
+ProbeSeconds = Annotated[float, msgspec.Meta(ge=SHORTEST_PROBE_S, le=LONGEST_INTERVAL_S)]
 
 
 class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +24,10 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     Secrets are never here: `token_file` and `token_env` say where a bearer token is, `headers_file`
     holds further `Name: value` lines. All three are read anew for each request. `ca_file` is a
     bundle of certificates to trust; `dcgm` the address of a DCGM exporter for the server's GPUs.
+
+    `proxy` is a port of this machine that passes requests on to the server and measures them (0:
+    any that is free), `record_trace` the file for a trace of these; `probe_s` how often a small
+    request of prodtop's own is sent. Without them the server gets nothing but GETs.
     """
 
     url: str
@@ -28,6 +37,9 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     ca_file: str | None = None
     dcgm: str | None = None
     interval_s: Seconds = SCRAPE_INTERVAL_S
+    proxy: Port | None = None
+    record_trace: str | None = None
+    probe_s: ProbeSeconds | None = None
 
 
 class NamedServer(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -35,7 +35,8 @@ class Getter(Protocol):
 class WatchedServer:
     """Asks one server for what it tells, and passes on frames and events through `tell`.
 
-    Every answer is taken in by `ServerReading`, which is pure. `run` goes on until it is cancelled.
+    Every answer is taken in by `ServerReading`, which is pure. `overlay` adds what is measured
+    beside. `run` goes on until it is cancelled.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class WatchedServer:
         server: NamedServer,
         tell: Callable[[Message], object],
         *,
+        overlay: Callable[[Frame], Frame] = lambda frame: frame,
         connect: Callable[[NamedServer], Getter] = lambda each: Fetcher(each.url, each.ca_file),
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
@@ -50,6 +52,7 @@ class WatchedServer:
         self.server = server
         self.reading = ServerReading(server.url, server.name)
         self._tell = tell
+        self._overlay = overlay
         self._connect = connect
         self._clock, self._wall = clock, wall
         self._getter: Getter | None = None
@@ -155,7 +158,8 @@ class WatchedServer:
         attached = msgspec.structs.replace(
             frame.attached, scraped_per_s=1 / self.interval_s, scrape_ms=self._took_s * 1e3
         )
-        return msgspec.structs.replace(frame, sequence=self._sequence, attached=attached)
+        frame = msgspec.structs.replace(frame, sequence=self._sequence, attached=attached)
+        return self._overlay(frame)
 
     async def _failed(self, reason: str) -> float:
         retry_s = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]

@@ -77,7 +77,8 @@ class AttachedEngine:
                     if started is not None:
                         self._early.append(started)
             case SetSlo() | InspectRequest():
-                pass
+                # Of what passes the proxy, where there is one.
+                self._reader.send(command)
             case _:
                 self._early.append(Note(message=WATCHED))
 

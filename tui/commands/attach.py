@@ -6,7 +6,14 @@ from typing import Annotated
 import typer
 
 from ...engine.attach.addresses import server_url
-from ...engine.attach.settings import AttachOptions, NamedServer, ServerSettings
+from ...engine.attach.settings import (
+    HIGHEST_PORT,
+    LONGEST_INTERVAL_S,
+    SHORTEST_PROBE_S,
+    AttachOptions,
+    NamedServer,
+    ServerSettings,
+)
 from ...engine.protocol.errors import BadInputError
 from .arguments import Debug
 
@@ -36,6 +43,18 @@ def attach(
     dcgm: Annotated[
         str | None, typer.Option("--dcgm", metavar="URL", help="A DCGM exporter for its GPUs.")
     ] = None,
+    proxy: Annotated[
+        int | None,
+        typer.Option("--proxy", metavar="PORT", help="Pass requests on here, and measure them."),
+    ] = None,
+    record_trace: Annotated[
+        str | None,
+        typer.Option("--record-trace", metavar="FILE", help="A trace of them, without text."),
+    ] = None,
+    probe: Annotated[
+        float | None,
+        typer.Option("--probe", metavar="SECONDS", help="So often a small request of its own."),
+    ] = None,
     once: Annotated[
         bool, typer.Option("--once", help="Print what it tells now, without a screen.")
     ] = False,
@@ -53,7 +72,8 @@ def attach(
 ) -> None:
     """Watch servers that run already: vLLM, SGLang, TensorRT-LLM, TGI, llama.cpp, Ollama and more.
 
-    Nothing is sent to them but GET requests of what they tell of themselves.
+    Nothing is sent to them but GET requests of what they tell of themselves, unless --probe asks for
+    more, and what comes by --proxy.
     """
     common = ServerSettings(
         url="",
@@ -62,7 +82,11 @@ def attach(
         headers_file=headers_file,
         ca_file=ca_file,
         dcgm=None if dcgm is None else server_url(dcgm),
+        proxy=proxy,
+        record_trace=record_trace,
+        probe_s=probe,
     )
+    check_measuring(common, urls or [], once=once)
     if as_json and urls and not once:
         raise BadInputError("--json goes with --once")
     if not urls:
@@ -83,6 +107,22 @@ def attach(
     from .attach_screen import open_attached
 
     open_attached(options, theme, record)
+
+
+def check_measuring(asked: ServerSettings, urls: list[str], *, once: bool) -> None:
+    """Raise `BadInputError` for options of proxy and probe that cannot go with the others."""
+    if asked.record_trace is not None and asked.proxy is None:
+        raise BadInputError("--record-trace goes with --proxy: it records what passes")
+    if asked.proxy is not None and len(urls) != 1:
+        raise BadInputError("--proxy passes requests on to one server: name one")
+    if asked.proxy is not None and not 0 <= asked.proxy <= HIGHEST_PORT:
+        raise BadInputError(f"--proxy: a port is a number up to {HIGHEST_PORT}")
+    if asked.probe_s is not None and not SHORTEST_PROBE_S <= asked.probe_s <= LONGEST_INTERVAL_S:
+        raise BadInputError(
+            f"--probe: {SHORTEST_PROBE_S:g} to {LONGEST_INTERVAL_S:g} seconds between two"
+        )
+    if once and (asked.proxy, asked.probe_s) != (None, None):
+        raise BadInputError("--proxy and --probe take time: they go without --once")
 
 
 def named_servers(given: list[str], common: ServerSettings) -> list[NamedServer]:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ...protocol import Frame, Message
+from ...protocol import Frame, Message, SloSpec
 from ...protocol.errors import BadInputError
 from .book import ExchangeBook
 from .connection import Connection
@@ -92,13 +92,13 @@ class Proxy:
         """What is to be sent now: requests that ended, those in the system, a timeline."""
         return self._book.reports()
 
-    def figures(self, frame: Frame) -> ProxyFigures:
-        """All that was measured, judged by the limits of a frame."""
-        return self._book.figures(frame.slo)
+    def figures(self, slo: SloSpec) -> ProxyFigures:
+        """All that was measured, judged by these limits."""
+        return self._book.figures(slo)
 
     def overlay(self, frame: Frame) -> Frame:
         """The server's frame with what was measured here."""
-        return overlaid(frame, self.figures(frame), self.address)
+        return overlaid(frame, self.figures(frame.slo), self.address)
 
     def close(self) -> None:
         """End all connections, and write what is left of a trace."""

@@ -55,7 +55,7 @@ def probed(
     answers: Answers, monkeypatch: pytest.MonkeyPatch, **options: object
 ) -> Iterator[tuple[Prober, Upstream, list[tuple[bytes, bytes]]]]:
     """A prober at work as fast as it can, and the requests that the server got."""
-    monkeypatch.setattr(prober_module, "SHORTEST_INTERVAL_S", 0.01)
+    monkeypatch.setattr(prober_module, "SHORTEST_PROBE_S", 0.01)
     asked: list[tuple[bytes, bytes]] = []
 
     async def script(visit: Visit) -> None:
@@ -90,7 +90,7 @@ def notes(prober: Prober) -> list[str]:
 
 def test_a_probe_gives_times_and_says_what_it_cost(monkeypatch: pytest.MonkeyPatch) -> None:
     headers = {"Authorization": "Bearer sk-secret"}
-    with probed(stream, monkeypatch, headers=headers) as (prober, _, asked):
+    with probed(stream, monkeypatch, headers=lambda: headers) as (prober, _, asked):
         frame = frame_with()
         wait(lambda: prober.overlay(frame) != frame, "figures")
         over = prober.overlay(frame)
