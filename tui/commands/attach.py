@@ -72,8 +72,8 @@ def attach(
 ) -> None:
     """Watch servers that run already: vLLM, SGLang, TensorRT-LLM, TGI, llama.cpp, Ollama and more.
 
-    Nothing is sent to them but GET requests of what they tell of themselves, unless --probe asks for
-    more, and what comes by --proxy.
+    Nothing is sent to them but GET requests of what they tell of themselves, what comes by --proxy,
+    and the requests of --probe.
     """
     common = ServerSettings(
         url="",
