@@ -76,7 +76,9 @@ def test_the_reader_measures_what_passes_and_the_screen_asks_for_it() -> None:
             assert isinstance(note, Note)
             port = re.search(r"http://127\.0\.0\.1:(\d+) ", note.message)
             assert port is not None
-            engine.send(SetSlo(slo=SloSpec(ttft_ms=60_000.0)))
+            slo = SloSpec(ttft_ms=60_000.0)
+            engine.send(SetSlo(slo=slo))
+            seen(lambda each: isinstance(each, Frame) and each.slo == slo)
             with socket.create_connection((HOST, int(port[1])), DEADLINE_S) as client:
                 client.sendall(chat())
                 got = b""
