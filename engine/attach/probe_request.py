@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from .answer import Answer
+from .proxy.answer import Answer
 from .proxy.upstream import Upstream
 
 OUTPUT_TOKENS = 8

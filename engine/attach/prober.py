@@ -16,8 +16,8 @@ import numpy as np
 from ..metrics.latency import LatencyWindows, RequestLatency
 from ..protocol import Figure, Frame, Latency, Message, Note, Origin, Window
 from ..protocol.errors import BadInputError, ProdtopError
-from .overlaying import is_resolved, with_latencies, with_origins
 from .probe_request import OUTPUT_TOKENS, WAYS, ProbeConnection, Probed, ProbeError
+from .proxy.overlaying import is_resolved, with_latencies, with_origins
 from .proxy.upstream import upstream_of
 from .settings import SHORTEST_PROBE_S
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...metrics.latency import RequestLatency
 from ...metrics.request_timeline import Mark
-from ..answer import Answer
+from .answer import Answer
 from .asked import LARGEST_READ_BYTES, Asked, asked_of
 from .heads import RequestHead, ResponseHead
 

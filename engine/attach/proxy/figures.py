@@ -23,7 +23,7 @@ from ...protocol import (
     TraceRecording,
     Window,
 )
-from ..overlaying import LATENCIES, with_latencies, with_origins
+from .overlaying import LATENCIES, with_latencies, with_origins
 
 _Number = TypeVar("_Number", int, float)
 

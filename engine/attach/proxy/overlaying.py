@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from ..protocol import Figure, Frame, Latency, Origin, Percentiles, Window
+from ...protocol import Figure, Frame, Latency, Origin, Percentiles, Window
 
 LATENCIES: Mapping[str, Figure] = {
     "ttft": Figure.TTFT,
