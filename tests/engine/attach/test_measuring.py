@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from prodtop.engine.attach.proxy.proxy import HOST
 from prodtop.engine.attach.settings import AttachOptions, NamedServer
 from prodtop.engine.client.attached_engine import AttachedEngine
 from prodtop.engine.protocol import (
@@ -23,7 +24,6 @@ from prodtop.engine.protocol.errors import BadInputError
 from prodtop.tui.commands.attach import check_measuring
 from scripted_upstream import (
     DEADLINE_S,
-    HOST,
     LAST_CHUNK,
     Upstream,
     Visit,
