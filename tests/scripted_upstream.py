@@ -165,3 +165,9 @@ def chat(content: str = "hello", *headers: bytes, **fields: object) -> bytes:
         *headers,
     ]
     return b"\r\n".join([*lines, b"", body])
+
+
+async def answer_stream(visit: Visit) -> None:
+    """A short stream that says how long it was."""
+    await visit.send(STREAM_HEAD, chunk(event("x")), chunk(event("y")))
+    await visit.send(chunk(event("", finish_reason="stop") + usage(9, 3) + DONE), LAST_CHUNK)

@@ -48,6 +48,8 @@ class Measuring:
     def set_slo(self, slo: SloSpec) -> None:
         """Judge what passes by these limits from now on."""
         self._slo = slo
+        if self.proxy is not None:
+            self.proxy.set_slo(slo)
 
     def inspect(self, request_id: int | None) -> None:
         """Report the timeline of one request that passed."""

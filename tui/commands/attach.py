@@ -9,6 +9,7 @@ import typer
 
 from ...engine.attach.asking.addresses import server_url
 from ...engine.attach.asking.settings import (
+    HIGHEST_PORT,
     LONGEST_INTERVAL_S,
     SHORTEST_PROBE_S,
     AttachOptions,
@@ -57,9 +58,7 @@ def attach(
     ] = None,
     proxy: Annotated[
         int | None,
-        typer.Option(
-            "--proxy", metavar="PORT", min=0, max=65_535, help="Pass requests on, and measure them."
-        ),
+        typer.Option("--proxy", metavar="PORT", help="Pass requests on here, and measure them."),
     ] = None,
     record_trace: Annotated[
         str | None,
@@ -72,8 +71,6 @@ def attach(
         typer.Option(
             "--probe",
             metavar="SECONDS",
-            min=SHORTEST_PROBE_S,
-            max=LONGEST_INTERVAL_S,
             help="Send a small request so often: true TTFT and ITL.",
         ),
     ] = None,
@@ -116,6 +113,7 @@ def attach(
         record_trace=None if record_trace is None else str(Path(record_trace).absolute()),
         probe_s=probe,
     )
+    check_measuring(common, urls or [], once=once)
     if as_json and urls and not once:
         raise BadInputError("--json goes with --once")
     if not urls:
@@ -123,7 +121,6 @@ def attach(
 
         list_found(as_json=as_json)
         return
-    _check_measuring(urls, common, once=once)
     options = attach_options(urls, common, select)
     if once and options.prometheus is not None:
         raise BadInputError("--once asks servers themselves: give their addresses")
@@ -157,15 +154,23 @@ def _load(options: AttachOptions, users: int | None, rate: float | None) -> Http
     )
 
 
-def _check_measuring(urls: list[str], common: ServerSettings, *, once: bool) -> None:
-    """Raise `BadInputError` where there is nobody to measure for."""
-    if common.record_trace is not None and common.proxy is None:
-        raise BadInputError("--record-trace goes with --proxy: it records what passes there")
-    measured = common.proxy is not None or common.probe_s is not None
-    if measured and (once or len(urls) > 1 or urls[0].startswith(PROMETHEUS)):
+def check_measuring(asked: ServerSettings, urls: list[str], *, once: bool) -> None:
+    """Raise `BadInputError` for options of proxy and probe that cannot go with the others."""
+    if asked.record_trace is not None and asked.proxy is None:
+        raise BadInputError("--record-trace goes with --proxy: it records what passes")
+    collected = any(url.startswith(PROMETHEUS) for url in urls)
+    if asked.proxy is not None and (len(urls) != 1 or collected):
+        raise BadInputError("--proxy passes requests on to one server: name one")
+    if asked.probe_s is not None and collected:
+        raise BadInputError("--probe sends requests to servers: give their addresses")
+    if asked.proxy is not None and not 0 <= asked.proxy <= HIGHEST_PORT:
+        raise BadInputError(f"--proxy: a port is a number up to {HIGHEST_PORT}")
+    if asked.probe_s is not None and not SHORTEST_PROBE_S <= asked.probe_s <= LONGEST_INTERVAL_S:
         raise BadInputError(
-            "--proxy and --probe measure one server, on its screen: give one address"
+            f"--probe: {SHORTEST_PROBE_S:g} to {LONGEST_INTERVAL_S:g} seconds between two"
         )
+    if once and (asked.proxy, asked.probe_s) != (None, None):
+        raise BadInputError("--proxy and --probe take time: they go without --once")
 
 
 def attach_options(given: list[str], common: ServerSettings, select: str | None) -> AttachOptions:

@@ -11,9 +11,10 @@ LONGEST_INTERVAL_S = 3600.0
 SHORTEST_PROBE_S = 1.0
 """More often would be a load."""
 MOST_SERVERS = 2000
+HIGHEST_PORT = 65_535
 
 Seconds = Annotated[float, msgspec.Meta(ge=0.1, le=LONGEST_INTERVAL_S)]
-Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
+Port = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT)]
 ProbeSeconds = Annotated[float, msgspec.Meta(ge=SHORTEST_PROBE_S, le=LONGEST_INTERVAL_S)]
 
 

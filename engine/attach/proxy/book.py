@@ -96,6 +96,11 @@ class ExchangeBook:
 
     # From the reader's thread
 
+    def set_slo(self, slo: SloSpec) -> None:
+        """Judge by these limits from now on."""
+        with self._lock:
+            self._meter.set_slo(slo, self._clock())
+
     def inspect(self, request_id: int | None) -> None:
         """Report the timeline of one request from now on, until it has ended."""
         self._inspected = request_id

@@ -84,6 +84,10 @@ class Proxy:
         )
         self._thread.start()
 
+    def set_slo(self, slo: SloSpec) -> None:
+        """Judge what ends by these limits from now on; `overlay` does as well, by its frame's."""
+        self._book.set_slo(slo)
+
     def inspect(self, request_id: int | None) -> None:
         """Report the timeline of one request from now on, until it has ended."""
         self._book.inspect(request_id)
