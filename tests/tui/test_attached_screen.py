@@ -26,7 +26,8 @@ KINDS: dict[str, Callable[[float], Frame]] = {"told": attached_frame, "bare": ba
 async def test_every_tab_is_drawn_of_a_server_that_tells_little(
     kind: str, size: tuple[int, int]
 ) -> None:
-    polls: list[list[Report]] = [[ready()], *([KINDS[kind](second)] for second in range(12))]
+    frames: list[list[Report]] = [[KINDS[kind](second)] for second in range(12)]
+    polls = [[ready()], *frames]
     async with open_app(polls, size=size) as running:
         await running.advance(*polls)
         for keys in (*TABS, "w", "t", "space", "left", "space", "R"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.engine.attach import answer as answer_module
+from prodtop.engine.attach.reading import answer as answer_module
 from prodtop.engine.attach.reading.answer import Answer
 
 SSE, NDJSON, JSON = "text/event-stream", "application/x-ndjson", "application/json; charset=utf-8"
