@@ -16,18 +16,23 @@ def secret_headers(server: ServerSettings) -> dict[str, str]:
     Read anew each time: tokens are renewed in place. Raises `BadInputError` where one cannot be
     read, without a word of what is in it.
     """
-    headers = {} if server.headers_file is None else _header_lines(Path(server.headers_file))
+    headers = {} if server.headers_file is None else _header_lines(_path(server.headers_file))
     if server.token_env is not None:
         token = os.environ.get(server.token_env, "").strip()
         if not token:
             raise BadInputError(f"the environment has no {server.token_env}: set it to the token")
         headers["authorization"] = f"Bearer {_checked(token, server.token_env)}"
     if server.token_file is not None:
-        token = _text(Path(server.token_file)).strip()
+        token = _text(_path(server.token_file)).strip()
         if not token:
             raise BadInputError(f"{server.token_file} is empty: it should hold the token")
         headers["authorization"] = f"Bearer {_checked(token, server.token_file)}"
     return headers
+
+
+def _path(text: str) -> Path:
+    """A path as the config has it, which may begin with the home folder."""
+    return Path(text).expanduser()
 
 
 def _header_lines(path: Path) -> dict[str, str]:

@@ -57,6 +57,16 @@ PRODTOP = [sys.executable, "-m", "prodtop.tui.commands.main"]
         (["nonsense"], "No such command 'nonsense'"),
         (["snapshot"], "Missing command"),
         (["review", "next"], "no review queue at"),
+        (["attach", "http://"], "is no address"),
+        (["attach", "http://me:secret@host:1"], "--token-file"),
+        (["attach", "host:99999"], "is no address"),
+        (["attach", "a:1", "a:1"], "given twice"),
+        (["attach", "a:1", "--json"], "--json goes with --once"),
+        (["attach", "a:1", "--select", "x"], "--select goes with"),
+        (["attach", "prometheus+http://a:1", "--select", "no matcher"], "is no label matcher"),
+        (["attach", "a:1", "--users", "1", "--rate", "2"], "exclude each other"),
+        (["bench", "--url", "a:1", "--strategy", "single"], "not set"),
+        (["bench", "--token-file", "t"], "--token-file goes with --url"),
         (["review", "accept", "0"], "'ID'"),
         (["review", "list", "--guards", "none.toml"], "--guards none.toml"),
         (["snapshot", "show", "nothing"], "no snapshot 'nothing'"),
@@ -130,8 +140,18 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    commands = ["bench", "quality", "compare", "cost", "serve", "ready", "doctor", "record"]
-    rest = ["replay", "diff", "plan", "snapshot", "recording", "trace", "review", "guards"]
+    commands = ["attach", "bench", "quality", "compare", "cost", "serve", "ready", "doctor"]
+    rest = [
+        "record",
+        "replay",
+        "diff",
+        "plan",
+        "snapshot",
+        "recording",
+        "trace",
+        "review",
+        "guards",
+    ]
     assert names == [*commands, *rest]
 
 

@@ -27,6 +27,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "help": (["--help"], 0),
     "live": ([], 2),
     "wrong option": (["--nonsense"], 2),
+    "attach wrong": (["attach", "http://"], 2),
     "bench": (["bench"], 0),
     "bench json": (["bench", "--json"], 0),
     "bench wrong": (["bench", "--strategy", "fast"], 2),
