@@ -1,6 +1,6 @@
 """The manual's tables of what is read of each engine: `python -m tools.attach_table`.
 
-They stand in `docs/attach.md` between two marks, and a test asks for them where they are older ones.
+They stand in `docs/attach.md` between two marks; a test asks for them where they are older ones.
 """
 
 from pathlib import Path

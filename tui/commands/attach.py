@@ -129,13 +129,14 @@ def attach(
 
         print_once(options, as_json=as_json)
         return
+    load = _load(options, users, rate)
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise BadInputError(
             "the screen needs a terminal: run it in one, or use 'prodtop attach URL --once --json'"
         )
     from .attach_screen import open_attached
 
-    open_attached(options, theme, record, _load(options, users, rate))
+    open_attached(options, theme, record, load)
 
 
 def _load(options: AttachOptions, users: int | None, rate: float | None) -> HttpLoadOptions | None:
