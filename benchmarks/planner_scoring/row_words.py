@@ -108,7 +108,9 @@ _FRAMEWORKS = (
     (r"torchtitan", "torch"),
     (r"nanotron", "nanotron"),
     (r"bridge", "megatron-bridge"),
-    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
+    (r"\bjax\b|\bxla\b|maxtext|paxml", "jax"),
+    (r"nemo|dgxc|mlperf", "nemo"),
+    (r"megatron|mcore|transformer engine", "megatron"),
     (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
     (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
 )
@@ -131,9 +133,27 @@ def guess_software(
     lower = text.lower()
     name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
     if name is None:
-        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
-    if name in ("megatron-core", "deepspeed") and half:
+        name = "megatron-2021" if half else "megatron" if model_parallel else "torch"
+    if name in ("megatron", "nemo", "deepspeed") and half:
         name = "megatron-2021"
     if name == "megatron-2021" and zero == 3:
         return "deepspeed-2021"
     return "torch-compile" if name == "torch" and compiled else name
+
+
+_MONTH = re.compile(r"\b(20[12]\d)-(0[1-9]|1[0-2])(?!\d)|\b(2[2-9])\.(0[1-9]|1[0-2])\b")
+_ROUNDS = {"4.0": "2024-06", "4.1": "2024-11", "5.0": "2025-06", "5.1": "2025-11"}
+"""When a round of MLPerf Training was published."""
+
+
+def stated_month(words: str, notes: str) -> str | None:
+    """The month that a row's source says it is of: `2023-08`, `24.07`, or a round of MLPerf."""
+    round_ = re.search(r"mlperf.*?v(\d\.\d)|training_results_v(\d\.\d)", words.lower())
+    if round_:
+        return _ROUNDS.get(round_[1] or round_[2])
+    container = re.search(r"\b\d\d\.\d\d(?:\.\d+)? nemo container", notes)
+    match = _MONTH.search(container[0] if container else words)
+    if match is None:
+        year = re.search(r"\b(20[12]\d)\b", words)
+        return f"{year[1]}-06" if year else None
+    return f"{match[1]}-{match[2]}" if match[1] else f"20{match[3]}-{match[4]}"

@@ -18,7 +18,13 @@ from prodtop.engine.shape.field_errors import FieldError
 
 from .cells import Cells, Row
 from .row_model import row_model
-from .row_words import guess_software, network_bytes_s, stated_precision, stated_recompute
+from .row_words import (
+    guess_software,
+    network_bytes_s,
+    stated_month,
+    stated_precision,
+    stated_recompute,
+)
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
 _SPEEDS = dict.fromkeys(("tok/s", "tok/s/gpu", "tokens/s", "tokens/s/gpu", "tps", "tgs"), 1.0)
@@ -39,6 +45,7 @@ class Run:
     tokens_s_gpu: float | None
     peak_bytes: float | None
     peak_reserved: bool
+    peak_device: bool
 
 
 def parse_run(row: Row, constants: Constants) -> Run:
@@ -52,15 +59,22 @@ def parse_run(row: Row, constants: Constants) -> Run:
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
     # fp16 stands for the time before flash attention only where nothing newer is in sight.
     half = half and gpu.key.startswith(("a", "v")) and not re.search(_FLASH, text)
-    software = constants.profile(
+    month = stated_month(f"{cells.text('source')} {cells.text('url_or_repo_path')}", text)
+    software = constants.release(
         guess_software(
             f"{cells.text('source')} {text}",
             compiled=compiled,
             half=half,
             zero=cells.zero_stage or 0,
             model_parallel=any((cells.optional_count(name) or 1) > 1 for name in ("tp", "pp")),
-        )
+        ),
+        month,
     )
+    if month is None:
+        cells.assumed.append(f"newest release: {software.name}")
+    if re.search(r"liger|foak|fast kernels|unsloth|llm\.c", text):
+        fused = constants.profile("torch-compile").elementwise
+        software = replace(software, elementwise=fused, adapter_bytes=8.0)
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g")):
@@ -79,9 +93,12 @@ def parse_run(row: Row, constants: Constants) -> Run:
         sequence=sequence,
         software=software,
         constants=constants,
-        frozen=bool(re.search(r"\blora\b|\bpeft\b", text)),
+        frozen=bool(re.search(r"q?lora\b|\bpeft\b", text)),
+        frozen_bytes=NF4_BYTES if re.search(r"4-bit|\bnf4\b|gptq|qlora", text) else 2.0,
+        pure=bool(re.search(r"pure|bf16 weights|bf16-true|bf16 states", text)),
+        chunked_loss=bool(re.search(r"liger|chunked|fused (linear )?cross", text)),
     )
-    layout = _micro_batches(cells, layout, setting)
+    layout = _as_it_fits(cells, _micro_batches(cells, layout, setting), setting)
     return Run(
         source=cells.text("source"),
         label=f"{model.name} on {layout.world} {gpu.name}, {layout.shorthand}",
@@ -92,10 +109,14 @@ def parse_run(row: Row, constants: Constants) -> Run:
         tokens_s_gpu=speed,
         peak_bytes=peak,
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
+        peak_device="nvidia-smi" in text,
     )
 
 
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
+NF4_BYTES = 0.5 + 1.0 / 64 + 4.0 / 64 / 256
+"""Half a byte and a scale for 64 weights, itself in a byte with a scale for 256 of them (QLoRA,
+Dettmers et al. 2023, section 3)."""
 ASYNC_TP_OVERLAP = 0.5
 """What asynchronous tensor parallelism hides: a product's pieces run while others travel."""
 
@@ -155,8 +176,9 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         )
         recompute = "full" if noted else "none"
         cells.assumed.append("full recomputation" if noted else "no recomputation")
+    some = cells.noted(r"full on (\d+) of \d+ layers")
     korthikanti = "sequence parallel" in cells.everything and "without seq" not in cells.everything
-    modern = software in ("megatron-core", "megatron-bridge", "nanotron", "torch", "torch-compile")
+    modern = software.startswith(("megatron-core", "megatron-bridge", "nemo", "nanotron", "torch"))
     return Layout(
         dp=dp,
         tp=tp,
@@ -168,6 +190,8 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
         recompute_modules=modules,
+        offload="all" if re.search(r"cpu offload (true|yes)", cells.everything) else "none",
+        recompute_layers=-(-some // pp) if some else -1,
         precision=precision,
     )
 
@@ -187,7 +211,7 @@ def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
     open_ended = bool(re.search(r"\bvp\b[^;]*not stated", cells.everything))
     if re.search(r"(?<!non-)(?<!non )(?<!not )interleaved", cells.everything):
         chunks = 2
-    elif layers and (open_ended or (long and software in ("megatron-core", "megatron-bridge"))):
+    elif layers and (open_ended or (long and software.startswith(("megatron-core", "megatron-bridge", "nemo")))):
         each = max(1, round(layers / pp))
         chunks = min(
             (v for v in range(1, each + 1) if each % v == 0), key=lambda v: abs(each / v - 4)
@@ -229,6 +253,28 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
         micro = next(size for size in range(min(micro, per_rank), 0, -1) if per_rank % size == 0)
         cells.assumed.append(f"micro_bs = {micro}, which divides {per_rank}")
     return replace(layout, micro_batch=micro, micro_batches=per_rank // micro)
+
+
+SLACK = 1.3
+"""How far beyond the memory an estimate must be before a row's open settings are doubted."""
+
+
+def _as_it_fits(cells: Cells, layout: Layout, setting: Setting) -> Layout:
+    """`layout`, or one that fits: the run ran, so that what is open saved as much as it had to."""
+    room = setting.cluster.gpu.memory_bytes * SLACK
+    ways: list[tuple[str, Layout]] = []
+    if cells.zero_stage is None and layout.dp > 1 and layout.pp == 1:
+        ways.append(("ZeRO stage 3", replace(layout, zero=3)))
+    if "no recomputation" in cells.assumed:
+        full = replace(layout, recompute="full")
+        ways += [("full recomputation", full)]
+        ways += [(f"{words}, full recomputation", replace(way, recompute="full")) for words, way in ways[:-1]]
+    for words, way in [("", layout), *ways]:
+        if memory(setting, way).total <= room:
+            if words:
+                cells.assumed.append(f"{words}, to fit")
+            return way
+    return layout
 
 
 def _global_batch(cells: Cells, sequence: int) -> int | None:

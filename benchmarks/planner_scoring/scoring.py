@@ -158,6 +158,7 @@ def _compare(done: Sequence[tuple[int, Run, Estimate]]) -> Iterable[Scored]:
             yield _scored(number, run, "time", unit, measured, predicted, baseline)
         if run.peak_bytes is not None:
             used = guess.memory.reserved if run.peak_reserved else guess.memory.allocated
+            used = guess.memory.total if run.peak_device else used
             yield _scored(number, run, "memory", "bytes", run.peak_bytes, used, None)
 
 

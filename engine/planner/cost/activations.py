@@ -13,6 +13,10 @@ from .setting import Setting
 from .stages import stage_layers
 
 
+LOSS_CHUNKS = 8
+"""Pieces of a chunked loss (torchtune's default; Liger's are about as large)."""
+
+
 class PipelineEnd(NamedTuple):
     """Bytes that one end of the pipeline keeps: layers in flight, the embedding's output, logits.
 
@@ -90,7 +94,8 @@ def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
     tokens = layout.micro_batch * setting.sequence / layout.cp
     scores = setting.software.attention == "unfused"
     tp, parallel = layout.tp, layout.sequence_parallel
-    return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=())
+    fp8 = layout.precision == "fp8" and setting.software.fp8_inputs
+    return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=(), fp8=fp8)
 
 
 @lru_cache(maxsize=65_536)
@@ -102,6 +107,7 @@ def _layer_bytes(
     *,
     keep_scores: bool,
     modules: tuple[str, ...],
+    fp8: bool = False,
 ) -> float:
     """What each operation keeps of its input, per token; 2 bytes an element, masks 1.
 
@@ -113,7 +119,10 @@ def _layer_bytes(
     h = model.hidden
     moe = model.moe_layers / model.layers
     norms = 2.0 * h * model.norms_per_layer
-    blocks = 2.0 * h * min(2, model.norms_per_layer)
+    # Inputs of products are kept for the weights' gradients: in fp8 a byte each, and none where
+    # weights are frozen, but that of the attention, which the adapters read.
+    product = 1.0 if fp8 else 2.0
+    blocks = product * h * (1 if setting.frozen else min(2, model.norms_per_layer))
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0
@@ -124,17 +133,23 @@ def _layer_bytes(
         if "mla_up_proj" in modules:
             qkv = 0.0
     attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
+    kept = 0.0 if setting.frozen else product
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
-    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.intermediate, gated=model.gated_mlp)
+    dense = 0.0 if "mlp" in modules else _mlp_bytes(
+        model.intermediate, gated=model.gated_mlp, kept=kept
+    )
     inside = dense * (1 - moe)
     experts = model.experts
     if experts is not None:
         gated = model.gated_mlp
         routed = experts.active * (
-            _mlp_bytes(experts.intermediate, gated=gated, act="moe_act" not in modules) + 2.0 * h
+            _mlp_bytes(
+                experts.intermediate, gated=gated, kept=0.0 if "moe_act" in modules else kept
+            )
+            + product * h
         )
-        shared = _mlp_bytes(experts.shared_intermediate, gated=gated)
+        shared = _mlp_bytes(experts.shared_intermediate, gated=gated, kept=kept)
         inside += moe * ((0.0 if "moe" in modules else routed) + shared)
     share = tp if sequence_parallel else 1
     gathered = share if setting.software.regather else 1
@@ -142,9 +157,9 @@ def _layer_bytes(
     return tokens * split
 
 
-def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
-    """Activation input (both halves where gated) and the down projection's input."""
-    return 2.0 * ffn * (2 if gated else 1) + (2.0 * ffn if act else 0.0)
+def _mlp_bytes(ffn: int, *, gated: bool, kept: float) -> float:
+    """Activation input (both halves where gated) and `kept` bytes of the down projection's."""
+    return 2.0 * ffn * (2 if gated else 1) + kept * ffn
 
 
 def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel: bool) -> float:
@@ -187,5 +202,5 @@ def stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
 def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
     """Logits of one micro-batch in bf16, their fp32 copies and gradient, and their input."""
     model = setting.model
-    logits = tokens * model.vocabulary / layout.tp
-    return setting.software.logit_copies * logits + 4.0 * tokens * model.hidden
+    copies = setting.software.logit_copies / (LOSS_CHUNKS if setting.chunked_loss else 1)
+    return copies * tokens * model.vocabulary / layout.tp + 4.0 * tokens * model.hidden

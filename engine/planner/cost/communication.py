@@ -165,6 +165,9 @@ def layer_traffic(
     key_values = dispatch = NO_TRAFFIC
     if cp > 1:
         kv_bytes = 2.0 * micro_batch * setting.sequence * 2 * model.kv_width / tp
+        if setting.software.ulysses:
+            widths = model.query_width + model.value_width + 2 * model.kv_width
+            kv_bytes = 2.0 * micro_batch * setting.sequence / cp * widths / tp
         key_values = gather(setting, place(cp, tp, node), kv_bytes)
     if model.experts is not None and ep > 1:
         group = place(ep, expert_tp, node)

@@ -139,11 +139,12 @@ def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
 
 def _kernels(setting: Setting, ep: int) -> float:
     """Kernels of an average layer's forward pass."""
-    model, shared = setting.model, setting.constants.universal
+    model = setting.model
     kernels = setting.software.layer_kernels
     if model.experts is not None:
         local = model.experts.count / ep
-        routing = shared.moe_kernels + shared.expert_kernels * local
+        software = setting.software
+        routing = software.moe_kernels + software.expert_kernels * local
         kernels += routing * model.moe_layers / model.layers
     return kernels
 
@@ -178,9 +179,11 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Atte
             "flash3": measured.attention_flash3,
         }[software.attention]
         head = (model.query_width + model.value_width) / (2 * model.heads)
-        length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
+        # A ring attends in pieces: each rank's first and last part against one other rank's.
+        piece = setting.sequence / (1 if cp == 1 or software.ulysses else 2 * cp)
+        length = piece / (piece + shared.attention_half_tokens)
         narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
-        rate = peak * share * length * narrow / (1 + shared.context_penalty * math.log2(cp))
+        rate = peak * share * length * narrow / (1 + software.ring_penalty * math.log2(cp))
         scores_s, starts_s = 0.0, measured.kernel_s
         backward = 2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s
     forward = flops / rate + scores_s + starts_s
@@ -213,6 +216,9 @@ def elementwise_bytes(
     if model.dropout:
         elements += model.hidden / (tp if sequence_parallel else 1)
     moved = 2.0 * tokens * elements
+    if setting.frozen:
+        # Adapters of the attention's projections; their own products are thin.
+        moved += software.adapter_bytes * tokens * sum(k + n for k, n in model.attention_gemms) / tp
     if precision == "fp8":
         cast = 2 * model.hidden + model.value_width / tp + model.intermediate / tp
         moved += software.fp8_cast * tokens * cast

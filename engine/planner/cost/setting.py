@@ -14,7 +14,9 @@ class Setting:
 
     `sequence` is tokens per sequence. `calibration` overrides the GPU type's packaged constants, as
     one measured on the machine does. `frozen` weights get no gradients: adapters of negligible size
-    are trained instead (LoRA, Hu et al. 2021).
+    are trained instead (LoRA, Hu et al. 2021); each then takes `frozen_bytes` (nf4: half a byte and
+    its scale's share, dequantized for every pass). `pure`: weights, gradients and moments in bf16
+    and no master. `chunked_loss`: logits are made and left a piece at a time.
     """
 
     model: ModelShape
@@ -24,6 +26,9 @@ class Setting:
     constants: Constants = field(default_factory=default_constants)
     calibration: Calibration | None = None
     frozen: bool = False
+    frozen_bytes: float = 2.0
+    pure: bool = False
+    chunked_loss: bool = False
 
     def __post_init__(self) -> None:
         positive("sequence", self.sequence)

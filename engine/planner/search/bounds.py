@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import groupby
 
 from ..cost.layout import Layout, Recompute
-from ..cost.memory import passing_total, states_total
+from ..cost.memory import passing_total, states_total, update_total
 from ..cost.schedule import StepTime, step_time
 from ..cost.setting import Setting
 from ..cost.stages import stage_layers
@@ -41,10 +41,14 @@ class SizedShape:
 
 @dataclass(frozen=True, slots=True)
 class SizedSharding:
-    """A sharding and the bytes of what is there whatever the shape: states and context."""
+    """A sharding and the bytes of what is there whatever the shape: states and context.
+
+    update_bytes: what the optimizer's step takes in all, while no activations are there.
+    """
 
     sharding: Sharding
     memory_bytes: float
+    update_bytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +117,19 @@ def _bound(
     count: int,
     limit: float,
 ) -> SplitBounds:
-    states = [each.memory_bytes for each in kept]
     room = limit * (1 + ROUNDING)
-    fits = [each for each in sized if each.memory_bytes + states[0] <= room]
+    states = [each.memory_bytes for each in kept if each.update_bytes <= room]
+    fits = [each for each in sized if states and each.memory_bytes + states[0] <= room]
     least = min(sized, key=lambda each: each.memory_bytes)
+    needs = [max(each.memory_bytes + least.memory_bytes, each.update_bytes) for each in kept]
+    leanest = min(needs)
     found = SplitBounds(
         split=split,
         layouts=count * len(kept),
         fitting=sum(bisect_right(states, room - each.memory_bytes) for each in fits),
         shapes=fits,
         shardings=kept,
-        leanest=(states[0] + least.memory_bytes, kept[0].sharding, least.shape),
+        leanest=(leanest, kept[needs.index(leanest)].sharding, least.shape),
         chunks=min((each.shape.vp for each in fits), default=1),
     )
     if fits:
@@ -138,7 +144,8 @@ def _sized_shardings(
     found = []
     for sharding in shardings(constraints, split):
         layout = build(setting, constraints, split, sharding, shape)
-        found.append(SizedSharding(sharding, states_total(setting, layout)))
+        states, update = states_total(setting, layout), update_total(setting, layout)
+        found.append(SizedSharding(sharding, states, update))
     return sorted(found, key=lambda each: each.memory_bytes)
 
 
