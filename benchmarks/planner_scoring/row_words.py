@@ -11,7 +11,15 @@ from .cells import Cells
 def stated_precision(cells: Cells, gpu: str) -> Precision:
     """The precision of a row on `gpu`; left open, fp16 before bf16 was usual, else bf16."""
     text = cells.text("precision").lower()
-    if re.search(r"f(?:loat)?-?p?8|e4m3|nvfp4|mxfp4|fp4|hfp8", text):
+    if re.search(r"nvfp4|fp4", text):
+        return "nvfp4"
+    if "mxfp8" in text or "fp8-mx" in text:
+        return "mxfp8"
+    if re.search(r"row-?wise", text):
+        return "fp8-rowwise"
+    if re.search(r"block-?wise|fp8-sc|subchannel|deepgemm", text):
+        return "fp8-block"
+    if re.search(r"f(?:loat)?-?p?8|e4m3|hfp8", text):
         return "fp8"
     if re.search(r"bf-?16|bfloat-?16", text):
         return "bf16"

@@ -77,7 +77,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
         software = replace(software, elementwise=fused, adapter_bytes=8.0)
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
-    if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g")):
+    if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g", "mi3")):
         software = replace(software, attention="flash2")
     layout = _layout(cells, software.name, precision)
     sequence = _sequence(cells)

@@ -94,7 +94,7 @@ def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
     tokens = layout.micro_batch * setting.sequence / layout.cp
     scores = setting.software.attention == "unfused"
     tp, parallel = layout.tp, layout.sequence_parallel
-    fp8 = layout.precision == "fp8" and setting.software.fp8_inputs
+    fp8 = layout.precision in setting.constants.recipes and setting.software.fp8_inputs
     return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=(), fp8=fp8)
 
 

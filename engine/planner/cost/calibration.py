@@ -119,6 +119,14 @@ class Universal:
     contention: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Products in 8 or 4 bits: `gemm` of the plain rate, `cast` times the bytes of fp8's casts."""
+
+    gemm: float
+    cast: float
+
+
 @dataclass(frozen=True)
 class Constants:
     """All of `calibration.toml`."""
@@ -127,6 +135,7 @@ class Constants:
     gpus: Mapping[str, Calibration]
     software: Mapping[str, Software]
     releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     def gpu(self, key: str) -> Calibration:
         """The constants of a GPU type; a type without its own has those of an H100."""
@@ -180,6 +189,7 @@ def constants_from(tables: Mapping[str, object], source: str) -> Constants:
         universal=_record(universal, Universal, f"{source}: universal"),
         gpus=gpus,
         software=_family(named, Software, f"{source}: software"),
+        recipes=_family(tables.get("recipe", {}), Recipe, f"{source}: recipe"),
         releases={
             family: {since: str(profile) for since, profile in table.items()}
             for family, table in _tables(tables.get("releases", {})).items()
@@ -202,7 +212,7 @@ _SHARES = {
 """What times are divided by: shares of what the vendor states."""
 _LEAST_SHARE = 1e-6
 
-_Record = TypeVar("_Record", Calibration, Software, Universal)
+_Record = TypeVar("_Record", Calibration, Software, Universal, Recipe)
 
 
 def _tables(value: object) -> dict[str, dict[str, object]]:

@@ -219,9 +219,10 @@ def elementwise_bytes(
     if setting.frozen:
         # Adapters of the attention's projections; their own products are thin.
         moved += software.adapter_bytes * tokens * sum(k + n for k, n in model.attention_gemms) / tp
-    if precision == "fp8":
+    recipe = setting.constants.recipes.get(precision)
+    if recipe is not None:
         cast = 2 * model.hidden + model.value_width / tp + model.intermediate / tp
-        moved += software.fp8_cast * tokens * cast
+        moved += software.fp8_cast * recipe.cast * tokens * cast
     return moved
 
 
@@ -241,7 +242,7 @@ def head_work(
 ) -> HeadWork:
     """Logits and loss of one micro-batch; fp8 leaves this product in bf16."""
     model = setting.model
-    base: Precision = "bf16" if precision == "fp8" else precision
+    base: Precision = "bf16" if precision in setting.constants.recipes else precision
     rate = rates(setting, base)
     tokens = micro_batch * setting.sequence / cp
     work = work_of(rate, Product("logits", "head", tokens, model.vocabulary / tp, model.hidden))

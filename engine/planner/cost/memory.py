@@ -156,7 +156,7 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
     fp32 parameters and gradients: 4 + 4 + 8.
     """
     software, kept = setting.software, OPTIMIZER_STATE_BYTES[layout.optimizer]
-    weight = software.fp8_weight_bytes if layout.precision == "fp8" else 2.0
+    weight = software.fp8_weight_bytes if layout.precision in setting.constants.recipes else 2.0
     if setting.frozen:
         return StateBytes(min(weight, setting.frozen_bytes), 0.0, 0.0)
     if setting.pure:

@@ -50,17 +50,19 @@ class Rates:
 def rates(setting: Setting, precision: Precision) -> Rates:
     """The rates that `setting` reaches at `precision`."""
     gpu, measured = setting.cluster.gpu, setting.measured
-    base: Precision = "bf16" if precision == "fp8" else precision
+    recipe = setting.constants.recipes.get(precision)
+    base: Precision = "bf16" if recipe else precision
     base_flops = gpu.peak_flops(base) * measured.gemm_bf16
-    fp8 = precision == "fp8"
-    gemm = gpu.peak_flops("fp8") * measured.gemm_fp8 if fp8 else base_flops
+    gemm = base_flops
+    if recipe is not None:
+        gemm = gpu.peak_flops(precision) * measured.gemm_fp8 * recipe.gemm
     return Rates(
         gemm_flops=gemm,
         base_flops=base_flops,
         hbm_bytes=gpu.hbm_bytes_s * measured.hbm,
         kernel_s=measured.kernel_s,
         wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
-        gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
+        gemm_bytes=1.4 if recipe else 4.0 if precision in ("fp32", "tf32") else 2.0,
         frozen=setting.frozen,
     )
 
