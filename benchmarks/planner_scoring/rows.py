@@ -73,8 +73,13 @@ def parse_run(row: Row, constants: Constants) -> Run:
     if month is None:
         cells.assumed.append(f"newest release: {software.name}")
     if re.search(r"liger|foak|fast kernels|unsloth|llm\.c", text):
-        fused = constants.profile("torch-compile").elementwise
-        software = replace(software, elementwise=fused, adapter_bytes=8.0)
+        fused = constants.profile("torch-compile")
+        software = replace(
+            software,
+            elementwise=fused.elementwise,
+            logit_copies=fused.logit_copies,
+            adapter_bytes=8.0,
+        )
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g", "mi3")):
@@ -99,6 +104,9 @@ def parse_run(row: Row, constants: Constants) -> Run:
         chunked_loss=bool(re.search(r"liger|chunked|fused (linear )?cross", text)),
     )
     layout = _as_it_fits(cells, _micro_batches(cells, layout, setting), setting)
+    if not (setting.frozen or setting.pure or _fits(setting, layout)) and layout.world == 1:
+        cells.assumed.append("states in bf16, to fit")
+        setting = replace(setting, pure=True)
     return Run(
         source=cells.text("source"),
         label=f"{model.name} on {layout.world} {gpu.name}, {layout.shorthand}",
@@ -259,9 +267,12 @@ SLACK = 1.3
 """How far beyond the memory an estimate must be before a row's open settings are doubted."""
 
 
+def _fits(setting: Setting, layout: Layout) -> bool:
+    return memory(setting, layout).total <= SLACK * setting.cluster.gpu.memory_bytes
+
+
 def _as_it_fits(cells: Cells, layout: Layout, setting: Setting) -> Layout:
     """`layout`, or one that fits: the run ran, so that what is open saved as much as it had to."""
-    room = setting.cluster.gpu.memory_bytes * SLACK
     ways: list[tuple[str, Layout]] = []
     if cells.zero_stage is None and layout.dp > 1 and layout.pp == 1:
         ways.append(("ZeRO stage 3", replace(layout, zero=3)))
@@ -270,7 +281,7 @@ def _as_it_fits(cells: Cells, layout: Layout, setting: Setting) -> Layout:
         ways += [("full recomputation", full)]
         ways += [(f"{words}, full recomputation", replace(way, recompute="full")) for words, way in ways[:-1]]
     for words, way in [("", layout), *ways]:
-        if memory(setting, way).total <= room:
+        if _fits(setting, way):
             if words:
                 cells.assumed.append(f"{words}, to fit")
             return way

@@ -15,6 +15,7 @@ from typing import Literal
 
 from prodtop.engine.planner.cost.calibration import Constants, default_constants
 from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.intervals import classes
 from prodtop.engine.shape.field_errors import FieldError
 
 from .cells import Row
@@ -36,6 +37,7 @@ class Scored:
     predicted: float
     baseline: float | None
     assumed: tuple[str, ...]
+    classes: tuple[str, ...]
 
     @property
     def error(self) -> float:
@@ -181,6 +183,7 @@ def _scored(
         predicted=predicted,
         baseline=baseline,
         assumed=run.assumed,
+        classes=tuple(classes(run.setting, run.layout)),
     )
 
 

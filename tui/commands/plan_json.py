@@ -6,6 +6,7 @@ from dataclasses import asdict
 import msgspec
 
 from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.cost.intervals import SHARE, Interval
 from ...engine.planner.explain.memory import MEMORY_PARTS
 from ...engine.planner.explain.step import STEP_PARTS
 from ...engine.planner.explain.verdict import Difference, Verdict
@@ -50,6 +51,8 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "shorthand": one.layout.shorthand,
         "layout": msgspec.to_builtins(one.layout),
         "step_s": one.step_s,
+        "step_interval": _interval(one.step_interval, one.step_s),
+        "memory_interval": _interval(one.memory_interval, one.memory.total),
         "tokens_s": one.tokens_s,
         "tokens_s_gpu": one.tokens_s_gpu,
         "samples_s": one.samples_s,
@@ -63,6 +66,11 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "memory_bytes": {**_parts(one.memory, MEMORY_PARTS), "total": one.memory.total},
         "training": _training(one, question),
     }
+
+
+def _interval(found: Interval, value: float) -> Object:
+    low, high = found.bounds(value)
+    return {"share": SHARE, "low": low, "high": high, **msgspec.to_builtins(found)}
 
 
 def _parts(record: object, names: Mapping[str, str]) -> Object:

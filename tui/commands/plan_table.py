@@ -127,6 +127,9 @@ def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableTy
         "of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), ""
     )
     step_table = _bars("Its step", step, one.step_s, "ms", "green")
+    for table, found in ((memory_table, one.memory_interval), (step_table, one.step_interval)):
+        table.caption = f"± {percent(found.spread)}: {found.words}"
+        table.caption_justify = "left"
     if width < WIDE:
         return (memory_table, step_table)
     both = Table.grid(padding=(0, 4))

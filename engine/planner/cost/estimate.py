@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .intervals import Interval, interval
 from .layout import Layout, check_layout
 from .memory import Memory, memory
 from .recomputation import recomputed_flops_per_token
@@ -30,6 +31,16 @@ class Estimate:
     def step_s(self) -> float:
         """Seconds of one optimizer step."""
         return self.time.total_s
+
+    @property
+    def step_interval(self) -> Interval:
+        """How sure the step time is, and with it speed, training time and cost."""
+        return interval(self.setting, self.layout, "time")
+
+    @property
+    def memory_interval(self) -> Interval:
+        """How sure the memory is."""
+        return interval(self.setting, self.layout, "memory")
 
     @property
     def fits(self) -> bool:

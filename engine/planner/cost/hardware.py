@@ -31,7 +31,8 @@ class Gpu:
 
     `link_bytes_s` is the link between GPUs of a node, `network_bytes_s` the NIC of one GPU, both
     per direction. `peak_flops` are dense; a precision of 0 is one that the GPU does not have, a
-    `power_w` of 0 is not stated. `names`: see `gpu_names`. `note`: what a plan must say of it.
+    `power_w` of 0 is not stated. `names`: see `gpu_names`. `generation`: architecture, empty for
+    one of the user's own. `note`: what a plan must say of it.
     """
 
     key: str
@@ -50,6 +51,7 @@ class Gpu:
     fp32_flops: float
     tf32_flops: float
     source: str
+    generation: str
     names: str
     note: str
 
@@ -211,6 +213,7 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         fp32_flops=float(peak.get("fp32", 0.0)),
         tf32_flops=float(peak.get("tf32", 0.0)),
         source=clean(str(table.get("source", source))),
+        generation=clean(str(table.get("generation", ""))),
         names=str(table.get("names", "")),
         note=clean(str(table.get("note", ""))),
     )

@@ -76,7 +76,8 @@ FRAGMENT_SHARE = 0.04
 def memory(setting: Setting, layout: Layout) -> Memory:
     """Peak bytes per GPU of `setting` under `layout`."""
     states, end = model_states(setting, layout), fullest_end(setting, layout)
-    working = working_set_bytes(setting, layout)
+    # Logits are gone before a layer's backward pass needs its working set.
+    working = max(0.0, working_set_bytes(setting, layout) - end.logits)
     activations = end.kept_bytes + working
     passing = activations + end.logits + states.gathered
     return Memory(
@@ -112,7 +113,8 @@ def update_total(setting: Setting, layout: Layout) -> float:
 def passing_total(setting: Setting, layout: Layout) -> float:
     """The rest of `memory`, which ZeRO does not change: activations, logits and their fragments."""
     end = fullest_end(setting, layout)
-    return (1 + FRAGMENT_SHARE) * (end.kept_bytes + working_set_bytes(setting, layout) + end.logits)
+    most = max(working_set_bytes(setting, layout), end.logits)
+    return (1 + FRAGMENT_SHARE) * (end.kept_bytes + most)
 
 
 def communicators(layout: Layout) -> int:
