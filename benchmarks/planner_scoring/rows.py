@@ -13,6 +13,7 @@ from prodtop.engine.planner.cost.calibration import Constants
 from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
 from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.cost.memory import memory
+from prodtop.engine.planner.cost.recomputation import recomputed_flops_per_token
 from prodtop.engine.planner.cost.setting import Setting
 from prodtop.engine.shape.field_errors import FieldError
 
@@ -89,7 +90,8 @@ def parse_run(row: Row, constants: Constants) -> Run:
     step = cells.measure("step_time_s", _SECONDS)
     speed = cells.measure("tokens_per_s_per_gpu", _SPEEDS)
     peak = cells.measure("peak_mem_gb", _SIZES, 2.0**30 if "gib" in text else 1e9)
-    if step is None and speed is None and peak is None:
+    flops = _stated_flops(cells, gpu, precision)
+    if step is None and speed is None and peak is None and flops is None:
         raise FieldError("measured", "no step time, tokens/s or peak memory to compare with")
     machines = _cluster(cells, gpu, layout.world)
     setting = Setting(
@@ -107,6 +109,8 @@ def parse_run(row: Row, constants: Constants) -> Run:
     if not (setting.frozen or setting.pure or _fits(setting, layout)) and layout.world == 1:
         cells.assumed.append("states in bf16, to fit")
         setting = replace(setting, pure=True)
+    if step is None and speed is None and flops is not None:
+        speed = flops / _counted_flops(cells, setting, layout)
     return Run(
         source=cells.text("source"),
         label=f"{model.name} on {layout.world} {gpu.name}, {layout.shorthand}",
@@ -119,6 +123,27 @@ def parse_run(row: Row, constants: Constants) -> Run:
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
         peak_device="nvidia-smi" in text,
     )
+
+
+def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
+    """FLOP/s of a GPU: stated as such, or as a share of its peak."""
+    rate = cells.measure("achieved_tflops_per_gpu", {"t": 1.0, "tflop/s": 1.0})
+    share = cells.measure("mfu", {"%": 0.01}, 1.0)
+    if rate is None and share is not None:
+        return gpu.peak_flops(precision) * (share if share <= 1 else share / 100)
+    return None if rate is None else rate * 1e12
+
+
+def _counted_flops(cells: Cells, setting: Setting, layout: Layout) -> float:
+    """What a source counts as FLOPs of a token: the notes say whether with recomputation, and how
+    much of the attention; else neither recomputation nor a mask is taken to count."""
+    causal = "causalhalf" in cells.everything
+    if "flops_def=" not in cells.everything or "flops_def=unknown" in cells.everything:
+        cells.assumed.append("FLOPs as the model's, full attention")
+    flops = setting.model.flops_per_token(setting.sequence, causal=causal)
+    if re.search(r"flops_def=hw|96 ?b ?s ?l ?h", cells.everything):
+        flops += recomputed_flops_per_token(setting, layout, causal=causal)
+    return flops
 
 
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"

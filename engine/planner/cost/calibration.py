@@ -68,6 +68,7 @@ class Software:
     unfused_update: Adam runs over all tensors at once, and makes temporary ones.
     split_sends: tensor ranks send a part of the activations each to the next stage.
     op_recompute: selective recomputation keeps every second product, not all but attention.
+    partial_recompute: full recomputation can be had in some of a stage's layers.
     step_s: what every step costs beside all this (data, logging, gradient norm, synchronisation).
     straggler: slowdown per doubling of the nodes.
     """
@@ -87,6 +88,7 @@ class Software:
     step_s: float
     straggler: float
     op_recompute: bool = False
+    partial_recompute: bool = False
     split_sends: bool = True
     gradient_bytes: float = 4.0
     moment_bytes: float = 4.0

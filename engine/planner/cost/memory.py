@@ -162,7 +162,7 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
     if setting.frozen:
         return StateBytes(min(weight, setting.frozen_bytes), 0.0, 0.0)
     if setting.pure:
-        return StateBytes(2.0, 2.0, kept / 2 if kept > EIGHT_BIT_BYTES else kept)
+        return StateBytes(2.0, 0.0 if setting.in_backward else 2.0, kept / 2 if kept > EIGHT_BIT_BYTES else kept)
     moments = kept * software.moment_bytes / 4.0
     fsdp = layout.zero == 3 and not software.name.startswith("megatron")
     if fsdp or layout.precision in ("fp32", "tf32"):
@@ -189,11 +189,14 @@ def model_states(setting: Setting, layout: Layout) -> ModelStates:
     elif setting.frozen and setting.frozen_bytes < 2:
         # One layer at a time is dequantized, the embedding and the head never were packed.
         gathered = 2.0 * local.layer + (2.0 - setting.frozen_bytes) * local.embedding
+    if setting.in_backward:
+        gathered += 2.0 * local.layer
     moments = each.optimizer / 2 if setting.pure else 4.0
     unfused = setting.software.unfused_update and layout.optimizer == "adamw"
+    unfused = unfused and not setting.in_backward
     return ModelStates(
         each.weight * (shard if layout.zero >= 3 else whole) if layout.offload != "all" else 0.0,
-        each.gradient * (shard if layout.zero >= 2 else whole),
+        each.gradient * (shard if layout.zero >= 2 else whole) if layout.offload != "all" else 0.0,
         each.optimizer * (shard if layout.zero else whole) if layout.offload == "none" else 0.0,
         moments * (shard if layout.zero else whole)
         if unfused and layout.offload == "none" and not setting.frozen

@@ -16,7 +16,8 @@ class Setting:
     one measured on the machine does. `frozen` weights get no gradients: adapters of negligible size
     are trained instead (LoRA, Hu et al. 2021); each then takes `frozen_bytes` (nf4: half a byte and
     its scale's share, dequantized for every pass). `pure`: weights, gradients and moments in bf16
-    and no master. `chunked_loss`: logits are made and left a piece at a time.
+    and no master; with `in_backward` the optimizer takes each gradient as it comes, and none stays
+    (LOMO, Lv et al. 2023). `chunked_loss`: logits are made and left a piece at a time.
     """
 
     model: ModelShape
@@ -28,6 +29,7 @@ class Setting:
     frozen: bool = False
     frozen_bytes: float = 2.0
     pure: bool = False
+    in_backward: bool = False
     chunked_loss: bool = False
 
     def __post_init__(self) -> None:

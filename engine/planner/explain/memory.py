@@ -51,9 +51,10 @@ def explain_memory(estimate: Estimate) -> Term:
         if layout.pp > 1:
             gathered = "(2 + grad_bytes) * (dense + experts)"
     copies = "logit_copies / chunks" if setting.chunked_loss else "logit_copies"
+    gathered += " + 2 * layer" if setting.in_backward else ""
     formulas = {
         "weights": states("weight", 3) if layout.offload != "all" else "0",
-        "gradients": states("gradient", 2),
+        "gradients": states("gradient", 2) if layout.offload != "all" else "0",
         "optimizer": states("optimizer", 1) if layout.offload == "none" else "0",
         "update": "max(0, states.update - (1 + share) * (activations + logits + gathered))",
         "gathered": gathered,

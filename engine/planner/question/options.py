@@ -30,6 +30,7 @@ from .parsers import (
     gpu_file,
     one_of,
     optional,
+    recomputation,
     several,
     shard_size,
     switch,
@@ -268,7 +269,7 @@ SEQUENCE_PARALLEL = (
 )
 _AGAIN = "activations computed again in the backward pass"
 RECOMPUTE = _choice(
-    "recompute", _AGAIN, optional(one_of(RECOMPUTES)), RECOMPUTES, LAYOUT, "none", auto=SEARCHED
+    "recompute", _AGAIN, optional(recomputation), RECOMPUTES, LAYOUT, "none", auto=SEARCHED
 )
 _ORDER = "order of micro-batches"
 SCHEDULE = _choice(
@@ -281,6 +282,11 @@ PRECISION = _choice(
 OPTIMIZER = _choice(
     "optimizer", "states to keep", one_of(OPTIMIZERS), OPTIMIZERS, SOFTWARE, "adamw"
 )
+STATES_KEPT = ("mixed", "bf16", "bf16-backward")
+_STATES = "weights, gradients and moments: as the framework does, or bf16 without a master"
+STATES = Option("states", one_of(STATES_KEPT), _STATES, "mixed", "", "S", STATES_KEPT)
+_LOSSES = ("whole", "chunked")
+LOSS = Option("loss", one_of(_LOSSES), "logits at once or in pieces", "whole", "", "L", _LOSSES)
 FRAMEWORK = _choice(
     "framework",
     "whose kernels and habits",
@@ -339,7 +345,7 @@ _LAYOUT = (
     *(RECOMPUTE, SCHEDULE, OFFLOAD, PRECISION, OPTIMIZER),
 )
 SEARCH_OPTIONS: tuple[Option[object], ...] = (
-    *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, TOP),
+    *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, STATES, LOSS, TOP),
 )
 """Of `prodtop plan`."""
 COMPARED_GPUS = Option(

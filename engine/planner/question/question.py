@@ -206,6 +206,7 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
     network_gb_s, memory_gib = read(options.NETWORK), read(options.MEMORY)
     sequence, software = read(options.SEQUENCE), read(options.FRAMEWORK)
     tokens, price, batch = read(options.TOKENS), read(options.PRICE), read(options.BATCH)
+    again, states = read(options.RECOMPUTE), read(options.STATES)
     with reader.blaming_options():
         constraints = Constraints(
             batch=options.SEQUENCES_PER_GPU * gpus if batch is None else batch,
@@ -224,7 +225,8 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
             dp_shard=read(options.DP_SHARD),
             sequence_parallel=read(options.SEQUENCE_PARALLEL),
             micro_batch=read(options.MICRO_BATCH),
-            recompute=read(options.RECOMPUTE),
+            recompute=again and again[0],
+            recompute_layers=again[1] if again else -1,
             schedule=read(options.SCHEDULE),
             keep=read(options.TOP),
         )
@@ -239,6 +241,9 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
             ),
             sequence=sequence,
             software=software,
+            pure=states != "mixed",
+            in_backward=states == "bf16-backward",
+            chunked_loss=read(options.LOSS) == "chunked",
             calibration=data.calibrations.get(gpu.key),
         )
     listed = data.prices.get(gpu.key)

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..cost.layout import Layout, Recompute
+from ..cost.layout import Layout
 from ..cost.memory import passing_total, states_total, update_total
 from ..cost.schedule import StepTime, step_time
 from ..cost.setting import Setting
 from ..cost.stages import stage_layers
 from .constraints import Constraints
 from .legal import (
+    Again,
     Shape,
     Sharding,
     Split,
@@ -79,7 +80,7 @@ class SplitBounds:
     shardings: list[SizedSharding]
     leanest: tuple[float, Sharding, Shape]
     chunks: int
-    floors: dict[Recompute, Floor] = field(default_factory=dict)
+    floors: dict[Again, Floor] = field(default_factory=dict)
 
     @property
     def least_s(self) -> float:
@@ -88,11 +89,11 @@ class SplitBounds:
 
     def of(self, shape: Shape) -> float:
         """No layout of `shape` takes less, if no smaller micro-batch was tightened with."""
-        return self.floors[shape.recompute].of(shape)
+        return self.floors[shape.again].of(shape)
 
     def tighten(self, layout: Layout, time: StepTime) -> None:
         """Bound what has the recomputation of `layout` and no larger micro-batches by its time."""
-        self.floors[layout.recompute] = floor_of(layout, time, self.chunks)
+        self.floors[layout.recompute, layout.recompute_layers] = floor_of(layout, time, self.chunks)
 
 
 def bound_splits(
@@ -159,7 +160,7 @@ def _sized_shapes(
     """
     found: list[SizedShape] = []
     count, full = 0, False
-    again = recomputes(constraints)
+    again = recomputes(setting, constraints, split)
     plain = Sharding(0, 0)
     for micro in micro_batches(constraints, split):
         m = constraints.batch // split.dp // micro
@@ -169,8 +170,8 @@ def _sized_shapes(
             continue
         full = bool(chunks)
         for vp in chunks:
-            for recompute in again:
-                shape = Shape(micro, m, vp, recompute)
+            for one in again:
+                shape = Shape(micro, m, vp, *one)
                 layout = build(setting, constraints, split, plain, shape)
                 size = passing_total(setting, layout)
                 full = full and size > room * (1 + ROUNDING)
@@ -180,7 +181,7 @@ def _sized_shapes(
 
 def _floors(
     setting: Setting, constraints: Constraints, bounds: SplitBounds
-) -> dict[Recompute, Floor]:
+) -> dict[Again, Floor]:
     """Bounds from the largest micro-batch that fits.
 
     A larger micro-batch takes less time per sequence: products fill their waves, and latencies,
@@ -194,11 +195,11 @@ def _floors(
     chunks = bounds.chunks
     split, share = bounds.split, constraints.batch // bounds.split.dp
     floors = {}
-    for recompute in {each.shape.recompute for each in bounds.shapes}:
-        shape = Shape(largest, max(1, share // largest), chunks, recompute)
+    for again in {each.shape.again for each in bounds.shapes}:
+        shape = Shape(largest, max(1, share // largest), chunks, *again)
         layout = build(setting, constraints, split, bounds.shardings[0].sharding, shape)
         time = step_time(setting, layout)
-        floors[recompute] = floor_of(layout, time, chunks)
+        floors[again] = floor_of(layout, time, chunks)
     return floors
 
 
