@@ -85,6 +85,9 @@ def parse_run(row: Row, constants: Constants) -> Run:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g", "mi3")):
         software = replace(software, attention="flash2")
+    if re.search(r"power (limit(ed)?|cap)", cells.text("gpu").lower() + " " + text):
+        if not re.search(r"\d ?w\b", cells.text("gpu").lower()):
+            cells.assumed.append("power limit as the vendor's")
     layout = _layout(cells, software.name, precision)
     sequence = _sequence(cells)
     step = cells.measure("step_time_s", _SECONDS)

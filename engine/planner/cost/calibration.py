@@ -65,6 +65,7 @@ class Software:
     moe_kernels, expert_kernels: launches of a MoE layer's forward pass for routing, permutation and
         dispatch, and for each local expert. expert_overlap: share of the exchange that is hidden.
     adapter_bytes: moved per element that an adapter reads or adds to, forward.
+    sharded_dispatch_s: as dispatch_s where tensors are split, if that takes longer.
     unfused_update: Adam runs over all tensors at once, and makes temporary ones.
     split_sends: tensor ranks send a part of the activations each to the next stage.
     op_recompute: selective recomputation keeps every second product, not all but attention.
@@ -104,6 +105,7 @@ class Software:
     expert_kernels: float = 11.7
     expert_overlap: float = 0.0
     adapter_bytes: float = 4.0
+    sharded_dispatch_s: float = 0.0
     unfused_update: bool = False
     tensor_s: float = 0.0
 

@@ -114,7 +114,9 @@ def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
     core = attention_core(setting, layer.micro_batch, layer.tp, layer.cp)
     moved = elementwise_bytes(setting, tokens, layer.tp, layer.sequence_parallel, layer.precision)
     passes_s = rate.pass_s(moved, PASS_KERNELS)
-    dispatch_s = _kernels(setting, layer.ep) * setting.software.dispatch_s
+    software = setting.software
+    launch_s = max(software.dispatch_s, software.sharded_dispatch_s if layer.tp > 1 else 0.0)
+    dispatch_s = _kernels(setting, layer.ep) * launch_s
     again = recomputed(setting, layer.recompute, layer.modules)
     again_s = again.attention * projections.forward_s + again.mlp * mlp.forward_s
     again_s += again.core * core.forward_s + again.elementwise * passes_s

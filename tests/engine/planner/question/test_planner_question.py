@@ -50,7 +50,7 @@ def test_every_step_of_the_form_can_be_read(key: str) -> None:
 def test_every_constraint_but_the_least_degrees_can_be_asked_for() -> None:
     keys = {option.key for option in SEARCH_OPTIONS}
     asked = {field.name for field in fields(Constraints)} - {"least_dp", "least_tp", "least_pp"}
-    assert asked - keys == {"memory_bytes", "keep"}
+    assert asked - keys == {"memory_bytes", "keep", "recompute_layers"}
     assert {"memory_gib", "top"} <= keys
 
 
