@@ -180,7 +180,9 @@ def main() -> None:
     if arguments.fit:
         fitted = problem.fit()
         for name, prior in PRIORS.items():
-            print(f"{name} = {_get(fitted, name):.4g}  # {problem.now[name]:g}, from {prior.value:g}")
+            print(
+                f"{name} = {_get(fitted, name):.4g}  # {problem.now[name]:g}, from {prior.value:g}"
+            )
         print_scores(problem.residuals, problem.under(constants_from(fitted, "fit")), "fitted")
         return
     left_out = problem.left_out()

@@ -85,9 +85,9 @@ def parse_run(row: Row, constants: Constants) -> Run:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
     if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g", "mi3")):
         software = replace(software, attention="flash2")
-    if re.search(r"power (limit(ed)?|cap)", cells.text("gpu").lower() + " " + text):
-        if not re.search(r"\d ?w\b", cells.text("gpu").lower()):
-            cells.assumed.append("power limit as the vendor's")
+    board = cells.text("gpu").lower()
+    if re.search(r"power (limit(ed)?|cap)", f"{board} {text}") and not re.search(r"\d ?w\b", board):
+        cells.assumed.append("power limit as the vendor's")
     layout = _layout(cells, software.name, precision)
     sequence = _sequence(cells)
     step = cells.measure("step_time_s", _SECONDS)
@@ -247,7 +247,9 @@ def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
     open_ended = bool(re.search(r"\bvp\b[^;]*not stated", cells.everything))
     if re.search(r"(?<!non-)(?<!non )(?<!not )interleaved", cells.everything):
         chunks = 2
-    elif layers and (open_ended or (long and software.startswith(("megatron-core", "megatron-bridge", "nemo")))):
+    elif layers and (
+        open_ended or (long and software.startswith(("megatron-core", "megatron-bridge", "nemo")))
+    ):
         each = max(1, round(layers / pp))
         chunks = min(
             (v for v in range(1, each + 1) if each % v == 0), key=lambda v: abs(each / v - 4)
@@ -307,7 +309,10 @@ def _as_it_fits(cells: Cells, layout: Layout, setting: Setting) -> Layout:
     if "no recomputation" in cells.assumed:
         full = replace(layout, recompute="full")
         ways += [("full recomputation", full)]
-        ways += [(f"{words}, full recomputation", replace(way, recompute="full")) for words, way in ways[:-1]]
+        ways += [
+            (f"{words}, full recomputation", replace(way, recompute="full"))
+            for words, way in ways[:-1]
+        ]
     for words, way in [("", layout), *ways]:
         if _fits(setting, way):
             if words:

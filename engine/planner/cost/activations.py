@@ -12,7 +12,6 @@ from .recomputation import recomputed_layers
 from .setting import Setting
 from .stages import stage_layers
 
-
 LOSS_CHUNKS = 8
 """Pieces of a chunked loss (torchtune's default; Liger's are about as large)."""
 
@@ -136,8 +135,10 @@ def _layer_bytes(
     kept = 0.0 if setting.frozen else product
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
-    dense = 0.0 if "mlp" in modules else _mlp_bytes(
-        model.intermediate, gated=model.gated_mlp, kept=kept
+    dense = (
+        0.0
+        if "mlp" in modules
+        else _mlp_bytes(model.intermediate, gated=model.gated_mlp, kept=kept)
     )
     inside = dense * (1 - moe)
     experts = model.experts

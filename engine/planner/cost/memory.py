@@ -162,7 +162,9 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
     if setting.frozen:
         return StateBytes(min(weight, setting.frozen_bytes), 0.0, 0.0)
     if setting.pure:
-        return StateBytes(2.0, 0.0 if setting.in_backward else 2.0, kept / 2 if kept > EIGHT_BIT_BYTES else kept)
+        return StateBytes(
+            2.0, 0.0 if setting.in_backward else 2.0, kept / 2 if kept > EIGHT_BIT_BYTES else kept
+        )
     moments = kept * software.moment_bytes / 4.0
     fsdp = layout.zero == 3 and not software.name.startswith("megatron")
     if fsdp or layout.precision in ("fp32", "tf32"):

@@ -65,7 +65,9 @@ def data_traffic(
     local = rank_parameters(setting.model, layout)
     shards, ranks = layout.shards, layout.dp * layout.cp
     expert_ranks = expert_shards(layout)
-    if (setting.frozen and layout.zero < 3) or (ranks == 1 and (expert_ranks == 1 or not local.experts)):
+    if (setting.frozen and layout.zero < 3) or (
+        ranks == 1 and (expert_ranks == 1 or not local.experts)
+    ):
         return _NO_DATA
     group = place(shards, layout.tp, node)
     experts = place(expert_ranks, layout.ep * layout.expert_tp, node)

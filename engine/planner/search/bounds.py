@@ -179,9 +179,7 @@ def _sized_shapes(
     return found, count
 
 
-def _floors(
-    setting: Setting, constraints: Constraints, bounds: SplitBounds
-) -> dict[Again, Floor]:
+def _floors(setting: Setting, constraints: Constraints, bounds: SplitBounds) -> dict[Again, Floor]:
     """Bounds from the largest micro-batch that fits.
 
     A larger micro-batch takes less time per sequence: products fill their waves, and latencies,
