@@ -115,7 +115,9 @@ class Problem:
     def _slope(self, name: str) -> Floats:
         tables = moved(self.tables, {name: self.now[name] * math.exp(STEP)})
         later = [one for one in self.under(constants_from(tables, "fit")) if one.metric == "time"]
-        return (np.array([one.error for one in later]) - self.errors) / STEP
+        errors: Floats = np.array([one.error for one in later])
+        slope: Floats = (errors - self.errors) / STEP
+        return slope
 
     def fit(self, without: str | None = None) -> Tables:
         """The tables with constants fitted to all sources but one."""

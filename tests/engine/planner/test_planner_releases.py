@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from prodtop.engine.planner.cost.calibration import Constants, default_constants
 from prodtop.engine.planner.cost.estimate import Estimate, estimate
-from prodtop.engine.planner.cost.hardware import cluster, find_gpu
+from prodtop.engine.planner.cost.hardware import Precision, cluster, find_gpu
 from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.cost.memory import GIB
 from prodtop.engine.planner.cost.setting import Setting, setting
@@ -47,19 +47,20 @@ def test_no_finer_scale_is_faster_than_one_a_tensor(name: str) -> None:
     assert other.cast >= plain.cast
 
 
-def on_blackwell(precision: str) -> Estimate:
+def on_blackwell(precision: Precision) -> Estimate:
     layout = replace(Layout(dp=8, zero=1), precision=precision)
     return estimate(where(gpu="b200", software="megatron-core"), layout)
 
 
 def test_four_bits_are_faster_than_eight_and_eight_than_sixteen() -> None:
-    steps = [on_blackwell(name).step_s for name in ("nvfp4", "mxfp8", "bf16")]
+    rising: tuple[Precision, ...] = ("nvfp4", "mxfp8", "bf16")
+    steps = [on_blackwell(name).step_s for name in rising]
     assert steps == sorted(steps)
     assert on_blackwell("nvfp4").peak_flops == 2 * on_blackwell("fp8").peak_flops
 
 
 @pytest.mark.parametrize("precision", ["mxfp8", "nvfp4"])
-def test_hopper_has_neither(precision: str) -> None:
+def test_hopper_has_neither(precision: Precision) -> None:
     layout = replace(Layout(dp=8, zero=1), precision=precision)
     with pytest.raises(FieldError, match=f"has no {precision} units"):
         estimate(where(software="megatron-core"), layout)
