@@ -117,6 +117,7 @@ _FRAMEWORKS = (
     (r"nanotron", "nanotron"),
     (r"bridge", "megatron-bridge"),
     (r"\bjax\b|\bxla\b|maxtext|paxml", "jax"),
+    (r"auto-?model", "automodel"),
     (r"nemo|dgxc|mlperf", "nemo"),
     (r"megatron|mcore|transformer engine", "megatron"),
     (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),

@@ -203,7 +203,7 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
     zero = cells.zero_stage
     if zero is None:
         old = software in ("megatron-2021", "megatron-deepspeed")
-        zero = 0 if old else 3 if software.startswith(("torch", "fsdp")) else 1
+        zero = 0 if old else 3 if software.startswith(("torch", "fsdp", "automodel")) else 1
         cells.assumed.append(f"ZeRO stage {zero}")
     recompute, modules = stated_recompute(cells.text("recompute"))
     if not cells.text("recompute"):
@@ -214,7 +214,9 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         cells.assumed.append("full recomputation" if noted else "no recomputation")
     some = cells.noted(r"full on (\d+) of \d+ layers")
     korthikanti = "sequence parallel" in cells.everything and "without seq" not in cells.everything
-    modern = software.startswith(("megatron-core", "megatron-bridge", "nemo", "nanotron", "torch"))
+    modern = software.startswith(
+        ("megatron-core", "megatron-bridge", "nemo", "nanotron", "automodel", "torch")
+    )
     return Layout(
         dp=dp,
         tp=tp,
