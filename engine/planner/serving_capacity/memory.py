@@ -55,7 +55,7 @@ def latent_weights(model: ModelShape) -> int:
     if model.latent is None:
         return 0
     whole = (k * n for k, n in model.attention_gemms if k == model.hidden and n < model.query_width)
-    return model.layers * sum(whole)
+    return model.layers_with_attention * sum(whole)
 
 
 def gpu_weights(server: Server) -> tuple[float, float]:
@@ -65,7 +65,8 @@ def gpu_weights(server: Server) -> tuple[float, float]:
     extra_kv = 0.0
     if model.latent is None:
         copies = cache_copies(model, server.gpus)
-        extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
+        attending = model.layers_with_attention
+        extra_kv = (copies - 1) * 2 * attending * model.hidden * model.kv_width
     rest = model.layer_parameters - model.linear_parameters
     tables = model.embedding_parameters + model.head_parameters
     packed = (split + extra_kv) / server.gpus + latent_weights(model)

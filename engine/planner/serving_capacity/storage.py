@@ -91,6 +91,6 @@ def cached_tokens(model: ModelShape, context: float) -> float:
     """Tokens that an average layer keeps of a sequence of `context` tokens."""
     window = model.sliding_window
     if window is None or window >= context:
-        return context
+        return context * model.attention_share
     share = model.sliding_share
-    return window * share + context * (1.0 - share)
+    return window * share + context * (model.attention_share - share)

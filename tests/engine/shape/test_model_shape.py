@@ -11,11 +11,12 @@ from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape, parse_shape
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.model_shape import ModelShape, same_structure, with_layers
+from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.parts import Activation
 from prodtop.engine.shape.presets import PRESETS, preset
 from prodtop.engine.shape.serving_limits import check_served, unserved_reason
 from prodtop.engine.shape.shape_message import read_shape_message, shape_message
+from prodtop.engine.shape.variants import same_structure, with_layers
 
 PUBLISHED = {
     "gpt2": 124_439_808,
