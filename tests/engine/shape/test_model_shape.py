@@ -155,7 +155,7 @@ def test_a_config_gives_the_published_count(name: str, tmp_path: Path) -> None:
         ({"num_attention_heads": "32"}, "`num_attention_heads`"),
         ({"num_key_value_heads": 5}, "kv_heads"),
         ({"model_type": "mamba2"}, "'mamba2' has state-space layers"),
-        ({"model_type": "olmo2"}, "'olmo2' is not supported"),
+        ({"model_type": "falcon"}, "'falcon' is not supported"),
         ({"model_type": None}, "`model_type`"),
         ({"tie_word_embeddings": "no"}, "`tie_word_embeddings`"),
     ],

@@ -64,6 +64,7 @@ NEMOTRON_H: Values = BASE | {
     "ssm_state_size": 32,
     "n_groups": 2,
     "n_routed_experts": 8,
+    "num_experts_per_tok": 2,
     "moe_intermediate_size": 48,
     "moe_shared_expert_intermediate_size": 72,
 }
