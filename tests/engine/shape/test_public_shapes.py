@@ -1,4 +1,4 @@
-"""Parameters of public models, as their authors state them, against those of their `config.json`."""
+"""Parameters of public models, as their authors state them, and those of their `config.json`."""
 
 import tomllib
 from pathlib import Path
