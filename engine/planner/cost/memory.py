@@ -137,7 +137,10 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
     fp32 parameters and gradients: 4 + 4 + 8.
     """
     if setting.frozen:
-        return StateBytes(2.0, 0.0, 0.0)
+        # Adapters in bf16, their gradients, and fp32 moments, as PEFT and torchtune keep them.
+        share = 0.0 if setting.trained_share == 1 else setting.trained_share
+        moments = OPTIMIZER_STATE_BYTES[layout.optimizer] / 2
+        return StateBytes(setting.frozen_bytes + 2 * share, 2 * share, moments * share)
     software = setting.software
     moments = OPTIMIZER_STATE_BYTES[layout.optimizer] * software.moment_bytes / 4.0
     fsdp = layout.zero == 3 and not software.name.startswith("megatron")
@@ -151,6 +154,10 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
 def model_states(setting: Setting, layout: Layout) -> ModelStates:
     """Weights, gradients and optimizer states of one rank that are not offloaded to the host."""
     local, each = rank_parameters(setting.model, layout), state_bytes(setting, layout)
+    each = each._replace(weight=each.weight + setting.reference_bytes)
+    if not setting.frozen:
+        share = setting.trained_share
+        each = each._replace(gradient=share * each.gradient, optimizer=share * each.optimizer)
     whole = local.dense + local.experts
     shard = local.dense / layout.shards + local.experts / expert_shards(layout)
     gathered = 0.0
@@ -160,7 +167,11 @@ def model_states(setting: Setting, layout: Layout) -> ModelStates:
             gathered = 2.0 * whole + setting.software.grad_bytes * whole
         else:
             # Two layers ahead in bf16 with one layer's gradients; embedding and head stay gathered.
-            gathered = 2.0 * (2 * local.layer + local.embedding) + 2.0 * local.layer
+            layers = 2 if setting.frozen else 3
+            gathered = 2.0 * (layers * local.layer + local.embedding)
+    elif setting.frozen and setting.frozen_bytes < 2:
+        # One layer at a time is dequantized, the embedding and the head never were packed.
+        gathered = 2.0 * local.layer + (2.0 - setting.frozen_bytes) * local.embedding
     return ModelStates(
         each.weight * (shard if layout.zero >= 3 else whole) if layout.offload != "all" else 0.0,
         each.gradient * (shard if layout.zero >= 2 else whole),
