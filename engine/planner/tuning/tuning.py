@@ -57,7 +57,11 @@ def adapter_parameters(model: ModelShape, tuning: Tuning) -> int:
     inner = model.intermediate
     shared = 0 if model.experts is None else model.experts.shared_intermediate
     mlps = ((model.dense_layers, inner), (model.moe_layers, shared))
-    counted = [(model.layers_with_attention, k, n) for k, n in model.attention_gemms]
+    attending = model.layers_with_attention
+    counted = [(attending, k, n) for k, n in model.attention_gemms]
+    if model.latent is None:
+        # Queries, keys and values are one product here, with adapters of their own.
+        counted += [(attending, 2 * model.hidden, 0)]
     if model.recurrence is not None:
         counted += [(model.recurrence.layers, k, n) for k, n in model.recurrence.gemms]
     for layers, width in mlps:
