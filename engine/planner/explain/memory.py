@@ -19,6 +19,7 @@ MEMORY_PARTS = {
 }
 """The parts of a GPU's memory that add up to it, by their field in `Memory`."""
 
+BF16_BYTES = 2
 _SOURCES = {
     "weights": "Megatron-LM docs/dist_optimizer.md; ZeRO; none where offloaded",
     "gradients": "Megatron-LM docs/dist_optimizer.md; ZeRO",
@@ -40,8 +41,10 @@ def explain_memory(estimate: Estimate) -> Term:
         return f"each.{each} * ({sharded if layout.zero >= stage else 'dense + experts'})"
 
     gathered = "0"
+    if setting.frozen and setting.frozen_bytes < BF16_BYTES:
+        gathered = "2 * layer + (2 - frozen_bytes) * embedding"
     if layout.zero == 3:
-        gathered = "2 * (2 * layer + embedding) + 2 * layer"
+        gathered = f"2 * ({2 if setting.frozen else 3} * layer + embedding)"
         if layout.pp > 1:
             gathered = "(2 + grad_bytes) * (dense + experts)"
     formulas = {
