@@ -195,6 +195,12 @@ SERVE_AT = choice(
     label="serve at",
 )
 FP8_CACHE = Option("fp8_cache", switch, "keys and values in one byte each", "off", metavar="")
+SPECULATION = Option(
+    "speculation", above_zero, "tokens a request gains in a decode step", "1", metavar="S"
+)
+DISAGGREGATED = Option(
+    "disaggregated", switch, "prompts on servers of their own", "off", metavar=""
+)
 INT4_GROUP = Option(
     "int4_group", count(), "weights that share a scale in int4", str(storage.INT4_GROUP)
 )
@@ -242,6 +248,7 @@ EXPORT_OPTIONS: tuple[Option[object], ...] = (
 CAPACITY_OPTIONS: tuple[Option[object], ...] = (
     *(_SERVED_MODEL, SERVER_TYPES, HARDWARE, SERVER_GPUS, SERVER_PRECISIONS),
     *(REQUESTS, PROMPT_TOKENS, OUTPUT_TOKENS, FP8_CACHE, INT4_GROUP, PRICE),
+    *(SPECULATION, DISAGGREGATED),
 )
 """Of `prodtop plan capacity`."""
 CALIBRATION_OPTIONS: tuple[Option[object], ...] = (MEASURED_TYPE, HARDWARE)

@@ -181,6 +181,8 @@ def read_load(reader: Reader) -> Load:
         requests=reader.read(options.REQUESTS),
         prompt_tokens=reader.read(options.PROMPT_TOKENS),
         output_tokens=reader.read(options.OUTPUT_TOKENS),
+        speculation=reader.read(options.SPECULATION),
+        disaggregated=reader.read(options.DISAGGREGATED),
     )
 
 

@@ -18,7 +18,7 @@ class Memory:
     """Bytes of one GPU. `sequence` and `logits` are those of one request at full length.
 
     `weights` are `packed` ones of the layers' matrices and `plain` ones; `sequence` is `cached`
-    tokens of `token_bytes`. `workspace` is the driver's context, CUDA graphs, communication buffers
+    tokens of `token_bytes`, and the `state` of recurrent layers. `workspace` is the driver's context, CUDA graphs, communication buffers
     and one chunk of prompts, `chunk_width` elements a token. `usable` is the GPU's memory less what
     is left unused.
     """
@@ -29,6 +29,7 @@ class Memory:
     sequence: float
     cached: float
     token_bytes: float
+    state: float
     logits: float
     workspace: float
     communicator: float
@@ -80,6 +81,11 @@ def token_bytes(server: Server) -> float:
     return server.storage.kv_bytes * model.layers * model.kv_cache_width * share
 
 
+def state_bytes(server: Server) -> float:
+    """Bytes of one GPU's share of a sequence's state in recurrent layers, as activations are."""
+    return server.storage.base_bytes * server.model.state_elements / server.gpus
+
+
 def memory(server: Server, load: Load) -> Memory:
     """The memory of one GPU for requests of `load`'s lengths."""
     engine, storage = server.engine, server.storage
@@ -92,9 +98,10 @@ def memory(server: Server, load: Load) -> Memory:
         weights=storage.weight_bytes * packed + storage.base_bytes * plain,
         packed=packed,
         plain=plain,
-        sequence=each * cached,
+        sequence=each * cached + state_bytes(server),
         cached=cached,
         token_bytes=each,
+        state=state_bytes(server),
         logits=LOGIT_BYTES * server.model.vocabulary / server.gpus,
         workspace=CONTEXT_BYTES + engine.graph_bytes + communicator + chunk,
         communicator=communicator,
