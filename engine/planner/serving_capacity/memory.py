@@ -18,9 +18,9 @@ class Memory:
     """Bytes of one GPU. `sequence` and `logits` are those of one request at full length.
 
     `weights` are `packed` ones of the layers' matrices and `plain` ones; `sequence` is `cached`
-    tokens of `token_bytes`, and the `state` of recurrent layers. `workspace` is the driver's context, CUDA graphs, communication buffers
-    and one chunk of prompts, `chunk_width` elements a token. `usable` is the GPU's memory less what
-    is left unused.
+    tokens of `token_bytes`, and the `state` of recurrent layers. `workspace` is the driver's
+    context, CUDA graphs, communication buffers and one chunk of prompts, `chunk_width` elements a
+    token. `usable` is the GPU's memory less what is left unused.
     """
 
     weights: float
