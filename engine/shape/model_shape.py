@@ -11,6 +11,7 @@ from functools import cached_property
 
 from ..protocol.wording import counted
 from .field_errors import FieldError, positive
+from .layer_kinds import LayerKinds
 from .parts import (
     PLAIN_FORM,
     Activation,
@@ -25,7 +26,7 @@ _COUNTS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "intermediate", 
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelShape:
+class ModelShape(LayerKinds):
     """A decoder-only transformer. `name`, `unserved` and `notes` are no part of its comparison.
 
     `heads` query heads share `kv_heads` key-value heads (grouped-query attention). `intermediate`
@@ -151,11 +152,6 @@ class ModelShape:
         return self.layers_with_attention * self.kv_cache_width
 
     @property
-    def state_elements(self) -> int:
-        """Elements that one sequence leaves in all recurrent layers, however long it is."""
-        return self.recurrence.layers * self.recurrence.state if self.recurrence else 0
-
-    @property
     def qkv_rows(self) -> int:
         """Output features of the fused query, key and value projection."""
         queries = self.heads * (2 if self.gated_attention else 1)
@@ -177,26 +173,6 @@ class ModelShape:
         return (*query, (h, down), (latent.kv_rank, up), (self.value_width, h))
 
     # The layers' matrices.
-
-    @property
-    def layers_with_attention(self) -> int:
-        """Layers that have attention: all but in a hybrid."""
-        return self.layers if self.attention_layers is None else self.attention_layers
-
-    @property
-    def layers_with_mlp(self) -> int:
-        """Layers that have an MLP, dense or of experts."""
-        return self.layers if self.mlp_layers is None else self.mlp_layers
-
-    @property
-    def attention_share(self) -> float:
-        """The part of the layers that have attention."""
-        return self.layers_with_attention / self.layers
-
-    @property
-    def recurrent_share(self) -> float:
-        """The part of the layers that have a recurrence."""
-        return self.recurrence.layers / self.layers if self.recurrence else 0.0
 
     @cached_property
     def attention_weights(self) -> int:
@@ -274,14 +250,6 @@ class ModelShape:
         chosen = self.experts.active * self.expert_weights + self.shared_expert_weights
         router = self.hidden * self.experts.count
         return mixers + dense + self.moe_layers * (chosen + router)
-
-    @property
-    def blocks_per_layer(self) -> float:
-        """Blocks that follow each other in an average layer: mixers of tokens, and MLPs."""
-        if self.parallel_blocks:
-            return 1.0
-        mixers = self.layers_with_attention + (self.recurrence.layers if self.recurrence else 0)
-        return (min(mixers, self.layers) + self.layers_with_mlp) / self.layers
 
     # All parameters.
 

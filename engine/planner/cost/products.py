@@ -150,7 +150,7 @@ def layer_products(
         if experts.width:
             products.append(Product("to experts' width", "mlp", tokens, 2 * wide, h, sparse))
         if experts.shared_intermediate:
-            wide = experts.shared_intermediate / tp
-            products.append(Product("shared experts up", "mlp", tokens, up * wide, h, sparse))
-            products.append(Product("shared experts down", "mlp", tokens, h, wide, sparse))
+            shared = experts.shared_intermediate / tp
+            products.append(Product("shared experts up", "mlp", tokens, up * shared, h, sparse))
+            products.append(Product("shared experts down", "mlp", tokens, h, shared, sparse))
     return products

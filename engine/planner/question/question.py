@@ -21,7 +21,8 @@ from ..serving_capacity.server import Load
 from ..tuning.long_run import Reality
 from ..tuning.tuning import Tuning, tuned_setting
 from . import options, tuning_options
-from .options import BY_KEY, Option
+from .option import Option
+from .options import BY_KEY
 from .parsers import parse_gpu, parse_model
 
 GB_S = 1e9

@@ -68,9 +68,16 @@ def storage_of(precision: str, *, fp8_cache: bool = False, group: int = INT4_GRO
         weight_bytes=packed.get(name, base),
         base_bytes=base,
         kv_bytes=1.0 if fp8_cache else base,
-        arithmetic="bf16" if name == "int8" or name in FOUR_BITS else name,
+        arithmetic=_arithmetic(name),
         converted=converted,
     )
+
+
+def _arithmetic(name: ServingPrecision) -> Precision:
+    """What the large products of weights stored as `name` compute in."""
+    if name == "fp32" or name == "fp16" or name == "fp8":
+        return name
+    return "bf16"
 
 
 def check_split(model: ModelShape, gpu: Gpu, gpus: int, storage: Storage) -> None:
