@@ -1,4 +1,4 @@
-"""Which layers of a model have attention, a recurrence and an MLP: all three in none but hybrids."""
+"""Which layers of a model have attention, a recurrence and an MLP: one kind but in hybrids."""
 
 from .parts import Recurrence
 
