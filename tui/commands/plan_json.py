@@ -14,6 +14,7 @@ from ...engine.planner.question.question import Question
 from ...engine.planner.search.search import SearchResult
 from ...engine.planner.search.strategies import StrategyResult
 from .plan_report import Report
+from .plan_run import run_object, tuning_object
 
 SCHEMA_VERSION = 1
 
@@ -65,6 +66,8 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "time_s": {**_parts(one.time, STEP_PARTS), "total_s": one.step_s},
         "memory_bytes": {**_parts(one.memory, MEMORY_PARTS), "total": one.memory.total},
         "training": _training(one, question),
+        "tuning": tuning_object(one, question),
+        "long_run": run_object(one, question),
     }
 
 

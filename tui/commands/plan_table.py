@@ -18,6 +18,7 @@ from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si
 from .console import CleanConsole
 from .plan_report import Report
+from .plan_run import run_lines
 from .plan_why import why
 
 PIPED_WIDTH = 120
@@ -48,6 +49,7 @@ def _parts(report: Report, console: Console) -> Iterable[RenderableType]:
         yield _layouts(title, layouts, result.limit_bytes, console.width)
     if report.detailed is not None:
         yield from _breakdown(report.detailed, result.limit_bytes, console.width)
+        yield from map(Text, run_lines(report.detailed, report.question))
     yield _strategies(report, console.width)
     if len(result.front) > 1:
         yield _front(result.front)

@@ -125,7 +125,8 @@ def _layer_bytes(
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0
-    qkv = 2.0 * (model.query_width + model.kv_width + model.value_kept_width)
+    queries = model.query_width * (2 if model.gated_attention else 1)
+    qkv = 2.0 * (queries + model.kv_width + model.value_kept_width)
     if model.latent is not None:
         latent = 2.0 * (model.latent.kv_rank + model.latent.rope_dim + model.latent.query_rank)
         norms += 2 * latent
@@ -135,12 +136,15 @@ def _layer_bytes(
     kept = 0.0 if setting.frozen else product
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
+    attention *= model.attention_share
+    if model.recurrence is not None:
+        attention += 2.0 * model.recurrence.width * model.recurrent_share
     dense = (
         0.0
         if "mlp" in modules
         else _mlp_bytes(model.intermediate, gated=model.gated_mlp, kept=kept)
     )
-    inside = dense * (1 - moe)
+    inside = dense * (model.dense_layers / model.layers)
     experts = model.experts
     if experts is not None:
         gated = model.gated_mlp
@@ -148,7 +152,7 @@ def _layer_bytes(
             _mlp_bytes(
                 experts.intermediate, gated=gated, kept=0.0 if "moe_act" in modules else kept
             )
-            + product * h
+            + product * model.expert_width
         )
         shared = _mlp_bytes(experts.shared_intermediate, gated=gated, kept=kept)
         inside += moe * ((0.0 if "moe" in modules else routed) + shared)

@@ -173,7 +173,7 @@ def layer_traffic(
         group = place(ep, expert_tp, node)
         dispatch = exchange(setting, group, hidden_bytes / tp, model.experts.active)
     return LayerTraffic(
-        (1.0 if model.parallel_blocks else 2.0) - model.moe_layers / model.layers,
+        model.blocks_per_layer - model.moe_layers / model.layers,
         all_reduce(setting, tensor_group, hidden_bytes),
         gather(setting, tensor_group, hidden_bytes) if regathers else NO_TRAFFIC,
         key_values,

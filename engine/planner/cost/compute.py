@@ -206,7 +206,9 @@ def elementwise_bytes(
     """
     model, software = setting.model, setting.software
     whole = (6.0 + 2.0 * model.norms_per_layer) * model.hidden / (tp if sequence_parallel else 1)
-    qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
+    qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp * model.attention_share
+    if model.recurrence is not None:
+        qkv += 2.0 * model.recurrence.width / tp * model.recurrent_share
     act = 3.0 if model.gated_mlp else 2.0
     inner = act * model.intermediate / tp * (model.dense_layers / model.layers)
     experts = model.experts

@@ -67,9 +67,16 @@ class Estimate:
         """Sequences per second."""
         return self.layout.batch / self.step_s
 
+    def flops_per_token(self, *, causal: bool = False) -> float:
+        """Model FLOPs of one token; weights that are frozen have no gradients."""
+        model = self.setting.model
+        whole = model.flops_per_token(self.setting.sequence, causal=causal)
+        unmade = 2.0 * (model.matmul_parameters + model.head_weights) if self.setting.frozen else 0
+        return whole - unmade
+
     def mfu(self, *, causal: bool = False) -> float:
         """Model FLOPs utilisation, 0 to 1; `causal` counts only positions that a token can see."""
-        flops = self.setting.model.flops_per_token(self.setting.sequence, causal=causal)
+        flops = self.flops_per_token(causal=causal)
         return self.tokens_s_gpu * flops / self.peak_flops
 
     def hfu(self, *, causal: bool = False) -> float:

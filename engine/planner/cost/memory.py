@@ -160,7 +160,10 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
     software, kept = setting.software, OPTIMIZER_STATE_BYTES[layout.optimizer]
     weight = software.fp8_weight_bytes if layout.precision in setting.constants.recipes else 2.0
     if setting.frozen:
-        return StateBytes(min(weight, setting.frozen_bytes), 0.0, 0.0)
+        # Adapters in bf16, their gradients, and fp32 moments, as PEFT and torchtune keep them.
+        share = 0.0 if setting.trained_share == 1 else setting.trained_share
+        fixed = min(weight, setting.frozen_bytes)
+        return StateBytes(fixed + 2 * share, 2 * share, kept / 2 * share)
     if setting.pure:
         return StateBytes(
             2.0, 0.0 if setting.in_backward else 2.0, kept / 2 if kept > EIGHT_BIT_BYTES else kept
@@ -177,6 +180,10 @@ def state_bytes(setting: Setting, layout: Layout) -> StateBytes:
 def model_states(setting: Setting, layout: Layout) -> ModelStates:
     """Weights, gradients and optimizer states of one rank that are not offloaded to the host."""
     local, each = rank_parameters(setting.model, layout), state_bytes(setting, layout)
+    each = each._replace(weight=each.weight + setting.reference_bytes)
+    if not setting.frozen:
+        share = setting.trained_share
+        each = each._replace(gradient=share * each.gradient, optimizer=share * each.optimizer)
     whole = local.dense + local.experts
     shard = local.dense / layout.shards + local.experts / expert_shards(layout)
     gathered = 0.0

@@ -118,14 +118,20 @@ def layer_products(
     their share of all layers.
     """
     model = setting.model
-    products = []
+    products, present = [], model.attention_share
     *projections, (width, out) = model.attention_gemms
     for k, n in projections:
         if model.latent is not None and n < model.query_width and k == model.hidden:
-            products.append(Product("latent", "attention", tokens, n, k))
+            products.append(Product("latent", "attention", tokens, n, k, present))
         else:
-            products.append(Product("queries, keys, values", "attention", tokens, n / tp, k))
-    products.append(Product("attention output", "attention", tokens, out, width / tp))
+            name = "queries, keys, values"
+            products.append(Product(name, "attention", tokens, n / tp, k, present))
+    products.append(Product("attention output", "attention", tokens, out, width / tp, present))
+    if model.recurrence is not None:
+        *inputs, (width, out) = model.recurrence.gemms
+        name, share = model.recurrence.kind, model.recurrent_share
+        products += [Product(name, "attention", tokens, n / tp, k, share) for k, n in inputs]
+        products.append(Product(f"{name} output", "attention", tokens, out, width / tp, share))
     up = model.mlp_matrices - 1
     dense, sparse = model.dense_layers / model.layers, model.moe_layers / model.layers
     h = model.hidden
@@ -139,11 +145,14 @@ def layer_products(
         # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
         rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
         inner = experts.intermediate / expert_tp
-        products.append(Product("experts up", "mlp", rows, up * inner, h, local, rate))
-        products.append(Product("experts down", "mlp", rows, h, inner, local, rate))
+        wide = model.expert_width
+        products.append(Product("experts up", "mlp", rows, up * inner, wide, local, rate))
+        products.append(Product("experts down", "mlp", rows, wide, inner, local, rate))
         products.append(Product("router", "mlp", tokens / tp, experts.count, h, sparse))
+        if experts.width:
+            products.append(Product("to experts' width", "mlp", tokens, 2 * wide, h, sparse))
         if experts.shared_intermediate:
-            wide = experts.shared_intermediate / tp
-            products.append(Product("shared experts up", "mlp", tokens, up * wide, h, sparse))
-            products.append(Product("shared experts down", "mlp", tokens, h, wide, sparse))
+            shared = experts.shared_intermediate / tp
+            products.append(Product("shared experts up", "mlp", tokens, up * shared, h, sparse))
+            products.append(Product("shared experts down", "mlp", tokens, h, shared, sparse))
     return products

@@ -96,6 +96,11 @@ def above_zero(text: str) -> float:
     return value
 
 
+def from_zero(text: str) -> float:
+    """A finite number from 0 on. Raises `ValueError`."""
+    return 0.0 if text.strip() in ("0", "0.0") else above_zero(text)
+
+
 def optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
     """`None` for `auto`."""
     return lambda text: None if text.strip().lower() == AUTO else parse(text)

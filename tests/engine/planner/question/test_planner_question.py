@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.planner.question.option import Option
 from prodtop.engine.planner.question.options import (
     BY_KEY,
     CALIBRATION_OPTIONS,
@@ -12,7 +13,6 @@ from prodtop.engine.planner.question.options import (
     EXPORT_OPTIONS,
     FORM,
     SEARCH_OPTIONS,
-    Option,
 )
 from prodtop.engine.planner.question.parsers import AUTO
 from prodtop.engine.planner.question.question import (
