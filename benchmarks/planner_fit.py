@@ -1,31 +1,34 @@
-"""Fit the planner's constants to published runs, and say how well they hold for unseen sources.
+"""Say how well the planner's constants hold for sources that they were not fitted to.
 
-    python benchmarks/planner_fit.py runs.csv              # scores of the packaged constants
-    python benchmarks/planner_fit.py runs.csv --fit        # fit all, print constants and scores
-    python benchmarks/planner_fit.py runs.csv --leave-out  # fit without each source, score it
+    python benchmarks/planner_fit.py RUNS.csv [MORE.csv ...]            # each source left out
+    python benchmarks/planner_fit.py RUNS.csv --fit                      # fitted to all: constants
+    python benchmarks/planner_fit.py RUNS.csv --intervals intervals.toml # write the intervals
 
-Every constant starts at its physical value (a data sheet, a paper, a microbenchmark) and pays for
-leaving it, so that runs move it only as far as they must. Sources count alike, however many rows
-they have. The search is a coordinate descent: plain, deterministic, without further packages.
+Every constant has a physical value (a data sheet, a paper, a microbenchmark) and pays for leaving
+it, so that runs move it only as far as they must. Sources count alike, however many rows they have.
+Logarithms of predicted over measured are near linear in logarithms of the constants: the slopes are
+measured once, each fit is a few weighted least squares, and what it is scored on is the model
+itself with the constants that it found.
 """
 
 import argparse
 import math
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+from planner_left_out import Residual, coverage, print_scores, write_intervals
 from planner_scoring.cells import Row
-from planner_scoring.rows import Run, parse_run
-from planner_scoring.scoring import Report, Summary, percentile, read_rows, score
+from planner_scoring.scoring import read_rows, score
 from prodtop.engine.planner.cost.calibration import Constants, constants_from
-from prodtop.engine.planner.cost.estimate import estimate
-from prodtop.engine.shape.field_errors import FieldError
 
 Tables = dict[str, dict[str, dict[str, object]]]
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,7 @@ class Prior:
 PRIORS = {
     "universal.attention_half_tokens": Prior(512, 0.5),
     "universal.expert_gemm": Prior(0.8, 0.2, 1.0),
-    "universal.moe_kernels": Prior(150, 0.2),
-    "universal.expert_kernels": Prior(10, 0.2),
-    "universal.contention": Prior(0.05, 0.5, 0.3),
-    "universal.context_penalty": Prior(0.2, 0.4),
+    "universal.contention": Prior(0.15, 0.5, 0.3),
     "universal.attention_unfused": Prior(0.5, 0.3, 1.0),
     "gpu.a100-80.gemm_bf16": Prior(0.84, 0.06, 0.87),
     "gpu.a100-80.gemm_wave": Prior(0.5, 0.4),
@@ -61,217 +61,138 @@ PRIORS = {
     "gpu.h100-sxm.network": Prior(0.74, 0.15, 0.95),
     "gpu.h100-sxm-96.gemm_bf16": Prior(0.56, 0.12, 0.75),
     "gpu.h100-sxm-96.gemm_fp8": Prior(0.48, 0.12, 0.65),
+    "gpu.b200.gemm_bf16": Prior(0.62, 0.12, 0.77),
+    "gpu.b200.gemm_fp8": Prior(0.56, 0.12, 0.76),
+    "gpu.mi300x.gemm_bf16": Prior(0.46, 0.12, 0.51),
+    "gpu.mi300x.gemm_fp8": Prior(0.41, 0.12, 0.49),
+    "gpu.mi325x.gemm_fp8": Prior(0.49, 0.12, 0.58),
     "software.megatron-2021.elementwise": Prior(1.3, 0.25),
-    "software.megatron-2021.step_s": Prior(0.01, 0.5),
     "software.megatron-2021.straggler": Prior(0.005, 0.5),
     "software.megatron-deepspeed.dispatch_s": Prior(15e-6, 0.3),
-    "software.megatron-deepspeed.step_s": Prior(0.01, 0.6),
     "software.megatron-deepspeed.straggler": Prior(0.01, 0.6),
     "software.fsdp-2023.elementwise": Prior(1.6, 0.25),
     "software.fsdp-2023.logit_bytes": Prior(30, 0.3),
-    "software.fsdp-2023.straggler": Prior(0.005, 0.5),
     "software.torch.elementwise": Prior(2.7, 0.2),
-    "software.torch.straggler": Prior(0.005, 0.5),
-    "software.torch-compile.elementwise": Prior(1.0, 0.25),
+    "software.torch.adapter_bytes": Prior(32, 0.3),
+    "software.torch-compile-2024.elementwise": Prior(1.0, 0.25),
     "software.megatron-core.elementwise": Prior(1.1, 0.25),
-    "software.megatron-core.tp_overlap": Prior(0.5, 0.5, 0.95),
+    "software.megatron-core.tp_overlap": Prior(0.7, 0.3, 0.95),
     "software.megatron-core.fp8_cast": Prior(6, 0.4),
-    "software.megatron-core.dispatch_s": Prior(7e-6, 0.3),
+    "software.megatron-core.dispatch_s": Prior(8e-6, 0.3),
     "software.megatron-core.tensor_s": Prior(5e-5, 0.6),
-    "software.megatron-core.straggler": Prior(0.005, 0.5),
-    "software.megatron-bridge.elementwise": Prior(0.95, 0.25),
-    "software.megatron-bridge.tp_overlap": Prior(0.8, 0.3, 0.95),
+    "software.megatron-bridge-2025.elementwise": Prior(0.95, 0.25),
+    "software.megatron-bridge-2025.tp_overlap": Prior(0.8, 0.3, 0.95),
+    "software.megatron-core-2025.expert_overlap": Prior(0.3, 0.5, 0.9),
     "software.nanotron.elementwise": Prior(1.6, 0.3),
 }
 PULL = 0.002
 """Cost of one spread's departure, in units of mean error: a constant moves for real gains only."""
-LARGEST_ERROR = 0.5
-"""Errors beyond this count as this much: a few broken rows must not bend the machine."""
-ROWS_PER_SOURCE = 70
-"""Rows of one source that a fit looks at, evenly spread; scores always use all."""
+LARGEST_ERROR = 0.3
+"""Logarithms beyond this pull no harder: a few broken rows must not bend the machine."""
+STEP = 0.05
+ROUNDS = 12
+FARTHEST = 1.5
+"""Spreads that a constant may stray in all."""
 
 
 class Problem:
-    """Runs with a time, and their errors under given constants."""
+    """Runs with a time, their errors, and how these change with each constant."""
 
-    def __init__(self, rows: Iterable[Row], constants: Constants) -> None:
-        self.runs: list[Run] = []
-        for row in rows:
-            try:
-                run = parse_run(row, constants)
-            except FieldError:
-                continue
-            if run.step_s is not None or run.tokens_s_gpu is not None:
-                self.runs.append(run)
+    def __init__(self, rows: Sequence[Row], tables: Tables) -> None:
+        self.rows, self.tables = rows, tables
+        self.residuals = self.under(constants_from(tables, "calibration.toml"))
+        self.timed = [one for one in self.residuals if one.metric == "time"]
+        self.errors = np.array([one.error for one in self.timed])
+        self.sources = np.array([one.source for one in self.timed])
+        self.now = {name: _get(tables, name) for name in PRIORS}
+        self.slopes = np.stack([self._slope(name) for name in PRIORS], axis=1)
 
-    @property
-    def sources(self) -> list[str]:
-        """Sources in the table's order."""
-        return list(dict.fromkeys(run.source for run in self.runs))
+    def under(self, constants: Constants, only: str | None = None) -> list[Residual]:
+        """Residuals of all rows, or those of one source."""
+        rows = [row for row in self.rows if only in (None, (row.get("source") or "").strip())]
+        return [Residual.of(one) for one in score(rows, constants).scored]
 
-    def thinned(self, without: str | None = None) -> list[Run]:
-        """The runs that a fit looks at."""
-        thinned = []
-        for source in self.sources:
-            runs = [run for run in self.runs if run.source == source != without]
-            step = max(1, -(-len(runs) // ROWS_PER_SOURCE))
-            thinned += runs[::step]
-        return thinned
+    def _slope(self, name: str) -> Floats:
+        tables = moved(self.tables, {name: self.now[name] * math.exp(STEP)})
+        later = [one for one in self.under(constants_from(tables, "fit")) if one.metric == "time"]
+        errors: Floats = np.array([one.error for one in later])
+        slope: Floats = (errors - self.errors) / STEP
+        return slope
 
+    def fit(self, without: str | None = None) -> Tables:
+        """The tables with constants fitted to all sources but one."""
+        kept = self.sources != without
+        errors, slopes, sources = self.errors[kept], self.slopes[kept], self.sources[kept]
+        names, counts = np.unique(sources, return_counts=True)
+        size = dict(zip(names.tolist(), counts.tolist(), strict=True))
+        even = np.array([1.0 / (size[s] * len(names)) for s in sources.tolist()])
+        spreads = np.array([prior.spread for prior in PRIORS.values()])
+        start = np.array([math.log(self.now[n] / prior.value) for n, prior in PRIORS.items()])
+        highest = np.array([math.log(p.highest / self.now[n]) for n, p in PRIORS.items()])
+        shift = np.zeros(len(PRIORS))
+        pull = 2 * PULL / spreads**2
+        for _ in range(ROUNDS):
+            left = errors + slopes @ shift
+            # Weighted squares that stand for absolute errors, those of outliers bounded.
+            weight = even / np.maximum(np.abs(left), 0.02)
+            weight *= np.abs(left) < LARGEST_ERROR
+            normal = (slopes.T * weight) @ slopes + np.diag(pull)
+            shift = np.linalg.solve(normal, -(slopes.T * weight) @ errors - pull * start)
+            shift = np.clip(shift, -FARTHEST * spreads - start, FARTHEST * spreads - start)
+            shift = np.minimum(shift, highest)
+        found = {n: self.now[n] * math.exp(d) for n, d in zip(PRIORS, shift.tolist(), strict=True)}
+        return moved(self.tables, found)
 
-def log_error(run: Run, constants: Constants) -> float:
-    """Logarithm of predicted over measured step time."""
-    stated = run.setting.software
-    software = constants.software[stated.name]
-    software = replace(
-        software,
-        attention=stated.attention,
-        tp_overlap=max(software.tp_overlap, stated.tp_overlap if stated.tp_overlap == 0.5 else 0),
-    )
-    setting = replace(run.setting, constants=constants, software=software)
-    guess = estimate(setting, run.layout, checked=False)
-    if run.step_s is not None:
-        return math.log(guess.step_s / run.step_s)
-    assert run.tokens_s_gpu is not None
-    return math.log(run.tokens_s_gpu / guess.tokens_s_gpu)
-
-
-class Fit:
-    """A coordinate descent over `PRIORS` on some runs."""
-
-    def __init__(self, runs: list[Run], tables: Tables) -> None:
-        self.runs = runs
-        self.values = {name: prior.value for name, prior in PRIORS.items()}
-        self.tables = deepcopy(tables)
-        for name, value in self.values.items():
-            _put(self.tables, name, value)
-        self.constants = constants_from(self.tables, "fit")
-        self.errors = [log_error(run, self.constants) for run in runs]
-        self.counts = {s: sum(r.source == s for r in runs) for s in {r.source for r in runs}}
-
-    def loss(self, errors: list[float], values: Mapping[str, float]) -> float:
-        """Mean over sources of the mean capped error, and the pull towards the priors."""
-        total = 0.0
-        for run, error in zip(self.runs, errors, strict=True):
-            total += min(abs(error), LARGEST_ERROR) / self.counts[run.source]
-        away = sum(
-            (math.log(values[name] / prior.value) / prior.spread) ** 2
-            for name, prior in PRIORS.items()
-        )
-        return total / len(self.counts) + PULL * away
-
-    def _try(self, name: str, value: float, best: float) -> float:
-        """Take `value` where it lowers the loss; returns the loss that holds now."""
-        tables = deepcopy(self.tables)
-        _put(tables, name, value)
-        constants = constants_from(tables, "fit")
-        errors = list(self.errors)
-        for index, run in enumerate(self.runs):
-            if _touches(run, self.constants, constants):
-                errors[index] = log_error(run, constants)
-        values = {**self.values, name: value}
-        loss = self.loss(errors, values)
-        if loss < best - 1e-6:
-            self.tables, self.constants = tables, constants
-            self.errors, self.values = errors, values
-            return loss
-        return best
-
-    def run(self, rounds: int = 5) -> None:
-        """Walk every constant up and down, in steps that halve from round to round."""
-        best = self.loss(self.errors, self.values)
-        for turn in range(rounds):
-            for name, prior in PRIORS.items():
-                step = prior.spread * 0.6 * 0.6**turn
-                for sign in (1, -1):
-                    value = min(prior.highest, self.values[name] * math.exp(sign * step))
-                    better = self._try(name, value, best)
-                    if better < best:
-                        best = better
-                        break
+    def left_out(self) -> list[Residual]:
+        """Each source's residuals under constants fitted to all others; memory has none to fit."""
+        found = []
+        for source in dict.fromkeys(one.source for one in self.residuals):
+            constants = constants_from(self.fit(without=source), "fit")
+            found += self.under(constants, only=source)
+        return found
 
 
-def _touches(run: Run, old: Constants, new: Constants) -> bool:
-    key, name = run.setting.cluster.gpu.key, run.setting.software.name
-    return (
-        old.universal != new.universal
-        or old.gpu(key) != new.gpu(key)
-        or old.software[name] != new.software[name]
-    )
+def moved(tables: Tables, values: Mapping[str, float]) -> Tables:
+    """A copy of `tables` with other values."""
+    copy = deepcopy(tables)
+    for name, value in values.items():
+        kind, *rest = name.split(".")
+        table: dict[str, object] = copy[kind] if kind == "universal" else copy[kind][rest[0]]  # type: ignore[assignment]  # TOML nests unevenly
+        table[rest[-1]] = value
+    return copy
 
 
-def _put(tables: Tables, name: str, value: float) -> None:
+def _get(tables: Tables, name: str) -> float:
     kind, *rest = name.split(".")
-    table: dict[str, object] = tables[kind] if kind == "universal" else tables[kind][rest[0]]  # type: ignore[assignment]  # TOML nests unevenly
-    table[rest[-1]] = value
-
-
-def _line(label: str, summary: Summary) -> str:
-    trivial = ""
-    if summary.baseline_mean is not None and summary.baseline_median is not None:
-        trivial = f" {summary.baseline_mean:8.1%} {summary.baseline_median:8.1%}"
-    errors = f"{summary.mean:7.1%} {summary.median:7.1%} {summary.p90:7.1%} {summary.signed:+7.1%}"
-    return f"{label[:40]:40} {summary.rows:4} {errors}{trivial}"
-
-
-def print_report(report: Report) -> None:
-    """One line a source, beside the baseline of one MFU per source."""
-    print(f"{'':40} rows    mean  median     p90  signed  baseline mean, median")
-    for metric in ("time", "memory"):
-        for source in [*report.sources(metric), None]:
-            summary = report.summary(metric, source)
-            if summary is not None:
-                print(_line(f"{metric} {source or 'all'}", summary))
-    for skipped in report.skipped:
-        print(f"not scored: row {skipped.row} ({skipped.source}): {skipped.reason}")
-
-
-def leave_out(problem: Problem, tables: Tables) -> None:
-    """Fit without each source in turn and score it."""
-    everything: list[float] = []
-    for source in problem.sources:
-        fit = Fit(problem.thinned(without=source), tables)
-        fit.run(rounds=4)
-        left_out = [run for run in problem.runs if run.source == source]
-        signed = [math.exp(log_error(run, fit.constants)) - 1 for run in left_out]
-        everything += [abs(error) for error in signed]
-        errors = sorted(abs(error) for error in signed)
-        mean = sum(errors) / len(errors)
-        print(
-            f"left out {source[:40]:40} {len(errors):4} mean {mean:6.1%} "
-            f"median {percentile(errors, 0.5):6.1%} p90 {percentile(errors, 0.9):6.1%} "
-            f"signed {sum(signed) / len(signed):+6.1%}",
-            flush=True,
-        )
-    everything.sort()
-    mean = sum(everything) / len(everything)
-    print(
-        f"left out, all rows: mean {mean:.1%}, median {percentile(everything, 0.5):.1%}, "
-        f"p90 {percentile(everything, 0.9):.1%}"
-    )
+    table = tables[kind] if kind == "universal" else tables[kind][rest[0]]
+    return float(str(table[rest[-1]]))
 
 
 def main() -> None:
     """Read the arguments and do what they ask."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("csv", type=Path)
+    parser.add_argument("csv", type=Path, nargs="+")
     parser.add_argument("--fit", action="store_true")
-    parser.add_argument("--leave-out", action="store_true")
+    parser.add_argument("--intervals", type=Path, metavar="FILE.toml")
     arguments = parser.parse_args()
-    rows = read_rows(arguments.csv)
-    packaged = files("prodtop.engine.planner").joinpath("calibration.toml")
+    rows = [row for path in arguments.csv for row in read_rows(path)]
+    packaged = files("prodtop.engine.planner.cost").joinpath("calibration.toml")
     tables: Tables = tomllib.loads(packaged.read_text(encoding="utf-8"))
-    problem = Problem(rows, constants_from(tables, "calibration.toml"))
+    problem = Problem(rows, tables)
     if arguments.fit:
-        fit = Fit(problem.thinned(), tables)
-        fit.run()
-        for name, value in fit.values.items():
-            print(f"{name} = {value:.4g}  # from {PRIORS[name].value:g}")
-        print_report(score(rows, fit.constants))
-    elif arguments.leave_out:
-        leave_out(problem, tables)
-    else:
-        print_report(score(rows))
+        fitted = problem.fit()
+        for name, prior in PRIORS.items():
+            print(
+                f"{name} = {_get(fitted, name):.4g}  # {problem.now[name]:g}, from {prior.value:g}"
+            )
+        print_scores(problem.residuals, problem.under(constants_from(fitted, "fit")), "fitted")
+        return
+    left_out = problem.left_out()
+    print_scores(problem.residuals, left_out, "left out")
+    for metric, share in coverage(left_out).items():
+        print(f"80 % intervals of {metric}, their source left out: hold {share:.1%} of the runs")
+    if arguments.intervals:
+        write_intervals(left_out, arguments.intervals)
 
 
 if __name__ == "__main__":

@@ -43,6 +43,7 @@ def _metric(report: Report, metric: Metric) -> Object:
     summaries = {source: report.summary(metric, source) for source in report.sources(metric)}
     return {
         "overall": msgspec.to_builtins(report.summary(metric)),
+        "stated": msgspec.to_builtins(report.summary(metric, stated=True)),
         "sources": {source: msgspec.to_builtins(one) for source, one in summaries.items()},
     }
 
@@ -86,6 +87,9 @@ def _errors(report: Report, metric: Metric, overall: Summary) -> Table:
             table.add_row(clean(source) or "--", *_cells(summary, with_baseline))
     table.add_section()
     table.add_row("all", *_cells(overall, with_baseline), style="bold")
+    stated = report.summary(metric, stated=True)
+    if stated is not None:
+        table.add_row("layout and precision stated", *_cells(stated, with_baseline), style="bold")
     return table
 
 

@@ -103,6 +103,8 @@ def _own_type(measured: Measured) -> Gpu:
         fp8_flops=peak("fp8"),
         fp32_flops=peak("fp32"),
         tf32_flops=0.0,
+        fp4_flops=0.0,
+        generation="",
         names="",
         note="",
         source="measured",

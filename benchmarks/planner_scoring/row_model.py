@@ -5,9 +5,10 @@ from dataclasses import replace
 
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.model_shape import ModelShape, with_layers
+from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.parts import Experts
 from prodtop.engine.shape.presets import find_preset
+from prodtop.engine.shape.variants import with_layers
 
 from .cells import Cells
 

@@ -11,7 +11,15 @@ from .cells import Cells
 def stated_precision(cells: Cells, gpu: str) -> Precision:
     """The precision of a row on `gpu`; left open, fp16 before bf16 was usual, else bf16."""
     text = cells.text("precision").lower()
-    if re.search(r"f(?:loat)?-?p?8|e4m3|nvfp4|mxfp4|fp4|hfp8", text):
+    if re.search(r"nvfp4|fp4", text):
+        return "nvfp4"
+    if "mxfp8" in text or "fp8-mx" in text:
+        return "mxfp8"
+    if re.search(r"row-?wise", text):
+        return "fp8-rowwise"
+    if re.search(r"block-?wise|fp8-sc|subchannel|deepgemm", text):
+        return "fp8-block"
+    if re.search(r"f(?:loat)?-?p?8|e4m3|hfp8", text):
         return "fp8"
     if re.search(r"bf-?16|bfloat-?16", text):
         return "bf16"
@@ -108,7 +116,10 @@ _FRAMEWORKS = (
     (r"torchtitan", "torch"),
     (r"nanotron", "nanotron"),
     (r"bridge", "megatron-bridge"),
-    (r"megatron|nemo|dgxc|mcore|transformer engine", "megatron-core"),
+    (r"\bjax\b|\bxla\b|maxtext|paxml", "jax"),
+    (r"auto-?model", "automodel"),
+    (r"nemo|dgxc|mlperf", "nemo"),
+    (r"megatron|mcore|transformer engine", "megatron"),
     (r"deepspeed|\bzero[- ]?([23]|offload|infinity|\+\+)", "deepspeed"),
     (r"fsdp|lightning|axolotl|accelerate|torchtune|hugging|nanogpt|lit-?gpt|picotron", "torch"),
 )
@@ -131,9 +142,27 @@ def guess_software(
     lower = text.lower()
     name = next((name for pattern, name in _FRAMEWORKS if re.search(pattern, lower)), None)
     if name is None:
-        name = "megatron-2021" if half else "megatron-core" if model_parallel else "torch"
-    if name in ("megatron-core", "deepspeed") and half:
+        name = "megatron-2021" if half else "megatron" if model_parallel else "torch"
+    if name in ("megatron", "nemo", "deepspeed") and half:
         name = "megatron-2021"
     if name == "megatron-2021" and zero == 3:
         return "deepspeed-2021"
     return "torch-compile" if name == "torch" and compiled else name
+
+
+_MONTH = re.compile(r"\b(20[12]\d)-(0[1-9]|1[0-2])(?!\d)|\b(2[2-9])\.(0[1-9]|1[0-2])\b")
+_ROUNDS = {"4.0": "2024-06", "4.1": "2024-11", "5.0": "2025-06", "5.1": "2025-11"}
+"""When a round of MLPerf Training was published."""
+
+
+def stated_month(words: str, notes: str) -> str | None:
+    """The month that a row's source says it is of: `2023-08`, `24.07`, or a round of MLPerf."""
+    round_ = re.search(r"mlperf.*?v(\d\.\d)|training_results_v(\d\.\d)", words.lower())
+    if round_:
+        return _ROUNDS.get(round_[1] or round_[2])
+    container = re.search(r"\b\d\d\.\d\d(?:\.\d+)? nemo container", notes)
+    match = _MONTH.search(container[0] if container else words)
+    if match is None:
+        year = re.search(r"\b(20[12]\d)\b", words)
+        return f"{year[1]}-06" if year else None
+    return f"{match[1]}-{match[2]}" if match[1] else f"20{match[3]}-{match[4]}"

@@ -13,12 +13,19 @@ from prodtop.engine.planner.cost.calibration import Constants
 from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
 from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.cost.memory import memory
+from prodtop.engine.planner.cost.recomputation import recomputed_flops_per_token
 from prodtop.engine.planner.cost.setting import Setting
 from prodtop.engine.shape.field_errors import FieldError
 
 from .cells import Cells, Row
 from .row_model import row_model
-from .row_words import guess_software, network_bytes_s, stated_precision, stated_recompute
+from .row_words import (
+    guess_software,
+    network_bytes_s,
+    stated_month,
+    stated_precision,
+    stated_recompute,
+)
 
 _SECONDS = {"s": 1.0, "sec": 1.0, "secs": 1.0, "seconds": 1.0, "ms": 1e-3, "min": 60.0}
 _SPEEDS = dict.fromkeys(("tok/s", "tok/s/gpu", "tokens/s", "tokens/s/gpu", "tps", "tgs"), 1.0)
@@ -39,6 +46,7 @@ class Run:
     tokens_s_gpu: float | None
     peak_bytes: float | None
     peak_reserved: bool
+    peak_device: bool
 
 
 def parse_run(row: Row, constants: Constants) -> Run:
@@ -52,25 +60,41 @@ def parse_run(row: Row, constants: Constants) -> Run:
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
     # fp16 stands for the time before flash attention only where nothing newer is in sight.
     half = half and gpu.key.startswith(("a", "v")) and not re.search(_FLASH, text)
-    software = constants.profile(
+    month = stated_month(f"{cells.text('source')} {cells.text('url_or_repo_path')}", text)
+    software = constants.release(
         guess_software(
             f"{cells.text('source')} {text}",
             compiled=compiled,
             half=half,
             zero=cells.zero_stage or 0,
             model_parallel=any((cells.optional_count(name) or 1) > 1 for name in ("tp", "pp")),
-        )
+        ),
+        month,
     )
+    if month is None:
+        cells.assumed.append(f"newest release: {software.name}")
+    if re.search(r"liger|foak|fast kernels|unsloth|llm\.c", text):
+        fused = constants.profile("torch-compile")
+        software = replace(
+            software,
+            elementwise=fused.elementwise,
+            logit_copies=fused.logit_copies,
+            adapter_bytes=8.0,
+        )
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
         software = replace(software, tp_overlap=ASYNC_TP_OVERLAP)
-    if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g")):
+    if software.attention == "flash3" and not gpu.key.startswith(("h", "b", "g", "mi3")):
         software = replace(software, attention="flash2")
+    board = cells.text("gpu").lower()
+    if re.search(r"power (limit(ed)?|cap)", f"{board} {text}") and not re.search(r"\d ?w\b", board):
+        cells.assumed.append("power limit as the vendor's")
     layout = _layout(cells, software.name, precision)
     sequence = _sequence(cells)
     step = cells.measure("step_time_s", _SECONDS)
     speed = cells.measure("tokens_per_s_per_gpu", _SPEEDS)
     peak = cells.measure("peak_mem_gb", _SIZES, 2.0**30 if "gib" in text else 1e9)
-    if step is None and speed is None and peak is None:
+    flops = _stated_flops(cells, gpu, precision)
+    if step is None and speed is None and peak is None and flops is None:
         raise FieldError("measured", "no step time, tokens/s or peak memory to compare with")
     machines = _cluster(cells, gpu, layout.world)
     setting = Setting(
@@ -79,9 +103,17 @@ def parse_run(row: Row, constants: Constants) -> Run:
         sequence=sequence,
         software=software,
         constants=constants,
-        frozen=bool(re.search(r"\blora\b|\bpeft\b", text)),
+        frozen=bool(re.search(r"q?lora\b|\bpeft\b", text)),
+        frozen_bytes=NF4_BYTES if re.search(r"4-bit|\bnf4\b|gptq|qlora", text) else 2.0,
+        pure=bool(re.search(r"pure|bf16 weights|bf16-true|bf16 states", text)),
+        chunked_loss=bool(re.search(r"liger|chunked|fused (linear )?cross", text)),
     )
-    layout = _micro_batches(cells, layout, setting)
+    layout = _as_it_fits(cells, _micro_batches(cells, layout, setting), setting)
+    if not (setting.frozen or setting.pure or _fits(setting, layout)) and layout.world == 1:
+        cells.assumed.append("states in bf16, to fit")
+        setting = replace(setting, pure=True)
+    if step is None and speed is None and flops is not None:
+        speed = flops / _counted_flops(cells, setting, layout)
     return Run(
         source=cells.text("source"),
         label=f"{model.name} on {layout.world} {gpu.name}, {layout.shorthand}",
@@ -92,10 +124,35 @@ def parse_run(row: Row, constants: Constants) -> Run:
         tokens_s_gpu=speed,
         peak_bytes=peak,
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
+        peak_device="nvidia-smi" in text,
     )
 
 
+def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
+    """FLOP/s of a GPU: stated as such, or as a share of its peak."""
+    rate = cells.measure("achieved_tflops_per_gpu", {"t": 1.0, "tflop/s": 1.0})
+    share = cells.measure("mfu", {"%": 0.01}, 1.0)
+    if rate is None and share is not None:
+        return gpu.peak_flops(precision) * (share if share <= 1 else share / 100)
+    return None if rate is None else rate * 1e12
+
+
+def _counted_flops(cells: Cells, setting: Setting, layout: Layout) -> float:
+    """What a source counts as FLOPs of a token: the notes say whether with recomputation, and how
+    much of the attention; else neither recomputation nor a mask is taken to count."""
+    causal = "causalhalf" in cells.everything
+    if "flops_def=" not in cells.everything or "flops_def=unknown" in cells.everything:
+        cells.assumed.append("FLOPs as the model's, full attention")
+    flops = setting.model.flops_per_token(setting.sequence, causal=causal)
+    if re.search(r"flops_def=hw|96 ?b ?s ?l ?h", cells.everything):
+        flops += recomputed_flops_per_token(setting, layout, causal=causal)
+    return flops
+
+
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
+NF4_BYTES = 0.5 + 1.0 / 64 + 4.0 / 64 / 256
+"""Half a byte and a scale for 64 weights, itself in a byte with a scale for 256 of them (QLoRA,
+Dettmers et al. 2023, section 3)."""
 ASYNC_TP_OVERLAP = 0.5
 """What asynchronous tensor parallelism hides: a product's pieces run while others travel."""
 
@@ -146,7 +203,7 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
     zero = cells.zero_stage
     if zero is None:
         old = software in ("megatron-2021", "megatron-deepspeed")
-        zero = 0 if old else 3 if software.startswith(("torch", "fsdp")) else 1
+        zero = 0 if old else 3 if software.startswith(("torch", "fsdp", "automodel")) else 1
         cells.assumed.append(f"ZeRO stage {zero}")
     recompute, modules = stated_recompute(cells.text("recompute"))
     if not cells.text("recompute"):
@@ -155,8 +212,11 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         )
         recompute = "full" if noted else "none"
         cells.assumed.append("full recomputation" if noted else "no recomputation")
+    some = cells.noted(r"full on (\d+) of \d+ layers")
     korthikanti = "sequence parallel" in cells.everything and "without seq" not in cells.everything
-    modern = software in ("megatron-core", "megatron-bridge", "nanotron", "torch", "torch-compile")
+    modern = software.startswith(
+        ("megatron-core", "megatron-bridge", "nemo", "nanotron", "automodel", "torch")
+    )
     return Layout(
         dp=dp,
         tp=tp,
@@ -168,6 +228,8 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
         recompute_modules=modules,
+        offload="all" if re.search(r"cpu offload (true|yes)", cells.everything) else "none",
+        recompute_layers=-(-some // pp) if some else -1,
         precision=precision,
     )
 
@@ -187,7 +249,9 @@ def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
     open_ended = bool(re.search(r"\bvp\b[^;]*not stated", cells.everything))
     if re.search(r"(?<!non-)(?<!non )(?<!not )interleaved", cells.everything):
         chunks = 2
-    elif layers and (open_ended or (long and software in ("megatron-core", "megatron-bridge"))):
+    elif layers and (
+        open_ended or (long and software.startswith(("megatron-core", "megatron-bridge", "nemo")))
+    ):
         each = max(1, round(layers / pp))
         chunks = min(
             (v for v in range(1, each + 1) if each % v == 0), key=lambda v: abs(each / v - 4)
@@ -229,6 +293,34 @@ def _micro_batches(cells: Cells, layout: Layout, setting: Setting) -> Layout:
         micro = next(size for size in range(min(micro, per_rank), 0, -1) if per_rank % size == 0)
         cells.assumed.append(f"micro_bs = {micro}, which divides {per_rank}")
     return replace(layout, micro_batch=micro, micro_batches=per_rank // micro)
+
+
+SLACK = 1.3
+"""How far beyond the memory an estimate must be before a row's open settings are doubted."""
+
+
+def _fits(setting: Setting, layout: Layout) -> bool:
+    return memory(setting, layout).total <= SLACK * setting.cluster.gpu.memory_bytes
+
+
+def _as_it_fits(cells: Cells, layout: Layout, setting: Setting) -> Layout:
+    """`layout`, or one that fits: the run ran, so that what is open saved as much as it had to."""
+    ways: list[tuple[str, Layout]] = []
+    if cells.zero_stage is None and layout.dp > 1 and layout.pp == 1:
+        ways.append(("ZeRO stage 3", replace(layout, zero=3)))
+    if "no recomputation" in cells.assumed:
+        full = replace(layout, recompute="full")
+        ways += [("full recomputation", full)]
+        ways += [
+            (f"{words}, full recomputation", replace(way, recompute="full"))
+            for words, way in ways[:-1]
+        ]
+    for words, way in [("", layout), *ways]:
+        if _fits(setting, way):
+            if words:
+                cells.assumed.append(f"{words}, to fit")
+            return way
+    return layout
 
 
 def _global_batch(cells: Cells, sequence: int) -> int | None:

@@ -15,6 +15,7 @@ from typing import Literal
 
 from prodtop.engine.planner.cost.calibration import Constants, default_constants
 from prodtop.engine.planner.cost.estimate import Estimate, estimate
+from prodtop.engine.planner.cost.intervals import classes
 from prodtop.engine.shape.field_errors import FieldError
 
 from .cells import Row
@@ -36,6 +37,7 @@ class Scored:
     predicted: float
     baseline: float | None
     assumed: tuple[str, ...]
+    classes: tuple[str, ...]
 
     @property
     def error(self) -> float:
@@ -43,9 +45,21 @@ class Scored:
         return self.predicted / self.measured - 1
 
     @property
+    def stated(self) -> bool:
+        """Whether the source states layout, batch and precision, and which GPU it was."""
+        return not any(word in guess for guess in self.assumed for word in _OPEN)
+
+    @property
     def baseline_error(self) -> float | None:
         """The same of the baseline."""
         return None if self.baseline is None else self.baseline / self.measured - 1
+
+
+_OPEN = (
+    *("ZeRO stage", "recomputation", "precision", "micro", "accumulation", "vp =", "seq =", "pp ="),
+    *("tp =", "global_bs", "replica", "power", "states"),
+)
+"""In what was assumed of a run: layout, batch, precision or GPU, not a shape or a release."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +96,15 @@ class Report:
         """Sources with rows of `metric`, in the table's order."""
         return list(dict.fromkeys(s.source for s in self.scored if s.metric == metric))
 
-    def summary(self, metric: Metric, source: str | None = None) -> Summary | None:
-        """Errors of one source, or of all; nothing where there are no rows."""
+    def summary(
+        self, metric: Metric, source: str | None = None, *, stated: bool = False
+    ) -> Summary | None:
+        """Errors of one source, or of all; nothing where there are no rows.
+
+        stated: of rows alone that state their layout and precision.
+        """
         rows = [s for s in self.scored if s.metric == metric and source in (None, s.source)]
+        rows = [s for s in rows if s.stated or not stated]
         return summarise(rows) if rows else None
 
 
@@ -158,6 +178,7 @@ def _compare(done: Sequence[tuple[int, Run, Estimate]]) -> Iterable[Scored]:
             yield _scored(number, run, "time", unit, measured, predicted, baseline)
         if run.peak_bytes is not None:
             used = guess.memory.reserved if run.peak_reserved else guess.memory.allocated
+            used = guess.memory.total if run.peak_device else used
             yield _scored(number, run, "memory", "bytes", run.peak_bytes, used, None)
 
 
@@ -180,6 +201,7 @@ def _scored(
         predicted=predicted,
         baseline=baseline,
         assumed=run.assumed,
+        classes=tuple(classes(run.setting, run.layout)),
     )
 
 

@@ -11,6 +11,8 @@ from pathlib import Path
 from ..files.json_fields import Fields, read_json
 from ..protocol.errors import CheckpointError
 from . import gpt_configs as gpt
+from . import hybrid_configs as hybrid
+from . import mixture_configs as mixture
 from . import rotary_configs as rotary
 from .field_errors import LARGEST_COUNT, FieldError
 from .model_shape import ModelShape
@@ -71,6 +73,7 @@ _GPT_OSS = {"head_dim": 64, "sliding_window": 128}
 _MISTRAL = {"max_position_embeddings": 131_072, "sliding_window": 4096}
 _PHI_3 = {"max_position_embeddings": 4096, "rms_norm_eps": 1e-5}
 _DEEPSEEK = {"q_lora_rank": 1536, "max_position_embeddings": 4096}
+_LLAMA_4: dict[str, object] = {"head_dim": 128, "intermediate_size_mlp": 16_384}
 _TIED: dict[str, object] = {"tie_word_embeddings": True}
 
 KINDS = {
@@ -99,12 +102,37 @@ KINDS = {
     "granite": Kind("GraniteForCausalLM", rotary.llama),
     "smollm3": Kind("SmolLM3ForCausalLM", rotary.llama, _TIED),
     "nemotron": Kind("NemotronForCausalLM", rotary.nemotron, details=None),
-    "mixtral": Kind("MixtralForCausalLM", rotary.mixtral),
-    "qwen2_moe": Kind("Qwen2MoeForCausalLM", rotary.qwen2_moe, _QWEN),
-    "qwen3_moe": Kind("Qwen3MoeForCausalLM", rotary.qwen3_moe, _QWEN),
-    "deepseek_v2": Kind("DeepseekV2ForCausalLM", rotary.deepseek_v2, _DEEPSEEK),
-    "deepseek_v3": Kind("DeepseekV3ForCausalLM", rotary.deepseek_v3, _DEEPSEEK),
-    "gpt_oss": Kind("GptOssForCausalLM", rotary.gpt_oss, _GPT_OSS),
+    "mixtral": Kind("MixtralForCausalLM", mixture.mixtral),
+    "qwen2_moe": Kind("Qwen2MoeForCausalLM", mixture.qwen2_moe, _QWEN),
+    "qwen3_moe": Kind("Qwen3MoeForCausalLM", mixture.qwen3_moe, _QWEN),
+    "deepseek_v2": Kind("DeepseekV2ForCausalLM", mixture.deepseek_v2, _DEEPSEEK),
+    "deepseek_v3": Kind("DeepseekV3ForCausalLM", mixture.deepseek_v3, _DEEPSEEK),
+    "gpt_oss": Kind("GptOssForCausalLM", mixture.gpt_oss, _GPT_OSS),
+    "minimax_m2": Kind("MiniMaxM2ForCausalLM", mixture.minimax_m2, {"head_dim": 128}),
+    "grok-1": Kind("Grok1ModelForCausalLM", mixture.grok_1, details=None),
+    "dbrx": Kind("DbrxForCausalLM", mixture.dbrx, details=None),
+    "llama4_text": Kind("Llama4ForCausalLM", mixture.llama4, _LLAMA_4, None),
+    "llama4": Kind("Llama4ForConditionalGeneration", mixture.llama4, _LLAMA_4, None),
+    "glm4_moe": Kind("Glm4MoeForCausalLM", mixture.glm4_moe, details=None),
+    "nemotron_h": Kind("NemotronHForCausalLM", hybrid.nemotron_h, details=None),
+    "qwen3_next": Kind("Qwen3NextForCausalLM", hybrid.qwen3_next, {"head_dim": 256}, None),
+    "minimax": Kind("MiniMaxForCausalLM", hybrid.minimax, details=None),
+    "minimax_text_01": Kind("MiniMaxText01ForCausalLM", hybrid.minimax, details=None),
+    "minimax_m1": Kind("MiniMaxM1ForCausalLM", hybrid.minimax, details=None),
+    "falcon_h1": Kind("FalconH1ForCausalLM", hybrid.falcon_h1, details=None),
+    "granitemoehybrid": Kind("GraniteMoeHybridForCausalLM", hybrid.granite_hybrid, details=None),
+    "lfm2": Kind("Lfm2ForCausalLM", hybrid.lfm2, details=None),
+    "lfm2_moe": Kind("Lfm2MoeForCausalLM", hybrid.lfm2_moe, details=None),
+    "recurrent_gemma": Kind(
+        "RecurrentGemmaForCausalLM",
+        hybrid.recurrent_gemma,
+        _TIED | {"num_key_value_heads": 1},
+        None,
+    ),
+    "olmo2": Kind("Olmo2ForCausalLM", rotary.olmo2),
+    "olmo3": Kind("Olmo3ForCausalLM", rotary.olmo2, details=None),
+    "seed_oss": Kind("SeedOssForCausalLM", rotary.seed_oss),
+    "starcoder2": Kind("Starcoder2ForCausalLM", rotary.starcoder2, _TIED, None),
     "gptj": Kind("GPTJForCausalLM", gpt.gptj, details=None),
     "gpt_neox": Kind("GPTNeoXForCausalLM", gpt.gpt_neox, details=None),
     "phi": Kind("PhiForCausalLM", gpt.phi, details=None),
@@ -112,7 +140,7 @@ KINDS = {
 }
 """By the `model_type` of their `config.json`."""
 
-_STATE_SPACE = ("mamba", "rwkv", "jamba", "bamba", "nemotron_h", "zamba", "granitemoehybrid")
+_STATE_SPACE = ("mamba", "rwkv", "jamba", "bamba", "zamba", "kimi_linear", "xlstm", "olmo_hybrid")
 _PUBLISHED_BESIDE_CODE = frozenset({"Phi3ForCausalLM"})
 """Named in `auto_map` when they were new; their definition has been transformers' own since."""
 

@@ -6,18 +6,27 @@ of the published checkpoints (see the tests). Formulas follow Megatron-LM's
 DeepSeek's latent attention (MLA, DeepSeek-V2, section 2.1).
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from ..protocol.wording import counted
 from .field_errors import FieldError, positive
-from .parts import PLAIN_FORM, Activation, Experts, LatentAttention, RopeScaling, StoredForm
+from .layer_kinds import LayerKinds
+from .parts import (
+    PLAIN_FORM,
+    Activation,
+    Experts,
+    LatentAttention,
+    Recurrence,
+    RopeScaling,
+    StoredForm,
+)
 
 _COUNTS = ("layers", "hidden", "heads", "kv_heads", "head_dim", "intermediate", "vocabulary")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelShape:
+class ModelShape(LayerKinds):
     """A decoder-only transformer. `name`, `unserved` and `notes` are no part of its comparison.
 
     `heads` query heads share `kv_heads` key-value heads (grouped-query attention). `intermediate`
@@ -25,6 +34,10 @@ class ModelShape:
     `layer_norm` has a weight and a bias, RMSNorm only a weight. `norms_per_layer`: one that
     attention and MLP share, one before each, or one on each side of each (`sandwich_norms`).
     `parallel_blocks`: attention and MLP both read the layer's input.
+
+    A hybrid has a `recurrence` in some layers, and attention and an MLP perhaps in fewer than all:
+    `attention_layers` and `mlp_layers` (`None`: all). `gated_attention`: queries bring a gate of
+    the same width. `wide_qk_norm`: queries' and keys' norms go over all heads, not over one.
 
     `learned_positions` counts the rows of a learned position table, 0 where positions are rotary
     over `rotary_dim` dimensions of each head (`None`: all). Layers in `sliding_layers` see
@@ -53,6 +66,7 @@ class ModelShape:
     norm_eps: float = 1e-5
     norms_per_layer: int = 2
     qk_norm: bool = False
+    wide_qk_norm: bool = False
     qkv_bias: bool = False
     output_bias: bool = False
     mlp_bias: bool = False
@@ -61,6 +75,10 @@ class ModelShape:
     dropout: bool = False
     experts: Experts | None = None
     latent: LatentAttention | None = None
+    recurrence: Recurrence | None = None
+    attention_layers: int | None = None
+    mlp_layers: int | None = None
+    gated_attention: bool = False
     attention_sinks: bool = False
     learned_positions: int = 0
     rope_theta: float = 10_000.0
@@ -84,14 +102,8 @@ class ModelShape:
         if self.heads % self.kv_heads:
             shared = counted(self.kv_heads, "key-value head")
             raise FieldError("kv_heads", f"{counted(self.heads, 'head')} cannot share {shared}")
-        if self.experts is not None:
-            positive("experts", self.experts.count)
-            positive("active experts", self.experts.active)
-            positive("expert intermediate", self.experts.intermediate)
-            if self.experts.active > self.experts.count:
-                raise FieldError("active experts", "more experts active than there are")
-            if not 0 <= self.experts.dense_layers <= self.layers:
-                raise FieldError("dense layers", "must lie between 0 and the number of layers")
+        if self.experts is not None and self.experts.dense_layers > self.layers_with_mlp:
+            raise FieldError("dense layers", "must lie between 0 and the number of layers")
 
     @cached_property
     def _hash(self) -> int:
@@ -137,12 +149,13 @@ class ModelShape:
     @property
     def kv_elements_per_token(self) -> int:
         """Elements that one token leaves in the cache, over all layers."""
-        return self.layers * self.kv_cache_width
+        return self.layers_with_attention * self.kv_cache_width
 
     @property
     def qkv_rows(self) -> int:
         """Output features of the fused query, key and value projection."""
-        return (self.heads + 2 * self.kv_heads) * self.head_dim
+        queries = self.heads * (2 if self.gated_attention else 1)
+        return (queries + 2 * self.kv_heads) * self.head_dim
 
     @cached_property
     def attention_gemms(self) -> tuple[tuple[int, int], ...]:
@@ -184,45 +197,59 @@ class ModelShape:
     @property
     def moe_layers(self) -> int:
         """Layers whose MLP is a mixture of experts."""
-        return 0 if self.experts is None else self.layers - self.experts.dense_layers
+        return 0 if self.experts is None else self.layers_with_mlp - self.experts.dense_layers
 
     @property
     def dense_layers(self) -> int:
         """Layers whose MLP is dense."""
-        return self.layers - self.moe_layers
+        return self.layers_with_mlp - self.moe_layers
 
     @property
     def expert_weights(self) -> int:
         """Weights of one routed expert."""
-        inner = 0 if self.experts is None else self.experts.intermediate
-        return self.mlp_matrices * self.hidden * inner
+        if self.experts is None:
+            return 0
+        return self.mlp_matrices * self.expert_width * self.experts.intermediate
+
+    @property
+    def expert_width(self) -> int:
+        """Features of a token that a routed expert reads and writes."""
+        return (self.experts.width if self.experts else 0) or self.hidden
 
     @property
     def shared_expert_weights(self) -> int:
-        """Weights of one layer's shared experts together."""
-        inner = 0 if self.experts is None else self.experts.shared_intermediate
-        return self.mlp_matrices * self.hidden * inner
+        """Weights of one layer's shared experts together, with the way to a narrower width."""
+        if self.experts is None:
+            return 0
+        inner = self.mlp_matrices * self.experts.shared_intermediate
+        return self.hidden * (inner + 2 * self.experts.width)
 
     @cached_property
     def linear_parameters(self) -> int:
         """Weights of all layers' matrices: what a precision level packs, routers apart."""
         experts = 0 if self.experts is None else self.experts.count * self.expert_weights
         return (
-            self.layers * self.attention_weights
+            self.mixer_weights
             + self.dense_layers * self.mlp_weights
             + self.moe_layers * (experts + self.shared_expert_weights)
         )
 
     @cached_property
+    def mixer_weights(self) -> int:
+        """Weights of the projections of all layers' attention and recurrences."""
+        recurrent = self.recurrence.layers * self.recurrence.weights if self.recurrence else 0
+        return self.layers_with_attention * self.attention_weights + recurrent
+
+    @cached_property
     def matmul_parameters(self) -> int:
         """Weights of the layers' matrices that one token is multiplied with."""
-        attention = self.layers * self.attention_weights
+        mixers = self.mixer_weights
         dense = self.dense_layers * self.mlp_weights
         if self.experts is None:
-            return attention + dense
+            return mixers + dense
         chosen = self.experts.active * self.expert_weights + self.shared_expert_weights
         router = self.hidden * self.experts.count
-        return attention + dense + self.moe_layers * (chosen + router)
+        return mixers + dense + self.moe_layers * (chosen + router)
 
     # All parameters.
 
@@ -242,11 +269,11 @@ class ModelShape:
         return self.hidden * (2 if self.layer_norm else 1)
 
     @cached_property
-    def layer_small_parameters(self) -> int:
-        """One layer's norms, and the biases and sinks of its attention."""
-        total = self.norms_per_layer * self._norm
+    def attention_small_parameters(self) -> int:
+        """Norms, biases and sinks of one layer's attention."""
+        total = 0
         if self.qk_norm:
-            total += 2 * self.head_dim
+            total = self.query_width + self.kv_width if self.wide_qk_norm else 2 * self.head_dim
         if self.latent is not None:
             total += self.latent.kv_rank + self.latent.query_rank
         if self.qkv_bias:
@@ -257,14 +284,20 @@ class ModelShape:
             total += self.heads
         return total
 
+    @cached_property
+    def small_parameters(self) -> int:
+        """All layers' norms, and what attention and recurrences have beside their projections."""
+        recurrent = self.recurrence.layers * self.recurrence.small if self.recurrence else 0
+        attention = self.layers_with_attention * self.attention_small_parameters
+        return self.layers * self.norms_per_layer * self._norm + attention + recurrent
+
     def _mlp_biases(self, intermediate: int) -> int:
         return self.mlp_bias * ((self.mlp_matrices - 1) * intermediate + self.hidden)
 
     @cached_property
-    def dense_layer_parameters(self) -> int:
-        """All parameters of a layer with a dense MLP."""
-        mlp = self.mlp_weights + self._mlp_biases(self.intermediate)
-        return self.attention_weights + self.layer_small_parameters + mlp
+    def dense_mlp_parameters(self) -> int:
+        """A dense MLP with its biases."""
+        return self.mlp_weights + self._mlp_biases(self.intermediate)
 
     @cached_property
     def router_parameters(self) -> int:
@@ -284,20 +317,11 @@ class ModelShape:
         return self.experts.count * (self.expert_weights + biases)
 
     @cached_property
-    def moe_layer_shared_parameters(self) -> int:
-        """One MoE layer without its routed experts: attention, norms, router, shared experts."""
-        return (
-            self.attention_weights
-            + self.layer_small_parameters
-            + self.router_parameters
-            + self.shared_expert_weights
-        )
-
-    @cached_property
     def layer_parameters(self) -> int:
         """Parameters of all layers."""
-        moe = self.moe_layer_shared_parameters + self.routed_parameters
-        return self.dense_layers * self.dense_layer_parameters + self.moe_layers * moe
+        moe = self.router_parameters + self.shared_expert_weights + self.routed_parameters
+        mixers = self.mixer_weights + self.small_parameters
+        return mixers + self.dense_layers * self.dense_mlp_parameters + self.moe_layers * moe
 
     @property
     def embedding_parameters(self) -> int:
@@ -341,46 +365,21 @@ class ModelShape:
 
     def attended(self, sequence: int, *, causal: bool = True) -> float:
         """Positions that an average token looks at, averaged over layers too."""
-        full = sequence / 2 if causal else float(sequence)
-        window = self.sliding_window
+        full, window = sequence / 2 if causal else float(sequence), self.sliding_window
         if window is None or window >= sequence:
-            return full
+            return full * self.attention_share
         windowed = window * (1 - window / (2 * sequence)) if causal else window
-        return windowed * self.sliding_share + full * (1 - self.sliding_share)
+        return windowed * self.sliding_share + full * (self.attention_share - self.sliding_share)
 
     def flops_per_token(self, sequence: int, *, causal: bool = False) -> float:
         """Model FLOPs of one token, forward and backward, without recomputation.
 
-        6 per matrix weight and 6 per head dimension pair and attended position; `causal` counts
+        6 per matrix weight and 6 per head dimension pair and attended position; 12 per element of a
+        recurrent state, which each token reads and writes. `causal` counts
         only positions that a token can see (Megatron-Bridge since 25.09), else all of them (PaLM,
         llm-foundry, dgxc-benchmarking: `12 L h s`).
         """
         attended = self.attended(sequence, causal=causal)
         core = self.layers * attended * (self.query_width + self.value_width)
-        return 6.0 * (self.matmul_parameters + self.head_weights + core)
-
-
-def same_structure(one: ModelShape, other: ModelShape) -> bool:
-    """Whether both have the same layers: their positions, context and end tokens may differ."""
-    return one == replace(
-        other,
-        context_tokens=one.context_tokens,
-        norm_eps=one.norm_eps,
-        rope_theta=one.rope_theta,
-        rope_scaling=one.rope_scaling,
-        eos_token_ids=one.eos_token_ids,
-        stored=one.stored,
-    )
-
-
-def with_layers(shape: ModelShape, layers: int) -> ModelShape:
-    """`shape` with another number of `layers`, its dense and sliding layers as far as they go.
-
-    Raises:
-        FieldError: `layers` is not positive.
-    """
-    experts = shape.experts
-    if experts is not None and experts.dense_layers > layers:
-        experts = replace(experts, dense_layers=layers)
-    sliding = frozenset(layer for layer in shape.sliding_layers if layer < layers)
-    return replace(shape, layers=layers, experts=experts, sliding_layers=sliding)
+        weights = self.matmul_parameters + self.head_weights + 2 * self.state_elements
+        return 6.0 * (weights + core)

@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from .field_errors import FieldError, positive
+
 
 class Activation(StrEnum):
     """What an MLP's gate goes through: SiLU, or GELU exactly or through its tanh approximation."""
@@ -77,10 +79,11 @@ class LatentAttention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Experts:
-    """A mixture of experts in every layer but the first `dense_layers`.
+    """A mixture of experts in every MLP but `dense_layers`, the first ones unless `interleaved`.
 
     `intermediate` is the inner width of one routed expert, `shared_intermediate` that of all shared
     experts together, 0 for none. `shared_gate`: a learned gate `[hidden]` on the shared experts.
+    `width`: routed experts work on a projection of the hidden state that is this wide, 0 for none.
     """
 
     count: int
@@ -90,6 +93,43 @@ class Experts:
     dense_layers: int = 0
     router_bias: bool = False
     shared_gate: bool = False
+    interleaved: bool = False
+    width: int = 0
+
+    def __post_init__(self) -> None:
+        positive("experts", self.count)
+        positive("active experts", self.active)
+        positive("expert intermediate", self.intermediate)
+        if self.active > self.count:
+            raise FieldError("active experts", "more experts active than there are")
+        if self.dense_layers < 0:
+            raise FieldError("dense layers", "must lie between 0 and the number of layers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recurrence:
+    """A mixer of tokens with a state of fixed size: state space, linear attention, convolution.
+
+    `layers` have one, called `kind`. `gemms` are (inputs, outputs) of its projections, the last one
+    back to the hidden size; `small` its other parameters. A sequence leaves `state` elements in
+    each layer, however long it is: what is carried on, and the convolution's last inputs.
+    """
+
+    kind: str
+    layers: int
+    gemms: tuple[tuple[int, int], ...]
+    small: int
+    state: int
+
+    @property
+    def weights(self) -> int:
+        """Weights of one layer's projections."""
+        return sum(k * n for k, n in self.gemms)
+
+    @property
+    def width(self) -> int:
+        """Features of a token between the projections: their outputs, and the last one's input."""
+        return sum(n for _, n in self.gemms[:-1]) + self.gemms[-1][0]
 
 
 class TensorNames(StrEnum):

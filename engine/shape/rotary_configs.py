@@ -11,7 +11,7 @@ from dataclasses import replace
 from ..files.json_fields import Fields
 from .field_errors import LARGEST_LAYERS
 from .model_shape import ModelShape
-from .parts import Activation, Experts, LatentAttention, StoredForm, TensorNames
+from .parts import Activation, StoredForm, TensorNames
 from .rope_settings import read_dual_rope, read_rope
 
 _ACTIVATIONS = {
@@ -44,7 +44,7 @@ def refuse(fields: Fields, *names: str) -> None:
             raise fields.error(f"`{name}` is not modelled")
 
 
-def _rotary(fields: Fields) -> ModelShape:
+def rotary_shape(fields: Fields) -> ModelShape:
     """What all families here have in common."""
     hidden = fields.count("hidden_size")
     heads = fields.count("num_attention_heads")
@@ -71,7 +71,7 @@ def rotary_details(shape: ModelShape, fields: Fields) -> ModelShape:
     return read_rope(detailed, fields)
 
 
-def _with_window(
+def with_window(
     shape: ModelShape, fields: Fields, slides: Callable[[int], bool] = lambda layer: True
 ) -> ModelShape:
     """`shape` with the layers that slide: those that `layer_types` names, or else `slides`."""
@@ -96,7 +96,26 @@ def llama(fields: Fields) -> ModelShape:
     refuse(fields, "use_sliding_window")
     bias = fields.flag("attention_bias")
     mlp_bias = fields.flag("mlp_bias")
-    return replace(_rotary(fields), qkv_bias=bias, output_bias=bias, mlp_bias=mlp_bias)
+    return replace(rotary_shape(fields), qkv_bias=bias, output_bias=bias, mlp_bias=mlp_bias)
+
+
+def olmo2(fields: Fields) -> ModelShape:
+    """OLMo 2 and 3: norms behind attention and MLP, and over all heads of queries and keys."""
+    shape = with_window(llama(fields), fields, lambda layer: (layer + 1) % 4 != 0)
+    return replace(shape, qk_norm=True, wide_qk_norm=True)
+
+
+def seed_oss(fields: Fields) -> ModelShape:
+    """Seed-OSS: biases of queries, keys and values apart from that of the output."""
+    bias, out = fields.flag("attention_bias", True), fields.flag("attention_out_bias")
+    return replace(llama(fields), qkv_bias=bias, output_bias=out)
+
+
+def starcoder2(fields: Fields) -> ModelShape:
+    """StarCoder 2: LayerNorm and biases everywhere, and a plain MLP."""
+    bias = fields.flag("use_bias", True)
+    shape = replace(mistral(fields), layer_norm=True, gated_mlp=False)
+    return replace(shape, qkv_bias=bias, output_bias=bias, mlp_bias=bias)
 
 
 def nemotron(fields: Fields) -> ModelShape:
@@ -106,13 +125,7 @@ def nemotron(fields: Fields) -> ModelShape:
 
 def mistral(fields: Fields) -> ModelShape:
     """Mistral: all layers slide, where there is a window."""
-    return _with_window(_rotary(fields), fields)
-
-
-def mixtral(fields: Fields) -> ModelShape:
-    """Mixtral: experts as wide as a dense MLP would be."""
-    shape = mistral(fields)
-    return replace(shape, experts=_experts(fields, shape.intermediate))
+    return with_window(rotary_shape(fields), fields)
 
 
 def qwen2(fields: Fields) -> ModelShape:
@@ -128,98 +141,11 @@ def qwen3(fields: Fields) -> ModelShape:
 
 def _qwen(fields: Fields) -> ModelShape:
     """Qwen 2 and 3: the layers from `max_window_layers` on slide, where the model asks for it."""
-    shape = _rotary(fields)
+    shape = rotary_shape(fields)
     if not fields.flag("use_sliding_window"):
         return shape
     first = int(fields.number("max_window_layers"))
-    return _with_window(shape, fields, lambda layer: layer >= first)
-
-
-def qwen2_moe(fields: Fields) -> ModelShape:
-    """Qwen 2's mixture: experts that all tokens share, behind a gate."""
-    refuse(fields, "use_sliding_window")
-    experts = _experts(fields, fields.count("moe_intermediate_size"))
-    shared = fields.count("shared_expert_intermediate_size")
-    return replace(
-        _rotary(fields),
-        qkv_bias=fields.flag("qkv_bias", True),
-        experts=replace(experts, shared_intermediate=shared, shared_gate=True),
-    )
-
-
-def qwen3_moe(fields: Fields) -> ModelShape:
-    """Qwen 3's mixture, without shared experts."""
-    refuse(fields, "use_sliding_window")
-    experts = _experts(fields, fields.count("moe_intermediate_size"))
-    return replace(qwen3(fields), experts=experts)
-
-
-_EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts")
-"""The first is what Qwen's releases say, the second what transformers 5 writes of them."""
-
-
-def _experts(fields: Fields, intermediate: int) -> Experts:
-    """Experts in every layer; other orders of the layers are refused."""
-    every = {"decoder_sparse_step": 1, "moe_layer_freq": 1, "mlp_only_layers": []}
-    for name, value in every.items():
-        if fields.has(name) and fields.get(name) != value:
-            raise fields.error(f"`{name}` {fields.get(name)!r} is not modelled")
-    name = next(filter(fields.has, _EXPERTS), _EXPERTS[0])
-    active = fields.count("num_experts_per_tok")
-    return Experts(count=fields.count(name), active=active, intermediate=intermediate)
-
-
-def deepseek_v2(fields: Fields) -> ModelShape:
-    """DeepSeek 2: latent attention, and experts in all layers but the first.
-
-    The modules that predict further tokens (`num_nextn_predict_layers`) are no part of the shape.
-    """
-    # Its biases lie on the projections into the latents.
-    refuse(fields, "attention_bias", "mlp_bias")
-    value_dim = fields.count("v_head_dim")
-    heads = fields.count("num_attention_heads")
-    shape = replace(
-        _rotary(fields),
-        kv_heads=heads,
-        head_dim=value_dim,
-        latent=LatentAttention(
-            kv_rank=fields.count("kv_lora_rank"),
-            query_rank=fields.explicit_count("q_lora_rank") or 0,
-            nope_dim=fields.count("qk_nope_head_dim"),
-            rope_dim=fields.count("qk_rope_head_dim"),
-            value_dim=value_dim,
-        ),
-    )
-    if not fields.has("n_routed_experts"):
-        return shape
-    intermediate = fields.count("moe_intermediate_size")
-    experts = replace(
-        _experts(fields, intermediate),
-        shared_intermediate=intermediate * int(fields.number("n_shared_experts", 0)),
-        dense_layers=int(fields.number("first_k_dense_replace", 0)),
-    )
-    return replace(shape, experts=experts)
-
-
-def deepseek_v3(fields: Fields) -> ModelShape:
-    """DeepSeek 3 and Kimi K2: as DeepSeek 2, with a bias of the routing (`noaux_tc`)."""
-    shape = deepseek_v2(fields)
-    experts = None if shape.experts is None else replace(shape.experts, router_bias=True)
-    return replace(shape, experts=experts)
-
-
-def gpt_oss(fields: Fields) -> ModelShape:
-    """GPT-OSS: a mixture with biases everywhere, attention sinks, every second layer slides."""
-    bias = fields.flag("attention_bias", True)
-    shape = _with_window(_rotary(fields), fields, lambda layer: layer % 2 == 0)
-    return replace(
-        shape,
-        qkv_bias=bias,
-        output_bias=bias,
-        mlp_bias=True,
-        attention_sinks=True,
-        experts=replace(_experts(fields, shape.intermediate), router_bias=True),
-    )
+    return with_window(shape, fields, lambda layer: layer >= first)
 
 
 def phi3(fields: Fields) -> ModelShape:
@@ -235,14 +161,14 @@ def gemma(fields: Fields) -> ModelShape:
 def gemma2(fields: Fields) -> ModelShape:
     """Gemma 2: norms on both sides of attention and MLP, every second layer slides."""
     shape = replace(gemma(fields), norms_per_layer=4)
-    return _with_window(shape, fields, lambda layer: layer % 2 == 0)
+    return with_window(shape, fields, lambda layer: layer % 2 == 0)
 
 
 def gemma3(fields: Fields) -> ModelShape:
     """Gemma 3: as Gemma 2, with norms of queries and keys, and five layers of six sliding."""
     pattern = fields.count("sliding_window_pattern")
     shape = replace(gemma(fields), norms_per_layer=4, qk_norm=True)
-    return _with_window(shape, fields, lambda layer: (layer + 1) % pattern != 0)
+    return with_window(shape, fields, lambda layer: (layer + 1) % pattern != 0)
 
 
 def gemma_details(shape: ModelShape, fields: Fields) -> ModelShape:

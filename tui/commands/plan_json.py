@@ -6,6 +6,7 @@ from dataclasses import asdict
 import msgspec
 
 from ...engine.planner.cost.estimate import Estimate
+from ...engine.planner.cost.intervals import SHARE, Interval
 from ...engine.planner.explain.memory import MEMORY_PARTS
 from ...engine.planner.explain.step import STEP_PARTS
 from ...engine.planner.explain.verdict import Difference, Verdict
@@ -13,6 +14,7 @@ from ...engine.planner.question.question import Question
 from ...engine.planner.search.search import SearchResult
 from ...engine.planner.search.strategies import StrategyResult
 from .plan_report import Report
+from .plan_run import run_object, tuning_object
 
 SCHEMA_VERSION = 1
 
@@ -50,6 +52,8 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "shorthand": one.layout.shorthand,
         "layout": msgspec.to_builtins(one.layout),
         "step_s": one.step_s,
+        "step_interval": _interval(one.step_interval, one.step_s),
+        "memory_interval": _interval(one.memory_interval, one.memory.total),
         "tokens_s": one.tokens_s,
         "tokens_s_gpu": one.tokens_s_gpu,
         "samples_s": one.samples_s,
@@ -62,7 +66,14 @@ def layout_object(one: Estimate, question: Question) -> Object:
         "time_s": {**_parts(one.time, STEP_PARTS), "total_s": one.step_s},
         "memory_bytes": {**_parts(one.memory, MEMORY_PARTS), "total": one.memory.total},
         "training": _training(one, question),
+        "tuning": tuning_object(one, question),
+        "long_run": run_object(one, question),
     }
+
+
+def _interval(found: Interval, value: float) -> Object:
+    low, high = found.bounds(value)
+    return {"share": SHARE, "low": low, "high": high, **msgspec.to_builtins(found)}
 
 
 def _parts(record: object, names: Mapping[str, str]) -> Object:

@@ -6,7 +6,7 @@ from inspect import Parameter
 
 import typer
 
-from ...engine.planner.question.options import Option
+from ...engine.planner.question.option import Option
 from ...engine.planner.question.parsers import AUTO
 from .arguments import Command, put_options
 

@@ -18,6 +18,7 @@ from ..planner.units import gib, parameters, seconds
 from ..style.formatting import percent, si
 from .console import CleanConsole
 from .plan_report import Report
+from .plan_run import run_lines
 from .plan_why import why
 
 PIPED_WIDTH = 120
@@ -48,6 +49,7 @@ def _parts(report: Report, console: Console) -> Iterable[RenderableType]:
         yield _layouts(title, layouts, result.limit_bytes, console.width)
     if report.detailed is not None:
         yield from _breakdown(report.detailed, result.limit_bytes, console.width)
+        yield from map(Text, run_lines(report.detailed, report.question))
     yield _strategies(report, console.width)
     if len(result.front) > 1:
         yield _front(result.front)
@@ -127,6 +129,9 @@ def _breakdown(one: Estimate, limit: float, width: int) -> Iterable[RenderableTy
         "of the limit", f"{limit / GIB:,.1f}", percent(one.memory.total / limit), ""
     )
     step_table = _bars("Its step", step, one.step_s, "ms", "green")
+    for table, found in ((memory_table, one.memory_interval), (step_table, one.step_interval)):
+        table.caption = f"± {percent(found.spread)}: {found.words}"
+        table.caption_justify = "left"
     if width < WIDE:
         return (memory_table, step_table)
     both = Table.grid(padding=(0, 4))

@@ -6,7 +6,8 @@ Every key press makes a new form; nothing here draws or computes.
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ...engine.planner.question.options import FORM, SERVING, Line
+from ...engine.planner.question.option import SERVING, Line
+from ...engine.planner.question.options import FORM
 from ...engine.planner.question.parsers import parse_amount
 
 KEYS = tuple(FORM)

@@ -110,6 +110,7 @@ def _layout(question: Question) -> Layout:
             micro_batches,
             _given("vp", fixed.vp),
             _given("recompute", fixed.recompute),
+            fixed.recompute_layers,
         ),
     )
     check_layout(layout, setting.model, setting.cluster, setting.sequence, batch)
@@ -130,7 +131,7 @@ def layout_texts(layout: Layout) -> dict[str, str]:
         **{key: str(getattr(layout, key)) for key in same},
         "dp_shard": str(layout.dp_shard or ALL),
         "sequence_parallel": AUTO if layout.sequence_parallel or layout.tp == 1 else "off",
-        "recompute": layout.recompute,
+        "recompute": layout.recomputation,
         "schedule": layout.schedule,
         "offload": layout.offload,
     }

@@ -48,6 +48,7 @@ class Glyphs:
     axis: str
     tick: str
     times: str
+    plus_minus: str
     minus: str
     check: str
     cross: str
@@ -95,6 +96,7 @@ UNICODE = Glyphs(
     axis="│",
     tick="┤",
     times="×",
+    plus_minus="±",
     minus="−",
     check="✓",
     cross="✗",
@@ -137,6 +139,7 @@ ASCII = Glyphs(
     axis="|",
     tick="+",
     times="x",
+    plus_minus="~",
     minus="-",
     check="y",
     cross="x",

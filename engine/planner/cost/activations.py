@@ -12,6 +12,9 @@ from .recomputation import recomputed_layers
 from .setting import Setting
 from .stages import stage_layers
 
+LOSS_CHUNKS = 8
+"""Pieces of a chunked loss (torchtune's default; Liger's are about as large)."""
+
 
 class PipelineEnd(NamedTuple):
     """Bytes that one end of the pipeline keeps: layers in flight, the embedding's output, logits.
@@ -90,7 +93,8 @@ def _whole_layer_bytes(setting: Setting, layout: Layout) -> float:
     tokens = layout.micro_batch * setting.sequence / layout.cp
     scores = setting.software.attention == "unfused"
     tp, parallel = layout.tp, layout.sequence_parallel
-    return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=())
+    fp8 = layout.precision in setting.constants.recipes and setting.software.fp8_inputs
+    return _layer_bytes(setting, tokens, tp, parallel, keep_scores=scores, modules=(), fp8=fp8)
 
 
 @lru_cache(maxsize=65_536)
@@ -102,6 +106,7 @@ def _layer_bytes(
     *,
     keep_scores: bool,
     modules: tuple[str, ...],
+    fp8: bool = False,
 ) -> float:
     """What each operation keeps of its input, per token; 2 bytes an element, masks 1.
 
@@ -113,28 +118,45 @@ def _layer_bytes(
     h = model.hidden
     moe = model.moe_layers / model.layers
     norms = 2.0 * h * model.norms_per_layer
-    blocks = 2.0 * h * min(2, model.norms_per_layer)
+    # Inputs of products are kept for the weights' gradients: in fp8 a byte each, and none where
+    # weights are frozen, but that of the attention, which small adapters read. Adapters that are
+    # told of sit on every product, and read the inputs of all.
+    product = 1.0 if fp8 else 2.0
+    untouched = setting.frozen and setting.trained_share == 1
+    blocks = product * h * (1 if untouched else min(2, model.norms_per_layer))
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0
-    qkv = 2.0 * (model.query_width + model.kv_width + model.value_kept_width)
+    queries = model.query_width * (2 if model.gated_attention else 1)
+    qkv = 2.0 * (queries + model.kv_width + model.value_kept_width)
     if model.latent is not None:
         latent = 2.0 * (model.latent.kv_rank + model.latent.rope_dim + model.latent.query_rank)
         norms += 2 * latent
         if "mla_up_proj" in modules:
             qkv = 0.0
     attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
+    kept = 0.0 if untouched else product
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
-    dense = 0.0 if "mlp" in modules else _mlp_bytes(model.intermediate, gated=model.gated_mlp)
-    inside = dense * (1 - moe)
+    attention *= model.attention_share
+    if model.recurrence is not None:
+        attention += 2.0 * model.recurrence.width * model.recurrent_share
+    dense = (
+        0.0
+        if "mlp" in modules
+        else _mlp_bytes(model.intermediate, gated=model.gated_mlp, kept=kept)
+    )
+    inside = dense * (model.dense_layers / model.layers)
     experts = model.experts
     if experts is not None:
         gated = model.gated_mlp
         routed = experts.active * (
-            _mlp_bytes(experts.intermediate, gated=gated, act="moe_act" not in modules) + 2.0 * h
+            _mlp_bytes(
+                experts.intermediate, gated=gated, kept=0.0 if "moe_act" in modules else kept
+            )
+            + product * model.expert_width
         )
-        shared = _mlp_bytes(experts.shared_intermediate, gated=gated)
+        shared = _mlp_bytes(experts.shared_intermediate, gated=gated, kept=kept)
         inside += moe * ((0.0 if "moe" in modules else routed) + shared)
     share = tp if sequence_parallel else 1
     gathered = share if setting.software.regather else 1
@@ -142,9 +164,9 @@ def _layer_bytes(
     return tokens * split
 
 
-def _mlp_bytes(ffn: int, *, gated: bool, act: bool = True) -> float:
-    """Activation input (both halves where gated) and the down projection's input."""
-    return 2.0 * ffn * (2 if gated else 1) + (2.0 * ffn if act else 0.0)
+def _mlp_bytes(ffn: int, *, gated: bool, kept: float) -> float:
+    """Activation input (both halves where gated) and `kept` bytes of the down projection's."""
+    return 2.0 * ffn * (2 if gated else 1) + kept * ffn
 
 
 def _op_level_bytes(setting: Setting, tokens: float, tp: int, sequence_parallel: bool) -> float:
@@ -187,5 +209,5 @@ def stem_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
 def logit_bytes(setting: Setting, layout: Layout, tokens: float) -> float:
     """Logits of one micro-batch in bf16, their fp32 copies and gradient, and their input."""
     model = setting.model
-    logits = tokens * model.vocabulary / layout.tp
-    return setting.software.logit_copies * logits + 4.0 * tokens * model.hidden
+    copies = setting.software.logit_copies / (LOSS_CHUNKS if setting.chunked_loss else 1)
+    return copies * tokens * model.vocabulary / layout.tp + 4.0 * tokens * model.hidden

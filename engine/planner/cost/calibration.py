@@ -6,7 +6,7 @@ measures; `Software`, one per generation of training frameworks, is what the pro
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
 from typing import TypeVar
@@ -58,8 +58,18 @@ class Software:
     regather: sequence parallelism gathers a block's input again for its backward pass.
     tensor_s: host time of an optimizer step per parameter tensor on a rank.
     logit_copies: bytes of memory per logit at the peak.
+    fp8_weight_bytes: of a weight where products are in fp8: 1 where no bf16 copy is kept.
+    fp8_inputs: what is kept of products' inputs for the backward pass is their fp8 form.
+    ulysses: context ranks exchange heads for tokens, so that attention stays whole; else a ring.
+    ring_penalty: what a ring's pieces take longer than one kernel, per doubling of the ranks.
+    moe_kernels, expert_kernels: launches of a MoE layer's forward pass for routing, permutation and
+        dispatch, and for each local expert. expert_overlap: share of the exchange that is hidden.
+    adapter_bytes: moved per element that an adapter reads or adds to, forward.
+    sharded_dispatch_s: as dispatch_s where tensors are split, if that takes longer.
+    unfused_update: Adam runs over all tensors at once, and makes temporary ones.
     split_sends: tensor ranks send a part of the activations each to the next stage.
     op_recompute: selective recomputation keeps every second product, not all but attention.
+    partial_recompute: full recomputation can be had in some of a stage's layers.
     step_s: what every step costs beside all this (data, logging, gradient norm, synchronisation).
     straggler: slowdown per doubling of the nodes.
     """
@@ -79,6 +89,7 @@ class Software:
     step_s: float
     straggler: float
     op_recompute: bool = False
+    partial_recompute: bool = False
     split_sends: bool = True
     gradient_bytes: float = 4.0
     moment_bytes: float = 4.0
@@ -86,6 +97,16 @@ class Software:
     gather_rate: float = 1.0
     regather: bool = True
     logit_copies: float = 10.0
+    fp8_weight_bytes: float = 2.0
+    fp8_inputs: bool = False
+    ulysses: bool = False
+    ring_penalty: float = 0.0
+    moe_kernels: float = 175.0
+    expert_kernels: float = 11.7
+    expert_overlap: float = 0.0
+    adapter_bytes: float = 4.0
+    sharded_dispatch_s: float = 0.0
+    unfused_update: bool = False
     tensor_s: float = 0.0
 
 
@@ -98,11 +119,16 @@ class Universal:
     attention_unfused: float
     head_dim_half: float
     expert_gemm: float
-    moe_kernels: float
-    expert_kernels: float
     optimizer_bytes: float
     contention: float
-    context_penalty: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Products in 8 or 4 bits: `gemm` of the plain rate, `cast` times the bytes of fp8's casts."""
+
+    gemm: float
+    cast: float
 
 
 @dataclass(frozen=True)
@@ -112,10 +138,21 @@ class Constants:
     universal: Universal
     gpus: Mapping[str, Calibration]
     software: Mapping[str, Software]
+    releases: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    recipes: Mapping[str, Recipe] = field(default_factory=dict)
 
     def gpu(self, key: str) -> Calibration:
         """The constants of a GPU type; a type without its own has those of an H100."""
         return self.gpus.get(key, self.gpus["h100-sxm"])
+
+    def release(self, family: str, month: str | None) -> Software:
+        """The profile of a framework's release of `month` (`2024-07`), by default of the newest.
+
+        Raises `FieldError` for a family that has neither releases nor a profile of its name.
+        """
+        known = self.releases.get(family, {})
+        past = [since for since in sorted(known) if month is None or since <= month]
+        return self.profile(known[past[-1] if past else min(known)] if known else family)
 
     def profile(self, name: str) -> Software:
         """The framework generation called `name`; raises `FieldError` for an unknown one."""
@@ -156,6 +193,11 @@ def constants_from(tables: Mapping[str, object], source: str) -> Constants:
         universal=_record(universal, Universal, f"{source}: universal"),
         gpus=gpus,
         software=_family(named, Software, f"{source}: software"),
+        recipes=_family(tables.get("recipe", {}), Recipe, f"{source}: recipe"),
+        releases={
+            family: {since: str(profile) for since, profile in table.items()}
+            for family, table in _tables(tables.get("releases", {})).items()
+        },
     )
 
 
@@ -174,7 +216,7 @@ _SHARES = {
 """What times are divided by: shares of what the vendor states."""
 _LEAST_SHARE = 1e-6
 
-_Record = TypeVar("_Record", Calibration, Software, Universal)
+_Record = TypeVar("_Record", Calibration, Software, Universal, Recipe)
 
 
 def _tables(value: object) -> dict[str, dict[str, object]]:

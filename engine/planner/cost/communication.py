@@ -165,12 +165,15 @@ def layer_traffic(
     key_values = dispatch = NO_TRAFFIC
     if cp > 1:
         kv_bytes = 2.0 * micro_batch * setting.sequence * 2 * model.kv_width / tp
+        if setting.software.ulysses:
+            widths = model.query_width + model.value_width + 2 * model.kv_width
+            kv_bytes = 2.0 * micro_batch * setting.sequence / cp * widths / tp
         key_values = gather(setting, place(cp, tp, node), kv_bytes)
     if model.experts is not None and ep > 1:
         group = place(ep, expert_tp, node)
         dispatch = exchange(setting, group, hidden_bytes / tp, model.experts.active)
     return LayerTraffic(
-        (1.0 if model.parallel_blocks else 2.0) - model.moe_layers / model.layers,
+        model.blocks_per_layer - model.moe_layers / model.layers,
         all_reduce(setting, tensor_group, hidden_bytes),
         gather(setting, tensor_group, hidden_bytes) if regathers else NO_TRAFFIC,
         key_values,

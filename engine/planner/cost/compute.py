@@ -114,7 +114,9 @@ def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
     core = attention_core(setting, layer.micro_batch, layer.tp, layer.cp)
     moved = elementwise_bytes(setting, tokens, layer.tp, layer.sequence_parallel, layer.precision)
     passes_s = rate.pass_s(moved, PASS_KERNELS)
-    dispatch_s = _kernels(setting, layer.ep) * setting.software.dispatch_s
+    software = setting.software
+    launch_s = max(software.dispatch_s, software.sharded_dispatch_s if layer.tp > 1 else 0.0)
+    dispatch_s = _kernels(setting, layer.ep) * launch_s
     again = recomputed(setting, layer.recompute, layer.modules)
     again_s = again.attention * projections.forward_s + again.mlp * mlp.forward_s
     again_s += again.core * core.forward_s + again.elementwise * passes_s
@@ -139,11 +141,12 @@ def layer_work(setting: Setting, layer: LayerLayout) -> LayerWork:
 
 def _kernels(setting: Setting, ep: int) -> float:
     """Kernels of an average layer's forward pass."""
-    model, shared = setting.model, setting.constants.universal
+    model = setting.model
     kernels = setting.software.layer_kernels
     if model.experts is not None:
         local = model.experts.count / ep
-        routing = shared.moe_kernels + shared.expert_kernels * local
+        software = setting.software
+        routing = software.moe_kernels + software.expert_kernels * local
         kernels += routing * model.moe_layers / model.layers
     return kernels
 
@@ -178,9 +181,11 @@ def attention_core(setting: Setting, micro_batch: int, tp: int, cp: int) -> Atte
             "flash3": measured.attention_flash3,
         }[software.attention]
         head = (model.query_width + model.value_width) / (2 * model.heads)
-        length = setting.sequence / (setting.sequence + shared.attention_half_tokens)
+        # A ring attends in pieces: each rank's first and last part against one other rank's.
+        piece = setting.sequence / (1 if cp == 1 or software.ulysses else 2 * cp)
+        length = piece / (piece + shared.attention_half_tokens)
         narrow = (head / (head + shared.head_dim_half)) / (128 / (128 + shared.head_dim_half))
-        rate = peak * share * length * narrow / (1 + shared.context_penalty * math.log2(cp))
+        rate = peak * share * length * narrow / (1 + software.ring_penalty * math.log2(cp))
         scores_s, starts_s = 0.0, measured.kernel_s
         backward = 2.5 * flops / (rate * shared.attention_backward) + 2 * measured.kernel_s
     forward = flops / rate + scores_s + starts_s
@@ -201,7 +206,9 @@ def elementwise_bytes(
     """
     model, software = setting.model, setting.software
     whole = (6.0 + 2.0 * model.norms_per_layer) * model.hidden / (tp if sequence_parallel else 1)
-    qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp
+    qkv = 2.0 * (model.query_width + 2 * model.kv_width) / tp * model.attention_share
+    if model.recurrence is not None:
+        qkv += 2.0 * model.recurrence.width / tp * model.recurrent_share
     act = 3.0 if model.gated_mlp else 2.0
     inner = act * model.intermediate / tp * (model.dense_layers / model.layers)
     experts = model.experts
@@ -213,9 +220,13 @@ def elementwise_bytes(
     if model.dropout:
         elements += model.hidden / (tp if sequence_parallel else 1)
     moved = 2.0 * tokens * elements
-    if precision == "fp8":
+    if setting.frozen:
+        # Adapters of the attention's projections; their own products are thin.
+        moved += software.adapter_bytes * tokens * sum(k + n for k, n in model.attention_gemms) / tp
+    recipe = setting.constants.recipes.get(precision)
+    if recipe is not None:
         cast = 2 * model.hidden + model.value_width / tp + model.intermediate / tp
-        moved += software.fp8_cast * tokens * cast
+        moved += software.fp8_cast * recipe.cast * tokens * cast
     return moved
 
 
@@ -235,7 +246,7 @@ def head_work(
 ) -> HeadWork:
     """Logits and loss of one micro-batch; fp8 leaves this product in bf16."""
     model = setting.model
-    base: Precision = "bf16" if precision == "fp8" else precision
+    base: Precision = "bf16" if precision in setting.constants.recipes else precision
     rate = rates(setting, base)
     tokens = micro_batch * setting.sequence / cp
     work = work_of(rate, Product("logits", "head", tokens, model.vocabulary / tp, model.hidden))

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from .intervals import Interval, interval
 from .layout import Layout, check_layout
 from .memory import Memory, memory
 from .recomputation import recomputed_flops_per_token
@@ -32,6 +33,16 @@ class Estimate:
         return self.time.total_s
 
     @property
+    def step_interval(self) -> Interval:
+        """How sure the step time is, and with it speed, training time and cost."""
+        return interval(self.setting, self.layout, "time")
+
+    @property
+    def memory_interval(self) -> Interval:
+        """How sure the memory is."""
+        return interval(self.setting, self.layout, "memory")
+
+    @property
     def fits(self) -> bool:
         """Whether the fullest GPU's memory holds it."""
         return self.memory.total <= self.setting.cluster.gpu.memory_bytes
@@ -56,9 +67,16 @@ class Estimate:
         """Sequences per second."""
         return self.layout.batch / self.step_s
 
+    def flops_per_token(self, *, causal: bool = False) -> float:
+        """Model FLOPs of one token; weights that are frozen have no gradients."""
+        model = self.setting.model
+        whole = model.flops_per_token(self.setting.sequence, causal=causal)
+        unmade = 2.0 * (model.matmul_parameters + model.head_weights) if self.setting.frozen else 0
+        return whole - unmade
+
     def mfu(self, *, causal: bool = False) -> float:
         """Model FLOPs utilisation, 0 to 1; `causal` counts only positions that a token can see."""
-        flops = self.setting.model.flops_per_token(self.setting.sequence, causal=causal)
+        flops = self.flops_per_token(causal=causal)
         return self.tokens_s_gpu * flops / self.peak_flops
 
     def hfu(self, *, causal: bool = False) -> float:

@@ -17,8 +17,12 @@ from ...shape.field_errors import FieldError, positive, positive_number
 from ...text.cleaning import clean
 from .gpu_names import find_name, nearest_names
 
-Precision = Literal["bf16", "fp16", "fp8", "fp32", "tf32"]
+Precision = Literal[
+    "bf16", "fp16", "fp8", "fp8-rowwise", "fp8-block", "mxfp8", "nvfp4", "fp32", "tf32"
+]
+"""`fp8` alone has one scale a tensor; what the others cost is in `calibration.toml`."""
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+_PEAKS = ("bf16", "fp16", "fp8", "fp4", "fp32", "tf32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +31,8 @@ class Gpu:
 
     `link_bytes_s` is the link between GPUs of a node, `network_bytes_s` the NIC of one GPU, both
     per direction. `peak_flops` are dense; a precision of 0 is one that the GPU does not have, a
-    `power_w` of 0 is not stated. `names`: see `gpu_names`. `note`: what a plan must say of it.
+    `power_w` of 0 is not stated. `names`: see `gpu_names`. `generation`: architecture, empty for
+    one of the user's own. `note`: what a plan must say of it.
     """
 
     key: str
@@ -42,9 +47,11 @@ class Gpu:
     bf16_flops: float
     fp16_flops: float
     fp8_flops: float
+    fp4_flops: float
     fp32_flops: float
     tf32_flops: float
     source: str
+    generation: str
     names: str
     note: str
 
@@ -54,6 +61,11 @@ class Gpu:
             "bf16": self.bf16_flops,
             "fp16": self.fp16_flops,
             "fp8": self.fp8_flops,
+            "fp8-rowwise": self.fp8_flops,
+            "fp8-block": self.fp8_flops,
+            # The scales of 32 elements came with the units for fp4.
+            "mxfp8": self.fp8_flops if self.fp4_flops else 0.0,
+            "nvfp4": self.fp4_flops,
             "fp32": self.fp32_flops,
             "tf32": self.tf32_flops,
         }[precision]
@@ -180,8 +192,8 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
     if not isinstance(peak, dict) or not peak:
         raise FieldError(f"{key}.peak", f"{source}: must be a table of FLOP/s per precision")
     for precision, value in peak.items():
-        if precision not in PRECISIONS:
-            known = ", ".join(PRECISIONS)
+        if precision not in _PEAKS:
+            known = ", ".join(_PEAKS)
             raise FieldError(f"{key}.peak", f"unknown precision {precision!r} (known: {known})")
         _figure(f"{key}.peak.{precision}", value, source)
     return Gpu(
@@ -197,9 +209,11 @@ def _parse_gpu(key: str, table: Mapping[str, object], source: str) -> Gpu:
         bf16_flops=float(peak.get("bf16", 0.0)),
         fp16_flops=float(peak.get("fp16", 0.0)),
         fp8_flops=float(peak.get("fp8", 0.0)),
+        fp4_flops=float(peak.get("fp4", 0.0)),
         fp32_flops=float(peak.get("fp32", 0.0)),
         tf32_flops=float(peak.get("tf32", 0.0)),
         source=clean(str(table.get("source", source))),
+        generation=clean(str(table.get("generation", ""))),
         names=str(table.get("names", "")),
         note=clean(str(table.get("note", ""))),
     )

@@ -76,6 +76,12 @@ class Layout:
         return self.dp_shard or self.dp * self.cp
 
     @property
+    def recomputation(self) -> str:
+        """What is computed again, as the option says it: `full/4` in four layers of a stage."""
+        some = f"/{self.recompute_layers}" if self.recompute_layers >= 0 else ""
+        return self.recompute + some
+
+    @property
     def shorthand(self) -> str:
         """The degrees that are not 1, as people write them: `dp8 tp4 pp2 zero3/4 mb1 ×16`."""
         names = ("dp", "tp", "pp", "vp", "cp", "ep")
@@ -83,7 +89,7 @@ class Layout:
         if self.zero:
             parts.append(f"zero{self.zero}" + (f"/{self.dp_shard}" if self.dp_shard else ""))
         if self.recompute != "none":
-            parts.append(self.recompute)
+            parts.append(self.recomputation)
         return " ".join([*parts, f"mb{self.micro_batch}", f"×{self.micro_batches}"])
 
 

@@ -50,17 +50,19 @@ class Rates:
 def rates(setting: Setting, precision: Precision) -> Rates:
     """The rates that `setting` reaches at `precision`."""
     gpu, measured = setting.cluster.gpu, setting.measured
-    base: Precision = "bf16" if precision == "fp8" else precision
+    recipe = setting.constants.recipes.get(precision)
+    base: Precision = "bf16" if recipe else precision
     base_flops = gpu.peak_flops(base) * measured.gemm_bf16
-    fp8 = precision == "fp8"
-    gemm = gpu.peak_flops("fp8") * measured.gemm_fp8 if fp8 else base_flops
+    gemm = base_flops
+    if recipe is not None:
+        gemm = gpu.peak_flops(precision) * measured.gemm_fp8 * recipe.gemm
     return Rates(
         gemm_flops=gemm,
         base_flops=base_flops,
         hbm_bytes=gpu.hbm_bytes_s * measured.hbm,
         kernel_s=measured.kernel_s,
         wave_flops=measured.gemm_wave * 2.0 * _TILE * gpu.sms,
-        gemm_bytes=1.4 if fp8 else 4.0 if precision in ("fp32", "tf32") else 2.0,
+        gemm_bytes=1.4 if recipe else 4.0 if precision in ("fp32", "tf32") else 2.0,
         frozen=setting.frozen,
     )
 
@@ -116,14 +118,20 @@ def layer_products(
     their share of all layers.
     """
     model = setting.model
-    products = []
+    products, present = [], model.attention_share
     *projections, (width, out) = model.attention_gemms
     for k, n in projections:
         if model.latent is not None and n < model.query_width and k == model.hidden:
-            products.append(Product("latent", "attention", tokens, n, k))
+            products.append(Product("latent", "attention", tokens, n, k, present))
         else:
-            products.append(Product("queries, keys, values", "attention", tokens, n / tp, k))
-    products.append(Product("attention output", "attention", tokens, out, width / tp))
+            name = "queries, keys, values"
+            products.append(Product(name, "attention", tokens, n / tp, k, present))
+    products.append(Product("attention output", "attention", tokens, out, width / tp, present))
+    if model.recurrence is not None:
+        *inputs, (width, out) = model.recurrence.gemms
+        name, share = model.recurrence.kind, model.recurrent_share
+        products += [Product(name, "attention", tokens, n / tp, k, share) for k, n in inputs]
+        products.append(Product(f"{name} output", "attention", tokens, out, width / tp, share))
     up = model.mlp_matrices - 1
     dense, sparse = model.dense_layers / model.layers, model.moe_layers / model.layers
     h = model.hidden
@@ -137,11 +145,14 @@ def layer_products(
         # Tensor-parallel ranks hold different tokens once they are dispatched to experts.
         rows = tokens * experts.active * ep * expert_tp / (experts.count * tp)
         inner = experts.intermediate / expert_tp
-        products.append(Product("experts up", "mlp", rows, up * inner, h, local, rate))
-        products.append(Product("experts down", "mlp", rows, h, inner, local, rate))
+        wide = model.expert_width
+        products.append(Product("experts up", "mlp", rows, up * inner, wide, local, rate))
+        products.append(Product("experts down", "mlp", rows, wide, inner, local, rate))
         products.append(Product("router", "mlp", tokens / tp, experts.count, h, sparse))
+        if experts.width:
+            products.append(Product("to experts' width", "mlp", tokens, 2 * wide, h, sparse))
         if experts.shared_intermediate:
-            wide = experts.shared_intermediate / tp
-            products.append(Product("shared experts up", "mlp", tokens, up * wide, h, sparse))
-            products.append(Product("shared experts down", "mlp", tokens, h, wide, sparse))
+            shared = experts.shared_intermediate / tp
+            products.append(Product("shared experts up", "mlp", tokens, up * shared, h, sparse))
+            products.append(Product("shared experts down", "mlp", tokens, h, shared, sparse))
     return products

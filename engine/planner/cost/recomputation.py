@@ -77,7 +77,7 @@ def recomputed_flops_per_token(setting: Setting, layout: Layout, *, causal: bool
     """
     model = setting.model
     again = recomputed(setting, layout.recompute, layout.recompute_modules)
-    projections = model.layers * model.attention_weights
+    projections = model.mixer_weights
     core = model.layers * model.attended(setting.sequence, causal=causal)
     core *= model.query_width + model.value_width
     mlp = model.matmul_parameters - projections

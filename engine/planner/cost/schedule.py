@@ -194,6 +194,7 @@ def _layer_time(setting: Setting, layer: LayerLayout) -> LayerTime:
     gather_s, core = traffic.key_values.seconds, work.attention
     context = max(0.0, gather_s - core.forward_s) + max(0.0, 2 * gather_s - core.backward_s)
     pass_s = 2 * traffic.exchange.seconds * model.moe_layers / model.layers
+    pass_s *= 1.0 - setting.software.expert_overlap
     expert = pass_s + pass_s + repeated * pass_s
     total = work.forward_s + work.backward_s + tensor + context + expert
     return LayerTime(work, traffic, exposed, repeated, tensor, context, expert, total)

@@ -14,7 +14,12 @@ class Setting:
 
     `sequence` is tokens per sequence. `calibration` overrides the GPU type's packaged constants, as
     one measured on the machine does. `frozen` weights get no gradients: adapters of negligible size
-    are trained instead (LoRA, Hu et al. 2021).
+    are trained instead (LoRA, Hu et al. 2021); each then takes `frozen_bytes` (nf4: half a byte and
+    its scale's share, dequantized for every pass). `trained_share` of the parameters, or of
+    adapters beside them, has gradients and optimizer states; a reference model takes
+    `reference_bytes` for each weight. `pure`: weights, gradients and moments in bf16 and no master;
+    with `in_backward` the optimizer takes each gradient as it comes, and none stays (LOMO, Lv et
+    al. 2023). `chunked_loss`: logits are made and left a piece at a time.
     """
 
     model: ModelShape
@@ -24,6 +29,12 @@ class Setting:
     constants: Constants = field(default_factory=default_constants)
     calibration: Calibration | None = None
     frozen: bool = False
+    frozen_bytes: float = 2.0
+    pure: bool = False
+    in_backward: bool = False
+    chunked_loss: bool = False
+    trained_share: float = 1.0
+    reference_bytes: float = 0.0
 
     def __post_init__(self) -> None:
         positive("sequence", self.sequence)

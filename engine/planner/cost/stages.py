@@ -63,15 +63,13 @@ def _rank_parameters(
     model: ModelShape, tp: int, pp: int, ep: int, expert_tp: int
 ) -> RankParameters:
     stage = stage_layers(model.layers, pp)
-    norms = model.layer_small_parameters
-    dense_layer = (model.dense_layer_parameters - norms) / tp + norms
-    shared_layer, routed = 0.0, 0.0
-    if model.experts is not None:
-        fixed = norms + model.router_parameters
-        shared_layer = (model.moe_layer_shared_parameters - fixed) / tp + fixed
-        routed = model.routed_parameters / (ep * expert_tp)
-    dense_share = model.dense_layers / model.layers
-    average = dense_share * dense_layer + (1 - dense_share) * shared_layer
+    # Norms, and other small ones, and routers are on all tensor ranks.
+    mixer = (model.mixer_weights / tp + model.small_parameters) / model.layers
+    dense_mlp = model.dense_mlp_parameters / tp
+    shared_mlp = model.router_parameters + model.shared_expert_weights / tp
+    routed = model.routed_parameters / (ep * expert_tp)
+    sparse = model.moe_layers / model.layers
+    average = mixer + model.dense_layers / model.layers * dense_mlp + sparse * shared_mlp
     embedding = model.embedding_parameters / tp
     head = model.head_parameters / tp
     if pp == 1:
@@ -89,8 +87,8 @@ def _rank_parameters(
         ends = max(embedding, head + tied)
     return RankParameters(
         dense=parameters,
-        experts=layers * (1 - dense_share) * routed,
-        layer=max(dense_layer if model.dense_layers else 0.0, shared_layer + routed),
+        experts=layers * sparse * routed,
+        layer=mixer + max(dense_mlp if model.dense_layers else 0.0, shared_mlp + routed),
         embedding=ends,
     )
 

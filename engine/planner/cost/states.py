@@ -65,7 +65,9 @@ def data_traffic(
     local = rank_parameters(setting.model, layout)
     shards, ranks = layout.shards, layout.dp * layout.cp
     expert_ranks = expert_shards(layout)
-    if setting.frozen or (ranks == 1 and (expert_ranks == 1 or not local.experts)):
+    if (setting.frozen and layout.zero < 3) or (
+        ranks == 1 and (expert_ranks == 1 or not local.experts)
+    ):
         return _NO_DATA
     group = place(shards, layout.tp, node)
     experts = place(expert_ranks, layout.ep * layout.expert_tp, node)
@@ -87,8 +89,9 @@ def data_traffic(
         # Under hybrid sharding, ranks that hold the same shard reduce it among them.
         same = place(ranks // shards if layout.dp_shard else 1, layout.tp * shards, node)
         replicas = all_reduce(setting, same, local.dense / shards * software.grad_bytes)
-        parameters = moved(software.param_bytes, NO_TRAFFIC)
-        gradients = moved(software.grad_bytes, replicas)
+        gathered = min(software.param_bytes, setting.frozen_bytes)
+        parameters = moved(gathered if setting.frozen else software.param_bytes, NO_TRAFFIC)
+        gradients = _NO_STATES if setting.frozen else moved(software.grad_bytes, replicas)
 
     gather_s, scatter_s = parameters.seconds, gradients.seconds
     overlap, m = software.dp_overlap, layout.micro_batches

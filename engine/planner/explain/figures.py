@@ -140,8 +140,8 @@ def explain_parameters(estimate: Estimate) -> Term:
     model, unit = estimate.setting.model, "parameters"
     layers = term(
         "layers",
-        "layer_parameters = dense_layers * dense_layer_parameters"
-        " + moe_layers * (moe_layer_shared_parameters + routed_parameters)",
+        "layer_parameters = mixer_weights + small_parameters + dense_layers * dense_mlp_parameters"
+        " + moe_layers * (router_parameters + shared_expert_weights + routed_parameters)",
         model,
         unit=unit,
     )
@@ -169,11 +169,12 @@ def explain_flops(estimate: Estimate) -> Term:
     model, sequence = estimate.setting.model, estimate.setting.sequence
     return term(
         _FLOPS,
-        "flops = 6 * (matmul_parameters + vocabulary * hidden"
-        " + layers * attended * (query_width + value_width))",
+        "flops = each * (matmul_parameters + vocabulary * hidden)"
+        " + 6 * (2 * state_elements + layers * attended * (query_width + value_width))",
         model,
         unit="FLOP",
         source="PaLM appendix B; dgxc-benchmarking",
-        flops=model.flops_per_token(sequence),
+        flops=estimate.flops_per_token(),
+        each=4 if estimate.setting.frozen else 6,
         attended=model.attended(sequence, causal=False),
     )

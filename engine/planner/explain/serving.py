@@ -34,7 +34,7 @@ def _memory(result: Capacity) -> Term:
     equations = {
         "weights": ("weights = weight_bytes * packed + base_bytes * plain", "packed: quantized"),
         "KV cache": (
-            "cache = batch * cached * token_bytes",
+            "cache = batch * (cached * token_bytes + state)",
             "keys and values in all layers; prompt and output in whole blocks of 16",
         ),
         "logits": ("logit_bytes = batch * each * model.vocabulary / gpus", ""),
@@ -85,8 +85,9 @@ def _roofline(result: Capacity, speed: Speed) -> Term:
     )
     cache = term(
         "keys and values read",
-        "kv_bytes = batch * cached * token_bytes",
+        "kv_bytes = batch * (cached * token_bytes + 2 * state)",
         *(bound, speed),
+        state=result.memory.state,
         unit="bytes",
         source="at the mean context: the prompt and half the output",
     )
@@ -116,11 +117,12 @@ def _under_load(result: Capacity, running: Speed) -> list[Term]:
     )
     tpot = term(
         "TPOT",
-        "tpot_s = decode_s + batch / load.output_tokens * prompt_s",
+        "tpot_s = decode_s / load.speculation + own * batch / load.output_tokens * prompt_s",
         result,
         source="each step bears its share of the prompts that take the place of finished requests",
         parts=[prompt],
         decode_s=running.step.total_s,
+        own=0 if result.load.disaggregated else 1,
     )
     throughput = term(
         "throughput", "tokens_s = batch / tpot_s", result, unit="output tokens/s", parts=[tpot]
@@ -129,7 +131,8 @@ def _under_load(result: Capacity, running: Speed) -> list[Term]:
         return [throughput]
     cost = term(
         "cost",
-        "usd_per_million_output = gpus * price.usd_per_hour / 3600 / tokens_s * 1e6",
+        "usd_per_million_output = gpus * (1 + prefill_servers) * price.usd_per_hour"
+        " / 3600 / tokens_s * 1e6",
         *(result, result.server),
         unit="$ per million output tokens",
         source=f"{result.price.source}, {result.price.date.isoformat()}",

@@ -47,7 +47,7 @@ _FORMULAS = {
     "context_s": "micro_batches * layers * (max(0, key_values.seconds - attention.forward_s)"
     " + max(0, 2 * key_values.seconds - attention.backward_s))",
     "expert_s": "micro_batches * layers * (2 + repeated) * 2 * exchange.seconds"
-    " * model.moe_layers / model.layers",
+    " * model.moe_layers / model.layers * (1 - expert_overlap)",
     "pipeline_s": "micro_batches * sends * send.seconds * exposed",
     "contention_s": "contention * hidden_s",
     "bubble_s": "waits * mean_s",

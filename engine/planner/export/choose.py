@@ -78,8 +78,8 @@ def in_terms_of(engine: str, constraints: Constraints) -> tuple[Constraints, ...
         case "accelerate":
             return tuple(_at_stage(replace(plain, ep=plain.ep or 1), stage) for stage in (3, 2))
         case _:
-            sharded, replicated = _at_stage(tried, 3), _at_stage(tried, 0)
-            return (sharded, replicated, replace(sharded, pp=tried.pp or 1, cp=tried.cp or 1))
+            sharded, kept, replicated = (_at_stage(tried, stage) for stage in (3, 2, 0))
+            return (sharded, kept, replicated, replace(sharded, pp=tried.pp or 1, cp=tried.cp or 1))
 
 
 def _at_stage(constraints: Constraints, zero: int) -> Constraints:

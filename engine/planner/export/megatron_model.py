@@ -53,6 +53,10 @@ def model_flags(engine: Engine, setting: Setting, layout: Layout) -> Flags:
 def _lacking(model: ModelShape) -> dict[str, bool]:
     """What these flags do not say, and whether `model` has it."""
     return {
+        "recurrent layers": model.recurrence is not None,
+        "gated attention": model.gated_attention,
+        "norms over all heads": model.wide_qk_norm,
+        "experts of another width": model.expert_width != model.hidden,
         "windows": model.attention_sinks or model.sliding_window is not None,
         "blocks side by side": model.parallel_blocks,
         f"{model.norms_per_layer} norms a layer": model.norms_per_layer != 2,
@@ -99,7 +103,8 @@ def _experts(experts: Experts, model: ModelShape) -> Flags:
         flags["--moe-router-pre-softmax"] = None
     if experts.dense_layers:
         sparse = model.layers - experts.dense_layers
-        flags["--moe-layer-freq"] = f"([0]*{experts.dense_layers}+[1]*{sparse})"
+        freq = f"([0]*{experts.dense_layers}+[1]*{sparse})"
+        flags["--moe-layer-freq"] = str(model.layers // sparse) if experts.interleaved else freq
     if experts.shared_intermediate:
         flags["--moe-shared-expert-intermediate-size"] = str(experts.shared_intermediate)
     if experts.shared_gate:

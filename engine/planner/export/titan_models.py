@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from ...shape.model_shape import ModelShape, same_structure
+from ...shape.model_shape import ModelShape
 from ...shape.presets import PRESETS
+from ...shape.variants import same_structure
 from .contract import Engine
 
 

@@ -3,9 +3,8 @@
 In the order of `prodtop plan --help` and of the form.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from typing import Generic, Self, TypeVar
+from collections.abc import Mapping
+from dataclasses import replace
 
 from ...shape.presets import PRESETS
 from ..cost.calibration import default_constants
@@ -20,6 +19,24 @@ from ..search.constraints import (
     SCHEDULES,
 )
 from ..serving_capacity import storage
+from .option import (
+    ABOVE_ZERO,
+    ANY_COUNT,
+    CLUSTER,
+    LAYOUT,
+    SEARCHED,
+    SERVING,
+    SOFTWARE,
+    TRAINING,
+    USUAL,
+    Line,
+    Option,
+    choice,
+    degree,
+    left_open,
+    powers,
+    up_to,
+)
 from .parsers import (
     ALL,
     AUTO,
@@ -30,148 +47,18 @@ from .parsers import (
     gpu_file,
     one_of,
     optional,
+    recomputation,
     several,
     shard_size,
     switch,
     zero_stage,
 )
+from .tuning_options import TUNING_OPTIONS
 
-TRAINING, CLUSTER, LAYOUT = "Training", "Cluster", "Layout"
-SOFTWARE, SERVING = "Software", "Serving"
 SEQUENCES_PER_GPU = 8
 """Of the global batch, unless it is given."""
 LARGEST_CLUSTER = 16_384
 """GPUs up to which the form steps; more can be typed."""
-SEARCHED, USUAL = "searched", "the type's usual"
-
-ANY_COUNT, ABOVE_ZERO = "a whole number from 1", "a number above 0"
-
-Value_co = TypeVar("Value_co", covariant=True)
-
-
-@dataclass(frozen=True)
-class Line:
-    """An option's line in the form.
-
-    group: the heading that it stands under. steps: what ← and → go through. first: the text that
-    the form begins with. hint: what may be written. limits: which values are taken. numeric: is
-    typed into at once, other lines once editing is asked for.
-    """
-
-    label: str
-    group: str
-    steps: tuple[str, ...]
-    first: str
-    hint: str
-    limits: str
-    unit: str
-    numeric: bool
-
-
-@dataclass(frozen=True)
-class Option(Generic[Value_co]):
-    """One thing that the planner can be asked for.
-
-    key: its name; the command line dashes it. parse: what a text means; raises `ValueError` or
-        `FieldError`. help: what it is, as a few words; `choices` are listed behind them.
-    default: the text where none is given. `AUTO` stands for what follows from the rest, and `auto`
-        says what that is. metavar: what the help calls the value; a flag has none.
-    remedy: what to do about a refused value. line: in the form, which lacks the options without.
-    """
-
-    key: str
-    parse: Callable[[str], Value_co]
-    help: str
-    default: str = AUTO
-    auto: str = ""
-    metavar: str = "N"
-    choices: tuple[str, ...] = ()
-    remedy: str = ""
-    line: Line | None = None
-
-    @property
-    def argument(self) -> str:
-        """Its name on the command line: `--node-gpus`."""
-        return "--" + self.key.replace("_", "-")
-
-    def following(self, auto: str) -> Self:
-        """With what `AUTO` stands for."""
-        return replace(self, auto=auto)
-
-    def refused(self, remedy: str) -> Self:
-        """With what to do about a refused value."""
-        return replace(self, remedy=remedy)
-
-    def in_form(
-        self,
-        label: str,
-        group: str,
-        steps: tuple[str, ...],
-        *,
-        first: str = "",
-        hint: str = "",
-        limits: str = ANY_COUNT,
-        unit: str = "",
-        numeric: bool = True,
-    ) -> Self:
-        """With a line in the form, which begins with the option's default and says its help unless
-        told otherwise.
-
-        limits: which values are taken, in words; empty where the hint says it.
-        """
-        start = first or self.default
-        words = f"{self.help}; auto: {self.auto}" if start == AUTO else self.help
-        line = Line(label, group, steps, start, hint or words, limits, unit, numeric)
-        return replace(self, line=line)
-
-
-def _powers(first: int, last: int) -> tuple[str, ...]:
-    """`first`, doubled up to `last`."""
-    doublings = (last // first).bit_length()
-    return tuple(str(first << doubling) for doubling in range(doublings))
-
-
-def _words(choices: tuple[str, ...]) -> str:
-    return f"{', '.join(choices[:-1])} or {choices[-1]}"
-
-
-def _up_to(most: int) -> str:
-    return f"1 to {most:,}"
-
-
-def _searched(
-    key: str, words: str, parse: Callable[[str], Value_co], metavar: str = "N"
-) -> Option[Value_co | None]:
-    """What is searched unless it is given."""
-    option = Option(key, optional(parse), words, auto=SEARCHED, metavar=metavar)
-    return option.refused("choose another, or leave it out to have it searched")
-
-
-def _degree(key: str, words: str, label: str, most: int, unit: str = "") -> Option[int | None]:
-    """A degree of parallelism, or another count."""
-    steps = _powers(1, most)
-    return _searched(key, words, count()).in_form(label, LAYOUT, steps, first="1", unit=unit)
-
-
-def _choice(
-    key: str,
-    words: str,
-    parse: Callable[[str], Value_co],
-    choices: tuple[str, ...],
-    group: str,
-    first: str,
-    *,
-    auto: str = "",
-    label: str = "",
-) -> Option[Value_co]:
-    """One of some words; one with `auto` may be left open, but the form begins with `first`."""
-    default, way = (AUTO, ", or leave it out") if auto else (first, "")
-    return (
-        Option(key, parse, words, default, auto, key[0].upper(), choices)
-        .refused(f"choose one of them{way}")
-        .in_form(label or key, group, choices, first=first, limits=_words(choices), numeric=False)
-    )
-
 
 _A_MODEL = "a preset, a count such as 13B, or a path to a config.json"
 _A_MODEL_OR_SERVED = "a preset, a count such as 13B, a path to a config.json, or served"
@@ -189,16 +76,16 @@ BATCH = (
     .in_form(
         "batch",
         TRAINING,
-        _powers(1, 16_384),
+        powers(1, 16_384),
         first="256",
-        limits=_up_to(MOST_SEQUENCES),
+        limits=up_to(MOST_SEQUENCES),
         unit="seq",
     )
 )
 SEQUENCE = (
     Option("sequence", count(), "tokens a sequence, such as 4096 or 8k", "4096")
     .refused("give a number of tokens, such as 8k")
-    .in_form("sequence", TRAINING, _powers(512, 1 << 20), unit="tok")
+    .in_form("sequence", TRAINING, powers(512, 1 << 20), unit="tok")
 )
 _TOKENS = ("1B", "10B", "100B", "300B", "1T", "2T", "5T", "10T", "15T", "30T")
 TOKENS = Option(
@@ -216,7 +103,7 @@ HARDWARE = Option("hardware", optional(gpu_file), "your own GPUs, as TOML", meta
 GPUS = (
     Option("gpus", count(MOST_GPUS), "GPUs in all", "32")
     .refused("give another number of GPUs")
-    .in_form("GPUs", CLUSTER, _powers(1, LARGEST_CLUSTER), limits=_up_to(MOST_GPUS))
+    .in_form("GPUs", CLUSTER, powers(1, LARGEST_CLUSTER), limits=up_to(MOST_GPUS))
 )
 NODE_GPUS = (
     Option("node_gpus", optional(count()), "GPUs joined by fast links", auto=USUAL)
@@ -244,21 +131,21 @@ PRICE = Option("price", optional(above_zero), _PRICED, metavar="P").in_form(
     limits=ABOVE_ZERO,
     unit="$/h",
 )
-DP = _searched("dp", "replicas", count())
-TP = _degree("tp", "GPUs that split each layer", "tensor", 64)
-PP = _degree("pp", "stages that split the layers", "pipeline", 128)
-VP = _degree("vp", "model chunks a stage, interleaved", "chunks", 16)
-CP = _degree("cp", "GPUs that split each sequence", "context", 64)
-EP = _degree("ep", "GPUs that share out the experts", "experts", 256)
+DP = left_open("dp", "replicas", count())
+TP = degree("tp", "GPUs that split each layer", "tensor", 64)
+PP = degree("pp", "stages that split the layers", "pipeline", 128)
+VP = degree("vp", "model chunks a stage, interleaved", "chunks", 16)
+CP = degree("cp", "GPUs that split each sequence", "context", 64)
+EP = degree("ep", "GPUs that share out the experts", "experts", 256)
 EXPERT_TP = Option("expert_tp", count(), "GPUs that split each expert", "1")
-MICRO_BATCH = _degree("micro_batch", "sequences at a time", "micro-batch", 64, "seq")
+MICRO_BATCH = degree("micro_batch", "sequences at a time", "micro-batch", 64, "seq")
 _STAGES = "what replicas share out: 1 optimizer, 2 and gradients, 3 and weights (FSDP)"
-ZERO = _searched("zero", _STAGES, zero_stage, "0-3").in_form(
+ZERO = left_open("zero", _STAGES, zero_stage, "0-3").in_form(
     "ZeRO", LAYOUT, ("0", "1", "2", "3"), first="1", limits="0, 1, 2 or 3", numeric=False
 )
 _SHARDS = "ranks that share one sharded copy: fewer than all is hybrid sharding"
-DP_SHARD = _searched("dp_shard", _SHARDS, shard_size, "N|all").in_form(
-    "shard over", LAYOUT, (ALL, *_powers(2, 512)), first=ALL, limits=f"{ALL}, or {ANY_COUNT}"
+DP_SHARD = left_open("dp_shard", _SHARDS, shard_size, "N|all").in_form(
+    "shard over", LAYOUT, (ALL, *powers(2, 512)), first=ALL, limits=f"{ALL}, or {ANY_COUNT}"
 )
 _SPLITS = "sequence parallelism beside tensor parallelism"
 SEQUENCE_PARALLEL = (
@@ -267,21 +154,24 @@ SEQUENCE_PARALLEL = (
     .in_form("seq. split", LAYOUT, (AUTO, "on", "off"), limits="auto, on or off", numeric=False)
 )
 _AGAIN = "activations computed again in the backward pass"
-RECOMPUTE = _choice(
-    "recompute", _AGAIN, optional(one_of(RECOMPUTES)), RECOMPUTES, LAYOUT, "none", auto=SEARCHED
+RECOMPUTE = choice(
+    "recompute", _AGAIN, optional(recomputation), RECOMPUTES, LAYOUT, "none", auto=SEARCHED
 )
 _ORDER = "order of micro-batches"
-SCHEDULE = _choice(
+SCHEDULE = choice(
     "schedule", _ORDER, optional(one_of(SCHEDULES)), SCHEDULES, LAYOUT, "1f1b", auto="the last two"
 )
-OFFLOAD = _choice("offload", "to the host's memory", one_of(OFFLOADS), OFFLOADS, LAYOUT, "none")
-PRECISION = _choice(
+OFFLOAD = choice("offload", "to the host's memory", one_of(OFFLOADS), OFFLOADS, LAYOUT, "none")
+PRECISION = choice(
     "precision", "of the matrix products", one_of(PRECISIONS), PRECISIONS, SOFTWARE, "bf16"
 ).refused("choose another precision or GPU")
-OPTIMIZER = _choice(
-    "optimizer", "states to keep", one_of(OPTIMIZERS), OPTIMIZERS, SOFTWARE, "adamw"
-)
-FRAMEWORK = _choice(
+OPTIMIZER = choice("optimizer", "states to keep", one_of(OPTIMIZERS), OPTIMIZERS, SOFTWARE, "adamw")
+STATES_KEPT = ("mixed", "bf16", "bf16-backward")
+_STATES = "weights, gradients and moments: as the framework does, or bf16 without a master"
+STATES = Option("states", one_of(STATES_KEPT), _STATES, "mixed", "", "S", STATES_KEPT)
+_LOSSES = ("whole", "chunked")
+LOSS = Option("loss", one_of(_LOSSES), "logits at once or in pieces", "whole", "", "L", _LOSSES)
+FRAMEWORK = choice(
     "framework",
     "whose kernels and habits",
     lambda text: default_constants().profile(text.strip()),
@@ -291,17 +181,17 @@ FRAMEWORK = _choice(
 )
 TOP = Option("top", count(100), "layouts to show, at most 100", "8")
 REQUESTS = Option("requests", count(), "in flight at a time", "32").in_form(
-    "requests", SERVING, _powers(1, 4096)
+    "requests", SERVING, powers(1, 4096)
 )
 _EACH = "tokens of each request, such as 512 or 8k"
 PROMPT_TOKENS = Option("prompt_tokens", count(), _EACH, "512").in_form(
-    "prompt", SERVING, _powers(16, 1 << 17), hint="tokens", unit="tok"
+    "prompt", SERVING, powers(16, 1 << 17), hint="tokens", unit="tok"
 )
 OUTPUT_TOKENS = Option("output_tokens", count(), _EACH, "256").in_form(
-    "output", SERVING, _powers(16, 1 << 15), hint="tokens", unit="tok"
+    "output", SERVING, powers(16, 1 << 15), hint="tokens", unit="tok"
 )
 _STORED = storage.SERVING_PRECISIONS
-SERVE_AT = _choice(
+SERVE_AT = choice(
     "serve_at",
     "precision of the weights",
     one_of(_STORED),
@@ -311,6 +201,12 @@ SERVE_AT = _choice(
     label="serve at",
 )
 FP8_CACHE = Option("fp8_cache", switch, "keys and values in one byte each", "off", metavar="")
+SPECULATION = Option(
+    "speculation", above_zero, "tokens a request gains in a decode step", "1", metavar="S"
+)
+DISAGGREGATED = Option(
+    "disaggregated", switch, "prompts on servers of their own", "off", metavar=""
+)
 INT4_GROUP = Option(
     "int4_group", count(), "weights that share a scale in int4", str(storage.INT4_GROUP)
 )
@@ -339,7 +235,8 @@ _LAYOUT = (
     *(RECOMPUTE, SCHEDULE, OFFLOAD, PRECISION, OPTIMIZER),
 )
 SEARCH_OPTIONS: tuple[Option[object], ...] = (
-    *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, TOP),
+    *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, STATES, LOSS, TOP),
+    *TUNING_OPTIONS,
 )
 """Of `prodtop plan`."""
 COMPARED_GPUS = Option(
@@ -357,6 +254,7 @@ EXPORT_OPTIONS: tuple[Option[object], ...] = (
 CAPACITY_OPTIONS: tuple[Option[object], ...] = (
     *(_SERVED_MODEL, SERVER_TYPES, HARDWARE, SERVER_GPUS, SERVER_PRECISIONS),
     *(REQUESTS, PROMPT_TOKENS, OUTPUT_TOKENS, FP8_CACHE, INT4_GROUP, PRICE),
+    *(SPECULATION, DISAGGREGATED),
 )
 """Of `prodtop plan capacity`."""
 CALIBRATION_OPTIONS: tuple[Option[object], ...] = (MEASURED_TYPE, HARDWARE)

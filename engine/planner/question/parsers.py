@@ -17,6 +17,8 @@ from ...shape.model_shape import ModelShape
 from ...shape.presets import preset
 from ...text.cleaning import clean
 from ..cost.hardware import Gpu, find_gpu, load_gpus
+from ..cost.layout import Recompute
+from ..search.constraints import RECOMPUTES
 
 AUTO = "auto"
 """What follows from the other options: a GPU type's usual node, the degrees that are searched."""
@@ -94,9 +96,22 @@ def above_zero(text: str) -> float:
     return value
 
 
+def from_zero(text: str) -> float:
+    """A finite number from 0 on. Raises `ValueError`."""
+    return 0.0 if text.strip() in ("0", "0.0") else above_zero(text)
+
+
 def optional(parse: Callable[[str], _Value]) -> Callable[[str], _Value | None]:
     """`None` for `auto`."""
     return lambda text: None if text.strip().lower() == AUTO else parse(text)
+
+
+def recomputation(text: str) -> tuple[Recompute, int]:
+    """`none`, `selective`, `full`, or `full/4`: in four layers of each stage."""
+    kind, slash, layers = text.strip().partition("/")
+    if slash and kind.strip() == "full":
+        return "full", count()(layers)
+    return one_of(RECOMPUTES)(text), -1
 
 
 def one_of(choices: tuple[_Choice, ...]) -> Callable[[str], _Choice]:

@@ -18,8 +18,11 @@ from ..export.contract import TrainingRun
 from ..search.constraints import Constraints
 from ..serving_capacity.prices import Price, packaged_prices
 from ..serving_capacity.server import Load
-from . import options
-from .options import BY_KEY, Option
+from ..tuning.long_run import Reality
+from ..tuning.tuning import Tuning, tuned_setting
+from . import options, tuning_options
+from .option import Option
+from .options import BY_KEY
 from .parsers import parse_gpu, parse_model
 
 GB_S = 1e9
@@ -112,6 +115,8 @@ class Question:
     constraints: Constraints
     tokens: float | None
     price: float | None
+    tuning: Tuning = field(default_factory=Tuning)
+    reality: Reality = field(default_factory=Reality)
 
 
 @dataclass(slots=True)
@@ -177,6 +182,8 @@ def read_load(reader: Reader) -> Load:
         requests=reader.read(options.REQUESTS),
         prompt_tokens=reader.read(options.PROMPT_TOKENS),
         output_tokens=reader.read(options.OUTPUT_TOKENS),
+        speculation=reader.read(options.SPECULATION),
+        disaggregated=reader.read(options.DISAGGREGATED),
     )
 
 
@@ -194,6 +201,31 @@ def read_run(reader: Reader) -> TrainingRun:
         )
 
 
+def read_tuning(reader: Reader) -> Tuning:
+    """What is trained, and for which objective; raises `FieldError` where it cannot be."""
+    return Tuning(
+        method=reader.read(tuning_options.METHOD),
+        rank=reader.read(tuning_options.RANK),
+        train_layers=reader.read(tuning_options.TRAIN_LAYERS),
+        objective=reader.read(tuning_options.OBJECTIVE),
+        fill=reader.read(tuning_options.FILL),
+        response=reader.read(tuning_options.RESPONSE),
+        rollout_tokens_s=reader.read(tuning_options.ROLLOUT),
+    )
+
+
+def read_reality(reader: Reader) -> Reality:
+    """What a long run meets; raises `FieldError` for what none can."""
+    return Reality(
+        failures=reader.read(tuning_options.FAILURES),
+        interruptions=reader.read(tuning_options.INTERRUPTIONS),
+        spot_price=reader.read(tuning_options.SPOT_PRICE),
+        restart_s=reader.read(tuning_options.RESTART),
+        checkpoint_bytes_s=reader.read(tuning_options.CHECKPOINT) * GB_S,
+        straggling=reader.read(tuning_options.STRAGGLING),
+    )
+
+
 def read_question(reader: Reader, data: ReferenceData) -> Question:
     """The question that texts ask, one that leaves a degree open included.
 
@@ -206,7 +238,9 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
     network_gb_s, memory_gib = read(options.NETWORK), read(options.MEMORY)
     sequence, software = read(options.SEQUENCE), read(options.FRAMEWORK)
     tokens, price, batch = read(options.TOKENS), read(options.PRICE), read(options.BATCH)
+    again, states = read(options.RECOMPUTE), read(options.STATES)
     with reader.blaming_options():
+        tuning, reality = read_tuning(reader), read_reality(reader)
         constraints = Constraints(
             batch=options.SEQUENCES_PER_GPU * gpus if batch is None else batch,
             memory_bytes=None if memory_gib is None else memory_gib * GIB,
@@ -224,7 +258,8 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
             dp_shard=read(options.DP_SHARD),
             sequence_parallel=read(options.SEQUENCE_PARALLEL),
             micro_batch=read(options.MICRO_BATCH),
-            recompute=read(options.RECOMPUTE),
+            recompute=again and again[0],
+            recompute_layers=again[1] if again else -1,
             schedule=read(options.SCHEDULE),
             keep=read(options.TOP),
         )
@@ -239,12 +274,18 @@ def read_question(reader: Reader, data: ReferenceData) -> Question:
             ),
             sequence=sequence,
             software=software,
+            pure=states != "mixed",
+            in_backward=states == "bf16-backward",
+            chunked_loss=read(options.LOSS) == "chunked",
             calibration=data.calibrations.get(gpu.key),
         )
+        setting = tuned_setting(setting, tuning)
     listed = data.prices.get(gpu.key)
     return Question(
         setting=setting,
         constraints=constraints,
         tokens=tokens,
         price=listed.usd_per_hour if price is None and listed is not None else price,
+        tuning=tuning,
+        reality=reality,
     )

@@ -10,13 +10,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import groupby
 
-from ..cost.layout import Layout, Recompute
-from ..cost.memory import passing_total, states_total
+from ..cost.layout import Layout
+from ..cost.memory import passing_total, states_total, update_total
 from ..cost.schedule import StepTime, step_time
 from ..cost.setting import Setting
 from ..cost.stages import stage_layers
 from .constraints import Constraints
 from .legal import (
+    Again,
     Shape,
     Sharding,
     Split,
@@ -41,10 +42,14 @@ class SizedShape:
 
 @dataclass(frozen=True, slots=True)
 class SizedSharding:
-    """A sharding and the bytes of what is there whatever the shape: states and context."""
+    """A sharding and the bytes of what is there whatever the shape: states and context.
+
+    update_bytes: what the optimizer's step takes in all, while no activations are there.
+    """
 
     sharding: Sharding
     memory_bytes: float
+    update_bytes: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,7 @@ class SplitBounds:
     shardings: list[SizedSharding]
     leanest: tuple[float, Sharding, Shape]
     chunks: int
-    floors: dict[Recompute, Floor] = field(default_factory=dict)
+    floors: dict[Again, Floor] = field(default_factory=dict)
 
     @property
     def least_s(self) -> float:
@@ -84,11 +89,11 @@ class SplitBounds:
 
     def of(self, shape: Shape) -> float:
         """No layout of `shape` takes less, if no smaller micro-batch was tightened with."""
-        return self.floors[shape.recompute].of(shape)
+        return self.floors[shape.again].of(shape)
 
     def tighten(self, layout: Layout, time: StepTime) -> None:
         """Bound what has the recomputation of `layout` and no larger micro-batches by its time."""
-        self.floors[layout.recompute] = floor_of(layout, time, self.chunks)
+        self.floors[layout.recompute, layout.recompute_layers] = floor_of(layout, time, self.chunks)
 
 
 def bound_splits(
@@ -113,17 +118,19 @@ def _bound(
     count: int,
     limit: float,
 ) -> SplitBounds:
-    states = [each.memory_bytes for each in kept]
     room = limit * (1 + ROUNDING)
-    fits = [each for each in sized if each.memory_bytes + states[0] <= room]
+    states = [each.memory_bytes for each in kept if each.update_bytes <= room]
+    fits = [each for each in sized if states and each.memory_bytes + states[0] <= room]
     least = min(sized, key=lambda each: each.memory_bytes)
+    needs = [max(each.memory_bytes + least.memory_bytes, each.update_bytes) for each in kept]
+    leanest = min(needs)
     found = SplitBounds(
         split=split,
         layouts=count * len(kept),
         fitting=sum(bisect_right(states, room - each.memory_bytes) for each in fits),
         shapes=fits,
         shardings=kept,
-        leanest=(states[0] + least.memory_bytes, kept[0].sharding, least.shape),
+        leanest=(leanest, kept[needs.index(leanest)].sharding, least.shape),
         chunks=min((each.shape.vp for each in fits), default=1),
     )
     if fits:
@@ -138,7 +145,8 @@ def _sized_shardings(
     found = []
     for sharding in shardings(constraints, split):
         layout = build(setting, constraints, split, sharding, shape)
-        found.append(SizedSharding(sharding, states_total(setting, layout)))
+        states, update = states_total(setting, layout), update_total(setting, layout)
+        found.append(SizedSharding(sharding, states, update))
     return sorted(found, key=lambda each: each.memory_bytes)
 
 
@@ -152,7 +160,7 @@ def _sized_shapes(
     """
     found: list[SizedShape] = []
     count, full = 0, False
-    again = recomputes(constraints)
+    again = recomputes(setting, constraints, split)
     plain = Sharding(0, 0)
     for micro in micro_batches(constraints, split):
         m = constraints.batch // split.dp // micro
@@ -162,8 +170,8 @@ def _sized_shapes(
             continue
         full = bool(chunks)
         for vp in chunks:
-            for recompute in again:
-                shape = Shape(micro, m, vp, recompute)
+            for one in again:
+                shape = Shape(micro, m, vp, *one)
                 layout = build(setting, constraints, split, plain, shape)
                 size = passing_total(setting, layout)
                 full = full and size > room * (1 + ROUNDING)
@@ -171,9 +179,7 @@ def _sized_shapes(
     return found, count
 
 
-def _floors(
-    setting: Setting, constraints: Constraints, bounds: SplitBounds
-) -> dict[Recompute, Floor]:
+def _floors(setting: Setting, constraints: Constraints, bounds: SplitBounds) -> dict[Again, Floor]:
     """Bounds from the largest micro-batch that fits.
 
     A larger micro-batch takes less time per sequence: products fill their waves, and latencies,
@@ -187,11 +193,11 @@ def _floors(
     chunks = bounds.chunks
     split, share = bounds.split, constraints.batch // bounds.split.dp
     floors = {}
-    for recompute in {each.shape.recompute for each in bounds.shapes}:
-        shape = Shape(largest, max(1, share // largest), chunks, recompute)
+    for again in {each.shape.again for each in bounds.shapes}:
+        shape = Shape(largest, max(1, share // largest), chunks, *again)
         layout = build(setting, constraints, split, bounds.shardings[0].sharding, shape)
         time = step_time(setting, layout)
-        floors[recompute] = floor_of(layout, time, chunks)
+        floors[again] = floor_of(layout, time, chunks)
     return floors
 
 

@@ -25,6 +25,7 @@ class Constraints:
     batch: sequences of the global batch. memory_bytes: the limit per GPU, else all that it has.
     dp_shard: ranks that share one sharded copy; 0 is all of them, fewer is hybrid sharding.
     sequence_parallel: `None` is on wherever tensor parallelism is and the sequence splits.
+    recompute_layers: of a stage, that a fixed full recomputation is done in; -1 is all.
     schedule: `None` is 1F1B, interleaved where a stage has several chunks. GPipe takes the same
         time as 1F1B and more memory, so it is never searched, only asked for.
     least_*: smallest degrees, for what must be split at all.
@@ -48,6 +49,7 @@ class Constraints:
     sequence_parallel: bool | None = None
     micro_batch: int | None = None
     recompute: Recompute | None = None
+    recompute_layers: int = -1
     schedule: Schedule | None = None
     least_dp: int = 1
     least_tp: int = 1

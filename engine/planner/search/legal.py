@@ -13,8 +13,11 @@ from ...protocol.wording import counted
 from ...shape.field_errors import FieldError
 from ..cost.layout import Layout, Recompute, check_layout, missing_layers
 from ..cost.setting import Setting
+from ..cost.stages import stage_layers
 from .constraints import MOST_GPUS, RECOMPUTES, Constraints, divisors
 
+Again = tuple[Recompute, int]
+"""A kind of recomputation, and how many layers of a stage it is done in (-1: all)."""
 MOST_CHUNKS = 256
 """Model chunks of one pipeline stage that are tried."""
 
@@ -46,6 +49,12 @@ class Shape:
     micro_batches: int
     vp: int
     recompute: Recompute
+    layers: int = -1
+
+    @property
+    def again(self) -> Again:
+        """What is computed again, and in how many layers of a stage."""
+        return self.recompute, self.layers
 
 
 @dataclass
@@ -214,9 +223,16 @@ def _chunks(layers: int, pp: int, schedule: str | None) -> tuple[int, ...]:
     return tuple(found) if schedule == "interleaved" else (1, *found)
 
 
-def recomputes(constraints: Constraints) -> tuple[Recompute, ...]:
-    """The recomputations that are tried."""
-    return RECOMPUTES if constraints.recompute is None else (constraints.recompute,)
+def recomputes(setting: Setting, constraints: Constraints, split: Split) -> tuple[Again, ...]:
+    """The recomputations that are tried, full ones also of a quarter of the layers where the
+    framework can."""
+    if constraints.recompute is not None:
+        return ((constraints.recompute, constraints.recompute_layers),)
+    found: list[Again] = [(recompute, -1) for recompute in RECOMPUTES]
+    if setting.software.partial_recompute:
+        inner = stage_layers(setting.model.layers, split.pp).inner
+        found += [("full", -(-inner // 4))] if inner > 1 else []
+    return tuple(found)
 
 
 def shapes(setting: Setting, constraints: Constraints, split: Split) -> Iterator[Shape]:
@@ -225,8 +241,8 @@ def shapes(setting: Setting, constraints: Constraints, split: Split) -> Iterator
     for micro in micro_batches(constraints, split):
         m = share // micro
         for vp in chunk_counts(setting, constraints, split, m):
-            for recompute in recomputes(constraints):
-                yield Shape(micro, m, vp, recompute)
+            for again in recomputes(setting, constraints, split):
+                yield Shape(micro, m, vp, *again)
 
 
 def build(
@@ -251,6 +267,7 @@ def build(
         micro_batch=shape.micro_batch,
         micro_batches=shape.micro_batches,
         recompute=shape.recompute,
+        recompute_layers=shape.layers,
         offload=constraints.offload,
         precision=constraints.precision,
         optimizer=constraints.optimizer,

@@ -13,7 +13,7 @@ from .prices import Price, usd_per_million
 from .roofline import Roofline, decode_roofline
 from .server import Load, Server, server
 from .step import Step, decode_step, prefill_step
-from .storage import Storage, storage_of
+from .storage import Storage, cached_tokens, storage_of
 
 BATCHES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 """Batches whose decode speed is shown."""
@@ -74,8 +74,22 @@ class Capacity:
 
     @property
     def ttft_s(self) -> float:
-        """Time to first token of a request that finds the server idle."""
-        return self.prefill.total_s
+        """Time to first token of a request that finds the server idle; disaggregated, with its
+        keys and values on their way to the server that decodes."""
+        return self.prefill.total_s + (self.handover_s if self.load.disaggregated else 0.0)
+
+    @property
+    def handover_s(self) -> float:
+        """A prompt's keys and values from one server to the next, each GPU's over its own NIC."""
+        sent = self.memory.token_bytes * cached_tokens(self.server.model, self.load.prompt_tokens)
+        return sent / self.server.gpu.network_bytes_s
+
+    @property
+    def prefill_servers(self) -> float:
+        """Servers alike that compute this one's prompts, in parts of one; 0 where it does so."""
+        if self.tokens_s is None or not self.load.disaggregated:
+            return 0.0
+        return self.tokens_s / self.load.output_tokens * self.prompt_s
 
     @property
     def prompt_s(self) -> float:
@@ -87,12 +101,12 @@ class Capacity:
         """Seconds per output token of a request while the load runs; `None` where nothing fits.
 
         A finished request makes place for a new one: each step of the batch also bears its share of
-        the new prompts, `batch / output_tokens` of them.
+        the new prompts, `batch / output_tokens` of them, unless other servers compute them.
         """
         if self.running is None:
             return None
-        prompts = self.running.batch / self.load.output_tokens
-        return self.running.step.total_s + prompts * self.prompt_s
+        prompts = self.running.batch / self.load.output_tokens * (not self.load.disaggregated)
+        return self.running.step.total_s / self.load.speculation + prompts * self.prompt_s
 
     @property
     def tokens_s(self) -> float | None:
@@ -101,8 +115,10 @@ class Capacity:
 
     @property
     def usd_per_hour(self) -> float | None:
-        """All GPUs of the server."""
-        return None if self.price is None else self.price.usd_per_hour * self.server.gpus
+        """All GPUs of the server, and those that compute its prompts."""
+        if self.price is None:
+            return None
+        return self.price.usd_per_hour * self.server.gpus * (1 + self.prefill_servers)
 
     @property
     def usd_per_million_output(self) -> float | None:

@@ -18,9 +18,9 @@ class Memory:
     """Bytes of one GPU. `sequence` and `logits` are those of one request at full length.
 
     `weights` are `packed` ones of the layers' matrices and `plain` ones; `sequence` is `cached`
-    tokens of `token_bytes`. `workspace` is the driver's context, CUDA graphs, communication buffers
-    and one chunk of prompts, `chunk_width` elements a token. `usable` is the GPU's memory less what
-    is left unused.
+    tokens of `token_bytes`, and the `state` of recurrent layers. `workspace` is the driver's
+    context, CUDA graphs, communication buffers and one chunk of prompts, `chunk_width` elements a
+    token. `usable` is the GPU's memory less what is left unused.
     """
 
     weights: float
@@ -29,6 +29,7 @@ class Memory:
     sequence: float
     cached: float
     token_bytes: float
+    state: float
     logits: float
     workspace: float
     communicator: float
@@ -55,7 +56,7 @@ def latent_weights(model: ModelShape) -> int:
     if model.latent is None:
         return 0
     whole = (k * n for k, n in model.attention_gemms if k == model.hidden and n < model.query_width)
-    return model.layers * sum(whole)
+    return model.layers_with_attention * sum(whole)
 
 
 def gpu_weights(server: Server) -> tuple[float, float]:
@@ -65,7 +66,8 @@ def gpu_weights(server: Server) -> tuple[float, float]:
     extra_kv = 0.0
     if model.latent is None:
         copies = cache_copies(model, server.gpus)
-        extra_kv = (copies - 1) * 2 * model.layers * model.hidden * model.kv_width
+        attending = model.layers_with_attention
+        extra_kv = (copies - 1) * 2 * attending * model.hidden * model.kv_width
     rest = model.layer_parameters - model.linear_parameters
     tables = model.embedding_parameters + model.head_parameters
     packed = (split + extra_kv) / server.gpus + latent_weights(model)
@@ -77,6 +79,11 @@ def token_bytes(server: Server) -> float:
     model = server.model
     share = cache_copies(model, server.gpus) / server.gpus
     return server.storage.kv_bytes * model.layers * model.kv_cache_width * share
+
+
+def state_bytes(server: Server) -> float:
+    """Bytes of one GPU's share of a sequence's state in recurrent layers, as activations are."""
+    return server.storage.base_bytes * server.model.state_elements / server.gpus
 
 
 def memory(server: Server, load: Load) -> Memory:
@@ -91,9 +98,10 @@ def memory(server: Server, load: Load) -> Memory:
         weights=storage.weight_bytes * packed + storage.base_bytes * plain,
         packed=packed,
         plain=plain,
-        sequence=each * cached,
+        sequence=each * cached + state_bytes(server),
         cached=cached,
         token_bytes=each,
+        state=state_bytes(server),
         logits=LOGIT_BYTES * server.model.vocabulary / server.gpus,
         workspace=CONTEXT_BYTES + engine.graph_bytes + communicator + chunk,
         communicator=communicator,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from .memory import latent_weights, token_bytes
+from .memory import latent_weights, state_bytes, token_bytes
 from .server import Server
 from .storage import cached_tokens
 
@@ -91,5 +91,7 @@ def attention_flops(server: Server, batch: float, context: float) -> float:
 
 
 def cache_bytes(server: Server, batch: int, context: float) -> float:
-    """Keys and values of `batch` sequences of `context` tokens on one GPU."""
-    return batch * token_bytes(server) * cached_tokens(server.model, context)
+    """Keys and values of `batch` sequences of `context` tokens on one GPU, and recurrent states,
+    which are read and written."""
+    read = token_bytes(server) * cached_tokens(server.model, context)
+    return batch * (read + 2 * state_bytes(server))

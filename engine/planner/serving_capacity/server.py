@@ -83,18 +83,30 @@ def parse_serving(text: str, source: str) -> ServingConstants:
     return constants
 
 
+MOST_TOKENS_A_STEP = 64.0
+"""Of a request: no method that guesses has been published with more."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """Requests in flight at a time, each with so many prompt and output tokens."""
+    """Requests in flight at a time, each with so many prompt and output tokens.
+
+    speculation: tokens that one decode step brings a request, 1 without guesses; what the guesses
+    cost is the caller's to take off. disaggregated: prompts are computed by servers of their own.
+    """
 
     requests: int = 32
     prompt_tokens: int = 512
     output_tokens: int = 256
+    speculation: float = 1.0
+    disaggregated: bool = False
 
     def __post_init__(self) -> None:
         positive("requests", self.requests)
         positive("prompt tokens", self.prompt_tokens)
         positive("output tokens", self.output_tokens)
+        if not 1 <= self.speculation <= MOST_TOKENS_A_STEP:
+            raise FieldError("speculation", f"must lie between 1 and {MOST_TOKENS_A_STEP:g}")
 
     @property
     def context_tokens(self) -> int:

@@ -13,6 +13,7 @@ from ..cost.compute import elementwise_bytes
 from ..cost.products import DEEPEST_WAVE, Product, layer_products, rates
 from .roofline import attention_flops, cache_bytes, head_weights, touched_experts
 from .server import Server
+from .storage import FOUR_BITS
 
 TILE_ROWS = 128
 """Rows of one tile of a large product; fewer rows take smaller tiles, and lose less of a wave."""
@@ -201,7 +202,7 @@ def _conversion_rate(server: Server) -> float:
     if not server.storage.converted:
         return math.inf
     engine = server.engine
-    four = server.storage.precision == "int4"
+    four = server.storage.precision in FOUR_BITS
     return server.gpu.sms * (engine.int4_weights_s if four else engine.int8_weights_s)
 
 

@@ -8,9 +8,10 @@ from ...shape.field_errors import FieldError
 from ...shape.model_shape import ModelShape
 from ..cost.hardware import Gpu, Precision
 
-ServingPrecision = Literal["fp32", "bf16", "fp16", "int8", "int4", "fp8"]
+ServingPrecision = Literal["fp32", "bf16", "fp16", "int8", "int4", "fp8", "mxfp4", "nvfp4"]
 SERVING_PRECISIONS: tuple[ServingPrecision, ...] = get_args(ServingPrecision)
 
+FOUR_BITS = ("int4", "mxfp4", "nvfp4")
 INT4_GROUP = 64
 """Weights that share a scale and a zero point, 2 bytes each."""
 
@@ -40,8 +41,9 @@ class Storage:
 def storage_of(precision: str, *, fp8_cache: bool = False, group: int = INT4_GROUP) -> Storage:
     """The storage of a precision by name; `fp8_cache` keeps keys and values in one byte.
 
-    int8 and int4 are weight-only over bf16; fp8 quantizes activations too. Embedding and head stay
-    at 2 bytes in all of them. Scales of int8 and fp8, one a row, are left out: below 0.1 %.
+    int8, int4, mxfp4 and nvfp4 are weight-only over bf16, the last two with a scale of a byte for
+    32 and 16 weights (OCP MX 1.0; NVIDIA 2025); fp8 quantizes activations too. Embedding and head
+    stay at 2 bytes in all of them. Scales of int8 and fp8, one a row, are left out: below 0.1 %.
 
     Raises:
         FieldError: no such precision, or a group that is no positive number.
@@ -52,17 +54,30 @@ def storage_of(precision: str, *, fp8_cache: bool = False, group: int = INT4_GRO
     if name is None:
         known = ", ".join(SERVING_PRECISIONS)
         raise FieldError("precision", f"unknown precision {precision!r}; known are {known}")
-    packed = {"int8": 1.0, "int4": 0.5 + 4.0 / group, "fp8": 1.0}
-    converted = name in ("int8", "int4")
+    packed = {
+        "int8": 1.0,
+        "int4": 0.5 + 4.0 / group,
+        "fp8": 1.0,
+        "mxfp4": 0.5 + 1 / 32,
+        "nvfp4": 0.5 + 1 / 16,
+    }
+    converted = name in ("int8", *FOUR_BITS)
     base = 4.0 if name == "fp32" else 2.0
     return Storage(
         precision=name,
         weight_bytes=packed.get(name, base),
         base_bytes=base,
         kv_bytes=1.0 if fp8_cache else base,
-        arithmetic="bf16" if name == "int8" or name == "int4" else name,
+        arithmetic=_arithmetic(name),
         converted=converted,
     )
+
+
+def _arithmetic(name: ServingPrecision) -> Precision:
+    """What the large products of weights stored as `name` compute in."""
+    if name == "fp32" or name == "fp16" or name == "fp8":
+        return name
+    return "bf16"
 
 
 def check_split(model: ModelShape, gpu: Gpu, gpus: int, storage: Storage) -> None:
@@ -91,6 +106,6 @@ def cached_tokens(model: ModelShape, context: float) -> float:
     """Tokens that an average layer keeps of a sequence of `context` tokens."""
     window = model.sliding_window
     if window is None or window >= context:
-        return context
+        return context * model.attention_share
     share = model.sliding_share
-    return window * share + context * (1.0 - share)
+    return window * share + context * (model.attention_share - share)

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from planner_scoring.row_words import guess_software, network_bytes_s
+from planner_scoring.row_words import guess_software, network_bytes_s, stated_month
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ def test_any_words_give_a_rate_or_nothing(words: str, node_gpus: int) -> None:
         ("llm-foundry MPT benchmark", "fsdp-2023"),
         ("torchtitan 2024-12", "torch"),
         ("Megatron-Bridge perf summary", "megatron-bridge"),
-        ("NeMo 24.07 perf summary", "megatron-core"),
+        ("NeMo 24.07 perf summary", "nemo"),
         ("nanotron benchmark", "nanotron"),
         ("somebody's own trainer", "torch"),
     ],
@@ -55,3 +55,18 @@ def test_the_time_before_flash_attention() -> None:
     assert guess_software("NVIDIA Megatron", half=True) == "megatron-2021"
     assert guess_software("Megatron 2021 with ZeRO-3", half=True, zero=3) != "megatron-2021"
     assert guess_software("torchtitan", compiled=True) == "torch-compile"
+
+
+@pytest.mark.parametrize(
+    ("words", "notes", "month"),
+    [
+        ("NeMo 24.07 perf summary", "", "2024-07"),
+        ("Answer.AI benchmarks 2024-03", "", "2024-03"),
+        ("MLPerf Training v5.0 Llama-3.1-405B", "", "2025-06"),
+        ("Megatron-Bridge perf summary", "26.02.01 nemo container", "2026-02"),
+        ("Smith et al. 2022", "", "2022-06"),
+        ("XTuner speed benchmark", "8 a100", None),
+    ],
+)
+def test_a_source_says_its_month(words: str, notes: str, month: str | None) -> None:
+    assert stated_month(words, notes) == month

@@ -157,14 +157,21 @@ def test_recomputation_by_any_words(text: str, kind: str, modules: tuple[str, ..
         ("FP16 (O2)", "fp16"),
         ("float16", "fp16"),
         ("float8 linear + compile", "fp8"),
-        ("MXFP8", "fp8"),
         ("FP8-CS", "fp8"),
+        ("float8 rowwise, bf16 all-gather", "fp8-rowwise"),
+        ("FP8 (blockwise)", "fp8-block"),
         ("tf32", "tf32"),
         ("fp32", "fp32"),
     ],
 )
 def test_precisions_by_any_spelling(text: str, precision: str) -> None:
     assert parse_run({**ROW, "precision": text}, default_constants()).layout.precision == precision
+
+
+@pytest.mark.parametrize(("text", "precision"), [("MXFP8", "mxfp8"), ("NVFP4", "nvfp4")])
+def test_precisions_that_came_with_blackwell(text: str, precision: str) -> None:
+    row = {**ROW, "gpu": "B200", "precision": text}
+    assert parse_run(row, default_constants()).layout.precision == precision
 
 
 def test_units_that_a_cell_names_count() -> None:

@@ -11,11 +11,12 @@ from prodtop.engine.protocol.errors import CheckpointError
 from prodtop.engine.shape.config_json import load_shape, parse_shape
 from prodtop.engine.shape.derived import shape_from_parameters
 from prodtop.engine.shape.field_errors import FieldError
-from prodtop.engine.shape.model_shape import ModelShape, same_structure, with_layers
+from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.parts import Activation
 from prodtop.engine.shape.presets import PRESETS, preset
 from prodtop.engine.shape.serving_limits import check_served, unserved_reason
 from prodtop.engine.shape.shape_message import read_shape_message, shape_message
+from prodtop.engine.shape.variants import same_structure, with_layers
 
 PUBLISHED = {
     "gpt2": 124_439_808,
@@ -154,7 +155,7 @@ def test_a_config_gives_the_published_count(name: str, tmp_path: Path) -> None:
         ({"num_attention_heads": "32"}, "`num_attention_heads`"),
         ({"num_key_value_heads": 5}, "kv_heads"),
         ({"model_type": "mamba2"}, "'mamba2' has state-space layers"),
-        ({"model_type": "olmo2"}, "'olmo2' is not supported"),
+        ({"model_type": "falcon"}, "'falcon' is not supported"),
         ({"model_type": None}, "`model_type`"),
         ({"tie_word_embeddings": "no"}, "`tie_word_embeddings`"),
     ],

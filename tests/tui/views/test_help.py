@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from prodtop.engine.planner.question.options import ANY_COUNT, BY_KEY, FORM
+from prodtop.engine.planner.question.option import ANY_COUNT
+from prodtop.engine.planner.question.options import BY_KEY, FORM
 from prodtop.engine.planner.question.parsers import AUTO
 from prodtop.engine.shape.field_errors import FieldError
 from prodtop.tui.planner.form import Form

@@ -26,6 +26,7 @@ def memory_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
         ("gathered", memory.gathered, "gathered layers", 0),
         ("gradients", memory.gradients, "gradients", 1),
         ("optimizer", memory.optimizer, "optimizer states", 2),
+        ("update", memory.update, "optimizer's step", 2),
         ("activations", memory.activations, "activations", 3),
         ("logits", memory.logits, "logits", 3),
         ("fragments", memory.reserve, "fragments", 4),
@@ -62,7 +63,7 @@ def memory_parts(result: Estimate) -> tuple[Part, ...]:
     return (
         Part("weights", memory.weights + memory.gathered, 0),
         Part("gradients", memory.gradients, 1),
-        Part("optimizer", memory.optimizer, 2),
+        Part("optimizer", memory.optimizer + memory.update, 2),
         Part("activations", memory.activations + memory.logits, 3),
         Part("other", memory.reserve + memory.context, 4),
     )

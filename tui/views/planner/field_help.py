@@ -1,6 +1,6 @@
 """The chosen field in words: what it is, which values it takes, and what it begins with."""
 
-from ....engine.planner.question.options import Line as Field
+from ....engine.planner.question.option import Line as Field
 from ...drawing.line import Line, Piece, facts, in_glyphs, line, muted, strong, wrapped
 from ...planner.form import Form
 from ...planner.picker import PICKED

@@ -45,7 +45,7 @@ def _step(evaluation: Evaluation, room: Room) -> list[Entry]:
     speed = line(strong(si(result.tokens_s)), muted(" tok/s"))
     return [
         ("memory", MEMORY, fitting),
-        ("step", STEP, [line(strong(seconds(result.step_s)))]),
+        ("step", STEP, _sure(result, room)),
         ("throughput", "throughput", [speed, line(si(result.tokens_s_gpu), muted("/GPU"))]),
         ("MFU", "MFU", [line(strong(percent(result.mfu()))), _hfu(result)]),
         (
@@ -59,6 +59,14 @@ def _step(evaluation: Evaluation, room: Room) -> list[Entry]:
             [line(percent(result.time.bubble_s / result.step_s), muted(" of the step"))],
         ),
     ]
+
+
+def _sure(result: Estimate, room: Room) -> list[Line]:
+    """The step with its interval, and what that rests on."""
+    found = result.step_interval
+    spread = f" {room.glyphs.plus_minus} {percent(found.spread)}"
+    basis = f"{found.runs} runs" if found.own else "no runs of its class"
+    return [line(strong(seconds(result.step_s)), spread), line(muted(basis))]
 
 
 def _hfu(result: Estimate) -> Line:

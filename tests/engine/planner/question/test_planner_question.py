@@ -5,6 +5,7 @@ from dataclasses import fields
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.planner.question.option import Option
 from prodtop.engine.planner.question.options import (
     BY_KEY,
     CALIBRATION_OPTIONS,
@@ -12,7 +13,6 @@ from prodtop.engine.planner.question.options import (
     EXPORT_OPTIONS,
     FORM,
     SEARCH_OPTIONS,
-    Option,
 )
 from prodtop.engine.planner.question.parsers import AUTO
 from prodtop.engine.planner.question.question import (
@@ -50,7 +50,7 @@ def test_every_step_of_the_form_can_be_read(key: str) -> None:
 def test_every_constraint_but_the_least_degrees_can_be_asked_for() -> None:
     keys = {option.key for option in SEARCH_OPTIONS}
     asked = {field.name for field in fields(Constraints)} - {"least_dp", "least_tp", "least_pp"}
-    assert asked - keys == {"memory_bytes", "keep"}
+    assert asked - keys == {"memory_bytes", "keep", "recompute_layers"}
     assert {"memory_gib", "top"} <= keys
 
 
