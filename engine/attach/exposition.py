@@ -1,18 +1,16 @@
 """What a server answers to a scrape: Prometheus' text format 0.0.4 or OpenMetrics 1.0, in bounds.
 
 Lines are grouped by the names of their metrics in one pass; only what is asked for is decoded. A
-line that is no sample is left out, and so is a value that is no finite number.
-
-Engines write one metric in several ways: with `:` or `_` after their prefix, with or without
-`_total`, and under Ray with `ray_` before it. `canonical` makes one name of them.
+line that is no sample is left out, and so is a value that is no number of any use.
 """
 
-import math
 import re
 from collections.abc import Iterable
 from typing import Final
 
 from ..text.cleaning import clean
+from .mapping.names import Labels as Labels
+from .mapping.names import canonical
 
 MOST_BYTES: Final = 8 * 2**20
 """No answer above this is read."""
@@ -21,9 +19,8 @@ MOST_LINE_BYTES: Final = 16 * 2**10
 """A longer line is left out."""
 MOST_LABELS: Final = 64
 """A sample with more labels is left out."""
-
-Labels = tuple[tuple[str, str], ...]
-"""Names and values, sorted by names. Values are safe to show in a terminal."""
+MOST_VALUE: Final = 1e30
+"""A value beyond this, either way, is left out: nothing that engines count comes near it."""
 
 _LINE = re.compile(rb"^[ \t]*+([a-zA-Z_:][a-zA-Z0-9_:]*+)([ \t{].*+)$", re.MULTILINE)
 _QUOTED_LINE = re.compile(rb'^[ \t]*+(\{[ \t]*+".*+)$', re.MULTILINE)
@@ -44,12 +41,6 @@ _ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
 
 class ExpositionError(ValueError):
     """The answer is no exposition that is read: it says which bound it breaks."""
-
-
-def canonical(name: str) -> str:
-    """The one name for all ways to write a metric: `ray_vllm_x_total` and `vllm:x` are `vllm_x`."""
-    plain = name.replace(":", "_").replace(".", "_")
-    return plain.removeprefix("ray_").removesuffix("_total") or plain
 
 
 class Exposition:
@@ -135,7 +126,7 @@ class Exposition:
             except ValueError:
                 continue
             labels = self._labels(block)
-            if labels is not None and math.isfinite(value):
+            if labels is not None and abs(value) <= MOST_VALUE:
                 found[labels] = max(value, found.get(labels, value))
         return found
 

@@ -80,7 +80,8 @@ class Figures:
                 if window is None:
                     return None
                 per_s = grown(source, window) / window.span_s
-                return Told(per_s, f"rate({self.written(source)})", window.end.at_s)
+                words = f"rate({self.written(source)}[{max(1, round(window.span_s))}s])"
+                return Told(per_s, words, window.end.at_s)
         return None
 
     def part(self, sources: Sequence[Part], between: Between | None) -> Told | None:
@@ -130,7 +131,7 @@ class Figures:
         """A latency's source in words."""
         if isinstance(source, Mean):
             return f"increase({self.written(source.total)}) ÷ ({self.written(source.count)})"
-        buckets = Metric(f"{source.base}_bucket", source.where)
+        buckets, _, _ = source.parts
         name = self.raw_names.get(buckets.key, buckets.name)
         return f"histogram_quantile(increase({buckets.written(name)}))"
 
@@ -157,7 +158,8 @@ class Figures:
         if reason is None and not sources:
             reason = f"{self.table.kind.value} does not export it"
         if reason is None:
-            reason = f"no {_first_name(sources[0])} in its metrics"
+            path, _, name = _first_name(sources[0]).rpartition(" ")
+            reason = f"{path} does not tell {name}" if path else f"no {name} in its metrics"
         return Origin(missing=reason)
 
     def _has_any(self, source: AnyLevel | Rate | Part | Times) -> bool:

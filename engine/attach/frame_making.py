@@ -19,6 +19,7 @@ from ..protocol import (
 )
 from .frame_parts import cache, latencies, memory, roofline, speculation
 from .frame_rates import Ceilings, Windows, averages, throughput, usage
+from .gauges import whole
 from .json_answers import Answer, joined_names
 from .kept_scrapes import Between
 from .mapping.source import Flow, known
@@ -99,9 +100,9 @@ def make_frame(server: Server, session: Session, now_s: float, wall_s: float) ->
         accounting=accounting,
         memory=held,
         roofline=used,
-        max_seqs=None if max_seqs is None else round(max_seqs),
+        max_seqs=None if max_seqs is None else whole(max_seqs),
         latency_counts=session.latency_counts(),
-        generated_tokens_total=None if decoded is None else round(decoded.value),
+        generated_tokens_total=None if decoded is None else whole(decoded.value),
         speculation=drafts,
         averages=averages(figures, windows, server.ceilings),
         usage=usage(figures, windows, server.ceilings),
@@ -123,13 +124,13 @@ def _queue(
     in_system = None if running is None or waiting is None else session.in_system.mean
     residence = _residence(session, s10)
     return Queue(
-        running=None if running is None else round(running),
-        waiting=None if waiting is None else round(waiting),
+        running=None if running is None else whole(running),
+        waiting=None if waiting is None else whole(waiting),
         mean_in_system=in_system,
         arrival_rate_times_residence=residence,
         unsteady=unsteady(in_system, residence),
-        preemptions=None if preemptions is None else round(preemptions),
-        running_limit=None if max_seqs is None else round(max_seqs),
+        preemptions=None if preemptions is None else whole(preemptions),
+        running_limit=None if max_seqs is None else whole(max_seqs),
         mean_waiting=None if waiting is None else session.waiting.mean,
         waiting_per_s=None if waiting is None else session.waiting.per_s(),
     )
@@ -148,13 +149,13 @@ def _residence(session: Session, s10: Between | None) -> float | None:
 
 
 def _accounting(
-    session: Session, origins: Origins, whole: Between | None, queue: Queue
+    session: Session, origins: Origins, attached: Between | None, queue: Queue
 ) -> Accounting | None:
     """Since the server was attached."""
     figures, table = session.figures, session.table
-    finished = figures.increase(table.finished, whole)
-    failed = figures.increase(table.failed, whole)
-    rejected = figures.increase(table.rejected, whole)
+    finished = figures.increase(table.finished, attached)
+    failed = figures.increase(table.failed, attached)
+    rejected = figures.increase(table.rejected, attached)
     if finished is None or failed is None or queue.running is None or queue.waiting is None:
         for figure, told, sources in (
             (Figure.FINISHED, finished, table.finished),
@@ -168,19 +169,19 @@ def _accounting(
     origins.told(Figure.FINISHED, finished.expression, finished.at_s)
     origins.told(Figure.FAILED, failed.expression, failed.at_s)
     in_system = queue.running + queue.waiting
-    ended, lost = round(finished.value), round(failed.value)
+    ended, lost = whole(finished.value), whole(failed.value)
     return Accounting(
         submitted=ended + lost + in_system,
         finished=ended,
         failed=lost,
         in_system=in_system,
-        rejected=0 if rejected is None else round(rejected.value),
+        rejected=0 if rejected is None else whole(rejected.value),
     )
 
 
 def _model(server: Server, session: Session, origins: Origins, now_s: float) -> ModelInfo:
     """The model by its name in labels, or as JSON answers have it; both are cleaned."""
-    labelled = session.gauges.values_of(session.table.model_labels)
+    labelled = session.model_names
     answered = [answer.model for answer in server.answers if answer.model is not None]
     context = session.figures.level(session.table.context_tokens)
     contexts = [a.context_tokens for a in server.answers if a.context_tokens is not None]
@@ -195,7 +196,7 @@ def _model(server: Server, session: Session, origins: Origins, now_s: float) -> 
         name=name[:256],
         parameters=_first(answer.parameters for answer in server.answers),
         layers=None,
-        context_tokens=round(context.value) if context is not None else next(iter(contexts), None),
+        context_tokens=whole(context.value) if context is not None else next(iter(contexts), None),
         vocabulary=_first(answer.vocabulary for answer in server.answers),
     )
 

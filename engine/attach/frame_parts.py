@@ -18,6 +18,7 @@ from ..protocol import (
 )
 from .figures import Figures
 from .frame_rates import Ceilings, Windows, utilization
+from .gauges import Told, whole
 from .kept_scrapes import Between
 from .mapping.source import Part, Times
 from .origins import Origins, size_sources
@@ -74,7 +75,17 @@ def cache(figures: Figures, origins: Origins, windows: Windows) -> Cache:
         None,
     )
     origins.value(Figure.PREFIX_HITS, told, table.prefix_hits)
-    return Cache(blocks=blocks, usage=usage if blocks is None else None, rates=rates)
+    return Cache(
+        blocks=blocks,
+        usage=usage if blocks is None else None,
+        rates=rates,
+        response_entries=_whole(figures.level(table.response_entries)),
+        response_bytes=_whole(figures.level(table.response_bytes)),
+    )
+
+
+def _whole(told: Told | None) -> int | None:
+    return None if told is None else whole(told.value)
 
 
 def _share(figures: Figures, sources: Sequence[Part], between: Between | None) -> float | None:
@@ -96,17 +107,17 @@ def _blocks(figures: Figures, origins: Origins, usage: float | None) -> Blocks |
             blocks.expression if tokens is None else f"{blocks.expression} × {tokens.expression}"
         )
         origins.told(Figure.KV_SIZE, words, blocks.at_s)
-        total = round(blocks.value)
+        total = whole(blocks.value)
         running = figures.level(table.kv_blocks_running)
         evictable = figures.level(table.kv_blocks_evictable)
-        held = min(total, round(usage * total if running is None else running.value))
-        kept = None if evictable is None else min(total - held, round(evictable.value))
+        held = min(total, whole(usage * total if running is None else running.value))
+        kept = None if evictable is None else min(total - held, whole(evictable.value))
         return Blocks(
             total=total,
             running=held,
             evictable=kept,
             free=total - held - (kept or 0),
-            block_tokens=1 if tokens is None else max(1, round(tokens.value)),
+            block_tokens=1 if tokens is None else max(1, whole(tokens.value)),
         )
     origins.found[Figure.KV_SIZE] = figures.missing(Figure.KV_SIZE, size_sources(table.kv_size))
     return None
@@ -117,20 +128,21 @@ def memory(figures: Figures, origins: Origins) -> Memory | None:
     it does not tell that."""
     table = figures.table
     weights, kv = figures.level(table.memory_weights), figures.level(table.memory_kv)
-    if weights is None or kv is None:
+    # Backends that allocate beside torch tell 0.
+    if weights is None or kv is None or not weights.value or not kv.value:
         sources = (*table.memory_weights, *table.memory_kv)
         origins.found[Figure.MEMORY] = figures.missing(Figure.MEMORY, sources)
         return None
     graphs, used = figures.level(table.memory_graphs), figures.level(table.memory_used)
-    parts = round(weights.value) + round(kv.value) + (0 if graphs is None else round(graphs.value))
-    whole = parts if used is None else max(parts, round(used.value))
+    parts = whole(weights.value) + whole(kv.value) + (0 if graphs is None else whole(graphs.value))
+    held = parts if used is None else max(parts, whole(used.value))
     origins.told(Figure.MEMORY, f"{weights.expression} + {kv.expression} …", weights.at_s)
     return Memory(
-        used_bytes=whole,
-        weights_bytes=round(weights.value),
-        kv_bytes=round(kv.value),
-        graphs_bytes=None if graphs is None else round(graphs.value),
-        other_bytes=whole - parts,
+        used_bytes=held,
+        weights_bytes=whole(weights.value),
+        kv_bytes=whole(kv.value),
+        graphs_bytes=None if graphs is None else whole(graphs.value),
+        other_bytes=held - parts,
     )
 
 
@@ -173,7 +185,7 @@ def speculation(figures: Figures, origins: Origins, s10: Between | None) -> Spec
     if drafts is None:
         origins.missing(Figure.ACCEPTANCE, "how many tokens it drafts is not told")
         return None
-    spec = SpeculationSpec(drafts=max(1, round(drafts)), adaptive=False)
+    spec = SpeculationSpec(drafts=max(1, whole(drafts)), adaptive=False)
     return Speculation(spec=spec, drafting=True, acceptance=min(1.0, accepted))
 
 

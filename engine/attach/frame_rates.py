@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..protocol import Averages, Figure, Throughput, Usage, Window
 from .figures import Figures
-from .gauges import Told
+from .gauges import Told, whole
 from .kept_scrapes import Between
 from .mapping.source import Flow, Rate
 from .origins import Origins
@@ -129,11 +129,11 @@ def usage(figures: Figures, windows: Windows, ceilings: Ceilings | None) -> dict
         mbu, mfu = utilization(figures, between, ceilings)
         found[window] = Usage(
             span_s=between.span_s,
-            requests=round(requests),
-            prefill_tokens=round(prefill),
-            decode_tokens=round(decode),
-            cached_prompt_tokens=round(cached),
-            cached_output_tokens=round(amount(figures, table.cached_output, between) or 0.0),
+            requests=whole(requests),
+            prefill_tokens=whole(prefill),
+            decode_tokens=whole(decode),
+            cached_prompt_tokens=whole(cached),
+            cached_output_tokens=whole(amount(figures, table.cached_output, between) or 0.0),
             device_s=device_s,
             prefill_device_s=min(device_s, prompts),
             mbu=mbu,

@@ -3,9 +3,14 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from .exposition import Exposition, Labels
+from .exposition import Exposition
+from .mapping.names import Labels
 from .mapping.source import AnyLevel, Label, Level, Metric
+
+MOST_COUNT: Final = 2**53
+"""Beyond this a float is no count any more, and 64 bits are near."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +144,11 @@ class Gauges:
             return None
         value = math.fsum(numbers) if source.by == "sum" else max(numbers)
         return Told(value, f"{held.raw_name} {{{source.label}}}", held.at_s)
+
+
+def whole(value: float) -> int:
+    """The nearest whole number, from 0 to `MOST_COUNT`: what a message holds, whatever is told."""
+    return round(min(max(value, 0.0), MOST_COUNT))
 
 
 def _number(text: str) -> float | None:

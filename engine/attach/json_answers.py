@@ -12,6 +12,7 @@ import msgspec
 
 from ..protocol import EngineKind
 from ..text.cleaning import clean
+from .exposition import MOST_VALUE
 
 MOST_JSON_BYTES: Final = 4 * 2**20
 MOST_TEXT: Final = 256
@@ -98,8 +99,8 @@ class _Loads(_Lenient, frozen=True):
 
 
 class _ServerInfo(_Lenient, frozen=True):
+    model_path: str
     version: str | None = None
-    model_path: str | None = None
     served_model_name: str | None = None
     context_length: int | None = None
     max_running_requests: int | None = None
@@ -166,7 +167,11 @@ def _natural(value: int | None) -> int | None:
 
 
 def _fields(**values: float | None) -> dict[str, float]:
-    return {name: value for name, value in values.items() if value is not None and value >= 0}
+    return {
+        name: value
+        for name, value in values.items()
+        if value is not None and 0 <= value <= MOST_VALUE
+    }
 
 
 def _ratio(part: int | None, whole: int | None) -> float | None:

@@ -1,7 +1,7 @@
 """The scrapes of the last minutes, as totals that only grow: what windows are differences of.
 
-Memory is bounded: the last 75 seconds are kept as they come, at most two a second, and before them
-one of each five seconds, up to a little over five minutes; beside them the first scrape of all.
+Memory is bounded, as many servers may be watched: the last scrapes are kept as they come, older
+ones in steps (`TIERS`), up to a little over five minutes; beside them the first scrape of all.
 """
 
 import math
@@ -15,11 +15,12 @@ from ..protocol import WINDOW_SECONDS, Window
 from .increases import Increases
 from .mapping.source import Metric, Spread
 
-FINE_SPAN_S: Final = 75.0
-COARSE_STEP_S: Final = 5.0
-KEPT_SPAN_S: Final = WINDOW_SECONDS[Window.M5] + 2 * COARSE_STEP_S
-LEAST_STEP_S: Final = 0.4
-"""Scrapes that follow each other faster take each other's place."""
+TIERS: Final = (
+    (2 * WINDOW_SECONDS[Window.S10], 0.4),
+    (WINDOW_SECONDS[Window.M1] + 5.0, 2.5),
+    (WINDOW_SECONDS[Window.M5] + 15.0, 10.0),
+)
+"""Up to which age scrapes are kept, and how far apart at least: a window may be so much longer."""
 LONGEST_GAP_S: Final = 12.0
 """A window whose scrapes are further apart than it is long is still told up to this."""
 _STRETCH = 1.5
@@ -96,16 +97,13 @@ class KeptScrapes:
 
     increases: Increases
     first: Kept | None = None
-    recent: deque[Kept] = field(default_factory=deque)
-    coarse: deque[Kept] = field(default_factory=deque)
+    newest: Kept | None = None
+    tiers: tuple[deque[Kept], ...] = field(default_factory=lambda: tuple(deque() for _ in TIERS))
+    """Without the newest scrape; each in the order of time."""
 
     def __post_init__(self) -> None:
         self._counters = {each: place for place, each in enumerate(self.increases.counters)}
         self._histograms = {each: place for place, each in enumerate(self.increases.histograms)}
-
-    @property
-    def newest(self) -> Kept | None:
-        return self.recent[-1] if self.recent else None
 
     def add(self, at_s: float, ran_s: float, in_system: float | None) -> Between | None:
         """Keep the totals as they are after the scrape of `at_s`; what came since the last one."""
@@ -122,16 +120,24 @@ class KeptScrapes:
         )
         if self.first is None:
             self.first = kept
-        if len(self.recent) > 1 and at_s - self.recent[-2].at_s < LEAST_STEP_S:
-            self.recent.pop()
-        self.recent.append(kept)
-        while self.recent[0].at_s < at_s - FINE_SPAN_S:
-            oldest = self.recent.popleft()
-            if not self.coarse or oldest.at_s >= self.coarse[-1].at_s + COARSE_STEP_S:
-                self.coarse.append(oldest)
-        while self.coarse and self.coarse[0].at_s < at_s - KEPT_SPAN_S:
-            self.coarse.popleft()
+        if before is not None:
+            self._store(before, 0)
+        self.newest = kept
+        self._age(at_s)
         return None if before is None else self._between(before, kept)
+
+    def _store(self, kept: Kept, number: int) -> None:
+        """Keep a scrape in a tier, unless it comes too soon after the last one there."""
+        if number < len(TIERS):
+            tier, step_s = self.tiers[number], TIERS[number][1]
+            if not tier or kept.at_s >= tier[-1].at_s + step_s:
+                tier.append(kept)
+
+    def _age(self, now_s: float) -> None:
+        """Hand what is too old for a tier on to the next one."""
+        for number, (tier, (span_s, _)) in enumerate(zip(self.tiers, TIERS, strict=True)):
+            while tier and tier[0].at_s < now_s - span_s:
+                self._store(tier.popleft(), number + 1)
 
     def _between(self, start: Kept, end: Kept) -> Between:
         return Between(start, end, self._counters, self._histograms)
@@ -150,10 +156,10 @@ class KeptScrapes:
     def _start(self, newest: Kept, span_s: float) -> Kept | None:
         target_s = newest.at_s - span_s
         after: Kept | None = None
-        for kept in (*reversed(self.recent), *reversed(self.coarse)):
-            if kept.at_s <= target_s:
-                near = newest.at_s - kept.at_s <= max(span_s * _STRETCH, LONGEST_GAP_S)
-                return kept if near else after
-            if kept.at_s < newest.at_s:
+        for tier in self.tiers:
+            for kept in reversed(tier):
+                if kept.at_s <= target_s:
+                    near = newest.at_s - kept.at_s <= max(span_s * _STRETCH, LONGEST_GAP_S)
+                    return kept if near else after
                 after = kept
         return after

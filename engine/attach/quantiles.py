@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 
 from ..protocol import Percentiles
+from .gauges import whole
 from .kept_scrapes import Spanned
 
 QUANTILES = (0.50, 0.95, 0.99)
@@ -27,12 +28,12 @@ def percentiles(spanned: Spanned, unit_ms: float) -> Percentiles | None:
     below = list(accumulate(spanned.below, max))
     if not bounds:
         return Percentiles(
-            count=round(spanned.values), mean_ms=mean_ms, p50_ms=None, p95_ms=None, p99_ms=None
+            count=whole(spanned.values), mean_ms=mean_ms, p50_ms=None, p95_ms=None, p99_ms=None
         )
     count = max(spanned.values, below[-1])
     p50_ms, p95_ms, p99_ms = (_quantile(bounds, below, share * count) for share in QUANTILES)
     return Percentiles(
-        count=round(spanned.values),
+        count=whole(spanned.values),
         mean_ms=mean_ms,
         p50_ms=p50_ms,
         p95_ms=p95_ms,

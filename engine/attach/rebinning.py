@@ -8,6 +8,9 @@ from itertools import accumulate, pairwise
 from ..protocol import LATENCY_EDGES_MS
 from .kept_scrapes import Spanned
 
+_MOST_AT_ONCE = 1e9
+"""Values that one scrape adds to a bucket: counts stay within what a message holds."""
+
 
 class Rebinned:
     """Counts by `LATENCY_EDGES_MS`, which only grow.
@@ -35,7 +38,7 @@ class Rebinned:
         held.append(max(0.0, spanned.values - below[-1]))
         for count, covered, owed in zip(held, shares, self._owed, strict=True):
             if count > 0:
-                self._assign(count, covered, owed)
+                self._assign(min(count, _MOST_AT_ONCE), covered, owed)
 
     def _assign(
         self, count: float, covered: Sequence[tuple[int, float]], owed: list[float]

@@ -18,7 +18,8 @@ from .session import Session
 __all__ = ["Ceilings", "Endpoint", "ServerReading"]
 
 _METRICS_JSON: Final = "/metrics"
-_MOST_TRIED = 200
+_ABSENT_EVERY_S: Final = 120.0
+_MOST_TRIED: Final = 200
 """So many names of an unknown exposition are tried for a value."""
 
 
@@ -39,6 +40,7 @@ class ServerReading:
         self._path = 0
         self._table: EngineMap = TABLES[EngineKind.UNKNOWN]
         self._by_metrics = False
+        self._kind_from: str | None = None
         self._gauges = Gauges()
         self._session: Session | None = None
         self._began_s: float | None = None
@@ -54,8 +56,9 @@ class ServerReading:
 
     @property
     def metrics_path(self) -> str:
-        """Where its metrics are: `/metrics`, of TensorRT-LLM `/prometheus/metrics`."""
-        return self._table.metrics_paths[self._path % len(self._table.metrics_paths)]
+        """Where its metrics are: `/metrics`, of TensorRT-LLM `/prometheus/metrics`. Where that is
+        absent the next path that it may have; the last one stays."""
+        return self._table.metrics_paths[self._path]
 
     @property
     def restarts(self) -> int:
@@ -63,8 +66,12 @@ class ServerReading:
         return self._restarts + (0 if self._session is None else self._session.restarts)
 
     def wanted(self) -> tuple[Endpoint, ...]:
-        """The further paths that this kind of server should be asked for, and how often."""
-        return tuple(each for each in self._table.endpoints if each.path not in self._absent)
+        """The further paths that this kind of server should be asked for, and how often: those
+        that it did not have rarely, as it may be started anew with them."""
+        return tuple(
+            Endpoint(path, max(every_s, _ABSENT_EVERY_S) if path in self._absent else every_s)
+            for path, every_s in self._table.endpoints
+        )
 
     def take(
         self, body: bytes, content_type: str, at_s: float, wall_s: float, took_s: float
@@ -105,7 +112,11 @@ class ServerReading:
         self._began_s = at_s if self._began_s is None else self._began_s
         self._gauges.take_fields(endpoint, answer.fields, at_s)
         if answer.kind is not None and not self._by_metrics:
-            self._use(TABLES[answer.kind], by_metrics=False)
+            # Servers copy each other's paths: the first that says what it is goes on saying it.
+            if self._kind_from is None:
+                self._kind_from = endpoint
+            if self._kind_from == endpoint:
+                self._use(TABLES[answer.kind], by_metrics=False)
 
     def absent(self, endpoint: str, status: int) -> None:
         """The server has no such path (404, 405, 501), or refuses it (401, 403)."""
@@ -113,7 +124,7 @@ class ServerReading:
         self._answers.pop(endpoint, None)
         self._gauges.forget_fields(endpoint)
         if endpoint == self.metrics_path:
-            self._path += 1
+            self._path = min(self._path + 1, len(self._table.metrics_paths) - 1)
 
     def frame(self, now_s: float, wall_s: float) -> Frame | None:
         """All that is known now; `None` before any answer. Rates are as of the last scrape, and
@@ -155,8 +166,10 @@ class ServerReading:
             return
         if self._session is not None:
             self._restarts += self._session.restarts
+        if self.kind is not EngineKind.UNKNOWN:
+            # Another server, which may have what the last one had not.
+            self._absent.clear()
         self._table, self._session, self._path = table, None, 0
-        self._absent.clear()
 
     def _scraped_per_s(self) -> float | None:
         if len(self._scrapes_s) < 2:

@@ -10,7 +10,7 @@ from .gauges import Gauges
 from .increases import Increases
 from .kept_scrapes import LONGEST_GAP_S, Between, KeptScrapes
 from .mapping.engine_map import EngineMap, needs
-from .mapping.source import Level, Metric, Spread, Times, known
+from .mapping.source import Level, Metric, Spread, Times
 from .rebinning import Rebinned
 
 _START = Metric("process_start_time_seconds")
@@ -48,6 +48,7 @@ class Session:
         self._rebinned = {name: Rebinned() for name in LatencyCounts.__struct_fields__}
         self._last: _Level | None = None
         self._ran_s = 0.0
+        self._counted_models: list[str] = []
 
     @property
     def figures(self) -> Figures:
@@ -70,7 +71,13 @@ class Session:
         began_since = self._note_process(scrape, wall_s)
         self._increases.take(scrape, self.started_wall_s, began_since=began_since)
         self._note_names(scrape)
+        self._note_models(scrape)
         self._keep(at_s)
+
+    @property
+    def model_names(self) -> list[str]:
+        """What the labels of any series call the model, without doubles, sorted."""
+        return self.gauges.values_of(self.table.model_labels) or self._counted_models
 
     def latency_counts(self) -> LatencyCounts | None:
         """Latencies in the screen's edges; `None` of an engine without such histograms."""
@@ -94,10 +101,27 @@ class Session:
 
     def _note_names(self, scrape: Exposition) -> None:
         names = {metric.key for metric in self._increases.counters}
-        names |= {known(f"{spread.base}_bucket") for spread in self._increases.histograms}
+        names |= {spread.parts[0].key for spread in self._increases.histograms}
         for name in names:
             if name in scrape:
                 self._raw_names[name] = scrape.raw_name(name)
+
+    def _note_models(self, scrape: Exposition) -> None:
+        """Of servers that name their model with what they count alone."""
+        if self.gauges.values_of(self.table.model_labels):
+            return
+        counts = [spread.parts[2].key for spread in self._increases.histograms]
+        for label in self.table.model_labels:
+            found = {
+                value
+                for name in (*(metric.key for metric in self._increases.counters), *counts)
+                for series in scrape.samples(name)
+                for key, value in series
+                if key == label and value
+            }
+            if found:
+                self._counted_models = sorted(found)
+                return
 
     def _keep(self, at_s: float) -> None:
         running = self.gauges.read(self.table.running)

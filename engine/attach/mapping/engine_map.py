@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...protocol import EngineKind, Figure
-from ..exposition import Labels
+from .names import Labels
 from .source import (
     AnyLevel,
     Flow,
@@ -56,6 +56,8 @@ class EngineMap:
     kv_blocks_evictable: tuple[Level, ...] = ()
     prefix_hits: tuple[Part, ...] = ()
     response_hits: tuple[Part, ...] = ()
+    response_entries: tuple[Level, ...] = ()
+    response_bytes: tuple[Level, ...] = ()
     prefill: tuple[Rate, ...] = ()
     """Prompt tokens computed."""
     cached: tuple[Rate, ...] = ()

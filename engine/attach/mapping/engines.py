@@ -1,10 +1,9 @@
 """Which engine answers, by the names of its metrics or by what its JSON says, and its table."""
 
-from collections.abc import Mapping
-from typing import Final
+from collections.abc import Iterable, Mapping
+from typing import Final, Protocol
 
 from ...protocol import EngineKind
-from ..exposition import Exposition
 from .dynamo import DYNAMO, PREFIX
 from .engine_map import EngineMap
 from .llama_cpp import LLAMA_CPP
@@ -57,7 +56,21 @@ _DYNAMO_ONLY: Final = ("disconnected_clients", "input_sequence_tokens_sum")
 """Dynamo's frontend has both, whatever its prefix is."""
 
 
-def recognise(scrape: Exposition) -> EngineMap | None:
+class Scrape(Protocol):
+    """What is asked of an exposition."""
+
+    @property
+    def names(self) -> Iterable[str]:
+        """The canonical names of its metrics."""
+
+    def raw_name(self, name: str) -> str:
+        """How the server writes a canonical name."""
+
+    def alias(self, prefix: str, usual: str) -> None:
+        """Enter the metrics under another prefix, too."""
+
+
+def recognise(scrape: Scrape) -> EngineMap | None:
     """The table for a scrape, whose names are made those of the table; `None` for an unknown one.
 
     `prodtop serve` also has vLLM's names, Ray's and Dynamo's servers those of the engine inside:
@@ -87,11 +100,11 @@ def recognise(scrape: Exposition) -> EngineMap | None:
 
 
 _PROTOCOL_TABLE: Final = VLLM.extended(UNKNOWN, EngineKind.UNKNOWN).explained(
-    dict.fromkeys(VLLM.absent, "not exported by this server"), UNKNOWN.endpoints
+    dict.fromkeys(UNKNOWN.absent, "not exported by this server"), UNKNOWN.endpoints
 )
 
 
-def _ray(scrape: Exposition, names: set[str], *, has_vllm: bool) -> EngineMap | None:
+def _ray(scrape: Scrape, names: set[str], *, has_vllm: bool) -> EngineMap | None:
     if has_vllm and any(
         scrape.raw_name(name).startswith("ray_") for name in names if name.startswith("vllm_")
     ):
@@ -101,19 +114,17 @@ def _ray(scrape: Exposition, names: set[str], *, has_vllm: bool) -> EngineMap | 
     return None
 
 
-def _dynamo(scrape: Exposition, names: set[str], prefixes: set[str]) -> EngineMap | None:
+def _dynamo(scrape: Scrape, names: set[str], prefixes: set[str]) -> EngineMap | None:
     usual = known(PREFIX)
     if any(name.startswith(usual) for name in names):
         return DYNAMO
-    if any(name.startswith("dynamo_") for name in names):
-        worker = next((each for each in _WORKERS if each in prefixes), None)
-        return DYNAMO if worker is None else _WORKERS[worker]
-    if prefixes:
-        return None
     first, second = _DYNAMO_ONLY
     for name in sorted(names):
         prefix = name.removesuffix(first)
         if prefix != name and prefix + second in names:
             scrape.alias(prefix, usual)
             return DYNAMO
+    if any(name.startswith("dynamo_") for name in names):
+        worker = next((each for each in _WORKERS if each in prefixes), None)
+        return DYNAMO if worker is None else _WORKERS[worker]
     return None

@@ -33,6 +33,8 @@ PRODTOP: Final = EngineMap(
     response_hits=(
         share("prodtop_response_cache_hits_total", "prodtop_response_cache_lookups_total"),
     ),
+    response_entries=level("prodtop_response_cache_entries"),
+    response_bytes=level("prodtop_response_cache_bytes"),
     prefill=flow("prodtop_prefill_tokens_total"),
     cached=(flow_of("prodtop_prompt_tokens_total", source="cached"),),
     cached_output=flow("prodtop_response_cache_tokens_total"),

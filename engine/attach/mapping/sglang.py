@@ -17,6 +17,12 @@ _COMPUTED = flow_of(_REALTIME, mode="prefill_compute")
 _CACHED = flow_of(_REALTIME, mode="prefill_cache")
 _PROMPT, _HIT = Metric("sglang:prompt_tokens_total"), Metric("sglang:cached_tokens_total")
 _ENDED, _ABORTED = (Metric(f"sglang:num_{what}_total") for what in ("requests", "aborted_requests"))
+_RESPONSES = Metric("sglang:http_responses_total")
+_FULL = tuple(
+    Metric(_RESPONSES.name, (("endpoint", path), ("status_code", "503")))
+    for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/generate")
+)
+"""Its queue was full; other paths answer 503 for other reasons."""
 _OFF: Final = "start SGLang with --enable-metrics"
 
 
@@ -56,7 +62,7 @@ SGLANG: Final = EngineMap(
     ),
     finished=(Flow((_ENDED,), less=(_ABORTED,)),),
     failed=(Flow((), also=(_ABORTED,), needs=(_ENDED,)),),
-    rejected=(flow_of("sglang:http_responses_total", status_code="503"),),
+    rejected=(Flow((), also=_FULL, needs=(_RESPONSES,)),),
     preemptions=flow("sglang:num_retracted_requests_total"),
     ttft=spread("sglang:time_to_first_token_seconds"),
     itl=spread("sglang:inter_token_latency_seconds"),
@@ -74,6 +80,7 @@ SGLANG: Final = EngineMap(
     memory_kv=_gib("sglang:kv_cache_memory_usage_gb", "/v1/loads kv_cache_bytes"),
     memory_graphs=_gib("sglang:graph_memory_usage_gb", "/v1/loads graph_bytes"),
     max_seqs=level("/v1/loads max_running_requests", "/server_info max_running_requests"),
+    context_tokens=level("sglang:context_len", by="max"),
     rank_labels=("dp_rank",),
     same_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     absent={
@@ -82,9 +89,9 @@ SGLANG: Final = EngineMap(
         Figure.ACCEPTANCE: "no speculative decoding",
         Figure.MFU: "start SGLang with --enable-mfu-metrics",
         Figure.MBU: "start SGLang with --enable-mfu-metrics",
-        Figure.REJECTED_PER_S: "no request was answered by 503",
+        Figure.REJECTED_PER_S: "this SGLang does not count its HTTP answers",
         **dict.fromkeys((Figure.TTFT, Figure.ITL, Figure.E2E, Figure.DECODE_TOK_S), _OFF),
         **dict.fromkeys((Figure.FINISHED, Figure.FAILED, Figure.REQUESTS_PER_S), _OFF),
     },
-    endpoints=(MODELS, Endpoint("/server_info", 60.0), Endpoint("/v1/loads", 1.0)),
+    endpoints=(MODELS, Endpoint("/server_info", 60.0), Endpoint("/v1/loads", 5.0)),
 )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Literal
 
-from ..exposition import Labels, canonical
+from .names import Labels, canonical
 
 known = lru_cache(4096)(canonical)
 """`canonical` of the names in the tables."""
@@ -104,6 +104,14 @@ class Spread:
     base: str
     where: Labels = ()
     unit_ms: float = 1e3
+
+    @cached_property
+    def parts(self) -> tuple[Metric, Metric, Metric]:
+        """Its buckets, sum and count."""
+        buckets, total, count = (
+            Metric(f"{self.base}_{part}", self.where) for part in ("bucket", "sum", "count")
+        )
+        return buckets, total, count
 
 
 @dataclass(frozen=True)

@@ -53,6 +53,10 @@ TENSORRT_LLM: Final = EngineMap(
         "/metrics maxNumActiveRequests",
     ),
     absent={
+        **dict.fromkeys(
+            (Figure.TTFT, Figure.TPOT, Figure.E2E, Figure.QUEUE_TIME, Figure.REQUESTS_PER_S),
+            "needs return_perf_metrics: true among trtllm-serve's options",
+        ),
         Figure.ITL: "TensorRT-LLM measures TPOT only",
         Figure.STEPS_PER_S: "TensorRT-LLM tells only its last iteration",
         Figure.BATCH_ROWS: "TensorRT-LLM tells only its last iteration",
