@@ -130,8 +130,18 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    commands = ["bench", "quality", "compare", "cost", "serve", "ready", "doctor", "record"]
-    rest = ["replay", "diff", "plan", "snapshot", "recording", "trace", "review", "guards"]
+    commands = ["attach", "bench", "quality", "compare", "cost", "serve", "ready", "doctor"]
+    rest = [
+        "record",
+        "replay",
+        "diff",
+        "plan",
+        "snapshot",
+        "recording",
+        "trace",
+        "review",
+        "guards",
+    ]
     assert names == [*commands, *rest]
 
 
