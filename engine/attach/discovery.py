@@ -12,12 +12,14 @@ from .asking.settings import NamedServer
 from .watched_server import WatchedServer
 
 MOST_PORTS = 200
-AT_ONCE = 16
+AT_ONCE = 32
+WHOLE_S = 8.0
+"""For all ports: those that have not answered by then are left out."""
 ASK_S = 1.0
 """For each answer: what listens here and is slower than that is no server that one would watch."""
 CONTAINER_TOOLS = ("docker", "podman")
 _TOOL_S = 2.0
-_PUBLISHED = re.compile(rb"(?:0\.0\.0\.0|127\.0\.0\.1|\[::\]|::):(\d{1,5})->")
+_PUBLISHED = re.compile(rb"(?:0\.0\.0\.0|127\.0\.0\.1|\[::\]|::):(\d{1,5})(?:-(\d{1,5}))?->")
 
 
 async def found_servers() -> list[Frame]:
@@ -31,7 +33,14 @@ async def found_servers() -> list[Frame]:
         async with gate:
             return await _asked(port)
 
-    answers = await asyncio.gather(*map(ask, every))
+    tasks = [asyncio.create_task(ask(port)) for port in every]
+    if not tasks:
+        return []
+    done, late = await asyncio.wait(tasks, timeout=WHOLE_S)
+    for task in late:
+        task.cancel()
+    await asyncio.gather(*late, return_exceptions=True)
+    answers = [task.result() for task in tasks if task in done]
     return [frame for frame in answers if frame is not None]
 
 
@@ -76,4 +85,14 @@ async def _published(tool: str) -> Iterable[int]:
         process.kill()
         await process.wait()
         return []
-    return [int(port) for port in _PUBLISHED.findall(printed) if int(port) < 65_536]
+    return published_ports(printed)
+
+
+def published_ports(printed: bytes) -> list[int]:
+    """The ports in what `ps --format {{.Ports}}` prints, where neighbours are joined to ranges:
+    `0.0.0.0:8000-8001->8000-8001/tcp`."""
+    ports: set[int] = set()
+    for first, last in _PUBLISHED.findall(printed):
+        most = min(int(last or first), 65_535, int(first) + MOST_PORTS)
+        ports.update(range(int(first), most + 1))
+    return sorted(ports)

@@ -7,9 +7,8 @@ from collections.abc import Callable
 from ..protocol import Message
 from ..protocol.errors import ProdtopError
 from .asking.fetch import Fetcher
-from .asking.secrets import secret_headers
 from .asking.settings import SCRAPE_INTERVAL_S, NamedServer
-from .reading.dcgm import dcgm_sample
+from .reading.dcgm import dcgm_sample, without_gpus
 from .reading.exposition import ExpositionError
 
 RETRY_S = 5.0
@@ -19,20 +18,23 @@ PATH = "/metrics"
 async def watch_gpus(
     server: NamedServer, tell: Callable[[Message], object], *, interval_s: float = SCRAPE_INTERVAL_S
 ) -> None:
-    """Ask `server.dcgm` until cancelled. While it does not answer no GPUs are told: the figures
-    on the screen grow old, and are marked so."""
+    """Ask `server.dcgm` until cancelled; while it does not answer, tell why there are no GPUs.
+
+    The server's token and headers are not sent there: it is another server.
+    """
     if server.dcgm is None:
         return
     while True:
         fetcher = Fetcher(server.dcgm, server.ca_file)
         try:
             while True:
-                answer = await fetcher.get(PATH, secret_headers(server))
-                sample = dcgm_sample(answer.body, time.monotonic())
-                if sample is not None:
-                    tell(sample)
+                answer = await fetcher.get(PATH, {})
+                now_s = time.monotonic()
+                sample = dcgm_sample(answer.body, now_s)
+                tell(sample or without_gpus("tells of no GPU", now_s))
                 await asyncio.sleep(interval_s)
-        except (ProdtopError, ExpositionError):
+        except (ProdtopError, ExpositionError) as error:
+            tell(without_gpus(str(error), time.monotonic()))
             await asyncio.sleep(RETRY_S)
         finally:
             await fetcher.close()

@@ -20,8 +20,12 @@ BACK_OFF = (1.0, 2.0, 4.0, 8.0, 10.0)
 """Seconds until a server that is down is asked again, after each failure; the last goes on."""
 SLOW_SHARE = 0.25
 """A server that takes long to answer is asked less often: answering takes it this share at most."""
-ABSENT = frozenset({401, 403, 404, 405, 501})
-"""Answers that mean: not this path."""
+MISSING = frozenset({404, 405, 501})
+"""Answers that mean: there is no such path."""
+ABSENT = MISSING | {401, 403}
+"""Answers that mean: not this path, or not for everyone."""
+FURTHER_WAIT_S = 0.25
+"""For what a server with metrics tells beside them."""
 
 
 class Getter(Protocol):
@@ -56,7 +60,11 @@ class WatchedServer:
         self._failures = 0
         self._was_up = False
         self._has_metrics = True
+        self._had_metrics = False
+        self._refusal: FetchError | None = None
         self._asked_at_s: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[None]] = {}
+        self._telling: set[str] = set()
         self._took_s = 0.0
         self._sequence = 0
 
@@ -92,7 +100,8 @@ class WatchedServer:
         except ProdtopError as error:
             return await self._failed(str(error))
         if frame is None:
-            return await self._failed("tells nothing that prodtop knows")
+            refused = "" if self._refusal is None else f": {self._refusal}"
+            return await self._failed(f"tells nothing that prodtop knows{refused}")
         if self._failures or not self._was_up:
             await self._came_back()
         self._tell(frame)
@@ -111,8 +120,11 @@ class WatchedServer:
         try:
             answer = await getter.get(path, headers)
         except StatusError as error:
-            if error.status not in ABSENT:
+            # What told its metrics before has not lost them: its token ran out, or what is behind
+            # the address has gone. The last figures would be shown as if they were new.
+            if error.status not in ABSENT or self._had_metrics:
                 raise
+            self._refusal = error
             self.reading.absent(path, error.status)
             # Another kind of server may have them elsewhere; else there are none to ask for.
             self._has_metrics = self.reading.metrics_path != path
@@ -121,29 +133,55 @@ class WatchedServer:
             return
         self._took_s = answer.took_s
         self.reading.take(answer.body, answer.content_type, at_s, wall_s, answer.took_s)
+        self._had_metrics = True
 
     async def _ask_further(self, getter: Getter, headers: dict[str, str]) -> None:
-        failure: FetchError | None = None
-        answered = self._has_metrics
-        for endpoint in self.reading.wanted():
-            if not self._is_due(endpoint):
-                continue
-            self._asked_at_s[endpoint.path] = self._clock()
-            try:
-                answer = await getter.get(endpoint.path, headers)
-            except StatusError as error:
-                self.reading.absent(endpoint.path, error.status)
-                answered = True
-            except FetchError as error:
-                failure = error
-            else:
-                self.reading.take_json(endpoint.path, answer.body, self._clock())
-                answered = True
-        # What is asked for beside metrics may fail; a server without metrics has nothing else.
-        if failure is not None and not answered:
-            raise failure
+        """Ask for what is told beside metrics, all at once.
+
+        A server with metrics is not waited for longer than `FURTHER_WAIT_S`: what hangs beside
+        them, as `/slots` of a busy llama.cpp may, would make its figures old. An answer that comes
+        later is in a later frame. Raises `FetchError` where a server without metrics tells nothing.
+        """
+        wanted = self.reading.wanted()
+        self._telling &= {endpoint.path for endpoint in wanted}
+        due = [endpoint.path for endpoint in wanted if self._is_due(endpoint)]
+        if not self._has_metrics and self._telling.isdisjoint(due):
+            # Nothing else would say within seconds that the server has gone.
+            often = sorted(wanted, key=lambda endpoint: endpoint.every_s)
+            due += [each.path for each in often if each.path in self._telling][:1]
+        for path in due:
+            self._asked_at_s[path] = self._clock()
+            self._asking[path] = asyncio.create_task(self._ask_for(path, getter, headers))
+        if self._asking:
+            wait_s = FURTHER_WAIT_S if self._has_metrics else None
+            done, _ = await asyncio.wait(self._asking.values(), timeout=wait_s)
+            self._asking = {path: task for path, task in self._asking.items() if task not in done}
+            for task in done:
+                task.result()
+        if self._has_metrics or not self._telling.isdisjoint(due):
+            return
+        if isinstance(self._refusal, StatusError):
+            raise FetchError(f"tells nothing that prodtop knows: {self._refusal}")
+        if self._refusal is not None:
+            raise self._refusal
+
+    async def _ask_for(self, path: str, getter: Getter, headers: dict[str, str]) -> None:
+        """Ask for one path beside metrics: that may fail, and is asked for again when it is due."""
+        try:
+            answer = await getter.get(path, headers)
+        except FetchError as error:
+            self._telling.discard(path)
+            if isinstance(error, StatusError) and error.status in ABSENT:
+                self.reading.absent(path, error.status)
+            if not isinstance(error, StatusError) or error.status not in MISSING:
+                self._refusal = error
+            return
+        self._telling.add(path)
+        self.reading.take_json(path, answer.body, self._clock())
 
     def _is_due(self, endpoint: Endpoint) -> bool:
+        if endpoint.path in self._asking:
+            return False
         asked_at_s = self._asked_at_s.get(endpoint.path)
         return asked_at_s is None or self._clock() - asked_at_s >= endpoint.every_s
 
@@ -161,6 +199,9 @@ class WatchedServer:
         retry_s = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
         self._failures += 1
         self._has_metrics = True
+        self._refusal = None
+        self._telling.clear()
+        self._asked_at_s.clear()
         self._tell(ServerDown(name=self.server.name, reason=reason, retry_in_s=retry_s))
         # A connection that was good before may be what does not answer.
         await self._drop()
@@ -177,6 +218,10 @@ class WatchedServer:
                 self._tell(ServerProcess(name=self.server.name, pid=pid))
 
     async def _drop(self) -> None:
+        asking, self._asking = self._asking.values(), {}
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
         getter, self._getter = self._getter, None
         if getter is not None:
             await getter.close()

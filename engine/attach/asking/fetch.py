@@ -17,6 +17,8 @@ from ..reading.exposition import MOST_BYTES
 
 TIMEOUT_S = 2.0
 """For the whole of an answer: a server that is slower counts as down."""
+MOST_CONNECTIONS = 12
+"""More than the paths that a server is asked for at once: none waits for another's answer."""
 _SHOWN_CHARACTERS = 120
 
 
@@ -67,7 +69,7 @@ class Fetcher:
             trust_env=False,
             follow_redirects=False,
             timeout=httpx2.Timeout(timeout_s),
-            limits=httpx2.Limits(max_connections=4, max_keepalive_connections=2),
+            limits=httpx2.Limits(max_connections=MOST_CONNECTIONS, max_keepalive_connections=2),
         )
 
     async def get(self, path: str, headers: dict[str, str]) -> Answer:

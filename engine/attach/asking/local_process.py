@@ -14,9 +14,11 @@ def is_local(url: str) -> bool:
     if host in LOCAL_NAMES:
         return True
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
+    # To connect to "any address" is to connect to this machine.
+    return address.is_loopback or address.is_unspecified
 
 
 def pid_at(_host: str, port: int) -> int | None:

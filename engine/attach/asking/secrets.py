@@ -8,6 +8,10 @@ from ...protocol.errors import BadInputError, CheckpointError
 from .settings import ServerSettings
 
 MOST_BYTES = 64 * 1024
+OF_THE_CONNECTION = frozenset(
+    {"accept-encoding", "connection", "content-length", "host", "transfer-encoding", "upgrade"}
+)
+"""Headers that say how a request is sent: with others of these it would be no request."""
 
 
 def secret_headers(server: ServerSettings) -> dict[str, str]:
@@ -42,8 +46,11 @@ def _header_lines(path: Path) -> dict[str, str]:
             continue
         name, colon, value = text.partition(":")
         name = name.strip().lower()
-        if not colon or not name or not name.replace("-", "").isalnum() or not name.isascii():
+        letters = name.replace("-", "").replace("_", "")
+        if not colon or not letters.isalnum() or not letters.isascii():
             raise BadInputError(f"{path}, line {number}: give a header as 'Name: value'")
+        if name in OF_THE_CONNECTION:
+            raise BadInputError(f"{path}, line {number}: '{name}' cannot be chosen")
         headers[name] = _checked(value.strip(), f"{path}, line {number}")
     return headers
 

@@ -12,8 +12,14 @@ from ...protocol import GpuSample, HostSample
 from .exposition import Exposition, Labels
 
 MIB = 2**20
+MOST_GPUS = 256
+"""Of an answer with more the first ones are told."""
+MOST_VALUE = 2.0**53
+"""Above this a float does not count in ones any more: no such figure is told."""
 UUID, INDEX, HOST = ("UUID", "uuid"), ("gpu",), ("Hostname", "hostname")
 NAME = ("modelName", "model_name")
+INSTANCE, PROFILE = ("GPU_I_ID",), ("GPU_I_PROFILE",)
+"""Of a part of a GPU (MIG), which has figures of its own."""
 FIELDS = (
     "DCGM_FI_DEV_FB_USED",
     "DCGM_FI_DEV_FB_FREE",
@@ -42,8 +48,8 @@ def dcgm_sample(
     labels: dict[str, Labels] = {}
     for field in FIELDS:
         for found, value in exposition.samples(field).items():
-            key = _label(found, UUID) or _label(found, INDEX)
-            if key:
+            key = _key(found)
+            if key and 0 <= value < MOST_VALUE and (key in values or len(values) < MOST_GPUS):
                 labels[key] = found
                 values.setdefault(key, {})[field.removeprefix("DCGM_FI_")] = value
     if not values:
@@ -63,6 +69,20 @@ def dcgm_sample(
     )
 
 
+def without_gpus(reason: str, at_s: float, wall: Callable[[], float] = time.time) -> HostSample:
+    """What is told while the exporter does not answer as it should: why there is no GPU."""
+    return HostSample(
+        at_s=at_s,
+        wall_s=wall(),
+        hostname="",
+        cpu_count=None,
+        cpu_utilization=None,
+        memory_used_bytes=None,
+        memory_total_bytes=None,
+        gpu_note=f"DCGM exporter: {reason}",
+    )
+
+
 def _gpu(key: str, values: dict[str, float], labels: Labels) -> GpuSample:
     parts = [values.get(f"DEV_FB_{name}") for name in ("USED", "FREE", "RESERVED")]
     used, free, reserved = parts
@@ -73,9 +93,9 @@ def _gpu(key: str, values: dict[str, float], labels: Labels) -> GpuSample:
     energy_mj = values.get("DEV_TOTAL_ENERGY_CONSUMPTION")
     index = _label(labels, INDEX)
     return GpuSample(
-        index=int(index) if index.isdecimal() else 0,
+        index=int(index) if index.isascii() and index.isdecimal() and len(index) < 7 else 0,
         uuid=key,
-        name=_label(labels, NAME),
+        name=f"{_label(labels, NAME)} {_label(labels, PROFILE)}".strip(),
         memory_used_bytes=None if used is None else int(used * MIB),
         memory_total_bytes=None if total is None else int(total * MIB),
         utilization=busy,
@@ -92,6 +112,12 @@ def _gpu(key: str, values: dict[str, float], labels: Labels) -> GpuSample:
 
 def _label(labels: Labels, names: tuple[str, ...]) -> str:
     return next((value for name, value in labels if name in names), "")
+
+
+def _key(labels: Labels) -> str:
+    """What tells a GPU from others, and a part of it from the whole; empty where nothing does."""
+    whole, part = _label(labels, UUID) or _label(labels, INDEX), _label(labels, INSTANCE)
+    return f"{whole}/{part}" if whole and part else whole
 
 
 def _hundredth(percent: float | None) -> float | None:

@@ -148,7 +148,8 @@ class ServerReading:
 
     def _take_statistics(self, body: bytes, at_s: float, took_s: float) -> None:
         """TensorRT-LLM has JSON where others have metrics."""
-        if read_answer(_METRICS_JSON, body) is None:
+        # A server that told metrics before would go on with its last figures.
+        if self._session is not None or read_answer(_METRICS_JSON, body) is None:
             raise UnreadableAnswerError(f"{self.name}: no metrics in its answer")
         self.take_json(_METRICS_JSON, body, at_s)
         self._note(at_s, took_s)

@@ -220,3 +220,96 @@ async def test_secrets_are_sent_and_in_nothing_that_is_told(tmp_path: Path) -> N
     assert b"s3cret-two" in sent
     assert isinstance(watch.told[-1], ServerDown)
     assert all(b"s3cret" not in msgspec.json.encode(each) for each in watch.told)
+
+
+REFUSALS = ("401 Unauthorized", "403 Forbidden", "404 Not Found", "501 Not Implemented")
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_metrics_that_are_refused_later_are_a_failure_and_no_old_figures(status: str) -> None:
+    async with serving(metrics(0)) as faulty:
+        watch = Watch(faulty)
+        await watch.rounds(3)
+        faulty.behaviour = whole(b"", status=status)
+        told = await watch.rounds(3)
+        faulty.behaviour = metrics(10)
+        back = await watch.rounds(2)
+        await watch.server.close()
+    assert [type(each) for each in told] == [ServerDown] * 3
+    assert all(isinstance(each, ServerDown) and status[:3] in each.reason for each in told)
+    known = [type(each) for each in back if not isinstance(each, ServerProcess)]
+    assert known == [ServerBack, Frame, Frame]
+
+
+@pytest.mark.parametrize("status", REFUSALS)
+async def test_a_server_that_refuses_from_the_start_says_so_and_comes_by_itself(
+    status: str,
+) -> None:
+    async with serving(whole(b"", status=status)) as faulty:
+        watch = Watch(faulty)
+        told = await watch.rounds(2)
+        faulty.behaviour = metrics(0)
+        back = await watch.rounds(1)
+        await watch.server.close()
+    assert all(isinstance(each, ServerDown) and status in each.reason for each in told)
+    assert isinstance(back[-1], Frame)
+
+
+async def test_json_in_the_place_of_metrics_is_a_failure() -> None:
+    async with serving(metrics(0)) as faulty:
+        watch = Watch(faulty)
+        await watch.rounds(2)
+        faulty.behaviour = whole(b'[{"iter":1}]', headers="content-type: application/json\r\n")
+        told = await watch.rounds(1)
+        await watch.server.close()
+    assert [type(each) for each in told] == [ServerDown]
+
+
+async def test_what_hangs_beside_the_metrics_does_not_hold_up_a_frame() -> None:
+    async def answer(writer: asyncio.StreamWriter) -> None:
+        path = faulty.requests[-1].split(b" ")[1]
+        await (metrics(0) if path == b"/metrics" else silent)(writer)
+
+    told: list[Message] = []
+    async with serving(answer) as faulty:
+        # Without a limit on an answer's time: nothing but not waiting for it makes a frame.
+        watched = WatchedServer(
+            NamedServer(url=faulty.url, name="chat"),
+            told.append,
+            connect=lambda each: Fetcher(each.url, timeout_s=60),
+        )
+        async with asyncio.timeout(30):
+            await watched.round()
+            await watched.round()
+        await watched.close()
+    assert [type(each) for each in told if not isinstance(each, ServerProcess)] == [Frame, Frame]
+    asked = [head.split(b" ")[1] for head in faulty.requests]
+    assert asked.count(b"/version") == 1
+
+
+@pytest.mark.parametrize("ending", ["silent", "401", "500", "cut"])
+async def test_a_server_without_metrics_is_down_in_the_round_after_its_end(ending: str) -> None:
+    async def models(writer: asyncio.StreamWriter) -> None:
+        path = faulty.requests[-1].split(b" ")[1]
+        has = path == b"/v1/models"
+        body = b'{"object":"list","data":[{"id":"tiny"}]}'
+        await (whole(body) if has else whole(b"", status="404 Not Found"))(writer)
+
+    ends: dict[str, Behaviour] = {
+        "silent": silent,
+        "401": whole(b"", status="401 Unauthorized"),
+        "500": whole(b"", status="500 Internal Server Error"),
+        "cut": raw(b""),
+    }
+    async with serving(models) as faulty:
+        watch = Watch(faulty)
+        good = await watch.rounds(3)
+        faulty.behaviour = ends[ending]
+        told = await watch.rounds(2)
+        faulty.behaviour = models
+        back = await watch.rounds(1)
+        await watch.server.close()
+    assert sum(isinstance(each, Frame) for each in good) == 3
+    assert [type(each) for each in told] == [ServerDown] * 2
+    assert isinstance(back[-1], Frame)
+    assert watch.newest().model.name == "tiny"
