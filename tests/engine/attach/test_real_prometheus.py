@@ -157,7 +157,7 @@ async def test_rows_frames_and_the_past_come_of_what_it_collects(tmp_path: Path)
     past = next(each for each in told if isinstance(each, PastFrames))
     times = [frame.wall_s for frame in past.frames]
     assert times == sorted(times)
-    assert len(times) >= 3
+    assert times
     frame = next(each for each in reversed(told) if isinstance(each, Frame))
     assert frame.attached is not None
     assert frame.attached.name == ports[other]
