@@ -27,7 +27,7 @@ async def test_every_tab_is_drawn_of_a_server_that_tells_little(
     kind: str, size: tuple[int, int]
 ) -> None:
     frames: list[list[Report]] = [[KINDS[kind](second)] for second in range(12)]
-    polls = [[ready()], *frames]
+    polls: list[list[Report]] = [[ready()], *frames]
     async with open_app(polls, size=size) as running:
         await running.advance(*polls)
         for keys in (*TABS, "w", "t", "space", "left", "space", "R"):

@@ -23,7 +23,7 @@ LAYOUT = Layout(micro_batch=1, micro_batches=4, recompute="full")
 
 
 def tuned(tuning: Tuning, model: str = "llama-2-7b", gpu: str = "a100-80", **more: int) -> Estimate:
-    layout = replace(LAYOUT, **more)
+    layout = replace(LAYOUT, **more)  # type: ignore[arg-type]  # fields that are numbers
     where = cluster(find_gpu(gpu), layout.world)
     plain = setting(preset(model), where, 1304, "torch")
     return estimate(tuned_setting(plain, tuning), layout)

@@ -2,6 +2,7 @@
 
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prodtop.engine.protocol.errors import CheckpointError
@@ -18,7 +19,9 @@ def test_the_list_has_sixty_shapes() -> None:
 
 @pytest.mark.parametrize("name", _SHAPES)
 def test_a_public_model_has_the_published_parameters_or_is_refused(name: str) -> None:
-    config = {key: None if value == "null" else value for key, value in _SHAPES[name].items()}
+    config: dict[str, Any] = {
+        key: None if value == "null" else value for key, value in _SHAPES[name].items()
+    }
     published = config.pop("published")
     if published == "refused":
         with pytest.raises(CheckpointError, match=config["architectures"][0]):
