@@ -119,9 +119,11 @@ def _layer_bytes(
     moe = model.moe_layers / model.layers
     norms = 2.0 * h * model.norms_per_layer
     # Inputs of products are kept for the weights' gradients: in fp8 a byte each, and none where
-    # weights are frozen, but that of the attention, which the adapters read.
+    # weights are frozen, but that of the attention, which small adapters read. Adapters that are
+    # told of sit on every product, and read the inputs of all.
     product = 1.0 if fp8 else 2.0
-    blocks = product * h * (1 if setting.frozen else min(2, model.norms_per_layer))
+    untouched = setting.frozen and setting.trained_share == 1
+    blocks = product * h * (1 if untouched else min(2, model.norms_per_layer))
     masks = 2.0 * h if model.dropout else 0.0
     if "layernorm" in modules:
         blocks = 0.0
@@ -133,7 +135,7 @@ def _layer_bytes(
         if "mla_up_proj" in modules:
             qkv = 0.0
     attention = qkv + 2.0 * model.value_width + 4.0 * model.heads
-    kept = 0.0 if setting.frozen else product
+    kept = 0.0 if untouched else product
     if keep_scores:
         attention += 5.0 * model.heads * setting.sequence
     attention *= model.attention_share
