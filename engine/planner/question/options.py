@@ -53,7 +53,7 @@ from .parsers import (
     switch,
     zero_stage,
 )
-from .tuning_options import TUNING_OPTIONS
+from .tuning_options import ADAPTER_OPTIONS, RUN_OPTIONS
 
 SEQUENCES_PER_GPU = 8
 """Of the global batch, unless it is given."""
@@ -236,14 +236,16 @@ _LAYOUT = (
 )
 SEARCH_OPTIONS: tuple[Option[object], ...] = (
     *(MODEL, BATCH, SEQUENCE, TOKENS, *_CLUSTER, PRICE, *_LAYOUT, FRAMEWORK, STATES, LOSS, TOP),
-    *TUNING_OPTIONS,
+    *(*ADAPTER_OPTIONS, *RUN_OPTIONS),
 )
 """Of `prodtop plan`."""
 COMPARED_GPUS = Option(
     "gpus", counts(MOST_GPUS), "GPUs of the clusters", "1,8,16,32,64", metavar="N,N,..."
 )
 COMPARE_OPTIONS: tuple[Option[object], ...] = tuple(
-    COMPARED_GPUS if option is GPUS else option for option in SEARCH_OPTIONS if option is not TOP
+    COMPARED_GPUS if option is GPUS else option
+    for option in SEARCH_OPTIONS
+    if option not in (TOP, *RUN_OPTIONS)
 )
 """Of `prodtop plan compare`."""
 EXPORT_OPTIONS: tuple[Option[object], ...] = (

@@ -57,7 +57,10 @@ CHECKPOINT = Option(
 STRAGGLING = Option(
     "straggling", from_zero, "share by which the slowest rank lengthens a step", "0", metavar="S"
 )
-TUNING_OPTIONS: tuple[Option[object], ...] = (
-    *(METHOD, RANK, TRAIN_LAYERS, OBJECTIVE, FILL, RESPONSE, ROLLOUT),
+ADAPTER_OPTIONS: tuple[Option[object], ...] = (METHOD, RANK)
+"""Those that an estimate of a layout has all of."""
+RUN_OPTIONS: tuple[Option[object], ...] = (
+    *(TRAIN_LAYERS, OBJECTIVE, FILL, RESPONSE, ROLLOUT),
     *(FAILURES, INTERRUPTIONS, SPOT_PRICE, RESTART, CHECKPOINT, STRAGGLING),
 )
+"""Those that a tuned step or a long run is worked out with, from an estimate."""

@@ -8,7 +8,9 @@ from xml.etree import ElementTree
 import pytest
 from prodtop.engine.planner.compare.comparison import SCENARIOS
 from prodtop.engine.planner.cost.hardware import known_gpus
+from prodtop.engine.planner.question.option import Option
 from prodtop.engine.planner.question.options import COMPARE_OPTIONS
+from prodtop.engine.planner.question.tuning_options import RUN_OPTIONS
 from prodtop.tui.commands.main import run
 from prodtop.tui.commands.plan_compare import SUFFIXES, compared, write_tables
 
@@ -116,3 +118,11 @@ def test_no_file_is_written_where_the_question_is_wrong(tmp_path: Path) -> None:
     path = tmp_path / "found.csv"
     assert run(["plan", "compare", "--model", "nothing", "--out", str(path)]) == 2
     assert not path.exists()
+
+
+@pytest.mark.parametrize("option", RUN_OPTIONS, ids=lambda option: option.key)
+def test_options_of_a_run_that_is_not_compared_are_refused(
+    option: Option[object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([*ASKED, option.argument, "1"]) == 2
+    assert option.argument in capsys.readouterr().err
