@@ -401,7 +401,7 @@ async def test_a_panel_can_have_all_the_room(planner: OpenPlanner) -> None:
 
 
 async def test_the_help_lists_the_keys(planner: OpenPlanner) -> None:
-    async with planner((100, 120)) as tab:
+    async with planner((100, 132)) as tab:
         await tab.press("down", "?")
         text = tab.text()
         for words in ("The field at hand: batch", "1 to 1,073,741,824 seq", "begins with"):
