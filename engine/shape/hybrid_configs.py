@@ -24,7 +24,7 @@ _PATTERN = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "mo
 def _kinds(fields: Fields, named: list[str] | None, layers: int, *others: str) -> list[str]:
     """The kind of each layer, recurrences and attention under one name each."""
     if named is None or len(named) != layers:
-        raise fields.error(f"the kinds of all {layers} layers must be stated")
+        raise fields.error(f"the kind of each layer must be stated: there are {layers}")
     unknown = set(named) - {*_ATTENTION, *_RECURRENT, *others}
     if unknown:
         raise fields.error(f"layers of kind {min(unknown)!r} are not modelled")

@@ -56,7 +56,7 @@ def run_lines(one: Estimate, question: Question) -> Iterable[str]:
         return
     cost = "" if run.cost is None else f", {run.cost:,.0f} $"
     yield (
-        f"{si(question.tokens or 0)} tokens with failures: {seconds(run.seconds)}{cost}; goodput"
+        f"to {si(question.tokens or 0)} tok with failures: {seconds(run.seconds)}{cost}; goodput"
         f" {percent(run.goodput)}, data {si(run.data_bytes_s)}B/s"
     )
     if math.isfinite(run.mean_between_s):

@@ -7,6 +7,7 @@ objectives after DPO (Rafailov et al. 2023) and GRPO (Shao et al. 2024).
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
+from ...protocol.wording import counted
 from ...shape.field_errors import FieldError, positive
 from ...shape.model_shape import ModelShape
 from ..cost.estimate import Estimate
@@ -80,7 +81,8 @@ def tuned_setting(setting: Setting, tuning: Tuning) -> Setting:
     """
     model, layers = setting.model, tuning.train_layers
     if layers is not None and not 0 < layers <= model.layers:
-        raise FieldError("train_layers", f"the model has {model.layers} layers, not {layers}")
+        there = counted(model.layers, "layer")
+        raise FieldError("train_layers", f"the model has {there}, not {layers}")
     adapters = adapter_parameters(model, tuning) / model.parameters
     copied = tuning.objective != "sft" and tuning.method == "full"
     return replace(

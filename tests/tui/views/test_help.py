@@ -63,7 +63,7 @@ def test_the_field_at_hand_says_what_it_is_and_takes_and_begins_with(key: str) -
         text = " ".join(one.plain for one in lines)
         assert FORM[key].label in text
         assert FORM[key].first in text
-    hint = field_hint(form, Room(220, 1, UNICODE)).plain
+    hint = field_hint(form, Room(480, 1, UNICODE)).plain
     assert f"default {FORM[key].first}" in hint
     assert FORM[key].limits in hint
     narrow = field_hint(form, Room(30, 1, UNICODE))
