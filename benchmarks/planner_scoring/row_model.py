@@ -38,9 +38,9 @@ def row_model(cells: Cells) -> ModelShape:
     part of the name) a plausible one.
     """
     name = cells.text("model")
-    if any(word in name.lower() for word in _HYBRIDS):
-        raise FieldError("model", f"{name}: state-space layers are not modelled")
     known = find_preset(_plain_name(name))
+    if known is None and any(word in name.lower() for word in _HYBRIDS):
+        raise FieldError("model", f"{name}: which layers of the hybrid are which is not stated")
     billions = cells.measure("params_b", _BILLIONS)
     layers = cells.optional_count("layers")
     hidden = cells.optional_count("hidden")

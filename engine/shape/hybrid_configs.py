@@ -38,7 +38,7 @@ def _with(shape: ModelShape, recurrence: Recurrence, kinds: Sequence[str]) -> Mo
     return replace(shape, recurrence=recurrent, attention_layers=kinds.count("attention"))
 
 
-def _mamba2(
+def mamba2(
     hidden: int, inner: int, heads: int, state: int, groups: int, kernel: int, **has: bool
 ) -> Recurrence:
     """Mamba-2 (Dao and Gu 2024): `inner` features in `heads`, `groups` of keys and queries.
@@ -60,7 +60,7 @@ def _mamba2(
 def _mamba_fields(fields: Fields, hidden: int, *, norm: bool, biases: str) -> Recurrence:
     """Mamba-2 as Falcon-H1, Bamba and Granite 4 state it."""
     inner = fields.count("mamba_d_ssm", int(fields.number("mamba_expand", 2) * hidden))
-    return _mamba2(
+    return mamba2(
         hidden,
         inner,
         fields.count("mamba_n_heads", 128),
@@ -107,7 +107,7 @@ def nemotron_h(fields: Fields) -> ModelShape:
     kinds = _kinds(fields, named, len(named), "mlp", "moe")
     hidden, inner = fields.count("hidden_size"), fields.count("intermediate_size", 1)
     heads, width = fields.count("mamba_num_heads"), fields.count("mamba_head_dim")
-    mamba = _mamba2(
+    mamba = mamba2(
         hidden,
         heads * width,
         heads,

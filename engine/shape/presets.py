@@ -10,6 +10,7 @@ from dataclasses import replace
 from functools import cache
 
 from .field_errors import FieldError
+from .hybrid_configs import mamba2
 from .model_shape import ModelShape
 from .parts import (
     Activation,
@@ -97,6 +98,24 @@ _NEMOTRON_4 = replace(
     gated_mlp=False,
     unserved="architecture 'NemotronForCausalLM' is not served",
 )
+_NEMOTRON_3_NANO = replace(
+    _sized(
+        _family(131_072, 262_144, 10_000.0, 2),
+        *(52, 2688, 32, 2, 1856, 128),
+        experts=Experts(
+            count=128, active=6, intermediate=1856, shared_intermediate=3712, router_bias=True
+        ),
+    ),
+    gated_mlp=False,
+    norms_per_layer=1,
+    recurrence=replace(
+        mamba2(2688, 4096, 64, 128, 8, 4, conv=True, projections=False, norm=True), layers=23
+    ),
+    attention_layers=6,
+    mlp_layers=23,
+    unserved="architecture 'NemotronHForCausalLM' is not served",
+)
+"""Of 52 layers 23 are Mamba-2, 23 experts and 6 attention (NVIDIA 2025, Nemotron 3 Nano)."""
 
 
 def _gpt(layers: int, hidden: int, heads: int, positions: int = 2048) -> ModelShape:
@@ -264,6 +283,7 @@ _SHAPES = {
     "gemma-2-9b": _gemma_2(42, 3584, 16, 8, 14_336),
     "gemma-3-1b": _GEMMA_3_1B,
     "nemotron-4-340b": _sized(_NEMOTRON_4, 96, 18_432, 96, 8, 73_728, 192),
+    "nemotron-3-nano": _NEMOTRON_3_NANO,
     "deepseek-v3": _DEEPSEEK_V3,
     "deepseek-v2-lite": _DEEPSEEK_V2_LITE,
     "moonlight-16b": _MOONLIGHT,

@@ -75,7 +75,7 @@ def test_time_comes_before_speed_and_memory_is_a_row_of_its_own() -> None:
         ({"dp": "7"}, "is not 8 GPUs"),
         ({"global_bs": "17"}, "do not split"),
         ({"layers": "many"}, "must be a number"),
-        ({"model": "Nemotron-3-Nano"}, "state-space"),
+        ({"model": "Nemotron-H-8B"}, "which layers of the hybrid"),
     ],
 )
 def test_a_row_that_cannot_be_scored_says_why(change: dict[str, str], reason: str) -> None:

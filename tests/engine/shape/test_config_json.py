@@ -208,6 +208,7 @@ def test_a_malformed_generation_config_is_named(tmp_path: Path) -> None:
         ("gemma-2-9b", 9_241_705_984),
         ("gemma-3-1b", 999_885_952),
         ("gpt2", 124_439_808),
+        ("nemotron-3-nano", 31_577_940_288),
     ],
 )
 def test_presets_have_the_published_number_of_parameters(name: str, parameters: int) -> None:

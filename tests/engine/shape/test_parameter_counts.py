@@ -225,6 +225,22 @@ def as_config(shape: ModelShape) -> tuple[str, Values]:
         "tie_word_embeddings": shape.tied_embeddings,
     }
     experts, latent = shape.experts, shape.latent
+    if shape.recurrence is not None and experts is not None:
+        kinds = {
+            "mamba": shape.recurrence.layers,
+            "attention": shape.attention_layers,
+            "moe": shape.mlp_layers,
+        }
+        return "nemotron_h", values | {
+            "layers_block_type": [kind for kind, count in kinds.items() for _ in range(count or 0)],
+            "mamba_num_heads": 64,
+            "mamba_head_dim": 64,
+            "ssm_state_size": 128,
+            "n_groups": 8,
+            "n_routed_experts": experts.count,
+            "moe_intermediate_size": experts.intermediate,
+            "moe_shared_expert_intermediate_size": experts.shared_intermediate,
+        }
     if experts is not None:
         values |= {
             "num_local_experts": experts.count,
