@@ -47,13 +47,13 @@ def write_gguf_file(path: Path) -> Path:
 
 
 def write_words(folder: Path) -> Path:
-    """A tokenizer of words, and the shape of a model without weights, as Dynamo's mocker reads it."""
+    """A model whose tokens are words, as Dynamo's mocker reads it: it computes nothing with it."""
     folder.mkdir(parents=True, exist_ok=True)
     words = {"<|end|>": 0, **{f"w{number}": number for number in range(1, WORDS)}}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="<|end|>"))
     tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer.save(str(folder / "tokenizer.json"))
-    make_peer(SHAPE).config.save_pretrained(folder)
+    make_peer(SHAPE).save_pretrained(folder)
     _write_tokenizer_config(folder)
     return folder
 
