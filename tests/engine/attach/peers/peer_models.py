@@ -24,7 +24,9 @@ def talking_model(tokenizer: Tokenizer) -> LlamaForCausalLM:
     pieces than there are tokens, and later than they were made.
     """
     model = make_peer(SHAPE)
-    letters = [id_ for text, id_ in tokenizer.get_vocab().items() if text.isascii() and text.isalpha()]
+    letters = [
+        id_ for text, id_ in tokenizer.get_vocab().items() if text.isascii() and text.isalpha()
+    ]
     with torch.no_grad():
         kept = torch.zeros(model.lm_head.weight.shape[0], 1)
         kept[letters] = 1.0

@@ -72,7 +72,9 @@ class PeerServer:
 
 
 @contextmanager
-def process(command: Sequence[str], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def process(
+    command: Sequence[str], log: Path, **environment: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command, and end it and all that it started at the end."""
     with log.open("wb") as printed:
         running = subprocess.Popen(
@@ -107,7 +109,13 @@ def end_with_children(running: subprocess.Popen[bytes]) -> None:
 
 @contextmanager
 def peer_server(
-    command: Sequence[str], port: int, log: Path, *, ready: str, says: bytes = b"", **environment: str
+    command: Sequence[str],
+    port: int,
+    log: Path,
+    *,
+    ready: str,
+    says: bytes = b"",
+    **environment: str,
 ) -> Iterator[PeerServer]:
     """Run a server, from when `ready` answers 200 with `says` in its body."""
     server = PeerServer(port, log)

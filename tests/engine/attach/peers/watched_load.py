@@ -11,7 +11,7 @@ from prodtop.engine.attach.asking.settings import NamedServer
 from prodtop.engine.attach.watched_server import WatchedServer
 from prodtop.engine.http_load.connections import Connections
 from prodtop.engine.http_load.main import load_of
-from prodtop.engine.http_load.messages import Api, ServerResult
+from prodtop.engine.http_load.messages import ServerResult
 from prodtop.engine.http_load.result import result_of
 from prodtop.engine.http_load.run import run_load
 from prodtop.engine.http_load.target import Asked, Target
@@ -22,7 +22,7 @@ DEADLINE_S = 60.0
 INTERVAL_S = 0.25
 CONTEXT_TOKENS = 2048
 GREEDY = LoadSpec(users=2, temperature=0.0)
-"""Without `ignore_eos`, which not every server knows: the models of these tests never end by themselves."""
+"""Without `ignore_eos`, which not every server knows: these models never end by themselves."""
 
 
 @dataclass
@@ -54,44 +54,34 @@ def model_of(server: PeerServer) -> str:
 
 
 def load_watched(
-    server: PeerServer,
-    spec: LoadSpec,
-    requests: int,
-    *,
-    api: Api = "completions",
-    interval_s: float = INTERVAL_S,
-    settled_s: float = 0.0,
+    server: PeerServer, spec: LoadSpec, requests: int, *, through: PeerServer | None = None
 ) -> tuple[ServerResult, Watched]:
-    """Put a load on a server; all of it lies between the first frame and the newest.
-
-    `settled_s`: so long after the last answer the server may still be at renewing its metrics.
-    """
-    target = Target(server.url, model_of(server), api)
+    """Put a load on a server, or on one in front of it; all of the load lies between the first
+    frame and the newest."""
+    asked = through or server
+    target = Target(asked.url, model_of(asked))
 
     async def run() -> tuple[ServerResult, Watched]:
         watched = Watched()
-        settings = NamedServer(url=server.url, name="peer", interval_s=interval_s)
+        settings = NamedServer(url=server.url, name="peer", interval_s=INTERVAL_S)
         connections = Connections(target, timeout_s=DEADLINE_S)
         texts = TextMaker(salt=f"{time.monotonic_ns()}")
         # Engines make what they need at the first request: it is not one of the load.
         warmed = await connections.ask(Asked("warm up", max_tokens=4))
         assert warmed.error is None, warmed.error
-        await asyncio.sleep(settled_s)
         watching = asyncio.create_task(WatchedServer(settings, watched.told.append).run())
         try:
             await watched.frames_more(2)
             load = load_of(spec, texts, requests, CONTEXT_TOKENS)
             served = await run_load(load, connections, texts)
-            await asyncio.sleep(settled_s)
             await watched.frames_more(2)
         finally:
             watching.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watching
             await connections.close()
-        result = result_of(served, model=target.model, url=target.url, api=api, versions={})
+        result = result_of(served, model=target.model, url=target.url, api=target.api, versions={})
         assert (result.failed, result.rejected) == (0, 0), result.errors
         return result, watched
 
     return asyncio.run(run())
-
