@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +73,7 @@ class PeerServer:
 
 @contextmanager
 def process(
-    command: Sequence[str], log: Path, **environment: str
+    command: Sequence[str], log: Path, environment: Mapping[str, str]
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run a command, and end it and all that it started at the end."""
     with log.open("wb") as printed:
@@ -115,11 +115,11 @@ def peer_server(
     *,
     ready: str,
     says: bytes = b"",
-    **environment: str,
+    environment: Mapping[str, str] | None = None,
 ) -> Iterator[PeerServer]:
     """Run a server, from when `ready` answers 200 with `says` in its body."""
     server = PeerServer(port, log)
-    with process(command, log, **environment) as running:
+    with process(command, log, environment or {}) as running:
         wait_until_ready(server, running, ready, says)
         yield server
 

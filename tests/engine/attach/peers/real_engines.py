@@ -44,7 +44,7 @@ def vllm(folder: Path) -> Iterator[PeerServer]:
     ]
     environment = {"VLLM_CPU_KVCACHE_SPACE": "1", "VLLM_CPU_OMP_THREADS_BIND": "nobind"}
     log = folder / "vllm.log"
-    with peer_server(command, port, log, ready="/health", **environment) as server:
+    with peer_server(command, port, log, ready="/health", environment=environment) as server:
         yield server
 
 
@@ -98,8 +98,10 @@ def dynamo(folder: Path) -> Iterator[tuple[PeerServer, PeerServer]]:
     log = folder / "frontend.log"
     worker = PeerServer(worker_port, folder / "mocker.log")
     with (
-        process(mocker, worker.log, DYN_SYSTEM_PORT=str(worker_port), **place),
-        peer_server(frontend, port, log, ready="/v1/models", says=b"tiny", **place) as server,
+        process(mocker, worker.log, {**place, "DYN_SYSTEM_PORT": str(worker_port)}),
+        peer_server(
+            frontend, port, log, ready="/v1/models", says=b"tiny", environment=place
+        ) as server,
     ):
         yield server, worker
 
