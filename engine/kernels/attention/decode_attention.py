@@ -115,6 +115,8 @@ def decode_attention(
             *numbers,
             SPLITS=splits,
             PREFETCH=tile.prefetch,
+            PAIRS=tile.pairs,
+            INLINE_PTX=not interpreted(qkv.device),
             BLOCK_H=max(16, block_g),
             BLOCK_D=block_d,
             BLOCK_N=tile.keys,

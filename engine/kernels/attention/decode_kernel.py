@@ -4,6 +4,7 @@ import triton
 import triton.language as tl
 
 from ..common.dependent_launch import wait_for_previous
+from .fp8_pairs import attend_pairs, join_dims, load_pairs, split_dims
 from .key_splits import merge_if_last
 from .online_softmax import add_tile, softcap, tile_scores
 from .paged_kv import for_tile, load_kv_tile, to_cache_dtype, token_slots
@@ -127,13 +128,15 @@ def decode_kernel(
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
     PER_LOAD: tl.constexpr,
+    PAIRS: tl.constexpr,
+    INLINE_PTX: tl.constexpr,
     PDL: tl.constexpr,
 ):
     """A program of `(kv_head, sequence, split)`: every `active`-th tile from the `split`-th on.
 
     Queries, and the key and value of the new token, come from the projection as it is: the first
     split's program takes the new token, and stores it. With `PREFETCH` the first tile is loaded
-    before the kernel before has finished.
+    before the kernel before has finished. With `PAIRS` the cache is fp8 and read as `fp8_pairs`.
     """
     kv_head = tl.program_id(0)
     sequence = tl.program_id(1)
@@ -193,14 +196,31 @@ def decode_kernel(
             acc, row_max, row_sum, q, first_k, first_v, seen, score_scale, cap, CAPPED
         )
         tile += active * BLOCK_N
-    for first in tl.range(tile, cached, active * BLOCK_N, num_stages=STAGES):
-        token = first + offs_n
-        seen = token < cached
-        slot = token_slots(table, token, seen, BLOCK_TOKENS)
-        k, v = load_kv_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, True)
-        acc, row_max, row_sum = _attend(
-            acc, row_max, row_sum, q, k, v, seen, score_scale, cap, CAPPED
-        )
+    if PAIRS:
+        q_even, q_odd = split_dims(q)
+        acc_even = tl.zeros((BLOCK_H, BLOCK_D // 2), tl.float32)
+        acc_odd = tl.zeros((BLOCK_H, BLOCK_D // 2), tl.float32)
+        word = tl.arange(0, BLOCK_D // 2)[None, :]
+        word_ptrs = (kv_ptr + kv_head * HEAD_DIM).to(tl.pointer_type(tl.int16), bitcast=True) + word
+        for first in tl.range(tile, cached, active * BLOCK_N, num_stages=STAGES):
+            token = first + offs_n
+            seen = token < cached
+            slot = token_slots(table, token, seen, BLOCK_TOKENS)
+            k, v = load_pairs(word_ptrs, slot, seen, KV_STRIDE)
+            acc_even, acc_odd, row_max, row_sum = attend_pairs(
+                acc_even, acc_odd, row_max, row_sum, q_even, q_odd, k, v, seen, score_scale, cap,
+                CAPPED, INLINE_PTX,
+            )  # fmt: skip
+        acc = join_dims(acc_even, acc_odd)
+    else:
+        for first in tl.range(tile, cached, active * BLOCK_N, num_stages=STAGES):
+            token = first + offs_n
+            seen = token < cached
+            slot = token_slots(table, token, seen, BLOCK_TOKENS)
+            k, v = load_kv_tile(kv_ptrs, slot, seen, in_head, KV_STRIDE, True)
+            acc, row_max, row_sum = _attend(
+                acc, row_max, row_sum, q, k, v, seen, score_scale, cap, CAPPED
+            )
     # The new token comes last, so that the cached keys need not wait for it.
     takes_new = (split == 0) & (seq_len > 0)
     if takes_new:

@@ -18,6 +18,7 @@ class DecodeTile:
 
     `split_keys` are the fewest keys of a split, no less than a tile. `prefetch`: a program loads
     its first tile before the kernel before has finished; it pays while splits are of a tile or two.
+    `pairs`: an fp8 cache is read as `fp8_pairs`; not together with `prefetch`.
     """
 
     keys: int
@@ -25,6 +26,7 @@ class DecodeTile:
     stages: int
     split_keys: int
     prefetch: bool = False
+    pairs: bool = False
 
 
 @dataclass(frozen=True, slots=True)

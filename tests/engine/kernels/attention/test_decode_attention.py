@@ -17,6 +17,7 @@ from prodtop.engine.kernels.common.gpu_limits import HOPPER
 
 SMALL_TILE = DecodeTile(keys=16, warps=4, stages=2, split_keys=16)
 PREFETCHING_TILE = DecodeTile(keys=16, warps=4, stages=2, split_keys=16, prefetch=True)
+PAIRS_TILE = DecodeTile(keys=16, warps=4, stages=2, split_keys=16, pairs=True)
 TILES = pytest.mark.parametrize("tile", [SMALL_TILE, PREFETCHING_TILE], ids=["loop", "prefetch"])
 
 
@@ -65,6 +66,38 @@ def test_ragged_batches(
 def test_shapes(shape: Shape, splits: int, tile: DecodeTile) -> None:
     step = DecodeStep(shape, [40, 0, 70, 1], normed=splits == 4)
     step.check(plan_of(shape, 4, splits, tile))
+
+
+@settings(deadline=None, max_examples=15)
+@given(
+    seq_lens=st.lists(st.integers(0, 90), min_size=1, max_size=3),
+    kv_heads=st.integers(1, 2),
+    group=st.sampled_from([1, 3, 4, 7]),
+    splits=st.sampled_from([1, 4]),
+    window=st.sampled_from([0, 20]),
+    softcap=st.sampled_from([0.0, 5.0]),
+    normed=st.booleans(),
+    seed=st.integers(0, 99),
+)
+def test_an_fp8_cache_in_pairs(
+    seq_lens: list[int],
+    kv_heads: int,
+    group: int,
+    splits: int,
+    window: int,
+    softcap: float,
+    normed: bool,
+    seed: int,
+) -> None:
+    shape = Shape(kv_heads, group, 32, window, softcap, FP8)
+    step = DecodeStep(shape, seq_lens, normed=normed, seed=seed)
+    step.check(plan_of(shape, len(seq_lens), splits, PAIRS_TILE))
+
+
+@pytest.mark.parametrize("head_dim", [64, 128])
+def test_heads_of_an_fp8_cache_in_pairs(head_dim: int) -> None:
+    shape = Shape(2, 4, head_dim, dtype=FP8)
+    DecodeStep(shape, [40, 0, 70, 1]).check(plan_of(shape, 4, 2, PAIRS_TILE))
 
 
 @TILES
