@@ -2,13 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
+from importlib.metadata import version
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..device.devices import device_name
 from ..kernels.attention.prefill_attention import list_tiles
+from ..kernels.common.compile_ahead import KnownSteps, have_compiled, noted, wait_for_compiled
+from ..kernels.common.compile_server import KernelWanted
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.step_input import copy_step_input
 from ..kernels.linear.cublas_choice import choose_algorithms
@@ -151,17 +156,42 @@ class PagedRunner:
     def warm_up(self) -> None:
         """Run every kind of step on empty rows, so that no request waits for a compiler.
 
-        Before that, find the fastest products of decode steps, for graphs to hold on to. Neither
-        the cache nor the tokens of the step before are touched.
+        Before that, find the fastest products of decode steps, for graphs to hold on to; meanwhile
+        what the steps launch is compiled. Neither the cache nor the tokens of the step before are
+        touched.
         """
-        decoder = self.decoder
-        choose_algorithms([*self._projections(), decoder.head], self._sizes.decode_rows)
+        known, steps = KnownSteps(device_name(self.decoder.device)), self._steps_name()
+        is_known = not self._on_gpu or steps in known
+        if not is_known:
+            have_compiled(self.kernels())
+        choose_algorithms([*self._projections(), self.decoder.head], self._sizes.decode_rows)
+        if not is_known:
+            wait_for_compiled()
+            known.add(steps)
+        self._run_kinds(self.decoder)
+
+    @torch.inference_mode()
+    def kernels(self) -> list[KernelWanted]:
+        """What all kinds of steps launch that this process has not compiled yet."""
+        if not self._on_gpu:
+            return []
+        with noted() as kernels:
+            self._run_kinds(self.decoder.of_distinct_layers())
+        return kernels
+
+    def _steps_name(self) -> str:
+        """All that decides which kernels the steps launch, in few letters."""
+        decoder, sizes = self.decoder, self._sizes
+        parts = (decoder.config, decoder.precision, sizes, self.kv_cache.layers[0].dtype)
+        return sha256(repr((parts, version("prodtop"))).encode()).hexdigest()[:16]
+
+    def _run_kinds(self, decoder: Decoder) -> None:
         kept = self._sampled.clone()
         self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
         for layout in self._kinds_of_steps():
             words = empty_step(layout, decoder.device)
             for filtered in (False, True) if layout.rows == 1 else (False,):
-                self._compute(DeviceStep.over(words, layout), filtered)
+                self._compute(DeviceStep.over(words, layout), filtered, decoder=decoder)
         self._sampled.copy_(kept)
 
     def _kinds_of_steps(self) -> Iterator[StepLayout]:
@@ -216,10 +246,16 @@ class PagedRunner:
     def _take_in(self, turn: int, words: Tensor) -> None:
         copy_step_input(self._inputs[turn, : len(words)], words)
 
-    def _compute(self, step: DeviceStep, filtered: bool, work: RowWork | None = None) -> None:
+    def _compute(
+        self,
+        step: DeviceStep,
+        filtered: bool,
+        work: RowWork | None = None,
+        decoder: Decoder | None = None,
+    ) -> None:
         """One step from its input on the device to `_sampled`. What a graph captures, but for the
-        `work` on single requests."""
-        layout, decoder = step.layout, self.decoder
+        `work` on single requests. `decoder`: in place of the runner's, one of fewer layers."""
+        layout, decoder = step.layout, decoder or self.decoder
         plan = None
         if layout.decode:
             # That of the next graph's size: few plans, and no kernel but the graphs' own.
@@ -231,7 +267,8 @@ class PagedRunner:
         if work is not None and (prompt_rows := work.prompt_rows):
             more = to_device(prompt_rows, decoder.device).to(step.sampled_rows.dtype)
             wanted = torch.cat([step.sampled_rows, more])
-        hidden = decoder.forward(step.tokens, ops, self.kv_cache.layers, wanted)
+        kv_blocks = self.kv_cache.layers[: len(decoder.layers)]
+        hidden = decoder.forward(step.tokens, ops, kv_blocks, wanted)
         if work is not None:
             vocabulary = decoder.config.vocabulary
             rest = hidden[layout.sampled :]

@@ -142,6 +142,10 @@ def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd)
             versions=versions(),
         )
     )
+    if runs_kernels(device):
+        from ..serving.kernels_ahead import compile_for_switches
+
+        compile_for_switches(model.master, precision, settings, device)
     return loop
 
 

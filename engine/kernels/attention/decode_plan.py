@@ -116,6 +116,10 @@ def decode_tile(
     if pairs <= _FEW_PAIRS and has_mma_kernel(kv_dtype, group, head_dim):
         # Three tiles of larger heads do not fit the registers.
         return MmaTile(warps=8, tiles=3 if head_dim <= 128 else 1, split_keys=384)
+    if kv_dtype.itemsize == 1 and head_dim in (64, 128) and group <= 16:
+        if pairs <= 256:
+            return DecodeTile(128, warps=4, stages=3, split_keys=256, pairs=True)
+        return DecodeTile(32, warps=1, stages=4, split_keys=1024, pairs=True)
     if kv_dtype.itemsize > 2:
         return DecodeTile(32, warps=4, stages=2, split_keys=64 if pairs <= _FEW_PAIRS else 1024)
     if pairs <= _FEW_PAIRS:

@@ -1,0 +1,54 @@
+"""The kernels of the precisions that are not served yet, compiled before somebody switches to one.
+
+Only on a machine that has just compiled those of the first one: later they are on disk. Of a model
+a few layers are packed to see what they launch; nothing is computed by them.
+"""
+
+from dataclasses import replace
+
+import torch
+
+from ..kernels.common.compile_ahead import compiles_here_first, have_compiled
+from ..model.decoder import Decoder
+from ..model.weights import MasterWeights
+from ..precision.levels import base_dtype, require
+from ..protocol import PrecisionName
+from ..protocol.errors import PrecisionUnavailableError
+from .kv_cache import KVCache
+from .paged_runner import PagedRunner
+from .settings import EngineSettings
+
+
+def compile_for_switches(
+    master: MasterWeights, served: PrecisionName, settings: EngineSettings, device: torch.device
+) -> None:
+    """Have the kernels of every other precision compiled, in another process; does not wait.
+
+    Those in whose dtype the weights are not on the device are left out: a copy of its embedding
+    might not fit beside what is served.
+    """
+    if not compiles_here_first() or master.embedding.device != device:
+        return
+    for precision in PrecisionName:
+        if precision is not served and base_dtype(precision) is master.dtype:
+            _compile_for(master, precision, settings, device)
+
+
+def _compile_for(
+    master: MasterWeights, precision: PrecisionName, settings: EngineSettings, device: torch.device
+) -> None:
+    try:
+        require(precision, device)
+        short = replace(master, layers=master.layers[: _layers_of_every_kind(master)])
+        decoder = Decoder(short, precision, device, settings.context_tokens)
+        cache = KVCache(master.config, 1, device, settings.kv_dtype or base_dtype(precision))
+        have_compiled(PagedRunner(decoder, cache, settings, graphs=False).kernels())
+    except (PrecisionUnavailableError, torch.OutOfMemoryError):
+        return
+
+
+def _layers_of_every_kind(master: MasterWeights) -> int:
+    """How many of the first layers show every window that any layer sees through."""
+    config = master.config
+    windows = [config.window_of(index) for index in range(config.layers)]
+    return 1 + max(windows.index(window) for window in set(windows))
