@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from ..kernels.common.compile_ahead import compiles_here_first, have_compiled
+from ..kernels.common.compile_ahead import ask_for_no_more, compiles_here_first, have_compiled
 from ..model.decoder import Decoder
 from ..model.weights import MasterWeights
 from ..precision.levels import base_dtype, require
@@ -27,11 +27,11 @@ def compile_for_switches(
     Those in whose dtype the weights are not on the device are left out: a copy of its embedding
     might not fit beside what is served.
     """
-    if not compiles_here_first() or master.embedding.device != device:
-        return
-    for precision in PrecisionName:
-        if precision is not served and base_dtype(precision) is master.dtype:
-            _compile_for(master, precision, settings, device)
+    if compiles_here_first() and master.embedding.device == device:
+        for precision in PrecisionName:
+            if precision is not served and base_dtype(precision) is master.dtype:
+                _compile_for(master, precision, settings, device)
+    ask_for_no_more()
 
 
 def _compile_for(

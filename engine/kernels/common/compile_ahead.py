@@ -89,18 +89,25 @@ class CompileServer:
         )
         self._asked = 0
         self._missing: set[int] = set()
+        self._has_ended = False
         self._changed = Condition()
         self._lines: SimpleQueue[list[str] | None] = SimpleQueue()
         # The process takes seconds until it reads, and a pipe has little room.
         Thread(target=self._write, name="kernels to compile", daemon=True).start()
         Thread(target=self._read, name="compiled kernels", daemon=True).start()
 
+    @property
+    def process_id(self) -> int:
+        """Of the process that compiles."""
+        return self._process.pid
+
     def compile(self, kernels: Sequence[KernelWanted]) -> None:
         """Ask for kernels, after those asked for before. Does not wait."""
         numbers = range(self._asked, self._asked + len(kernels))
         self._asked += len(kernels)
         with self._changed:
-            self._missing.update(numbers)
+            if not self._has_ended:
+                self._missing.update(numbers)
         self._lines.put([f"{msgspec.json.encode(wanted).decode()}\n" for wanted in kernels])
 
     def wait(self) -> None:
@@ -125,6 +132,7 @@ class CompileServer:
         assert self._process.stdout is not None
         self._count(self._process.stdout)
         with self._changed:
+            self._has_ended = True
             self._missing.clear()
             self._changed.notify_all()
         self._process.wait()
@@ -156,7 +164,7 @@ class KnownSteps:
 _KNOWN = msgspec.json.Decoder(dict[str, dict[str, bool]])
 
 _servers: list[CompileServer] = []
-"""The one of this process, once it has needed one; it ends with it."""
+"""The one of this process, while it needs one."""
 
 
 def have_compiled(kernels: Sequence[KernelWanted]) -> None:
@@ -175,6 +183,13 @@ def wait_for_compiled() -> None:
         server.wait()
 
 
+def ask_for_no_more() -> None:
+    """Let the other process end once it has compiled what it was asked for."""
+    for server in _servers:
+        server.close()
+    _servers.clear()
+
+
 def compiles_here_first() -> bool:
-    """Whether this process had to have kernels compiled: others will be missing as well."""
+    """Whether kernels had to be compiled since the last `ask_for_no_more`."""
     return bool(_servers)
