@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from frames import ScriptedClient
 from prodtop.engine.protocol import Report
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import Config
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, Keymap
 from prodtop.tui.widgets.lines import LinesView
@@ -82,11 +83,13 @@ async def open_app(
     client, clock = ScriptedClient(obedient=True), Clock()
     app = ProdtopApp(
         client,
-        clock=clock,
-        config=SLOW,
-        keymap=keymap,
-        theme="prodtop-dark",
-        snapshot_folder=snapshot_folder,
+        AppSetup(
+            clock=clock,
+            config=SLOW,
+            keymap=keymap,
+            theme="prodtop-dark",
+            snapshot_folder=snapshot_folder,
+        ),
     )
     async with app.run_test(size=size) as pilot:
         running = RunningApp(app, client, clock, pilot)

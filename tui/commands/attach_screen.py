@@ -39,17 +39,18 @@ def open_attached(
     attached.start()
     try:
         from ..app import ProdtopApp
+        from ..app_setup import AppSetup
         from ..style.theme import load_themes
         from ..terminal import TerminalGuard
 
-        app = ProdtopApp(
-            engine,
+        setup = AppSetup(
             config=config,
             keymap=keymap,
             theme=theme,
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app = ProdtopApp(engine, setup)
         app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
         with TerminalGuard(app.leave) as guard:

@@ -194,20 +194,21 @@ def open_screen(
         # imported stays for good, so collecting garbage among it would only delay the first frame.
         gc.disable()
         from ..app import ProdtopApp
+        from ..app_setup import AppSetup
         from ..style.theme import load_themes, palette_of
         from ..terminal import TerminalGuard
         from ..views.exit_summary import exit_summary
 
         gc.freeze()
         gc.enable()
-        app = ProdtopApp(
-            engine,
+        setup = AppSetup(
             config=config,
             keymap=keymap,
             theme=theme,
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app = ProdtopApp(engine, setup)
         app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
         with TerminalGuard(app.leave) as guard:
