@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from ...engine.files.changed import ReadWhenChanged
 from ...engine.protocol import Frame
 from ...engine.protocol.errors import ProdtopError
 from ...engine.readiness.identity import versions
@@ -16,8 +17,6 @@ from .readiness import Readiness, configured, quality_proof, snapshot_proof, sub
 
 ON_SCREEN = frozenset({Item.QUALITY, Item.SNAPSHOT})
 """What keys of the screen prove."""
-
-_NEVER_READ = (-1, -1)
 
 
 @cache
@@ -36,19 +35,15 @@ class ReadinessBook:
     def __init__(self, say: Callable[[str], None], *, writes: bool = True) -> None:
         self._say = say
         self._writes = writes
-        self._kept = Kept()
-        self._seen = _NEVER_READ
-        """Time and size of the file when it was read."""
+        self._file = ReadWhenChanged[Kept]()
 
     def look(self, frame: Frame | None, config: Config) -> Readiness:
         """The checklist of what is served now, by the configuration."""
         if frame is None:
             return Readiness()
-        self._refresh()
+        kept = self._file.look(proofs_file(), read_proofs)
         readiness = Readiness(
-            subject=subject_of(frame, _versions()),
-            kept=self._kept.proofs,
-            problem=self._kept.problem,
+            subject=subject_of(frame, _versions()), kept=kept.proofs, problem=kept.problem
         )
         return configured(readiness, config, on_gpu=frame.device.startswith("cuda"))
 
@@ -73,15 +68,6 @@ class ReadinessBook:
             add_proofs(proofs)
         except ProdtopError as error:
             self._say(str(error))
-
-    def _refresh(self) -> None:
-        try:
-            status = proofs_file().stat()
-            seen = (status.st_mtime_ns, status.st_size)
-        except OSError:
-            seen = (0, 0)
-        if seen != self._seen:
-            self._kept, self._seen = read_proofs(), seen
 
 
 def next_to_prove(standings: tuple[Standing, ...]) -> Standing | None:
