@@ -16,7 +16,16 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
-from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
+from .arguments import (
+    Debug,
+    Record,
+    Theme,
+    Think,
+    Users,
+    parse_precision,
+    parse_strategy,
+    refuse_options_before,
+)
 from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
@@ -54,12 +63,8 @@ def live(
         str | None,
         typer.Option(metavar="P", help="Where to begin: the device's own, unless given."),
     ] = None,
-    users: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
-    ] = None,
-    think: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
-    ] = None,
+    users: Users = None,
+    think: Think = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve clients over HTTP as well; no load of its own.")
     ] = False,
@@ -69,13 +74,8 @@ def live(
     *,
     operated: Given,
     record_trace: RecordTrace = None,
-    theme: Annotated[
-        str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-    ] = None,
-    record: Annotated[
-        str | None,
-        typer.Option(metavar="[FILE]", help="Record to a new file, or one in the usual folder."),
-    ] = None,
+    theme: Theme = None,
+    record: Record = None,
     debug: Debug = False,
     version: Annotated[
         bool,

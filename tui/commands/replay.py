@@ -8,7 +8,7 @@ import typer
 
 from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import list_snapshots, load_snapshot
-from .arguments import Debug
+from .arguments import Debug, Theme
 from .kept_names import LATEST, named, plain_file
 from .recording_files import find_recording, list_recordings
 
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from ..app import ProdtopApp
     from ..app_setup import AppSetup
 
-Theme = Annotated[
-    str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-]
 SLOWEST, FASTEST = 0.1, 100.0
 
 
