@@ -2,7 +2,8 @@
 
 import msgspec
 import pytest
-from frames import frame, percentiles
+from frame_latencies import percentiles
+from frames import frame
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.protocol import LoadSpec, TraceProgress, TraceRecording, TraceSpec
