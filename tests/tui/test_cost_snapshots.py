@@ -11,7 +11,8 @@ from prodtop.engine.protocol import StopBench
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import parse_config
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.state.compare import Compare
+from prodtop.tui.state.stage import Stage
 from running_app import Clock, SnapCompare
 from textual.pilot import Pilot
 

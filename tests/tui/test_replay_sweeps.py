@@ -16,8 +16,9 @@ from prodtop.engine.records.recording.reader import Recording, RecordingError
 from prodtop.engine.records.recording.sweep_state import SWEEP_KIND, SweepOf, SweepState
 from prodtop.tui.app import ProdtopApp
 from prodtop.tui.app_setup import AppSetup
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.state.compare import Compare
 from prodtop.tui.state.monitor import READ_ONLY
+from prodtop.tui.state.stage import Stage
 from running_app import SLOW, Clock, terminal_text
 from test_replay_screen import FACTS, Replay, panels_of
 from textual.pilot import Pilot

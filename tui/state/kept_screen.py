@@ -14,14 +14,15 @@ from ...engine.compare.sweep import SweepProgress
 from ...engine.protocol import LATENCY_EDGES_MS, PrecisionName
 from ...engine.records.columns import COLUMNS
 from ...engine.records.snapshot import Snapshot
-from .compare import Compare, Stage
+from .compare import Compare
 from .health import judge
 from .history import History, Mark
 from .latency_history import METRICS, Cell
 from .moment import Moment, Phase
 from .playhead import Timeline
-from .quality import NO_QUALITY, Quality, Run
+from .quality import NO_QUALITY, Quality
 from .speeds import Conditions, Speed, Speeds
+from .stage import Stage
 
 _KEPT_ELSEWHERE = {"frame", "host", "window", "compare", "quality", "speeds"}
 _NOT_KEPT = {"load_curve", "billing", "production", "fleet", "mark"}
@@ -57,7 +58,7 @@ class Stretch:
 class KeptQuality:
     """How far a measurement of quality had come; what it has measured is the snapshot's."""
 
-    run: Run
+    run: Stage
     asked: tuple[PrecisionName, ...] = ()
     doing: str = ""
     fraction: float | None = None
@@ -225,7 +226,7 @@ def _quality(snapshot: Snapshot, kept: KeptQuality | None) -> Quality:
     measured = snapshot.quality
     if measured is None and kept is None:
         return NO_QUALITY
-    frame, run = snapshot.frame, kept or KeptQuality(run=Run.DONE)
+    frame, run = snapshot.frame, kept or KeptQuality(run=Stage.DONE)
     return Quality(
         run=run.run,
         model=frame.model.name if measured is None else measured.model,

@@ -12,8 +12,9 @@ from ...engine.readiness.items import Item, Proof
 from ...engine.readiness.judging import Standing
 from ...engine.readiness.store import Kept, add_proofs, proofs_file, read_proofs
 from ..settings.config import Config
-from .quality import Quality, Run
+from .quality import Quality
 from .readiness import Readiness, configured, quality_proof, snapshot_proof, subject_of
+from .stage import Stage
 
 ON_SCREEN = frozenset({Item.QUALITY, Item.SNAPSHOT})
 """What keys of the screen prove."""
@@ -49,7 +50,7 @@ class ReadinessBook:
 
     def on_quality(self, before: Quality, after: Quality, frame: Frame | None) -> None:
         """Keep a proof for each precision of a run that has just ended."""
-        ended = before.run is not after.run and after.run is Run.DONE
+        ended = before.run is not after.run and after.run is Stage.DONE
         if frame is None or not ended:
             return
         subject = subject_of(frame, _versions())
