@@ -26,7 +26,7 @@ from .arguments import (
     parse_strategy,
     refuse_options_before,
 )
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
 from .server_operations import asks_for_operations, server_operations, with_server_operations
@@ -47,11 +47,7 @@ def _print_version(asked: bool) -> None:
 
 
 @with_server_operations
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def live(
     context: typer.Context,
     given: Given,

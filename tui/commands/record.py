@@ -16,7 +16,7 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.records.recording.retention import Retention
 from ..style.formatting import duration
 from .arguments import Debug, Precision, Strategy, Think, Users, parse_precision, parse_strategy
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .recording_facts import recording_facts
 from .signals import EndingSignals
 from .status_line import StatusLine
@@ -25,11 +25,7 @@ POLL_INTERVAL_S = 0.25
 HOUR_S, MIB = 3600.0, 2**20
 
 
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def record(
     given: Given,
     strategy: Strategy = None,

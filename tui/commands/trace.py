@@ -19,7 +19,7 @@ from .arguments import (
     parse_precision,
     parse_strategy,
 )
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .json_output import print_json
 from .record_trace import new_file
 from .text_table import aligned
@@ -81,11 +81,7 @@ def _figures(lengths: "Lengths") -> list[str]:
 
 
 @traces.command("record")
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def record_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")],
     given: Given,
