@@ -11,7 +11,7 @@ import typer
 
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
-from ...engine.protocol.errors import BadInputError, WorkerFailedError
+from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
@@ -29,12 +29,9 @@ from .arguments import (
 from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
+from .screen_run import run_screen
 from .server_operations import asks_for_operations, server_operations, with_server_operations
 from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
-
-
-class SignalledError(WorkerFailedError):
-    """A signal ended the screen; the exit code is the shell's for it."""
 
 
 def _print_version(asked: bool) -> None:
@@ -192,7 +189,6 @@ def open_screen(
         from ..app import ProdtopApp
         from ..app_setup import AppSetup
         from ..style.theme import load_themes, palette_of
-        from ..terminal import TerminalGuard
         from ..views.exit_summary import exit_summary
 
         gc.freeze()
@@ -207,18 +203,9 @@ def open_screen(
         app = ProdtopApp(engine, setup)
         app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
-        with TerminalGuard(app.leave) as guard:
-            app.run()
+        run_screen(app)
     finally:
         engine.close()
-    if guard.signal is not None:
-        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
-    if app.defect is not None:
-        raise app.defect
-    if app.fault is not None:
-        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
-    if app.return_code:
-        raise typer.Exit(app.return_code)
     # Wherever the cursor stood: what is told is the whole session.
     app.monitor.playhead.go_live()
     summary = exit_summary(

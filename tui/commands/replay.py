@@ -11,10 +11,10 @@ from ...engine.records.snapshot import list_snapshots, load_snapshot
 from .arguments import Debug, Theme
 from .kept_names import LATEST, named, plain_file
 from .recording_files import find_recording, list_recordings
+from .screen_run import run_screen
 
 if TYPE_CHECKING:
     from ...engine.client.replay_engine import ReplayEngine
-    from ..app import ProdtopApp
     from ..app_setup import AppSetup
 
 SLOWEST, FASTEST = 0.1, 100.0
@@ -72,7 +72,7 @@ def find_played(name: str) -> Path:
 def _play(engine: "ReplayEngine", theme: str | None) -> None:
     from ..replay_app import ReplayApp
 
-    _run(ReplayApp(engine, _setup(theme)))
+    run_screen(ReplayApp(engine, _setup(theme)))
 
 
 def show_snapshot(path: Path, theme: str | None) -> None:
@@ -82,7 +82,7 @@ def show_snapshot(path: Path, theme: str | None) -> None:
     snapshot = load_snapshot(path)
     from ..snapshot_app import SnapshotApp
 
-    _run(SnapshotApp(snapshot, _setup(theme)))
+    run_screen(SnapshotApp(snapshot, _setup(theme)))
 
 
 def _setup(theme: str | None) -> "AppSetup":
@@ -98,15 +98,3 @@ def _setup(theme: str | None) -> "AppSetup":
         theme=theme,
         themes=load_themes(theme_folder()),
     )
-
-
-def _run(app: "ProdtopApp") -> None:
-    from ..terminal import TerminalGuard
-    from .live import SignalledError
-
-    with TerminalGuard(app.leave) as guard:
-        app.run()
-    if guard.signal is not None:
-        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
-    if app.defect is not None:
-        raise app.defect
