@@ -44,6 +44,15 @@ def mended_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
         mend(monkeypatch)
 
 
+@pytest.fixture(autouse=True)
+def settled_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the screen waits for what is to come, and not for a time."""
+    if "textual" in sys.modules:
+        from settled_loop import settle_at_once
+
+        settle_at_once(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A whole checkpoint folder of a tiny random Llama, with a tokenizer. Not to be written to."""

@@ -52,11 +52,13 @@ class RunningApp:
         self.app, self.client, self.clock, self.pilot = app, client, clock, pilot
 
     async def advance(self, *polls: list[Report], seconds: float = 0.25) -> None:
-        """Have the engine say something, one poll a tick, and draw it."""
+        """Have the engine say something, one poll a tick, and draw the last."""
         self.client.polls.extend(polls)
-        for _ in range(max(1, len(self.client.polls))):
+        for _ in range(len(self.client.polls) - 1):
             self.clock.now_s += seconds
-            self.app.tick()
+            self.app.take_in()
+        self.clock.now_s += seconds
+        self.app.tick()
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
