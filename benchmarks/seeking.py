@@ -14,6 +14,7 @@ from pathlib import Path
 
 from prodtop.engine.client.replay_engine import ReplayEngine
 from prodtop.engine.records.recording.reader import Recording
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.commands.recording_files import DEMO_FILE
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.settings.config import Config
@@ -32,7 +33,7 @@ async def measure(path: Path, jumps: int) -> tuple[list[float], list[float]]:
     """CPU milliseconds of each jump on the screen, and of its ticks alone."""
     recording = Recording(path)
     engine = ReplayEngine(recording)
-    app = ReplayApp(engine, config=Config(refresh_hz=0.5))
+    app = ReplayApp(engine, AppSetup(config=Config(refresh_hz=0.5)))
     moments = random.Random(1)
     shown, decoded = [], []
     async with app.run_test(size=SIZE) as pilot:

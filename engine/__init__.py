@@ -1,0 +1,1 @@
+"""The engine: what serves, measures, plans and keeps records. Knows no screen."""

@@ -1,5 +1,6 @@
 """What holds for every test: prodtop's folders are the test's own, and torch uses one thread."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -19,6 +20,13 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 # Read when a Triton kernel is defined. Without a GPU its interpreter runs the kernels.
 if not Path("/dev/nvidiactl").exists():
     os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def pytest_collection_finish() -> None:
+    """Take all that was imported out of what collections of garbage look through: with torch and
+    transformers one takes 0.4 s else, and a switch of precision asks for one."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -42,6 +50,15 @@ def mended_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
         from mended_triton import mend
 
         mend(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def settled_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test of the screen waits for what is to come, and not for a time."""
+    if "textual" in sys.modules:
+        from settled_loop import settle_at_once
+
+        settle_at_once(monkeypatch)
 
 
 @pytest.fixture(scope="session")

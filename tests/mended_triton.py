@@ -14,6 +14,7 @@ def mend(monkeypatch: pytest.MonkeyPatch) -> None:
     """Mend it for one test."""
     _loop_bounds_of_one_element(monkeypatch)
     _rounding_that_carries(monkeypatch)
+    _overflow_without_a_word(monkeypatch)
 
 
 def _loop_bounds_of_one_element(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -41,3 +42,15 @@ def _rounding_that_carries(monkeypatch: pytest.MonkeyPatch) -> None:
         return narrow.view(getattr(torch, bits.__name__)).numpy()
 
     monkeypatch.setattr(interpreter, "_convert_float", convert)
+
+
+def _overflow_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a product of numbers is too large a GPU wraps it, or makes it infinite, as numpy does;
+    numpy warns of it as well."""
+    original = interpreter.InterpreterBuilder.binary_op
+
+    def binary_op(self: object, *operands: object) -> object:
+        with np.errstate(over="ignore"):
+            return original(self, *operands)
+
+    monkeypatch.setattr(interpreter.InterpreterBuilder, "binary_op", binary_op)

@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import msgspec
-from frames import ScriptedClient, finished, frame, host, in_system
+from frame_requests import finished, in_system
+from frames import ScriptedClient, frame, host
 from prodtop.engine.client.recorded_engine import RecordedEngine
 from prodtop.engine.protocol import Fault, StrategyName
 from prodtop.engine.protocol.errors import ProdtopError

@@ -84,6 +84,29 @@ def test_no_file_lies_loose(folder: str) -> None:
     assert loose <= {"__init__.py"}
 
 
+def test_every_package_says_what_it_is() -> None:
+    packages = [init for folder in FOLDERS for init in (ROOT / folder).rglob("__init__.py")]
+    assert packages
+    silent = [
+        str(init.parent.relative_to(ROOT))
+        for init in packages
+        if not ast.get_docstring(ast.parse(init.read_text(encoding="utf-8")))
+    ]
+    assert silent == []
+
+
+def test_every_room_has_a_row_in_the_architecture() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = text.partition("## Packages")[2].partition("\n## ")[0]
+    rooms = [
+        init.parent
+        for folder in ("engine", "tui")
+        for init in (ROOT / folder).glob("*/__init__.py")
+    ]
+    assert rooms
+    assert [room.name for room in rooms if f"`{room.relative_to(ROOT)}/`" not in table] == []
+
+
 def test_no_file_of_the_program_has_more_than_400_lines() -> None:
     lengths = {
         str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines())

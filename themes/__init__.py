@@ -1,0 +1,1 @@
+"""Files alone: one TOML file a theme."""

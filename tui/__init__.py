@@ -1,0 +1,1 @@
+"""The screen over an engine, and the command line. Never imports torch."""

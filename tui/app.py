@@ -1,7 +1,6 @@
 """The Textual app: polls the engine on one timer, and hands each moment to the tab in view."""
 
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from textual.screen import Screen
 
 from ..engine.client.local_engine import EngineClient
 from ..engine.protocol import Fault, PrecisionName, StrategyName
+from .app_setup import USUAL_SETUP, AppSetup
 from .drawing.span_update import clean_update
 from .lent_terminal import NotLentError, lend
 from .screens.command_screen import CommandScreen
@@ -23,14 +23,13 @@ from .screens.live import LiveScreen
 from .screens.opened_tabs import OpenedTabs
 from .screens.palette_commands import palette_commands
 from .screens.tab import TabScreen
-from .settings.config import Config, ConfigError
-from .settings.config_watch import ConfigWatch
-from .settings.keymap import DEFAULT_KEYMAP, FLEET, LIVE, Keymap
+from .settings.config import ConfigError
+from .settings.keymap import DEFAULT_KEYMAP, FLEET, LIVE
 from .state.monitor import Monitor
 from .state.settable import Standing
 from .state.snapshot import save_seen
 from .state.tried import choice_of
-from .style.theme import ThemeBook, declines_color, fitting_theme, load_themes
+from .style.theme import declines_color, fitting_theme, load_themes
 from .terminal_driver import TerminalDriver
 from .walking_app import WalkingApp
 from .widgets.palette import Palette, is_of_a_closed_palette
@@ -57,19 +56,12 @@ class ProdtopApp(WalkingApp):
     def __init__(
         self,
         client: EngineClient,
+        setup: AppSetup = USUAL_SETUP,
         *,
-        config: Config | None = None,
-        keymap: Keymap = DEFAULT_KEYMAP,
-        theme: str | None = None,
-        themes: ThemeBook | None = None,
-        clock: Callable[[], float] = time.monotonic,
         monitor: Monitor | None = None,
-        snapshot_folder: Path | None = None,
-        config_watch: ConfigWatch | None = None,
     ) -> None:
-        """`theme` goes before the config's, and that before one that fits the terminal. Raises
-        `ThemeError` for an unknown `theme`; one of the config's, whose file may be broken, is told
-        on the screen. `snapshot_folder` `None` is the usual place; `monitor`: another kind."""
+        """Raises `ThemeError` for an unknown theme of `setup`; one of the config's, whose file may
+        be broken, is told on the screen. `monitor`: another kind than that of a live engine."""
         # Both look at NO_COLOR, which Textual takes out of the environment.
         colorless, fitting = declines_color(), fitting_theme()
         super().__init__(driver_class=TerminalDriver, ansi_color=True if colorless else None)
@@ -78,19 +70,21 @@ class ProdtopApp(WalkingApp):
         """The snapshots of this session: their JSON files."""
         self._entered: list[str] = []
         """The lines of the command line, the oldest first."""
-        self.monitor = monitor or Monitor(client, config, clock=clock)
-        self._keymap_in_use = keymap
-        self._book = themes or load_themes()
-        self._clock = clock
-        self._snapshot_folder = snapshot_folder
-        self._config_watch = config_watch
+        self.monitor = monitor or Monitor(client, setup.config, clock=setup.clock)
+        self._keymap_in_use = keymap = setup.keymap
+        self._book = setup.themes or load_themes()
+        self._clock = setup.clock
+        self._snapshot_folder = setup.snapshot_folder
+        self._config_watch = setup.config_watch
         self._drawn_at_s = float("-inf")
         self._changed = True
         self._in_focus = True
         self.animation_level = "none"
         # Before anything is drawn: the style sheet uses variables that only our themes have.
         self._book.register(self)
-        chosen, self._theme_problems = self._book.choose(theme, self.monitor.config.theme, fitting)
+        chosen, self._theme_problems = self._book.choose(
+            setup.theme, self.monitor.config.theme, fitting
+        )
         self.theme = chosen.name
         self._lent = False
         """Another screen has the terminal."""

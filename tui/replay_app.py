@@ -1,17 +1,11 @@
 """The screen over a recording: the keys that walk through time play it, and nothing changes it."""
 
-import time
-from collections.abc import Callable
-from pathlib import Path
-
 from ..engine.client.replay_engine import SPEEDS, ReplayEngine
 from ..engine.protocol import Fault
 from .app import ProdtopApp
-from .settings.config import Config
-from .settings.keymap import DEFAULT_KEYMAP, Keymap
+from .app_setup import USUAL_SETUP, AppSetup
 from .state.replay_monitor import ReplayMonitor
 from .style.formatting import duration
-from .style.theme import ThemeBook
 
 LONGEST_CATCH_UP_S = 0.15
 """Of one tick of the screen: what has not been taken in by then comes later."""
@@ -20,30 +14,11 @@ LONGEST_CATCH_UP_S = 0.15
 class ReplayApp(ProdtopApp):
     """Plays a recording. Closing it is all that ends it."""
 
-    def __init__(
-        self,
-        engine: ReplayEngine,
-        *,
-        config: Config | None = None,
-        keymap: Keymap = DEFAULT_KEYMAP,
-        theme: str | None = None,
-        themes: ThemeBook | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        snapshot_folder: Path | None = None,
-    ) -> None:
-        """As `ProdtopApp`; `clock` is the user's, by which the recording is played."""
+    def __init__(self, engine: ReplayEngine, setup: AppSetup = USUAL_SETUP) -> None:
+        """As `ProdtopApp`; the recording is played by the clock of `setup`."""
         self._engine = engine
-        self._replay = ReplayMonitor(engine, config, user_clock=clock)
-        super().__init__(
-            engine,
-            config=config,
-            keymap=keymap,
-            theme=theme,
-            themes=themes,
-            clock=clock,
-            monitor=self._replay,
-            snapshot_folder=snapshot_folder,
-        )
+        self._replay = ReplayMonitor(engine, setup.config, user_clock=setup.clock)
+        super().__init__(engine, setup, monitor=self._replay)
 
     @property
     def fault(self) -> Fault | None:

@@ -1,16 +1,14 @@
 """The screen over a snapshot: the moment that was saved, and nothing goes on."""
 
-import time
-from collections.abc import Callable
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..engine.records.snapshot import Snapshot
 from .app import ProdtopApp
-from .settings.config import Config
-from .settings.keymap import DEFAULT_KEYMAP, TAB_TITLES, Keymap
+from .app_setup import USUAL_SETUP, AppSetup
+from .settings.keymap import TAB_TITLES
 from .state.snapshot_monitor import NoEngine, SnapshotMonitor
-from .style.theme import ThemeBook, load_themes
+from .style.theme import load_themes
 
 if TYPE_CHECKING:
     from .widgets.chart import BrailleChart
@@ -21,31 +19,14 @@ ONE_MOMENT = "a snapshot is one moment: a recording is what can be walked throug
 class SnapshotApp(ProdtopApp):
     """Shows a snapshot as it was. Closing it is all that ends it."""
 
-    def __init__(
-        self,
-        snapshot: Snapshot,
-        *,
-        config: Config | None = None,
-        keymap: Keymap = DEFAULT_KEYMAP,
-        theme: str | None = None,
-        themes: ThemeBook | None = None,
-        clock: Callable[[], float] = time.monotonic,
-        snapshot_folder: Path | None = None,
-    ) -> None:
-        """As `ProdtopApp`; without `theme` it has the snapshot's, where there is that one."""
-        self._shown = SnapshotMonitor(snapshot, config, user_clock=clock)
-        book = themes or load_themes()
+    def __init__(self, snapshot: Snapshot, setup: AppSetup = USUAL_SETUP) -> None:
+        """As `ProdtopApp`; without a theme in `setup` it has the snapshot's, where there is that
+        one."""
+        self._shown = SnapshotMonitor(snapshot, setup.config, user_clock=setup.clock)
+        book = setup.themes or load_themes()
         kept = snapshot.settings.theme
-        super().__init__(
-            NoEngine(),
-            config=config,
-            keymap=keymap,
-            theme=theme or (kept if kept in book.themes else None),
-            themes=book,
-            clock=clock,
-            monitor=self._shown,
-            snapshot_folder=snapshot_folder,
-        )
+        theme = setup.theme or (kept if kept in book.themes else None)
+        super().__init__(NoEngine(), replace(setup, theme=theme, themes=book), monitor=self._shown)
 
     def on_mount(self) -> None:
         super().on_mount()

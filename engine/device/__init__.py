@@ -1,0 +1,1 @@
+"""The device that the worker owns: its measured ceilings, its files, its allocator."""

@@ -1,0 +1,1 @@
+"""Triton kernels: attention, linear layers, sampling, and what they share."""

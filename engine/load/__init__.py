@@ -1,0 +1,1 @@
+"""When requests arrive, and what they ask: laws, ramps, bursts, traces. Pure: no clock."""

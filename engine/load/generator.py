@@ -2,11 +2,11 @@
 
 import heapq
 import math
-from collections import deque
 from collections.abc import Sequence
 
 from ..protocol import LoadSpec
 from .arrivals import ArrivalTimes, GapLaw, Stream, random_stream
+from .counted_arrivals import CountedArrivals
 from .prompts import Prompt
 from .rate_curve import rate_curve, user_ramp
 from .sequence import Arrival, RequestSequence
@@ -21,7 +21,7 @@ LONGEST_BACKOFF_S = 5.0
 """How long users of a closed loop wait after a refusal: twice as long each time, up to this."""
 
 
-class LoadGenerator:
+class LoadGenerator(CountedArrivals):
     """A closed or an open loop, changeable while it runs. Time is always an argument, in seconds.
 
     Closed loop: each user has one request in the system, and asks for the next one `think_s` after
@@ -39,15 +39,11 @@ class LoadGenerator:
     def __init__(
         self, spec: LoadSpec, prompts: Sequence[Prompt], now_s: float, limit: int | None = None
     ) -> None:
+        super().__init__()
         self._prompts = prompts
         self._sequence = RequestSequence(spec, prompts)
         self.spec = spec
         self._limit = limit
-        self._made = 0
-        self._rejected = 0
-        self._in_flight = 0
-        self._arrived: deque[tuple[int, float]] = deque()
-        """Open loop: number and time of requests that have arrived and were not taken yet."""
         self._ready_s: list[float] = []
         """Closed loop: when each user without a request asks for one; a heap."""
         self._backoff_s = 0.0
@@ -62,21 +58,6 @@ class LoadGenerator:
         self._ramp = user_ramp(spec)
         self._plan_arrivals(now_s)
         self._fit_users(now_s)
-
-    @property
-    def in_flight(self) -> int:
-        """Requests made and not yet ended."""
-        return self._in_flight
-
-    @property
-    def made(self) -> int:
-        """Requests made since the start, rejected ones too."""
-        return self._made
-
-    @property
-    def rejected(self) -> int:
-        """Requests that found no room, since the start."""
-        return self._rejected
 
     @property
     def exhausted(self) -> bool:
@@ -99,13 +80,8 @@ class LoadGenerator:
         most = MOST_DUE if self._limit is None else min(MOST_DUE, self._limit - self._made)
         while most > 0 and (times_s := self._times.pop_due(now_s, most)):
             most -= len(times_s)
-            kept = len(times_s)
-            if room is not None:
-                kept = max(0, min(kept, room - len(self._arrived)))
-            self._arrived.extend(enumerate(times_s[:kept], start=self._made))
-            self._made += len(times_s)
-            self._rejected += len(times_s) - kept
-            self._in_flight += kept
+            kept = self._fitting(len(times_s), room)
+            self._come(times_s[:kept], kept, len(times_s))
 
     def take(self, now_s: float) -> Arrival | None:
         """The next request that has arrived by `now_s`, in order of arrival; `None` if none has."""
@@ -120,13 +96,6 @@ class LoadGenerator:
         self._made += 1
         self._in_flight += 1
         return arrival
-
-    def reject_taken(self) -> None:
-        """The request taken last found no room after all, and so do those that came after it."""
-        rejected = 1 + len(self._arrived)
-        self._arrived.clear()
-        self._rejected += rejected
-        self._in_flight -= rejected
 
     def next_due_s(self) -> float | None:
         """When the next request arrives; `None` where none will before something else happens."""
@@ -188,9 +157,7 @@ class LoadGenerator:
         self._fit_users(now_s)
 
     def _ask_again(self, at_s: float) -> None:
-        if not self._in_flight:
-            raise ValueError("no request is in flight")
-        self._in_flight -= 1
+        self._end_one()
         if self._users < self._wanted_users:
             heapq.heappush(self._ready_s, at_s)
 

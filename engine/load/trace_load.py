@@ -1,6 +1,5 @@
 """A trace as the load: each request arrives when the trace says, whoever is ready for it."""
 
-from collections import deque
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +8,7 @@ from ..protocol import LoadSpec, TraceSpec
 from ..protocol.bounds import check_load
 from ..protocol.errors import BadInputError
 from ..traces.trace import Ints, Trace
+from .counted_arrivals import CountedArrivals
 from .generator import MOST_DUE
 from .sequence import Arrival
 from .synthetic import SyntheticPrompt
@@ -27,7 +27,7 @@ class Clipped:
     outputs: int = 0
 
 
-class TraceLoad:
+class TraceLoad(CountedArrivals):
     """Plays `trace`, which is the part of the file that `spec.trace` asks for, from `now_s` on.
 
     Open loop: an arrival is the trace's moment on a clock that goes `speed` times as fast, whenever
@@ -47,6 +47,7 @@ class TraceLoad:
         room_tokens: int,
         limit: int | None = None,
     ) -> None:
+        super().__init__()
         check_load(spec)
         if spec.trace is None or room_tokens < 2:
             raise BadInputError("a trace needs a context of two tokens or more")
@@ -54,28 +55,10 @@ class TraceLoad:
         self._trace = trace
         self._lengths = _fitted(trace, room_tokens)
         self._limit = limit
-        self._made = self._taken = self._rejected = self._in_flight = 0
-        self._arrived: deque[tuple[int, float]] = deque()
-        """Number and time of requests that have arrived and were not taken yet."""
         self._round_s = _round_s(trace)
         self._anchor_at_s, self._anchor_s = now_s, 0.0
         """A moment of the worker's clock, and that of the trace's."""
         self._clipped = Clipped()
-
-    @property
-    def in_flight(self) -> int:
-        """Requests made and not yet ended."""
-        return self._in_flight
-
-    @property
-    def made(self) -> int:
-        """Requests made since the start, rejected ones too."""
-        return self._made
-
-    @property
-    def rejected(self) -> int:
-        """Requests that found no room, since the start."""
-        return self._rejected
 
     @property
     def exhausted(self) -> bool:
@@ -118,14 +101,11 @@ class TraceLoad:
             due = min(end - index, most)
             if due <= 0:
                 return
-            kept = due if room is None else max(0, min(due, room - len(self._arrived)))
+            kept = self._fitting(due, room)
             offsets_s = base_s + self._trace.arrival_s[index : index + kept]
             times_s = self._anchor_at_s + (offsets_s - self._anchor_s) / self._speed
             # The way back may round up: nothing has arrived after now.
-            self._arrived.extend(enumerate(np.minimum(times_s, now_s).tolist(), start=self._made))
-            self._made += due
-            self._rejected += due - kept
-            self._in_flight += kept
+            self._come(np.minimum(times_s, now_s).tolist(), kept, due)
             most -= due
 
     def take(self, now_s: float) -> Arrival | None:
@@ -134,13 +114,6 @@ class TraceLoad:
             return None
         number, at_s = self._arrived.popleft()
         return self._draw(number, at_s)
-
-    def reject_taken(self) -> None:
-        """The request taken last found no room after all, and so do those that came after it."""
-        rejected = 1 + len(self._arrived)
-        self._arrived.clear()
-        self._rejected += rejected
-        self._in_flight -= rejected
 
     def next_due_s(self) -> float | None:
         """When the next request arrives; `None` where none will."""
@@ -154,9 +127,7 @@ class TraceLoad:
 
     def on_done(self, now_s: float) -> None:
         """A request ended, well or not. Raises ValueError where none is in flight."""
-        if not self._in_flight:
-            raise ValueError("no request is in flight")
-        self._in_flight -= 1
+        self._end_one()
 
     def on_refused(self, now_s: float) -> None:
         """A request was refused at once; nobody asks again. Raises as `on_done` does."""

@@ -1,0 +1,1 @@
+"""The levels of precision: rounding, packing, and the linear layer of each."""

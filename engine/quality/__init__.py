@@ -1,0 +1,1 @@
+"""What each precision costs in quality: errors by layer, perplexity and divergence."""

@@ -5,10 +5,11 @@ from collections.abc import Callable, Sequence
 from os import kill
 from signal import SIGKILL
 
+from ..attach.reading.exposition import Exposition
 from ..protocol.errors import ProdtopError
 from .clients import Clients
-from .exposition import Samples, increase, label_values, parse
-from .http_client import Address, Answer, Completion, StreamRequest, get_text
+from .counts import increase, label_values, read_scrape
+from .http_client import Address, Answer, Completion, StreamRequest, get_page
 from .items import Item
 from .served_process import ServedProcess
 from .settings import ReadinessSettings
@@ -81,7 +82,7 @@ def quantile(samples: Sequence[float], share: float) -> float:
     return ordered[max(0, rank - 1)]
 
 
-def batching_figures(before: Samples, after: Samples) -> Figures:
+def batching_figures(before: Exposition, after: Exposition) -> Figures:
     """Requests computed together, and tokens that caches saved, between two scrapes."""
     figures: Figures = {}
     steps = increase(before, after, "prodtop_steps_total")
@@ -211,8 +212,8 @@ def _ask_while_draining(
     return late
 
 
-def _metrics(address: Address) -> Samples:
-    return parse(get_text(address, "/metrics") or "")
+def _metrics(address: Address) -> Exposition:
+    return read_scrape(get_page(address, "/metrics") or b"")
 
 
 def _until_good(load: Clients, count: int) -> None:

@@ -1,4 +1,4 @@
-"""A small HTTP client: completions that are streamed, timed as they come, and pages of text."""
+"""A small HTTP client: completions that are streamed, timed as they come, and pages."""
 
 import http.client
 import re
@@ -9,10 +9,13 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from ..attach.reading.exposition import MOST_BYTES
+
 REQUEST_TIMEOUT_S = 120.0
 """Without a byte from the server."""
 _LONGEST_LINE_BYTES = 1 << 20
-_LARGEST_PAGE_BYTES = 8 << 20
+_LARGEST_PAGE_BYTES = MOST_BYTES + 1
+"""One more than a scrape may have: a longer one is told from one that fits."""
 _DONE = b"data: [DONE]"
 _EVENT = b"data: {"
 _USAGE = re.compile(rb'"usage":\{"prompt_tokens":\d+,"completion_tokens":(\d+)')
@@ -124,14 +127,14 @@ class StreamRequest:
         return tokens, complete
 
 
-def get_text(address: Address, path: str) -> str | None:
+def get_page(address: Address, path: str) -> bytes | None:
     """A page of the server; `None` where it does not answer with one."""
     connection = _connection(address)
     try:
         connection.request("GET", path, headers=_headers(address))
         response = connection.getresponse()
         data = response.read(_LARGEST_PAGE_BYTES)
-        return data.decode(errors="replace") if response.status == 200 else None
+        return data if response.status == 200 else None
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from ..files.changed import file_stamp
 from ..probes.host import cpu_name
 from ..probes.nvml import GpuProbe
 from ..probes.nvml_api import load_pynvml
@@ -78,11 +79,9 @@ def _local(model: str) -> Path | None:
 def _files(path: Path) -> list[str]:
     found = []
     for each in path.iterdir() if path.is_dir() else [path]:
-        try:
-            status = each.stat()
-        except OSError:
-            continue
-        found.append(f"{each.name} {status.st_size} {status.st_mtime_ns}")
+        stamp = file_stamp(each)
+        if stamp is not None:
+            found.append(f"{each.name} {stamp.size_bytes} {stamp.changed_ns}")
     return found
 
 

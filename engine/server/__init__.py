@@ -1,0 +1,1 @@
+"""HTTP in front of the worker, as a process of its own. Never imports torch."""

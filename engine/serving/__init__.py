@@ -1,0 +1,1 @@
+"""Requests become tokens: scheduler, KV blocks, runners, sampling, strategies."""

@@ -1,0 +1,1 @@
+"""The one shape of a model, its presets, and the one reader of config.json."""

@@ -1,0 +1,1 @@
+"""Tokenizers, chat templates, text that streams, and the cleaning of foreign text."""

@@ -13,6 +13,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from ..files.changed import FileStamp, file_stamp
 from ..protocol.child_process import die_with_parent, lower_limit
 from ..protocol.errors import BadInputError, CheckpointError
 
@@ -32,20 +33,21 @@ _SHIPPED = Path(__file__).resolve().parents[1]
 def try_tokenizer(path: Path) -> None:
     """Read a tokenizer and the files beside it elsewhere, once for each state of the file.
 
-    Whether it is one at all shows when it is read here.
+    Whether it is one at all, or there, shows when it is read here.
 
     Raises:
         CheckpointError: it takes too long, or too much memory.
     """
     if path.resolve().is_relative_to(_SHIPPED):
         return
-    status = path.stat()
-    _try(path, status.st_ino, status.st_size, status.st_mtime_ns, LOAD_LIMIT_S)
+    stamp = file_stamp(path)
+    if stamp is not None:
+        _try(path, stamp, LOAD_LIMIT_S)
 
 
 @lru_cache(maxsize=16)
-def _try(path: Path, inode: int, size: int, modified_ns: int, limit_s: int) -> None:
-    del inode, size, modified_ns  # They tell whether it is the file that was tried before.
+def _try(path: Path, stamp: FileStamp, limit_s: int) -> None:
+    del stamp  # It tells whether it is the file that was tried before.
     command = [sys.executable, "-P", "-m", __name__, str(os.getpid()), str(limit_s), str(path)]
     try:
         done = subprocess.run(

@@ -1,0 +1,1 @@
+"""Reading traces of requests, writing their lines, and what is in one."""

@@ -126,6 +126,18 @@ def calibrate(tell: runner.Tell, **_options: object) -> runner.Calibrated:
     return CALIBRATED
 
 
+WARM_UP = (
+    ["plan", "--gpus", "8", "--dp", "8"],
+    ["plan", "compare", "--gpus", "1"],
+    ["plan", "capacity", "--gpu", "h200"],
+    ["cost", "none"],
+    ["trace", "show", "none.csv"],
+    ["ready", "--run", "nothing"],
+    ["guards", "bias", "--model", "./nowhere"],
+)
+"""What imports modules, and reads tables, that every fork would have to."""
+
+
 def stand_in() -> None:
     """Measure nothing, and look up what every fork would have to."""
     setattr(bench, "LocalEngine", Engine)  # noqa: B010 (stand-ins with what is used of them)
@@ -137,12 +149,13 @@ def stand_in() -> None:
     import rich.console
     import rich.table  # noqa: F401
 
-    # Reads the planner's tables once.
-    with open(os.devnull, "w") as nowhere:  # noqa: PTH123
-        sys.stdout, before = nowhere, sys.stdout
-        main.run(["plan", "--gpus", "8", "--dp", "8"])
-        main.run(["plan", "capacity", "--gpu", "h200"])
-        sys.stdout = before
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123
+        contextlib.redirect_stdout(nowhere),
+        contextlib.redirect_stderr(nowhere),
+    ):
+        for arguments in WARM_UP:
+            main.run(arguments)
 
 
 def set_stream(fd: int, state: str, file: int) -> None:

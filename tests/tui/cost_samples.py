@@ -10,8 +10,9 @@ from prodtop.engine.compare.cells import Cell, Comparison, Measured
 from prodtop.engine.cost.settings import CapacitySettings, CostSettings
 from prodtop.engine.protocol import Frame, LoadSpec, PrecisionName, StrategyName, Window
 from prodtop.tui.state.billing import Billing
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.state.compare import Compare
 from prodtop.tui.state.moment import Moment, Phase, WorkerState
+from prodtop.tui.state.stage import Stage
 from usage_samples import usage
 
 PRICED = Billing(

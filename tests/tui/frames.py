@@ -3,13 +3,13 @@
 Everything is a pure function of the second since the start: two runs see the same bytes.
 """
 
-import math
 from collections import deque
 from collections.abc import Iterable
 
 import msgspec
+from frame_latencies import STREAMING, latency, latency_counts, wave
+from frame_requests import CACHING, finished, in_system, timeline
 from prodtop.engine.protocol import (
-    LATENCY_EDGES_MS,
     Accounting,
     AdmissionCounts,
     Attainment,
@@ -18,30 +18,20 @@ from prodtop.engine.protocol import (
     Bound,
     Cache,
     Command,
-    FinishedRequest,
-    FinishedSample,
     Frame,
     GpuSample,
     HitRates,
     HostSample,
     InspectRequest,
-    IntervalKind,
-    Latency,
-    LatencyCounts,
-    LiveRequest,
     LoadSpec,
     Memory,
     ModelInfo,
     Percentile,
-    Percentiles,
     PrecisionName,
     PrecisionStatus,
     Queue,
     Ready,
     Report,
-    RequestsInSystem,
-    RequestState,
-    RequestTimeline,
     Roofline,
     SetLoad,
     SetPrecision,
@@ -52,7 +42,6 @@ from prodtop.engine.protocol import (
     Switched,
     SwitchEffect,
     Throughput,
-    TimelineInterval,
     Usage,
     Verdict,
     Window,
@@ -91,116 +80,6 @@ _SPEED = {
     StrategyName.STREAMING: 17_600.0,
     StrategyName.HYBRID: 22_900.0,
 }
-_CACHING = (StrategyName.CACHED, StrategyName.HYBRID)
-_STREAMING = (StrategyName.STREAMING, StrategyName.HYBRID)
-
-
-def wave(second: float, period_s: float, phase: float = 0.0) -> float:
-    """A smooth value in −1 … 1."""
-    return math.sin(2 * math.pi * (second / period_s + phase))
-
-
-def percentiles(p50_ms: float, second: float, *, count: int = 640) -> Percentiles:
-    """A plausible right-skewed latency around a median."""
-    scale = 1 + 0.08 * wave(second, 17)
-    return Percentiles(
-        count=count,
-        mean_ms=1.12 * p50_ms * scale,
-        p50_ms=p50_ms * scale,
-        p95_ms=2.1 * p50_ms * scale,
-        p99_ms=3.4 * p50_ms * scale,
-    )
-
-
-def latency(second: float, strategy: StrategyName) -> Latency:
-    """The six latencies of a strategy: without streaming the first byte comes with the last."""
-    single = strategy is StrategyName.SINGLE
-    ttft, e2e = (1840.0, 2100.0) if single else (41.8, 612.0)
-    return Latency(
-        ttft=percentiles(ttft, second),
-        ttfb=percentiles(ttft if strategy in _STREAMING else e2e, second),
-        tpot=percentiles(2.1 if single else 8.9, second),
-        itl=percentiles(1.9 if single else 8.7, second, count=41_000),
-        e2e=percentiles(e2e, second),
-        queue=percentiles(1790.0 if single else 4.2, second),
-    )
-
-
-def latency_counts(second: float) -> LatencyCounts:
-    """Counts that grow by 38 requests a second, in the shape of `percentiles`."""
-
-    def counts(p50_ms: float) -> list[int]:
-        middle = sum(edge <= p50_ms for edge in LATENCY_EDGES_MS)
-        steps = [0] * (len(LATENCY_EDGES_MS) + 1)
-        for step, share in ((-1, 0.2), (0, 0.4), (1, 0.25), (2, 0.1), (4, 0.05)):
-            steps[middle + step] = int(share * 38 * second)
-        return steps
-
-    return LatencyCounts(ttft=counts(41.8), tpot=counts(8.9), e2e=counts(612.0))
-
-
-def in_system(second: float, strategy: StrategyName, users: int = 32) -> RequestsInSystem:
-    """The requests that run and wait then: one decodes further than the next."""
-    running = 1 if strategy is StrategyName.SINGLE else users
-    first = int(second * 38)
-    requests = []
-    for place in range(users):
-        runs = place < running
-        age_s = 0.6 * (users - place) / users + (0.0 if runs else 1.0)
-        tokens = max(0, int((age_s - 0.042) / 0.0089) + 1) if runs else 0
-        state = RequestState.DECODE if tokens else RequestState.PREFILL
-        requests.append(
-            LiveRequest(
-                request_id=first + place,
-                state=state if runs else RequestState.WAITING,
-                arrival_at_s=500.0 + second - age_s,
-                prompt_tokens=90 + 7 * place,
-                output_tokens=tokens,
-                max_tokens=64,
-                cached_prompt_tokens=64 if strategy in _CACHING else 0,
-                queue_ms=4.2 if runs else None,
-                ttft_ms=42.0 if tokens else None,
-            )
-        )
-    return RequestsInSystem(
-        at_s=500.0 + second, running=running, waiting=users - running, requests=requests
-    )
-
-
-def timeline(request_id: int = 2280) -> RequestTimeline:
-    """A request that waited for 3.9 s behind others, and was preempted once."""
-    spans = (
-        (IntervalKind.ARRIVING, 1_300, 0),
-        (IntervalKind.QUEUED, 3_900_000, 0),
-        (IntervalKind.PREFILL, 180_000, 512),
-        (IntervalKind.PREFILL, 118_700, 300),
-        (IntervalKind.DECODE, 260_000, 30),
-        (IntervalKind.PREEMPTED, 700_000, 0),
-        (IntervalKind.PREFILL, 240_000, 842),
-        (IntervalKind.DECODE, 300_000, 34),
-    )
-    intervals, at_us = [], 0
-    for kind, length_us, tokens in spans:
-        intervals.append(
-            TimelineInterval(kind=kind, start_us=at_us, length_us=length_us, tokens=tokens)
-        )
-        at_us += length_us
-    return RequestTimeline(
-        request_id=request_id,
-        state=RequestState.FINISHED,
-        at_s=560.0,
-        e2e_us=at_us,
-        first_token_us=4_200_000,
-        intervals=intervals,
-        token_counts=[0] * 88 + [6] * 5 + [0] * 20 + [5] * 6 + [4],
-        longest_gap_us=940_000,
-        longest_gap_start_us=4_460_000,
-        waiting_ahead=212,
-        prompt_tokens=812,
-        output_tokens=64,
-        max_tokens=64,
-        finish_reason="length",
-    )
 
 
 def frame(
@@ -214,7 +93,7 @@ def frame(
     """One frame of a 0.6B model on an H200 under 32 users."""
     load = load or LoadSpec(users=32)
     speed = _SPEED[strategy] * (1 + 0.06 * wave(second, 23) + 0.03 * wave(second, 5.3))
-    caching = strategy in _CACHING
+    caching = strategy in CACHING
     limit = 1 if strategy is StrategyName.SINGLE else 64
     running = min(limit, 32, load.users)
     waiting = max(0, load.users - running)
@@ -291,11 +170,11 @@ def frame(
         stream=StreamView(
             request_id=1841 + int(second / 12),
             prompt="Write the opening of a novel that is set in a small harbour town.",
-            text=written if strategy in _STREAMING else "",
+            text=written if strategy in STREAMING else "",
             generated_tokens=23,
             max_tokens=64,
             finished=False,
-            held=strategy not in _STREAMING,
+            held=strategy not in STREAMING,
         ),
         generated_tokens_total=int(_SPEED[StrategyName.CONTINUOUS] * second),
         attainment=dict.fromkeys(Window, attainment(speed / 600)),
@@ -422,31 +301,6 @@ def steady(tok_s: float = 17_900.0, *, growing: bool = False) -> Summary:
         e2e_p95=Percentile(value_ms=1285.0, at_least=growing),
         tpot_p50_ms=8.9,
         tpot_p95_ms=18.7,
-    )
-
-
-def finished(second: float, strategy: StrategyName) -> FinishedSample:
-    """Two requests that ended about then."""
-    caching = strategy in _CACHING
-    return FinishedSample(
-        requests=[
-            FinishedRequest(
-                request_id=max(0, int(second * 38) - 9) + number,
-                strategy=strategy,
-                precision=PrecisionName.BF16,
-                prompt_tokens=96 + 7 * number,
-                output_tokens=64,
-                finish_reason="length",
-                arrival_at_s=499.0 + second,
-                e2e_ms=612.0 + 9 * number,
-                ttfb_ms=42.0 if strategy in _STREAMING else 612.0,
-                queue_ms=4.2,
-                ttft_ms=42.0,
-                tpot_ms=8.9,
-                from_response_cache=caching and number == 1,
-            )
-            for number in range(2)
-        ]
     )
 
 

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 from frames import ScriptedClient
 from prodtop.engine.protocol import Report
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import Config
 from prodtop.tui.settings.keymap import DEFAULT_KEYMAP, Keymap
 from prodtop.tui.widgets.lines import LinesView
@@ -51,11 +52,13 @@ class RunningApp:
         self.app, self.client, self.clock, self.pilot = app, client, clock, pilot
 
     async def advance(self, *polls: list[Report], seconds: float = 0.25) -> None:
-        """Have the engine say something, one poll a tick, and draw it."""
+        """Have the engine say something, one poll a tick, and draw the last."""
         self.client.polls.extend(polls)
-        for _ in range(max(1, len(self.client.polls))):
+        for _ in range(len(self.client.polls) - 1):
             self.clock.now_s += seconds
-            self.app.tick()
+            self.app.take_in()
+        self.clock.now_s += seconds
+        self.app.tick()
         await self.pilot.pause()
 
     async def press(self, *keys: str) -> None:
@@ -82,11 +85,13 @@ async def open_app(
     client, clock = ScriptedClient(obedient=True), Clock()
     app = ProdtopApp(
         client,
-        clock=clock,
-        config=SLOW,
-        keymap=keymap,
-        theme="prodtop-dark",
-        snapshot_folder=snapshot_folder,
+        AppSetup(
+            clock=clock,
+            config=SLOW,
+            keymap=keymap,
+            theme="prodtop-dark",
+            snapshot_folder=snapshot_folder,
+        ),
     )
     async with app.run_test(size=size) as pilot:
         running = RunningApp(app, client, clock, pilot)

@@ -6,7 +6,8 @@ Each is a list of polls, a quarter of a second apart, whose last moment is the s
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from frames import frame, host, percentiles, ready
+from frame_latencies import percentiles
+from frames import frame, host, ready
 from prodtop.engine.protocol import (
     AdmissionCounts,
     Attainment,

@@ -10,6 +10,7 @@ from prodtop.engine.protocol import (
     Fault,
 )
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.style.inks import SERIES_INKS
 from prodtop.tui.style.theme import ThemeError, palette_of
 from prodtop.tui.widgets.chart import BrailleChart
@@ -90,7 +91,7 @@ async def test_no_escape_from_outside_reaches_the_terminal(evil: str) -> None:
 
 def test_an_unknown_theme_is_refused_before_anything_runs() -> None:
     with pytest.raises(ThemeError, match="unknown theme 'mauve'"):
-        ProdtopApp(ScriptedClient(), theme="mauve")
+        ProdtopApp(ScriptedClient(), AppSetup(theme="mauve"))
 
 
 async def test_the_queue_shows_who_is_in_the_system_where_all_of_them_run() -> None:

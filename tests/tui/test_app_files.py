@@ -7,6 +7,7 @@ import pytest
 from frames import ScriptedClient, play
 from prodtop.engine.planner.calibrate.saved import calibration_file
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import Config
 from prodtop.tui.style.theme import ThemeError, load_themes
 from running_app import Clock, open_app, terminal_text
@@ -17,9 +18,9 @@ async def test_a_broken_theme_that_the_config_names_is_told_on_the_screen(tmp_pa
     (tmp_path / "other.toml").write_text("name = ")
     app = ProdtopApp(
         ScriptedClient(play(2)),
-        config=Config(refresh_hz=0.5, theme="mine"),
-        themes=load_themes(tmp_path),
-        clock=Clock(),
+        AppSetup(
+            config=Config(refresh_hz=0.5, theme="mine"), themes=load_themes(tmp_path), clock=Clock()
+        ),
     )
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
@@ -31,7 +32,7 @@ async def test_a_broken_theme_that_the_config_names_is_told_on_the_screen(tmp_pa
 
 def test_a_theme_that_was_asked_for_and_is_not_there_is_an_error() -> None:
     with pytest.raises(ThemeError, match="unknown theme 'mine'"):
-        ProdtopApp(ScriptedClient(play(2)), theme="mine")
+        ProdtopApp(ScriptedClient(play(2)), AppSetup(theme="mine"))
 
 
 async def test_a_snapshot_that_cannot_be_written_is_told_and_leaves_nothing(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 import msgspec
 import pytest
-from frames import EPOCH_S, finished, frame, in_system, play, ready, timeline
+from frame_requests import finished, in_system, timeline
+from frames import EPOCH_S, frame, play, ready
 from prodtop.engine.protocol import (
     ChildDied,
     InspectRequest,

@@ -6,6 +6,7 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.planner.search_messages import Finding
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
@@ -17,7 +18,7 @@ from running_app import SLOW
 @pytest.fixture
 def app(monkeypatch: pytest.MonkeyPatch) -> ProdtopApp:
     monkeypatch.setattr(planner_screen, "SearchClient", QuickSearch)
-    return ProdtopApp(ScriptedClient(play(2)), config=SLOW, theme="prodtop-dark")
+    return ProdtopApp(ScriptedClient(play(2)), AppSetup(config=SLOW, theme="prodtop-dark"))
 
 
 @pytest.mark.parametrize("key", ["L", "P"])

@@ -12,10 +12,10 @@ from prodtop.engine.records.snapshot import list_snapshots, load_snapshot
 from prodtop.tui.screens import compare as compare_module
 from prodtop.tui.screens.compare import VIEWS, CompareScreen
 from prodtop.tui.screens.compare_placement import place_panels
-from prodtop.tui.state.compare import Stage
 from prodtop.tui.state.compare_table import Table, table
 from prodtop.tui.state.condition import Word
 from prodtop.tui.state.moment import Phase
+from prodtop.tui.state.stage import Stage
 from running_app import RunningApp, open_app
 
 

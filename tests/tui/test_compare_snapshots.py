@@ -7,6 +7,7 @@ import pytest
 from compare_samples import answer, benches, two_precisions
 from frames import ScriptedClient, ready
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
@@ -22,7 +23,7 @@ def compare(
 ) -> bool:
     """Open the tab, answer so many benches, press some keys; whether it looks as it did."""
     clock, client = Clock(), ScriptedClient([[ready(), two_precisions()]])
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         app.monitor.poll()

@@ -9,8 +9,10 @@ from cost_samples import swept
 from frames import ScriptedClient, frame, ready
 from prodtop.engine.protocol import StopBench
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import parse_config
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.state.compare import Compare
+from prodtop.tui.state.stage import Stage
 from running_app import Clock, SnapCompare
 from textual.pilot import Pilot
 
@@ -38,7 +40,7 @@ class Tab:
     def __init__(self, theme: str = "prodtop-dark") -> None:
         self.clock = Clock()
         self.client = ScriptedClient([[ready(), frame()]])
-        self.app = ProdtopApp(self.client, clock=self.clock, config=CONFIG, theme=theme)
+        self.app = ProdtopApp(self.client, AppSetup(clock=self.clock, config=CONFIG, theme=theme))
 
     def poll(self) -> None:
         """Take in all that there is."""

@@ -8,6 +8,7 @@ from attached_frames import attached_frame
 from fleet_samples import sample
 from frames import ScriptedClient
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
@@ -21,7 +22,7 @@ def compare(
     clock = Clock()
     seconds = [float(second) for second in range(30)]
     client = ScriptedClient([[attached_frame(second), sample(second)] for second in seconds])
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

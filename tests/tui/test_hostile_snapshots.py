@@ -8,6 +8,7 @@ import pytest
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.records.snapshot import SnapshotError, load_snapshot
 from prodtop.engine.records.snapshot_files import LONGEST_LABEL
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.snapshot_app import SnapshotApp
 from running_app import SLOW, Clock, terminal_text
 
@@ -54,7 +55,7 @@ async def opened(path: Path, size: tuple[int, int]) -> str | None:
     except SnapshotError as error:
         check_refusal(error)
         return None
-    app = SnapshotApp(snapshot, clock=Clock(), config=SLOW)
+    app = SnapshotApp(snapshot, AppSetup(clock=Clock(), config=SLOW))
     shown = []
     async with app.run_test(size=size) as pilot:
         for keys in ((), ("w", "h", "R"), ("C",), ("e",)):

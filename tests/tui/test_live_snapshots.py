@@ -11,6 +11,7 @@ import pytest
 from frames import ScriptedClient, host, play
 from prodtop.engine.protocol import ChildDied, Progress, Report
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
 
@@ -40,7 +41,7 @@ def compare(
 ) -> bool:
     """Play a session to the app and press some keys; whether it looks as it did."""
     clock, client = Clock(), ScriptedClient(polls)
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

@@ -11,6 +11,7 @@ from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.engine.planner.question.options import FORM
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.planner import calibrating
 from prodtop.tui.planner.calibrating import Calibrator
 from prodtop.tui.planner.evaluation import Evaluation
@@ -76,7 +77,7 @@ def planner(monkeypatch: pytest.MonkeyPatch) -> OpenPlanner:
     @asynccontextmanager
     async def run(size: tuple[int, int] = (120, 36), gpus: int = 1) -> AsyncIterator[PlannerTab]:
         client, clock = ScriptedClient(play(2, gpus=gpus)), Clock()
-        app = ProdtopApp(client, clock=clock, config=SLOW, theme="prodtop-dark")
+        app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme="prodtop-dark"))
         async with app.run_test(size=size) as pilot:
             while client.polls:
                 app.monitor.poll()

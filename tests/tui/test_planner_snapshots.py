@@ -9,6 +9,7 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.screens.planner import PlannerScreen
 from running_app import SLOW, Clock, SnapCompare
@@ -37,7 +38,7 @@ def compare(
 ) -> bool:
     """Open the tab, wait for its search, press some keys; whether it looks as it did."""
     client = ScriptedClient(play(2))
-    app = ProdtopApp(client, clock=Clock(), config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=Clock(), config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

@@ -11,6 +11,7 @@ from prodtop.engine.protocol import Report
 from prodtop.engine.records.recording.reader import Recording
 from prodtop.engine.server.guards.bias_file import keep_bias
 from prodtop.engine.targets.settings import TargetSettings
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.settings.config import Config
 from prodtop.tui.state.monitor import Monitor
@@ -103,7 +104,7 @@ async def test_a_replay_shows_the_recorded_targets_and_alerts(tmp_path: Path) ->
         engine.poll()
     engine.close()
     replayed, clock = Recording(path), Clock()
-    app = ReplayApp(ReplayEngine(replayed, clock=clock), config=SLOW, clock=clock)
+    app = ReplayApp(ReplayEngine(replayed, clock=clock), AppSetup(config=SLOW, clock=clock))
     async with app.run_test(size=(120, 36)) as pilot:
         clock.now_s += 5.0
         app.tick()

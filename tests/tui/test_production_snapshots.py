@@ -11,6 +11,7 @@ import pytest
 from frames import ScriptedClient, frame, host, ready
 from prodtop.engine.server.guards.bias_file import keep_bias
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from production_samples import kept_bias, production_reports
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
@@ -36,7 +37,7 @@ def compare(
     clock, model = Clock(), frame().model.name
     keep_bias(kept_bias(model, 0.0).report, time.time() - 3.5 * 86_400)
     client = ScriptedClient([[ready(), frame(), host()], [frame(239.0), *production_reports()]])
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

@@ -19,8 +19,8 @@ from prodtop.engine.protocol import (
 from prodtop.engine.records.snapshot import list_snapshots, load_snapshot
 from prodtop.tui.screens.quality import VIEWS, QualityScreen
 from prodtop.tui.state.moment import Phase
-from prodtop.tui.state.quality import Run
 from prodtop.tui.state.quality_run import VOID
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.widgets.board import Board
 from prodtop.tui.widgets.lines import LinesView
 from prodtop.tui.widgets.rows_panel import RowsPanel
@@ -36,7 +36,7 @@ class QualityTab(RunningApp):
         assert isinstance(self.app.screen, QualityScreen)
         return self.app.screen
 
-    def run(self) -> Run:
+    def run(self) -> Stage:
         """Where the measurement stands."""
         return self.app.monitor.moment().quality.run
 
@@ -98,7 +98,7 @@ async def test_b_begins_and_results_arrive_level_by_level() -> None:
         await tab.advance([LEVELS[INT8]])
         assert "so far: int8: 38 % less memory" in tab.text()
         await tab.advance([*measured()])
-        assert tab.run() is Run.DONE
+        assert tab.run() is Stage.DONE
         assert "int4 saves another 26 % and costs 3.7 % perplexity" in tab.text()
         assert "quality measured at fp32 bf16 fp16 int8 int4" in tab.line("event")
 
@@ -108,9 +108,9 @@ async def test_measuring_is_cancelled_and_what_came_stays(key: str) -> None:
     async with open_quality([REFERENCE, LEVELS[INT8]], begin=True) as tab:
         await tab.press(key, key)
         assert tab.asked()[1:] == [None], "told once"
-        assert tab.run() is Run.CANCELLING
+        assert tab.run() is Stage.CANCELLING
         await tab.advance([QualityDone()])
-        assert tab.run() is Run.CANCELLED
+        assert tab.run() is Stage.CANCELLED
         assert "int8: 38 % less memory" in tab.text()
         await tab.press("x")
         assert "no quality is being measured" in tab.line("event")
@@ -120,7 +120,7 @@ async def test_a_worker_that_dies_ends_it_and_the_next_start_is_no_progress_of_i
     died = ChildDied(child="worker", reason="killed (signal 9)", restart_in_s=1.0)
     async with open_quality([REFERENCE, LEVELS[INT8]], begin=True) as tab:
         await tab.advance([died])
-        assert tab.run() is Run.FAILED
+        assert tab.run() is Stage.FAILED
         assert "int8: 38 % less memory" in tab.text()
         assert "killed (signal 9)" in tab.line("event")
         await tab.press("b")
@@ -128,7 +128,7 @@ async def test_a_worker_that_dies_ends_it_and_the_next_start_is_no_progress_of_i
         assert "not yet" in tab.line("event")
         await tab.advance([Progress(what="loading bf16 weights", fraction=0.5)])
         quality = tab.app.monitor.moment().quality
-        assert (quality.run, quality.doing) == (Run.FAILED, "")
+        assert (quality.run, quality.doing) == (Stage.FAILED, "")
 
 
 async def test_progress_of_quality_is_no_start_of_the_engine() -> None:

@@ -7,6 +7,7 @@ import pytest
 from frames import ScriptedClient, frame, ready
 from prodtop.engine.protocol import Report
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from quality_samples import BF16, INT8, measured, served
 from running_app import SLOW, Clock, SnapCompare
 from textual.pilot import Pilot
@@ -24,7 +25,7 @@ def compare(
     """Open the tab, have so many reports come (`None`: all, and two speeds), press some keys;
     whether it looks as it did."""
     clock, client = Clock(), ScriptedClient([[ready(), frame()]])
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     def play(*polls: list[Report]) -> None:
         client.polls.extend(polls)

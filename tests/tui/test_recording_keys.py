@@ -13,6 +13,7 @@ from prodtop.engine.protocol import Frame
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.records.recording.reader import Recording
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.state.history import History
 from prodtop.tui.state.monitor import Monitor
 from prodtop.tui.state.playhead import Playhead
@@ -29,7 +30,7 @@ class Live:
         self.clock = Clock()
         self.client = ScriptedClient(play(20))
         engine = RecordedEngine(self.client, facts=dict, clock=self.clock)
-        self.app = ProdtopApp(engine, clock=self.clock, config=SLOW, theme="prodtop-dark")
+        self.app = ProdtopApp(engine, AppSetup(clock=self.clock, config=SLOW, theme="prodtop-dark"))
         self.engine = engine
 
     async def advance(self, pilot: Pilot[None], polls: int) -> None:

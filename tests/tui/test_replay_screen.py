@@ -11,6 +11,7 @@ from prodtop.engine.client.replay_engine import ReplayEngine
 from prodtop.engine.protocol import Report
 from prodtop.engine.records.recording.reader import Recording
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.state.monitor import READ_ONLY
 from prodtop.tui.widgets.lines import LinesView
@@ -45,7 +46,7 @@ async def live_picture(
         client, facts=lambda: FACTS, clock=clock, wall=lambda: WALL_S + clock() - CLOCK_S
     )
     engine.start_recording(path)
-    app = ProdtopApp(engine, clock=clock, config=SLOW, theme="prodtop-dark")
+    app = ProdtopApp(engine, AppSetup(clock=clock, config=SLOW, theme="prodtop-dark"))
     async with app.run_test(size=size) as pilot:
         await pilot.press(*["w"] * window)
         while client.polls:
@@ -62,7 +63,9 @@ class Replay:
     def __init__(self, path: Path, *, loop: bool = False, speed: float = 1.0) -> None:
         self.clock = Clock()
         self.engine = ReplayEngine(Recording(path), clock=self.clock, loop=loop, speed=speed)
-        self.app = ReplayApp(self.engine, clock=self.clock, config=SLOW, theme="prodtop-dark")
+        self.app = ReplayApp(
+            self.engine, AppSetup(clock=self.clock, config=SLOW, theme="prodtop-dark")
+        )
 
     async def advance(self, pilot: Pilot[None], seconds: float) -> None:
         self.clock.now_s += seconds

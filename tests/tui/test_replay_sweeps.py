@@ -15,8 +15,10 @@ from prodtop.engine.records.recording import stored_events
 from prodtop.engine.records.recording.reader import Recording, RecordingError
 from prodtop.engine.records.recording.sweep_state import SWEEP_KIND, SweepOf, SweepState
 from prodtop.tui.app import ProdtopApp
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.app_setup import AppSetup
+from prodtop.tui.state.compare import Compare
 from prodtop.tui.state.monitor import READ_ONLY
+from prodtop.tui.state.stage import Stage
 from running_app import SLOW, Clock, terminal_text
 from test_replay_screen import FACTS, Replay, panels_of
 from textual.pilot import Pilot
@@ -41,7 +43,9 @@ class LiveSweep:
         )
         if record:
             self.engine.start_recording(path)
-        self.app = ProdtopApp(self.engine, clock=self.clock, config=SLOW, theme="prodtop-dark")
+        self.app = ProdtopApp(
+            self.engine, AppSetup(clock=self.clock, config=SLOW, theme="prodtop-dark")
+        )
         self.answered = 0
         self.pilot: Pilot[None] | None = None
 

@@ -9,6 +9,7 @@ from prodtop.engine.client.replay_engine import ReplayEngine
 from prodtop.engine.files.paths import recordings_dir
 from prodtop.engine.records.recording.notes import notes_file, read_notes
 from prodtop.engine.records.recording.reader import Recording
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.commands.recording_files import DEMO, DEMO_FILE, find_recording
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.state.replay_monitor import ReplayMonitor
@@ -163,7 +164,7 @@ def test_the_demo_is_small_complete_and_found_by_name() -> None:
 
 async def test_the_demo_has_something_to_find() -> None:
     engine = ReplayEngine(Recording(DEMO_FILE), clock=Clock())
-    app = ReplayApp(engine, clock=Clock(), config=SLOW, theme="prodtop-dark")
+    app = ReplayApp(engine, AppSetup(clock=Clock(), config=SLOW, theme="prodtop-dark"))
     async with app.run_test(size=(120, 36)) as pilot:
         kinds = set()
         for _ in range(6):

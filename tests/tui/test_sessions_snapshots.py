@@ -14,6 +14,7 @@ from frames import ScriptedClient, frame, play, ready
 from prodtop.engine.protocol import StrategyName
 from prodtop.engine.records.kept.rows import Facts, KeptRow, Kind
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.screens.sessions import SessionsScreen
 from prodtop.tui.state.sessions import Sessions
 from running_app import SLOW, Clock, SnapCompare
@@ -94,7 +95,7 @@ def compare(
     """Open the tab over some rows and press keys; whether it looks as it did."""
     clock = Clock()
     client = ScriptedClient([[ready(), frame()], *play(2)[1:]])
-    app = ProdtopApp(client, clock=clock, config=SLOW, theme=theme)
+    app = ProdtopApp(client, AppSetup(clock=clock, config=SLOW, theme=theme))
 
     async def before(pilot: Pilot[None]) -> None:
         while client.polls:

@@ -9,6 +9,7 @@ from frames import ScriptedClient, play, ready
 from prodtop.engine.protocol import Report
 from prodtop.engine.records.snapshot import Snapshot, list_snapshots, load_snapshot
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.snapshot_app import ONE_MOMENT, SnapshotApp
 from prodtop.tui.state.monitor import Monitor
 from prodtop.tui.state.snapshot import Seen, snapshot_of
@@ -35,7 +36,8 @@ class Session:
         self.folder, self.clock = folder, Clock()
         self.client = ScriptedClient(obedient=True)
         self.app = ProdtopApp(
-            self.client, clock=self.clock, config=SLOW, theme="ember", snapshot_folder=folder
+            self.client,
+            AppSetup(clock=self.clock, config=SLOW, theme="ember", snapshot_folder=folder),
         )
 
     def take_in(self, *polls: list[Report], seconds: float = 0.25) -> None:
@@ -55,7 +57,7 @@ class Session:
 
 
 async def opened(path: Path, size: tuple[int, int]) -> list[str]:
-    app = SnapshotApp(load_snapshot(path), clock=Clock(), config=SLOW)
+    app = SnapshotApp(load_snapshot(path), AppSetup(clock=Clock(), config=SLOW))
     async with app.run_test(size=size) as pilot:
         await pilot.pause()
         return await still(pilot)
@@ -115,7 +117,7 @@ async def test_the_plan_comes_back(tmp_path: Path) -> None:
     assert plan is not None
     assert plan.texts["model"] == "generic-70b"
     assert plan.tokens_s > 0
-    app = SnapshotApp(load_snapshot(path), clock=Clock(), config=SLOW)
+    app = SnapshotApp(load_snapshot(path), AppSetup(clock=Clock(), config=SLOW))
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.press("P")
         await pilot.pause()
@@ -145,7 +147,7 @@ WALKING_KEYS = ("space", "left", "shift+right", "home", "end", ",", ".", "{", "}
 
 
 async def test_nothing_can_be_changed_in_it(saved: Snapshot) -> None:
-    app = SnapshotApp(saved, clock=Clock(), config=SLOW)
+    app = SnapshotApp(saved, AppSetup(clock=Clock(), config=SLOW))
     async with app.run_test(size=(100, 30)) as pilot:
         for key in (*ENGINE_KEYS, *WALKING_KEYS):
             app.monitor.say("nothing yet")
@@ -160,7 +162,9 @@ async def test_nothing_can_be_changed_in_it(saved: Snapshot) -> None:
 async def test_a_snapshot_without_its_screen_is_drawn_from_the_rest(saved: Snapshot) -> None:
     """As older files are, and those whose screen is another version's."""
     for screen in (None, {}, {"wall_s": "noon"}):
-        app = SnapshotApp(msgspec.structs.replace(saved, screen=screen), clock=Clock(), config=SLOW)
+        app = SnapshotApp(
+            msgspec.structs.replace(saved, screen=screen), AppSetup(clock=Clock(), config=SLOW)
+        )
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.pause()
             shown = " ".join(line.plain for line in app.query_one("#event", LinesView).lines)

@@ -4,6 +4,7 @@ from contextlib import closing
 
 from prodtop.engine.client.replay_engine import ReplayEngine
 from prodtop.engine.records.recording.reader import Recording
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.commands.recording_files import DEMO_FILE
 from prodtop.tui.replay_app import ReplayApp
 from prodtop.tui.settings.config import Config
@@ -28,7 +29,7 @@ async def _picture(size: tuple[int, int], theme: str) -> str:
     with closing(Recording(DEMO_FILE)) as recording:
         engine = ReplayEngine(recording)
         engine.set_paused(True)
-        app = ReplayApp(engine, config=Config(), theme=theme)
+        app = ReplayApp(engine, AppSetup(config=Config(), theme=theme))
         async with app.run_test(size=size) as pilot:
             await pilot.press(DEFAULT_KEYMAP.first_key("scrub_end"))
             died_s = next(stop.wall_s for stop in app.monitor.stops() if stop.kind == "fault")

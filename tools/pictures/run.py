@@ -14,6 +14,7 @@ from prodtop.engine.files.atomic import write_files
 from prodtop.engine.protocol import LoadSpec, StrategyName
 from prodtop.engine.protocol.options import WorkerOptions
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import parse_config
 from prodtop.tui.settings.keymap import COMPARE, DEFAULT_KEYMAP, QUALITY, TAB_TITLES
 from prodtop.tui.state.billing import Billing
@@ -69,7 +70,7 @@ async def _take_pictures() -> dict[str, str]:
     engine.start()
     try:
         target_engine, _ = watched(engine, config, Billing.of(config))
-        app = ProdtopApp(target_engine, config=config, theme=THEME)
+        app = ProdtopApp(target_engine, AppSetup(config=config, theme=THEME))
         taken: dict[str, str] = {}
         async with app.run_test(size=SIZES[0]) as pilot:
             await _serve(app, pilot)

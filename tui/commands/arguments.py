@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from enum import StrEnum
 from inspect import Parameter, signature
+from pathlib import Path
 from typing import Annotated, TypeVar
 
 import typer
@@ -17,6 +18,29 @@ DEBUG = typer.Option("--debug", help="Show the traceback of an error.")
 
 Json = Annotated[bool, JSON]
 Debug = Annotated[bool, DEBUG]
+Strategy = Annotated[str | None, typer.Option(metavar="S", help="What to serve with.")]
+Precision = Annotated[str | None, typer.Option(metavar="P", help="The device's own, unless given.")]
+Precisions = Annotated[
+    str | None,
+    typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
+]
+Users = Annotated[
+    int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
+]
+Think = Annotated[
+    float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
+]
+Theme = Annotated[
+    str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
+]
+Record = Annotated[
+    str | None,
+    typer.Option(metavar="[FILE]", help="Record to a new file, or one in the usual folder."),
+]
+UrlTokenFile = Annotated[
+    str | None, typer.Option(metavar="FILE", help="With --url: holds a bearer token.")
+]
+OutFile = Annotated[Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")]
 
 Command = Callable[..., None]
 Name = TypeVar("Name", bound=StrEnum)

@@ -21,7 +21,7 @@ from ...engine.attach.prometheus.queries import checked_selector
 from ...engine.http_load.messages import HttpLoadOptions
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.errors import BadInputError
-from .arguments import Debug
+from .arguments import Debug, Record, Theme
 
 PROMETHEUS = "prometheus+"
 """Before the address of a Prometheus."""
@@ -88,13 +88,8 @@ def attach(
     as_json: Annotated[
         bool, typer.Option("--json", help="With --once, or without an address: as JSON.")
     ] = False,
-    theme: Annotated[
-        str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-    ] = None,
-    record: Annotated[
-        str | None,
-        typer.Option(metavar="[FILE]", help="Record to a new file, or one in the usual folder."),
-    ] = None,
+    theme: Theme = None,
+    record: Record = None,
     debug: Debug = False,
 ) -> None:
     """Watch servers that run already: vLLM, SGLang, TensorRT-LLM, TGI, llama.cpp, Ollama and more.

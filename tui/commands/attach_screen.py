@@ -2,16 +2,13 @@
 
 from pathlib import Path
 
-import typer
-
 from ...engine.attach.asking.settings import AttachOptions
 from ...engine.client.attached_engine import AttachedEngine
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.http_load.messages import HttpLoadOptions
-from ...engine.protocol.errors import WorkerFailedError
 from ...engine.text.cleaning import clean
-from .live import SignalledError
 from .recording_facts import recording_facts
+from .screen_run import run_screen
 
 
 def open_attached(
@@ -39,30 +36,21 @@ def open_attached(
     attached.start()
     try:
         from ..app import ProdtopApp
+        from ..app_setup import AppSetup
         from ..style.theme import load_themes
-        from ..terminal import TerminalGuard
 
-        app = ProdtopApp(
-            engine,
+        setup = AppSetup(
             config=config,
             keymap=keymap,
             theme=theme,
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app = ProdtopApp(engine, setup)
         app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
-        with TerminalGuard(app.leave) as guard:
-            app.run()
+        run_screen(app)
     finally:
         engine.close()
-    if guard.signal is not None:
-        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
-    if app.defect is not None:
-        raise app.defect
-    if app.fault is not None:
-        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
-    if app.return_code:
-        raise typer.Exit(app.return_code)
     for path in engine.saved:
         print(f"recorded  {clean(str(path))}")

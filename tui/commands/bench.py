@@ -9,7 +9,14 @@ from ...engine.client.local_engine import LocalEngine
 from ...engine.protocol import BenchSpec, LoadSpec
 from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.protocol.options import WorkerOptions
-from .arguments import Debug, Json, parse_precisions, parse_strategies
+from .arguments import (
+    Debug,
+    Json,
+    Precisions,
+    UrlTokenFile,
+    parse_precisions,
+    parse_strategies,
+)
 from .bench_output import BenchOutput
 from .bench_run import Plan, measure
 from .engine_options import (
@@ -32,10 +39,7 @@ def bench(
         str | None,
         typer.Option(metavar="a,b|all", help="The strategies to measure.  [default: continuous]"),
     ] = None,
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
-    ] = None,
+    precision: Precisions = None,
     requests: Annotated[
         int | None,
         typer.Option(
@@ -62,9 +66,7 @@ def bench(
         str | None,
         typer.Option(metavar="URL", help="Measure a server that runs already; no engine starts."),
     ] = None,
-    token_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With --url: holds a bearer token.")
-    ] = None,
+    token_file: UrlTokenFile = None,
     json: Json = False,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the cells there, as JSON lines.")

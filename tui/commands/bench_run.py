@@ -2,19 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 import msgspec
 
-from ...engine.client.local_engine import EngineClient
-from ...engine.files.paths import log_dir
 from ...engine.protocol import (
     BenchDone,
     BenchSpec,
     CellResult,
     CellSkipped,
-    ChildDied,
-    Fault,
     Frame,
     Note,
     Progress,
@@ -22,19 +17,10 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.errors import (
     PrecisionUnavailableError,
-    ProdtopError,
-    WorkerFailedError,
 )
-
-POLL_INTERVAL_S = 0.25
+from .worker_reports import WaitingClient, reports_of
 
 BenchReport = Progress | Note | CellResult | CellSkipped
-
-
-class WaitingClient(EngineClient, Protocol):
-    """A client that can be waited for, where no screen has a clock of its own."""
-
-    def wait(self, timeout_s: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,28 +54,9 @@ class Plan:
 def measure(engine: WaitingClient, plan: Plan) -> Iterator[BenchReport]:
     """Yield what the worker reports until all cells are done.
 
-    The bench begins with the worker's first frame, which says what the device can run. Raises
-    `WorkerFailedError` where the worker could not do it, and `ProdtopError` where it died: a new
-    worker does not resume a bench, since it would measure another process.
+    The bench begins with the worker's first frame, which says what the device can run. Raises as
+    `reports_of` does, and `PrecisionUnavailableError`.
     """
-    begun = False
-    while True:
-        engine.wait(POLL_INTERVAL_S)
-        for report in engine.poll():
-            match report:
-                case Frame():
-                    if not begun:
-                        engine.send(RunBench(spec=plan.on(report)))
-                        begun = True
-                case Fault():
-                    raise WorkerFailedError(report.message, report.exit_code)
-                case ChildDied(child="worker"):
-                    raise ProdtopError(
-                        f"the worker died: {report.reason}; its log is in {log_dir()}"
-                    )
-                case BenchDone():
-                    return
-                case Progress() | Note() | CellResult() | CellSkipped():
-                    yield report
-                case _:
-                    pass
+    for report in reports_of(engine, lambda frame: RunBench(spec=plan.on(frame)), BenchDone):
+        if isinstance(report, BenchReport):
+            yield report

@@ -12,7 +12,14 @@ from ...engine.protocol import LoadSpec
 from ...engine.protocol.bench import MOST_SAMPLED_REQUESTS
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import WorkerOptions
-from .arguments import Debug, Json, parse_precisions, parse_strategies
+from .arguments import (
+    Debug,
+    Json,
+    Precisions,
+    UrlTokenFile,
+    parse_precisions,
+    parse_strategies,
+)
 from .compare_file import KeptFile, check_exports
 from .compare_measure import Question, kept_comparison, measured_comparison
 from .compare_options import parse_metrics, parse_variants, require_finite
@@ -29,10 +36,7 @@ def compare(
     strategy: Annotated[
         str, typer.Option(metavar="a,b|all", help="The strategies to measure.")
     ] = "all",
-    precision: Annotated[
-        str | None,
-        typer.Option(metavar="a,b|all", help="The precisions; the device's own, unless given."),
-    ] = None,
+    precision: Precisions = None,
     users: Annotated[
         str | None,
         typer.Option(
@@ -142,9 +146,7 @@ def compare(
         list[str] | None,
         typer.Option(metavar="URL", help="Compare servers that run already; give it twice."),
     ] = None,
-    token_file: Annotated[
-        str | None, typer.Option(metavar="FILE", help="With --url: holds a bearer token.")
-    ] = None,
+    token_file: UrlTokenFile = None,
     json: Json = False,
     debug: Debug = False,
 ) -> None:

@@ -9,7 +9,7 @@ from ...engine.compare.sweep import Sweep
 from ...engine.files.paths import log_dir
 from ...engine.protocol import ChildDied, Fault, Frame, Note, Progress, own_setting
 from ...engine.protocol.errors import ProdtopError, WorkerFailedError
-from .bench_run import POLL_INTERVAL_S, WaitingClient
+from .worker_reports import POLL_INTERVAL_S, WaitingClient
 
 
 def first_frame(engine: WaitingClient, show: Callable[[str], None]) -> Frame:

@@ -115,17 +115,25 @@ _OPTION_OF_FIELD = {
 }
 
 
-MEASURING: Mapping[str, object] = {
+CONFIGURED: Mapping[str, object] = {
+    "load_format": WorkerOptions().load_format,
+    "max_seqs": WorkerOptions().max_seqs,
+    "kv_format": WorkerOptions().kv_format,
+}
+"""The defaults of commands whose model and device the config file may name."""
+SERVING: Mapping[str, object] = {
     "model": WorkerOptions().model,
     "device": WorkerOptions().device,
-    "load_format": WorkerOptions().load_format,
+    **CONFIGURED,
+}
+"""The defaults of commands that the config file says nothing of."""
+MEASURING: Mapping[str, object] = {
+    **SERVING,
     "burstiness": LoadSpec().burstiness,
     "zipf": LoadSpec().zipf_exponent,
     "output_tokens": "64",
     "temperature": 0.0,
     "seed": 0,
-    "max_seqs": WorkerOptions().max_seqs,
-    "kv_format": WorkerOptions().kv_format,
 }
 """The defaults of the commands that measure speed: greedy, and the same work in every run."""
 

@@ -13,7 +13,7 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.text.cleaning import clean
 from ..style.formatting import percent
 from .arguments import Debug, Json
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import SERVING, Given, engine_options, with_engine_options
 from .json_output import print_json
 from .status_line import StatusLine
 
@@ -26,17 +26,9 @@ guards = typer.Typer(
     name="guards", rich_markup_mode=None, help="What the guards must know of a model, measured."
 )
 
-_DEFAULTS = {
-    "model": WorkerOptions().model,
-    "device": WorkerOptions().device,
-    "load_format": WorkerOptions().load_format,
-    "max_seqs": WorkerOptions().max_seqs,
-    "kv_format": WorkerOptions().kv_format,
-}
-
 
 @guards.command("calibrate")
-@with_engine_options(**_DEFAULTS)
+@with_engine_options(**SERVING)
 def calibrate_command(given: Given, json: Json = False, debug: Debug = False) -> None:
     """Measure the reference of uncertainty and the limits of perplexity, and keep them."""
     from ...engine.server.guards.calibrating import measure_reference, measure_uncertainty
@@ -64,7 +56,7 @@ def calibrate_command(given: Given, json: Json = False, debug: Debug = False) ->
 
 
 @guards.command("bias")
-@with_engine_options(**_DEFAULTS)
+@with_engine_options(**SERVING)
 def bias_command(given: Given, json: Json = False, debug: Debug = False) -> None:
     """Measure an indicator of bias: gaps of paired prompts, beside those of control pairs."""
     from ...engine.server.guards.bias import measure_bias

@@ -11,21 +11,27 @@ import typer
 
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
-from ...engine.protocol.errors import BadInputError, WorkerFailedError
+from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_HOST, DEFAULT_PORT, ServerOptions
 from ...engine.protocol.wording import counted
 from ...engine.text.cleaning import clean
-from .arguments import Debug, parse_precision, parse_strategy, refuse_options_before
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .arguments import (
+    Debug,
+    Record,
+    Theme,
+    Think,
+    Users,
+    parse_precision,
+    parse_strategy,
+    refuse_options_before,
+)
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .recording_facts import recording_facts
+from .screen_run import run_screen
 from .server_operations import asks_for_operations, server_operations, with_server_operations
 from .server_options import ChatTemplate, Host, Port, asks_for_load, server_options
-
-
-class SignalledError(WorkerFailedError):
-    """A signal ended the screen; the exit code is the shell's for it."""
 
 
 def _print_version(asked: bool) -> None:
@@ -38,11 +44,7 @@ def _print_version(asked: bool) -> None:
 
 
 @with_server_operations
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def live(
     context: typer.Context,
     given: Given,
@@ -54,12 +56,8 @@ def live(
         str | None,
         typer.Option(metavar="P", help="Where to begin: the device's own, unless given."),
     ] = None,
-    users: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
-    ] = None,
-    think: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
-    ] = None,
+    users: Users = None,
+    think: Think = None,
     serve: Annotated[
         bool, typer.Option("--serve", help="Serve clients over HTTP as well; no load of its own.")
     ] = False,
@@ -69,13 +67,8 @@ def live(
     *,
     operated: Given,
     record_trace: RecordTrace = None,
-    theme: Annotated[
-        str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-    ] = None,
-    record: Annotated[
-        str | None,
-        typer.Option(metavar="[FILE]", help="Record to a new file, or one in the usual folder."),
-    ] = None,
+    theme: Theme = None,
+    record: Record = None,
     debug: Debug = False,
     version: Annotated[
         bool,
@@ -194,34 +187,25 @@ def open_screen(
         # imported stays for good, so collecting garbage among it would only delay the first frame.
         gc.disable()
         from ..app import ProdtopApp
+        from ..app_setup import AppSetup
         from ..style.theme import load_themes, palette_of
-        from ..terminal import TerminalGuard
         from ..views.exit_summary import exit_summary
 
         gc.freeze()
         gc.enable()
-        app = ProdtopApp(
-            engine,
+        setup = AppSetup(
             config=config,
             keymap=keymap,
             theme=theme,
             themes=load_themes(theme_folder()),
             config_watch=watch,
         )
+        app = ProdtopApp(engine, setup)
         app.monitor.on_billing = lambda billing: setattr(budget, "check", billing.budget)
         app.monitor.ring = app.bell
-        with TerminalGuard(app.leave) as guard:
-            app.run()
+        run_screen(app)
     finally:
         engine.close()
-    if guard.signal is not None:
-        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
-    if app.defect is not None:
-        raise app.defect
-    if app.fault is not None:
-        raise WorkerFailedError(app.fault.message, app.fault.exit_code)
-    if app.return_code:
-        raise typer.Exit(app.return_code)
     # Wherever the cursor stood: what is told is the whole session.
     app.monitor.playhead.go_live()
     summary = exit_summary(

@@ -18,7 +18,7 @@ from ...engine.protocol.server_options import DEFAULT_HOST, ServerOptions
 from ...engine.server.errors import CONTEXT_LENGTH_EXCEEDED
 from ...engine.server.guards.calibrating import Answered
 from ...engine.server.guards.uncertainty import entropy_of_top
-from .bench_run import POLL_INTERVAL_S
+from .worker_reports import POLL_INTERVAL_S
 
 TOP_LOGPROBS = 20
 ANSWER_TIMEOUT_S = 600.0

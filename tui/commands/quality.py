@@ -7,35 +7,19 @@ from typing import Annotated
 import typer
 
 from ...engine.client.local_engine import LocalEngine
-from ...engine.files.paths import log_dir
 from ...engine.protocol import (
-    ChildDied,
-    ErrorReport,
-    Fault,
-    Frame,
-    LevelQuality,
-    LevelSkipped,
-    Note,
-    Progress,
     QualityDone,
     QualitySpec,
     RunQuality,
 )
-from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from .arguments import Debug, Json, parse_groups, parse_precisions
-from .bench_run import POLL_INTERVAL_S, WaitingClient
-from .engine_options import Given, engine_options, with_engine_options
+from .engine_options import SERVING, Given, engine_options, with_engine_options
 from .quality_output import QualityOutput, QualityReport
+from .worker_reports import WaitingClient, reports_of
 
 
-@with_engine_options(
-    model=WorkerOptions().model,
-    device=WorkerOptions().device,
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**SERVING)
 def quality(
     given: Given,
     precision: Annotated[
@@ -94,26 +78,8 @@ def quality(
 def measure(engine: WaitingClient, spec: QualitySpec) -> Iterator[QualityReport]:
     """Yield what the worker reports until all has been measured.
 
-    Raises `WorkerFailedError` where the worker could not do it, and `ProdtopError` where it died.
+    Raises as `reports_of` does.
     """
-    begun = False
-    while True:
-        engine.wait(POLL_INTERVAL_S)
-        for report in engine.poll():
-            match report:
-                case Frame():
-                    if not begun:
-                        engine.send(RunQuality(spec=spec))
-                        begun = True
-                case Fault():
-                    raise WorkerFailedError(report.message, report.exit_code)
-                case ChildDied(child="worker"):
-                    raise ProdtopError(
-                        f"the worker died: {report.reason}; its log is in {log_dir()}"
-                    )
-                case QualityDone():
-                    return
-                case Progress() | Note() | ErrorReport() | LevelQuality() | LevelSkipped():
-                    yield report
-                case _:
-                    pass
+    for report in reports_of(engine, lambda _frame: RunQuality(spec=spec), QualityDone):
+        if isinstance(report, QualityReport):
+            yield report

@@ -4,10 +4,9 @@ from typing import Annotated
 
 import typer
 
-from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S
 from .arguments import Debug, Json
-from .engine_options import Given, with_engine_options
+from .engine_options import SERVING, Given, with_engine_options
 from .server_operations import with_server_operations
 from .server_options import DEFAULT_STRATEGY, ChatTemplate, Drain, GuardsFile, Precision, Strategy
 
@@ -16,13 +15,7 @@ NOT_READY = 3
 
 
 @with_server_operations
-@with_engine_options(
-    model=WorkerOptions().model,
-    device=WorkerOptions().device,
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**SERVING)
 def ready(
     given: Given,
     run: Annotated[

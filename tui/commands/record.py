@@ -15,8 +15,8 @@ from ...engine.protocol.errors import ProdtopError, WorkerFailedError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.records.recording.retention import Retention
 from ..style.formatting import duration
-from .arguments import Debug, parse_precision, parse_strategy
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .arguments import Debug, Precision, Strategy, Think, Users, parse_precision, parse_strategy
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .recording_facts import recording_facts
 from .signals import EndingSignals
 from .status_line import StatusLine
@@ -25,23 +25,13 @@ POLL_INTERVAL_S = 0.25
 HOUR_S, MIB = 3600.0, 2**20
 
 
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def record(
     given: Given,
-    strategy: Annotated[str | None, typer.Option(metavar="S", help="What to serve with.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(metavar="P", help="The device's own, unless given.")
-    ] = None,
-    users: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
-    ] = None,
-    think: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
-    ] = None,
+    strategy: Strategy = None,
+    precision: Precision = None,
+    users: Users = None,
+    think: Think = None,
     duration_s: Annotated[
         float | None,
         typer.Option("--duration", metavar="SECONDS", min=0, help="End after it; else by ctrl+c."),

@@ -17,7 +17,7 @@ from ...engine.records.recording.notes import notes_file
 from ...engine.records.recording.reader import Recording, RecordingError
 from ...engine.text.cleaning import clean
 from ..style.formatting import binary_bytes, duration
-from .arguments import Debug, Json
+from .arguments import Debug, Json, OutFile
 from .json_output import print_json
 from .recording_files import find_kept, find_recording, list_recordings, refuse_in_use
 
@@ -65,9 +65,7 @@ def export_command(
     kind: Annotated[
         str, typer.Option("--format", metavar="F", help=f"{', '.join(KINDS)}.")
     ] = "perfetto",
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
-    ] = None,
+    out: OutFile = None,
     debug: Debug = False,
 ) -> None:
     """Write a recording in a format that other programs read.

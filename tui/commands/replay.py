@@ -8,17 +8,15 @@ import typer
 
 from ...engine.protocol.errors import BadInputError
 from ...engine.records.snapshot import list_snapshots, load_snapshot
-from .arguments import Debug
+from .arguments import Debug, Theme
 from .kept_names import LATEST, named, plain_file
 from .recording_files import find_recording, list_recordings
+from .screen_run import run_screen
 
 if TYPE_CHECKING:
     from ...engine.client.replay_engine import ReplayEngine
-    from ..app import ProdtopApp
+    from ..app_setup import AppSetup
 
-Theme = Annotated[
-    str | None, typer.Option(metavar="T", help="One of prodtop's themes, or of your own.")
-]
 SLOWEST, FASTEST = 0.1, 100.0
 
 
@@ -73,19 +71,8 @@ def find_played(name: str) -> Path:
 
 def _play(engine: "ReplayEngine", theme: str | None) -> None:
     from ..replay_app import ReplayApp
-    from ..settings.config import config_file, load_config, theme_folder
-    from ..style.theme import load_themes
 
-    config = load_config()
-    _run(
-        ReplayApp(
-            engine,
-            config=config,
-            keymap=config.keymap(f"config {config_file()}"),
-            theme=theme,
-            themes=load_themes(theme_folder()),
-        )
-    )
+    run_screen(ReplayApp(engine, _setup(theme)))
 
 
 def show_snapshot(path: Path, theme: str | None) -> None:
@@ -93,29 +80,21 @@ def show_snapshot(path: Path, theme: str | None) -> None:
     cannot be read, and `BadInputError` without a terminal."""
     require_terminal("a snapshot's screen", "prodtop snapshot show")
     snapshot = load_snapshot(path)
-    from ..settings.config import config_file, load_config, theme_folder
     from ..snapshot_app import SnapshotApp
+
+    run_screen(SnapshotApp(snapshot, _setup(theme)))
+
+
+def _setup(theme: str | None) -> "AppSetup":
+    """By the user's config, which nothing saved follows while it is shown."""
+    from ..app_setup import AppSetup
+    from ..settings.config import config_file, load_config, theme_folder
     from ..style.theme import load_themes
 
     config = load_config()
-    _run(
-        SnapshotApp(
-            snapshot,
-            config=config,
-            keymap=config.keymap(f"config {config_file()}"),
-            theme=theme,
-            themes=load_themes(theme_folder()),
-        )
+    return AppSetup(
+        config=config,
+        keymap=config.keymap(f"config {config_file()}"),
+        theme=theme,
+        themes=load_themes(theme_folder()),
     )
-
-
-def _run(app: "ProdtopApp") -> None:
-    from ..terminal import TerminalGuard
-    from .live import SignalledError
-
-    with TerminalGuard(app.leave) as guard:
-        app.run()
-    if guard.signal is not None:
-        raise SignalledError(f"ended by {guard.signal.name}", 128 + guard.signal)
-    if app.defect is not None:
-        raise app.defect

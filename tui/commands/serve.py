@@ -12,7 +12,7 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.server_options import DEFAULT_DRAIN_S, DEFAULT_HOST, DEFAULT_PORT
 from .arguments import Debug, parse_precision, parse_strategy
 from .cost_options import Price, given_prices, with_price
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .engine_options import SERVING, Given, engine_options, refuse_two_loads, with_engine_options
 from .record_trace import RecordTrace, new_file
 from .server_operations import server_operations, with_server_operations
 from .server_options import (
@@ -30,13 +30,7 @@ from .server_options import (
 
 
 @with_server_operations
-@with_engine_options(
-    model=WorkerOptions().model,
-    device=WorkerOptions().device,
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**SERVING)
 def serve(
     given: Given,
     strategy: Strategy = DEFAULT_STRATEGY,

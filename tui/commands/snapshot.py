@@ -12,10 +12,10 @@ from ...engine.records.export.snapshot_formats import FORMATS
 from ...engine.records.snapshot import Snapshot, SnapshotError, list_snapshots, load_snapshot
 from ...engine.records.snapshot_files import name_snapshot, remove_snapshot
 from ...engine.text.cleaning import clean
-from .arguments import Debug, Json
+from .arguments import Debug, Json, OutFile, Theme
 from .diff import AGAINST, FailOn, HtmlFile, print_diff
 from .json_output import print_json
-from .replay import Theme, show_snapshot
+from .replay import show_snapshot
 from .snapshot_export import export_snapshot
 from .snapshot_files import find_kept_snapshot, find_snapshot
 from .snapshot_output import print_snapshot
@@ -98,9 +98,7 @@ def export_command(
         str | None,
         typer.Option("--format", metavar="F", help=f"{', '.join(FORMATS)}; else by --out, or md."),
     ] = None,
-    out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Instead of standard output.")
-    ] = None,
+    out: OutFile = None,
     debug: Debug = False,
 ) -> None:
     """Write a snapshot as another program reads it.

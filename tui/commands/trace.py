@@ -9,8 +9,17 @@ import typer
 from ...engine.protocol.errors import BadInputError
 from ...engine.protocol.options import WorkerOptions
 from ...engine.text.cleaning import clean
-from .arguments import Debug, Json, parse_precision, parse_strategy
-from .engine_options import Given, engine_options, refuse_two_loads, with_engine_options
+from .arguments import (
+    Debug,
+    Json,
+    Precision,
+    Strategy,
+    Think,
+    Users,
+    parse_precision,
+    parse_strategy,
+)
+from .engine_options import CONFIGURED, Given, engine_options, refuse_two_loads, with_engine_options
 from .json_output import print_json
 from .record_trace import new_file
 from .text_table import aligned
@@ -72,24 +81,14 @@ def _figures(lengths: "Lengths") -> list[str]:
 
 
 @traces.command("record")
-@with_engine_options(
-    load_format=WorkerOptions().load_format,
-    max_seqs=WorkerOptions().max_seqs,
-    kv_format=WorkerOptions().kv_format,
-)
+@with_engine_options(**CONFIGURED)
 def record_command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="The new file.")],
     given: Given,
-    strategy: Annotated[str | None, typer.Option(metavar="S", help="How to serve.")] = None,
-    precision: Annotated[
-        str | None, typer.Option(metavar="P", help="The device's own, unless given.")
-    ] = None,
-    users: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Clients with one request each.")
-    ] = None,
-    think: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Between a client's requests.")
-    ] = None,
+    strategy: Strategy = None,
+    precision: Precision = None,
+    users: Users = None,
+    think: Think = None,
     duration: Annotated[
         float | None,
         typer.Option(metavar="SECONDS", min=0.0, help="Serve for so long; else until ctrl+c."),

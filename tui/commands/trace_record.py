@@ -13,8 +13,8 @@ from ...engine.protocol.options import WorkerOptions
 from ...engine.protocol.wording import counted
 from .signals import EndingSignals
 from .status_line import StatusLine
+from .worker_reports import POLL_INTERVAL_S
 
-POLL_INTERVAL_S = 0.25
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 

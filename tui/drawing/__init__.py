@@ -1,0 +1,1 @@
+"""Lines of inked text and charts as characters, without a widget."""

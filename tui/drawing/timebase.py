@@ -27,6 +27,11 @@ GAP_SPACINGS = 2.5
 """Samples further apart than this many usual spacings are not joined."""
 
 
+_FARTHEST = 2.0**53
+"""A time or a bucket beyond it, either way, counts as there: a file may have any number, and beyond
+this one neighbouring buckets could not be told apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class TimeBase:
     """`columns` cells of time; the last cell is the one that holds the moment `end_s`."""
@@ -73,7 +78,7 @@ class TimeBase:
 def bridge_s(times_s: Numbers | Floats, gap_s: float) -> float:
     """How far apart samples may be and still belong together: `gap_s`, or a few times their usual
     spacing, if that is longer."""
-    newest = np.asarray(times_s[-64:], dtype=np.float64)
+    newest = _within_reach(times_s[-64:])
     usual_s = float(np.median(np.diff(newest))) if len(newest) > 2 else 0.0
     return max(gap_s, GAP_SPACINGS * usual_s)
 
@@ -92,7 +97,7 @@ def bucketed(
     apart than `gap_s` (or than a few times the usual spacing, if that is longer) lie on the line
     between them. A NaN value is a gap on purpose and is never bridged.
     """
-    times = np.asarray(times_s, dtype=np.float64)
+    times = _within_reach(times_s)
     numbers = np.asarray(values, dtype=np.float64)
     reach_s = bridge_s(times, gap_s)
     low = int(np.searchsorted(times, base.start_s - reach_s))
@@ -101,7 +106,7 @@ def bucketed(
     result = np.full(base.buckets, np.nan)
     if len(times) == 0:
         return result
-    index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
+    index = _bucket_numbers(times, base)
     measured = ~np.isnan(numbers)
     _pool(result, index, numbers, measured)
     _bridge(result, index, times, numbers, base, reach_s)
@@ -113,14 +118,24 @@ def extremes(
 ) -> tuple[Floats, Floats]:
     """The least and the greatest sample of each bucket, `[columns * 2]` each; NaN where there is
     none."""
-    times = np.asarray(times_s, dtype=np.float64)
+    times = _within_reach(times_s)
     numbers = np.asarray(values, dtype=np.float64)
-    index = np.floor(times / base.bucket_s).astype(np.int64) - base.first_bucket
+    index = _bucket_numbers(times, base)
     inside = ~np.isnan(numbers) & (index >= 0) & (index < base.buckets) & (times < end_s)
     lows, highs = np.full(base.buckets, np.nan), np.full(base.buckets, np.nan)
     np.fmin.at(lows, index[inside], numbers[inside])
     np.fmax.at(highs, index[inside], numbers[inside])
     return lows, highs
+
+
+def _within_reach(times_s: Numbers | Floats) -> Floats:
+    return np.clip(np.asarray(times_s, dtype=np.float64), -_FARTHEST, _FARTHEST)
+
+
+def _bucket_numbers(times: Floats, base: TimeBase) -> NDArray[np.int64]:
+    """The bucket of each sample; those of `base` are numbered from 0."""
+    numbers = np.clip(np.floor(times / base.bucket_s), -_FARTHEST, _FARTHEST)
+    return numbers.astype(np.int64) - base.first_bucket
 
 
 def _pool(

@@ -1,0 +1,1 @@
+"""The tabs and dialogs: which panels they have, and where these lie."""

@@ -2,17 +2,18 @@
 
 from pathlib import Path
 
+from ...engine.files.changed import file_stamp
 from .config import Config, load_config
 
 LOOK_INTERVAL_S = 1.0
 
 
 class ConfigWatch:
-    """Looks at the file's time of change, at most once a second; `clock` times are monotonic."""
+    """Looks at the file at most once a second; `clock` times are monotonic."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._changed_ns = self._time_of_change()
+        self._stamp = file_stamp(file)
         self._due_s = float("-inf")
 
     def changed(self, now_s: float) -> Config | None:
@@ -24,13 +25,7 @@ class ConfigWatch:
         if now_s < self._due_s:
             return None
         self._due_s = now_s + LOOK_INTERVAL_S
-        before, self._changed_ns = self._changed_ns, self._time_of_change()
-        if self._changed_ns is None or self._changed_ns == before:
+        before, self._stamp = self._stamp, file_stamp(self._file)
+        if self._stamp is None or self._stamp == before:
             return None
         return load_config(self._file)
-
-    def _time_of_change(self) -> int | None:
-        try:
-            return self._file.stat().st_mtime_ns
-        except OSError:
-            return None

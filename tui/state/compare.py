@@ -5,7 +5,6 @@ Pure: what the worker reports goes through `engine.compare.sweep`, see `compare_
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
 
 import msgspec
 
@@ -26,6 +25,7 @@ from ...engine.protocol import (
 )
 from ...engine.protocol.errors import BadInputError
 from ...engine.records.tried import Tried
+from .stage import Stage
 
 LEAST_REQUESTS, MOST_REQUESTS = 16, 64
 """Of a repeat: one for each user within these, so that the load is that of the users."""
@@ -35,18 +35,6 @@ GOAL = Goal(most_repeats=least_repeats(), within=0.02, budget_s=300.0, steady=Fa
 
 Place = tuple[StrategyName, PrecisionName]
 """A row and a column of the matrix."""
-
-
-class Stage(Enum):
-    """Where the sweep stands."""
-
-    NONE = "none"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
-    """It is to stop, and the worker has not yet."""
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from ...engine.protocol import (
     own_setting,
 )
 from ...engine.protocol.errors import BadInputError
-from .compare import GOAL, Compare, Stage, asked, going_on
+from .compare import GOAL, Compare, asked, going_on
+from .stage import Stage
 from .told import Told
 
 NOT_SERVING = "the live load is set aside while cells are measured"

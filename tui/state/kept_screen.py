@@ -6,7 +6,7 @@ where it does not fit, as much as is known is drawn without it.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import msgspec
 
@@ -14,19 +14,22 @@ from ...engine.compare.sweep import SweepProgress
 from ...engine.protocol import LATENCY_EDGES_MS, PrecisionName
 from ...engine.records.columns import COLUMNS
 from ...engine.records.snapshot import Snapshot
-from .compare import Compare, Stage
-from .condition import Health
+from .compare import Compare
 from .health import judge
 from .history import History, Mark
 from .latency_history import METRICS, Cell
-from .moment import LogLine, Moment, Pending, Phase, WorkerState
+from .moment import Moment, Phase
 from .playhead import Timeline
-from .quality import NO_QUALITY, Quality, Run
-from .requests import NO_REQUESTS, Requests
-from .server import Server
+from .quality import NO_QUALITY, Quality
 from .speeds import Conditions, Speed, Speeds
+from .stage import Stage
 
-SERVING = WorkerState(Phase.SERVING)
+_KEPT_ELSEWHERE = {"frame", "host", "window", "compare", "quality", "speeds"}
+_NOT_KEPT = {"load_curve", "billing", "production", "fleet", "mark"}
+MOMENT_FIELDS = tuple(
+    each.name for each in fields(Moment) if each.name not in _KEPT_ELSEWHERE | _NOT_KEPT
+)
+"""What the tree has of a moment under the names of its own fields."""
 LEAST_SPAN_S = 60.0
 """Of the charts of an older snapshot."""
 
@@ -55,7 +58,7 @@ class Stretch:
 class KeptQuality:
     """How far a measurement of quality had come; what it has measured is the snapshot's."""
 
-    run: Run
+    run: Stage
     asked: tuple[PrecisionName, ...] = ()
     doing: str = ""
     fraction: float | None = None
@@ -64,34 +67,29 @@ class KeptQuality:
 
 
 @dataclass(frozen=True, slots=True)
-class KeptScreen:
-    """The fields of `Moment` that a snapshot has not itself, the charts' stretch, and the tabs."""
+class KeptBeside:
+    """What is kept beside the moment's own fields: the charts' stretch, the tabs, and of quality,
+    sweeps and speeds what the rest of the snapshot has not."""
 
-    wall_s: float
-    now_s: float
     stretch: Stretch
-    worker: WorkerState = SERVING
-    pending: Pending = field(default_factory=Pending)
-    log: tuple[LogLine, ...] = ()
-    answer: LogLine | None = None
-    behind_s: float | None = None
-    frame_age_s: float | None = 0.0
-    host_age_s: float | None = 0.0
-    joules_per_token: float | None = None
-    clock_shift_s: float = 0.0
-    requests: Requests = NO_REQUESTS
-    gpu_lost_s: float | None = None
-    dropped_share: float = 0.0
-    health: Health | None = None
     quality: KeptQuality | None = None
     stage: Stage = Stage.NONE
     progress: SweepProgress | None = None
     stage_ended: str = ""
     speeds: tuple[tuple[Conditions, PrecisionName, Speed], ...] = ()
-    server: Server | None = None
     tab: str = ""
     views: dict[str, ViewState] = field(default_factory=dict)
     """By tab."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptScreen:
+    """What a snapshot's screen showed: the moment, and how the tabs were looked at."""
+
+    moment: Moment
+    stretch: Stretch
+    tab: str
+    views: Mapping[str, ViewState]
 
 
 def kept_screen(
@@ -99,23 +97,8 @@ def kept_screen(
 ) -> dict[str, object]:
     """The tree that a snapshot keeps of a screen."""
     quality = moment.quality
-    kept = KeptScreen(
-        wall_s=moment.wall_s,
-        now_s=moment.now_s,
+    beside = KeptBeside(
         stretch=_stretch(timeline),
-        worker=moment.worker,
-        pending=moment.pending,
-        log=moment.log,
-        answer=moment.answer,
-        behind_s=moment.behind_s,
-        frame_age_s=moment.frame_age_s,
-        host_age_s=moment.host_age_s,
-        joules_per_token=moment.joules_per_token,
-        clock_shift_s=moment.clock_shift_s,
-        requests=moment.requests,
-        gpu_lost_s=moment.gpu_lost_s,
-        dropped_share=moment.dropped_share,
-        health=moment.health,
         quality=KeptQuality(
             run=quality.run,
             asked=quality.asked,
@@ -128,11 +111,11 @@ def kept_screen(
         progress=moment.compare.progress,
         stage_ended=moment.compare.ended,
         speeds=tuple((*where, speed) for where, speed in moment.speeds.measured.items()),
-        server=moment.server,
         tab=tab,
         views=dict(views),
     )
-    tree = msgspec.to_builtins(kept, str_keys=True)
+    own = {name: getattr(moment, name) for name in MOMENT_FIELDS}
+    tree = msgspec.to_builtins(own, str_keys=True) | msgspec.to_builtins(beside, str_keys=True)
     assert isinstance(tree, dict)
     return tree
 
@@ -163,57 +146,50 @@ def screen_of(snapshot: Snapshot) -> KeptScreen:
     follows from the rest of it."""
     if snapshot.screen is not None:
         try:
-            return msgspec.convert(snapshot.screen, KeptScreen, str_keys=True)
+            return _screen(snapshot, snapshot.screen)
         except (msgspec.ValidationError, RecursionError):
             pass
-    return _without_screen(snapshot)
+    return _screen(snapshot, _without_screen(snapshot))
 
 
-def _without_screen(snapshot: Snapshot) -> KeptScreen:
+def _without_screen(snapshot: Snapshot) -> dict[str, object]:
     times_s = sorted({time_s for points in snapshot.series.values() for time_s, _ in points})
     wall_s = snapshot.saved_wall_s
     end_s = times_s[-1] if times_s else wall_s
     span_s = max(end_s - times_s[0], LEAST_SPAN_S) if times_s else LEAST_SPAN_S
-    return KeptScreen(
-        wall_s=wall_s,
-        now_s=0.0,
-        stretch=Stretch(now_s=end_s, end_s=end_s, span_s=span_s, window_s=span_s),
-        log=tuple(LogLine(wall_s, text) for text in snapshot.events),
-    )
+    return {
+        "wall_s": wall_s,
+        "now_s": 0.0,
+        "worker": {"phase": Phase.SERVING.value},
+        "frame_age_s": 0.0,
+        "host_age_s": 0.0,
+        "log": [{"wall_s": wall_s, "text": text} for text in snapshot.events],
+        "stretch": {"now_s": end_s, "end_s": end_s, "span_s": span_s, "window_s": span_s},
+    }
 
 
-def moment_of(snapshot: Snapshot, kept: KeptScreen) -> Moment:
-    """The moment that was shown."""
-    moment = Moment(
-        wall_s=kept.wall_s,
-        now_s=kept.now_s,
+def _screen(snapshot: Snapshot, tree: Mapping[str, object]) -> KeptScreen:
+    """Raises `msgspec.ValidationError` where the tree does not fit."""
+    beside = msgspec.convert(tree, KeptBeside, str_keys=True)
+    own = {name: tree[name] for name in MOMENT_FIELDS if tree.get(name) is not None}
+    moment = replace(
+        msgspec.convert(own, Moment, str_keys=True),
         frame=snapshot.frame,
         host=snapshot.host,
-        worker=kept.worker,
         window=snapshot.settings.window,
-        pending=kept.pending,
-        log=kept.log,
-        answer=kept.answer,
-        behind_s=kept.behind_s,
-        frame_age_s=kept.frame_age_s,
-        host_age_s=kept.host_age_s,
-        joules_per_token=kept.joules_per_token,
-        clock_shift_s=kept.clock_shift_s,
-        requests=kept.requests,
-        gpu_lost_s=kept.gpu_lost_s,
-        dropped_share=kept.dropped_share,
         compare=Compare(
-            stage=kept.stage,
+            stage=beside.stage,
             comparison=snapshot.comparison,
-            progress=kept.progress,
-            ended=kept.stage_ended,
+            progress=beside.progress,
+            ended=beside.stage_ended,
             live=tuple(snapshot.tried),
         ),
-        quality=_quality(snapshot, kept.quality),
-        speeds=Speeds({(where, name): speed for where, name, speed in kept.speeds}),
-        server=kept.server,
+        quality=_quality(snapshot, beside.quality),
+        speeds=Speeds({(where, name): speed for where, name, speed in beside.speeds}),
     )
-    return replace(moment, health=kept.health or judge(moment))
+    if "health" not in own:
+        moment = replace(moment, health=judge(moment))
+    return KeptScreen(moment, beside.stretch, beside.tab, beside.views)
 
 
 def history_of(snapshot: Snapshot, stretch: Stretch) -> History:
@@ -250,7 +226,7 @@ def _quality(snapshot: Snapshot, kept: KeptQuality | None) -> Quality:
     measured = snapshot.quality
     if measured is None and kept is None:
         return NO_QUALITY
-    frame, run = snapshot.frame, kept or KeptQuality(run=Run.DONE)
+    frame, run = snapshot.frame, kept or KeptQuality(run=Stage.DONE)
     return Quality(
         run=run.run,
         model=frame.model.name if measured is None else measured.model,

@@ -51,7 +51,6 @@ from .actions import (
 )
 from .billing import Billing
 from .command_line import run_line
-from .compare import Stage
 from .compare_run import CompareRun
 from .history import PastMoment
 from .moment import MarkKind, SessionMark, unready_text
@@ -60,6 +59,7 @@ from .recorded_past import RecordedPast
 from .recorded_sweeps import begun, so_far, stopped
 from .server import is_down
 from .settable import Standing
+from .stage import Stage
 from .walking import Walking
 
 READ_ONLY = "this is a recording: what was served then cannot be changed now"

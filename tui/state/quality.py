@@ -4,7 +4,6 @@ Pure: events and keys lead from one state to the next.
 """
 
 from dataclasses import dataclass, replace
-from enum import Enum
 
 from ...engine.protocol import (
     ChildDied,
@@ -23,18 +22,7 @@ from ...engine.protocol import (
     RunQuality,
 )
 from ...engine.records.snapshot import QualityRecord
-
-
-class Run(Enum):
-    """Where the last measurement stands."""
-
-    NONE = "none"
-    RUNNING = "running"
-    CANCELLING = "cancelling"
-    """It was told to stop, and has not said that it did."""
-    DONE = "done"
-    CANCELLED = "cancelled"
-    FAILED = "failed"
+from .stage import Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +33,7 @@ class Quality:
     earlier run measured stays until it is measured anew, as long as model and device are the same.
     """
 
-    run: Run = Run.NONE
+    run: Stage = Stage.NONE
     model: str = ""
     device: str = ""
     asked: tuple[PrecisionName, ...] = ()
@@ -63,7 +51,7 @@ class Quality:
     @property
     def running(self) -> bool:
         """Whether the engine measures now: its speed is not that of serving alone."""
-        return self.run in (Run.RUNNING, Run.CANCELLING)
+        return self.run in (Stage.RUNNING, Stage.CANCELLING)
 
     @property
     def reference(self) -> LevelQuality | None:
@@ -95,7 +83,7 @@ def toggled(quality: Quality, frame: Frame) -> tuple[Quality, RunQuality | None]
     same = (quality.model, quality.device) == (model, device)
     begun = replace(
         quality if same else Quality(),
-        run=Run.RUNNING,
+        run=Stage.RUNNING,
         model=model,
         device=device,
         asked=tuple(asked),
@@ -109,9 +97,9 @@ def toggled(quality: Quality, frame: Frame) -> tuple[Quality, RunQuality | None]
 
 def cancelled(quality: Quality) -> tuple[Quality, RunQuality | None]:
     """Have what is under way stop; nothing is sent where nothing is, or where it was told so."""
-    if quality.run is not Run.RUNNING:
+    if quality.run is not Stage.RUNNING:
         return quality, None
-    return replace(quality, run=Run.CANCELLING), RunQuality(spec=None)
+    return replace(quality, run=Stage.CANCELLING), RunQuality(spec=None)
 
 
 def quality_after(quality: Quality, event: Event) -> Quality:
@@ -166,11 +154,11 @@ def record(quality: Quality) -> QualityRecord | None:
 def _ended(quality: Quality) -> Quality:
     """Done where all that was asked for came, however late it was told to stop."""
     if quality.came >= set(quality.asked):
-        return replace(quality, run=Run.DONE, doing="", fraction=None, reason="")
-    if quality.run is Run.CANCELLING:
-        return replace(quality, run=Run.CANCELLED, doing="", fraction=None)
+        return replace(quality, run=Stage.DONE, doing="", fraction=None, reason="")
+    if quality.run is Stage.CANCELLING:
+        return replace(quality, run=Stage.CANCELLED, doing="", fraction=None)
     return _failed(quality, quality.reason or "the engine stopped measuring")
 
 
 def _failed(quality: Quality, reason: str) -> Quality:
-    return replace(quality, run=Run.FAILED, reason=reason, doing="", fraction=None)
+    return replace(quality, run=Stage.FAILED, reason=reason, doing="", fraction=None)

@@ -6,9 +6,10 @@ from itertools import pairwise
 
 from ...engine.protocol import PrecisionName
 from ..style.formatting import BEYOND_MEASURE
-from .quality import Quality, Run
+from .quality import Quality
 from .quality_figures import LevelFigures
 from .speeds import LEAST_S, SETTLE_S
+from .stage import Stage
 
 LEAST_SAVING = 0.03
 """A level that saves less memory than this share is no smaller one."""
@@ -69,9 +70,9 @@ def missing(
 def _nothing(quality: Quality, keys: Keys) -> str:
     if quality.running:
         return "the reference is measured first: nothing to compare with yet"
-    if quality.run is Run.CANCELLED:
+    if quality.run is Stage.CANCELLED:
         return f"cancelled before anything could be compared: {keys.begin} begins again"
-    if quality.run is Run.FAILED:
+    if quality.run is Stage.FAILED:
         return f"not measured: {quality.reason}; {keys.begin} begins again"
     return f"nothing measured yet: {keys.begin} measures what each precision costs in quality"
 

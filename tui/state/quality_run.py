@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from ...engine.protocol import Command, Event, Frame, PrecisionName, RunQuality
-from .quality import Quality, Run, cancelled, quality_after, toggled
+from .quality import Quality, cancelled, quality_after, toggled
+from .stage import Stage
 from .told import Told
 
 VOID = "speed figures are void while quality is measured"
@@ -47,18 +48,18 @@ def told_of(before: Quality, after: Quality) -> Told | None:
     if before.run is after.run:
         return None
     match after.run:
-        case Run.RUNNING:
+        case Stage.RUNNING:
             return Told(f"measuring quality at {_names(after.asked)}: {VOID}", mark="quality")
-        case Run.CANCELLING:
+        case Stage.CANCELLING:
             return Told("measuring quality: told to stop")
-        case Run.DONE:
+        case Stage.DONE:
             return Told(
                 f"quality measured at {_names(after.came)}", mark="quality ends", answer=False
             )
-        case Run.CANCELLED:
+        case Stage.CANCELLED:
             text = "measuring quality was cancelled; what came before is kept"
             return Told(text, mark="quality ends", answer=False)
-        case Run.FAILED:
+        case Stage.FAILED:
             text = f"measuring quality ended early: {after.reason}"
             return Told(text, mark="quality ends", failed=True, answer=False)
         case _:

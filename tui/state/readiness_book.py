@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
+from ...engine.files.changed import ReadWhenChanged
 from ...engine.protocol import Frame
 from ...engine.protocol.errors import ProdtopError
 from ...engine.readiness.identity import versions
@@ -11,13 +12,12 @@ from ...engine.readiness.items import Item, Proof
 from ...engine.readiness.judging import Standing
 from ...engine.readiness.store import Kept, add_proofs, proofs_file, read_proofs
 from ..settings.config import Config
-from .quality import Quality, Run
+from .quality import Quality
 from .readiness import Readiness, configured, quality_proof, snapshot_proof, subject_of
+from .stage import Stage
 
 ON_SCREEN = frozenset({Item.QUALITY, Item.SNAPSHOT})
 """What keys of the screen prove."""
-
-_NEVER_READ = (-1, -1)
 
 
 @cache
@@ -36,25 +36,21 @@ class ReadinessBook:
     def __init__(self, say: Callable[[str], None], *, writes: bool = True) -> None:
         self._say = say
         self._writes = writes
-        self._kept = Kept()
-        self._seen = _NEVER_READ
-        """Time and size of the file when it was read."""
+        self._file = ReadWhenChanged[Kept]()
 
     def look(self, frame: Frame | None, config: Config) -> Readiness:
         """The checklist of what is served now, by the configuration."""
         if frame is None:
             return Readiness()
-        self._refresh()
+        kept = self._file.look(proofs_file(), read_proofs)
         readiness = Readiness(
-            subject=subject_of(frame, _versions()),
-            kept=self._kept.proofs,
-            problem=self._kept.problem,
+            subject=subject_of(frame, _versions()), kept=kept.proofs, problem=kept.problem
         )
         return configured(readiness, config, on_gpu=frame.device.startswith("cuda"))
 
     def on_quality(self, before: Quality, after: Quality, frame: Frame | None) -> None:
         """Keep a proof for each precision of a run that has just ended."""
-        ended = before.run is not after.run and after.run is Run.DONE
+        ended = before.run is not after.run and after.run is Stage.DONE
         if frame is None or not ended:
             return
         subject = subject_of(frame, _versions())
@@ -73,15 +69,6 @@ class ReadinessBook:
             add_proofs(proofs)
         except ProdtopError as error:
             self._say(str(error))
-
-    def _refresh(self) -> None:
-        try:
-            status = proofs_file().stat()
-            seen = (status.st_mtime_ns, status.st_size)
-        except OSError:
-            seen = (0, 0)
-        if seen != self._seen:
-            self._kept, self._seen = read_proofs(), seen
 
 
 def next_to_prove(standings: tuple[Standing, ...]) -> Standing | None:

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 from ...engine.records.recording.sweep_state import SweepOf, SweepState
-from .compare import Compare, Stage
+from .compare import Compare
 from .compare_run import CompareRun
 from .report_cleaning import cleaned
+from .stage import Stage
 
 
 def begun(of: SweepOf, now: Compare, now_s: float) -> SweepState | None:

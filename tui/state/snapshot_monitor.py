@@ -8,7 +8,7 @@ from dataclasses import replace
 from ...engine.protocol import WINDOW_SECONDS, Command, Report, RequestTimeline
 from ...engine.records.snapshot import Snapshot
 from ..settings.config import Config
-from .kept_screen import history_of, moment_of, screen_of
+from .kept_screen import history_of, screen_of
 from .moment import MarkKind, Moment, SessionMark
 from .monitor import Monitor
 from .playhead import Timeline
@@ -41,12 +41,13 @@ class SnapshotMonitor(Monitor):
         user_clock: Callable[[], float] = time.monotonic,
     ) -> None:
         kept = screen_of(snapshot)
+        shown = kept.moment
         super().__init__(
             NoEngine(),
             config,
-            clock=lambda: kept.now_s,
+            clock=lambda: shown.now_s,
             user_clock=user_clock,
-            clock_to_wall_s=kept.wall_s - kept.now_s,
+            clock_to_wall_s=shown.wall_s - shown.now_s,
         )
         self.snapshot, self.kept = snapshot, kept
         self.history = history_of(snapshot, kept.stretch)
@@ -54,9 +55,9 @@ class SnapshotMonitor(Monitor):
         self.tried.recall(snapshot.tried)
         self.plan_texts = None if snapshot.plan is None else snapshot.plan.texts
         # What keys ask for is judged by what was served, and refused by a line.
-        self._frame, self._worker = snapshot.frame, kept.worker
+        self._frame, self._worker = snapshot.frame, shown.worker
         self._window = snapshot.settings.window
-        self._kept_moment = moment_of(snapshot, kept)
+        self._kept_moment = shown
 
     def moment(self) -> Moment:
         """The moment that was kept, over the window that is chosen now."""
@@ -93,7 +94,8 @@ class SnapshotMonitor(Monitor):
     def inspect_request(self, key: str | None) -> None:
         """Only the timeline of the request that was looked at was kept."""
         kept = self._kept_moment.requests
-        timeline = self.kept.requests.timeline if key == self.kept.requests.inspected else None
+        at_first = self.kept.moment.requests
+        timeline = at_first.timeline if key == at_first.inspected else None
         if key is not None and timeline is None:
             timeline = RequestTimeline(request_id=int(key.partition(".")[2]), state=None, at_s=0.0)
         requests = replace(kept, inspected=key, timeline=timeline)

@@ -1,0 +1,1 @@
+"""Themes, inks, glyphs and the formats of numbers."""

@@ -1,0 +1,1 @@
+"""What paints: panels, charts, lines, tables."""

@@ -1,0 +1,1 @@
+"""Products of the precisions' packed weights, and the one table that chooses among them."""

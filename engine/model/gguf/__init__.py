@@ -1,0 +1,1 @@
+"""Reading GGUF files: shapes, tokenizers, and weights in their own rounding."""

@@ -4,16 +4,17 @@ import math
 
 from hypothesis import given
 from hypothesis import strategies as st
+from prodtop.engine.attach.reading.exposition import MOST_BYTES
+from prodtop.engine.readiness.counts import NO_SCRAPE, increase, label_values, read_scrape, total
 from prodtop.engine.readiness.drills import batching_figures, load_figures, quantile
-from prodtop.engine.readiness.exposition import increase, label_values, parse, total
 from prodtop.engine.readiness.http_client import Answer
 
-BEFORE = """# HELP prodtop_steps_total steps
+BEFORE = b"""# HELP prodtop_steps_total steps
 prodtop_steps_total 10
 prodtop_step_rows_total 10
 prodtop_guard_texts_total{guard="pii",outcome="pass"} 2
 """
-AFTER = """prodtop_steps_total 20
+AFTER = b"""prodtop_steps_total 20
 prodtop_step_rows_total 35 1700000000
 prodtop_prefix_cache_hit_tokens_total 64
 prodtop_response_cache_tokens_total 8
@@ -27,22 +28,27 @@ worse x
 
 
 def test_counters_are_summed_by_label_and_subtracted() -> None:
-    before, after = parse(BEFORE), parse(AFTER)
+    before, after = read_scrape(BEFORE), read_scrape(AFTER)
     texts = "prodtop_guard_texts_total"
     assert total(after, texts) == 8
     assert total(after, texts, outcome="flag") == 4
     assert increase(before, after, texts, guard="pii") == 2
     assert increase(before, after, "none") is None
-    assert label_values(after, texts, "guard") == {"pii", 'a \\"b\\"'}
+    assert label_values(after, texts, "guard") == {"pii", 'a "b"'}
     assert total(after, "bad_value") is None
 
 
+def test_a_page_beyond_the_bounds_of_a_scrape_has_no_figures() -> None:
+    scrape = read_scrape(AFTER + b"#" * MOST_BYTES)
+    assert total(scrape, "prodtop_steps_total") is None
+
+
 def test_batching_is_rows_by_step_and_caching_is_tokens_of_both_caches() -> None:
-    figures = batching_figures(parse(BEFORE), parse(AFTER))
+    figures = batching_figures(read_scrape(BEFORE), read_scrape(AFTER))
     assert figures == {"rows_per_step": 2.5, "cached_tokens": 72.0}
-    assert batching_figures((), ()) == {}
+    assert batching_figures(NO_SCRAPE, NO_SCRAPE) == {}
     # No step was computed: nothing is known of batching.
-    assert "rows_per_step" not in batching_figures(parse(AFTER), parse(AFTER))
+    assert "rows_per_step" not in batching_figures(read_scrape(AFTER), read_scrape(AFTER))
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1, max_size=99), st.sampled_from([0.5, 0.95, 1.0]))

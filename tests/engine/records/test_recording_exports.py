@@ -8,7 +8,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from frames import finished, frame
+from frame_requests import finished
+from frames import frame
 from hostile_text import HOSTILE
 from hypothesis import given
 from hypothesis import strategies as st

@@ -8,6 +8,7 @@ import pytest
 from frames import ScriptedClient, play
 from planner_cases import QuickSearch
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.screens import planner as planner_screen
 from prodtop.tui.settings import keymap
 from prodtop.tui.settings.keymap import TAB_TITLES
@@ -34,7 +35,7 @@ def quick_search(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scripted(gpus: int) -> tuple[ProdtopApp, ScriptedClient]:
     client = ScriptedClient(play(30, gpus=gpus), obedient=True)
-    return ProdtopApp(client, clock=Clock(), config=SLOW, theme="prodtop-dark"), client
+    return ProdtopApp(client, AppSetup(clock=Clock(), config=SLOW, theme="prodtop-dark")), client
 
 
 async def outlines(size: tuple[int, int], gpus: int) -> dict[str, Outline]:

@@ -69,7 +69,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "guards bias wrong": (["guards", "bias", "--model", "./nowhere"], 2),
     "plan": (["plan", *PLAN], 0),
     "plan json": (["plan", "--json", *PLAN], 0),
-    "plan compare": (["plan", "compare", "--gpus", "8"], 0),
+    "plan compare": (["plan", "compare", "--gpus", "1"], 0),
     "plan capacity": (["plan", "capacity", "--gpu", "h200"], 0),
     "plan calibrate": (["plan", "calibrate"], 0),
     "plan export": (["plan", "export", "megatron", *PLAN], 0),

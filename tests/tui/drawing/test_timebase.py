@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from prodtop.tui.drawing.timebase import TimeBase, bucketed
+from prodtop.tui.drawing.timebase import TimeBase, bucketed, extremes
 
 moments = st.floats(min_value=0, max_value=2e9)
 spans = st.floats(min_value=1, max_value=1e5)
@@ -138,3 +138,21 @@ def test_drawn_levels_stay_as_more_time_passes(
         bucket = before.first_bucket + index
         if bucket in known and not math.isnan(old[index]):
             assert new[index - shift] == pytest.approx(old[index])
+
+
+@pytest.mark.filterwarnings("error")
+@given(
+    st.lists(st.floats(allow_nan=False), min_size=1, max_size=8),
+    st.floats(min_value=0.01, max_value=1e6),
+)
+def test_times_of_any_size_change_nothing_of_the_rest(far_s: list[float], span_s: float) -> None:
+    """A file may have any number for a time: what a chart shows is what lies within it."""
+    base = TimeBase.ending(1000.0, span_s, 20)
+    inside = [base.start_s + (at + 0.5) * base.bucket_s for at in range(base.buckets)]
+    others = [each for each in far_s if not base.start_s - 1 <= each <= base.end_s + 1]
+    times_s = sorted([*inside, *others])
+    values = [1.0 if each in set(inside) else 2.0 for each in times_s]
+    reach_s = base.bucket_s
+    assert bucketed(times_s, values, base, gap_s=reach_s).tolist() == [1.0] * base.buckets
+    lows, highs = extremes(times_s, values, base)
+    assert lows.tolist() == highs.tolist() == [1.0] * base.buckets

@@ -7,6 +7,7 @@ import pytest
 from frames import ScriptedClient, frame, ready
 from prodtop.engine.protocol import SetSlo, SloSpec
 from prodtop.tui.app import ProdtopApp
+from prodtop.tui.app_setup import AppSetup
 from prodtop.tui.settings.config import ConfigError
 from prodtop.tui.settings.config_watch import ConfigWatch
 from running_app import SLOW, Clock
@@ -55,7 +56,8 @@ def test_a_file_that_goes_changes_nothing_and_one_that_comes_is_read(file: Path)
 async def test_new_limits_go_to_the_engine(file: Path) -> None:
     client, clock = ScriptedClient([[ready(), frame()]]), Clock()
     app = ProdtopApp(
-        client, clock=clock, config=SLOW, theme="prodtop-dark", config_watch=ConfigWatch(file)
+        client,
+        AppSetup(clock=clock, config=SLOW, theme="prodtop-dark", config_watch=ConfigWatch(file)),
     )
     async with app.run_test(size=(100, 30)):
         app.tick()

@@ -8,8 +8,8 @@ from frames import frame
 from prodtop.engine.protocol import Command, LoadSpec, PrecisionName, TraceSpec, Window
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.tui.state.capacity import asked_curve, capacity, loads_around, served_curve
-from prodtop.tui.state.compare import Stage
 from prodtop.tui.state.compare_run import CompareRun
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.state.told import Told
 
 

@@ -21,9 +21,10 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.protocol.errors import BadInputError
 from prodtop.engine.records.tried import Choice, Tried
-from prodtop.tui.state.compare import GOAL, Compare, Stage, asked, going_on
+from prodtop.tui.state.compare import GOAL, Compare, asked, going_on
 from prodtop.tui.state.compare_run import CompareRun
 from prodtop.tui.state.compare_table import SHOWN, Table, stepped, table
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.state.told import Told
 
 BF16, INT8, FP8 = PrecisionName.BF16, PrecisionName.INT8, PrecisionName.FP8

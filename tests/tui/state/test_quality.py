@@ -16,16 +16,9 @@ from prodtop.engine.protocol import (
     QualitySpec,
     RunQuality,
 )
-from prodtop.tui.state.quality import (
-    NO_QUALITY,
-    Quality,
-    Run,
-    cancelled,
-    quality_after,
-    record,
-    toggled,
-)
+from prodtop.tui.state.quality import NO_QUALITY, Quality, cancelled, quality_after, record, toggled
 from prodtop.tui.state.quality_run import VOID, QualityRun, told_of
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.state.told import Told
 from quality_samples import INT4, INT8, LEVELS, REFERENCE, SKIPPED, errors, level, measured
 
@@ -49,35 +42,35 @@ def after(*events: object, quality: Quality | None = None) -> Quality:
 def test_beginning_asks_for_every_precision_that_the_device_can_run() -> None:
     state, command = toggled(NO_QUALITY, frame())
     assert command == RunQuality(spec=QualitySpec(precisions=RUNNABLE, layers=True))
-    assert (state.run, state.running, state.asked) == (Run.RUNNING, True, tuple(RUNNABLE))
+    assert (state.run, state.running, state.asked) == (Stage.RUNNING, True, tuple(RUNNABLE))
     assert (state.model, state.device) == ("qwen3-0.6b", "NVIDIA H200")
 
 
 @pytest.mark.parametrize(
     ("events", "run", "levels", "reason"),
     [
-        ([], Run.RUNNING, [], ""),
-        ([Progress(what="weights at int8", fraction=0.2)], Run.RUNNING, [], ""),
-        ([REFERENCE], Run.RUNNING, ["bf16"], ""),
-        (measured(), Run.DONE, ["bf16", "fp32", "fp16", "int8", "int4"], ""),
-        ([REFERENCE, DONE], Run.FAILED, ["bf16"], "the engine stopped measuring"),
-        ([REFERENCE, DIED], Run.FAILED, ["bf16"], "the worker died: killed (signal 9)"),
-        ([REFERENCE, ready()], Run.FAILED, ["bf16"], "the engine was started anew"),
+        ([], Stage.RUNNING, [], ""),
+        ([Progress(what="weights at int8", fraction=0.2)], Stage.RUNNING, [], ""),
+        ([REFERENCE], Stage.RUNNING, ["bf16"], ""),
+        (measured(), Stage.DONE, ["bf16", "fp32", "fp16", "int8", "int4"], ""),
+        ([REFERENCE, DONE], Stage.FAILED, ["bf16"], "the engine stopped measuring"),
+        ([REFERENCE, DIED], Stage.FAILED, ["bf16"], "the worker died: killed (signal 9)"),
+        ([REFERENCE, ready()], Stage.FAILED, ["bf16"], "the engine was started anew"),
         (
             [ChildStarted(child="worker", pid=7, attempt=2)],
-            Run.FAILED,
+            Stage.FAILED,
             [],
             "the engine was started anew",
         ),
-        ([ChildStarted(child="probe", pid=7, attempt=2)], Run.RUNNING, [], ""),
-        ([ChildDied(child="probe", reason="killed (signal 9)")], Run.RUNNING, [], ""),
-        ([Fault(message="the text is too short"), DONE], Run.FAILED, [], "the text is too short"),
-        ([Fault(message="a request failed"), *measured()], Run.DONE, None, ""),
-        ([Note(message="a switch was refused"), REFERENCE], Run.RUNNING, ["bf16"], ""),
+        ([ChildStarted(child="probe", pid=7, attempt=2)], Stage.RUNNING, [], ""),
+        ([ChildDied(child="probe", reason="killed (signal 9)")], Stage.RUNNING, [], ""),
+        ([Fault(message="the text is too short"), DONE], Stage.FAILED, [], "the text is too short"),
+        ([Fault(message="a request failed"), *measured()], Stage.DONE, None, ""),
+        ([Note(message="a switch was refused"), REFERENCE], Stage.RUNNING, ["bf16"], ""),
     ],
 )
 def test_what_events_make_of_a_run(
-    events: Sequence[Event], run: Run, levels: list[str] | None, reason: str
+    events: Sequence[Event], run: Stage, levels: list[str] | None, reason: str
 ) -> None:
     state = after(*events)
     assert (state.run, state.reason) == (run, reason)
@@ -100,7 +93,7 @@ def test_without_a_run_nothing_changes(quality: Quality, event: Event) -> None:
 def test_a_level_that_is_skipped_says_why_and_the_run_is_done() -> None:
     others = [LEVELS[name] for name in RUNNABLE if name is not SKIPPED.precision]
     state = after(*others, SKIPPED, DONE)
-    assert state.run is Run.DONE
+    assert state.run is Stage.DONE
     assert state.skipped == (SKIPPED,)
     assert state.level("fp16") is None
 
@@ -109,18 +102,18 @@ def test_cancelling_is_told_once_and_keeps_what_came() -> None:
     running = after(REFERENCE)
     stopping, command = cancelled(running)
     assert command == RunQuality(spec=None)
-    assert (stopping.run, stopping.running) == (Run.CANCELLING, True)
+    assert (stopping.run, stopping.running) == (Stage.CANCELLING, True)
     assert toggled(stopping, frame()) == (stopping, None)
     late = after(LEVELS[INT8], quality=stopping)
     state = after(DONE, quality=late)
-    assert state.run is Run.CANCELLED
+    assert state.run is Stage.CANCELLED
     assert [each.precision for each in state.levels] == ["bf16", "int8"]
     assert cancelled(state) == (state, None)
 
 
 def test_cancelled_too_late_is_done() -> None:
     stopping, _ = cancelled(after(*measured()[:-1]))
-    assert after(DONE, quality=stopping).run is Run.DONE
+    assert after(DONE, quality=stopping).run is Stage.DONE
 
 
 def test_what_was_measured_is_kept_until_it_is_measured_anew() -> None:
@@ -134,7 +127,7 @@ def test_what_was_measured_is_kept_until_it_is_measured_anew() -> None:
     report = changed.report("int4")
     assert report is not None
     assert len(report.matrices) == 8
-    assert after(DONE, quality=changed).run is Run.FAILED, "of this run only one level came"
+    assert after(DONE, quality=changed).run is Stage.FAILED, "of this run only one level came"
 
 
 def test_another_model_begins_with_nothing() -> None:
@@ -155,28 +148,28 @@ def test_a_snapshot_keeps_what_was_measured() -> None:
 
 
 STATES = {
-    Run.NONE: NO_QUALITY,
-    Run.RUNNING: begun(),
-    Run.CANCELLING: cancelled(begun())[0],
-    Run.DONE: after(*measured()),
-    Run.CANCELLED: after(DONE, quality=cancelled(begun())[0]),
-    Run.FAILED: after(DIED),
+    Stage.NONE: NO_QUALITY,
+    Stage.RUNNING: begun(),
+    Stage.CANCELLING: cancelled(begun())[0],
+    Stage.DONE: after(*measured()),
+    Stage.CANCELLED: after(DONE, quality=cancelled(begun())[0]),
+    Stage.FAILED: after(DIED),
 }
 
 
-@pytest.mark.parametrize("run", Run)
-def test_every_step_is_told_and_the_ends_are_marked(run: Run) -> None:
+@pytest.mark.parametrize("run", Stage)
+def test_every_step_is_told_and_the_ends_are_marked(run: Stage) -> None:
     assert STATES[run].run is run
-    before = NO_QUALITY if run in (Run.NONE, Run.RUNNING) else begun()
+    before = NO_QUALITY if run in (Stage.NONE, Stage.RUNNING) else begun()
     told = told_of(before, STATES[run])
-    if run is Run.NONE:
+    if run is Stage.NONE:
         assert told is None
         return
     assert told is not None
     ends = before.running and not STATES[run].running
-    assert told.mark == ("quality" if run is Run.RUNNING else "quality ends" if ends else "")
-    assert told.failed == (run is Run.FAILED)
-    assert (VOID in told.text) == (run is Run.RUNNING)
+    assert told.mark == ("quality" if run is Stage.RUNNING else "quality ends" if ends else "")
+    assert told.failed == (run is Stage.FAILED)
+    assert (VOID in told.text) == (run is Stage.RUNNING)
     assert told_of(STATES[run], STATES[run]) is None
 
 

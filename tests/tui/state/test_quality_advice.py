@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from of_our_own import known
 from prodtop.engine.protocol import Interval, LevelQuality, LoadSpec, PrecisionName
 from prodtop.tui.state.moment import Moment
-from prodtop.tui.state.quality import NO_QUALITY, Quality, Run
+from prodtop.tui.state.quality import NO_QUALITY, Quality
 from prodtop.tui.state.quality_advice import Keys, advice, missing
 from prodtop.tui.state.quality_figures import LevelFigures, level_figures, speed_obstacle
 from prodtop.tui.state.speeds import Conditions, Speed, Speeds
+from prodtop.tui.state.stage import Stage
 from quality_samples import BF16, INT4, INT8, LEVELS, REFERENCE, SKIPPED, interval, level
 
 FP32, FP16, FP8 = PrecisionName.FP32, PrecisionName.FP16, PrecisionName.FP8
@@ -23,7 +24,7 @@ KEYS = Keys("b", "p")
 def moment_of(
     levels: Sequence[LevelQuality],
     speeds: Mapping[PrecisionName, float] | None = None,
-    run: Run = Run.DONE,
+    run: Stage = Stage.DONE,
 ) -> Moment:
     shown = frame()
     quality = Quality(
@@ -130,7 +131,7 @@ LOW_INT4 = level(INT4, ratio=interval(0.99, 0.001), mib=7.4)
     ],
 )
 def test_the_recommendation(levels: list[LevelQuality], expected: str) -> None:
-    run = Run.DONE if levels else Run.NONE
+    run = Stage.DONE if levels else Stage.NONE
     text = advised(moment_of(levels, run=run))
     assert text == expected
 
@@ -138,18 +139,18 @@ def test_the_recommendation(levels: list[LevelQuality], expected: str) -> None:
 @pytest.mark.parametrize(
     ("run", "levels", "words"),
     [
-        (Run.RUNNING, [], "nothing to compare with yet"),
-        (Run.RUNNING, [REFERENCE], "being compared"),
-        (Run.RUNNING, [REFERENCE, LEVELS[INT8]], "so far: int8"),
-        (Run.CANCELLED, [], "cancelled before anything could be compared: b begins again"),
-        (Run.CANCELLED, [REFERENCE, LEVELS[INT8]], "int8: 38 % less memory"),
-        (Run.FAILED, [], "not measured: it died; b begins again"),
-        (Run.FAILED, [REFERENCE, LEVELS[INT8]], "int8: 38 % less memory"),
+        (Stage.RUNNING, [], "nothing to compare with yet"),
+        (Stage.RUNNING, [REFERENCE], "being compared"),
+        (Stage.RUNNING, [REFERENCE, LEVELS[INT8]], "so far: int8"),
+        (Stage.CANCELLED, [], "cancelled before anything could be compared: b begins again"),
+        (Stage.CANCELLED, [REFERENCE, LEVELS[INT8]], "int8: 38 % less memory"),
+        (Stage.FAILED, [], "not measured: it died; b begins again"),
+        (Stage.FAILED, [REFERENCE, LEVELS[INT8]], "int8: 38 % less memory"),
     ],
 )
-def test_what_is_said_of_a_run(run: Run, levels: list[LevelQuality], words: str) -> None:
+def test_what_is_said_of_a_run(run: Stage, levels: list[LevelQuality], words: str) -> None:
     moment = moment_of(levels, run=run)
-    quality = replace(moment.quality, reason="it died" if run is Run.FAILED else "")
+    quality = replace(moment.quality, reason="it died" if run is Stage.FAILED else "")
     assert words in advice(quality, level_figures(moment), KEYS)
 
 

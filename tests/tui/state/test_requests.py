@@ -1,7 +1,7 @@
 """What the screen remembers of single requests, and as which moment knew them."""
 
 import pytest
-from frames import finished, in_system, timeline
+from frame_requests import finished, in_system, timeline
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.protocol import (

@@ -10,8 +10,9 @@ from prodtop.engine.compare.samples import Limits
 from prodtop.engine.protocol import BenchSpec, CellResult, LoadSpec, PrecisionName, StrategyName
 from prodtop.engine.records.tried import Choice, Tried
 from prodtop.tui.drawing.line import Line
-from prodtop.tui.state.compare import Compare, Stage, asked
+from prodtop.tui.state.compare import Compare, asked
 from prodtop.tui.state.compare_table import SHOWN, Spot, Table, spot_of, table
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.compare.cell import PURPOSE, cell_view

@@ -13,9 +13,10 @@ from prodtop.engine.compare.sweep import SweepProgress
 from prodtop.engine.protocol import LoadSpec
 from prodtop.tui.state.billing import NO_BILLING, Billing
 from prodtop.tui.state.capacity import capacity
-from prodtop.tui.state.compare import Compare, Stage
+from prodtop.tui.state.compare import Compare
 from prodtop.tui.state.cost import costing
 from prodtop.tui.state.moment import Moment
+from prodtop.tui.state.stage import Stage
 from prodtop.tui.style.glyphs import ASCII, UNICODE, Glyphs
 from prodtop.tui.views.panel import Room, RowsView
 from prodtop.tui.views.production.capacity import capacity_view, curve_view

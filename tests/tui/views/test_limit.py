@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import msgspec
 import pytest
 from frames import frame, host
+from live_moments import at
 from prodtop.engine.metrics.relief import relief, shortened
 from prodtop.engine.protocol import (
     SLO_NAMES,
@@ -18,7 +19,6 @@ from prodtop.engine.protocol import (
     StrategyName,
     Window,
 )
-from prodtop.tui.state.moment import Moment, Phase, WorkerState
 from prodtop.tui.style.glyphs import UNICODE
 from prodtop.tui.style.inks import Ink
 from prodtop.tui.views.gpu import device_view
@@ -28,19 +28,6 @@ from prodtop.tui.views.throughput import throughput_view
 from situations import bound, queued
 
 changed = msgspec.structs.replace
-
-
-def at(shown: Frame, **changes: object) -> Moment:
-    values: dict[str, object] = {
-        "wall_s": 0.0,
-        "now_s": 0.0,
-        "frame": shown,
-        "host": host(),
-        "worker": WorkerState(Phase.SERVING),
-        "frame_age_s": 0.1,
-        "host_age_s": 0.1,
-    }
-    return Moment(**{**values, **changes})  # type: ignore[arg-type]  # names checked by the class
 
 
 def limit_text(shown: Frame, width: int, gpus: int = 1) -> str:

@@ -2,16 +2,17 @@
 
 import msgspec
 import pytest
-from frames import frame, percentiles
+from frame_latencies import percentiles
+from frames import frame
 from hypothesis import given
 from hypothesis import strategies as st
+from live_moments import at
 from prodtop.engine.protocol import LoadSpec, TraceProgress, TraceRecording, TraceSpec
 from prodtop.tui.drawing.line import Line, first_fitting
 from prodtop.tui.state.moment import Moment, Pending
 from prodtop.tui.style.glyphs import ASCII, UNICODE
 from prodtop.tui.views.load import load_lines, trace_lines
 from prodtop.tui.views.panel import Room
-from test_views import at
 
 TRACE = LoadSpec(trace=TraceSpec(path="/data/azure_llm_2023_conv.csv", speed=2))
 ROOM = Room(200, 1, UNICODE)

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from frames import frame, in_system, timeline
+from frame_requests import in_system, timeline
+from frames import frame
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.protocol import (

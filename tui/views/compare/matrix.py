@@ -8,8 +8,9 @@ from ....engine.compare.tables import heading
 from ....engine.compare.wording import Unit, digits
 from ....engine.compare.wording import figure as worded
 from ...drawing.line import EMPTY, Line, Piece, clipped, in_glyphs, line, muted, strong
-from ...state.compare import Compare, Stage
+from ...state.compare import Compare
 from ...state.compare_table import Spot, Table
+from ...state.stage import Stage
 from ...style.formatting import MISSING, si, span
 from ...style.glyphs import Glyphs
 from ...style.inks import Ink

@@ -6,7 +6,7 @@ from ....engine.protocol import PrecisionName
 from ...drawing.line import EMPTY, Line, Piece, faint, line, muted, strong, wrapped
 from ...drawing.meter import gauge
 from ...state.moment import Moment
-from ...state.quality import Quality, Run
+from ...state.quality import Quality
 from ...state.quality_advice import Keys, advice, missing
 from ...state.quality_figures import (
     LevelFigures,
@@ -17,6 +17,7 @@ from ...state.quality_figures import (
     speed_obstacle,
 )
 from ...state.quality_run import VOID
+from ...state.stage import Stage
 from ...style.formatting import MISSING, binary_bytes, percent, si
 from ...style.inks import Ink
 from ..panel import Room, Row, RowsView, value
@@ -51,9 +52,9 @@ def _title(moment: Moment) -> Line:
 def progress_line(quality: Quality, room: Room) -> Line:
     """How far measuring is, or how the last run ended where it did not reach its end."""
     if not quality.running:
-        words = {Run.CANCELLED: "cancelled", Run.FAILED: "not finished"}.get(quality.run, "")
+        words = {Stage.CANCELLED: "cancelled", Stage.FAILED: "not finished"}.get(quality.run, "")
         return line(Piece(words, Ink.WARN))
-    if quality.run is Run.CANCELLING:
+    if quality.run is Stage.CANCELLING:
         return line(Piece("stopping", Ink.WARN))
     doing = Piece(quality.doing, Ink.MARK)
     if quality.fraction is None:

@@ -1,0 +1,1 @@
+"""Files alone: what guards compare with, measured for the bundled model."""
