@@ -46,6 +46,11 @@ class OnPaper(PagedRunner):
         self._on_gpu = self._pdl = True
 
     @torch.inference_mode()
+    def warm_up(self) -> None:
+        """What is compiled before anything is served: what layers that differ launch."""
+        self._run_kinds(self.decoder.of_distinct_layers())
+
+    @torch.inference_mode()
     def step(self, layout: StepLayout, filtered: bool) -> None:
         self._compute(DeviceStep.over(empty_step(layout, META), layout), filtered)
 

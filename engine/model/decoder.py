@@ -158,9 +158,13 @@ class Decoder:
         return None if master is None else self._norm(master)
 
     def of_distinct_layers(self) -> "Decoder":
-        """The same with one layer of each kind: all that it launches, in a fraction of the time."""
+        """The same with one layer of each kind: all that it launches, in a fraction of the time.
+
+        And the last one, of which a step may want a few rows alone.
+        """
         short = copy(self)
-        short.layers = list({layer.kind(): layer for layer in reversed(self.layers)}.values())
+        kinds = {layer.kind(): layer for layer in reversed(self.layers[:-1])}
+        short.layers = [*kinds.values(), self.layers[-1]]
         return short
 
     @property

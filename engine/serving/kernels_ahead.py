@@ -48,7 +48,8 @@ def _compile_for(
 
 
 def _layers_of_every_kind(master: MasterWeights) -> int:
-    """How many of the first layers show every window that any layer sees through."""
+    """How many of the first layers show every window that any layer sees through, and one more:
+    the last has fewer rows."""
     config = master.config
     windows = [config.window_of(index) for index in range(config.layers)]
-    return 1 + max(windows.index(window) for window in set(windows))
+    return 2 + max(windows.index(window) for window in set(windows))
