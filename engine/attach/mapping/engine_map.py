@@ -44,7 +44,8 @@ class EngineMap:
     metrics the server has.
 
     `absent`: why the engine cannot tell a figure, or what it has to be started with.
-    `refresh_s`: how often it renews what it exports.
+    `refresh_s`: how often it renews what it exports. `exact_sums`: whether a histogram's sum is of
+    the values themselves.
     """
 
     kind: EngineKind
@@ -107,6 +108,7 @@ class EngineMap:
     """Of series that differ in these alone all tell the same: the first one is read."""
     absent: Mapping[Figure, str] = field(default_factory=dict)
     refresh_s: float = 1.0
+    exact_sums: bool = True
     endpoints: tuple[Endpoint, ...] = ()
     metrics_paths: tuple[str, ...] = ("/metrics",)
 
@@ -133,9 +135,9 @@ class EngineMap:
         absent = {**other.absent, **self.absent}
         return dataclasses.replace(self, **joined, absent=absent, kind=kind)
 
-    def renewed_every(self, seconds: float) -> "EngineMap":
-        """The same, exported anew only so often."""
-        return dataclasses.replace(self, refresh_s=seconds)
+    def exported_as(self, other: "EngineMap") -> "EngineMap":
+        """The same figures, by another's export."""
+        return dataclasses.replace(self, refresh_s=other.refresh_s, exact_sums=other.exact_sums)
 
     def explained(
         self, absent: Mapping[Figure, str], endpoints: tuple[Endpoint, ...]
@@ -144,7 +146,7 @@ class EngineMap:
         return dataclasses.replace(self, absent={**self.absent, **absent}, endpoints=endpoints)
 
 
-_OWN = frozenset({"kind", "absent", "refresh_s", "metrics_paths"})
+_OWN = frozenset({"kind", "absent", "refresh_s", "exact_sums", "metrics_paths"})
 
 
 @dataclass(frozen=True)
