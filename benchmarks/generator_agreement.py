@@ -5,8 +5,8 @@
 
 Each load (a fixed concurrency, a constant rate) is sent by each client in turn, `--rounds` times;
 medians over the rounds of their means are compared, ours against each of theirs. `mock` is
-guidellm's mock server, which answers by the clock (first token after 60 ms, others every 12 ms): only the
-clients differ. `serve` is `prodtop serve` of the bundled model, without a prefix cache, on
+guidellm's mock server, which answers by the clock (first token after 60 ms, others every 12 ms):
+only the clients differ. `serve` is `prodtop serve` of the bundled model, without a prefix cache, on
 one thread. Prompts have the wanted length by the server's count, within some tokens.
 """
 
@@ -15,9 +15,9 @@ import statistics
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from subprocess import DEVNULL, Popen
@@ -25,7 +25,7 @@ from tempfile import TemporaryDirectory
 
 from other_clients import CLIENTS, Work, run_aiperf, run_guidellm, run_prodtop, version_of
 from serve_process import serving_process
-from served_figures import Figures
+from served_figures import Figures, scrape
 
 OURS = "prodtop"
 CLIENTS_BY_NAME: Mapping[str, Callable[[str, Work, Path], Figures]] = {
@@ -34,6 +34,11 @@ CLIENTS_BY_NAME: Mapping[str, Callable[[str, Work, Path], Figures]] = {
     "aiperf": partial(run_aiperf, endpoint="completions"),
 }
 MEANS = {"ttft_ms": "TTFT, ms", "itl_ms": "TPOT, ms", "e2e_ms": "E2E, ms"}
+SERVED = {
+    "ttft_ms": "prodtop_time_to_first_token_seconds",
+    "itl_ms": "prodtop_time_per_output_token_seconds",
+    "e2e_ms": "prodtop_request_duration_seconds",
+}
 MOCK_TTFT_MS, MOCK_GAP_MS = 60.0, 12.0
 START_S = 60.0
 
@@ -64,41 +69,90 @@ def _wait_for(url: str, running: "Popen[bytes]") -> None:
             time.sleep(0.1)
 
 
-def measure(url: str, work: Work, folder: Path, rounds: int) -> dict[str, list[Figures]]:
+@dataclass(frozen=True)
+class Round:
+    """What a client measured, and the means of `prodtop serve` itself of the same requests."""
+
+    client: Figures
+    server: Mapping[str, float]
+
+
+Found = Mapping[str, list[Round]]
+
+
+def measure(url: str, work: Work, folder: Path, rounds: int) -> Found:
     """What each client measures, round by round; no round has the prompts of another."""
-    found: dict[str, list[Figures]] = {name: [] for name in CLIENTS_BY_NAME}
+    found: dict[str, list[Round]] = {name: [] for name in CLIENTS_BY_NAME}
     for turn in range(rounds):
         for name, run in CLIENTS_BY_NAME.items():
             place = folder / f"{name}-{turn}-{work.rate_per_s}"
             place.mkdir()
-            found[name].append(run(url, replace(work, seed=work.seed + turn), place))
+            before = _counted(url)
+            figures = run(url, replace(work, seed=work.seed + turn), place)
+            found[name].append(Round(figures, _means(before, _counted(url), figures)))
     return found
 
 
-def median(found: list[Figures], name: str) -> float:
-    """Of one figure over the rounds."""
-    return statistics.median(getattr(each, name) for each in found)
+def _counted(url: str) -> dict[str, float]:
+    try:
+        return scrape(url)
+    except urllib.error.HTTPError:
+        return {}
 
 
-def difference(found: Mapping[str, list[Figures]], client: str, name: str) -> float:
+def _means(
+    before: Mapping[str, float], after: Mapping[str, float], client: Figures
+) -> dict[str, float]:
+    """Of the requests meanwhile; none of TTFT and E2E for ours, whose generator has its prompts
+    counted first, by requests of one token."""
+    means = {}
+    for name, family in SERVED.items():
+        total, count = (
+            after.get(f"{family}_{part}", 0.0) - before.get(f"{family}_{part}", 0.0)
+            for part in ("sum", "count")
+        )
+        if count == client.requests:
+            means[name] = 1e3 * total / count
+    return means
+
+
+def median(found: Sequence[Round], name: str) -> float:
+    """Of one figure of a client over the rounds."""
+    return statistics.median(getattr(each.client, name) for each in found)
+
+
+def beside_server(found: Sequence[Round], name: str) -> float | None:
+    """The median over the rounds of a client's mean above the server's own of the same requests."""
+    beside = [getattr(each.client, name) / each.server[name] - 1 for each in found if each.server]
+    return statistics.median(beside) if beside else None
+
+
+def difference(found: Found, client: str, name: str) -> float:
     """Of a mean: ours above theirs, as a part of theirs."""
     return median(found[OURS], name) / median(found[client], name) - 1
 
 
-def table(found: Mapping[str, list[Figures]]) -> str:
-    """As Markdown: counts of a round, medians, and how far ours are above theirs."""
+def table(found: Found) -> str:
+    """As Markdown: counts of a round, medians, and how far ours are above theirs; and how far a
+    client's are above the server's own."""
     head = ["client", "requests", "prompt tokens", "output tokens", *MEANS.values()]
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for client, rounds in found.items():
         counts = [
-            " ".join(sorted({f"{each.counts[place]:,}" for each in rounds})) for place in range(3)
+            " ".join(sorted({f"{each.client.counts[place]:,}" for each in rounds}))
+            for place in range(3)
         ]
-        means = []
-        for name in MEANS:
-            beside = "" if client == OURS else f" ({100 * difference(found, client, name):+.1f} %)"
-            means.append(f"{median(rounds, name):.2f}{beside}")
+        means = [_cell(found, client, name) for name in MEANS]
         lines.append(f"| {client} | {' | '.join([*counts, *means])} |")
     return "\n".join(lines)
+
+
+def _cell(found: Found, client: str, name: str) -> str:
+    words = f"{median(found[client], name):.2f}"
+    if client != OURS:
+        words += f" ({100 * difference(found, client, name):+.1f} %)"
+    beside = beside_server(found[client], name)
+    return words if beside is None else f"{words}, server {100 * beside:+.1f} %"
 
 
 def main() -> None:
@@ -119,7 +173,7 @@ def main() -> None:
     with ExitStack() as stack:
         url = given.server
         if url == "serve":
-            options = ("--precision", "fp32", "--strategy", "continuous")
+            options = ("--precision", "fp32", "--strategy", "streaming")
             url = stack.enter_context(serving_process(*options))
         elif url == "mock":
             url = stack.enter_context(mock_server(given.port))

@@ -124,6 +124,20 @@ def peer_server(
         yield server
 
 
+@dataclass(frozen=True)
+class StartedServer:
+    """A server that may still be starting."""
+
+    server: PeerServer
+    running: subprocess.Popen[bytes]
+    ready: str
+
+    def wait(self) -> PeerServer:
+        """Until it answers."""
+        wait_until_ready(self.server, self.running, self.ready, b"")
+        return self.server
+
+
 def wait_until_ready(
     server: PeerServer, running: subprocess.Popen[bytes], ready: str, says: bytes
 ) -> None:
