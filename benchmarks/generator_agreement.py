@@ -123,7 +123,9 @@ def median(found: Sequence[Round], name: str) -> float:
 
 def beside_server(found: Sequence[Round], name: str) -> float | None:
     """The median over the rounds of a client's mean above the server's own of the same requests."""
-    beside = [getattr(each.client, name) / each.server[name] - 1 for each in found if each.server]
+    beside = [
+        getattr(each.client, name) / each.server[name] - 1 for each in found if name in each.server
+    ]
     return statistics.median(beside) if beside else None
 
 

@@ -126,18 +126,16 @@ class EngineMap:
                             yield source.tokens
 
     def extended(self, other: "EngineMap", kind: EngineKind) -> "EngineMap":
-        """This table, and where it has nothing the other's: of what passes another's on."""
+        """This table, and where it has nothing the other's, which passes this one's figures on: how
+        they are exported, and where, is the other's."""
         joined = {
             each.name: getattr(self, each.name) + getattr(other, each.name)
             for each in dataclasses.fields(self)
             if each.name not in _OWN
         }
         absent = {**other.absent, **self.absent}
-        return dataclasses.replace(self, **joined, absent=absent, kind=kind)
-
-    def exported_as(self, other: "EngineMap") -> "EngineMap":
-        """The same figures, by another's export."""
-        return dataclasses.replace(self, refresh_s=other.refresh_s, exact_sums=other.exact_sums)
+        exported = {name: getattr(other, name) for name in _EXPORT}
+        return dataclasses.replace(self, **joined, **exported, absent=absent, kind=kind)
 
     def explained(
         self, absent: Mapping[Figure, str], endpoints: tuple[Endpoint, ...]
@@ -146,7 +144,8 @@ class EngineMap:
         return dataclasses.replace(self, absent={**self.absent, **absent}, endpoints=endpoints)
 
 
-_OWN = frozenset({"kind", "absent", "refresh_s", "exact_sums", "metrics_paths"})
+_EXPORT = frozenset({"refresh_s", "exact_sums", "metrics_paths"})
+_OWN = frozenset({"kind", "absent"}) | _EXPORT
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ _SERVE: Final = EngineMap(
     exact_sums=False,
 )
 
-RAY_SERVE: Final = VLLM.extended(_SERVE, EngineKind.RAY_SERVE).exported_as(_SERVE)
+RAY_SERVE: Final = VLLM.extended(_SERVE, EngineKind.RAY_SERVE)
 """vLLM's figures first: they are the engine's own."""
 
 RAY_SERVE_ALONE: Final = _SERVE.explained(

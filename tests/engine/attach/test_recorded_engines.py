@@ -11,6 +11,8 @@ ENGINES = {
     "llama_cpp_2026.10.11549": (EngineKind.LLAMA_CPP, "b0-unknown"),
     "dynamo_frontend_1.6.1": (EngineKind.DYNAMO, None),
     "dynamo_worker_1.6.1": (EngineKind.DYNAMO, None),
+    "dynamo_mocker_sglang_1.6.1": (EngineKind.DYNAMO, None),
+    "dynamo_mocker_trtllm_1.6.1": (EngineKind.DYNAMO, None),
     "ray_serve_2.60.0": (EngineKind.RAY_SERVE, "2.60.0"),
     "transformers_5.24.0": (EngineKind.TRANSFORMERS, None),
 }
@@ -96,6 +98,8 @@ def test_it_counts_what_its_client_did(name: str) -> None:
         "vllm_0.32.0",
         "dynamo_frontend_1.6.1",
         "dynamo_worker_1.6.1",
+        "dynamo_mocker_sglang_1.6.1",
+        "dynamo_mocker_trtllm_1.6.1",
         "llama_cpp_2026.10.11549",
     ],
 )
