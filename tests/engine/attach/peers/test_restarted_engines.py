@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,8 @@ from watched_load import DEADLINE_S, Watched, model_of
 
 DOWN_WITHIN_S = 3.0
 INTERVAL_S = 0.5
+SLACK = 1.1
+"""Of the time between two scrapes, which is not kept to the millisecond."""
 ANSWERS = 4
 TOKENS = (120, 30)
 """Of each answer, before the restart and after it: fewer come than had been counted."""
@@ -104,17 +106,18 @@ async def test_a_killed_engine_is_down_and_comes_back_without_a_jump(
     command: Command, tmp_path: Path
 ) -> None:
     server = PeerServer(free_port(), tmp_path / "engine.log")
-    start, before, after = command(tmp_path, server.port), 0, 0
-    async with watching(server) as watched:
+    start = command(tmp_path, server.port)
+    async with AsyncExitStack() as stack:
         with running(start, server) as engine:
+            watched = await stack.enter_async_context(watching(server))
             await until(lambda: bool(watched.frames))
             begun = await answered(server, TOKENS[0])
             await until(lambda: counted(watched.newest) >= begun)
             before = counted(watched.newest)
-            downs = len(told(watched, ServerDown))
+            assert not told(watched, ServerDown)
             engine.kill()
             killed_s = time.monotonic()
-            down_s = await until(lambda: len(told(watched, ServerDown)) > downs)
+            down_s = await until(lambda: bool(told(watched, ServerDown)))
         assert down_s - killed_s < DOWN_WITHIN_S
         seen = len(watched.frames)
         with running(start, server):
@@ -134,5 +137,5 @@ def assert_no_jump(frames: list[Frame], seen: int, after: int) -> None:
     assert totals == sorted(totals)
     speeds = [each.throughput.decode_tok_s for each in frames]
     assert all(speed is None or speed >= 0 for speed in speeds)
-    assert max(speed or 0 for speed in speeds[seen:]) <= after / INTERVAL_S
+    assert max(speed or 0 for speed in speeds[seen:]) <= SLACK * after / INTERVAL_S
     assert any(speeds[seen:])
