@@ -6,8 +6,10 @@
 Each load (a fixed concurrency, a constant rate) is sent by each client in turn, `--rounds` times;
 medians over the rounds of their means are compared, ours against each of theirs. `mock` is
 guidellm's mock server, which answers by the clock (first token after 60 ms, others every 12 ms):
-only the clients differ. `serve` is `prodtop serve` of the bundled model, without a prefix cache, on
-one thread. Prompts have the wanted length by the server's count, within some tokens.
+only the clients differ. It needs `sanic`, which guidellm does not bring: `pip install --target
+FOLDER sanic`, and `PYTHONPATH=FOLDER`. `serve` is `prodtop serve` of the bundled model, without a
+prefix cache, on one thread. Prompts have the wanted length by the server's count, within some
+tokens.
 """
 
 import argparse
