@@ -120,7 +120,8 @@ def _means(
 
 def median(found: Sequence[Round], name: str) -> float:
     """Of one figure of a client over the rounds."""
-    return statistics.median(getattr(each.client, name) for each in found)
+    median: float = statistics.median(getattr(each.client, name) for each in found)
+    return median
 
 
 def beside_server(found: Sequence[Round], name: str) -> float | None:

@@ -110,7 +110,7 @@ def run_guidellm(url: str, work: Work, folder: Path, *, path: str) -> Figures:
             "--disable-console",
         ],
         folder,
-        {"HF_HUB_OFFLINE": "1"},
+        {"HF_HUB_OFFLINE": "1", "GUIDELLM__MAX_WORKER_PROCESSES": "1"},
     )  # fmt: skip
     (run,) = json.loads(report.read_text())["benchmarks"]
     metrics = run["metrics"]

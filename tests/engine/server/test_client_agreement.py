@@ -8,11 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from client_agreement import MEANS, Agreement, Work, compare, warm_up
+from client_agreement import MEANS, Agreement, compare, warm_up
 from client_scripts import program_of
+from other_clients import Work
 from serve_process import serving_process
 
-WORK = Work(requests=12, prompt_tokens=384, output_tokens=64, concurrency=4)
+WORK = Work(requests=8, prompt_tokens=256, output_tokens=64, concurrency=4)
 CLIENTS = ("guidellm chat", "aiperf completions")
 """A run of each; the benchmark has all."""
 SLACK = {"ttft_ms": 0.2, "itl_ms": 0.03, "e2e_ms": 0.03, "output_tok_s": 0.2}

@@ -25,6 +25,8 @@ OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     # One thread for a model of a megabyte: more would take turns with the client's.
     "OMP_NUM_THREADS": "1",
+    # A server's second process, and the next run, need not compile what the first one did.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 
 

@@ -86,6 +86,7 @@ def assert_within(seen: Percentiles | None, measured: Distribution | None) -> No
     """The server's part of what the client waited for."""
     assert seen is not None
     assert measured is not None
+    assert seen.mean_ms is not None
     assert 0 < seen.mean_ms <= measured.mean
 
 
