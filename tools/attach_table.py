@@ -77,15 +77,21 @@ def _source(source: object) -> str:
         case Level():
             return " − ".join(filter(None, (_sum(source.plus), _sum(source.minus))))
         case Share():
-            return f"Δ {_flow(source.part)} ÷ Δ {_flow(source.whole)}"
+            return f"Δ {_growing(source.part)} ÷ Δ {_growing(source.whole)}"
         case Spread():
             return f"histogram {source.base}"
         case Mean():
-            return f"mean: Δ {_flow(source.total)} ÷ Δ {_flow(source.count)}"
+            return f"mean: Δ {_growing(source.total)} ÷ Δ {_growing(source.count)}"
         case Label():
             return f"{source.metric.name} {source.label}"
         case _:
             raise TypeError(f"no source: {source}")
+
+
+def _growing(flow: Flow) -> str:
+    """In brackets where it has several terms."""
+    words = _flow(flow)
+    return f"({words})" if " + " in words or " − " in words else words
 
 
 def _flow(flow: Flow) -> str:

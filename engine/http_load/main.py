@@ -16,6 +16,7 @@ from ..protocol import LoadSpec
 from ..protocol.errors import BadInputError, ProdtopError
 from ..traces.trace_file import read_trace
 from .connections import Connections
+from .lengths import learn, learn_lengths
 from .messages import Api, HttpLoadOptions, LoadProgress, Word
 from .result import result_of
 from .run import LoadRun, Served, run_load
@@ -35,8 +36,9 @@ async def measure(options: HttpLoadOptions, tell: Callable[[Word], object]) -> N
     connections = Connections(target, timeout_s=options.timeout_s)
     texts = TextMaker(salt=options.salt)
     try:
-        await _learn(connections, texts, target)
+        await learn(connections, texts, target)
         for place, spec in enumerate(options.loads):
+            await learn_lengths(connections, texts, spec, options.requests)
             if options.warmup:
                 await _run(spec, options.warmup, connections, texts, options)
             run = await _run(
@@ -96,16 +98,6 @@ def load_of(spec: LoadSpec, texts: TextMaker, requests: int, context_tokens: int
     trace = read_trace(Path(spec.trace.path))
     part = trace.part(spec.trace.start_s, spec.trace.most_requests)
     return TraceLoad(spec, part, now_s, context_tokens, limit=requests)
-
-
-async def _learn(connections: Connections, texts: TextMaker, target: Target) -> None:
-    """Ask once: whether the server answers at all, and how many tokens it counts in a text."""
-    text = texts.prompts[0].text
-    answer = await connections.ask(Asked(text, max_tokens=1))
-    if answer.error is not None:
-        raise ProdtopError(f"{target.url}: {answer.error}")
-    if answer.prompt_tokens:
-        texts.measured(text, answer.prompt_tokens)
 
 
 async def reachable(options: HttpLoadOptions) -> Target:

@@ -167,6 +167,8 @@ def percentiles(histogram: LogHistogram) -> Percentiles | None:
 
 def distribution(of: Percentiles | None) -> Distribution | None:
     """Percentiles in the form that a bench cell carries, in milliseconds."""
-    if of is None or of.p50_ms is None or of.p95_ms is None or of.p99_ms is None:
+    if of is None or of.mean_ms is None:
+        return None
+    if of.p50_ms is None or of.p95_ms is None or of.p99_ms is None:
         return None
     return Distribution(mean=of.mean_ms, p50=of.p50_ms, p95=of.p95_ms, p99=of.p99_ms)

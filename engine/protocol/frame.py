@@ -81,11 +81,12 @@ class Percentiles(Part, frozen=True, kw_only=True):
 
     Of an attached engine's buckets less is known. `below_ms`: percentiles of this value are only
     known to be below it, in the first bucket. `above_ms`: percentiles of this value are only known
-    to be at least as much, beyond the last one. `None`: only the mean is told.
+    to be at least as much, beyond the last one. A percentile that is `None`: only the mean is
+    told. A mean that is `None`: the engine's export has the buckets alone.
     """
 
     count: int
-    mean_ms: float
+    mean_ms: float | None
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None

@@ -8,7 +8,7 @@ from ...engine.protocol import Accounting, Latency, Memory, Percentiles, serving
 from ...engine.protocol.wording import counted
 from ...engine.records.snapshot import PlanRecord, Snapshot
 from ...engine.text.cleaning import clean
-from ..style.formatting import exact
+from ..style.formatting import MISSING, exact
 from .quality_output import level_lines
 
 if TYPE_CHECKING:
@@ -149,8 +149,9 @@ def _latencies(latency: Latency, window: str) -> "Table":
     }
     for name, part in parts.items():
         if part is None:
-            table.add_row(name, *["--"] * 4, "0")
+            table.add_row(name, *[MISSING] * 4, "0")
             continue
         figures = (part.p50_ms, part.p95_ms, part.p99_ms, part.mean_ms)
-        table.add_row(name, *(f"{figure:,.1f}" for figure in figures), f"{part.count:,}")
+        shown = (MISSING if each is None else f"{each:,.1f}" for each in figures)
+        table.add_row(name, *shown, f"{part.count:,}")
     return table

@@ -90,8 +90,9 @@ def capacity_of(
     latency = frame.latency.get(window)
     e2e = None if latency is None else latency.e2e
     slots = frame.queue.running_limit or frame.max_seqs
+    mean_ms = None if e2e is None else e2e.mean_ms
     return Capacity(
         target_req_s=target_req_s,
         by_curve=None if curve is None else by_curve(curve),
-        by_little=by_little(slots, None if e2e is None else e2e.mean_ms / 1e3),
+        by_little=by_little(slots, None if mean_ms is None else mean_ms / 1e3),
     )

@@ -3,6 +3,7 @@
 A request is queued until its first response, so that waiting ones include those in prefill.
 """
 
+from dataclasses import replace
 from typing import Final
 
 from ...protocol import EngineKind, Figure
@@ -15,6 +16,7 @@ PREFIX: Final = "dynamo_frontend_"
 _INPUT, _HIT = (
     Metric(f"{PREFIX}{what}_sum") for what in ("input_sequence_tokens", "cached_tokens")
 )
+_WORKERS_TELL: Final = "its workers tell it: attach their ports (DYN_SYSTEM_PORT) as well"
 _QUEUED: Final = Metric(f"{PREFIX}queued_requests")
 
 DYNAMO: Final = EngineMap(
@@ -60,15 +62,18 @@ DYNAMO: Final = EngineMap(
     model_labels=("model", "model_name"),
     rank_labels=("worker_id", "dp_rank"),
     absent={
+        **dict.fromkeys((Figure.KV_USAGE, Figure.STEPS_PER_S, Figure.PREEMPTIONS), _WORKERS_TELL),
         Figure.TPOT: "Dynamo measures ITL only",
         Figure.QUEUE_TIME: "Dynamo tells the time of its stages only",
-        Figure.KV_USAGE: "its workers tell it: attach their ports (DYN_SYSTEM_PORT) as well",
         Figure.KV_SIZE: "needs the KV usage, which its workers tell",
-        Figure.STEPS_PER_S: "its workers tell it: attach their ports (DYN_SYSTEM_PORT) as well",
-        Figure.PREEMPTIONS: "its workers tell it: attach their ports (DYN_SYSTEM_PORT) as well",
         Figure.CACHED_TOK_S: "no cached tokens counted yet",
         Figure.PREFIX_HITS: "no cached tokens counted yet",
         Figure.REJECTED_PER_S: "no request was rejected yet",
     },
     endpoints=(MODELS,),
 )
+
+DYNAMO_WORKER: Final = replace(
+    DYNAMO, absent=dict.fromkeys(Figure, "this worker's engine does not tell it here")
+)
+"""What a worker tells beside its engine's metrics, whose own reasons come first."""

@@ -44,7 +44,8 @@ class EngineMap:
     metrics the server has.
 
     `absent`: why the engine cannot tell a figure, or what it has to be started with.
-    `refresh_s`: how often it renews what it exports.
+    `refresh_s`: how often it renews what it exports. `exact_sums`: whether a histogram's sum is of
+    the values themselves.
     """
 
     kind: EngineKind
@@ -107,6 +108,7 @@ class EngineMap:
     """Of series that differ in these alone all tell the same: the first one is read."""
     absent: Mapping[Figure, str] = field(default_factory=dict)
     refresh_s: float = 1.0
+    exact_sums: bool = True
     endpoints: tuple[Endpoint, ...] = ()
     metrics_paths: tuple[str, ...] = ("/metrics",)
 
@@ -124,18 +126,16 @@ class EngineMap:
                             yield source.tokens
 
     def extended(self, other: "EngineMap", kind: EngineKind) -> "EngineMap":
-        """This table, and where it has nothing the other's: of what passes another's on."""
+        """This table, and where it has nothing the other's, which passes this one's figures on: how
+        they are exported, and where, is the other's."""
         joined = {
             each.name: getattr(self, each.name) + getattr(other, each.name)
             for each in dataclasses.fields(self)
             if each.name not in _OWN
         }
         absent = {**other.absent, **self.absent}
-        return dataclasses.replace(self, **joined, absent=absent, kind=kind)
-
-    def renewed_every(self, seconds: float) -> "EngineMap":
-        """The same, exported anew only so often."""
-        return dataclasses.replace(self, refresh_s=seconds)
+        exported = {name: getattr(other, name) for name in _EXPORT}
+        return dataclasses.replace(self, **joined, **exported, absent=absent, kind=kind)
 
     def explained(
         self, absent: Mapping[Figure, str], endpoints: tuple[Endpoint, ...]
@@ -144,7 +144,8 @@ class EngineMap:
         return dataclasses.replace(self, absent={**self.absent, **absent}, endpoints=endpoints)
 
 
-_OWN = frozenset({"kind", "absent", "refresh_s", "metrics_paths"})
+_EXPORT = frozenset({"refresh_s", "exact_sums", "metrics_paths"})
+_OWN = frozenset({"kind", "absent"}) | _EXPORT
 
 
 @dataclass(frozen=True)

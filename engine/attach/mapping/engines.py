@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 from ...protocol import EngineKind
-from .dynamo import DYNAMO, PREFIX
+from .dynamo import DYNAMO, DYNAMO_WORKER, PREFIX
 from .engine_map import EngineMap
 from .llama_cpp import LLAMA_CPP
 from .prodtop import PRODTOP
@@ -33,9 +33,9 @@ TABLES: Final[Mapping[EngineKind, EngineMap]] = {
 }
 
 _WORKERS: Final = {
-    "vllm_": VLLM.extended(DYNAMO, EngineKind.DYNAMO),
-    "sglang_": SGLANG.extended(DYNAMO, EngineKind.DYNAMO),
-    "trtllm_": TENSORRT_LLM.extended(DYNAMO, EngineKind.DYNAMO),
+    "vllm_": VLLM.extended(DYNAMO_WORKER, EngineKind.DYNAMO),
+    "sglang_": SGLANG.extended(DYNAMO_WORKER, EngineKind.DYNAMO),
+    "trtllm_": TENSORRT_LLM.extended(DYNAMO_WORKER, EngineKind.DYNAMO),
 }
 """A Dynamo worker passes its engine's metrics on, beside its own."""
 

@@ -1,5 +1,8 @@
 """TensorRT-LLM's metrics: `trtllm-serve` has them at `/prometheus/metrics`, and iteration
-statistics as JSON at `/metrics`."""
+statistics as JSON at `/metrics`.
+
+Dynamo's mocker of one has vLLM's names for what TensorRT-LLM does not tell: ITL, preemptions.
+"""
 
 from typing import Final
 
@@ -15,7 +18,9 @@ TENSORRT_LLM: Final = EngineMap(
     kind=EngineKind.TENSORRT_LLM,
     running=level("trtllm_num_requests_running", "/metrics numActiveRequests"),
     waiting=level("trtllm_num_requests_waiting", "/metrics numQueuedRequests"),
-    kv_usage=level("trtllm_kv_cache_utilization", "/metrics kvUsage", by="mean"),
+    kv_usage=level(
+        "trtllm_kv_cache_utilization", "/metrics kvUsage", "trtllm_kv_cache_usage_perc", by="mean"
+    ),
     kv_size=(
         KvSize(
             *level("trtllm_kv_cache_max_blocks"),
@@ -33,7 +38,9 @@ TENSORRT_LLM: Final = EngineMap(
     decode=flow("trtllm_generation_tokens_total", at_end=True),
     finished=flow("trtllm_request_success_total"),
     failed=flow("trtllm_request_error_total"),
+    preemptions=flow("trtllm_num_preemptions_total"),
     ttft=spread("trtllm_time_to_first_token_seconds"),
+    itl=spread("trtllm_inter_token_latency_seconds"),
     tpot=spread("trtllm_time_per_output_token_seconds"),
     e2e=spread("trtllm_e2e_request_latency_seconds"),
     queue=spread("trtllm_request_queue_time_seconds"),

@@ -61,7 +61,7 @@ class Figures:
         flow = self.first_flow(sources)
         if flow is None or between is None:
             return None
-        return Told(grown(flow, between), f"increase({self.written(flow)})", between.end.at_s)
+        return Told(grown(flow, between), self._growth(flow), between.end.at_s)
 
     def rate(
         self, sources: Sequence[Rate], between: Between | None, longer: Between | None = None
@@ -103,7 +103,7 @@ class Figures:
             whole = grown(source.whole, between)
             if whole <= 0:
                 return None
-            words = f"increase({self.written(source.part)}) ÷ ({self.written(source.whole)})"
+            words = f"{self._growth(source.part)} ÷ {self._growth(source.whole)}"
             return Told(grown(source.part, between) / whole, words, between.end.at_s)
         return None
 
@@ -113,7 +113,8 @@ class Figures:
         if source is None or between is None:
             return None
         if isinstance(source, Spread):
-            return percentiles(between.histogram(source), source.unit_ms)
+            histogram = between.histogram(source)
+            return percentiles(histogram, source.unit_ms, exact_sum=self.table.exact_sums)
         total, count = grown(source.total, between), grown(source.count, between)
         return percentiles(Spanned(count, total, (), []), source.unit_ms)
 
@@ -130,16 +131,20 @@ class Figures:
     def written_times(self, source: Times) -> str:
         """A latency's source in words."""
         if isinstance(source, Mean):
-            return f"increase({self.written(source.total)}) ÷ ({self.written(source.count)})"
+            return f"{self._growth(source.total)} ÷ {self._growth(source.count)}"
         buckets, _, _ = source.parts
         name = self.raw_names.get(buckets.key, buckets.name)
         return f"histogram_quantile(increase({buckets.written(name)}))"
 
+    def _growth(self, flow: Flow) -> str:
+        return f"increase({self.written(flow)})"
+
     def written(self, flow: Flow) -> str:
-        """A flow with the names that the server uses."""
+        """A flow with the names that the server uses; of one whose series come up only once there
+        is something to count, as failures of some engines, those that are waited for."""
         seen = self.kept.increases.seen
         plus = [self._name(metric) for metric in flow.plus]
-        plus += [self._name(metric) for metric in flow.also if metric in seen]
+        plus += [self._name(metric) for metric in flow.also if metric in seen or not flow.plus]
         minus = [self._name(metric) for metric in flow.minus]
         minus += [self._name(metric) for metric in flow.less if metric in seen]
         return " − ".join([" + ".join(plus), *minus])

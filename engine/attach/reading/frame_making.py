@@ -144,7 +144,7 @@ def _residence(session: Session, s10: Between | None) -> float | None:
     if source is None or s10 is None or s10.span_s > 2 * TREND_SPAN_S:
         return None
     latency = figures.times((source,), s10)
-    if latency is None:
+    if latency is None or latency.mean_ms is None:
         return None
     return latency.mean_ms / 1e3 * latency.count / s10.span_s
 

@@ -15,14 +15,14 @@ from .kept_scrapes import Spanned
 QUANTILES = (0.50, 0.95, 0.99)
 
 
-def percentiles(spanned: Spanned, unit_ms: float) -> Percentiles | None:
+def percentiles(spanned: Spanned, unit_ms: float, *, exact_sum: bool = True) -> Percentiles | None:
     """The percentiles of what came into a histogram; `None` where nothing did.
 
-    `unit_ms`: what a value of 1 is in milliseconds.
+    `unit_ms`: what a value of 1 is in milliseconds. Without an `exact_sum` there is no mean.
     """
-    if spanned.values < 0.5:
+    if spanned.values < 0.5 or not (spanned.bounds or exact_sum):
         return None
-    mean_ms = max(0.0, spanned.total / spanned.values * unit_ms)
+    mean_ms = max(0.0, spanned.total / spanned.values * unit_ms) if exact_sum else None
     bounds = [bound * unit_ms for bound in spanned.bounds]
     # Scrapes of several processes may be out of step by some values.
     below = list(accumulate(spanned.below, max))

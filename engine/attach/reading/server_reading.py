@@ -92,7 +92,7 @@ class ServerReading:
         if table is None and not _has_sample(scrape):
             raise UnreadableAnswerError(f"{self.name}: no metrics in its answer")
         if table is not None:
-            self._use(table, by_metrics=True)
+            self._use(table, by_metrics=True, path=self.metrics_path)
         self._note(at_s, took_s)
         if self._session is None:
             self._session = Session(self._table, self._gauges, at_s)
@@ -160,8 +160,12 @@ class ServerReading:
         if not self._scrapes_s or at_s > self._scrapes_s[-1]:
             self._scrapes_s.append(at_s)
 
-    def _use(self, table: EngineMap, *, by_metrics: bool) -> None:
-        """From now on it is read by this table; what another one counted is dropped."""
+    def _use(self, table: EngineMap, *, by_metrics: bool, path: str | None = None) -> None:
+        """From now on it is read by this table; what another one counted is dropped.
+
+        `path`: where its metrics were. They are asked for there again, though this kind of server
+        has them elsewhere as a rule: something else passes them on.
+        """
         self._by_metrics = self._by_metrics or by_metrics
         if table is self._table:
             return
@@ -170,7 +174,9 @@ class ServerReading:
         if self.kind is not EngineKind.UNKNOWN:
             # Another server, which may have what the last one had not.
             self._absent.clear()
-        self._table, self._session, self._path = table, None, 0
+        paths = table.metrics_paths
+        self._path = paths.index(path) if path in paths else 0
+        self._table, self._session = table, None
 
     def _scraped_per_s(self) -> float | None:
         if len(self._scrapes_s) < 2:

@@ -5,7 +5,10 @@ from prodtop.engine.protocol import Figure, Frame, Percentiles, Window
 
 
 def _mean(latency: Percentiles | None) -> float | None:
-    return None if latency is None else latency.mean_ms
+    """The median where the engine's export has no exact sum."""
+    if latency is None:
+        return None
+    return latency.p50_ms if latency.mean_ms is None else latency.mean_ms
 
 
 def figures(frame: Frame) -> dict[Figure, float | str | None]:

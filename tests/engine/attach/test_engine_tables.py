@@ -84,6 +84,16 @@ def _as_nothing(line: str) -> str:
     return line.rpartition(" ")[0] + " 0"
 
 
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_metrics_are_asked_for_where_they_were(sample: EngineSample) -> None:
+    """TensorRT-LLM has them elsewhere; a Dynamo worker and a gateway pass its on at `/metrics`."""
+    reading = ServerReading("http://127.0.0.1:8000", "a")
+    path = reading.metrics_path
+    for at_s in range(2):
+        reading.take(sample.told.body(at_s), "text/plain", float(at_s), WALL_S, 0.01)
+        assert reading.metrics_path == path
+
+
 @pytest.mark.parametrize("kind", EngineKind)
 def test_each_kind_has_a_table(kind: EngineKind) -> None:
     assert TABLES[kind].kind is kind

@@ -124,8 +124,8 @@ def test_only_what_is_asked_for_is_decoded() -> None:
 
 
 def test_ray_serve_is_known_by_what_a_real_one_exports() -> None:
-    """Ray Serve 2.60 with one deployment, which is no LLM engine, after one request."""
-    body = (RECORDED / "ray_serve_2.60.txt").read_bytes()
+    """Ray Serve 2.60 with one deployment, which is no LLM engine, without a request meanwhile."""
+    body = (RECORDED / "ray_serve_2.60.0_before.txt").read_bytes()
     frame = read([body, body])
     assert frame.attached is not None
     assert (frame.attached.kind, frame.attached.version) == (EngineKind.RAY_SERVE, "2.60.0")

@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import time
+from collections import Counter
 from collections.abc import Iterator
 
 import msgspec
@@ -16,7 +17,7 @@ from prodtop.engine.http_load.result import result_of
 from prodtop.engine.http_load.run import run_load
 from prodtop.engine.http_load.target import Target
 from prodtop.engine.http_load.texts import TextMaker
-from prodtop.engine.protocol import LoadSpec
+from prodtop.engine.protocol import Distribution, LoadSpec
 from prodtop.engine.protocol.errors import ProdtopError
 from prodtop.engine.protocol.server_operations import Operations, ServerLimits
 from prodtop.engine.protocol.server_options import ServerOptions
@@ -24,6 +25,9 @@ from served_engine import ServedEngine, served_engine
 
 PLACES = 12
 REQUESTS = 24
+NEAR, ATTEMPTS = 0.03, 3
+"""A generator that is wrong is wrong each time; one that lost the processor is not."""
+LONG_REQUESTS = 12
 SHORT = LoadSpec(
     users=4,
     output_tokens_min=4,
@@ -33,6 +37,8 @@ SHORT = LoadSpec(
     fixed_seed_share=0.0,
     ignore_eos=True,
 )
+
+LONG = msgspec.structs.replace(SHORT, output_tokens_min=150, output_tokens_max=150)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +92,34 @@ def test_every_token_is_counted_and_latencies_are_those_of_the_server(engine: Se
     # It sees what the server does and the way there; a slow machine is no wrong figure.
     assert result.e2e_ms.mean >= 0.9 * served_ms
     assert result.ttft_ms.mean <= result.e2e_ms.mean
+
+
+def test_means_are_those_of_the_server(engine: ServedEngine) -> None:
+    """As guidellm's and aiperf's are: tests/engine/server/test_client_agreement.py."""
+    differences = []
+    for _ in range(ATTEMPTS):
+        engine.wait("an idle engine", engine.idle)
+        before = engine.metrics()
+        result = measured(engine, LONG, LONG_REQUESTS)
+        engine.wait("an idle engine", engine.idle)
+        after = engine.metrics()
+        after.subtract(before)
+        differences.append(
+            (
+                difference(result.tpot_ms, after, "vllm:request_time_per_output_token_seconds"),
+                difference(result.e2e_ms, after, "vllm:e2e_request_latency_seconds"),
+            )
+        )
+        if max(map(abs, differences[-1])) < NEAR:
+            return
+    pytest.fail(f"{differences}")
+
+
+def difference(found: Distribution | None, counted: Counter[str], family: str) -> float:
+    """Of a mean: ours above the server's, as a part of it."""
+    assert found is not None
+    assert counted[f"{family}_count"] == LONG_REQUESTS
+    return found.mean / (1e3 * counted[f"{family}_sum"] / LONG_REQUESTS) - 1
 
 
 def test_what_the_server_has_no_place_for_is_rejected_and_no_failure(engine: ServedEngine) -> None:

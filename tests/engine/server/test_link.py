@@ -25,6 +25,7 @@ from prodtop.engine.protocol import (
 from prodtop.engine.protocol.options import WorkerOptions
 
 LONG = 2500
+DRAINED = 800
 """Tokens of a request that is still served when something happens to it."""
 SEVERAL = 300
 """Tokens of one that goes on for some time, and ends."""
@@ -203,11 +204,11 @@ def test_a_lost_link_is_replaced_while_both_live(engine: LinkedEngine) -> None:
 def test_a_drain_lets_requests_end_and_takes_no_new_one(options: WorkerOptions) -> None:
     with LinkedEngine(options) as engine:
         engine.until_serving()
-        generation = engine.generate(max_tokens=LONG).begun()
+        generation = engine.generate(max_tokens=DRAINED).begun()
         engine.frame(lambda frame: frame.queue.running == 1)
         engine.client.send(Drain(limit_s=600.0))
         engine.until(lambda: engine.generate(max_tokens=1).status == 503)
-        assert len(generation.tokens()) == LONG
+        assert len(generation.tokens()) == DRAINED
         engine.until(lambda: any(isinstance(report, ChildDied) for report in engine.reports))
         assert Drained(aborted=0) in engine.reports
         (ended,) = (report for report in engine.reports if isinstance(report, ChildDied))

@@ -67,6 +67,7 @@ def test_both_estimates_are_of_what_is_served() -> None:
     assert found.by_little is not None
     e2e = frame().latency[Window.M1].e2e
     assert e2e is not None
+    assert e2e.mean_ms is not None
     assert found.by_little.req_s == pytest.approx(64 / (e2e.mean_ms / 1e3))
     assert found.by_curve.req_s == pytest.approx(0.9 * 32)
     assert found.gpus_by_curve == 5

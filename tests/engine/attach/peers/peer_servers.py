@@ -25,6 +25,8 @@ OFFLINE = {
     "VLLM_NO_USAGE_STATS": "1",
     # One thread for a model of a megabyte: more would take turns with the client's.
     "OMP_NUM_THREADS": "1",
+    # A server's second process, and the next run, need not compile what the first one did.
+    "PYTHONDONTWRITEBYTECODE": "",
 }
 
 
@@ -122,6 +124,20 @@ def peer_server(
     with process(command, log, environment or {}) as running:
         wait_until_ready(server, running, ready, says)
         yield server
+
+
+@dataclass(frozen=True)
+class StartedServer:
+    """A server that may still be starting."""
+
+    server: PeerServer
+    running: subprocess.Popen[bytes]
+    ready: str
+
+    def wait(self) -> PeerServer:
+        """Until it answers."""
+        wait_until_ready(self.server, self.running, self.ready, b"")
+        return self.server
 
 
 def wait_until_ready(
