@@ -1,10 +1,12 @@
 """From a step's chunks to the words that the device reads."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from prodtop.engine.kernels.attention.gather_plan import PrefillTiles
 from prodtop.engine.ops.step_layout import DeviceStep, HostStep, StepLayout
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling, Status
@@ -34,8 +36,9 @@ def request_of(
     return request
 
 
-def one_tile_each(queries: object, keys: object) -> NDArray[np.int32]:
-    return np.zeros((1, 2), dtype=np.int32)
+def one_tile_each(queries: object, keys: Sequence[int], may_gather: bool) -> PrefillTiles:
+    tiles = np.zeros((1, 2), dtype=np.int32)
+    return PrefillTiles.gathered(tiles, keys) if may_gather else PrefillTiles.paged(tiles)
 
 
 def rows(count: int) -> StepLayout:
