@@ -179,7 +179,7 @@ class TritonOps:
                     step.query_starts,
                     step.key_tiles,
                     step.key_starts,
-                    window,
+                    window=window,
                 )
             prefill_attention(
                 q,

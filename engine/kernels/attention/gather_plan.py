@@ -116,6 +116,12 @@ def scratch_tokens(context_tokens: int, token_budget: int, kv_heads: int, head_d
     return KEY_TILE * min(wanted, _MOST_BYTES // token_bytes(kv_heads, head_dim) // KEY_TILE)
 
 
+def scratch_bytes(context_tokens: int, token_budget: int, kv_heads: int, head_dim: int) -> int:
+    """Bytes of that memory, which every layer uses in turn."""
+    tokens = scratch_tokens(context_tokens, token_budget, kv_heads, head_dim)
+    return tokens * token_bytes(kv_heads, head_dim)
+
+
 def can_gather(head_dim: int) -> bool:
     """Whether there is a kernel for heads of this size."""
     return head_dim in (64, 128, 256)

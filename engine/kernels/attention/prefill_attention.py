@@ -43,7 +43,8 @@ def _attend(
 ):
     """The online softmax over keys `start … end`, masked where not every query sees every key.
 
-    They are at the pointers `kv`, by block table, or in the rows from `base` of the descriptor `kv`.
+    They are at the pointers `kv`, by block table, or in the rows of the descriptor `kv` from `base`
+    on.
     """
     in_head = tl.arange(0, BLOCK_D) < HEAD_DIM
     for first in tl.range(start, end, BLOCK_N, num_stages=STAGES):

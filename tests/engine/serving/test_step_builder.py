@@ -126,6 +126,9 @@ def test_a_step_that_is_padded_has_its_chunks_behind_the_idle_decode_rows() -> N
     assert step.seq_lens.tolist() == [20, 0, 0, 5, 25, 0, 0]
     assert step.query_starts.tolist() == [0, 5, 12, 12, 12]
     assert step.tiles.tolist() == [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
+    assert plain.key_tiles.tolist() == [0, 1]
+    assert plain.key_starts.tolist() == [0, 1]
+    assert not len(step.key_tiles), "a step that may be captured gathers nothing"
     assert step.sampled_rows.tolist() == [0, 14, 0, 0, 0]
     assert step.keys[:2].tolist() == plain.keys.tolist()
     assert step.block_table[[0, 3, 4], 0].tolist() == plain.block_table[:, 0].tolist()
@@ -174,12 +177,13 @@ def test_a_table_grows_with_its_sequence() -> None:
     sampled=st.integers(0, 9),
     width=st.integers(1, 9),
     tiles=st.integers(0, 7),
+    key_tiles=st.integers(0, 7),
 )
 @settings(max_examples=60, deadline=None)
 def test_host_and_device_see_the_same_fields(
-    rows: int, prefills: int, decode: int, sampled: int, width: int, tiles: int
+    rows: int, prefills: int, decode: int, sampled: int, width: int, tiles: int, key_tiles: int
 ) -> None:
-    layout = StepLayout(rows, decode + prefills, decode, sampled, width, tiles)
+    layout = StepLayout(rows, decode + prefills, decode, sampled, width, tiles, key_tiles)
     words = np.arange(layout.words, dtype=np.int32)
     host, device = HostStep.over(words, layout), DeviceStep.over(torch.from_numpy(words), layout)
     for name in layout.spans():
