@@ -1,19 +1,19 @@
 """Prefill attention over paged keys, and over keys gathered before: times, and what the rule says.
 
     python benchmarks/prefill_attention.py [--heads 32] [--kv-heads 8] [--head-dim 128]
-        [--kv-format fp8] [--dtype bfloat16] [--tiles 64x64x4x3,128x64x8x3]
+        [--kv-format fp8] [--dtype bfloat16] [--tiles 64x64x4x3,128x64x8x2x128]
 
 One layer, on a GPU that gathers (an H100 or H200). For each case, chunks after cached keys: the
 time of the paged kernel, of the copy, of attention over the copy and of both, as captured graphs,
 so that the device's time counts and not the host's; TFLOP/s of what is seen through the mask; the
 distance of the two results; and whether the engine would gather (`GatherRule`). A case in which it
-decides for the slower way is marked. `--tiles`, rows x keys x warps x stages, tries other tiles
-over gathered keys.
+decides for the slower way is marked. `--tiles`, rows x keys x warps x stages, perhaps x registers of
+a thread, tries other tiles over gathered keys.
 """
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from itertools import accumulate
 
 import torch
@@ -188,12 +188,14 @@ def measure(case: Case, heads: Heads, tiles: Sequence[PrefillTile]) -> None:
         copy_us, both_us = device_us(copy), device_us(copy, attend)
         attend_us = device_us(attend)
         error = float((attend().float() - reference).norm() / reference.norm())
-        right = "" if pays == (both_us < paged_us) else "  the rule is wrong"
+        choice = "gathered" if pays else "not gathered"
+        if pays != (both_us < paged_us):
+            choice += " (wrong)"
+        form = "x".join(str(part) for part in astuple(tile) if part is not None)
         print(
-            f"{'':28} gathered {both_us:8.0f} us  {tera / both_us:4.0f} TFLOP/s = copy {copy_us:.0f}"
-            f" + attention {attend_us:.0f} us ({tera / attend_us:.0f}), {both_us / paged_us - 1:+.1%},"
-            f" {'gathered' if pays else 'not gathered'} in the engine{right}, error {error:.1e},"
-            f" {tile.rows}x{tile.keys}x{tile.warps}x{tile.stages}",
+            f"{form:>28} gathered {both_us:8.0f} us  {tera / both_us:4.0f} TFLOP/s"
+            f" {both_us / paged_us - 1:+6.1%} = copy {copy_us:.0f} + attention {attend_us:.0f} us"
+            f" ({tera / attend_us:.0f}); {choice} in the engine; error {error:.1e}",
             flush=True,
         )
 
@@ -205,7 +207,7 @@ def main() -> None:
     parser.add_argument("--head-dim", type=int, default=128)
     parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16")
     parser.add_argument("--kv-format", choices=["auto", "fp8"], default="auto")
-    parser.add_argument("--tiles", help="ROWSxKEYSxWARPSxSTAGES, …")
+    parser.add_argument("--tiles", help="ROWSxKEYSxWARPSxSTAGES[xREGISTERS], …")
     args = parser.parse_args()
     dtype = {"bfloat16": torch.bfloat16, "float16": torch.float16}[args.dtype]
     kv_dtype = torch.float8_e4m3fn if args.kv_format == "fp8" else dtype

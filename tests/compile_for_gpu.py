@@ -3,9 +3,9 @@
     python compile_for_gpu.py CAPABILITY PRESET PRECISION ROWS[,ROWS…] [fp8]
 
 Decode steps of so many rows, one with prefill chunks, and at bf16 one with a long chunk, over
-tensors that have a shape and no memory, with an fp8 KV cache where that is said. Prints the kernels that were
-compiled, and those again that copy tiles in bulk as NAME:bulk; fails where one needs more shared
-memory than the GPU has. A child process of tests: no interpreter then.
+tensors that have a shape and no memory, with an fp8 KV cache where that is said. Prints the kernels
+that were compiled, and those again that copy tiles in bulk as NAME:bulk; fails where one needs more
+shared memory than the GPU has. A child process of tests: no interpreter then.
 """
 
 import sys

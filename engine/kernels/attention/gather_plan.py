@@ -32,9 +32,9 @@ _LAUNCH_S = 5e-6
 class PrefillTiles:
     """How a step's prefill chunks are cut up, int32.
 
-    `tiles` `[tiles, 2]` are those of `list_tiles`. Where keys are gathered, tile `t` of the scratch
-    holds `KEY_TILE` keys of sequence `key_tiles[t]`, and the first of sequence `s` are in tile
-    `key_starts[s]`; both are empty where they are not.
+    `tiles` `[tiles, 2]` are those of `list_tiles`. Where keys are gathered, tile `t` of the
+    scratch, `KEY_TILE` rows, holds keys of sequence `key_tiles[t]`, and the first key of sequence
+    `s` is in row `key_starts[s]`; both are empty where they are not.
     """
 
     tiles: NDArray[np.int32]
@@ -53,7 +53,7 @@ class PrefillTiles:
         counts = np.array([_tiles(length) for length in seq_lens], dtype=np.int64)
         sequences = np.repeat(np.arange(len(counts)), counts)
         starts = np.cumsum(counts) - counts
-        return cls(tiles, sequences.astype(np.int32), starts.astype(np.int32))
+        return cls(tiles, sequences.astype(np.int32), (KEY_TILE * starts).astype(np.int32))
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ def _gather_kernel(
     if sequence < 0:
         return
     seq_len = tl.load(lens_ptr + sequence)
-    first = (tile - tl.load(key_starts_ptr + sequence)) * TOKENS
+    first = tile * TOKENS - tl.load(key_starts_ptr + sequence)
     if WINDOW > 0:
         queries = tl.load(starts_ptr + sequence + 1) - tl.load(starts_ptr + sequence)
         # Not seen by the oldest query: by no other either.
@@ -68,7 +68,8 @@ def _gather_kernel(
 class GatheredKeys:
     """Scratch memory `[tokens, 2, kv_heads, head_dim]` that all layers share, one after the other.
 
-    `tile` is that of attention over it.
+    `tile` is that of attention over it, of `KEY_TILE` keys at most: a longer one would reach into
+    the next sequence.
     """
 
     scratch: Tensor
@@ -107,7 +108,7 @@ class GatheredKeys:
 
         Raises ValueError where no descriptor can be made: the rows of a head are not aligned.
         """
-        described = tile_descriptor(self.scratch.flatten(1), KEY_TILE, self.scratch.shape[3])
+        described = tile_descriptor(self.scratch.flatten(1), self.tile.keys, self.scratch.shape[3])
         if described is None:
             raise ValueError(f"rows of {tuple(self.scratch.shape)} are not aligned for a copy")
         return described

@@ -134,7 +134,7 @@ def _prefill_kernel(
     table = table_ptr + sequence.to(tl.int64) * table_stride
     base = 0
     if GATHERED:
-        base = tl.load(key_starts_ptr + sequence) * BLOCK_N
+        base = tl.load(key_starts_ptr + sequence)
     else:
         q = for_tile(q, kv.dtype.element_ty)
         kv = kv + kv_head * HEAD_DIM + offs_d[None, :]
@@ -185,7 +185,7 @@ def prefill_attention(
     `block_table`, `scale`, `window` and `softcap` are those of `decode_attention`.
 
     With `gathered` keys, of the dtype of `q`, the cache is not read: `tile` is `gathered.tile` and
-    `key_starts` int32 `[sequences]` says in which tile of keys each sequence begins.
+    `key_starts` int32 `[sequences]` says in which row each sequence begins.
 
     Returns `out` `[rows, heads · head_dim]`; rows of no tile are left as they were.
     """
@@ -219,5 +219,6 @@ def prefill_attention(
         STAGES=tile.stages,
         GATHERED=gathered is not None,
         num_warps=tile.warps,
+        maxnreg=tile.registers,
     )
     return out

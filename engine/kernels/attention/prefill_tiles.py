@@ -22,12 +22,17 @@ _GATHERED_BYTES = 200 << 10
 
 @dataclass(frozen=True, slots=True)
 class PrefillTile:
-    """How a program works: rows (queries times heads), keys a tile, warps, tiles in flight."""
+    """How a program works: rows (queries times heads), keys a tile, warps, tiles in flight.
+
+    `registers` bounds those of a thread, so that more programs are resident; `None`: as many as the
+    compiler wants.
+    """
 
     rows: int
     keys: int
     warps: int
     stages: int
+    registers: int | None = None
 
     def queries(self, group: int) -> int:
         """Queries a tile holds where `group` query heads share a KV head."""

@@ -63,7 +63,7 @@ def test_no_step_gathers_more_than_there_is_room_for(
 def test_every_key_has_a_place_of_its_own(seq_lens: Sequence[int]) -> None:
     cut = PrefillTiles.gathered(list_tiles([], [], 16), seq_lens)
     places = [
-        (sequence, KEY_TILE * (tile - int(cut.key_starts[sequence])) + offset)
+        (sequence, KEY_TILE * tile - int(cut.key_starts[sequence]) + offset)
         for tile, sequence in enumerate(cut.key_tiles.tolist())
         for offset in range(KEY_TILE)
     ]
