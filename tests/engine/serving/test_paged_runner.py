@@ -1,6 +1,6 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -129,11 +129,11 @@ def test_steps_that_gather_their_keys_say_what_transformers_says(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gathered: list[int] = []
-    plain = GatheredKeys.gather
+    plain: Callable[..., None] = GatheredKeys.gather
 
-    def gather(self: GatheredKeys, kv_blocks: Tensor, *others: Tensor, window: int = 0) -> None:
-        gathered.append(len(kv_blocks))
-        plain(self, kv_blocks, *others, window=window)
+    def gather(*arguments: object, **named: object) -> None:
+        gathered.append(len(arguments))
+        plain(*arguments, **named)
 
     def of(
         context: int, budget: int, heads: int, kv_heads: int, head_dim: int, *_: object
@@ -141,8 +141,8 @@ def test_steps_that_gather_their_keys_say_what_transformers_says(
         stale = torch.full((20 * KEY_TILE, 2, kv_heads, head_dim), float("nan"))
         return GatheredKeys(stale, PrefillTile(rows=16, keys=KEY_TILE, warps=4, stages=2))
 
-    monkeypatch.setattr(module.GatheredKeys, "of", of)
-    monkeypatch.setattr(module.GatheredKeys, "gather", gather)
+    monkeypatch.setattr(GatheredKeys, "of", of)
+    monkeypatch.setattr(GatheredKeys, "gather", gather)
     monkeypatch.setattr(GatherRule, "pays", lambda *_: True)
     served = CheckedEngine(
         model_of(tiny_folder),
