@@ -2,10 +2,10 @@
 
     python compile_for_gpu.py CAPABILITY PRESET PRECISION ROWS[,ROWS…] [fp8]
 
-Decode steps of so many rows, and one with prefill chunks, over tensors that have a shape and no
-memory, with an fp8 KV cache where that is said. Prints the kernels that were compiled, and those
-again that copy tiles in bulk as NAME:bulk; fails where one needs more shared memory than the GPU
-has. A child process of tests: no interpreter then.
+Decode steps of so many rows, one with prefill chunks, and at bf16 one with a long chunk, over
+tensors that have a shape and no memory, with an fp8 KV cache where that is said. Prints the kernels
+that were compiled, and those again that copy tiles in bulk as NAME:bulk; fails where one needs more
+shared memory than the GPU has. A child process of tests: no interpreter then.
 """
 
 import sys
@@ -13,6 +13,7 @@ from collections import defaultdict
 from dataclasses import replace
 
 import torch
+from prodtop.engine.kernels.attention.gathered_keys import GatheredKeys
 from prodtop.engine.kernels.common.gpu_limits import gpu_limits
 from prodtop.engine.kernels.sampling.sampling import (
     HostTokens,
@@ -34,6 +35,7 @@ from triton.runtime.jit import JITFunction
 META = torch.device("meta")
 CONTEXT_TOKENS = 4096
 MIXED = StepLayout(302, 3, 2, 3, 16, tiles=8)
+LONG = StepLayout(2050, 3, 2, 3, 256, tiles=128, key_tiles=64)
 
 
 MULTIPROCESSORS = {80: 108, 86: 84, 89: 142, 90: 132, 100: 148, 120: 170}
@@ -113,7 +115,7 @@ def step(decoder: Decoder, context: OpsContext, layout: StepLayout, kv_dtype: to
     words = torch.empty(layout.words, dtype=torch.int32, device=META)
     inputs = DeviceStep.over(words, layout)
     sampled = torch.zeros(layout.sampled, dtype=torch.int64, device=META)
-    pdl = layout is not MIXED and gpu_limits(META).dependent_launch
+    pdl = not layout.tiles and gpu_limits(META).dependent_launch
     plan = context.decode_plan(layout.decode)
     ops = TritonOps(context, inputs, plan, sampled=sampled, pdl=pdl)
     config = decoder.config
@@ -136,9 +138,13 @@ def main(capability: str, preset: str, precision: str, rows: str, kv_format: str
         master = weights.allocate(config, torch.bfloat16)
     decoder = Decoder(master, PrecisionName(precision), META, CONTEXT_TOKENS)
     kv_dtype = torch.float8_e4m3fn if kv_format == "fp8" else decoder.dtype
-    context = OpsContext(config, CONTEXT_TOKENS, META, kv_dtype)
+    heads = config.heads, config.kv_heads, config.head_dim
+    gathered = GatheredKeys.of(CONTEXT_TOKENS, 2048, *heads, decoder.dtype, META)
+    context = OpsContext(config, CONTEXT_TOKENS, META, kv_dtype, gathered)
     decode = [StepLayout(size, size, size, size, 256) for size in map(int, rows.split(","))]
-    for layout in (*decode, MIXED):
+    # Other precisions multiply long chunks in other ways, and attend to them in the same.
+    long = [LONG] if precision == "bf16" else []
+    for layout in (*decode, MIXED, *long):
         step(decoder, context, layout, kv_dtype)
     print(*sorted(compiled))
 

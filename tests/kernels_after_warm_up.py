@@ -45,6 +45,11 @@ class OnPaper(PagedRunner):
         super().__init__(decoder, kv_cache, settings, graphs=False)
         self._on_gpu = self._pdl = True
 
+    @property
+    def most_key_tiles(self) -> int:
+        gathered = self._context.gathered
+        return 0 if gathered is None else gathered.key_tiles
+
     @torch.inference_mode()
     def warm_up(self) -> None:
         """What is compiled before anything is served: what layers that differ launch."""
@@ -66,8 +71,11 @@ class Variants:
         return True
 
 
-def mixed_steps(settings: EngineSettings, source: random.Random) -> Iterator[StepLayout]:
-    """Steps with prefill chunks: short and long, alone and beside decode rows, some with drafts."""
+def mixed_steps(
+    settings: EngineSettings, most_key_tiles: int, source: random.Random
+) -> Iterator[StepLayout]:
+    """Steps with prefill chunks: short and long, alone and beside decode rows, some with drafts,
+    some with keys gathered in up to so many tiles."""
     width = -(-settings.context_tokens // BLOCK_TOKENS)
     for _ in range(STEPS):
         sequences = source.randint(1, settings.max_seqs)
@@ -84,6 +92,7 @@ def mixed_steps(settings: EngineSettings, source: random.Random) -> Iterator[Ste
             else source.randint(decode, sequences),
             width=min(TABLE_STEP * source.randint(1, 1 + width // TABLE_STEP), width),
             tiles=source.randint(sequences - decode, rows),
+            key_tiles=source.choice([0, source.randint(0, most_key_tiles)]),
         )
 
 
@@ -109,7 +118,7 @@ def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[s
     warm = frozenset(variants.asked)
     source = random.Random(f"{model} {precision} {max_seqs}")
     late: dict[str, StepLayout] = {}
-    for layout in mixed_steps(settings, source):
+    for layout in mixed_steps(settings, runner.most_key_tiles, source):
         runner.step(layout, filtered=source.random() < 0.5)
         late |= {name: layout for name, _ in variants.asked - warm if name not in late}
     return {

@@ -22,7 +22,8 @@ class StepLayout:
 
     Of its `sequences` the first `decode` have one row each; the others, the prefill chunks, share
     the rest of the `rows` and are computed in `tiles` tiles. `sampled` rows are followed by a new
-    token. The block table has `width` blocks of each sequence.
+    token. The block table has `width` blocks of each sequence. Where the chunks' keys are gathered,
+    that is done in `key_tiles` tiles.
     """
 
     rows: int
@@ -31,9 +32,11 @@ class StepLayout:
     sampled: int
     width: int
     tiles: int = 0
+    key_tiles: int = 0
 
     def spans(self) -> dict[str, slice]:
         """Where each field lies, in words of 4 bytes. Those of 8 come first and are aligned."""
+        chunks = self.sequences - self.decode
         counts = {
             "keys": 2 * self.sampled,
             "ring_row": 1,
@@ -46,8 +49,10 @@ class StepLayout:
             "positions": self.rows,
             "slots": self.rows,
             "seq_lens": self.sequences,
-            "query_starts": self.sequences - self.decode + 1,
+            "query_starts": chunks + 1,
             "tiles": 2 * self.tiles,
+            "key_tiles": self.key_tiles,
+            "key_starts": chunks if self.key_tiles else 0,
             "block_table": self.sequences * self.width,
         }
         ends = accumulate(counts.values())
@@ -80,6 +85,8 @@ class HostStep:
     seq_lens: NDArray[np.int32]
     query_starts: NDArray[np.int32]
     tiles: NDArray[np.int32]
+    key_tiles: NDArray[np.int32]
+    key_starts: NDArray[np.int32]
     block_table: NDArray[np.int32]
 
     @classmethod
@@ -91,6 +98,7 @@ class HostStep:
         step.slots[:] = -1
         step.top_p[:] = 1.0
         step.tiles[:] = -1
+        step.key_tiles[:] = -1
         return step
 
     @classmethod
@@ -117,6 +125,7 @@ class DeviceStep:
     `seq_lens` `[sequences]` counts the tokens whose keys and values a sequence has with this step;
     `block_table` `[sequences, width]` says where. `query_starts` `[prefill chunks + 1]` are the
     first rows of the chunks, counted from the first chunk's, and `tiles` `[tiles, 2]` their tiles.
+    `key_tiles` `[key_tiles]` and `key_starts` `[prefill chunks]`: see `PrefillTiles`.
     `sampled_rows` `[sampled]` are the rows that a token follows, chosen by `temperature` and
     `top_p` (fp32), `top_k` and the noise of `keys` (int64), each `[sampled]`. `ring_row` `[1]` says
     which of the host's rows the tokens are sent to.
@@ -136,6 +145,8 @@ class DeviceStep:
     seq_lens: Tensor
     query_starts: Tensor
     tiles: Tensor
+    key_tiles: Tensor
+    key_starts: Tensor
     block_table: Tensor
 
     @classmethod

@@ -1,11 +1,16 @@
 """The decoder's operations on CUDA: one Triton kernel each where one pays."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from ..kernels.attention.decode_attention import decode_attention
 from ..kernels.attention.decode_plan import DecodePlan, plan_decode
-from ..kernels.attention.prefill_attention import PrefillTile, prefill_attention, prefill_tile
+from ..kernels.attention.gather_plan import GatherRule, PrefillTiles
+from ..kernels.attention.gathered_keys import GatheredKeys
+from ..kernels.attention.prefill_attention import prefill_attention
+from ..kernels.attention.prefill_tiles import PrefillTile, list_tiles, prefill_tile
 from ..kernels.attention.rotary import HeadNorms, rotate_and_store
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.norm import layer_norm, rms_norm
@@ -27,7 +32,10 @@ Rotation = tuple[Tensor, Tensor]
 
 
 class OpsContext:
-    """What the operations of every step share: rotations, plans of the attention kernels."""
+    """What the operations of every step share: rotations, plans of the attention kernels.
+
+    With `gathered` memory, steps of long prompts gather their keys there.
+    """
 
     def __init__(
         self,
@@ -35,6 +43,7 @@ class OpsContext:
         context_tokens: int,
         device: torch.device,
         kv_dtype: torch.dtype,
+        gathered: GatheredKeys | None = None,
     ) -> None:
         self._config = config
         self._context_tokens = context_tokens
@@ -50,12 +59,32 @@ class OpsContext:
         self.tile: PrefillTile = prefill_tile(
             config.head_dim, self.group, kv_dtype.itemsize, gpu_limits(device)
         )
+        self.gathered = gathered
+        self._gather_rule = GatherRule(
+            config.heads,
+            config.kv_heads,
+            config.head_dim,
+            _widest_window(config, context_tokens),
+            0 if gathered is None else gathered.tokens,
+        )
         self._plans: dict[int, DecodePlan] = {}
 
     @property
     def tile_queries(self) -> int:
         """Queries of a prefill chunk that one tile computes."""
         return self.tile.queries(self.group)
+
+    def prefill_tiles(
+        self, query_lens: Sequence[int], seq_lens: Sequence[int], may_gather: bool
+    ) -> PrefillTiles:
+        """How prefill chunks are cut up, and whether their keys are gathered: decided here alone.
+
+        `seq_lens` count a sequence's keys, its chunk's included.
+        """
+        if may_gather and self.gathered and self._gather_rule.pays(query_lens, seq_lens):
+            queries = self.gathered.tile.queries(self.group)
+            return PrefillTiles.gathered(list_tiles(query_lens, seq_lens, queries), seq_lens)
+        return PrefillTiles.paged(list_tiles(query_lens, seq_lens, self.tile_queries))
 
     def decode_plan(self, sequences: int) -> DecodePlan:
         """The plan for so many sequences, made once: graphs keep pointing at its memory."""
@@ -140,18 +169,32 @@ class TritonOps:
             rows = slice(decode, None)
             positions, slots = step.positions[rows], step.slots[rows]
             q = rotate_and_store(qkv[rows], kv_blocks, positions, slots, cos, sin, norms=norms)
+            table, seq_lens = step.block_table[rows], step.seq_lens[rows]
+            gathered = context.gathered if layout.key_tiles else None
+            if gathered is not None:
+                gathered.gather(
+                    kv_blocks,
+                    table,
+                    seq_lens,
+                    step.query_starts,
+                    step.key_tiles,
+                    step.key_starts,
+                    window=window,
+                )
             prefill_attention(
                 q,
                 kv_blocks,
-                step.block_table[rows],
-                step.seq_lens[rows],
+                table,
+                seq_lens,
                 step.query_starts,
                 step.tiles,
                 scale,
                 out=out[rows],
-                tile=context.tile,
+                tile=context.tile if gathered is None else gathered.tile,
                 window=window,
                 softcap=softcap,
+                gathered=gathered,
+                key_starts=step.key_starts,
             )
         return out
 
@@ -208,6 +251,13 @@ def _head_norms(spec: AttentionSpec) -> HeadNorms | None:
     if spec.query_norm is None or spec.key_norm is None:
         return None
     return HeadNorms(spec.query_norm.weight, spec.key_norm.weight, spec.query_norm.eps)
+
+
+def _widest_window(config: ModelShape, context_tokens: int) -> int:
+    """The largest window of a layer; 0 where a layer sees all keys."""
+    windows = [config.window_of(layer) for layer in range(config.layers)]
+    widest = max(context_tokens if window is None else window for window in windows)
+    return 0 if widest >= context_tokens else widest
 
 
 def _rotation(config: ModelShape, positions: int, device: torch.device) -> Rotation:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..device.devices import device_name
-from ..kernels.attention.prefill_attention import list_tiles
+from ..kernels.attention.gathered_keys import GatheredKeys
 from ..kernels.common.compile_ahead import KnownSteps, have_compiled, noted, wait_for_compiled
 from ..kernels.common.compile_server import KernelWanted
 from ..kernels.common.gpu_limits import gpu_limits
@@ -101,13 +101,20 @@ class PagedRunner:
         self.decoder = decoder
         self.kv_cache = kv_cache
         device = decoder.device
-        self._context = OpsContext(decoder.config, context_tokens, device, kv_cache.layers[0].dtype)
-        width = -(-context_tokens // BLOCK_TOKENS)
-        self._builder = StepBuilder(
-            max_seqs,
-            width,
-            lambda queries, keys: list_tiles(queries, keys, self._context.tile_queries),
+        config = decoder.config
+        gathered = GatheredKeys.of(
+            context_tokens,
+            settings.token_budget,
+            config.heads,
+            config.kv_heads,
+            config.head_dim,
+            decoder.dtype,
+            device,
         )
+        kv_dtype = kv_cache.layers[0].dtype
+        self._context = OpsContext(config, context_tokens, device, kv_dtype, gathered)
+        width = -(-context_tokens // BLOCK_TOKENS)
+        self._builder = StepBuilder(max_seqs, width, self._context.prefill_tiles)
         self._sizes = StepSizes(
             max_seqs=max_seqs,
             token_budget=settings.token_budget,
@@ -123,6 +130,7 @@ class PagedRunner:
             sampled=settings.sampled_rows,
             width=width,
             tiles=settings.token_budget,
+            key_tiles=0 if gathered is None else gathered.key_tiles,
         )
         words = max(largest.words, self._sizes.largest.words)
         self._most_rows = max(largest.rows, self._sizes.largest.rows)
@@ -207,6 +215,9 @@ class PagedRunner:
         for rows in sorted({*rows_to_warm_up(linears, decoder.dtype, most_rows), most_rows}):
             sampled = min(rows, len(self._sampled)) if rows <= MOST_DENSE_ROWS else 1
             yield StepLayout(rows, 1, 0, sampled, min(self._sizes.width, TABLE_STEP), tiles=1)
+        if self._context.gathered is not None:
+            width = min(self._sizes.width, TABLE_STEP)
+            yield StepLayout(most_rows, 1, 0, 1, width, tiles=1, key_tiles=1)
 
     def _projections(self) -> list[Linear]:
         return [linear for layer in self.decoder.layers for linear in layer.projections()]

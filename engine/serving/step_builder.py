@@ -1,19 +1,21 @@
 """Building a step's input for the device from the scheduler's chunks."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.attention.gather_plan import PrefillTiles
 from ..ops.step_layout import HostStep, StepLayout
 from .kv_cache import BLOCK_TOKENS
 from .request_table import RequestTable
 from .sampler import noise_keys
 from .step_plan import Chunk
 
-TileLister = Callable[[Sequence[int], Sequence[int]], NDArray[np.int32]]
-"""From the query and sequence lengths of prefill chunks to their tiles `[tiles, 2]`."""
+TileLister = Callable[[Sequence[int], Sequence[int], bool], PrefillTiles]
+"""From the query and sequence lengths of prefill chunks to their tiles; whether keys may be
+gathered."""
 
 TABLE_STEP = 16
 """Block tables of mixed steps are a multiple of this wide: few different strides."""
@@ -88,7 +90,6 @@ class StepBuilder:
         ordered = decode + prefill
         lengths = np.array([chunk.num_tokens for chunk in ordered], dtype=np.int64)
         ends = np.array([chunk.start for chunk in ordered], dtype=np.int64) + lengths
-        tiles = self._list_tiles(lengths[len(decode) :].tolist(), ends[len(decode) :].tolist())
         counts = np.array(
             [1 + len(chunk.drafts) if chunk.samples else 0 for chunk in ordered], dtype=np.int64
         )
@@ -103,10 +104,13 @@ class StepBuilder:
             decode=len(decode),
             sampled=len(sampled),
             width=min(-(-widest // TABLE_STEP) * TABLE_STEP, self._width),
-            tiles=len(tiles),
         )
         size = None if sizes is None else sizes(exact)
-        layout = size or exact
+        # A padded step is captured with a grid of its own size, and small: it reads the paged keys.
+        cut = self._list_tiles(
+            lengths[len(decode) :].tolist(), ends[len(decode) :].tolist(), size is None
+        )
+        layout = size or replace(exact, tiles=len(cut.tiles), key_tiles=len(cut.key_tiles))
         # Prefill chunks begin behind the idle decode rows.
         idle = layout.decode - len(decode)
         last_rows = np.cumsum(lengths) - 1
@@ -125,7 +129,9 @@ class StepBuilder:
             starts = np.cumsum(lengths[len(decode) :])
             step.query_starts[1 : len(prefill) + 1] = starts
             step.query_starts[len(prefill) + 1 :] = starts[-1] if prefill else 0
-            step.tiles[: len(tiles)] = tiles
+            step.tiles[: len(cut.tiles)] = cut.tiles
+            step.key_tiles[: len(cut.key_tiles)] = cut.key_tiles
+            step.key_starts[: len(cut.key_starts)] = cut.key_starts
             step.block_table[sequences] = self._table.blocks[indices, : layout.width]
 
         return BuiltStep(ordered, sampled, layout, size is not None, fill)

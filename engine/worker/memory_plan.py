@@ -17,7 +17,7 @@ from ..protocol.errors import BadInputError
 from ..protocol.options import WorkerOptions
 from ..serving.kv_cache import BLOCK_TOKENS, block_bytes
 from ..shape.model_shape import ModelShape
-from .sizing import WORKSPACE_BYTES, context_tokens, token_budget
+from .sizing import WORKSPACE_BYTES, context_tokens, gathered_bytes, token_budget
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +122,12 @@ def _masters(wish: Wish, home: torch.device) -> list[Part]:
 
 
 def _workspace_bytes(wish: Wish) -> int:
-    """On a CPU the activations of the largest step, and fp32 logits of all sequences."""
+    """On a CPU the activations of the largest step, and fp32 logits of all sequences.
+
+    On a GPU a fixed part, and what the keys of long prompts are gathered in.
+    """
     if wish.device.type != "cpu":
-        return WORKSPACE_BYTES
+        return WORKSPACE_BYTES + gathered_bytes(wish.options, wish.config, wish.device, wish.draft)
     config, itemsize = wish.config, base_dtype(wish.precision).itemsize
     rows = token_budget(wish.options, wish.device)
     widths = 2 * config.hidden + config.qkv_rows + config.gate_up_rows

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from ..device.devices import device_limits
+from ..kernels.attention.gather_plan import scratch_bytes
 from ..model.weight_memory import packed_bytes
 from ..precision.levels import base_dtype, default_precision, unavailable_reason
 from ..probes.memory_limits import MemoryLimit, least
@@ -33,6 +34,8 @@ for an 8-billion-parameter model on an H200, and the prompt a fifth longer (docs
 _CPU_KV_BYTES = 128 * 2**20
 WORKSPACE_BYTES = int(1.5 * 2**30)
 _SHARE_OF_FREE = 0.9
+_BULK_COPIES = (9, 0)
+"""The compute capability from which on GPUs copy tiles (`GpuLimits.bulk_tensors`)."""
 _PACKED_ITEMSIZE = 1
 """Bytes a weight takes at int8 and fp8, the widest of the packed levels."""
 
@@ -100,6 +103,20 @@ def token_budget(options: WorkerOptions, device: torch.device) -> int:
     return max(budget, options.max_seqs)
 
 
+def gathered_bytes(
+    options: WorkerOptions,
+    config: ModelShape,
+    device: torch.device,
+    draft: ModelShape | None = None,
+) -> int:
+    """What GPUs that copy tiles in bulk gather the keys of long prompts in, once for each model."""
+    if not runs_kernels(device) or torch.cuda.get_device_capability(device) < _BULK_COPIES:
+        return 0
+    context, budget = context_tokens(options, config), token_budget(options, device)
+    models = [config] if draft is None else [config, draft]
+    return sum(scratch_bytes(context, budget, each.kv_heads, each.head_dim) for each in models)
+
+
 def _size(size_bytes: int) -> str:
     gib = size_bytes / 2**30
     return f"{gib:.2f} GiB" if gib >= 1 else f"{gib * 1024:.3g} MiB"
@@ -139,7 +156,8 @@ def _kv_budget_bytes(
     weights = _largest_set_bytes(config, precision, loaded_dtype)
     if draft is not None:
         weights += draft.parameters * base_dtype(default_precision(device)).itemsize
-    return max(0, int((free - weights - WORKSPACE_BYTES) * _SHARE_OF_FREE))
+    workspace = WORKSPACE_BYTES + gathered_bytes(options, config, device, draft)
+    return max(0, int((free - weights - workspace) * _SHARE_OF_FREE))
 
 
 def _largest_set_bytes(

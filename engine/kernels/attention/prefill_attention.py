@@ -1,69 +1,18 @@
-"""Attention of prompt chunks over the paged KV cache (FlashAttention-2; Dao 2023).
+"""Attention of prompt chunks over the KV cache (FlashAttention-2; Dao 2023).
 
 The query heads that share a KV head are packed into a tile's rows, so that keys and values are
-read once for all of them. The host lists the tiles, longest first, so that no program is empty and
-the last ones to run are short.
+read once for all of them. They come from the paged cache, or from where they were gathered before
+(`gathered_keys`): then the copy engine brings whole tiles of them.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-
-import numpy as np
 import triton
 import triton.language as tl
-from numpy.typing import NDArray
 from torch import Tensor
 
-from ..common.gpu_limits import GpuLimits
+from .gathered_keys import GatheredKeys
 from .online_softmax import LOG2_E, add_tile, tile_scores
 from .paged_kv import for_tile, load_kv_tile, token_slots
-
-_WIDE_HEADS_BYTES = 144 << 10
-"""Shared memory of the tile for heads of 256 elements: queries, keys, values and weights."""
-
-
-@dataclass(frozen=True, slots=True)
-class PrefillTile:
-    """How a program works: rows (queries times heads), keys a tile, warps, tiles in flight."""
-
-    rows: int
-    keys: int
-    warps: int
-    stages: int
-
-    def queries(self, group: int) -> int:
-        """Queries a tile holds where `group` query heads share a KV head."""
-        return self.rows // group
-
-
-def prefill_tile(head_dim: int, group: int, element_bytes: int, limits: GpuLimits) -> PrefillTile:
-    """The tile for a head size, query heads per KV head, the cache's element size and a GPU."""
-    widest = triton.next_power_of_2(group)
-    if element_bytes > 2:
-        return PrefillTile(rows=max(32, widest), keys=32, warps=4, stages=1)
-    if head_dim > 128:
-        if limits.shared_bytes < _WIDE_HEADS_BYTES:
-            return PrefillTile(rows=max(64, widest), keys=32, warps=4, stages=2)
-        return PrefillTile(rows=max(128, widest), keys=64, warps=8, stages=2)
-    if element_bytes == 1:
-        return PrefillTile(rows=max(128, widest), keys=128, warps=8, stages=2)
-    return PrefillTile(rows=max(64, widest), keys=64, warps=4, stages=2)
-
-
-def list_tiles(
-    query_lens: Sequence[int], seq_lens: Sequence[int], queries: int
-) -> NDArray[np.int32]:
-    """A step's tiles, `[tiles, 2]`: a sequence, and the first of the tile's `queries` in its chunk.
-
-    `seq_lens` count a sequence's keys, its chunk's included. Tiles with most keys come first.
-    """
-    tiles = [
-        (seq_len - query_len + first, sequence, first)
-        for sequence, (query_len, seq_len) in enumerate(zip(query_lens, seq_lens, strict=True))
-        for first in range(0, query_len, queries)
-    ]
-    tiles.sort(reverse=True)
-    return np.array([tile[1:] for tile in tiles], dtype=np.int32).reshape(-1, 2)
+from .prefill_tiles import PrefillTile
 
 
 @triton.jit
@@ -73,8 +22,10 @@ def _attend(
     row_sum,
     q,
     position,
-    kv_ptrs,
+    kv,
     table,
+    base,
+    kv_head,
     start,
     end,
     score_scale,
@@ -88,18 +39,28 @@ def _attend(
     BLOCK_TOKENS: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    GATHERED: tl.constexpr,
 ):
-    """The online softmax over keys `start … end`, masked where not every query sees every key."""
+    """The online softmax over keys `start … end`, masked where not every query sees every key.
+
+    They are at the pointers `kv`, by block table, or in the rows of the descriptor `kv` from `base`
+    on.
+    """
     in_head = tl.arange(0, BLOCK_D) < HEAD_DIM
     for first in tl.range(start, end, BLOCK_N, num_stages=STAGES):
         token = first + tl.arange(0, BLOCK_N)
         inside = token < end
-        slot = token_slots(table, token, inside, BLOCK_TOKENS)
-        # Without a mask where a tile has neither tokens past the chunk's end nor padded heads.
-        masked_load: tl.constexpr = MASKED or HEAD_DIM != BLOCK_D
-        k, v = load_kv_tile(
-            kv_ptrs, slot, inside, in_head[None, :], KV_HEADS * HEAD_DIM, masked_load
-        )
+        if GATHERED:
+            # Rows past a sequence's end are zeros.
+            k = kv.load([base + first, kv_head * HEAD_DIM])
+            v = kv.load([base + first, (KV_HEADS + kv_head) * HEAD_DIM])
+        else:
+            slot = token_slots(table, token, inside, BLOCK_TOKENS)
+            # Without a mask where a tile has neither tokens past the chunk's end nor padded heads.
+            masked_load: tl.constexpr = MASKED or HEAD_DIM != BLOCK_D
+            k, v = load_kv_tile(
+                kv, slot, inside, in_head[None, :], KV_HEADS * HEAD_DIM, masked_load
+            )
         scores = tile_scores(q, k, score_scale, cap, CAPPED)
         if MASKED:
             seen = inside[None, :] & (token[None, :] <= position[:, None])
@@ -111,14 +72,19 @@ def _attend(
     return acc, row_max, row_sum
 
 
-@triton.jit(do_not_specialize=["table_ptr", "lens_ptr", "starts_ptr", "tiles_ptr", "table_stride"])
+@triton.jit(
+    do_not_specialize=[
+        "table_ptr", "lens_ptr", "starts_ptr", "tiles_ptr", "key_starts_ptr", "table_stride",
+    ]
+)  # fmt: skip
 def _prefill_kernel(
     q_ptr,
-    kv_ptr,
+    kv,
     table_ptr,
     lens_ptr,
     starts_ptr,
     tiles_ptr,
+    key_starts_ptr,
     out_ptr,
     q_stride,
     table_stride,
@@ -136,6 +102,7 @@ def _prefill_kernel(
     BLOCK_D: tl.constexpr,
     BLOCK_N: tl.constexpr,
     STAGES: tl.constexpr,
+    GATHERED: tl.constexpr,
 ):
     kv_head = tl.program_id(0)
     sequence = tl.load(tiles_ptr + 2 * tl.program_id(1))
@@ -155,7 +122,6 @@ def _prefill_kernel(
     row = (first_row + query).to(tl.int64)
     column = head[:, None] * HEAD_DIM + offs_d[None, :]
     q = tl.load(q_ptr + row[:, None] * q_stride + column, mask=keep, other=0.0)
-    q = for_tile(q, kv_ptr.dtype.element_ty)
 
     position = seq_len - queries + query
     oldest = seq_len - queries + first
@@ -165,8 +131,13 @@ def _prefill_kernel(
         start = tl.maximum(oldest - WINDOW + 1, 0) // BLOCK_N * BLOCK_N
     # Keys up to the oldest query's own are seen by all rows: whole tiles of them need no mask.
     whole = (oldest + 1) // BLOCK_N * BLOCK_N
-    kv_ptrs = kv_ptr + kv_head * HEAD_DIM + offs_d[None, :]
     table = table_ptr + sequence.to(tl.int64) * table_stride
+    base = 0
+    if GATHERED:
+        base = tl.load(key_starts_ptr + sequence)
+    else:
+        q = for_tile(q, kv.dtype.element_ty)
+        kv = kv + kv_head * HEAD_DIM + offs_d[None, :]
     row_max = tl.full((BLOCK_M,), float("-inf"), tl.float32)
     row_sum = tl.zeros((BLOCK_M,), tl.float32)
     acc = tl.zeros((BLOCK_M, BLOCK_D), tl.float32)
@@ -174,12 +145,14 @@ def _prefill_kernel(
         whole = start
     else:
         acc, row_max, row_sum = _attend(
-            acc, row_max, row_sum, q, position, kv_ptrs, table, start, whole, score_scale, cap,
-            False, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
+            acc, row_max, row_sum, q, position, kv, table, base, kv_head, start, whole,
+            score_scale, cap, False, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS,
+            BLOCK_N, STAGES, GATHERED,
         )  # fmt: skip
     acc, row_max, row_sum = _attend(
-        acc, row_max, row_sum, q, position, kv_ptrs, table, whole, end, score_scale, cap,
-        True, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS, BLOCK_N, STAGES,
+        acc, row_max, row_sum, q, position, kv, table, base, kv_head, whole, end,
+        score_scale, cap, True, WINDOW, CAPPED, KV_HEADS, HEAD_DIM, BLOCK_D, BLOCK_TOKENS,
+        BLOCK_N, STAGES, GATHERED,
     )  # fmt: skip
     acc = acc * (1.0 / tl.where(row_sum > 0.0, row_sum, 1.0))[:, None]
     out = out_ptr + row[:, None] * out_stride + column
@@ -199,6 +172,8 @@ def prefill_attention(
     tile: PrefillTile,
     window: int = 0,
     softcap: float = 0.0,
+    gathered: GatheredKeys | None = None,
+    key_starts: Tensor | None = None,
 ) -> Tensor:
     """Causal attention of each sequence's last tokens, its chunk, over its keys and values.
 
@@ -207,19 +182,24 @@ def prefill_attention(
     `seq_lens[i]` tokens (int32 `[sequences]`). `kv_blocks` `[blocks, block_tokens, 2, kv_heads,
     head_dim]`, in the dtype of `q` or e4m3, already holds their keys and values. `tiles` int32
     `[tiles, 2]` is `list_tiles` for `tile.queries(heads // kv_heads)`; a sequence of -1 is padding.
-    `block_table`, `scale`, `window` and `softcap` are those of `decode_attention`. Returns `out`
-    `[rows, heads · head_dim]`; rows of no tile are left as they were.
+    `block_table`, `scale`, `window` and `softcap` are those of `decode_attention`.
+
+    With `gathered` keys, of the dtype of `q`, the cache is not read: `tile` is `gathered.tile` and
+    `key_starts` int32 `[sequences]` says in which row each sequence begins.
+
+    Returns `out` `[rows, heads · head_dim]`; rows of no tile are left as they were.
     """
     heads, head_dim = q.shape[1:]
     kv_heads = kv_blocks.shape[3]
     group = heads // kv_heads
     _prefill_kernel[(kv_heads, tiles.shape[0])](
         q,
-        kv_blocks,
+        kv_blocks if gathered is None else gathered.descriptor(),
         block_table,
         seq_lens,
         query_starts,
         tiles,
+        tiles if key_starts is None else key_starts,
         out,
         q.stride(0),
         block_table.stride(0),
@@ -237,6 +217,8 @@ def prefill_attention(
         BLOCK_D=triton.next_power_of_2(head_dim),
         BLOCK_N=tile.keys,
         STAGES=tile.stages,
+        GATHERED=gathered is not None,
         num_warps=tile.warps,
+        maxnreg=tile.registers,
     )
     return out

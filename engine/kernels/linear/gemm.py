@@ -10,9 +10,9 @@ from triton.tools.tensor_descriptor import TensorDescriptor
 from ...precision.planes import BLOCK
 from ..common.dependent_launch import launch_options
 from ..common.gpu_limits import gpu_limits, interpreted
+from ..common.tile_descriptors import tile_descriptor
 from .gemm_kernel import gemm_kernel
 from .gemm_launch import GemmLaunch, gemm_launch
-from .tile_descriptors import tile_descriptor
 from .weight import LayerWeight, WeightFormat
 from .workspace import workspace
 

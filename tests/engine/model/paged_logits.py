@@ -94,14 +94,11 @@ def torch_steps(decoder: Decoder, cache: KVCache, requests: int) -> StepLogits:
 def triton_steps(decoder: Decoder, cache: KVCache, requests: int) -> StepLogits:
     """Steps as a GPU computes them; without one, under Triton's interpreter."""
     # Imported here: most tests need no Triton, and it takes a second.
-    from prodtop.engine.kernels.attention.prefill_attention import list_tiles
     from prodtop.engine.ops.triton_ops import OpsContext, TritonOps
 
     context = OpsContext(decoder.config, decoder.context_tokens, decoder.device, decoder.dtype)
     width = -(-decoder.context_tokens // BLOCK_TOKENS)
-    builder = StepBuilder(
-        requests, width, lambda queries, keys: list_tiles(queries, keys, context.tile_queries)
-    )
+    builder = StepBuilder(requests, width, context.prefill_tiles)
 
     def compute(chunks: Sequence[Chunk]) -> tuple[Sequence[Chunk], Tensor]:
         planned = builder.mixed(chunks, {})

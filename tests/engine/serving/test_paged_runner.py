@@ -1,6 +1,6 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,9 @@ import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
 from known_outputs import ALWAYS, KNOWN, KnownOutputs
+from prodtop.engine.kernels.attention.gather_plan import KEY_TILE, GatherRule
+from prodtop.engine.kernels.attention.gathered_keys import GatheredKeys
+from prodtop.engine.kernels.attention.prefill_tiles import PrefillTile
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.ops.step_layout import DeviceStep, StepLayout
 from prodtop.engine.ops.step_ops import StepOps
@@ -113,6 +116,44 @@ def test_padded_steps_say_what_transformers_says(
     requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
     served.drain()
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
+
+
+@pytest.mark.parametrize(
+    ("settings", "drafts"), [(ROOMY, None), (CHUNKED, ALWAYS)], ids=["roomy", "chunked-drafts"]
+)
+def test_steps_that_gather_their_keys_say_what_transformers_says(
+    settings: EngineSettings,
+    drafts: SpeculationSpec | None,
+    tiny_folder: Path,
+    cases: list[Case],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gathered: list[int] = []
+    plain: Callable[..., None] = GatheredKeys.gather
+
+    def gather(*arguments: object, **named: object) -> None:
+        gathered.append(len(arguments))
+        plain(*arguments, **named)
+
+    def of(
+        context: int, budget: int, heads: int, kv_heads: int, head_dim: int, *_: object
+    ) -> object:
+        stale = torch.full((20 * KEY_TILE, 2, kv_heads, head_dim), float("nan"))
+        return GatheredKeys(stale, PrefillTile(rows=16, keys=KEY_TILE, warps=4, stages=2))
+
+    monkeypatch.setattr(GatheredKeys, "of", of)
+    monkeypatch.setattr(GatheredKeys, "gather", gather)
+    monkeypatch.setattr(GatherRule, "pays", lambda *_: True)
+    served = CheckedEngine(
+        model_of(tiny_folder),
+        StrategyName.CONTINUOUS,
+        settings=replace(settings, speculation=drafts),
+        runner_for=launched_one_by_one,
+    )
+    requests = [served.ask(case.prompt, case.max_tokens, ignore_eos=True) for case in cases]
+    served.drain()
+    assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases]
+    assert gathered
 
 
 def test_steps_without_a_graph_are_launched_beside_those_that_have_one(

@@ -1,10 +1,12 @@
 """From a step's chunks to the words that the device reads."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from prodtop.engine.kernels.attention.gather_plan import PrefillTiles
 from prodtop.engine.ops.step_layout import DeviceStep, HostStep, StepLayout
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling, Status
@@ -34,8 +36,9 @@ def request_of(
     return request
 
 
-def one_tile_each(queries: object, keys: object) -> NDArray[np.int32]:
-    return np.zeros((1, 2), dtype=np.int32)
+def one_tile_each(queries: object, keys: Sequence[int], may_gather: bool) -> PrefillTiles:
+    tiles = np.zeros((1, 2), dtype=np.int32)
+    return PrefillTiles.gathered(tiles, keys) if may_gather else PrefillTiles.paged(tiles)
 
 
 def rows(count: int) -> StepLayout:
@@ -123,6 +126,9 @@ def test_a_step_that_is_padded_has_its_chunks_behind_the_idle_decode_rows() -> N
     assert step.seq_lens.tolist() == [20, 0, 0, 5, 25, 0, 0]
     assert step.query_starts.tolist() == [0, 5, 12, 12, 12]
     assert step.tiles.tolist() == [[0, 0], [-1, -1], [-1, -1], [-1, -1]]
+    assert plain.key_tiles.tolist() == [0, 1]
+    assert plain.key_starts.tolist() == [0, 64]
+    assert not len(step.key_tiles), "a step that may be captured gathers nothing"
     assert step.sampled_rows.tolist() == [0, 14, 0, 0, 0]
     assert step.keys[:2].tolist() == plain.keys.tolist()
     assert step.block_table[[0, 3, 4], 0].tolist() == plain.block_table[:, 0].tolist()
@@ -171,12 +177,13 @@ def test_a_table_grows_with_its_sequence() -> None:
     sampled=st.integers(0, 9),
     width=st.integers(1, 9),
     tiles=st.integers(0, 7),
+    key_tiles=st.integers(0, 7),
 )
 @settings(max_examples=60, deadline=None)
 def test_host_and_device_see_the_same_fields(
-    rows: int, prefills: int, decode: int, sampled: int, width: int, tiles: int
+    rows: int, prefills: int, decode: int, sampled: int, width: int, tiles: int, key_tiles: int
 ) -> None:
-    layout = StepLayout(rows, decode + prefills, decode, sampled, width, tiles)
+    layout = StepLayout(rows, decode + prefills, decode, sampled, width, tiles, key_tiles)
     words = np.arange(layout.words, dtype=np.int32)
     host, device = HostStep.over(words, layout), DeviceStep.over(torch.from_numpy(words), layout)
     for name in layout.spans():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from prodtop.engine.kernels.attention.gathered_keys import GatheredKeys
 from prodtop.engine.precision.levels import base_dtype, default_precision
 from prodtop.engine.probes.memory_limits import MemoryLimit
 from prodtop.engine.protocol import PrecisionName
@@ -15,7 +16,7 @@ from prodtop.engine.serving.kv_cache import BLOCK_TOKENS, KVCache, block_bytes
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.shape.model_shape import ModelShape
 from prodtop.engine.shape.presets import PRESETS
-from prodtop.engine.worker.sizing import engine_settings
+from prodtop.engine.worker.sizing import engine_settings, gathered_bytes
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 GIB = 2**30
@@ -44,6 +45,7 @@ def sized(
 def free_gpu_memory(monkeypatch: pytest.MonkeyPatch, gib: float) -> None:
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (int(gib * GIB), int(80 * GIB)))
     monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 1.0)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (9, 0))
     for held in ("memory_reserved", "memory_allocated"):
         monkeypatch.setattr(torch.cuda, held, lambda _: 0)
 
@@ -198,3 +200,22 @@ def test_an_fp8_cache_is_refused_where_no_kernel_reads_it() -> None:
     options = WorkerOptions(kv_format="fp8")
     with pytest.raises(BadInputError, match="leave out --kv-format"):
         engine_settings(options, PRESETS["tinyllama-1.1b"], PrecisionName.BF16, CPU)
+
+
+def test_what_long_prompts_are_gathered_in_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    free_gpu_memory(monkeypatch, 80)
+    llama, options = PRESETS["llama-3.1-8b"], WorkerOptions(context_tokens=65_536)
+    both = gathered_bytes(options, llama, CUDA, PRESETS["llama-3.2-1b"])
+    own = gathered_bytes(options, llama, CUDA)
+    scratch = GatheredKeys.of(
+        65_536, 2048, llama.heads, llama.kv_heads, llama.head_dim, torch.bfloat16, CPU
+    )
+    assert scratch is not None
+    assert own == scratch.scratch.untyped_storage().nbytes()
+    assert own == gathered_bytes(options, llama, CUDA) < both
+    on_hopper = sized(WorkerOptions(max_seqs=1000), llama, device=CUDA)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _: (8, 9))
+    assert gathered_bytes(options, llama, CUDA) == 0
+    on_ada = sized(WorkerOptions(max_seqs=1000), llama, device=CUDA)
+    assert on_hopper.kv_blocks < on_ada.kv_blocks
+    assert gathered_bytes(options, llama, CPU) == 0

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from triton.tools.tensor_descriptor import TensorDescriptor
 
-from ..common.gpu_limits import interpreted
+from .gpu_limits import interpreted
 
 ALIGNMENT = 16
 """Bytes of which the address and the distance of two rows must be multiples."""

@@ -8,8 +8,8 @@ import torch
 
 pytest.importorskip("triton")
 
+from prodtop.engine.kernels.common.tile_descriptors import tile_descriptor
 from prodtop.engine.kernels.linear.linear import linear
-from prodtop.engine.kernels.linear.tile_descriptors import tile_descriptor
 from prodtop.engine.precision.chunks import int4_layer
 from torch import Tensor
 
