@@ -53,7 +53,7 @@ class OnPaper(PagedRunner):
     @torch.inference_mode()
     def warm_up(self) -> None:
         """What is compiled before anything is served: what layers that differ launch."""
-        self._run_kinds(self.decoder.of_distinct_layers())
+        self._run(self._kinds_of_steps(), self.decoder.of_distinct_layers())
 
     @torch.inference_mode()
     def step(self, layout: StepLayout, filtered: bool) -> None:

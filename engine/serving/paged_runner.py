@@ -1,6 +1,6 @@
 """Runs steps on CUDA, one ahead of the host: as graphs, or kernel by kernel for long prompts."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.metadata import version
@@ -37,6 +37,9 @@ from .transfers import to_device
 _ALIGNED_WORDS = 64
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
+
+_run_before: set[str] = set()
+"""The steps whose kinds this process has run: a switch back to a precision need not run them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,14 +172,19 @@ class PagedRunner:
         touched.
         """
         known, steps = KnownSteps(device_name(self.decoder.device)), self._steps_name()
-        is_known = not self._on_gpu or steps in known
+        is_known = not self._on_gpu or steps in _run_before or steps in known
         if not is_known:
             have_compiled(self.kernels())
         choose_algorithms([*self._projections(), self.decoder.head], self._sizes.decode_rows)
         if not is_known:
             wait_for_compiled()
             known.add(steps)
-        self._run_kinds(self.decoder)
+        kinds = list(self._kinds_of_steps())
+        if steps in _run_before:
+            # All kernels are loaded; whether there is memory for the largest is seen here still.
+            kinds = [kind for kind in kinds if kind.rows == self._most_rows]
+        self._run(kinds, self.decoder)
+        _run_before.add(steps)
 
     @torch.inference_mode()
     def kernels(self) -> list[KernelWanted]:
@@ -184,7 +192,7 @@ class PagedRunner:
         if not self._on_gpu:
             return []
         with noted() as kernels:
-            self._run_kinds(self.decoder.of_distinct_layers())
+            self._run(self._kinds_of_steps(), self.decoder.of_distinct_layers())
         return kernels
 
     def _steps_name(self) -> str:
@@ -193,10 +201,10 @@ class PagedRunner:
         parts = (decoder.config, decoder.precision, sizes, self.kv_cache.layers[0].dtype)
         return sha256(repr((parts, version("prodtop"))).encode()).hexdigest()[:16]
 
-    def _run_kinds(self, decoder: Decoder) -> None:
+    def _run(self, kinds: Iterable[StepLayout], decoder: Decoder) -> None:
         kept = self._sampled.clone()
         self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
-        for layout in self._kinds_of_steps():
+        for layout in kinds:
             words = empty_step(layout, decoder.device)
             for filtered in (False, True) if layout.rows == 1 else (False,):
                 self._compute(DeviceStep.over(words, layout), filtered, decoder=decoder)
