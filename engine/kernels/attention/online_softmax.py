@@ -41,8 +41,8 @@ def tile_scores(q, k, score_scale, cap, CAPPED: tl.constexpr):
 def add_tile(acc, row_max, row_sum, scores, v, MAY_SEE_NONE: tl.constexpr, scale=1.0):
     """Add a tile's keys to the accumulator `[rows, head_dim]`, the maxima and the sums `[rows]`.
 
-    `scores` `[rows, keys]`, to be multiplied by a positive `scale`, are -inf for masked keys, `v` is
-    `[keys, head_dim]`. `MAY_SEE_NONE`: a row may have seen no key yet.
+    `scores` `[rows, keys]`, still to be multiplied by a positive `scale`, are -inf for masked keys,
+    `v` is `[keys, head_dim]`. `MAY_SEE_NONE`: a row may have seen no key yet.
     """
     new_max = tl.maximum(row_max, tl.max(scores, axis=1) * scale)
     anchor = finite_max(new_max) if MAY_SEE_NONE else new_max
