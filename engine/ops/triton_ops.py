@@ -194,7 +194,7 @@ class TritonOps:
                 window=window,
                 softcap=softcap,
                 gathered=gathered,
-                key_starts=step.key_starts,
+                key_starts=None if gathered is None else step.key_starts,
             )
         return out
 

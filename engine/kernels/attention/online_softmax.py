@@ -23,25 +23,32 @@ def finite_max(row_max):
 
 
 @triton.jit
+def tile_products(q, k):
+    """Products `[rows, keys]` of queries `[rows, head_dim]` and keys `[keys, head_dim]`."""
+    return tl.dot(q, tl.trans(k), input_precision="ieee")
+
+
+@triton.jit
 def tile_scores(q, k, score_scale, cap, CAPPED: tl.constexpr):
     """Scores `[rows, keys]` of queries `[rows, head_dim]` and keys `[keys, head_dim]`."""
-    scores = tl.dot(q, tl.trans(k), input_precision="ieee") * score_scale
+    scores = tile_products(q, k) * score_scale
     if CAPPED:
         scores = softcap(scores, cap)
     return scores
 
 
 @triton.jit
-def add_tile(acc, row_max, row_sum, scores, v, MAY_SEE_NONE: tl.constexpr):
+def add_tile(acc, row_max, row_sum, scores, v, MAY_SEE_NONE: tl.constexpr, scale=1.0):
     """Add a tile's keys to the accumulator `[rows, head_dim]`, the maxima and the sums `[rows]`.
 
-    `scores` `[rows, keys]` are -inf for masked keys, `v` is `[keys, head_dim]`. `MAY_SEE_NONE`: a
-    row may have seen no key yet.
+    `scores` `[rows, keys]`, still to be multiplied by a positive `scale`, are -inf for masked keys,
+    `v` is `[keys, head_dim]`. `MAY_SEE_NONE`: a row may have seen no key yet.
     """
-    new_max = tl.maximum(row_max, tl.max(scores, axis=1))
+    new_max = tl.maximum(row_max, tl.max(scores, axis=1) * scale)
     anchor = finite_max(new_max) if MAY_SEE_NONE else new_max
     shrink = tl.exp2(row_max - anchor)
-    weights = tl.exp2(scores - anchor[:, None])
+    # Scaled only here, that is one multiply-add an element.
+    weights = tl.exp2(scores * scale - anchor[:, None])
     row_sum = row_sum * shrink + tl.sum(weights, axis=1)
     acc = tl.dot(weights.to(v.dtype), v, acc * shrink[:, None], input_precision="ieee")
     return acc, new_max, row_sum

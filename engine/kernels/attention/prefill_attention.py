@@ -10,7 +10,7 @@ import triton.language as tl
 from torch import Tensor
 
 from .gathered_keys import GatheredKeys
-from .online_softmax import LOG2_E, add_tile, tile_scores
+from .online_softmax import LOG2_E, add_tile, tile_products, tile_scores
 from .paged_kv import for_tile, load_kv_tile, token_slots
 from .prefill_tiles import PrefillTile
 
@@ -61,14 +61,19 @@ def _attend(
             k, v = load_kv_tile(
                 kv, slot, inside, in_head[None, :], KV_HEADS * HEAD_DIM, masked_load
             )
-        scores = tile_scores(q, k, score_scale, cap, CAPPED)
+        if CAPPED:
+            scores = tile_scores(q, k, score_scale, cap, True)
+            scale = 1.0
+        else:
+            scores = tile_products(q, k)
+            scale = score_scale
         if MASKED:
             seen = inside[None, :] & (token[None, :] <= position[:, None])
             if WINDOW > 0:
                 seen = seen & (token[None, :] > position[:, None] - WINDOW)
             scores = tl.where(seen, scores, float("-inf"))
         # A row may see no key of a window's first tiles.
-        acc, row_max, row_sum = add_tile(acc, row_max, row_sum, scores, v, WINDOW > 0)
+        acc, row_max, row_sum = add_tile(acc, row_max, row_sum, scores, v, WINDOW > 0, scale)
     return acc, row_max, row_sum
 
 

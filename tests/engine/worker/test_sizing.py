@@ -6,7 +6,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.kernels.attention.gathered_keys import GatheredKeys
 from prodtop.engine.precision.levels import base_dtype, default_precision
 from prodtop.engine.probes.memory_limits import MemoryLimit
 from prodtop.engine.protocol import PrecisionName
@@ -203,6 +202,9 @@ def test_an_fp8_cache_is_refused_where_no_kernel_reads_it() -> None:
 
 
 def test_what_long_prompts_are_gathered_in_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from prodtop.engine.kernels.attention.gathered_keys import GatheredKeys
+
     free_gpu_memory(monkeypatch, 80)
     llama, options = PRESETS["llama-3.1-8b"], WorkerOptions(context_tokens=65_536)
     both = gathered_bytes(options, llama, CUDA, PRESETS["llama-3.2-1b"])
