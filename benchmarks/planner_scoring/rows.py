@@ -79,6 +79,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
             software,
             elementwise=fused.elementwise,
             logit_copies=fused.logit_copies,
+            logit_bytes=fused.logit_bytes,
             adapter_bytes=8.0,
         )
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
@@ -139,16 +140,19 @@ def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
 
 def _counted_flops(cells: Cells, setting: Setting, layout: Layout) -> float:
     """What a source counts as FLOPs of a token: the notes say whether with recomputation, and how
-    much of the attention; else neither recomputation nor a mask is taken to count."""
+    much of the attention; else as its framework prints it. Megatron-LM's training loop halves the
+    attention for the mask since 2025 (`num_floating_point_operations`), others count all of it."""
     causal = "causalhalf" in cells.everything
     if "flops_def=" not in cells.everything or "flops_def=unknown" in cells.everything:
-        cells.assumed.append("FLOPs as the model's, full attention")
+        causal = causal or setting.software.name.startswith(_HALVES_ATTENTION)
+        cells.assumed.append(f"FLOPs as the model's, {'half the' if causal else 'full'} attention")
     flops = setting.model.flops_per_token(setting.sequence, causal=causal)
     if re.search(r"flops_def=hw|96 ?b ?s ?l ?h", cells.everything):
         flops += recomputed_flops_per_token(setting, layout, causal=causal)
     return flops
 
 
+_HALVES_ATTENTION = ("megatron-core-2025", "megatron-bridge", "nemo-2025")
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
 NF4_BYTES = 0.5 + 1.0 / 64 + 4.0 / 64 / 256
 """Half a byte and a scale for 64 weights, itself in a byte with a scale for 256 of them (QLoRA,
