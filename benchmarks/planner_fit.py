@@ -71,7 +71,7 @@ PRIORS = {
     "software.megatron-deepspeed.dispatch_s": Prior(15e-6, 0.3),
     "software.megatron-deepspeed.straggler": Prior(0.01, 0.6),
     "software.fsdp-2023.elementwise": Prior(1.6, 0.25),
-    "software.fsdp-2023.logit_bytes": Prior(30, 0.3),
+    "software.fsdp-2023.logit_bytes": Prior(16, 0.3),
     "software.torch.elementwise": Prior(2.7, 0.2),
     "software.torch.adapter_bytes": Prior(32, 0.3),
     "software.torch-compile-2024.elementwise": Prior(1.0, 0.25),
