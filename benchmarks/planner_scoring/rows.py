@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from prodtop.engine.planner.cost.calibration import Constants
 from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
-from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.layout import Layout, Offload
 from prodtop.engine.planner.cost.memory import memory
 from prodtop.engine.planner.cost.recomputation import recomputed_flops_per_token
 from prodtop.engine.planner.cost.setting import Setting
@@ -232,10 +232,18 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
         recompute_modules=modules,
-        offload="all" if re.search(r"cpu offload (true|yes)", cells.everything) else "none",
+        offload=_offload(cells.everything),
         recompute_layers=-(-some // pp) if some else -1,
         precision=precision,
     )
+
+
+def _offload(text: str) -> Offload:
+    if re.search(r"cpu offload (true|yes)", text):
+        return "all"
+    # What a checkpoint keeps is the activations that are left.
+    kept = r"activations? ?offload|offload_activations ?= ?(1|true)|checkpointing with cpu offload"
+    return "activations" if re.search(kept, text) else "none"
 
 
 def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:
