@@ -54,7 +54,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
     cells = Cells(row)
     text = cells.everything
     model = row_model(cells)
-    gpu = find_gpu(cells.text("gpu"))
+    gpu = _board(cells)
     compiled = "compile" in text and "no compile" not in text
     precision = stated_precision(cells, gpu.key)
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
@@ -127,6 +127,17 @@ def parse_run(row: Row, constants: Constants) -> Run:
         peak_reserved="reserved" in text or "torchtitan" in cells.text("source").lower(),
         peak_device="nvidia-smi" in text,
     )
+
+
+def _board(cells: Cells) -> Gpu:
+    """The GPU. PyTorch's own tables are of H100s with 96 GB and 500 W wherever they say which."""
+    gpu = find_gpu(cells.text("gpu"))
+    if not re.search(r"variant[^;]*not stated", cells.everything):
+        return gpu
+    ours = gpu.key == "h100-sxm" and "torchtitan" in cells.everything
+    gpu = find_gpu("h100-sxm-96") if ours else gpu
+    cells.assumed.append(f"power limit and memory of a {gpu.name}")
+    return gpu
 
 
 def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
@@ -232,15 +243,18 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
         recompute_modules=modules,
-        offload=_offload(cells.everything),
+        offload=_offload(cells.everything, software),
         recompute_layers=-(-some // pp) if some else -1,
         precision=precision,
     )
 
 
-def _offload(text: str) -> Offload:
+def _offload(text: str, software: str) -> Offload:
     if re.search(r"cpu offload (true|yes)", text):
         return "all"
+    if software.startswith("megatron"):
+        # It sends the modules that are named for it, no more than hides beside products.
+        return "none"
     # What a checkpoint keeps is the activations that are left.
     kept = r"activations? ?offload|offload_activations ?= ?(1|true)|checkpointing with cpu offload"
     return "activations" if re.search(kept, text) else "none"
