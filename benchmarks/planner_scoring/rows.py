@@ -71,6 +71,10 @@ def parse_run(row: Row, constants: Constants) -> Run:
         ),
         month,
     )
+    if "megatron-fsdp" in f"{cells.text('zero_stage')} {text}".lower():
+        software = constants.profile("megatron-fsdp")
+    if "is an assumption" in text:
+        cells.assumed.append("global_bs and layout, as the table assumes")
     if month is None:
         cells.assumed.append(f"newest release: {software.name}")
     if re.search(r"liger|foak|fast kernels|unsloth|llm\.c", text):
@@ -163,7 +167,7 @@ def _counted_flops(cells: Cells, setting: Setting, layout: Layout) -> float:
     return flops
 
 
-_HALVES_ATTENTION = ("megatron-core-2025", "megatron-bridge", "nemo-2025")
+_HALVES_ATTENTION = ("megatron-core-2025", "megatron-fsdp", "megatron-bridge", "nemo-2025")
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
 NF4_BYTES = 0.5 + 1.0 / 64 + 4.0 / 64 / 256
 """Half a byte and a scale for 64 weights, itself in a byte with a scale for 256 of them (QLoRA,
