@@ -55,15 +55,13 @@ class Strategy:
     good_for: str
 
 
-STRATEGIES: Mapping[StrategyKey, Strategy] = msgspec.convert(
-    {
-        key: {"key": key, **table}
-        for key, table in parse_toml(
-            files(__package__).joinpath("strategies.toml").read_text(encoding="utf-8")
-        ).items()
-    },
-    type=dict[StrategyKey, Strategy],
-)
+STRATEGIES: Mapping[StrategyKey, Strategy] = {
+    strategy.key: strategy
+    for strategy in msgspec.convert(
+        parse_toml(files(__package__).joinpath("strategies.toml").read_text(encoding="utf-8")),
+        type=dict[str, tuple[Strategy, ...]],
+    )["strategy"]
+}
 """In the order of a table. The words are general; the numbers are a search's."""
 
 
