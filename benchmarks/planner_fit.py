@@ -63,7 +63,7 @@ PRIORS = {
     "gpu.h100-sxm-96.gemm_fp8": Prior(0.48, 0.12, 0.65),
     "gpu.b200.gemm_bf16": Prior(0.62, 0.12, 0.77),
     "gpu.b200.gemm_fp8": Prior(0.56, 0.12, 0.76),
-    "gpu.mi300x.gemm_bf16": Prior(0.46, 0.12, 0.51),
+    "gpu.mi300x.gemm_bf16": Prior(0.42, 0.12, 0.51),
     "gpu.mi300x.gemm_fp8": Prior(0.41, 0.12, 0.49),
     "gpu.mi325x.gemm_fp8": Prior(0.49, 0.12, 0.58),
     "software.megatron-2021.elementwise": Prior(1.3, 0.25),
