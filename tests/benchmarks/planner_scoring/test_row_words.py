@@ -1,4 +1,4 @@
-"""What sources' words mean: networks in bytes per second of a GPU, frameworks, FLOPs, offloading."""
+"""What sources' words mean: networks in bytes per second of a GPU, frameworks, FLOPs, offloads."""
 
 import pytest
 from hypothesis import given
