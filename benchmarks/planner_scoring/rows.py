@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from prodtop.engine.planner.cost.calibration import Constants
 from prodtop.engine.planner.cost.hardware import Cluster, Gpu, Precision, cluster, find_gpu
-from prodtop.engine.planner.cost.layout import Layout
+from prodtop.engine.planner.cost.layout import Layout, Offload
 from prodtop.engine.planner.cost.memory import memory
 from prodtop.engine.planner.cost.recomputation import recomputed_flops_per_token
 from prodtop.engine.planner.cost.setting import Setting
@@ -54,7 +54,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
     cells = Cells(row)
     text = cells.everything
     model = row_model(cells)
-    gpu = find_gpu(cells.text("gpu"))
+    gpu = _board(cells)
     compiled = "compile" in text and "no compile" not in text
     precision = stated_precision(cells, gpu.key)
     half = precision == "fp16" or (not cells.text("precision") and gpu.key.startswith(("a", "v")))
@@ -71,6 +71,10 @@ def parse_run(row: Row, constants: Constants) -> Run:
         ),
         month,
     )
+    if "megatron-fsdp" in f"{cells.text('zero_stage')} {text}".lower():
+        software = constants.profile("megatron-fsdp")
+    if "is an assumption" in text:
+        cells.assumed.append("global_bs and layout, as the table assumes")
     if month is None:
         cells.assumed.append(f"newest release: {software.name}")
     if re.search(r"liger|foak|fast kernels|unsloth|llm\.c", text):
@@ -79,6 +83,7 @@ def parse_run(row: Row, constants: Constants) -> Run:
             software,
             elementwise=fused.elementwise,
             logit_copies=fused.logit_copies,
+            logit_bytes=fused.logit_bytes,
             adapter_bytes=8.0,
         )
     if "async" in text and software.tp_overlap < ASYNC_TP_OVERLAP:
@@ -128,6 +133,17 @@ def parse_run(row: Row, constants: Constants) -> Run:
     )
 
 
+def _board(cells: Cells) -> Gpu:
+    """The GPU. PyTorch's own tables are of H100s with 96 GB and 500 W wherever they say which."""
+    gpu = find_gpu(cells.text("gpu"))
+    if not re.search(r"variant[^;]*not stated", cells.everything):
+        return gpu
+    ours = gpu.key == "h100-sxm" and "torchtitan" in cells.everything
+    gpu = find_gpu("h100-sxm-96") if ours else gpu
+    cells.assumed.append(f"power limit and memory of a {gpu.name}")
+    return gpu
+
+
 def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
     """FLOP/s of a GPU: stated as such, or as a share of its peak."""
     rate = cells.measure("achieved_tflops_per_gpu", {"t": 1.0, "tflop/s": 1.0})
@@ -139,16 +155,19 @@ def _stated_flops(cells: Cells, gpu: Gpu, precision: Precision) -> float | None:
 
 def _counted_flops(cells: Cells, setting: Setting, layout: Layout) -> float:
     """What a source counts as FLOPs of a token: the notes say whether with recomputation, and how
-    much of the attention; else neither recomputation nor a mask is taken to count."""
+    much of the attention; else as its framework prints it. Megatron-LM's training loop halves the
+    attention for the mask since 2025 (`num_floating_point_operations`), others count all of it."""
     causal = "causalhalf" in cells.everything
     if "flops_def=" not in cells.everything or "flops_def=unknown" in cells.everything:
-        cells.assumed.append("FLOPs as the model's, full attention")
+        causal = causal or setting.software.name.startswith(_HALVES_ATTENTION)
+        cells.assumed.append(f"FLOPs as the model's, {'half the' if causal else 'full'} attention")
     flops = setting.model.flops_per_token(setting.sequence, causal=causal)
     if re.search(r"flops_def=hw|96 ?b ?s ?l ?h", cells.everything):
         flops += recomputed_flops_per_token(setting, layout, causal=causal)
     return flops
 
 
+_HALVES_ATTENTION = ("megatron-core-2025", "megatron-fsdp", "megatron-bridge", "nemo-2025")
 _FLASH = r"flash|cudnn|\bfa-?[23]\b|(?<!no )\bsdpa\b"
 NF4_BYTES = 0.5 + 1.0 / 64 + 4.0 / 64 / 256
 """Half a byte and a scale for 64 weights, itself in a byte with a scale for 256 of them (QLoRA,
@@ -228,10 +247,21 @@ def _layout(cells: Cells, software: str, precision: Precision) -> Layout:
         sequence_parallel=tp > 1 and (modern or korthikanti),
         recompute=recompute,
         recompute_modules=modules,
-        offload="all" if re.search(r"cpu offload (true|yes)", cells.everything) else "none",
+        offload=_offload(cells.everything, software),
         recompute_layers=-(-some // pp) if some else -1,
         precision=precision,
     )
+
+
+def _offload(text: str, software: str) -> Offload:
+    if re.search(r"cpu offload (true|yes)", text):
+        return "all"
+    if software.startswith("megatron"):
+        # It sends the modules that are named for it, no more than hides beside products.
+        return "none"
+    # What a checkpoint keeps is the activations that are left.
+    kept = r"activations? ?offload|offload_activations ?= ?(1|true)|checkpointing with cpu offload"
+    return "activations" if re.search(kept, text) else "none"
 
 
 def _chunks(cells: Cells, pp: int, dp: int, software: str) -> int:

@@ -63,6 +63,7 @@ def run_lines(one: Estimate, question: Question) -> Iterable[str]:
         yield (
             f"a failure every {seconds(run.mean_between_s)}; a checkpoint takes"
             f" {seconds(run.checkpoint_s)}, best every {seconds(run.interval_s)}"
+            f" (Daly; Young {seconds(run.young_s)})"
         )
 
 

@@ -12,6 +12,8 @@ from .recomputation import recomputed_layers
 from .setting import Setting
 from .stages import stage_layers
 
+LAYERS_ON_THEIR_WAY = 2
+"""Of offloaded activations: one layer that is sent or fetched beside the one that runs."""
 LOSS_CHUNKS = 8
 """Pieces of a chunked loss (torchtune's default; Liger's are about as large)."""
 
@@ -45,11 +47,15 @@ def fullest_end(setting: Setting, layout: Layout) -> PipelineEnd:
     tokens = layout.micro_batch * setting.sequence / layout.cp
     logits = logit_bytes(setting, layout, tokens)
     in_flight, stem = in_flight_layers(setting, layout), stem_bytes(setting, layout, tokens)
+    if layout.offload == "activations":
+        in_flight = min(in_flight, LAYERS_ON_THEIR_WAY)
     if layout.pp == 1:
         return PipelineEnd(in_flight, layer_bytes, stem, tokens, 1, logits)
     first = PipelineEnd(in_flight, layer_bytes, stem, tokens, 0, 0.0)
     batches = layout.micro_batches if layout.schedule == "gpipe" else 1
     layers = stage_layers(setting.model.layers, layout.pp).last * batches
+    if layout.offload == "activations":
+        layers = min(layers, LAYERS_ON_THEIR_WAY)
     last = PipelineEnd(layers, layer_bytes, 0.0, tokens, 1, logits)
     return last if last.kept_bytes + logits > first.kept_bytes else first
 

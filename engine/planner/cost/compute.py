@@ -20,7 +20,7 @@ PASS_KERNELS = 8
 class LayerLayout(NamedTuple):
     """What of a layout a layer's time depends on, the first six also its traffic's.
 
-    share: of its layers that recompute.
+    share: of its layers that recompute. swapped_bytes: of activations that go to the host and back.
     """
 
     micro_batch: int
@@ -33,6 +33,7 @@ class LayerLayout(NamedTuple):
     modules: tuple[str, ...]
     share: float
     precision: Precision
+    swapped_bytes: float
 
 
 class AttentionCore(NamedTuple):

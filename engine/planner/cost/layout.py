@@ -11,7 +11,7 @@ from .hardware import Cluster, Precision
 Recompute = Literal["none", "selective", "full"]
 Schedule = Literal["sequential", "gpipe", "1f1b", "interleaved"]
 Optimizer = Literal["adamw", "adamw8bit", "adafactor", "sgd", "muon"]
-Offload = Literal["none", "optimizer", "all"]
+Offload = Literal["none", "activations", "optimizer", "all"]
 
 OPTIMIZER_STATE_BYTES: dict[Optimizer, float] = {
     "adamw": 8.0,
@@ -38,6 +38,8 @@ class Layout:
     recompute: activations computed again in the backward pass. `recompute_layers` < 0 means all of
         a stage; `recompute_modules` says which parts `selective` means ("core_attn", "op",
         "moe_act", "layernorm", "mla_up_proj", "mlp", "moe"); empty: the framework's usual.
+    offload: what lives in the host's memory: what layers keep for their backward pass, or optimizer
+        states, or these with weights and gradients.
     """
 
     dp: int = 1
@@ -74,6 +76,11 @@ class Layout:
     def shards(self) -> int:
         """Ranks that share one sharded copy of the dense states (all of dp · cp by default)."""
         return self.dp_shard or self.dp * self.cp
+
+    @property
+    def offloads_states(self) -> bool:
+        """Whether the host holds and updates optimizer states."""
+        return self.offload in ("optimizer", "all")
 
     @property
     def recomputation(self) -> str:

@@ -206,9 +206,9 @@ def model_states(setting: Setting, layout: Layout) -> ModelStates:
     return ModelStates(
         each.weight * (shard if layout.zero >= 3 else whole) if layout.offload != "all" else 0.0,
         each.gradient * (shard if layout.zero >= 2 else whole) if layout.offload != "all" else 0.0,
-        each.optimizer * (shard if layout.zero else whole) if layout.offload == "none" else 0.0,
+        each.optimizer * (shard if layout.zero else whole) if not layout.offloads_states else 0.0,
         moments * (shard if layout.zero else whole)
-        if unfused and layout.offload == "none" and not setting.frozen
+        if unfused and not layout.offloads_states and not setting.frozen
         else 0.0,
         gathered,
         each,

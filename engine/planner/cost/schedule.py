@@ -7,21 +7,23 @@ import math
 from functools import lru_cache
 from typing import NamedTuple
 
+from .activations import layer_activation_bytes
 from .communication import NO_TRAFFIC, Collective, LayerTraffic, layer_traffic, send
 from .compute import HeadWork, LayerLayout, LayerWork, head_work, layer_work
 from .layout import Layout
 from .recomputation import recomputed_layers
 from .setting import Setting
 from .stages import parameter_tensors, stage_layers
-from .states import DataTraffic, StateUpdate, data_traffic, state_update
+from .states import DataTraffic, StateUpdate, data_traffic, host_bytes_s, state_update
 
 
 class LayerTime(NamedTuple):
     """Seconds of one average layer for one micro-batch, in both passes.
 
     Of communication only what is exposed: of tensor parallelism the share `exposed`, of context
-    parallelism what is longer than the attention. Recomputation repeats the share `repeated` of the
-    forward pass's collectives.
+    parallelism what is longer than the attention, of offloaded activations (`swap_s`) what takes
+    longer than the pass. Recomputation repeats the share `repeated` of the forward pass's
+    collectives.
     """
 
     work: LayerWork
@@ -31,6 +33,7 @@ class LayerTime(NamedTuple):
     tensor_s: float
     context_s: float
     expert_s: float
+    swap_s: float
     total_s: float
 
 
@@ -74,6 +77,7 @@ class StepTime(NamedTuple):
     context_s: float
     expert_s: float
     pipeline_s: float
+    swap_s: float
     data_s: float
     contention_s: float
     bubble_s: float
@@ -133,6 +137,7 @@ def step_time(setting: Setting, layout: Layout) -> StepTime:
         count * layer.context_s,
         count * layer.expert_s,
         m * (stage.sends * stage.send.seconds * layer.exposed),
+        count * layer.swap_s,
         data.exposed_s,
         contention,
     )
@@ -178,6 +183,7 @@ def layer_time(setting: Setting, layout: Layout) -> LayerTime:
         layout.recompute_modules,
         recomputed_layers(setting, layout),
         layout.precision,
+        layer_activation_bytes(setting, layout) if layout.offload == "activations" else 0.0,
     )
     return _layer_time(setting, layer)
 
@@ -196,8 +202,10 @@ def _layer_time(setting: Setting, layer: LayerLayout) -> LayerTime:
     pass_s = 2 * traffic.exchange.seconds * model.moe_layers / model.layers
     pass_s *= 1.0 - setting.software.expert_overlap
     expert = pass_s + pass_s + repeated * pass_s
-    total = work.forward_s + work.backward_s + tensor + context + expert
-    return LayerTime(work, traffic, exposed, repeated, tensor, context, expert, total)
+    sent_s = layer.swapped_bytes / host_bytes_s(setting)
+    swap = max(0.0, sent_s - work.forward_s) + max(0.0, sent_s - work.backward_s)
+    total = work.forward_s + work.backward_s + tensor + context + expert + swap
+    return LayerTime(work, traffic, exposed, repeated, tensor, context, expert, swap, total)
 
 
 def _hop(setting: Setting, layout: Layout) -> Collective:

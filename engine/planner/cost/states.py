@@ -13,6 +13,9 @@ HOST_MEMORY_BYTES_S = 150e9
 """A host's memory, bytes per second, shared by the GPUs of a node. Assumed, not fitted: about three
 quarters, as STREAM reaches, of eight channels of DDR4-3200 (204.8 GB/s, AMD's EPYC 7003)."""
 
+MOST_GPUS_OF_A_HOST = 8
+"""Of a rack whose links join more, each host still has its own memory."""
+
 
 class StateTraffic(NamedTuple):
     """A rank's states gathered or scattered once: dense ones, experts', replicas of shards.
@@ -112,6 +115,15 @@ def data_traffic(
     return DataTraffic(parameters, gradients, streamed, scatters, *covers, exposed, hidden, whole)
 
 
+def host_bytes_s(setting: Setting) -> float:
+    """Bytes per second and direction to the host's memory, which the GPUs of a node share."""
+    return min(PCIE_BYTES_S, _host_memory_bytes_s(setting))
+
+
+def _host_memory_bytes_s(setting: Setting) -> float:
+    return HOST_MEMORY_BYTES_S / min(MOST_GPUS_OF_A_HOST, setting.cluster.node_gpus)
+
+
 class StateUpdate(NamedTuple):
     """The optimizer: on the GPU, or of offloaded states on the host.
 
@@ -147,16 +159,16 @@ def state_update(setting: Setting, layout: Layout) -> StateUpdate:
     and the host's memory moves what the GPU's would (ZeRO-Offload, Ren et al. 2021).
     """
     gpu_bytes_s = setting.cluster.gpu.hbm_bytes_s * setting.measured.hbm
-    host_bytes_s = HOST_MEMORY_BYTES_S / setting.cluster.node_gpus
+    host_memory_s = _host_memory_bytes_s(setting)
     if setting.frozen:
-        return StateUpdate(0.0, 0.0, gpu_bytes_s, 0.0, 0.0, 0.0, host_bytes_s)
+        return StateUpdate(0.0, 0.0, gpu_bytes_s, 0.0, 0.0, 0.0, host_memory_s)
     local = rank_parameters(setting.model, layout)
     count = local.dense / (layout.shards if layout.zero else 1)
     count += local.experts / (expert_shards(layout) if layout.zero else 1)
     moved = count * setting.constants.universal.optimizer_bytes
-    if layout.offload == "none":
-        return StateUpdate(count, moved, gpu_bytes_s, 0.0, 0.0, 0.0, host_bytes_s)
+    if not layout.offloads_states:
+        return StateUpdate(count, moved, gpu_bytes_s, 0.0, 0.0, 0.0, host_memory_s)
     sent, streamed = count * (setting.software.grad_bytes + 2.0), 0.0
     if layout.offload == "all":
         streamed = 3 * local.total * 2.0 * layout.micro_batches / layout.shards
-    return StateUpdate(count, 0.0, gpu_bytes_s, sent, streamed, moved, host_bytes_s)
+    return StateUpdate(count, 0.0, gpu_bytes_s, sent, streamed, moved, host_memory_s)

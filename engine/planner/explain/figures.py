@@ -20,7 +20,7 @@ class _Figure(NamedTuple):
 
 
 _FLOPS = "model FLOPs per token"
-_EXPOSED = "tensor_s + context_s + expert_s + pipeline_s + data_s + contention_s"
+_EXPOSED = "tensor_s + context_s + expert_s + pipeline_s + swap_s + data_s + contention_s"
 _FIGURES = (
     _Figure(
         "throughput", "tokens_s = dp * micro_batch * micro_batches * sequence / step_s", "tokens/s"

@@ -55,7 +55,7 @@ def explain_memory(estimate: Estimate) -> Term:
     formulas = {
         "weights": states("weight", 3) if layout.offload != "all" else "0",
         "gradients": states("gradient", 2) if layout.offload != "all" else "0",
-        "optimizer": states("optimizer", 1) if layout.offload == "none" else "0",
+        "optimizer": states("optimizer", 1) if not layout.offloads_states else "0",
         "update": "max(0, states.update - (1 + share) * (activations + logits + gathered))",
         "gathered": gathered,
         "activations": "end.layers * layer_bytes + stem + working",

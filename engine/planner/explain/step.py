@@ -8,7 +8,7 @@ from ..cost.estimate import Estimate
 from ..cost.products import DEEPEST_WAVE, ProductWork, Rates
 from ..cost.schedule import StepTime
 from ..cost.setting import Setting
-from ..cost.states import PCIE_BYTES_S, StateTraffic
+from ..cost.states import PCIE_BYTES_S, StateTraffic, host_bytes_s
 from .terms import Term, term
 
 STEP = "step time"
@@ -24,6 +24,7 @@ STEP_PARTS = {
     "context_s": "context-parallel communication",
     "expert_s": "expert dispatch",
     "pipeline_s": "pipeline sends",
+    "swap_s": "activations to the host and back",
     "data_s": "data-parallel communication",
     "contention_s": "computation slowed by collectives",
     "bubble_s": "pipeline bubble",
@@ -49,6 +50,8 @@ _FORMULAS = {
     "expert_s": "micro_batches * layers * (2 + repeated) * 2 * exchange.seconds"
     " * model.moe_layers / model.layers * (1 - expert_overlap)",
     "pipeline_s": "micro_batches * sends * send.seconds * exposed",
+    "swap_s": "micro_batches * layers * (max(0, kept_bytes / swap_bytes_s - forward_s)"
+    " + max(0, kept_bytes / swap_bytes_s - backward_s))",
     "contention_s": "contention * hidden_s",
     "bubble_s": "waits * mean_s",
     "optimizer_s": "gpu_bytes / gpu_bytes_s",
@@ -96,6 +99,8 @@ def explain_step(estimate: Estimate) -> Term:
             source=_SOURCES.get(field, ""),
             parts=opened.get(field, ()),
             pcie_bytes_s=PCIE_BYTES_S,
+            kept_bytes=layer.work.layer.swapped_bytes,
+            swap_bytes_s=host_bytes_s(setting),
         )
         for field, name in STEP_PARTS.items()
     ]
@@ -222,7 +227,7 @@ def _waiting(estimate: Estimate, time: StepTime) -> list[Term]:
     waits = "micro_batches * (pp - 1)" if layout.schedule == "sequential" else "(pp - 1) / vp"
     layer = term(
         "one layer, both passes",
-        "total_s = forward_s + backward_s + tensor_s + context_s + expert_s",
+        "total_s = forward_s + backward_s + tensor_s + context_s + expert_s + swap_s",
         *(stage.layer, stage.layer.work),
     )
     mean = term(

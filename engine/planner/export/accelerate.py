@@ -73,7 +73,7 @@ def _check(setting: Setting, layout: Layout, split: Sharding) -> None:
         raise ENGINE.refusal("recompute", "recomputes whole layers")
     if layout.recompute == "full" and layout.recompute_layers >= 0:
         raise ENGINE.refusal("recompute_layers", "recomputes every layer or none")
-    if layout.offload == "optimizer":
+    if layout.offload in ("activations", "optimizer"):
         raise ENGINE.refusal("offload", "offloads parameters, gradients and optimizer together")
 
 

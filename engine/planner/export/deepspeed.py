@@ -63,6 +63,8 @@ def _check_states(layout: Layout) -> None:
         raise ENGINE.refusal("recompute", "recomputes whole layers; selective is code")
     if layout.recompute == "full" and layout.recompute_layers >= 0:
         raise ENGINE.refusal("recompute_layers", "recomputes every layer or none")
+    if layout.offload == "activations":
+        raise ENGINE.refusal("offload", "offloads states alone: activations are the script's")
     if layout.offload != "none" and layout.zero == 0:
         raise ENGINE.refusal("offload", "offloads from ZeRO stage 1 on")
     if layout.offload == "all" and layout.zero < 3:

@@ -169,8 +169,8 @@ def _training(layout: Layout, run: TrainingRun) -> Flags:
         "--optimizer": _OPTIMIZERS[layout.optimizer],
         "--mock-data": None,
     }
-    if layout.offload == "all":
-        raise ENGINE.refusal("offload", "offloads the optimizer alone")
+    if layout.offload in ("activations", "all"):
+        raise ENGINE.refusal("offload", "is exported with the optimizer offloaded alone")
     if layout.offload == "optimizer":
         if layout.zero != 1 or layout.optimizer != "adamw":
             raise ENGINE.refusal("offload", "offloads Adam's states in ZeRO stage 1 only")

@@ -155,7 +155,7 @@ def _param_dtype(engine: Engine, layout: Layout) -> str:
 def _offload(engine: Engine, layout: Layout, split: Sharding) -> bool:
     if layout.offload == "none":
         return False
-    if layout.offload == "optimizer":
+    if layout.offload != "all":
         raise engine.refusal("offload", "offloads parameters, gradients and optimizer together")
     if split.stage == 0:
         raise engine.refusal("offload", "offloads only what FSDP shards: use ZeRO 2 or 3")

@@ -1,7 +1,12 @@
 """Which models torchtitan has under which name, and what it cannot do with them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.resources import files
 
+import msgspec
+
+from ...files.toml_text import parse_toml
 from ...shape.model_shape import ModelShape
 from ...shape.presets import PRESETS
 from ...shape.variants import same_structure
@@ -25,73 +30,39 @@ class TitanModel:
     flex: bool = False
 
 
-def _family(
-    module: str,
-    flavors: dict[str, tuple[str, str]],
-    *,
-    pipeline: bool = True,
-    context: bool = True,
-    flex: bool = False,
-) -> tuple[TitanModel, ...]:
-    return tuple(
-        TitanModel(
-            preset=preset,
-            module=module,
-            flavor=flavor,
-            assets=f"./assets/hf/{assets}",
-            pipeline=pipeline,
-            context=context,
-            flex=flex,
-        )
-        for preset, (flavor, assets) in flavors.items()
-    )
+class _Family(msgspec.Struct):
+    """Models of one module: flavor and assets by preset, and what they can be split by."""
+
+    module: str
+    flavors: dict[str, tuple[str, str]]
+    pipeline: bool = True
+    context: bool = True
+    flex: bool = False
+
+    def models(self) -> Iterator[TitanModel]:
+        """Each flavor by itself."""
+        for preset, (flavor, assets) in self.flavors.items():
+            yield TitanModel(
+                preset=preset,
+                module=self.module,
+                flavor=flavor,
+                assets=f"./assets/hf/{assets}",
+                pipeline=self.pipeline,
+                context=self.context,
+                flex=self.flex,
+            )
 
 
-_LLAMA = {
-    "llama-3.1-8b": ("8B", "Llama-3.1-8B"),
-    "llama-3.1-70b": ("70B", "Llama-3.1-70B"),
-    "llama-3.1-405b": ("405B", "Llama-3.1-405B"),
-}
-_SMALL_LLAMA = {
-    "llama-3.2-1b": ("1B", "Llama-3.2-1B"),
-    "llama-3.2-3b": ("3B", "Llama-3.2-3B"),
-}
-_QWEN = {
-    "qwen3-0.6b": ("0.6B", "Qwen3-0.6B"),
-    "qwen3-1.7b": ("1.7B", "Qwen3-1.7B"),
-    "qwen3-4b": ("4B", "Qwen3-4B"),
-    "qwen3-8b": ("8B", "Qwen3-8B"),
-    "qwen3-14b": ("14B", "Qwen3-14B"),
-    "qwen3-32b": ("32B", "Qwen3-32B"),
-    "qwen3-30b-a3b": ("30B-A3B", "Qwen3-30B-A3B"),
-    "qwen3-235b-a22b": ("235B-A22B", "Qwen3-235B-A22B"),
-}
-_DEEPSEEK = {
-    "deepseek-v2-lite": ("16B", "deepseek-moe-16b-base"),
-    "deepseek-v3": ("671B", "DeepSeek-V3.1-Base"),
-}
-_GPT_OSS = {
-    "gpt-oss-20b": ("20b", "gpt-oss-20b"),
-    "gpt-oss-120b": ("120b", "gpt-oss-120b"),
-}
+def _registry() -> dict[str, tuple[TitanModel, ...]]:
+    text = files(__package__).joinpath("titan_models.toml").read_text(encoding="utf-8")
+    found = msgspec.convert(parse_toml(text), type=dict[str, list[_Family]])
+    return {
+        release: tuple(model for family in families for model in family.models())
+        for release, families in found.items()
+    }
 
-MODELS_0_2 = (
-    *_family("llama3", _LLAMA),
-    *_family("qwen3", _QWEN, pipeline=False),
-    *_family("deepseek_v3", _DEEPSEEK, context=False),
-    *_family("gpt_oss", _GPT_OSS, pipeline=False, context=False),
-)
-"""Version 0.2.2: Qwen3 and GPT-OSS have no pipelining function, and context parallelism works with
-the plain attention kernel only."""
 
-MODELS_0_3 = (
-    *_family("llama3", {**_SMALL_LLAMA, **_LLAMA}, flex=True),
-    *_family("qwen3", _QWEN, flex=True),
-    *_family("deepseek_v3", _DEEPSEEK, flex=True),
-    *_family("gpt_oss", _GPT_OSS, context=False),
-)
-"""Version 0.3.0 and later: FlexAttention by default; GPT-OSS attends with variable lengths, which
-context parallelism does not split."""
+MODELS_0_2, MODELS_0_3 = (_registry()[release] for release in ("0.2", "0.3"))
 
 
 def titan_model(engine: Engine, shape: ModelShape, known: tuple[TitanModel, ...]) -> TitanModel:

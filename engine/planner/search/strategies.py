@@ -7,8 +7,12 @@ searched for each, so that every strategy is shown at its best.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Literal, get_args
 
+import msgspec
+
+from ...files.toml_text import parse_toml
 from ...shape.field_errors import FieldError
 from ..cost.estimate import Estimate
 from ..cost.setting import Setting
@@ -53,53 +57,10 @@ class Strategy:
 
 STRATEGIES: Mapping[StrategyKey, Strategy] = {
     strategy.key: strategy
-    for strategy in (
-        Strategy(
-            key="data",
-            name="Data",
-            splits="the batch",
-            memory_efficiency="low; high with ZeRO",
-            communication="gradients once a step; weights too with ZeRO-3",
-            complexity="low",
-            good_for="models that fit one GPU, large batches",
-        ),
-        Strategy(
-            key="model",
-            name="Model",
-            splits="layers, one stage works at a time",
-            memory_efficiency="high",
-            communication="activations between stages",
-            complexity="low",
-            good_for="fitting a model at all, when speed does not matter",
-        ),
-        Strategy(
-            key="pipeline",
-            name="Pipeline",
-            splits="layers, stages work on micro-batches",
-            memory_efficiency="high; activations in flight",
-            communication="activations between stages",
-            complexity="medium",
-            good_for="deep models, slow networks, many micro-batches",
-        ),
-        Strategy(
-            key="tensor",
-            name="Tensor",
-            splits="every matrix",
-            memory_efficiency="high",
-            communication="two all-reduces per layer and pass",
-            complexity="medium",
-            good_for="wide layers within a node's fast links",
-        ),
-        Strategy(
-            key="3d",
-            name="3D",
-            splits="batch, layers and matrices",
-            memory_efficiency="highest",
-            communication="each kind, on the links that suit it",
-            complexity="high",
-            good_for="the largest models on many nodes",
-        ),
-    )
+    for strategy in msgspec.convert(
+        parse_toml(files(__package__).joinpath("strategies.toml").read_text(encoding="utf-8")),
+        type=dict[str, tuple[Strategy, ...]],
+    )["strategy"]
 }
 """In the order of a table. The words are general; the numbers are a search's."""
 

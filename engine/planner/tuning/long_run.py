@@ -1,8 +1,8 @@
 """A run of days: what failures, checkpoints, stragglers, spot prices and the data's way add.
 
 Checkpoints after Young (1974) and Daly (2006): with mean time between failures `M` and a checkpoint
-of `d` seconds the best interval is about `sqrt(2 d M)`, and a failure costs half of it and the
-restart.
+of `d` seconds the best interval is about `sqrt(2 d M)`, of higher order
+`sqrt(2 d M) (1 + sqrt(d / 2M) / 3 + d / 18M) - d`, and a failure costs half of it and the restart.
 """
 
 import math
@@ -54,17 +54,27 @@ class LongRun:
     """`goodput` is the share of the run's time that makes progress at the planned speed.
 
     mean_between_s: between failures of any GPU, infinite without any. interval_s: between
-    checkpoints, infinite where none is needed. `None` cost where no price is known. data_bytes_s:
-    token ids that all replicas read together.
+    checkpoints, Daly's of higher order; young_s: Young's; infinite where none is needed. `None`
+    cost where no price is known. data_bytes_s: token ids that all replicas read together.
     """
 
     mean_between_s: float
     checkpoint_s: float
     interval_s: float
+    young_s: float
     goodput: float
     seconds: float
     cost: float | None
     data_bytes_s: float
+
+
+def daly_s(checkpoint_s: float, mean_s: float) -> float:
+    """Seconds between checkpoints, Daly (2006), equation 37: saving longer than the half of the
+    time between failures pays no more often than that."""
+    if checkpoint_s >= 2 * mean_s or math.isinf(mean_s):
+        return mean_s
+    root = math.sqrt(checkpoint_s / (2 * mean_s))
+    return math.sqrt(2 * checkpoint_s * mean_s) * (1 + root / 3 + root**2 / 9) - checkpoint_s
 
 
 def long_run(
@@ -80,7 +90,8 @@ def long_run(
     mean_s = HOUR_S / hourly if hourly else math.inf
     trained = 1.0 if not one.setting.frozen else one.setting.trained_share
     checkpoint_s = CHECKPOINT_BYTES * trained * model.parameters / reality.checkpoint_bytes_s
-    interval_s = math.sqrt(2 * checkpoint_s * mean_s)
+    young_s = math.sqrt(2 * checkpoint_s * mean_s)
+    interval_s = daly_s(checkpoint_s, mean_s)
     saving = 0.0 if math.isinf(mean_s) else checkpoint_s / (interval_s + checkpoint_s)
     failing = 0.0 if math.isinf(mean_s) else (interval_s / 2 + reality.restart_s) / mean_s
     goodput = (1 - saving) * (1 - failing) / (1 + reality.straggling)
@@ -92,6 +103,7 @@ def long_run(
         mean_between_s=mean_s,
         checkpoint_s=checkpoint_s,
         interval_s=interval_s,
+        young_s=young_s,
         goodput=goodput,
         seconds=seconds,
         cost=None if paid is None else seconds / HOUR_S * gpus * paid,

@@ -1,9 +1,11 @@
-"""Networks as sources describe them, in bytes per second and GPU of a node of eight."""
+"""What sources' words mean: networks in bytes per second of a GPU, frameworks, FLOPs, offloads."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from planner_scoring.row_words import guess_software, network_bytes_s, stated_month
+from planner_scoring.rows import Run, parse_run
+from prodtop.engine.planner.cost.calibration import default_constants
 
 
 @pytest.mark.parametrize(
@@ -70,3 +72,54 @@ def test_the_time_before_flash_attention() -> None:
 )
 def test_a_source_says_its_month(words: str, notes: str, month: str | None) -> None:
     assert stated_month(words, notes) == month
+
+
+def run_of(**change: str) -> Run:
+    row = {"model": "llama-3.1-8b", "seq": "8192", "gpu": "H100 SXM 80GB", "num_gpus": "8"}
+    row |= {"zero_stage": "3", "micro_bs": "1", "global_bs": "8", "tokens_per_s_per_gpu": "5000"}
+    return parse_run(
+        {**row, "recompute": "none", "precision": "bf16", **change}, default_constants()
+    )
+
+
+@pytest.mark.parametrize(
+    ("software", "attention"),
+    [("Megatron-Core 2025-08", 0.5), ("Megatron-Core 2024-06", 1.0), ("torchtitan 2025-08", 1.0)],
+)
+def test_flops_count_the_attention_as_the_framework_prints_it(
+    software: str, attention: float
+) -> None:
+    change = {"tokens_per_s_per_gpu": "", "achieved_tflops_per_gpu": "400", "zero_stage": "1"}
+    run = run_of(source=software, **change)
+    model = run.setting.model
+    whole = model.flops_per_token(8192, causal=False)
+    half = model.flops_per_token(8192, causal=True)
+    flops = whole if attention == 1 else half
+    assert run.tokens_s_gpu == pytest.approx(400e12 / flops, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("source", "notes", "offload"),
+    [
+        ("FSDP", "offload_activations=1 (activations to the CPU)", "activations"),
+        ("axolotl", "gradient checkpointing with CPU offload", "activations"),
+        ("FSDP", "CPU offload True", "all"),
+        ("FSDP", "CPU offload False", "none"),
+        ("Megatron-Core 2025-08", "activation offloading", "none"),
+    ],
+)
+def test_offloading_by_its_words(source: str, notes: str, offload: str) -> None:
+    assert run_of(source=source, notes=notes).layout.offload == offload
+
+
+def test_a_variant_that_is_not_stated_is_a_guess() -> None:
+    plain = run_of(source="FSDP")
+    open_one = run_of(source="torchao tables", notes="torchtitan; H100 variant not stated")
+    assert plain.setting.cluster.gpu.key == "h100-sxm"
+    assert open_one.setting.cluster.gpu.key == "h100-sxm-96"
+    assert any("power limit" in guess for guess in open_one.assumed)
+
+
+def test_megatrons_own_sharding_has_a_profile() -> None:
+    run = run_of(source="Megatron-Core 2025-08", zero_stage="3 (Megatron-FSDP)")
+    assert run.setting.software.name == "megatron-fsdp"

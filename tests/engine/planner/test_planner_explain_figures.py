@@ -102,7 +102,7 @@ _LAYOUTS = st.builds(
     recompute_layers=st.integers(-1, 4),
     recompute_modules=st.sampled_from([(), ("core_attn",), ("mlp",), ("layernorm",), ("moe",)]),
     precision=st.sampled_from(["bf16", "fp8", "fp16", "fp32"]),
-    offload=st.sampled_from(["none", "none", "optimizer", "all"]),
+    offload=st.sampled_from(["none", "none", "activations", "optimizer", "all"]),
     optimizer=st.sampled_from(["adamw", "adamw8bit", "sgd"]),
     schedule=st.sampled_from(["1f1b", "1f1b", "gpipe", "sequential"]),
 )

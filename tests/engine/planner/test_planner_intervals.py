@@ -40,7 +40,7 @@ def test_a_class_without_runs_says_so() -> None:
 
 def test_a_class_with_runs_is_its_own() -> None:
     found = on("a100-80", "fsdp-2023", "generic-7b").step_interval
-    known = on("h100-sxm", "megatron-core").step_interval
+    known = on("h100-sxm", "nemo-2023").step_interval
     assert known.own
     assert "no runs" not in known.words
     assert found.basis != known.basis

@@ -81,7 +81,7 @@ def questions(draw: st.DrawFn) -> tuple[Setting, Constraints]:
         zero=draw(st.sampled_from([None, None, 0, 1, 3])),
         recompute=draw(st.sampled_from([None, None, "full"])),
         schedule=draw(st.sampled_from([None, None, "gpipe", "sequential"])),
-        offload=draw(st.sampled_from(["none", "none", "optimizer", "all"])),
+        offload=draw(st.sampled_from(["none", "none", "activations", "optimizer", "all"])),
         precision=draw(st.sampled_from(["bf16", "fp8"])),
         keep=draw(st.sampled_from([1, 4])),
     )

@@ -8,7 +8,7 @@ from prodtop.engine.planner.cost.estimate import Estimate, estimate
 from prodtop.engine.planner.cost.hardware import cluster, find_gpu
 from prodtop.engine.planner.cost.layout import Layout
 from prodtop.engine.planner.cost.setting import setting
-from prodtop.engine.planner.tuning.long_run import Reality, long_run
+from prodtop.engine.planner.tuning.long_run import Reality, daly_s, long_run
 from prodtop.engine.planner.tuning.tuning import (
     NF4_BYTES,
     Tuning,
@@ -107,11 +107,11 @@ def test_a_run_without_failures_is_as_long_as_planned() -> None:
     assert math.isinf(run.interval_s)
 
 
-def test_the_checkpoint_interval_is_youngs_and_near_the_best() -> None:
+def test_the_checkpoint_interval_is_dalys_and_nearer_the_best_than_youngs() -> None:
     one = tuned(Tuning())
     often = Reality(failures=0.02, restart_s=60.0, checkpoint_bytes_s=1e9)
     run = long_run(one.tokens_s, one, often, 1e12, 2.0)
-    assert run.interval_s == pytest.approx(math.sqrt(2 * run.checkpoint_s * 180_000))
+    assert run.young_s == pytest.approx(math.sqrt(2 * run.checkpoint_s * 180_000))
 
     def lost(interval_s: float) -> float:
         saving = run.checkpoint_s / (interval_s + run.checkpoint_s)
@@ -119,6 +119,20 @@ def test_the_checkpoint_interval_is_youngs_and_near_the_best() -> None:
 
     assert lost(run.interval_s) <= 1.01 * min(lost(run.interval_s * x / 20) for x in range(2, 80))
     assert run.goodput == pytest.approx(1 - lost(run.interval_s))
+
+
+@pytest.mark.parametrize("checkpoint_s", [1.0, 30.0, 300.0, 3_000.0])
+def test_dalys_interval_wastes_no_more_than_youngs(checkpoint_s: float) -> None:
+    mean_s = 3_600.0
+
+    def wall(interval_s: float) -> float:
+        # Daly 2006, equation 20: failures at random, while saving and restarting too.
+        return (math.exp((interval_s + checkpoint_s) / mean_s) - 1) / interval_s
+
+    young_s = math.sqrt(2 * checkpoint_s * mean_s)
+    daly = daly_s(checkpoint_s, mean_s)
+    assert wall(daly) <= wall(young_s)
+    assert wall(daly) <= 1.001 * min(wall(young_s * x / 200) for x in range(20, 400))
 
 
 def test_more_failures_cost_more_and_too_many_are_refused() -> None:

@@ -96,6 +96,7 @@ def step_view(evaluation: Evaluation, room: Room, note: str = "") -> RowsView:
         ("context comm", time.context_s, "context-parallel communication", 2),
         ("expert comm", time.expert_s, "expert dispatch", 2),
         ("pipeline comm", time.pipeline_s, "pipeline sends", 2),
+        ("to the host", time.swap_s, "activations to the host and back", 2),
         ("data comm", time.data_s, "data-parallel communication", 2),
         ("contention", time.contention_s, "computation slowed by collectives", 2),
         ("bubble", time.bubble_s, "pipeline bubble", 3),

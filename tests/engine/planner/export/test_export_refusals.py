@@ -43,6 +43,7 @@ def test_fsdp_is_expressed_by_all(engine: str) -> None:
         (Layout(dp=8, zero=3, optimizer="muon"), "optimizer"),
         (Layout(dp=8, zero=3, precision="fp16"), "precision"),
         (Layout(dp=8, zero=3, offload="optimizer"), "offload"),
+        (Layout(dp=8, zero=3, offload="activations"), "offload"),
         (Layout(dp=8, offload="all"), "offload"),
         (Layout(dp=8, zero=3, recompute="full", recompute_layers=4), "recompute_layers"),
         (
@@ -99,6 +100,7 @@ def test_torchtitan_cannot_tie_embeddings_across_stages() -> None:
         ("llama-3.1-8b", Layout(dp=8, zero=1, optimizer="muon"), "optimizer"),
         ("llama-3.1-8b", Layout(dp=8, zero=1, precision="tf32"), "precision"),
         ("llama-3.1-8b", Layout(dp=8, zero=3, offload="all"), "offload"),
+        ("llama-3.1-8b", Layout(dp=8, zero=3, offload="activations"), "offload"),
         ("llama-3.1-8b", Layout(dp=8, offload="optimizer"), "offload"),
         (
             "llama-3.1-8b",
@@ -147,6 +149,7 @@ def test_megatron_is_not_given_another_model_than_was_planned(
         ("llama-3.1-8b", Layout(dp=8, recompute="full", recompute_layers=2), "recompute_layers"),
         ("llama-3.1-8b", Layout(dp=8, offload="optimizer"), "offload"),
         ("llama-3.1-8b", Layout(dp=8, zero=2, offload="all"), "offload"),
+        ("llama-3.1-8b", Layout(dp=8, zero=2, offload="activations"), "offload"),
         ("llama-3.1-8b", Layout(dp=8, zero=2, offload="optimizer", optimizer="sgd"), "offload"),
         ("mixtral-8x7b", Layout(dp=4, tp=2), "ep"),
         ("mixtral-8x7b", Layout(dp=4, tp=2, ep=4, expert_tp=2), "expert_tp"),
