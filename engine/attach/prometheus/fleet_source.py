@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from ...protocol import (
     Command,
-    EngineKind,
     FleetSample,
     Frame,
     Message,
@@ -18,25 +16,17 @@ from ...protocol import (
     ServerDown,
 )
 from ...protocol.errors import ProdtopError
-from ...text.cleaning import clean
 from ..asking.secrets import secret_headers
 from ..asking.settings import PrometheusSettings
 from ..reading.server_reading import ServerReading
-from .client import PrometheusClient, Result, Series
+from .answers import Series
+from .client import PrometheusClient
+from .fleet_rows import fleet_rows
 from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
 
 PAST_S = 600.0
 """So much of the past is asked for where a server begins to be looked at."""
 RETRY_S = 5.0
-cleaned = lru_cache(8192)(clean)
-"""The same labels come again and again."""
-_KINDS = {
-    "vllm": EngineKind.VLLM,
-    "sglang": EngineKind.SGLANG,
-    "trtllm": EngineKind.TENSORRT_LLM,
-    "tgi": EngineKind.TGI,
-    "llamacpp": EngineKind.LLAMA_CPP,
-}
 
 
 class PrometheusFleet:
@@ -96,12 +86,14 @@ class PrometheusFleet:
     async def round(self, client: PrometheusClient) -> None:
         """Ask once for all rows, and for the series of the chosen server."""
         queries = self._queries
-        fields = list(queries.columns)
-        expressions = [queries.up, queries.names, *queries.columns.values()]
-        up, names, *columns = await asyncio.gather(*map(client.query, expressions))
-        values = {field: _by_server(each) for field, each in zip(fields, columns, strict=True)}
-        self._rows = _rows(up, names, values)
-        warnings = {text for each in (up, names, *columns) for text in each.warnings}
+        names, (up, *columns) = await asyncio.gather(
+            client.names(queries.names),
+            asyncio.gather(*map(client.values, (queries.up, *queries.columns.values()))),
+        )
+        values = dict(zip(queries.columns, (each.by_server for each in columns), strict=True))
+        self._rows = fleet_rows(up.by_server, names.by_server, values)
+        warnings = {text for each in (up, *columns) for text in each.warnings}
+        warnings.update(names.warnings)
         if not self.chosen and self._rows:
             self.chosen = next((row.name for row in self._rows if row.running), self._rows[0].name)
         self._tell(self._sample("; ".join(sorted(warnings))))
@@ -194,43 +186,3 @@ def exposed(series: Series) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _by_server(result: Result) -> dict[str, float]:
-    return {each.labels.get(BY, ""): each.points[-1][1] for each in result.series}
-
-
-def _rows(up: Result, names: Result, values: Mapping[str, Mapping[str, float]]) -> list[Replica]:
-    """A row for each server that has the figures of an engine, and for each that is down."""
-    labels = {each.labels.get(BY, ""): each.labels for each in names.series}
-    alive = _by_server(up)
-    known = {name for column in values.values() for name in column} | set(labels)
-    down = {name for name, value in alive.items() if value == 0}
-    return [
-        _row(name, labels.get(name, {}), values, down=name in down)
-        for name in sorted((known | down) - {""})
-    ]
-
-
-def _row(
-    name: str, labels: Mapping[str, str], values: Mapping[str, Mapping[str, float]], *, down: bool
-) -> Replica:
-    told = {field: column[name] for field, column in values.items() if name in column}
-    prefix = labels.get("__name__", "").removeprefix("ray_").replace(":", "_").partition("_")[0]
-    ttft_s = told.get("ttft_p95_s")
-    running, waiting = told.get("running"), told.get("waiting")
-    return Replica(
-        name=cleaned(name),
-        kind=_KINDS.get(prefix, EngineKind.UNKNOWN),
-        model=cleaned(labels.get("model_name") or labels.get("model") or ""),
-        node=cleaned(labels.get("node") or name.rpartition(":")[0]),
-        running=None if running is None else round(running),
-        waiting=None if waiting is None else round(waiting),
-        kv_used=told.get("kv_used"),
-        ttft_p95_ms=None if ttft_s is None else ttft_s * 1e3,
-        decode_tok_s=told.get("decode_tok_s"),
-        requests_per_s=told.get("requests_per_s"),
-        prefix_hits=told.get("prefix_hits"),
-        age_s=None if down else 0.0,
-        down="Prometheus cannot scrape it" if down else None,
-    )
