@@ -1,12 +1,13 @@
 """Watched servers as one fleet: a row for each, and the frames of the one that is chosen."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
 
 from ..protocol import (
+    EngineKind,
     FleetSample,
     Frame,
     Message,
@@ -16,18 +17,9 @@ from ..protocol import (
     Window,
 )
 from .asking.settings import SCRAPE_INTERVAL_S, NamedServer
+from .watches import interval_of
 
 STALE_AFTER_S, STALE_SCRAPES = 3.0, 2.5
-MOST_SCRAPES_PER_S = 20.0
-"""Of all servers together: an answer takes some 3 ms of a core to read."""
-
-
-def spread_out(servers: list[NamedServer]) -> list[NamedServer]:
-    """The servers, asked less often where there are many of them."""
-    least_s = len(servers) / MOST_SCRAPES_PER_S
-    return [
-        msgspec.structs.replace(each, interval_s=max(each.interval_s, least_s)) for each in servers
-    ]
 
 
 class Fleet:
@@ -48,28 +40,43 @@ class Fleet:
         self._clock, self._wall = clock, wall
         self.chosen = servers[0].name if servers else ""
         self._rows = {server.name: _unasked(server) for server in servers}
-        self._every_s = {server.name: server.interval_s for server in servers}
+        self._every_s = _intervals(servers)
+        self.on_choice: Callable[[str], object] = lambda _name: None
+        """Told which server is looked at from now on."""
+        self.note = ""
+        """What is wrong with where the list of servers comes from."""
         self._taken_at_s: dict[str, float] = {}
         self._newest: dict[str, list[Message]] = {}
 
+    def set(self, servers: Sequence[NamedServer]) -> None:
+        """These are the servers from now on. Where the one that is looked at has gone, the first
+        of them takes its place."""
+        before = self._rows
+        self._every_s = _intervals(servers)
+        self._rows = {
+            server.name: _of_now(before[server.name], server)
+            if server.name in before
+            else _unasked(server)
+            for server in servers
+        }
+        for kept in (self._taken_at_s, self._newest):
+            for name in kept.keys() - self._rows.keys():
+                del kept[name]
+        if self.chosen not in self._rows:
+            self.choose(next(iter(self._rows), ""))
+
     def take(self, name: str, message: Message) -> None:
-        """A message of the server of that name."""
-        before = self._rows.get(name, Replica(name=name))
+        """A message of the server of that name; one that is no more watched is not heard."""
+        before = self._rows.get(name)
+        if before is None:
+            return
         match message:
             case Frame():
                 self._rows[name] = _row(before, message)
                 self._taken_at_s[name] = self._clock()
                 self._newest[name] = [message]
             case ServerDown(reason=reason):
-                self._rows[name] = Replica(
-                    name=name,
-                    url=before.url,
-                    kind=before.kind,
-                    version=before.version,
-                    model=before.model,
-                    node=before.node,
-                    down=reason,
-                )
+                self._rows[name] = _down(before, reason)
                 self._newest[name] = [message]
             case _:
                 pass
@@ -78,9 +85,10 @@ class Fleet:
 
     def choose(self, name: str) -> None:
         """Send the frames of this server from now on, and at once the newest one."""
-        if name not in self._rows or name == self.chosen:
+        if name == self.chosen or (name and name not in self._rows):
             return
         self.chosen = name
+        self.on_choice(name)
         for message in self._newest.get(name, []):
             if isinstance(message, Frame):
                 self._tell(ServerBack(name=name))
@@ -93,6 +101,7 @@ class Fleet:
             at_s=now_s,
             wall_s=self._wall(),
             chosen=self.chosen,
+            note=self.note or None,
             replicas=[self._aged(name, row, now_s) for name, row in self._rows.items()],
         )
 
@@ -105,8 +114,48 @@ class Fleet:
         return msgspec.structs.replace(row, age_s=age_s, stale=stale)
 
 
+def _intervals(servers: Sequence[NamedServer]) -> dict[str, float]:
+    return {server.name: interval_of(server, len(servers)) for server in servers}
+
+
+NODE_LABELS = ("node", "kubernetes_node", "nodename", "hostname", "host")
+MODEL_LABELS = ("model_name", "model")
+"""Of a discovery file: what says on which machine a server is, and what it is to serve."""
+
+
 def _unasked(server: NamedServer) -> Replica:
-    return Replica(name=server.name, url=server.url, node=urlsplit(server.url).hostname or "")
+    told = server.labels
+    return Replica(
+        name=server.name,
+        url=server.url,
+        node=_first(told, NODE_LABELS) or urlsplit(server.url).hostname or "",
+        model=_first(told, MODEL_LABELS),
+        labels=told,
+    )
+
+
+def _first(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
+
+
+def _of_now(row: Replica, server: NamedServer) -> Replica:
+    """A row with what is said of its server now."""
+    new = _unasked(server)
+    model = row.model if row.kind is not EngineKind.UNKNOWN and row.model else new.model
+    return msgspec.structs.replace(row, url=new.url, node=new.node, labels=new.labels, model=model)
+
+
+def _down(before: Replica, reason: str) -> Replica:
+    return Replica(
+        name=before.name,
+        url=before.url,
+        kind=before.kind,
+        version=before.version,
+        model=before.model,
+        node=before.node,
+        labels=before.labels,
+        down=reason,
+    )
 
 
 def _row(before: Replica, frame: Frame) -> Replica:
@@ -122,6 +171,7 @@ def _row(before: Replica, frame: Frame) -> Replica:
         name=before.name,
         url=before.url,
         node=before.node,
+        labels=before.labels,
         kind=before.kind if attached is None else attached.kind,
         version=None if attached is None else attached.version,
         model=frame.model.name,

@@ -28,11 +28,13 @@ class ServerReading:
 
     All `at_s`, `now_s` are on one monotonic clock of the caller, `wall_s` is seconds since 1970.
     The server's own clock and the timestamps of its samples are never used for a rate.
+    `metrics_path` is where its metrics are, if not where its engine has them.
     `ceilings` may be set where the server's GPU is known: then MBU and MFU can be told.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(self, url: str, name: str, metrics_path: str | None = None) -> None:
         self.url = clean(url)
+        self._own_path = metrics_path
         self.name = clean(name)
         self.ceilings: Ceilings | None = None
         self._answers: dict[str, Answer] = {}
@@ -58,6 +60,8 @@ class ServerReading:
     def metrics_path(self) -> str:
         """Where its metrics are: `/metrics`, of TensorRT-LLM `/prometheus/metrics`. Where that is
         absent the next path that it may have; the last one stays."""
+        if self._own_path is not None:
+            return self._own_path
         return self._table.metrics_paths[self._path]
 
     @property

@@ -1,0 +1,98 @@
+"""The watches of all servers of a fleet: each asked at its own place in the interval."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from ..protocol import Message
+from .asking.settings import NamedServer
+from .watched_server import WatchedServer
+
+MOST_SCRAPES_PER_S = 20.0
+"""Of all servers together: an answer of 100 kB takes some 3 ms of a core to read."""
+AT_ONCE = 32
+"""So many servers are asked at once: if all were, the reader could not take their answers in
+within the time that each may have, and would call them down. Half of them may hang."""
+_PLACES = 0.618033988749895
+"""Golden ratio: multiples of it, taken modulo 1, lie evenly however many there are."""
+
+
+def interval_of(server: NamedServer, servers: int) -> float:
+    """How often one of so many servers is asked: less often where there are many."""
+    return max(server.interval_s, servers / MOST_SCRAPES_PER_S)
+
+
+class Watches:
+    """Runs a watch for each server of the list that was set last. `tell` gets what a server of a
+    name tells."""
+
+    def __init__(
+        self,
+        tell: Callable[[str, Message], object],
+        *,
+        watch: Callable[[NamedServer, Callable[[Message], object]], WatchedServer] = WatchedServer,
+    ) -> None:
+        self._tell = tell
+        self._watch = watch
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._running: dict[str, tuple[NamedServer, WatchedServer, asyncio.Task[None]]] = {}
+        self._begun = 0
+        self._looked_at = ""
+        self._broken: asyncio.Future[None] | None = None
+
+    def set(self, servers: Sequence[NamedServer]) -> None:
+        """Watch these from now on: those that are no more in it, or others by now, are let go."""
+        wanted = {server.name: server for server in servers}
+        for name, (server, _, task) in list(self._running.items()):
+            if wanted.get(name) != server:
+                task.cancel()
+                del self._running[name]
+        for name, server in wanted.items():
+            if name not in self._running:
+                self._begin(server, interval_of(server, len(wanted)))
+        self._pace()
+
+    def look_at(self, name: str) -> None:
+        """Ask this server as often as it may be from now on, and at once."""
+        self._looked_at = name
+        self._pace()
+        if name in self._running:
+            self._running[name][1].ask_now()
+
+    def _begin(self, server: NamedServer, every_s: float) -> None:
+        watched = self._watch(server, partial(self._tell, server.name))
+        # The first of all begins at once: that is the one which is looked at.
+        after_s = self._begun * _PLACES % 1 * every_s
+        self._begun += 1
+        task = asyncio.create_task(watched.run(self._gate, after_s))
+        task.add_done_callback(self._ended)
+        self._running[server.name] = (server, watched, task)
+
+    def _pace(self) -> None:
+        for name, (server, watched, _) in self._running.items():
+            others = 1 if name == self._looked_at else len(self._running)
+            every_s = interval_of(server, others)
+            if watched.server.interval_s != every_s:
+                watched.server = msgspec.structs.replace(server, interval_s=every_s)
+
+    async def run(self) -> None:
+        """Until it is cancelled; then all watches end. Raises what broke one of them."""
+        self._broken = asyncio.get_running_loop().create_future()
+        try:
+            await self._broken
+        finally:
+            tasks = [task for _, _, task in self._running.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A watch never ends by itself: what ended it is a defect, for the process's edge."""
+        broken = self._broken
+        if task.cancelled() or broken is None or broken.done():
+            return
+        error = task.exception()
+        if error is not None:
+            broken.set_exception(error)
