@@ -11,7 +11,7 @@ run: $(VENV)/.installed
 	$(BIN)/prodtop $(ARGS)
 
 test: $(VENV)/.installed-dev $(VENV)/engines/.installed $(VENV)/oracles/.installed \
-		$(VENV)/clients/.installed $(VENV)/weights/.installed
+		$(VENV)/clients/.installed $(VENV)/peers/.installed $(VENV)/weights/.installed
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 # The property tests alone, on examples that no run has seen.
@@ -70,24 +70,34 @@ $(VENV)/engines/.installed: $(ENGINES) | $(VENV)/.installed-dev
 	done < $(ENGINES)
 	touch $@
 
-# Clients that talk to the server in tests, each in an environment of its own over ours, so that torch
-# and what else is here need not come again: all that it needs besides is pinned. The tests of one that
-# cannot be had are skipped.
-CLIENTS := tests/engine/server/clients.txt
-$(VENV)/clients/.installed: $(CLIENTS) | $(VENV)/.installed-dev
-	rm -rf $(VENV)/clients
+# Packages of each line of a list ($(1)), in an environment of its own under $(2) and over ours, so that
+# torch and what else is here need not come again: all that is needed besides is pinned. The tests of
+# one that cannot be had are skipped.
+define layered
+	rm -rf $(2)
 	while read folder packages; do \
-		$(BIN)/python -m venv --without-pip $(VENV)/clients/$$folder && \
+		$(BIN)/python -m venv --without-pip $(2)/$$folder && \
 		$(BIN)/python -c 'import sys, sysconfig; \
 			own = sysconfig.get_path("purelib", vars={"base": sys.argv[1]}); \
 			ours = sysconfig.get_path("purelib"); \
 			open(f"{own}/layer.pth", "w").write(f"import site; site.addsitedir({ours!r})\n")' \
-			$(VENV)/clients/$$folder && \
-		$(BIN)/python -m pip --python $(VENV)/clients/$$folder/bin/python install --quiet \
+			$(2)/$$folder && \
+		$(BIN)/python -m pip --python $(2)/$$folder/bin/python install --quiet \
 			--disable-pip-version-check --no-compile --no-deps --ignore-installed $$packages || \
-			{ rm -rf $(VENV)/clients/$$folder; echo "$$folder cannot be had: its tests are skipped"; }; \
-	done < $(CLIENTS)
+			{ rm -rf $(2)/$$folder; echo "$$folder cannot be had: its tests are skipped"; }; \
+	done < $(1)
 	touch $@
+endef
+
+# Clients that talk to the server in tests.
+CLIENTS := tests/engine/server/clients.txt
+$(VENV)/clients/.installed: $(CLIENTS) | $(VENV)/.installed-dev
+	$(call layered,$(CLIENTS),$(VENV)/clients)
+
+# Servers of others, which `prodtop attach` watches in tests.
+PEERS := tests/engine/attach/peers.txt
+$(VENV)/peers/.installed: $(PEERS) | $(VENV)/.installed-dev
+	$(call layered,$(PEERS),$(VENV)/peers)
 
 # Packages whose figures ours are held against: they bring nothing along either. The tests of one that
 # cannot be had are skipped.

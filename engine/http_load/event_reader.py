@@ -68,6 +68,7 @@ class EventReader:
         self.keeps_alive = False
         self._now_s = 0.0
         self._line = bytearray()
+        self._has_reason = False
         self._parser = httptools.HttpResponseParser(self)
 
     def take(self, data: bytes, now_s: float) -> None:
@@ -101,6 +102,8 @@ class EventReader:
     def on_message_complete(self) -> None:
         self.keeps_alive = self._parser.should_keep_alive()
         self.ended = True
+        # `transformers serve` ends a completion without [DONE].
+        self.answer.finished |= self._has_reason and self.answer.error is None
 
     def _take_line(self, line: bytes | bytearray) -> None:
         if not line.startswith(b"data:"):
@@ -118,6 +121,7 @@ class EventReader:
             self.answer.error = "the server broke the answer off"
         if any(_has_text(choice) for choice in event.choices):
             self.answer.texts_at_s.append(self._now_s)
+        self._has_reason |= any(choice.finish_reason for choice in event.choices)
         if event.usage is not None:
             self._count(event.usage)
 

@@ -25,6 +25,7 @@ _SERVE: Final = EngineMap(
         Spread("ray_serve_http_request_latency_ms", unit_ms=1.0),
         Spread("ray_serve_deployment_processing_latency_ms", unit_ms=1.0),
     ),
+    version=(("ray_serve_deployment_replica_healthy", "Version"),),
     rank_labels=("ReplicaId", "WorkerId"),
     refresh_s=10.0,
 )

@@ -20,7 +20,7 @@ from ...protocol import (
 from ..mapping.source import Flow, known
 from .frame_parts import cache, latencies, memory, roofline, speculation
 from .frame_rates import Ceilings, Windows, averages, throughput, usage
-from .gauges import whole
+from .gauges import Told, whole
 from .json_answers import Answer, joined_names
 from .kept_scrapes import Between
 from .origins import Origins
@@ -57,7 +57,8 @@ def make_frame(server: Server, session: Session, now_s: float, wall_s: float) ->
         for window, span_s in WINDOW_SECONDS.items()
     }
     windows[Window.SWITCH] = windows[Window.SESSION]
-    max_seqs = origins.read(Figure.MAX_SEQS, table.max_seqs, figures.level)
+    most = _size(figures.level(table.max_seqs))
+    max_seqs = origins.value(Figure.MAX_SEQS, most, table.max_seqs)
     queue = _queue(session, origins, windows, s10, max_seqs)
     rates_now = throughput(figures, origins, rates, s10)
     latency = latencies(figures, origins, windows)
@@ -183,7 +184,7 @@ def _model(server: Server, session: Session, origins: Origins, now_s: float) -> 
     """The model by its name in labels, or as JSON answers have it; both are cleaned."""
     labelled = session.model_names
     answered = [answer.model for answer in server.answers if answer.model is not None]
-    context = session.figures.level(session.table.context_tokens)
+    context = _size(session.figures.level(session.table.context_tokens))
     contexts = [a.context_tokens for a in server.answers if a.context_tokens is not None]
     told_s = session.last_at_s or server.began_s
     if labelled or answered:
@@ -199,6 +200,11 @@ def _model(server: Server, session: Session, origins: Origins, now_s: float) -> 
         context_tokens=whole(context.value) if context is not None else next(iter(contexts), None),
         vocabulary=_first(answer.vocabulary for answer in server.answers),
     )
+
+
+def _size(told: Told | None) -> Told | None:
+    """A size; where it is 0 the server does not know it, as Dynamo's frontend says of a context."""
+    return told if told is not None and told.value >= 1 else None
 
 
 def _first(values: Iterable[int | None]) -> int | None:

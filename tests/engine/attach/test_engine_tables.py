@@ -4,6 +4,7 @@ import pytest
 from engine_samples import SAMPLES, EngineSample
 from frame_figures import figures
 from prodtop.engine.attach.mapping.engines import TABLES
+from prodtop.engine.attach.mapping.source import Level, known
 from prodtop.engine.attach.reading.server_reading import ServerReading
 from prodtop.engine.protocol import EngineKind, Figure, Frame
 
@@ -58,6 +59,29 @@ def test_after_one_scrape_only_levels_are_told(sample: EngineSample) -> None:
         assert (origin.missing is None) == (found[figure] is not None)
     if Figure.E2E in sample.expected:
         assert frame.attached.origins[Figure.E2E].missing == "needs a second scrape"
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_a_size_of_nothing_is_one_that_the_server_does_not_know(sample: EngineSample) -> None:
+    table = TABLES[sample.kind]
+    sizes = [each for each in table.context_tokens + table.max_seqs if isinstance(each, Level)]
+    names = {metric.key for each in sizes for metric in each.plus}
+    lines = sample.told.body(0).decode().splitlines()
+    unknown = [_as_nothing(line) if _name(line) in names else line for line in lines]
+    reading = ServerReading("http://127.0.0.1:8000", "a")
+    reading.take("\n".join([*unknown, ""]).encode(), "text/plain", 0.0, WALL_S, 0.01)
+    frame = reading.frame(0.0, WALL_S)
+    assert frame is not None
+    assert frame.model.context_tokens != 0
+    assert frame.max_seqs != 0
+
+
+def _name(line: str) -> str:
+    return known(line.partition("{")[0].partition(" ")[0])
+
+
+def _as_nothing(line: str) -> str:
+    return line.rpartition(" ")[0] + " 0"
 
 
 @pytest.mark.parametrize("kind", EngineKind)

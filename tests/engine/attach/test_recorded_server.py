@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from prodtop.engine.attach.reading.exposition import Exposition
 from prodtop.engine.attach.reading.server_reading import ServerReading
-from prodtop.engine.protocol import EngineKind, Frame, Window
+from prodtop.engine.protocol import EngineKind, Figure, Frame, Window
 from prometheus_client.parser import text_string_to_metric_families
 
 RECORDED = Path(__file__).parent / "recorded"
@@ -121,3 +121,17 @@ def test_only_what_is_asked_for_is_decoded() -> None:
         list(text_string_to_metric_families(body.decode()))
 
     assert process_time_s(15, ours) * 4 < process_time_s(3, theirs)
+
+
+def test_ray_serve_is_known_by_what_a_real_one_exports() -> None:
+    """Ray Serve 2.60 with one deployment, which is no LLM engine, after one request."""
+    body = (RECORDED / "ray_serve_2.60.txt").read_bytes()
+    frame = read([body, body])
+    assert frame.attached is not None
+    assert (frame.attached.kind, frame.attached.version) == (EngineKind.RAY_SERVE, "2.60.0")
+    assert (frame.queue.running, frame.queue.waiting) == (0, 0)
+    assert frame.accounting is not None
+    assert (frame.accounting.finished, frame.accounting.failed) == (0, 0)
+    origins = frame.attached.origins
+    assert origins[Figure.E2E].missing
+    assert "vLLM" in (origins[Figure.TTFT].missing or "")

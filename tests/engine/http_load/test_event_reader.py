@@ -53,6 +53,15 @@ def test_of_a_chat_what_is_thought_counts_as_text() -> None:
     assert answer.output_tokens is None
 
 
+def test_a_reason_and_the_bodys_end_are_an_end_too() -> None:
+    body = EVENTS.removesuffix(b"data: [DONE]\n\n")
+    whole = read(answered(body), [])
+    assert whole.answer.finished
+    # Not yet where more of the body is to come, and not where no reason was told.
+    assert not read(answered(body)[:-1], []).answer.finished
+    assert not read(answered(body.replace(b'"length"', b"null")), []).answer.finished
+
+
 @pytest.mark.parametrize(
     ("body", "words"),
     [
