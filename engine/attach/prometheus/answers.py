@@ -4,9 +4,9 @@ Format: https://prometheus.io/docs/prometheus/latest/querying/api/. Values are t
 `+Inf` among them: samples that are no finite numbers are left out.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isfinite
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -30,11 +30,17 @@ class QueryError(ProdtopError):
 class Series:
     """The samples of one set of labels, oldest first; an instant query gives one of each.
 
-    Labels are as Prometheus has them: whoever shows one cleans it.
+    `metric` is the labels as JSON: they stay the same from one query to the next, so that whoever
+    needs them reads them once.
     """
 
-    labels: Labels
+    metric: bytes
     points: tuple[Point, ...]
+
+    @property
+    def labels(self) -> Labels:
+        """As Prometheus has them: whoever shows one cleans it. Raises `QueryError`."""
+        return _answered(self.metric, _LABELS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +80,8 @@ class Named:
 _TextPoint = tuple[float, str]
 
 
-class _Sampled(msgspec.Struct):
-    metric: dict[str, str]
+class _Sampled(msgspec.Struct, gc=False):
+    metric: msgspec.Raw
     value: _TextPoint | None = None
     values: list[_TextPoint] | None = None
 
@@ -85,6 +91,11 @@ class _Instance(msgspec.Struct, gc=False):
 
 
 class _Valued(msgspec.Struct, gc=False):
+    metric: _Instance
+    value: Point
+
+
+class _ValuedByText(msgspec.Struct, gc=False):
     metric: _Instance
     value: _TextPoint
 
@@ -117,7 +128,10 @@ class _Decoder(Protocol[_Decoded]):
 # Only the labels and values that are asked for become objects: of 500 servers with ten labels each
 # that is most of what decoding costs.
 _SERIES = msgspec.json.Decoder(_Answer[_Sampled])
-_VALUES = msgspec.json.Decoder(_Answer[_Valued])
+_LABELS = msgspec.json.Decoder(dict[str, str])
+# Texts become numbers as they are decoded; but `+Inf` and `-Inf` are no numbers to msgspec.
+_VALUES = msgspec.json.Decoder(_Answer[_Valued], strict=False)
+_TEXT_VALUES = msgspec.json.Decoder(_Answer[_ValuedByText])
 _NAMES = msgspec.json.Decoder(_Answer[_NamedOne])
 
 
@@ -130,13 +144,14 @@ def decoded(body: bytes) -> Result:
 
 def decoded_values(body: bytes) -> Values:
     """A value for each server. Raises as `decoded` does."""
-    valued, warnings = _result(body, _VALUES)
-    found = {}
-    for each in valued:
-        number = _number(each.value[1])
-        if number is not None:
-            found[each.metric.instance] = number
-    return Values(found, warnings)
+    try:
+        valued, warnings = _result(body, _VALUES)
+    except QueryError:
+        told, warnings = _result(body, _TEXT_VALUES)
+        texts = ((each.metric.instance, _number(each.value[1])) for each in told)
+        return Values({name: value for name, value in texts if value is not None}, warnings)
+    points = ((each.metric.instance, each.value[1]) for each in valued)
+    return Values({name: value for name, value in points if isfinite(value)}, warnings)
 
 
 def decoded_names(body: bytes) -> Named:
@@ -147,10 +162,7 @@ def decoded_names(body: bytes) -> Named:
 
 def _result(body: bytes, decoder: _Decoder[_Answer[_Item]]) -> tuple[list[_Item], tuple[str, ...]]:
     """What an answer holds within bounds, and what Prometheus warns of."""
-    try:
-        answer = decoder.decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        raise QueryError("this is no answer of Prometheus' API") from None
+    answer = _answered(body, decoder)
     if answer.status != "success" or answer.data is None:
         raise QueryError(clean(answer.error)[:200] or "Prometheus gives no result")
     warnings = [clean(each)[:200] for each in answer.warnings or []]
@@ -160,14 +172,22 @@ def _result(body: bytes, decoder: _Decoder[_Answer[_Item]]) -> tuple[list[_Item]
     return items[:MOST_SERIES], tuple(warnings)
 
 
+def _answered(body: bytes, decoder: _Decoder[_Decoded]) -> _Decoded:
+    try:
+        return decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        raise QueryError("this is no answer of Prometheus' API") from None
+
+
 def _series(sampled: _Sampled) -> Series:
+    metric = bytes(sampled.metric)
     if sampled.value is not None:
         at_s, text = sampled.value
         number = _number(text)
-        return Series(sampled.metric, () if number is None else ((at_s, number),))
+        return Series(metric, () if number is None else ((at_s, number),))
     values = sampled.values or []
     points = ((at_s, number) for at_s, text in values if (number := _number(text)) is not None)
-    return Series(sampled.metric, tuple(points))
+    return Series(metric, tuple(points))
 
 
 def _number(text: str) -> float | None:
@@ -175,4 +195,4 @@ def _number(text: str) -> float | None:
         number = float(text)
     except ValueError:
         return None
-    return number if math.isfinite(number) else None
+    return number if isfinite(number) else None

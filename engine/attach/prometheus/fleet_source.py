@@ -21,8 +21,9 @@ from ..asking.settings import PrometheusSettings
 from ..reading.server_reading import ServerReading
 from .answers import Series
 from .client import PrometheusClient
+from .exposing import Exposing
 from .fleet_rows import fleet_rows
-from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
+from .queries import SCRAPES_PER_WINDOW, FleetQueries
 
 PAST_S = 600.0
 """So much of the past is asked for where a server begins to be looked at."""
@@ -50,6 +51,7 @@ class PrometheusFleet:
         self._queries = FleetQueries(settings.selector, window_s)
         self._rows: list[Replica] = []
         self._reading: ServerReading | None = None
+        self._exposing = Exposing()
         self._woken = asyncio.Event()
         self.chosen = ""
         self._sequence = 0
@@ -57,7 +59,7 @@ class PrometheusFleet:
     def choose(self, name: str) -> None:
         """Send the frames of this server from now on."""
         if name != self.chosen:
-            self.chosen, self._reading = name, None
+            self.chosen, self._reading, self._exposing = name, None, Exposing()
             self._woken.set()
 
     def on_command(self, command: Command) -> None:
@@ -125,7 +127,7 @@ class PrometheusFleet:
         moments: dict[float, list[Series]] = {}
         for series in result.series:
             for point in series.points:
-                moments.setdefault(point[0], []).append(Series(series.labels, (point,)))
+                moments.setdefault(point[0], []).append(Series(series.metric, (point,)))
         ahead_s = self._clock() - end_s
         frames = [
             frame
@@ -139,7 +141,7 @@ class PrometheusFleet:
         self, reading: ServerReading, series: Iterable[Series], at_s: float, wall_s: float
     ) -> Frame | None:
         """What one server told at a moment, as if it had been asked itself."""
-        body = "".join(map(exposed, series)).encode()
+        body = self._exposing.text(series)
         if not body:
             return None
         reading.take(body, "text/plain; version=0.0.4", at_s, wall_s, self._clock() - at_s)
@@ -168,21 +170,3 @@ class PrometheusFleet:
                 await self._woken.wait()
         except TimeoutError:
             pass
-
-
-def exposed(series: Series) -> str:
-    """A sample as a server exposes it; the labels that Prometheus adds are left out."""
-    name = series.labels.get("__name__", "")
-    if not name or not series.points:
-        return ""
-    own = [
-        f'{label}="{_escaped(value)}"'
-        for label, value in series.labels.items()
-        if label not in ("__name__", BY, "job")
-    ]
-    braces = "{" + ",".join(own) + "}" if own else ""
-    return f"{name}{braces} {series.points[-1][1]!r}\n"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

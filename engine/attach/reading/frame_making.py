@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ...metrics.little import unsteady
+from ...metrics.steadiness import unsteady
 from ...protocol import (
     TREND_SPAN_S,
     WINDOW_SECONDS,
