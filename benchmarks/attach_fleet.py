@@ -22,6 +22,7 @@ import msgspec
 import psutil
 from attach_exposition import exposition
 from prodtop.engine.attach.asking.settings import AttachOptions, NamedServer, PrometheusSettings
+from prodtop.engine.attach.prometheus.queries import COLUMN, UP
 from prodtop.engine.client.attached_engine import reader_command
 from prodtop.engine.client.child import Child
 from prodtop.engine.protocol import REPORT_DECODER, FleetSample, Report
@@ -35,6 +36,7 @@ ROOM = Room(116, 30, UNICODE)
 SCRAPES = 8
 SERIES = re.compile(r"^([\w:]+)\{(.*)\} (\S+)$", re.MULTILINE)
 NOTHING = b'{"status":"success","data":{"result":[]}}'
+COLUMNS = re.compile(rf'"{COLUMN}", "(\w+)"')
 LABEL = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -52,12 +54,17 @@ def collected(expression: str, replicas: int) -> bytes:
 
 def _of_each(expression: str, replicas: int) -> Iterator[tuple[dict[str, str], str]]:
     dice = random.Random(expression)
+    columns = COLUMNS.findall(expression)
     for number in range(replicas):
         labels = {"instance": f"10.0.{number // 256}.{number % 256}:8000"}
+        for column in columns:
+            yield {**labels, COLUMN: column}, "1" if column == UP else str(dice.random())
+        if columns:
+            continue
         if "__name__)" in expression:
             model = f"meta-llama/Llama-{number % 5}"
             labels |= {"__name__": "vllm:num_requests_running", "model_name": model, "job": "vllm"}
-        yield labels, "1" if expression.startswith("up") else str(dice.random())
+        yield labels, str(dice.random())
 
 
 def serve(

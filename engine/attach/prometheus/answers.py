@@ -4,7 +4,8 @@ Format: https://prometheus.io/docs/prometheus/latest/querying/api/. Values are t
 `+Inf` among them: samples that are no finite numbers are left out.
 """
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import isfinite
 from typing import Generic, Protocol, TypeVar
@@ -13,6 +14,7 @@ import msgspec
 
 from ...protocol.errors import ProdtopError
 from ...text.cleaning import clean
+from .queries import COLUMN
 
 MOST_SERIES = 50_000
 """Of one answer: more are left out, and that is said."""
@@ -53,9 +55,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """What an instant query gave with one value for each server, by its `instance`."""
+    """What an instant query gave: by the name of a column, a value for each server, by its
+    `instance`."""
 
-    by_server: dict[str, float]
+    columns: dict[str, dict[str, float]]
     warnings: tuple[str, ...] = ()
 
 
@@ -86,17 +89,18 @@ class _Sampled(msgspec.Struct, gc=False):
     values: list[_TextPoint] | None = None
 
 
-class _Instance(msgspec.Struct, gc=False):
+class _Place(msgspec.Struct, gc=False):
     instance: str = ""
+    column: str = msgspec.field(default="", name=COLUMN)
 
 
 class _Valued(msgspec.Struct, gc=False):
-    metric: _Instance
+    metric: _Place
     value: Point
 
 
 class _ValuedByText(msgspec.Struct, gc=False):
-    metric: _Instance
+    metric: _Place
     value: _TextPoint
 
 
@@ -143,15 +147,22 @@ def decoded(body: bytes) -> Result:
 
 
 def decoded_values(body: bytes) -> Values:
-    """A value for each server. Raises as `decoded` does."""
+    """A value for each column of each server. Raises as `decoded` does."""
     try:
         valued, warnings = _result(body, _VALUES)
     except QueryError:
         told, warnings = _result(body, _TEXT_VALUES)
-        texts = ((each.metric.instance, _number(each.value[1])) for each in told)
-        return Values({name: value for name, value in texts if value is not None}, warnings)
-    points = ((each.metric.instance, each.value[1]) for each in valued)
-    return Values({name: value for name, value in points if isfinite(value)}, warnings)
+        numbers = ((each.metric, _number(each.value[1])) for each in told)
+        return Values(_columns((at, value) for at, value in numbers if value is not None), warnings)
+    points = ((each.metric, each.value[1]) for each in valued)
+    return Values(_columns((at, value) for at, value in points if isfinite(value)), warnings)
+
+
+def _columns(values: Iterable[tuple[_Place, float]]) -> dict[str, dict[str, float]]:
+    found: dict[str, dict[str, float]] = defaultdict(dict)
+    for at, value in values:
+        found[at.column][at.instance] = value
+    return found
 
 
 def decoded_names(body: bytes) -> Named:

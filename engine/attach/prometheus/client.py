@@ -8,7 +8,7 @@ from ..asking.settings import ServerSettings
 from .answers import Named, QueryError, Result, Values, decoded, decoded_names, decoded_values
 
 TIMEOUT_S = 10.0
-KEPT_CONNECTIONS = 12
+KEPT_CONNECTIONS = 2
 """As many as queries of one refresh are asked at once: opening one anew costs more than asking."""
 
 
@@ -28,7 +28,7 @@ class PrometheusClient:
         return decoded(await self._ask("/api/v1/query", {"query": expression}))
 
     async def values(self, expression: str) -> Values:
-        """A value for each server now; of a server with several the last. Raises as `query`."""
+        """A value for each column of each server now; of several the last. Raises as `query`."""
         return decoded_values(await self._ask("/api/v1/query", {"query": expression}))
 
     async def names(self, expression: str) -> Named:

@@ -7,6 +7,7 @@ from typing import Final
 from ...protocol import EngineKind, Replica
 from ...text.cleaning import clean
 from .answers import Naming
+from .queries import UP
 
 cleaned = lru_cache(8192)(clean)
 """The same labels come again and again."""
@@ -22,22 +23,30 @@ _NOT_SCRAPED: Final = "Prometheus cannot scrape it"
 
 Column = Mapping[str, float]
 """A value for each server, by its `instance`."""
+_EMPTY: Final[Column] = {}
+_FIELDS: Final = (
+    UP,
+    "running",
+    "waiting",
+    "kv_used",
+    "ttft_p95_s",
+    "decode_tok_s",
+    "requests_per_s",
+    "prefix_hits",
+)
 
 
-def fleet_rows(
-    up: Column, names: Mapping[str, Naming], columns: Mapping[str, Column]
-) -> list[Replica]:
+def fleet_rows(names: Mapping[str, Naming], columns: Mapping[str, Column]) -> list[Replica]:
     """A row for each server that has the figures of an engine, and for each that is down.
 
-    `columns` are those of `FleetQueries.columns`.
+    `columns` are those of `FleetQueries.figures`; one that nobody has may be missing.
     """
-    known = {name for name, value in up.items() if value == 0}.union(names, *columns.values())
-    known.discard("")
-    running, waiting = columns["running"], columns["waiting"]
-    kv_used, ttft_s = columns["kv_used"], columns["ttft_p95_s"]
-    decode, requests, hits = (
-        columns[field] for field in ("decode_tok_s", "requests_per_s", "prefix_hits")
+    up, running, waiting, kv_used, ttft_s, decode, requests, hits = (
+        columns.get(field, _EMPTY) for field in _FIELDS
     )
+    told = (running, waiting, kv_used, ttft_s, decode, requests, hits)
+    known = {name for name, value in up.items() if value == 0}.union(names, *told)
+    known.discard("")
     rows = []
     for name in sorted(known):
         naming = names.get(name, _UNNAMED)

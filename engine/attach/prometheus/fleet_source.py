@@ -88,14 +88,11 @@ class PrometheusFleet:
     async def round(self, client: PrometheusClient) -> None:
         """Ask once for all rows, and for the series of the chosen server."""
         queries = self._queries
-        names, (up, *columns) = await asyncio.gather(
-            client.names(queries.names),
-            asyncio.gather(*map(client.values, (queries.up, *queries.columns.values()))),
+        names, figures = await asyncio.gather(
+            client.names(queries.names), client.values(queries.figures)
         )
-        values = dict(zip(queries.columns, (each.by_server for each in columns), strict=True))
-        self._rows = fleet_rows(up.by_server, names.by_server, values)
-        warnings = {text for each in (up, *columns) for text in each.warnings}
-        warnings.update(names.warnings)
+        self._rows = fleet_rows(names.by_server, figures.columns)
+        warnings = {*names.warnings, *figures.warnings}
         if not self.chosen and self._rows:
             self.chosen = next((row.name for row in self._rows if row.running), self._rows[0].name)
         self._tell(self._sample("; ".join(sorted(warnings))))
