@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 import msgspec
 
 from ..protocol import (
-    EngineKind,
     FleetSample,
     Frame,
     Message,
@@ -51,7 +50,12 @@ class Fleet:
     def set(self, servers: Sequence[NamedServer]) -> None:
         """These are the servers from now on. Where the one that is looked at has gone, the first
         of them takes its place."""
-        before = self._rows
+        # Another address by the same name is another server.
+        before = {
+            server.name: row
+            for server in servers
+            if (row := self._rows.get(server.name)) is not None and row.url == server.url
+        }
         self._every_s = _intervals(servers)
         self._rows = {
             server.name: _of_now(before[server.name], server)
@@ -60,7 +64,7 @@ class Fleet:
             for server in servers
         }
         for kept in (self._taken_at_s, self._newest):
-            for name in kept.keys() - self._rows.keys():
+            for name in kept.keys() - before.keys():
                 del kept[name]
         if self.chosen not in self._rows:
             self.choose(next(iter(self._rows), ""))
@@ -120,7 +124,9 @@ def _intervals(servers: Sequence[NamedServer]) -> dict[str, float]:
 
 NODE_LABELS = ("node", "kubernetes_node", "nodename", "hostname", "host")
 MODEL_LABELS = ("model_name", "model")
-"""Of a discovery file: what says on which machine a server is, and what it is to serve."""
+VERSION_LABELS = ("version",)
+"""Of a discovery file: what says on which machine a server is, what it is to serve, and by which
+release. Model and version are taken where the server itself does not tell them."""
 
 
 def _unasked(server: NamedServer) -> Replica:
@@ -129,7 +135,8 @@ def _unasked(server: NamedServer) -> Replica:
         name=server.name,
         url=server.url,
         node=_first(told, NODE_LABELS) or urlsplit(server.url).hostname or "",
-        model=_first(told, MODEL_LABELS),
+        model=_model(told),
+        version=_version(told),
         labels=told,
     )
 
@@ -138,11 +145,23 @@ def _first(labels: Mapping[str, str], names: Iterable[str]) -> str:
     return next((labels[name] for name in names if labels.get(name)), "")
 
 
+def _model(labels: Mapping[str, str]) -> str:
+    return _first(labels, MODEL_LABELS)
+
+
+def _version(labels: Mapping[str, str]) -> str | None:
+    return _first(labels, VERSION_LABELS) or None
+
+
 def _of_now(row: Replica, server: NamedServer) -> Replica:
     """A row with what is said of its server now."""
     new = _unasked(server)
-    model = row.model if row.kind is not EngineKind.UNKNOWN and row.model else new.model
-    return msgspec.structs.replace(row, url=new.url, node=new.node, labels=new.labels, model=model)
+    # What a label said before is none of the server's own.
+    model = new.model if row.model in ("", _model(row.labels)) else row.model
+    version = new.version if row.version in (None, _version(row.labels)) else row.version
+    return msgspec.structs.replace(
+        row, url=new.url, node=new.node, labels=new.labels, model=model, version=version
+    )
 
 
 def _down(before: Replica, reason: str) -> Replica:
@@ -173,8 +192,8 @@ def _row(before: Replica, frame: Frame) -> Replica:
         node=before.node,
         labels=before.labels,
         kind=before.kind if attached is None else attached.kind,
-        version=None if attached is None else attached.version,
-        model=frame.model.name,
+        version=(attached.version if attached else None) or _version(before.labels),
+        model=frame.model.name or _model(before.labels),
         running=queue.running,
         waiting=queue.waiting,
         kv_used=used,

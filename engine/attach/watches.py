@@ -24,6 +24,11 @@ def interval_of(server: NamedServer, servers: int) -> float:
     return max(server.interval_s, servers / MOST_SCRAPES_PER_S)
 
 
+def _is_asked_alike(server: NamedServer, other: NamedServer) -> bool:
+    """Whether a watch of one is one of the other: labels say nothing of how it is asked."""
+    return msgspec.structs.replace(server, labels=other.labels) == other
+
+
 class Watches:
     """Runs a watch for each server of the list that was set last. `tell` gets what a server of a
     name tells."""
@@ -45,8 +50,11 @@ class Watches:
     def set(self, servers: Sequence[NamedServer]) -> None:
         """Watch these from now on: those that are no more in it, or others by now, are let go."""
         wanted = {server.name: server for server in servers}
-        for name, (server, _, task) in list(self._running.items()):
-            if wanted.get(name) != server:
+        for name, (server, watched, task) in list(self._running.items()):
+            now = wanted.get(name)
+            if now is not None and _is_asked_alike(server, now):
+                self._running[name] = (now, watched, task)
+            else:
                 task.cancel()
                 del self._running[name]
         for name, server in wanted.items():
@@ -63,8 +71,8 @@ class Watches:
 
     def _begin(self, server: NamedServer, every_s: float) -> None:
         watched = self._watch(server, partial(self._tell, server.name))
-        # The first of all begins at once: that is the one which is looked at.
-        after_s = self._begun * _PLACES % 1 * every_s
+        at_once = server.name == self._looked_at
+        after_s = 0.0 if at_once else self._begun * _PLACES % 1 * every_s
         self._begun += 1
         task = asyncio.create_task(watched.run(self._gate, after_s))
         task.add_done_callback(self._ended)

@@ -129,7 +129,8 @@ def _read(path: Path, file: _File, room: int) -> None:
     except FileNotFoundError:
         file.error = "has gone"
     except ProdtopError as error:
-        file.error = str(error).removeprefix(f"{path}: ")
+        # It is tried again at each look: that it may be read now does not show in what is seen.
+        file.read, file.error = None, str(error).removeprefix(f"{path}: ")
     else:
         file.servers, file.error, file.refused = tuple(servers), None, refused
 
