@@ -58,11 +58,12 @@ def _servers(options: AttachOptions) -> list[NamedServer]:
     found = TargetFiles(options.target_files).look()
     if found is None or not options.target_files:
         return options.servers
-    for note in found.notes:
-        print(clean(note), file=sys.stderr)
     servers = named_apart((*options.servers, *found.servers))
     if not servers:
-        raise BadInputError("the discovery files name no server")
+        reasons = "; ".join(map(clean, found.notes))
+        raise BadInputError(f"the discovery files name no server{f': {reasons}' * bool(reasons)}")
+    for note in found.notes:
+        print(clean(note), file=sys.stderr)
     return servers
 
 
