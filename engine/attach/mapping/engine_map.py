@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...protocol import EngineKind, Figure
+from .further import Further
 from .names import Labels
 from .source import (
     AnyLevel,
@@ -98,6 +99,7 @@ class EngineMap:
     memory_graphs: tuple[Level, ...] = ()
     max_seqs: tuple[AnyLevel, ...] = ()
     context_tokens: tuple[AnyLevel, ...] = ()
+    further: tuple[Further, ...] = ()
     model_labels: tuple[str, ...] = ("model_name", "model")
     version: tuple[tuple[str, str], ...] = ()
     """Info metrics and their labels that hold the version."""
@@ -116,7 +118,9 @@ class EngineMap:
             held = getattr(self, each.name)
             if isinstance(held, tuple):
                 for source in held:
-                    if isinstance(source, Level | Label | Flow | Share | Spread | Mean):
+                    if isinstance(source, Further):
+                        yield source.source
+                    elif isinstance(source, Level | Label | Flow | Share | Spread | Mean):
                         yield source
                     elif isinstance(source, KvSize):
                         yield source.blocks
