@@ -85,6 +85,16 @@ class WatchedServer:
         finally:
             await self._drop()
 
+    def read(self, *, of_a_row: bool) -> None:
+        """Read all that it tells from now on, or only what a row of a fleet shows. What was read
+        until now is dropped where that is another."""
+        if of_a_row != self.reading.of_a_row:
+            server = self.server
+            self.reading = ServerReading(
+                server.url, server.name, server.metrics_path, of_a_row=of_a_row
+            )
+            self._asked_at_s.clear()
+
     def ask_now(self) -> None:
         """End the wait for the next round."""
         self._woken.set()

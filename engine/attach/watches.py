@@ -12,6 +12,8 @@ from .watched_server import WatchedServer
 
 MOST_SCRAPES_PER_S = 20.0
 """Of all servers together: an answer of 100 kB takes some 3 ms of a core to read."""
+MOST_READ_WHOLE = 20
+"""Of more servers only what a row shows is read, but for those that were looked at."""
 AT_ONCE = 32
 """So many servers are asked at once: if all were, the reader could not take their answers in
 within the time that each may have, and would call them down. Half of them may hang."""
@@ -59,7 +61,7 @@ class Watches:
                 del self._running[name]
         for name, server in wanted.items():
             if name not in self._running:
-                self._begin(server, interval_of(server, len(wanted)))
+                self._begin(server, len(wanted))
         self._pace()
 
     def look_at(self, name: str) -> None:
@@ -69,8 +71,10 @@ class Watches:
         if name in self._running:
             self._running[name][1].ask_now()
 
-    def _begin(self, server: NamedServer, every_s: float) -> None:
+    def _begin(self, server: NamedServer, servers: int) -> None:
         watched = self._watch(server, partial(self._tell, server.name))
+        watched.read(of_a_row=servers > MOST_READ_WHOLE)
+        every_s = interval_of(server, servers)
         at_once = server.name == self._looked_at
         after_s = 0.0 if at_once else self._begun * _PLACES % 1 * every_s
         self._begun += 1
@@ -80,7 +84,11 @@ class Watches:
 
     def _pace(self) -> None:
         for name, (server, watched, _) in self._running.items():
-            others = 1 if name == self._looked_at else len(self._running)
+            others = len(self._running)
+            if name == self._looked_at:
+                # From now on, also when another is looked at: its past would be lost.
+                watched.read(of_a_row=False)
+                others = 1
             every_s = interval_of(server, others)
             if watched.server.interval_s != every_s:
                 watched.server = msgspec.structs.replace(server, interval_s=every_s)

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ...protocol import EngineKind, Figure
@@ -127,6 +128,18 @@ class EngineMap:
                         if source.tokens is not None:
                             yield source.tokens
 
+    @cached_property
+    def of_a_row(self) -> "EngineMap":
+        """The same with what a row of a fleet shows alone: of hundreds of servers all else would
+        take memory and time, and nobody looks at it."""
+        kept = {name: getattr(self, name) for name in _OWN | _OF_A_ROW}
+        return EngineMap(**{**kept, "absent": dict.fromkeys(Figure, NOT_LOOKED_AT)})
+
+    @cached_property
+    def needs(self) -> "Needs":
+        """What must be read of every scrape: by canonical names."""
+        return _needs(self)
+
     def extended(self, other: "EngineMap", kind: EngineKind) -> "EngineMap":
         """This table, and where it has nothing the other's: of what passes another's on."""
         joined = {
@@ -148,7 +161,13 @@ class EngineMap:
         return dataclasses.replace(self, absent={**self.absent, **absent}, endpoints=endpoints)
 
 
+NOT_LOOKED_AT = "not read before the server is looked at"
 _OWN = frozenset({"kind", "absent", "refresh_s", "metrics_paths"})
+_OF_A_ROW = frozenset(
+    {"running", "waiting", "kv_usage", "kv_size", "kv_blocks_running", "prefix_hits", "decode"}
+    | {"finished", "failed", "ttft", "model_labels", "version", "rank_labels", "same_labels"}
+    | {"endpoints"}
+)
 
 
 @dataclass(frozen=True)
@@ -160,8 +179,7 @@ class Needs:
     gauges: frozenset[str]
 
 
-def needs(table: EngineMap) -> Needs:
-    """What must be read of every scrape for a table."""
+def _needs(table: EngineMap) -> Needs:
     counters: dict[tuple[str, Labels], Metric] = {}
     spreads: dict[Spread, None] = {}
     gauges = {known(name) for name, _ in table.version}

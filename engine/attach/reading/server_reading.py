@@ -29,18 +29,22 @@ class ServerReading:
     All `at_s`, `now_s` are on one monotonic clock of the caller, `wall_s` is seconds since 1970.
     The server's own clock and the timestamps of its samples are never used for a rate.
     `metrics_path` is where its metrics are, if not where its engine has them.
+    `of_a_row`: only what a row of a fleet shows is read.
     `ceilings` may be set where the server's GPU is known: then MBU and MFU can be told.
     """
 
-    def __init__(self, url: str, name: str, metrics_path: str | None = None) -> None:
+    def __init__(
+        self, url: str, name: str, metrics_path: str | None = None, *, of_a_row: bool = False
+    ) -> None:
         self.url = clean(url)
+        self.of_a_row = of_a_row
         self._own_path = metrics_path
         self.name = clean(name)
         self.ceilings: Ceilings | None = None
         self._answers: dict[str, Answer] = {}
         self._absent: dict[str, int] = {}
         self._path = 0
-        self._table: EngineMap = TABLES[EngineKind.UNKNOWN]
+        self._table = self._read_of(TABLES[EngineKind.UNKNOWN])
         self._by_metrics = False
         self._kind_from: str | None = None
         self._gauges = Gauges()
@@ -166,6 +170,7 @@ class ServerReading:
 
     def _use(self, table: EngineMap, *, by_metrics: bool) -> None:
         """From now on it is read by this table; what another one counted is dropped."""
+        table = self._read_of(table)
         self._by_metrics = self._by_metrics or by_metrics
         if table is self._table:
             return
@@ -175,6 +180,9 @@ class ServerReading:
             # Another server, which may have what the last one had not.
             self._absent.clear()
         self._table, self._session, self._path = table, None, 0
+
+    def _read_of(self, table: EngineMap) -> EngineMap:
+        return table.of_a_row if self.of_a_row else table
 
     def _scraped_per_s(self) -> float | None:
         if len(self._scrapes_s) < 2:

@@ -11,7 +11,7 @@ from faulty_server import serving
 from prodtop.engine.attach.asking.settings import AttachOptions, NamedServer, TargetFile
 from prodtop.engine.attach.fleet import Fleet
 from prodtop.engine.attach.watched_server import WatchedServer
-from prodtop.engine.attach.watches import Watches
+from prodtop.engine.attach.watches import MOST_READ_WHOLE, Watches
 from prodtop.engine.client.attached_engine import reader_command
 from prodtop.engine.client.child import Child
 from prodtop.engine.protocol import (
@@ -169,3 +169,26 @@ def test_the_rows_of_a_fleet_follow_its_list() -> None:
     assert [row.name for row in fleet.sample().replicas] == ["s3"]
     fleet.set([])
     assert (fleet.chosen, fleet.sample().replicas) == ("", [])
+
+
+async def test_of_many_servers_only_rows_are_read_but_for_those_that_were_looked_at() -> None:
+    begun: dict[str, WatchedServer] = {}
+
+    def watch(each: NamedServer, tell: Callable[[Message], object]) -> WatchedServer:
+        begun[each.name] = WatchedServer(each, tell)
+        return begun[each.name]
+
+    def whole() -> set[str]:
+        return {name for name, each in begun.items() if not each.reading.of_a_row}
+
+    watches = Watches(lambda _name, _message: None, watch=watch)
+    watches.look_at("s0")
+    watches.set([server(each) for each in range(MOST_READ_WHOLE + 1)])
+    assert whole() == {"s0"}
+    watches.look_at("s7")
+    assert whole() == {"s0", "s7"}, "what was looked at keeps its past"
+    watches.set([server(each) for each in (7, 8)])
+    assert whole() == {"s0", "s7"}
+    watches.set([server(each) for each in (7, 8, 9)])
+    assert whole() >= {"s7", "s9"}, "of few servers all is read"
+    watches.set([])

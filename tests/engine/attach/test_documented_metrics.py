@@ -4,7 +4,7 @@ from fnmatch import fnmatch
 
 import pytest
 from documented_metrics import DOCUMENTED, PREFIXES
-from prodtop.engine.attach.mapping.engine_map import EngineMap, needs
+from prodtop.engine.attach.mapping.engine_map import EngineMap
 from prodtop.engine.attach.mapping.engines import TABLES
 from prodtop.engine.attach.mapping.source import known
 from prodtop.engine.protocol import EngineKind
@@ -17,7 +17,7 @@ PARTS = ("", "_bucket", "_sum", "_count")
 
 def read_of(table: EngineMap) -> set[str]:
     """The canonical names that a table reads."""
-    needed = needs(table)
+    needed = table.needs
     buckets = {spread.parts[0].key for spread in needed.spreads}
     return buckets | {metric.key for metric in needed.counters} | needed.gauges
 
