@@ -1,6 +1,7 @@
 """Prometheus' HTTP API: instant and range queries, within bounds of time."""
 
 from collections.abc import Callable
+from functools import lru_cache
 from urllib.parse import urlencode
 
 from ..asking.fetch import Fetcher, StatusError
@@ -48,9 +49,15 @@ class PrometheusClient:
 
     async def _ask(self, path: str, parameters: dict[str, str]) -> bytes:
         try:
-            answer = await self._fetcher.get(f"{path}?{urlencode(parameters)}", self._headers())
+            answer = await self._fetcher.get(f"{path}?{_written(**parameters)}", self._headers())
         except StatusError as error:
             if error.status in (401, 403):
                 raise QueryError(f"{error}: --token-file names the file of its token") from None
             raise QueryError(f"Prometheus {error}") from None
         return answer.body
+
+
+@lru_cache(64)
+def _written(**parameters: str) -> str:
+    """The same long query is asked again and again."""
+    return urlencode(parameters)

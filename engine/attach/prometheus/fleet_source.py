@@ -19,14 +19,16 @@ from ...protocol.errors import ProdtopError
 from ..asking.secrets import secret_headers
 from ..asking.settings import PrometheusSettings
 from ..reading.server_reading import ServerReading
-from .answers import Series
+from .answers import Named, Series, Values
 from .client import PrometheusClient
 from .exposing import Exposing
 from .fleet_rows import fleet_rows
-from .queries import SCRAPES_PER_WINDOW, FleetQueries
+from .queries import SCRAPES_PER_WINDOW, UP, FleetQueries
 
 PAST_S = 600.0
 """So much of the past is asked for where a server begins to be looked at."""
+NAMES_EVERY_S = 30.0
+"""What a server is called and serves changes rarely, unlike its figures."""
 RETRY_S = 5.0
 
 
@@ -50,6 +52,9 @@ class PrometheusFleet:
         window_s = SCRAPES_PER_WINDOW * settings.scrape_interval_s
         self._queries = FleetQueries(settings.selector, window_s)
         self._rows: list[Replica] = []
+        self._names: Named | None = None
+        self._named_of: frozenset[str] = frozenset()
+        self._named_until_s = 0.0
         self._reading: ServerReading | None = None
         self._exposing = Exposing()
         self._woken = asyncio.Event()
@@ -88,15 +93,24 @@ class PrometheusFleet:
     async def round(self, client: PrometheusClient) -> None:
         """Ask once for all rows, and for the series of the chosen server."""
         queries = self._queries
-        names, figures = await asyncio.gather(
-            client.names(queries.names), client.values(queries.figures)
-        )
+        figures = await client.values(queries.figures)
+        names = await self._named(client, figures)
         self._rows = fleet_rows(names.by_server, figures.columns)
         warnings = {*names.warnings, *figures.warnings}
         if not self.chosen and self._rows:
             self.chosen = next((row.name for row in self._rows if row.running), self._rows[0].name)
         self._tell(self._sample("; ".join(sorted(warnings))))
         await self._look_at_chosen(client)
+
+    async def _named(self, client: PrometheusClient, figures: Values) -> Named:
+        """What names each server: asked anew where there are others, and now and then."""
+        columns = (column for field, column in figures.columns.items() if field != UP)
+        servers = frozenset[str]().union(*columns)
+        names, now_s = self._names, self._clock()
+        if names is None or servers != self._named_of or now_s >= self._named_until_s:
+            names = self._names = await client.names(self._queries.names)
+            self._named_of, self._named_until_s = servers, now_s + NAMES_EVERY_S
+        return names
 
     async def _look_at_chosen(self, client: PrometheusClient) -> None:
         row = next((row for row in self._rows if row.name == self.chosen), None)
