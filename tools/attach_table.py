@@ -10,6 +10,8 @@ from prodtop.engine.attach.mapping.engines import TABLES
 from prodtop.engine.attach.mapping.source import Flow, Label, Level, Mean, Metric, Share, Spread
 from prodtop.engine.protocol import EngineKind
 
+from .attach_not_shown import NOT_SHOWN
+
 MANUAL = Path(__file__).parents[1] / "docs" / "attach.md"
 BEGIN = "<!-- made by python -m tools.attach_table -->\n"
 END = "<!-- to here -->\n"
@@ -67,7 +69,22 @@ def _table(engine: EngineMap) -> str:
         if sources:
             lines.append(f"| {name} | {', or '.join(f'`{_source(each)}`' for each in sources)} |")
     lines += [f"| {figure} | `--`: {why} |" for figure, why in engine.absent.items()]
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, "", *_lists(engine)])
+
+
+def _lists(engine: EngineMap) -> list[str]:
+    """What stands in the *Server* panel alone, and what is not shown."""
+    lines = []
+    if engine.further:
+        further = "; ".join(f"{each.name} (`{_source(each.source)}`)" for each in engine.further)
+        lines += [f"Further, in the *Server* panel: {further}.", ""]
+    reasons = NOT_SHOWN.get(engine.kind, ())
+    if reasons:
+        named = "; ".join(
+            f"{', '.join(f'`{name}`' for name in names.split())}: {why}" for why, names in reasons
+        )
+        lines += [f"Not shown, because: {named}.", ""]
+    return lines
 
 
 def _source(source: object) -> str:

@@ -1,7 +1,7 @@
 """Watched servers as one fleet: a row for each, and the frames of the one that is chosen."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from urllib.parse import urlsplit
 
 import msgspec
@@ -16,18 +16,9 @@ from ..protocol import (
     Window,
 )
 from .asking.settings import SCRAPE_INTERVAL_S, NamedServer
+from .watches import interval_of
 
 STALE_AFTER_S, STALE_SCRAPES = 3.0, 2.5
-MOST_SCRAPES_PER_S = 20.0
-"""Of all servers together: an answer takes some 3 ms of a core to read."""
-
-
-def spread_out(servers: list[NamedServer]) -> list[NamedServer]:
-    """The servers, asked less often where there are many of them."""
-    least_s = len(servers) / MOST_SCRAPES_PER_S
-    return [
-        msgspec.structs.replace(each, interval_s=max(each.interval_s, least_s)) for each in servers
-    ]
 
 
 class Fleet:
@@ -48,28 +39,48 @@ class Fleet:
         self._clock, self._wall = clock, wall
         self.chosen = servers[0].name if servers else ""
         self._rows = {server.name: _unasked(server) for server in servers}
-        self._every_s = {server.name: server.interval_s for server in servers}
+        self._every_s = _intervals(servers)
+        self.on_choice: Callable[[str], object] = lambda _name: None
+        """Told which server is looked at from now on."""
+        self.note = ""
+        """What is wrong with where the list of servers comes from."""
         self._taken_at_s: dict[str, float] = {}
         self._newest: dict[str, list[Message]] = {}
 
+    def set(self, servers: Sequence[NamedServer]) -> None:
+        """These are the servers from now on. Where the one that is looked at has gone, the first
+        of them takes its place."""
+        # Another address by the same name is another server.
+        before = {
+            server.name: row
+            for server in servers
+            if (row := self._rows.get(server.name)) is not None and row.url == server.url
+        }
+        self._every_s = _intervals(servers)
+        self._rows = {
+            server.name: _of_now(before[server.name], server)
+            if server.name in before
+            else _unasked(server)
+            for server in servers
+        }
+        for kept in (self._taken_at_s, self._newest):
+            for name in kept.keys() - before.keys():
+                del kept[name]
+        if self.chosen not in self._rows:
+            self.choose(next(iter(self._rows), ""))
+
     def take(self, name: str, message: Message) -> None:
-        """A message of the server of that name."""
-        before = self._rows.get(name, Replica(name=name))
+        """A message of the server of that name; one that is no more watched is not heard."""
+        before = self._rows.get(name)
+        if before is None:
+            return
         match message:
             case Frame():
                 self._rows[name] = _row(before, message)
                 self._taken_at_s[name] = self._clock()
                 self._newest[name] = [message]
             case ServerDown(reason=reason):
-                self._rows[name] = Replica(
-                    name=name,
-                    url=before.url,
-                    kind=before.kind,
-                    version=before.version,
-                    model=before.model,
-                    node=before.node,
-                    down=reason,
-                )
+                self._rows[name] = _down(before, reason)
                 self._newest[name] = [message]
             case _:
                 pass
@@ -78,9 +89,10 @@ class Fleet:
 
     def choose(self, name: str) -> None:
         """Send the frames of this server from now on, and at once the newest one."""
-        if name not in self._rows or name == self.chosen:
+        if name == self.chosen or (name and name not in self._rows):
             return
         self.chosen = name
+        self.on_choice(name)
         for message in self._newest.get(name, []):
             if isinstance(message, Frame):
                 self._tell(ServerBack(name=name))
@@ -93,6 +105,7 @@ class Fleet:
             at_s=now_s,
             wall_s=self._wall(),
             chosen=self.chosen,
+            note=self.note or None,
             replicas=[self._aged(name, row, now_s) for name, row in self._rows.items()],
         )
 
@@ -105,8 +118,63 @@ class Fleet:
         return msgspec.structs.replace(row, age_s=age_s, stale=stale)
 
 
+def _intervals(servers: Sequence[NamedServer]) -> dict[str, float]:
+    return {server.name: interval_of(server, len(servers)) for server in servers}
+
+
+NODE_LABELS = ("node", "kubernetes_node", "nodename", "hostname", "host")
+MODEL_LABELS = ("model_name", "model")
+VERSION_LABELS = ("version",)
+"""Of a discovery file: what says on which machine a server is, what it is to serve, and by which
+release. Model and version are taken where the server itself does not tell them."""
+
+
 def _unasked(server: NamedServer) -> Replica:
-    return Replica(name=server.name, url=server.url, node=urlsplit(server.url).hostname or "")
+    told = server.labels
+    return Replica(
+        name=server.name,
+        url=server.url,
+        node=_first(told, NODE_LABELS) or urlsplit(server.url).hostname or "",
+        model=_model(told),
+        version=_version(told),
+        labels=told,
+    )
+
+
+def _first(labels: Mapping[str, str], names: Iterable[str]) -> str:
+    return next((labels[name] for name in names if labels.get(name)), "")
+
+
+def _model(labels: Mapping[str, str]) -> str:
+    return _first(labels, MODEL_LABELS)
+
+
+def _version(labels: Mapping[str, str]) -> str | None:
+    return _first(labels, VERSION_LABELS) or None
+
+
+def _of_now(row: Replica, server: NamedServer) -> Replica:
+    """A row with what is said of its server now."""
+    new = _unasked(server)
+    # What a label said before is none of the server's own.
+    model = new.model if row.model in ("", _model(row.labels)) else row.model
+    version = new.version if row.version in (None, _version(row.labels)) else row.version
+    return msgspec.structs.replace(
+        row, url=new.url, node=new.node, labels=new.labels, model=model, version=version
+    )
+
+
+def _down(before: Replica, reason: str) -> Replica:
+    return Replica(
+        name=before.name,
+        url=before.url,
+        kind=before.kind,
+        version=before.version,
+        model=before.model,
+        node=before.node,
+        labels=before.labels,
+        down=reason,
+    )
 
 
 def _row(before: Replica, frame: Frame) -> Replica:
@@ -122,9 +190,10 @@ def _row(before: Replica, frame: Frame) -> Replica:
         name=before.name,
         url=before.url,
         node=before.node,
+        labels=before.labels,
         kind=before.kind if attached is None else attached.kind,
-        version=None if attached is None else attached.version,
-        model=frame.model.name,
+        version=(attached.version if attached else None) or _version(before.labels),
+        model=frame.model.name or _model(before.labels),
         running=queue.running,
         waiting=queue.waiting,
         kv_used=used,

@@ -3,22 +3,25 @@
 import asyncio
 import contextlib
 from collections.abc import Coroutine, Sequence
-from functools import partial
 from typing import Protocol
 
-from ..protocol import Command, Shutdown, WatchReplica
+from ..protocol import Command, ServerDown, Shutdown, WatchReplica
 from ..protocol.channel import Channel
 from .asking.settings import AttachOptions
 from .beside import Beside
-from .fleet import Fleet, spread_out
+from .file_sd.files import TargetFiles
+from .file_sd.servers import named_apart
+from .fleet import Fleet
 from .prometheus.fleet_source import PrometheusFleet
 from .watched_gpus import watch_gpus
-from .watched_server import WatchedServer
+from .watches import Watches
 
 FLUSH_EVERY_S = 0.05
 """What the screen has not taken yet leaves so soon after it can."""
 IDLE_TURN_S = 1.0
 FLEET_EVERY_S = 1.0
+FILES_EVERY_S = 1.0
+"""How often discovery files are looked at."""
 
 
 class Chooses(Protocol):
@@ -35,18 +38,43 @@ async def read_servers(channel: Channel[Command], options: AttachOptions) -> Non
         collected = PrometheusFleet(options.prometheus, channel.send)
         await _run(channel, collected, [collected.run()])
         return
-    servers = spread_out(options.servers)
+    servers = options.servers
     fleet = Fleet(servers, channel.send)
     beside = Beside(servers, fleet, channel.send)
-    watches = [WatchedServer(each, partial(beside.take, each.name)) for each in servers]
-    work = [watch.run() for watch in watches]
-    if len(watches) > 1:
+    watches = Watches(beside.take)
+    fleet.on_choice = watches.look_at
+    watches.set(servers)
+    watches.look_at(fleet.chosen)
+    work: list[Coroutine[object, object, None]] = [watches.run()]
+    if len(servers) > 1 or options.target_files:
         work.append(_sample(fleet, channel))
+    if options.target_files:
+        work.append(_follow(options, watches, fleet, channel))
     work += [watch_gpus(each, channel.send) for each in servers if each.dcgm is not None]
     with beside:
         if beside.measures:
             work.append(beside.report())
         await _run(channel, beside, work)
+
+
+async def _follow(
+    options: AttachOptions, watches: Watches, fleet: Fleet, channel: Channel[Command]
+) -> None:
+    """Watch what discovery files name, as they change."""
+    files = TargetFiles(options.target_files)
+    while True:
+        # In a thread: a folder may be on another machine that does not answer.
+        found = await asyncio.to_thread(files.look)
+        if found is not None:
+            servers = named_apart((*options.servers, *found.servers))
+            fleet.note = "; ".join(found.notes)
+            fleet.set(servers)
+            watches.set(servers)
+            if not servers:
+                where = options.target_files[0].path
+                reason = fleet.note or "names no server"
+                channel.send(ServerDown(name=where, reason=reason, retry_in_s=FILES_EVERY_S))
+        await asyncio.sleep(FILES_EVERY_S)
 
 
 async def _run(

@@ -16,12 +16,11 @@ import numpy as np
 from ..metrics.latency import LatencyWindows, RequestLatency
 from ..protocol import Figure, Frame, Latency, Message, Note, Origin, Window
 from ..protocol.errors import BadInputError, ProdtopError
-from .asking.settings import SHORTEST_PROBE_S
+from .asking.settings import SHORTEST_PROBE_S, USUAL_PROBE_S
 from .probe_request import OUTPUT_TOKENS, WAYS, ProbeConnection, Probed, ProbeError
 from .proxy.upstream import upstream_of
 from .reading.overlaying import is_resolved, with_latencies, with_origins
 
-INTERVAL_S = 5.0
 LONGEST_WAIT_S = 60.0
 """Between probes of a server that does not answer."""
 _CLOSE_S = 2.0
@@ -38,7 +37,7 @@ class Prober:
     def __init__(
         self,
         url: str,
-        interval_s: float = INTERVAL_S,
+        interval_s: float = USUAL_PROBE_S,
         *,
         model: str | None = None,
         headers: Callable[[], Mapping[str, str]] = dict,

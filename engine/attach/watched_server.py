@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import msgspec
@@ -52,7 +53,7 @@ class WatchedServer:
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.server = server
-        self.reading = ServerReading(server.url, server.name)
+        self.reading = ServerReading(server.url, server.name, server.metrics_path)
         self._tell = tell
         self._connect = connect
         self._clock, self._wall = clock, wall
@@ -67,17 +68,42 @@ class WatchedServer:
         self._telling: set[str] = set()
         self._took_s = 0.0
         self._sequence = 0
+        self._woken = asyncio.Event()
 
-    async def run(self) -> None:
-        """Ask, wait, and ask again."""
+    async def run(self, gate: asyncio.Semaphore | None = None, after_s: float = 0.0) -> None:
+        """Ask, wait, and ask again; the first time `after_s` from now. Within `gate` no more than
+        so many servers are asked at once."""
+        gate = asyncio.Semaphore() if gate is None else gate
         try:
+            await self._rest(after_s)
             while True:
                 began_s = self._clock()
-                wait_s = await self.round()
+                async with gate:
+                    wait_s = await self.round()
                 # A round that took too long is not made up for.
-                await asyncio.sleep(max(0.05, began_s + wait_s - self._clock()))
+                await self._rest(max(0.05, began_s + wait_s - self._clock()))
         finally:
             await self._drop()
+
+    def read(self, *, of_a_row: bool) -> None:
+        """Read all that it tells from now on, or only what a row of a fleet shows. What was read
+        until now is dropped where that is another."""
+        if of_a_row != self.reading.of_a_row:
+            server = self.server
+            self.reading = ServerReading(
+                server.url, server.name, server.metrics_path, of_a_row=of_a_row
+            )
+            self._asked_at_s.clear()
+
+    def ask_now(self) -> None:
+        """End the wait for the next round."""
+        self._woken.set()
+
+    async def _rest(self, seconds: float) -> None:
+        self._woken.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._woken.wait()
 
     @property
     def is_down(self) -> bool:

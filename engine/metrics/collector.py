@@ -13,8 +13,9 @@ from .hits import HitMeter
 from .latency import LatencyWindows, RequestLatency, request_latency
 from .latency_counts import LatencyCounter
 from .limits import LimitMeter
-from .little import LittleMeter, unsteady
+from .little import LittleMeter
 from .pauses import Pauses
+from .steadiness import unsteady
 from .throughput import ThroughputMeter
 from .trend import Trend
 from .usage import UsageMeter

@@ -3,7 +3,7 @@
 L is the time average of the number of requests in the system; λ the rate at which requests leave
 it; W their mean residence. In steady state L = λ·W whatever the arrivals, the service or the order
 (J. D. C. Little, Operations Research 9, 1961). Where the two differ, the system is filling or
-draining.
+draining: `steadiness.py` tells by how much they may.
 
 Both go by a clock that stands still while the engine does. A pause of half a minute in a system
 that is otherwise steady would show in every residence, and in no count.
@@ -13,19 +13,6 @@ from .pauses import Pauses
 from .windows import WindowedCounter, WindowedIntegral
 
 SPAN_S = 10.0
-
-TOLERANCE = 0.2
-LEAST_DIFFERENCE = 1.0
-"""The two sides agree if they differ by less than a fifth of the greater, or by one request."""
-
-
-def unsteady(mean_in_system: float | None, rate_times_residence: float | None) -> bool:
-    """Whether the two sides of the law are too far apart for a steady state."""
-    if mean_in_system is None or rate_times_residence is None:
-        return False
-    greater = max(mean_in_system, rate_times_residence)
-    difference = abs(mean_in_system - rate_times_residence)
-    return difference > max(LEAST_DIFFERENCE, TOLERANCE * greater)
 
 
 class LittleMeter:

@@ -68,6 +68,29 @@ class Origin(Part, frozen=True, kw_only=True):
     missing: str | None = None
 
 
+class Unit(StrEnum):
+    """What a further figure counts."""
+
+    COUNT = ""
+    SHARE = "share"
+    MILLISECONDS = "ms"
+    BYTES = "B"
+    PER_S = "/s"
+    TOKENS_PER_S = "tok/s"
+    BYTES_PER_S = "B/s"
+
+
+class FurtherFigure(Part, frozen=True, kw_only=True):
+    """A figure that some engines tell and no panel has a place for: LoRA adapters, KV blocks on the
+    host, the phases of a request. `expression` and `age_s` as in `Origin`."""
+
+    name: str
+    value: float
+    unit: Unit
+    expression: str
+    age_s: float
+
+
 class Attached(Part, frozen=True, kw_only=True):
     """The server behind a frame. `name` is what the user calls it, or its address.
 
@@ -83,6 +106,7 @@ class Attached(Part, frozen=True, kw_only=True):
     scraped_per_s: float | None = None
     scrape_ms: float | None = None
     origins: dict[Figure, Origin] = {}
+    further: list[FurtherFigure] = []
 
 
 class ServerDown(Message, frozen=True, kw_only=True):

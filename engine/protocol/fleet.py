@@ -8,7 +8,8 @@ from .message import Message, Part
 class Replica(Part, frozen=True, kw_only=True):
     """One server of a fleet. Figures that it does not tell are `None`.
 
-    `node` is the machine it is on, as far as its address or its labels tell. Rates are over
+    `node` is the machine it is on, as far as its address or its labels tell; `labels` are what a
+    discovery file says of it. Rates are over
     seconds, or over the window of the Prometheus query; `ttft_p95_ms` is over the last minute, and
     `ttft_below_ms` says that it is only known to be below. `down`: why it does not answer.
     """
@@ -19,6 +20,7 @@ class Replica(Part, frozen=True, kw_only=True):
     version: str | None = None
     model: str = ""
     node: str = ""
+    labels: dict[str, str] = {}
     running: int | None = None
     waiting: int | None = None
     kv_used: float | None = None

@@ -13,18 +13,14 @@ from ...engine.attach.asking.settings import (
     LONGEST_INTERVAL_S,
     SHORTEST_PROBE_S,
     AttachOptions,
-    NamedServer,
-    PrometheusSettings,
+    HowAsked,
     ServerSettings,
 )
-from ...engine.attach.prometheus.queries import checked_selector
 from ...engine.http_load.messages import HttpLoadOptions
 from ...engine.protocol import LoadSpec
 from ...engine.protocol.errors import BadInputError
 from .arguments import Debug, Record, Theme
-
-PROMETHEUS = "prometheus+"
-"""Before the address of a Prometheus."""
+from .attach_places import FILE_SD, PROMETHEUS, attach_options, given_places
 
 Secret = Annotated[
     str | None, typer.Option("--token-file", metavar="FILE", help="Holds a bearer token.")
@@ -37,6 +33,12 @@ def attach(
         typer.Argument(
             metavar="[URL|NAME]...",
             help="Addresses, or names of [attach.NAME] in the config; none: look on this machine.",
+        ),
+    ] = None,
+    file_sd: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--file-sd", metavar="FILE", help="A discovery file of Prometheus', or 'PATTERN'."
         ),
     ] = None,
     token_file: Secret = None,
@@ -70,8 +72,8 @@ def attach(
         float | None,
         typer.Option(
             "--probe",
-            metavar="SECONDS",
-            help="Send a small request so often: true TTFT and ITL.",
+            metavar="[SECONDS]",
+            help="Send a small request so often, 5: true TTFT and ITL.",
         ),
     ] = None,
     users: Annotated[
@@ -97,8 +99,7 @@ def attach(
     Nothing is sent to them but GET requests of what they tell of themselves, unless --probe asks
     for more, or programs send theirs through --proxy.
     """
-    common = ServerSettings(
-        url="",
+    common = HowAsked(
         token_file=token_file,
         token_env=token_env,
         headers_file=headers_file,
@@ -108,15 +109,16 @@ def attach(
         record_trace=None if record_trace is None else str(Path(record_trace).absolute()),
         probe_s=probe,
     )
-    check_measuring(common, urls or [], once=once)
-    if as_json and urls and not once:
+    places = given_places(urls or [], file_sd or [])
+    check_measuring(common, places, once=once)
+    if as_json and places and not once:
         raise BadInputError("--json goes with --once")
-    if not urls:
+    if not places:
         from .attach_found import list_found
 
         list_found(as_json=as_json)
         return
-    options = attach_options(urls, common, select)
+    options = attach_options(places, common, select)
     if once and options.prometheus is not None:
         raise BadInputError("--once asks servers themselves: give their addresses")
     if once:
@@ -140,7 +142,7 @@ def _load(options: AttachOptions, users: int | None, rate: float | None) -> Http
         return None
     if users is not None and rate is not None:
         raise BadInputError("--users and --rate exclude each other: give one of them")
-    if len(options.servers) != 1:
+    if len(options.servers) != 1 or options.target_files:
         raise BadInputError("a load goes to one server: give one address with --users or --rate")
     (server,) = options.servers
     spec = LoadSpec(rate_per_s=rate) if users is None else LoadSpec(users=users)
@@ -150,11 +152,11 @@ def _load(options: AttachOptions, users: int | None, rate: float | None) -> Http
     )
 
 
-def check_measuring(asked: ServerSettings, urls: list[str], *, once: bool) -> None:
+def check_measuring(asked: HowAsked, urls: list[str], *, once: bool) -> None:
     """Raise `BadInputError` for options of proxy and probe that cannot go with the others."""
     if asked.record_trace is not None and asked.proxy is None:
         raise BadInputError("--record-trace goes with --proxy: it records what passes")
-    collected = any(url.startswith(PROMETHEUS) for url in urls)
+    collected = any(url.startswith((PROMETHEUS, FILE_SD)) for url in urls)
     if asked.proxy is not None and (len(urls) != 1 or collected):
         raise BadInputError("--proxy passes requests on to one server: name one")
     if asked.probe_s is not None and collected:
@@ -167,55 +169,3 @@ def check_measuring(asked: ServerSettings, urls: list[str], *, once: bool) -> No
         )
     if once and (asked.proxy, asked.probe_s) != (None, None):
         raise BadInputError("--proxy and --probe take time: they go without --once")
-
-
-def attach_options(given: list[str], common: ServerSettings, select: str | None) -> AttachOptions:
-    """What the reader is started with. Raises `BadInputError` where it is not one kind of place."""
-    collected = [text for text in given if text.startswith(PROMETHEUS)]
-    if not collected:
-        if select is not None:
-            raise BadInputError(f"--select goes with {PROMETHEUS}http://HOST:9090")
-        return AttachOptions(servers=named_servers(given, common))
-    if len(given) > 1:
-        raise BadInputError("a Prometheus collects a whole fleet: give it alone")
-    try:
-        selector = checked_selector(select or "")
-    except ValueError as error:
-        raise BadInputError(f"--select: {error}") from None
-    fields = {name: getattr(common, name) for name in ServerSettings.__struct_fields__}
-    own = {"url": server_url(collected[0].removeprefix(PROMETHEUS)), "selector": selector}
-    del fields["interval_s"]
-    return AttachOptions(servers=[], prometheus=PrometheusSettings(**{**fields, **own}))
-
-
-def named_servers(given: list[str], common: ServerSettings) -> list[NamedServer]:
-    """The servers of the command line: names of the config, else addresses with the options.
-
-    Raises `BadInputError` for what is neither, and for a server that is named twice.
-    """
-    from ..settings.config import load_config
-
-    tables = load_config().attach
-    servers = [_named(text, common, tables) for text in given]
-    names = [server.name for server in servers]
-    for name in names:
-        if names.count(name) > 1:
-            raise BadInputError(f"{name} is given twice")
-    return servers
-
-
-def _named(text: str, common: ServerSettings, tables: dict[str, ServerSettings]) -> NamedServer:
-    table = tables.get(text)
-    fields = {
-        field: value
-        for field in ServerSettings.__struct_fields__
-        if (value := getattr(common, field)) is not None
-    }
-    if table is not None:
-        own = {field: getattr(table, field) for field in ServerSettings.__struct_fields__}
-        given = {
-            field: value for field, value in fields.items() if field not in ("url", "interval_s")
-        }
-        return NamedServer(**{**own, **given, "url": server_url(table.url)}, name=text)
-    url = server_url(text)
-    return NamedServer(**{**fields, "url": url}, name=url.partition("://")[2])

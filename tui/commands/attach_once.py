@@ -3,10 +3,13 @@
 import asyncio
 import sys
 
-from ...engine.attach.asking.settings import AttachOptions
+from ...engine.attach.asking.settings import AttachOptions, NamedServer
+from ...engine.attach.file_sd.files import TargetFiles
+from ...engine.attach.file_sd.servers import named_apart
 from ...engine.attach.watched_server import WatchedServer
+from ...engine.attach.watches import AT_ONCE
 from ...engine.protocol import Frame, Message, ServerDown, Window
-from ...engine.protocol.errors import ProdtopError
+from ...engine.protocol.errors import BadInputError, ProdtopError
 from ...engine.text.cleaning import clean
 from ..style.formatting import count, percent, rate
 from ..style.quantiles import quantile_text
@@ -35,8 +38,9 @@ class Told:
 
 def print_once(options: AttachOptions, *, as_json: bool) -> None:
     """Print each server's figures. Raises `ProdtopError` where one of them does not answer."""
-    told = asyncio.run(_asked(options))
-    for server, each in zip(options.servers, told, strict=True):
+    servers = _servers(options)
+    told = asyncio.run(_asked(servers))
+    for server, each in zip(servers, told, strict=True):
         if each.frame is None:
             print(f"{clean(server.name)}: {clean(each.reason or 'no answer')}", file=sys.stderr)
         elif as_json:
@@ -48,22 +52,38 @@ def print_once(options: AttachOptions, *, as_json: bool) -> None:
         raise ProdtopError(f"{down} of {len(told)} servers did not tell anything")
 
 
-async def _asked(options: AttachOptions) -> list[Told]:
-    told = [Told() for _ in options.servers]
+def _servers(options: AttachOptions) -> list[NamedServer]:
+    """Those that are named, and those that discovery files name now. Raises `BadInputError` where
+    there are none."""
+    found = TargetFiles(options.target_files).look()
+    if found is None or not options.target_files:
+        return options.servers
+    servers = named_apart((*options.servers, *found.servers))
+    if not servers:
+        reasons = "; ".join(map(clean, found.notes))
+        raise BadInputError(f"the discovery files name no server{f': {reasons}' * bool(reasons)}")
+    for note in found.notes:
+        print(clean(note), file=sys.stderr)
+    return servers
+
+
+async def _asked(servers: list[NamedServer]) -> list[Told]:
+    told, gate = [Told() for _ in servers], asyncio.Semaphore(AT_ONCE)
     await asyncio.gather(
         *(
-            _ask(WatchedServer(server, each.take))
-            for server, each in zip(options.servers, told, strict=True)
+            _ask(WatchedServer(server, each.take), gate)
+            for server, each in zip(servers, told, strict=True)
         )
     )
     return told
 
 
-async def _ask(server: WatchedServer) -> None:
+async def _ask(server: WatchedServer, gate: asyncio.Semaphore) -> None:
     """As many scrapes as rates need; none more of a server that does not answer."""
     try:
         for number in range(SCRAPES):
-            wait_s = await server.round()
+            async with gate:
+                wait_s = await server.round()
             if server.is_down:
                 return
             if number < SCRAPES - 1:

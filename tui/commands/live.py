@@ -9,6 +9,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from ...engine.attach.asking.settings import USUAL_PROBE_S
 from ...engine.client.local_engine import CLOSING_DRAIN_S, LocalEngine
 from ...engine.client.recorded_engine import RecordedEngine
 from ...engine.protocol.errors import BadInputError
@@ -126,8 +127,9 @@ def live(
     open_screen(complete, theme, record, server)
 
 
-def with_record_value(arguments: Sequence[str], commands: Container[str]) -> list[str]:
-    """The arguments with an empty value for a `--record` or a `--run` that stands alone."""
+def with_usual_values(arguments: Sequence[str], commands: Container[str]) -> list[str]:
+    """The arguments with the usual value for a `--record`, a `--run` or a `--probe` that stands
+    alone."""
     given = list(arguments)
     for place, argument in enumerate(arguments):
         after = arguments[place + 1] if place + 1 < len(arguments) else "-"
@@ -136,7 +138,18 @@ def with_record_value(arguments: Sequence[str], commands: Container[str]) -> lis
         # An item of `ready` may have a command's name.
         if argument == "--run" and after.startswith("-"):
             given[place] = "--run="
+        if argument == "--probe" and not _is_number(after):
+            given[place] = f"--probe={USUAL_PROBE_S:g}"
     return given
+
+
+def _is_number(text: str) -> bool:
+    """Whether it is a number, if none that may be given: an address is none."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def open_screen(

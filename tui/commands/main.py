@@ -20,7 +20,7 @@ from .cost import cost
 from .diff import diff
 from .doctor import doctor
 from .guards import guards
-from .live import live, with_record_value
+from .live import live, with_usual_values
 from .quality import quality
 from .ready import ready
 from .record import record
@@ -108,7 +108,7 @@ def _run(arguments: Sequence[str]) -> int:
         _check_text(arguments)
         # Not standalone: typer then raises its usage errors instead of drawing them.
         named = command.commands if isinstance(command, TyperGroup) else {}
-        given = with_record_value(arguments, named)
+        given = with_usual_values(arguments, named)
         code = command.main(args=given, prog_name="prodtop", standalone_mode=False)
         finish_output()
     except typer.TyperException as error:

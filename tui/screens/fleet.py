@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import NamedTuple
 
 from textual.geometry import Region
 
@@ -22,12 +23,25 @@ from .prompt import PromptScreen
 TABLE = "replicas"
 
 
+class _Shown(NamedTuple):
+    """What the table is made of."""
+
+    fleet: Fleet
+    order: FleetOrder
+    room: Room
+
+    def is_same(self, other: "_Shown") -> bool:
+        """Whether the table would be the same: a sample is compared as one, not row by row."""
+        return self.fleet is other.fleet and self[1:] == other[1:]
+
+
 class FleetScreen(MeasuringTab):
     """One table. Its order, groups and filter are those of the screen alone."""
 
     def __init__(self, keymap: Keymap, monitor: Monitor) -> None:
         super().__init__(keymap, monitor, id=FLEET, panels=(TABLE,))
         self._order = FleetOrder()
+        self._drawn: tuple[_Shown, RowsView] | None = None
 
     def _place_panels(self, width: int, height: int) -> Mapping[str, Region]:
         return {TABLE: Region(0, 0, width, height)}
@@ -42,7 +56,12 @@ class FleetScreen(MeasuringTab):
         }
 
     def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
-        return fleet_view(_fleet(moment), self._order, room)
+        """The table, made anew where something of it is another: samples come more rarely than
+        the screen draws."""
+        shown = _Shown(_fleet(moment), self._order, room)
+        if self._drawn is None or not self._drawn[0].is_same(shown):
+            self._drawn = (shown, fleet_view(*shown))
+        return self._drawn[1]
 
     def on_rows_panel_moved(self, _message: RowsPanel.Moved) -> None:
         self._draw()
@@ -97,5 +116,8 @@ class FleetScreen(MeasuringTab):
             self.app.switch_mode(LIVE)
 
 
+_NO_FLEET = Fleet()
+
+
 def _fleet(moment: Moment) -> Fleet:
-    return moment.fleet or Fleet()
+    return moment.fleet or _NO_FLEET

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from ...engine.attach.asking.settings import ServerSettings
+from ...engine.attach.asking.settings import AttachTable
 from ...engine.cost.settings import CapacitySettings, CostSettings
 from ...engine.files.paths import config_dir
 from ...engine.files.toml_text import UnreadableTomlError, read_toml_text
@@ -136,7 +136,7 @@ class Config(Table, frozen=True, kw_only=True):
     capacity: CapacitySettings = CapacitySettings()
     readiness: ReadinessSettings = ReadinessSettings()
     targets: TargetSettings | None = None
-    attach: dict[str, ServerSettings] = {}
+    attach: dict[str, AttachTable] = {}
 
     def keymap(self, source: str) -> Keymap:
         """The keys after `[keys]`. Raises `KeymapError`."""

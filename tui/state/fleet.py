@@ -4,10 +4,11 @@ Pure but for `FleetBook`, which remembers the last minutes of every row for its 
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 from statistics import median
+from types import MappingProxyType
 
 from ...engine.protocol import FleetSample, Replica
 from ...engine.protocol.wording import counted
@@ -80,16 +81,41 @@ class Row:
 
     replica: Replica
     word: Word
-    reason: str = ""
     deviation: float | None = None
     usd_per_million: float | None = None
     curve: tuple[float, ...] = ()
+    median_ttft_ms: float | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it has this word. Made when it is asked for: one row's is shown at a time."""
+        replica, running, waiting = self.replica, self.replica.running or 0, self.replica.waiting
+        match self.word:
+            case Word.DOWN:
+                return replica.down or ""
+            case Word.WAITING:
+                return "not heard of yet"
+            case Word.STALE:
+                return f"silent for {replica.age_s or 0.0:.0f} s"
+            case Word.KV_FULL:
+                return f"{percent(replica.kv_used)} of KV, {waiting} waiting"
+            case Word.OVERLOADED:
+                return f"{waiting} waiting for {running} running"
+            case Word.SLOW:
+                own, usual = milliseconds(replica.ttft_p95_ms), milliseconds(self.median_ttft_ms)
+                return f"TTFT p95 {own}, median {usual}"
+            case Word.OUTLIER:
+                share = self.deviation or 0.0
+                less = "less" if share < 0 else "more"
+                return f"{percent(abs(share))} {less} tok/s than the median"
+            case Word.IDLE | Word.OK:
+                return ""
 
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The newest rows; `chosen` is the one that the other tabs show, `note` what is wrong with
-    where the figures come from."""
+    """The newest rows, by name; `chosen` is the one that the other tabs show, `note` what is wrong
+    with where the figures come from."""
 
     rows: tuple[Row, ...] = ()
     chosen: str = ""
@@ -119,17 +145,16 @@ class FleetBook:
 
     def take(self, sample: FleetSample, usd_per_hour: float | None) -> None:
         """A sample came. `usd_per_hour` is what one replica costs, where that is set."""
-        names = {each.name for each in sample.replicas}
-        self._curves = {name: each for name, each in self._curves.items() if name in names}
+        before, self._curves = self._curves, {}
         for each in sample.replicas:
-            curve = self._curves.setdefault(each.name, deque(maxlen=CURVE_SAMPLES))
+            curve = before.get(each.name)
+            if curve is None:
+                curve = deque(maxlen=CURVE_SAMPLES)
             curve.append(each.decode_tok_s or 0.0)
-        rows = judged(sample.replicas, usd_per_hour)
-        self.now = Fleet(
-            tuple(replace(row, curve=tuple(self._curves[row.replica.name])) for row in rows),
-            sample.chosen,
-            sample.note or "",
-        )
+            self._curves[each.name] = curve
+        replicas = sorted(sample.replicas, key=lambda each: each.name)
+        rows = judged(replicas, usd_per_hour, self._curves)
+        self.now = Fleet(tuple(rows), sample.chosen, sample.note or "")
 
 
 @dataclass(slots=True)
@@ -139,13 +164,21 @@ class _Medians:
     counts: int = 0
 
 
-def judged(replicas: Sequence[Replica], usd_per_hour: float | None) -> list[Row]:
-    """How each replica does, by itself and against the others of its model."""
+def judged(
+    replicas: Sequence[Replica],
+    usd_per_hour: float | None,
+    curves: Mapping[str, Collection[float]] = MappingProxyType({}),
+) -> list[Row]:
+    """How each replica does, by itself and against the others of its model; `curves` are the last
+    speeds of each by name."""
     models: dict[str, list[Replica]] = {}
     for each in replicas:
         models.setdefault(each.model, []).append(each)
     medians = {model: _medians(each) for model, each in models.items()}
-    return [_judged(each, medians[each.model], usd_per_hour) for each in replicas]
+    return [
+        _judged(each, medians[each.model], usd_per_hour, tuple(curves.get(each.name, ())))
+        for each in replicas
+    ]
 
 
 def _medians(replicas: Sequence[Replica]) -> _Medians:
@@ -158,54 +191,57 @@ def _medians(replicas: Sequence[Replica]) -> _Medians:
     return _Medians(median(speeds) if speeds else None, median(ttfts) if ttfts else None, len(busy))
 
 
-def _judged(replica: Replica, medians: _Medians, usd_per_hour: float | None) -> Row:
+def _judged(
+    replica: Replica, medians: _Medians, usd_per_hour: float | None, curve: tuple[float, ...]
+) -> Row:
     speed, deviation = replica.decode_tok_s, None
     if speed is not None and medians.speed and replica.running:
         deviation = speed / medians.speed - 1
     cost = None
     if usd_per_hour is not None and speed:
         cost = usd_per_hour / (speed * SECONDS_PER_HOUR) * MILLION
-    word, reason = _word(replica, medians, deviation)
-    return Row(replica, word, reason, deviation, cost)
+    word = _word(replica, medians, deviation)
+    return Row(replica, word, deviation, cost, curve, medians.ttft_ms)
 
 
-def _word(replica: Replica, medians: _Medians, deviation: float | None) -> tuple[Word, str]:
-    """The worst that is wrong with it, in a word with its reason."""
+def _word(replica: Replica, medians: _Medians, deviation: float | None) -> Word:
+    """The worst that is wrong with it."""
     running, waiting = replica.running, replica.waiting
     if replica.down is not None:
-        return Word.DOWN, replica.down
+        return Word.DOWN
     if replica.age_s is None and running is None and replica.decode_tok_s is None:
-        return Word.WAITING, "not heard of yet"
+        return Word.WAITING
     if replica.stale and replica.age_s is not None:
-        return Word.STALE, f"silent for {replica.age_s:.0f} s"
-    if replica.kv_used is not None and replica.kv_used >= FULL and waiting:
-        return Word.KV_FULL, f"{percent(replica.kv_used)} of KV, {waiting} waiting"
-    if waiting and waiting > (running or 0):
-        return Word.OVERLOADED, f"{waiting} waiting for {running or 0} running"
+        return Word.STALE
+    if waiting:
+        if replica.kv_used is not None and replica.kv_used >= FULL:
+            return Word.KV_FULL
+        if waiting > (running or 0):
+            return Word.OVERLOADED
     ttft_ms = replica.ttft_p95_ms
     if ttft_ms is not None and medians.ttft_ms and ttft_ms > SLOW * medians.ttft_ms:
-        return (
-            Word.SLOW,
-            f"TTFT p95 {milliseconds(ttft_ms)}, median {milliseconds(medians.ttft_ms)}",
-        )
+        return Word.SLOW
     if deviation is not None and abs(deviation) > OUTLIER:
-        less = "less" if deviation < 0 else "more"
-        return Word.OUTLIER, f"{percent(abs(deviation))} {less} tok/s than the median"
-    if running == 0 and not waiting:
-        return Word.IDLE, ""
-    return Word.OK, ""
+        return Word.OUTLIER
+    return Word.IDLE if running == 0 and not waiting else Word.OK
 
 
 def shown_rows(fleet: Fleet, order: FleetOrder) -> dict[str, list[Row]]:
     """The rows that have all words of the filter, sorted, by their group."""
     words = order.wanted.lower().split()
-    rows = [row for row in fleet.rows if all(word in _said(row) for word in words)]
-    rows.sort(key=lambda row: row.replica.name)
+    rows = [row for row in fleet.rows if not words or _has_all(_said(row), words)]
+    # Those that a column does not tell apart stay by name: the sort is stable, also in reverse.
     rows.sort(key=_KEYS[order.order], reverse=order.descending)
+    if order.group is Group.NONE:
+        return {"": rows} if rows else {}
     groups: dict[str, list[Row]] = {}
     for row in rows:
         groups.setdefault(_group(row.replica, order.group), []).append(row)
-    return dict(sorted(groups.items())) if order.group is not Group.NONE else groups
+    return dict(sorted(groups.items()))
+
+
+def _has_all(said: str, words: Sequence[str]) -> bool:
+    return all(word in said for word in words)
 
 
 def _said(row: Row) -> str:
@@ -215,12 +251,15 @@ def _said(row: Row) -> str:
 
 
 def _group(replica: Replica, group: Group) -> str:
-    names: Mapping[Group, str] = {
-        Group.MODEL: replica.model or "no model told",
-        Group.NODE: replica.node or "no node told",
-        Group.VERSION: f"{replica.kind} {replica.version or ''}".strip(),
-    }
-    return names.get(group, "")
+    match group:
+        case Group.MODEL:
+            return replica.model or "no model told"
+        case Group.NODE:
+            return replica.node or "no node told"
+        case Group.VERSION:
+            return f"{replica.kind} {replica.version or ''}".strip()
+        case Group.NONE:
+            return ""
 
 
 def _less(value: float | None) -> float:
@@ -228,8 +267,9 @@ def _less(value: float | None) -> float:
     return float("inf") if value is None else -value
 
 
+_BADNESS = {word: place for place, word in enumerate(Word)}
 _KEYS: Mapping[Order, Callable[[Row], float | str]] = {
-    Order.HEALTH: lambda row: list(Word).index(row.word),
+    Order.HEALTH: lambda row: _BADNESS[row.word],
     Order.NAME: lambda row: row.replica.name,
     Order.SPEED: lambda row: _less(row.replica.decode_tok_s),
     Order.WAITING: lambda row: _less(row.replica.waiting),

@@ -1,9 +1,11 @@
 """The server that is watched: what it is, how it is read, and where each figure comes from."""
 
-from ...engine.protocol import Attached, Origin
+from collections.abc import Callable, Mapping
+
+from ...engine.protocol import Attached, FurtherFigure, Origin, Unit
 from ..drawing.line import EMPTY, Line, Piece, line, muted, wrapped
 from ..state.moment import Moment
-from ..style.formatting import MISSING, milliseconds
+from ..style.formatting import MISSING, binary_bytes, count, milliseconds, percent, rate, si
 from ..style.inks import Ink
 from .panel import PanelView, Room, figure, titled, value
 
@@ -18,6 +20,8 @@ def attached_view(moment: Moment, server: Attached, room: Room) -> PanelView:
     missing = [(name, each) for name, each in server.origins.items() if each.missing is not None]
     given = [(name, each) for name, each in server.origins.items() if each.missing is None]
     lines = [_reading(server, room)]
+    for each in server.further:
+        lines += _entry(each.name, _further(each), Ink.TEXT, room)
     for name, origin in missing:
         lines += _entry(name, f"{MISSING}  {origin.missing}", Ink.FAINT, room)
     for name, origin in given:
@@ -48,6 +52,23 @@ def _reading(server: Attached, room: Room) -> Line:
             line(muted(server.url)),
         ]
     )
+
+
+def _further(figure: FurtherFigure) -> str:
+    """Its value, then where it comes from."""
+    old = f"  {figure.age_s:.0f} s old" if figure.age_s > OLD_S else ""
+    return f"{_WRITTEN[figure.unit](figure.value)}  {figure.expression}{old}"
+
+
+_WRITTEN: Mapping[Unit, Callable[[float], str]] = {
+    Unit.COUNT: lambda value: count(round(value)) if value.is_integer() else si(value),
+    Unit.SHARE: percent,
+    Unit.MILLISECONDS: milliseconds,
+    Unit.BYTES: binary_bytes,
+    Unit.PER_S: rate,
+    Unit.TOKENS_PER_S: lambda value: rate(value, "tok"),
+    Unit.BYTES_PER_S: lambda value: f"{binary_bytes(value)}/s",
+}
 
 
 def _source(origin: Origin) -> str:

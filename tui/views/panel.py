@@ -1,6 +1,6 @@
 """What a panel shows: lines, rows to choose from or curves, under a title with key figures."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ...engine.protocol import Window
@@ -42,10 +42,19 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row. `target` is what choosing it opens; rows without one are passed over."""
+    """One row. `target` is what choosing it opens; rows without one are passed over.
 
-    line: Line
+    `draw` makes its line when it comes into sight: of hundreds of rows few ever do.
+    """
+
+    line: Line = EMPTY
     target: str | None = None
+    draw: Callable[[], Line] | None = None
+
+    @property
+    def drawn(self) -> Line:
+        """The row's line."""
+        return self.line if self.draw is None else self.draw()
 
 
 @dataclass(frozen=True, slots=True)

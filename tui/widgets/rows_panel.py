@@ -3,6 +3,7 @@
 from itertools import chain
 
 from textual.app import ComposeResult
+from textual.geometry import Size
 from textual.message import Message
 
 from ..drawing.line import EMPTY, Line, Piece, line
@@ -58,6 +59,7 @@ class RowsPanel(Panel, can_focus=True):
     _awaited: str | None = None
     _cursor = 0
     _top = 0
+    _drawn_as: tuple[Size, bool, str] | None = None
 
     def compose(self) -> ComposeResult:
         yield LinesView()
@@ -69,17 +71,25 @@ class RowsPanel(Panel, can_focus=True):
         return rows[self._cursor].target if rows else None
 
     def show(self, view: RowsView) -> None:
-        """Draw rows; the cursor stays at its place among them."""
+        """Draw rows; the cursor stays at its place among them. The view that is shown already, in
+        the room that it has, is not drawn again."""
+        if view is self._view and self._awaited is None and self._drawn_as == self._state():
+            return
         self._view = view
         self.set_title(view.title)
         self.set_headline(view.figures)
-        matching = [i for i, row in enumerate(view.rows) if row.target == self._awaited]
-        if self._awaited is not None and matching:
-            self._cursor, self._awaited = matching[0], None
+        if self._awaited is not None:
+            matching = [i for i, row in enumerate(view.rows) if row.target == self._awaited]
+            if matching:
+                self._cursor, self._awaited = matching[0], None
         self._cursor = min(self._cursor, max(0, len(view.rows) - 1))
         if view.rows and view.rows[self._cursor].target is None:
             self._cursor = self._nearest(self._cursor, 1)
         self._draw()
+
+    def _state(self) -> tuple[Size, bool, str]:
+        """What its lines depend on, beside the view."""
+        return self.size, self.has_focus, palette_of(self.app).name
 
     def point_at(self, index: int) -> None:
         """Put the cursor on a row."""
@@ -135,6 +145,7 @@ class RowsPanel(Panel, can_focus=True):
         width, height = self.size
         if self._view is None or not self.display or width <= 0 or height <= 0:
             return
+        self._drawn_as = self._state()
         view = self._view
         head, foot = list(view.head[:height]), list(view.foot)
         rows_left = max(1, height - len(head))
@@ -143,8 +154,8 @@ class RowsPanel(Panel, can_focus=True):
         rows_left -= len(foot)
         cursor = self._cursor if self.target is not None else None
         self._top = _scrolled(self._top, cursor, len(view.rows), rows_left)
-        visible = list(enumerate(view.rows))[self._top : self._top + rows_left]
-        body = [self._row(index, row) for index, row in visible]
+        visible = view.rows[self._top : self._top + rows_left]
+        body = [self._row(index, row) for index, row in enumerate(visible, self._top)]
         body += [EMPTY] * (rows_left - len(body))
         self.query_one(LinesView).set_lines([*head, *body, *foot])
         below = len(view.rows) - self._top - rows_left
@@ -152,10 +163,11 @@ class RowsPanel(Panel, can_focus=True):
         self.set_footnote(line(Piece(f"{arrow} {below} more" if below > 0 else "", Ink.MUTED)))
 
     def _row(self, index: int, row: Row) -> Line:
+        drawn = row.drawn
         if index != self._cursor or row.target is None or not self.has_focus:
-            return row.line
+            return drawn
         pointer = palette_of(self.app).glyphs.pointer
-        first, *others = row.line.pieces or (Piece(" "),)
+        first, *others = drawn.pieces or (Piece(" "),)
         rest = Piece(first.text[1:], first.ink)
         return line(Piece(pointer, Ink.ACCENT), _brighter(rest), *map(_brighter, others))
 

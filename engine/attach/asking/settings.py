@@ -10,6 +10,7 @@ SCRAPE_INTERVAL_S = 1.0
 LONGEST_INTERVAL_S = 3600.0
 SHORTEST_PROBE_S = 1.0
 """More often would be a load."""
+USUAL_PROBE_S = 5.0
 MOST_SERVERS = 2000
 HIGHEST_PORT = 65_535
 
@@ -18,8 +19,8 @@ Port = Annotated[int, msgspec.Meta(ge=0, le=HIGHEST_PORT)]
 ProbeSeconds = Annotated[float, msgspec.Meta(ge=SHORTEST_PROBE_S, le=LONGEST_INTERVAL_S)]
 
 
-class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One server: `[attach.NAME]` in the config.
+class HowAsked(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How servers are asked, wherever they are.
 
     Secrets are never here: `token_file` and `token_env` say where a bearer token is, `headers_file`
     holds further `Name: value` lines. All three are read anew for each request. `ca_file` is a
@@ -30,7 +31,6 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     request of prodtop's own is sent. Without them the server gets nothing but GETs.
     """
 
-    url: str
     token_file: str | None = None
     token_env: str | None = None
     headers_file: str | None = None
@@ -42,10 +42,32 @@ class ServerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     probe_s: ProbeSeconds | None = None
 
 
+class ServerSettings(HowAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One server."""
+
+    url: str
+
+
+class AttachTable(HowAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`[attach.NAME]` in the config: one server, or those that discovery files name."""
+
+    url: str | None = None
+    file_sd: str | None = None
+
+
+class TargetFile(HowAsked, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A discovery file, or a pattern of several, and how the servers that it names are asked."""
+
+    path: str
+
+
 class NamedServer(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A server by the name that the user gave it, or its address."""
+    """A server by the name that the user gave it, or its address. `metrics_path` is where its
+    metrics are, if not where its engine has them; `labels` are what a discovery file says of it."""
 
     name: str
+    metrics_path: str | None = None
+    labels: dict[str, str] = {}
 
 
 class PrometheusSettings(ServerSettings, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -62,6 +84,7 @@ class AttachOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """What the reader process is started with."""
 
     servers: list[NamedServer]
+    target_files: list[TargetFile] = []
     prometheus: PrometheusSettings | None = None
 
 

@@ -6,8 +6,9 @@ A request is queued until its first response, so that waiting ones include those
 from dataclasses import replace
 from typing import Final
 
-from ...protocol import EngineKind, Figure
+from ...protocol import EngineKind, Figure, Unit
 from .engine_map import EngineMap, KvSize
+from .further import gauge, mean_count, mean_time, per_s
 from .source import Flow, Level, Metric, Share, flow, flow_of, level, spread
 from .vllm import MODELS
 
@@ -37,6 +38,26 @@ DYNAMO: Final = EngineMap(
             *level(f"{PREFIX}model_kv_cache_block_size", by="max"),
         ),
         KvSize(*level("dynamo_component_kvstats_total_blocks")),
+    ),
+    further=(
+        mean_time("preprocess", f"{PREFIX}stage_duration_seconds", stage="preprocess"),
+        mean_time("route", f"{PREFIX}stage_duration_seconds", stage="route"),
+        mean_time("dispatch", f"{PREFIX}stage_duration_seconds", stage="dispatch"),
+        mean_count("prompt tokens", f"{PREFIX}input_sequence_tokens"),
+        mean_count("output tokens", f"{PREFIX}output_sequence_tokens"),
+        per_s("clients gone", f"{PREFIX}disconnected_clients"),
+        per_s("migrations", f"{PREFIX}model_migration_total"),
+        per_s("cancelled", f"{PREFIX}model_cancellation_total"),
+        gauge("LoRA active", f"{PREFIX}lora_is_active"),
+        gauge("LoRA requests", f"{PREFIX}lora_active_requests"),
+        per_s("LoRA loads", f"{PREFIX}lora_churn_loads_total"),
+        gauge("router queue", f"{PREFIX}router_queue_pending_requests"),
+        gauge("CPU KV hits", "kvbm_host_cache_hit_rate", Unit.SHARE),
+        gauge("disk KV hits", "kvbm_disk_cache_hit_rate", Unit.SHARE),
+        per_s("KV blocks out", "kvbm_offload_blocks_d2h"),
+        per_s("KV blocks back", "kvbm_onboard_blocks_h2d"),
+        per_s("from disk", "kvbm_onboard_blocks_d2d"),
+        per_s("to disk", "kvbm_offload_blocks_h2d"),
     ),
     prefix_hits=(Share(Flow((_HIT,)), Flow((_INPUT,))),),
     prefill=(Flow((_INPUT,), minus=(_HIT,)), Flow((_INPUT,))),

@@ -3,9 +3,11 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ...protocol import EngineKind, Figure
+from .further import Further
 from .names import Labels
 from .source import (
     AnyLevel,
@@ -99,6 +101,7 @@ class EngineMap:
     memory_graphs: tuple[Level, ...] = ()
     max_seqs: tuple[AnyLevel, ...] = ()
     context_tokens: tuple[AnyLevel, ...] = ()
+    further: tuple[Further, ...] = ()
     model_labels: tuple[str, ...] = ("model_name", "model")
     version: tuple[tuple[str, str], ...] = ()
     """Info metrics and their labels that hold the version."""
@@ -118,12 +121,26 @@ class EngineMap:
             held = getattr(self, each.name)
             if isinstance(held, tuple):
                 for source in held:
-                    if isinstance(source, Level | Label | Flow | Share | Spread | Mean):
+                    if isinstance(source, Further):
+                        yield source.source
+                    elif isinstance(source, Level | Label | Flow | Share | Spread | Mean):
                         yield source
                     elif isinstance(source, KvSize):
                         yield source.blocks
                         if source.tokens is not None:
                             yield source.tokens
+
+    @cached_property
+    def of_a_row(self) -> "EngineMap":
+        """The same with what a row of a fleet shows alone: of hundreds of servers all else would
+        take memory and time, and nobody looks at it."""
+        kept = {name: getattr(self, name) for name in _OWN | _OF_A_ROW}
+        return EngineMap(**{**kept, "absent": dict.fromkeys(Figure, NOT_LOOKED_AT)})
+
+    @cached_property
+    def needs(self) -> "Needs":
+        """What must be read of every scrape: by canonical names."""
+        return _needs(self)
 
     def extended(self, other: "EngineMap", kind: EngineKind) -> "EngineMap":
         """This table, and where it has nothing the other's, which passes this one's figures on: how
@@ -146,6 +163,12 @@ class EngineMap:
 
 _EXPORT = frozenset({"refresh_s", "exact_sums", "metrics_paths"})
 _OWN = frozenset({"kind", "absent"}) | _EXPORT
+NOT_LOOKED_AT = "not read before the server is looked at"
+_OF_A_ROW = frozenset(
+    {"running", "waiting", "kv_usage", "kv_size", "kv_blocks_running", "prefix_hits", "decode"}
+    | {"finished", "failed", "ttft", "model_labels", "version", "rank_labels", "same_labels"}
+    | {"endpoints"}
+)
 
 
 @dataclass(frozen=True)
@@ -157,8 +180,7 @@ class Needs:
     gauges: frozenset[str]
 
 
-def needs(table: EngineMap) -> Needs:
-    """What must be read of every scrape for a table."""
+def _needs(table: EngineMap) -> Needs:
     counters: dict[tuple[str, Labels], Metric] = {}
     spreads: dict[Spread, None] = {}
     gauges = {known(name) for name, _ in table.version}

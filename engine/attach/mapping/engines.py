@@ -77,7 +77,12 @@ def recognise(scrape: Scrape) -> EngineMap | None:
     the outermost one counts.
     """
     names = set(scrape.names)
-    prefixes = {prefix for prefix, _ in _PREFIXES if any(n.startswith(prefix) for n in names)}
+    firsts = {name.partition("_")[0] for name in names}
+    prefixes = {
+        prefix
+        for prefix, _ in _PREFIXES
+        if prefix.partition("_")[0] in firsts and any(n.startswith(prefix) for n in names)
+    }
     if "prodtop_engine_" in prefixes or "prodtop_requests_" in prefixes:
         return PRODTOP
     ray = _ray(scrape, names, has_vllm="vllm_" in prefixes)

@@ -5,9 +5,10 @@ Its prompt tokens do not include cached ones. Counters of tokens move when a req
 
 from typing import Final
 
-from ...protocol import EngineKind, Figure
+from ...protocol import EngineKind, Figure, Unit
 from .engine_map import Endpoint, EngineMap, KvSize
-from .source import Flow, Mean, Metric, Share, flow, level, share
+from .further import Further, gauge
+from .source import Flow, Level, Mean, Metric, Share, flow, level, share
 from .vllm import MODELS
 
 _COMPUTED = Metric("llamacpp:prompt_tokens_total")
@@ -45,6 +46,15 @@ LLAMA_CPP: Final = EngineMap(
         ),
     ),
     max_seqs=level("/props total_slots", "/slots slots"),
+    further=(
+        Further(
+            "prefill / token",
+            Unit.MILLISECONDS,
+            Mean(Flow((Metric("llamacpp:prompt_seconds_total"),)), Flow((_COMPUTED,))),
+        ),
+        Further("slots a step", Unit.COUNT, Level((Metric("llamacpp:n_busy_slots_per_decode"),))),
+        gauge("most tokens", "llamacpp:n_tokens_max"),
+    ),
     absent={
         Figure.WAITING: _OFF,
         Figure.DECODE_TOK_S: _OFF,

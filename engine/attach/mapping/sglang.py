@@ -6,8 +6,9 @@ tensor, pipeline and expert parallelism tell the same requests: one of them is r
 
 from typing import Final
 
-from ...protocol import EngineKind, Figure
+from ...protocol import EngineKind, Figure, Unit
 from .engine_map import Endpoint, EngineMap, KvSize
+from .further import gauge, mean_count, mean_time, per_s
 from .source import Flow, Level, Metric, Share, flow, flow_of, level, share, spread
 from .vllm import MODELS
 
@@ -23,6 +24,7 @@ _FULL = tuple(
     for path in ("/v1/chat/completions", "/v1/completions", "/v1/responses", "/generate")
 )
 """Its queue was full; other paths answer 503 for other reasons."""
+_STAGE: Final = "sglang:per_stage_req_latency_seconds"
 _OFF: Final = "start SGLang with --enable-metrics"
 
 
@@ -81,6 +83,33 @@ SGLANG: Final = EngineMap(
     memory_graphs=_gib("sglang:graph_memory_usage_gb", "/v1/loads graph_bytes"),
     max_seqs=level("/v1/loads max_running_requests", "/server_info max_running_requests"),
     context_tokens=level("sglang:context_len", by="max"),
+    further=(
+        mean_time("prefill wait", _STAGE, stage="prefill_waiting"),
+        mean_time("prefill time", _STAGE, stage="prefill_forward"),
+        mean_time("decode time", _STAGE, stage="decode_forward"),
+        mean_time("KV transfer", _STAGE, stage="prefill_transfer_kv_cache"),
+        mean_count("prompt tokens", "sglang:prompt_tokens_histogram"),
+        mean_count("output tokens", "sglang:generation_tokens_histogram"),
+        gauge("waiting, schema", "sglang:num_grammar_queue_reqs"),
+        gauge("paused", "sglang:num_paused_reqs"),
+        gauge("retracted", "sglang:num_retracted_reqs"),
+        gauge("P bootstrap", "sglang:num_prefill_bootstrap_queue_reqs"),
+        gauge("P in flight", "sglang:num_prefill_inflight_queue_reqs"),
+        gauge("D prealloc", "sglang:num_decode_prealloc_queue_reqs"),
+        gauge("D transfer", "sglang:num_decode_transfer_queue_reqs"),
+        gauge("LoRA slots used", "sglang:lora_pool_slots_used"),
+        gauge("LoRA slots", "sglang:lora_pool_slots_total"),
+        gauge("SWA KV usage", "sglang:swa_token_usage", Unit.SHARE),
+        gauge("mamba usage", "sglang:mamba_usage", Unit.SHARE),
+        gauge("host KV tokens", "sglang:hicache_host_used_tokens"),
+        gauge("host KV size", "sglang:hicache_host_total_tokens"),
+        per_s("KV to host", "sglang:hicache_backup_tokens_total", Unit.TOKENS_PER_S),
+        per_s("KV from host", "sglang:load_back_tokens_total", Unit.TOKENS_PER_S),
+        per_s("KV to storage", "sglang:backuped_tokens_total", Unit.TOKENS_PER_S),
+        per_s("KV from storage", "sglang:prefetched_tokens_total", Unit.TOKENS_PER_S),
+        per_s("KV evicted", "sglang:evicted_tokens_total", Unit.TOKENS_PER_S),
+        per_s("scheduler idle", "sglang:scheduler_idle_seconds_total", Unit.SHARE),
+    ),
     rank_labels=("dp_rank",),
     same_labels=("tp_rank", "pp_rank", "moe_ep_rank"),
     absent={

@@ -55,11 +55,15 @@ class Level:
 
 @dataclass(frozen=True)
 class Label:
-    """A number that stands in a label of an info metric: `block_size` of `cache_config_info`."""
+    """A number that stands in a label of an info metric: `block_size` of `cache_config_info`.
+
+    "names": how many names the label lists, of the series with the greatest value, which is the
+    time of its last change where an engine never takes older ones back.
+    """
 
     metric: Metric
     label: str
-    by: Literal["sum", "max"] = "max"
+    by: Literal["sum", "max", "names"] = "max"
 
 
 @dataclass(frozen=True)

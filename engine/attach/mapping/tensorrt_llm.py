@@ -6,12 +6,14 @@ Dynamo's mocker of one has vLLM's names for what TensorRT-LLM does not tell: ITL
 
 from typing import Final
 
-from ...protocol import EngineKind, Figure
+from ...protocol import EngineKind, Figure, Unit
 from .engine_map import EngineMap, KvSize
-from .source import Flow, Metric, Share, flow, level, share, spread
+from .further import Further, gauge, mean_time, per_s
+from .source import Flow, Level, Metric, Share, flow, level, share, spread
 from .vllm import MODELS, VERSION
 
 _PROMPT, _HIT = Metric("trtllm_prompt_tokens_total"), Metric("trtllm_prompt_cached_tokens_total")
+_ITERATION: Final = "trtllm_iteration_latency_seconds"
 _REUSED, _MISSED = (Metric(f"trtllm_kv_cache_{what}_blocks_total") for what in ("reused", "missed"))
 
 TENSORRT_LLM: Final = EngineMap(
@@ -58,6 +60,22 @@ TENSORRT_LLM: Final = EngineMap(
         "trtllm_max_batch_size_runtime",
         "trtllm_max_num_active_requests",
         "/metrics maxNumActiveRequests",
+    ),
+    further=(
+        mean_time("prefill time", "trtllm_request_prefill_time_seconds"),
+        mean_time("decode time", "trtllm_request_decode_time_seconds"),
+        mean_time("inference time", "trtllm_request_inference_time_seconds"),
+        Further("iteration", Unit.MILLISECONDS, Level((Metric(_ITERATION),), by="mean", scale=1e3)),
+        gauge("in prefill", "trtllm_num_context_requests"),
+        gauge("in decode", "trtllm_num_generation_requests"),
+        gauge("paused", "trtllm_num_paused_requests"),
+        gauge("host KV usage", "trtllm_kv_cache_host_utilization", Unit.SHARE),
+        per_s("KV to host", "trtllm_kv_cache_offload_bytes_total", Unit.BYTES_PER_S),
+        per_s("KV from host", "trtllm_kv_cache_onboard_bytes_total", Unit.BYTES_PER_S),
+        per_s("KV from disk", "trtllm_kv_cache_disk_prefetch_blocks_total"),
+        gauge("GPU memory", "trtllm_gpu_memory_usage_bytes", Unit.BYTES),
+        gauge("CPU memory", "trtllm_cpu_memory_usage_bytes", Unit.BYTES),
+        gauge("pinned memory", "trtllm_pinned_memory_usage_bytes", Unit.BYTES),
     ),
     absent={
         **dict.fromkeys(

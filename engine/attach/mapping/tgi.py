@@ -4,6 +4,7 @@ from typing import Final
 
 from ...protocol import EngineKind, Figure
 from .engine_map import Endpoint, EngineMap
+from .further import gauge, mean_count, mean_time
 from .source import Flow, Metric, flow, flow_of, level, spread
 
 _TTFT: Final = "TGI does not export queue, validation and first step as one: use --proxy"
@@ -35,6 +36,15 @@ TGI: Final = EngineMap(
     e2e=spread("tgi_request_duration"),
     queue=spread("tgi_request_queue_duration"),
     max_seqs=level("/info max_concurrent_requests"),
+    further=(
+        mean_time("validation", "tgi_request_validation_duration"),
+        mean_time("inference time", "tgi_request_inference_duration"),
+        mean_time("prefill step", "tgi_batch_inference_duration", method="prefill"),
+        mean_time("decode step", "tgi_batch_inference_duration", method="decode"),
+        mean_count("prompt tokens", "tgi_request_input_length"),
+        mean_count("output tokens", "tgi_request_generated_tokens"),
+        gauge("batch tokens", "tgi_batch_current_max_tokens"),
+    ),
     absent={
         Figure.TTFT: _TTFT,
         Figure.ITL: "TGI tells the mean of each request only: TPOT",

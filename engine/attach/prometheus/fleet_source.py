@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Callable, Iterable
 
 import msgspec
 
 from ...protocol import (
     Command,
-    EngineKind,
     FleetSample,
     Frame,
     Message,
@@ -18,25 +16,20 @@ from ...protocol import (
     ServerDown,
 )
 from ...protocol.errors import ProdtopError
-from ...text.cleaning import clean
 from ..asking.secrets import secret_headers
 from ..asking.settings import PrometheusSettings
 from ..reading.server_reading import ServerReading
-from .client import PrometheusClient, Result, Series
-from .queries import BY, SCRAPES_PER_WINDOW, FleetQueries
+from .answers import Named, Series, Values
+from .client import PrometheusClient
+from .exposing import Exposing
+from .fleet_rows import fleet_rows
+from .queries import SCRAPES_PER_WINDOW, UP, FleetQueries
 
 PAST_S = 600.0
 """So much of the past is asked for where a server begins to be looked at."""
+NAMES_EVERY_S = 30.0
+"""What a server is called and serves changes rarely, unlike its figures."""
 RETRY_S = 5.0
-cleaned = lru_cache(8192)(clean)
-"""The same labels come again and again."""
-_KINDS = {
-    "vllm": EngineKind.VLLM,
-    "sglang": EngineKind.SGLANG,
-    "trtllm": EngineKind.TENSORRT_LLM,
-    "tgi": EngineKind.TGI,
-    "llamacpp": EngineKind.LLAMA_CPP,
-}
 
 
 class PrometheusFleet:
@@ -59,7 +52,11 @@ class PrometheusFleet:
         window_s = SCRAPES_PER_WINDOW * settings.scrape_interval_s
         self._queries = FleetQueries(settings.selector, window_s)
         self._rows: list[Replica] = []
+        self._names: Named | None = None
+        self._named_of: frozenset[str] = frozenset()
+        self._named_until_s = 0.0
         self._reading: ServerReading | None = None
+        self._exposing = Exposing()
         self._woken = asyncio.Event()
         self.chosen = ""
         self._sequence = 0
@@ -67,7 +64,7 @@ class PrometheusFleet:
     def choose(self, name: str) -> None:
         """Send the frames of this server from now on."""
         if name != self.chosen:
-            self.chosen, self._reading = name, None
+            self.chosen, self._reading, self._exposing = name, None, Exposing()
             self._woken.set()
 
     def on_command(self, command: Command) -> None:
@@ -96,16 +93,24 @@ class PrometheusFleet:
     async def round(self, client: PrometheusClient) -> None:
         """Ask once for all rows, and for the series of the chosen server."""
         queries = self._queries
-        fields = list(queries.columns)
-        expressions = [queries.up, queries.names, *queries.columns.values()]
-        up, names, *columns = await asyncio.gather(*map(client.query, expressions))
-        values = {field: _by_server(each) for field, each in zip(fields, columns, strict=True)}
-        self._rows = _rows(up, names, values)
-        warnings = {text for each in (up, names, *columns) for text in each.warnings}
+        figures = await client.values(queries.figures)
+        names = await self._named(client, figures)
+        self._rows = fleet_rows(names.by_server, figures.columns)
+        warnings = {*names.warnings, *figures.warnings}
         if not self.chosen and self._rows:
             self.chosen = next((row.name for row in self._rows if row.running), self._rows[0].name)
         self._tell(self._sample("; ".join(sorted(warnings))))
         await self._look_at_chosen(client)
+
+    async def _named(self, client: PrometheusClient, figures: Values) -> Named:
+        """What names each server: asked anew where there are others, and now and then."""
+        columns = (column for field, column in figures.columns.items() if field != UP)
+        servers = frozenset[str]().union(*columns)
+        names, now_s = self._names, self._clock()
+        if names is None or servers != self._named_of or now_s >= self._named_until_s:
+            names = self._names = await client.names(self._queries.names)
+            self._named_of, self._named_until_s = servers, now_s + NAMES_EVERY_S
+        return names
 
     async def _look_at_chosen(self, client: PrometheusClient) -> None:
         row = next((row for row in self._rows if row.name == self.chosen), None)
@@ -133,7 +138,7 @@ class PrometheusFleet:
         moments: dict[float, list[Series]] = {}
         for series in result.series:
             for point in series.points:
-                moments.setdefault(point[0], []).append(Series(series.labels, (point,)))
+                moments.setdefault(point[0], []).append(Series(series.metric, (point,)))
         ahead_s = self._clock() - end_s
         frames = [
             frame
@@ -147,7 +152,7 @@ class PrometheusFleet:
         self, reading: ServerReading, series: Iterable[Series], at_s: float, wall_s: float
     ) -> Frame | None:
         """What one server told at a moment, as if it had been asked itself."""
-        body = "".join(map(exposed, series)).encode()
+        body = self._exposing.text(series)
         if not body:
             return None
         reading.take(body, "text/plain; version=0.0.4", at_s, wall_s, self._clock() - at_s)
@@ -176,61 +181,3 @@ class PrometheusFleet:
                 await self._woken.wait()
         except TimeoutError:
             pass
-
-
-def exposed(series: Series) -> str:
-    """A sample as a server exposes it; the labels that Prometheus adds are left out."""
-    name = series.labels.get("__name__", "")
-    if not name or not series.points:
-        return ""
-    own = [
-        f'{label}="{_escaped(value)}"'
-        for label, value in series.labels.items()
-        if label not in ("__name__", BY, "job")
-    ]
-    braces = "{" + ",".join(own) + "}" if own else ""
-    return f"{name}{braces} {series.points[-1][1]!r}\n"
-
-
-def _escaped(value: str) -> str:
-    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _by_server(result: Result) -> dict[str, float]:
-    return {each.labels.get(BY, ""): each.points[-1][1] for each in result.series}
-
-
-def _rows(up: Result, names: Result, values: Mapping[str, Mapping[str, float]]) -> list[Replica]:
-    """A row for each server that has the figures of an engine, and for each that is down."""
-    labels = {each.labels.get(BY, ""): each.labels for each in names.series}
-    alive = _by_server(up)
-    known = {name for column in values.values() for name in column} | set(labels)
-    down = {name for name, value in alive.items() if value == 0}
-    return [
-        _row(name, labels.get(name, {}), values, down=name in down)
-        for name in sorted((known | down) - {""})
-    ]
-
-
-def _row(
-    name: str, labels: Mapping[str, str], values: Mapping[str, Mapping[str, float]], *, down: bool
-) -> Replica:
-    told = {field: column[name] for field, column in values.items() if name in column}
-    prefix = labels.get("__name__", "").removeprefix("ray_").replace(":", "_").partition("_")[0]
-    ttft_s = told.get("ttft_p95_s")
-    running, waiting = told.get("running"), told.get("waiting")
-    return Replica(
-        name=cleaned(name),
-        kind=_KINDS.get(prefix, EngineKind.UNKNOWN),
-        model=cleaned(labels.get("model_name") or labels.get("model") or ""),
-        node=cleaned(labels.get("node") or name.rpartition(":")[0]),
-        running=None if running is None else round(running),
-        waiting=None if waiting is None else round(waiting),
-        kv_used=told.get("kv_used"),
-        ttft_p95_ms=None if ttft_s is None else ttft_s * 1e3,
-        decode_tok_s=told.get("decode_tok_s"),
-        requests_per_s=told.get("requests_per_s"),
-        prefix_hits=told.get("prefix_hits"),
-        age_s=None if down else 0.0,
-        down="Prometheus cannot scrape it" if down else None,
-    )

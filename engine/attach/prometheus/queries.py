@@ -5,6 +5,7 @@ A counter's rate is over `window_s`: at least four scrapes, since a shorter one 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from ..mapping.engine_map import EngineMap
 from ..mapping.llama_cpp import LLAMA_CPP
@@ -15,6 +16,9 @@ from ..mapping.tgi import TGI
 from ..mapping.vllm import VLLM
 
 BY = "instance"
+COLUMN = "prodtop_column"
+UP = "up"
+"""The column that is 1 for each server that was scraped, 0 for one that was not."""
 ENGINES: tuple[EngineMap, ...] = (VLLM, SGLANG, TENSORRT_LLM, TGI, LLAMA_CPP)
 """`prodtop serve` has vLLM's names as well."""
 PREFIXES = ("vllm", "sglang", "trtllm", "tgi", "llamacpp", "prodtop")
@@ -47,18 +51,23 @@ class FleetQueries:
         self._selector = selector
         self._window = f"{max(1, round(window_s))}s"
 
-    @property
-    def up(self) -> str:
-        """1 for each server that was scraped, 0 for one that was not."""
-        return f"up{self._braces()}"
+    @cached_property
+    def figures(self) -> str:
+        """All columns at once: each value has the name of its column as its label `COLUMN`. Asking
+        for one after the other costs more than reading what they give."""
+        named = {UP: f"up{self._braces()}", **self.columns}
+        return " or ".join(
+            f'label_replace({expression}, "{COLUMN}", "{name}", "", "")'
+            for name, expression in named.items()
+        )
 
-    @property
+    @cached_property
     def names(self) -> str:
         """A series of each server with the labels that name its model."""
         labels = f"{BY}, job, model_name, model, node, pod"
         return f"group by ({labels}, __name__) ({self._named(_gauges('running'))})"
 
-    @property
+    @cached_property
     def columns(self) -> dict[str, str]:
         """By the field of a row, an expression with a value for each server."""
         return {

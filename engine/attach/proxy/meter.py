@@ -5,7 +5,8 @@ from collections.abc import Iterable
 from ...metrics.attainment import AttainmentMeter
 from ...metrics.latency import LatencyWindows
 from ...metrics.latency_counts import LatencyCounter
-from ...metrics.little import LittleMeter, unsteady
+from ...metrics.little import LittleMeter
+from ...metrics.steadiness import unsteady
 from ...metrics.windows import WindowedCounter
 from ...protocol import (
     RATE_SPAN_S,

@@ -6,6 +6,7 @@ line that is no sample is left out, and so is a value that is no number of any u
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 
 from ...text.cleaning import clean
@@ -19,6 +20,9 @@ MOST_LINE_BYTES: Final = 16 * 2**10
 """A longer line is left out."""
 MOST_LABELS: Final = 64
 """A sample with more labels is left out."""
+MOST_SHARED: Final = 4096
+MOST_SHARED_BYTES: Final = 512
+"""So many names and sets of labels, up to this length, are kept from one scrape to the next."""
 MOST_VALUE: Final = 1e30
 """A value beyond this, either way, is left out: nothing that engines count comes near it."""
 
@@ -27,13 +31,13 @@ _QUOTED_LINE = re.compile(rb'^[ \t]*+(\{[ \t]*+".*+)$', re.MULTILINE)
 """A name that is not made of the usual characters stands among the labels, in quotes."""
 _QUOTED_NAME = re.compile(rb'\{[ \t]*+"((?:[^"\\]|\\.)*+)"[ \t]*+(?:,|(?=\}))')
 _SAMPLE = re.compile(
-    rb'[ \t]*+(?:\{((?:[^"}]|"(?:[^"\\]|\\.)*+")*+)\})?'
+    rb'[ \t]*+(?:\{([^"}]*+(?:"[^"\\]*+(?:\\.[^"\\]*+)*+"[^"}]*+)*+)\})?'
     rb"[ \t]*+([0-9a-zA-Z+.\-]++)"
     rb"(?:[ \t]++[0-9eE+.\-]++)?[ \t\r]*+(?:#.*)?"
 )
 _LABEL = re.compile(
     rb'[ \t]*+(?:([a-zA-Z_][a-zA-Z0-9_]*+)|"((?:[^"\\]|\\.)*+)")'
-    rb'[ \t]*+=[ \t]*+"((?:[^"\\]|\\.)*+)"[ \t]*+(?:,[ \t]*+|$)'
+    rb'[ \t]*+=[ \t]*+"([^"\\]*+(?:\\.[^"\\]*+)*+)"[ \t]*+(?:,[ \t]*+|$)'
 )
 _ESCAPE = re.compile(r"\\(.)")
 _ESCAPED = {"n": "\n", "\\": "\\", '"': '"'}
@@ -57,7 +61,6 @@ class Exposition:
         self._lines: dict[str, list[bytes]] = {}
         self._raw: dict[str, str] = {}
         self._decoded: dict[str, dict[Labels, float]] = {}
-        self._blocks: dict[bytes, Labels | None] = {b"": ()}
         self._same: frozenset[str] = frozenset()
         grouped: dict[bytes, list[bytes]] = {}
         for name, rest in _LINE.findall(body):
@@ -68,12 +71,14 @@ class Exposition:
                 lines.append(rest)
         if b'{"' in body or b"{ " in body or b"{\t" in body:
             _group_quoted(body, grouped)
-        for raw, lines in grouped.items():
-            self._enter(raw.decode("utf-8", "replace"), lines)
+        for written, lines in grouped.items():
+            raw, name = (
+                _named(written) if len(written) <= MOST_SHARED_BYTES else _named_anew(written)
+            )
+            self._enter(raw, name, lines)
 
-    def _enter(self, raw: str, lines: list[bytes]) -> None:
+    def _enter(self, raw: str, name: str, lines: list[bytes]) -> None:
         """Of two ways to write one metric the longer one is taken, whichever comes first."""
-        name = canonical(raw)
         held = self._raw.get(name)
         if held is None or (len(held), held) < (len(raw), raw):
             self._raw[name], self._lines[name] = raw, lines
@@ -125,18 +130,11 @@ class Exposition:
                 value = float(number)
             except ValueError:
                 continue
-            labels = self._labels(block)
+            short = len(block) <= MOST_SHARED_BYTES
+            labels = _shared_labels(block) if short else _read_labels(block)
             if labels is not None and abs(value) <= MOST_VALUE:
                 found[labels] = max(value, found.get(labels, value))
         return found
-
-    def _labels(self, block: bytes) -> Labels | None:
-        """What stands between the braces; `None` where that is no labels."""
-        try:
-            return self._blocks[block]
-        except KeyError:
-            labels = self._blocks[block] = _read_labels(block)
-            return labels
 
 
 def _one_of_each(samples: dict[Labels, float], same: frozenset[str]) -> dict[Labels, float]:
@@ -168,6 +166,20 @@ def _read_labels(block: bytes) -> Labels | None:
         pairs[name] = clean(_unescaped(value))
         position = match.end()
     return tuple(sorted(pairs.items()))
+
+
+_shared_labels = lru_cache(MOST_SHARED)(_read_labels)
+"""Labels are the same at each scrape, and most of them for all servers of a fleet: they are read
+once, and whatever follows their series holds the same ones."""
+
+
+def _named_anew(written: bytes) -> tuple[str, str]:
+    """A name as text, and the canonical one."""
+    raw = written.decode("utf-8", "replace")
+    return raw, canonical(raw)
+
+
+_named = lru_cache(MOST_SHARED)(_named_anew)
 
 
 def _unescaped(text: bytes) -> str:

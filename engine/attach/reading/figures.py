@@ -118,6 +118,17 @@ class Figures:
         total, count = grown(source.total, between), grown(source.count, between)
         return percentiles(Spanned(count, total, (), []), source.unit_ms)
 
+    def mean(self, source: Mean, between: Between | None) -> Told | None:
+        """One increase over another, in the unit of the source; `None` where nothing was
+        counted."""
+        if between is None or not (self.has(source.total) and self.has(source.count)):
+            return None
+        count = grown(source.count, between)
+        if count <= 0:
+            return None
+        mean = grown(source.total, between) / count * source.unit_ms
+        return Told(mean, self.written_times(source), between.end.at_s)
+
     def first_times(self, sources: Sequence[Times]) -> Times | None:
         """The first of these that the server has."""
         for source in sources:

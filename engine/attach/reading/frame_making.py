@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from ...metrics.little import unsteady
+from ...metrics.steadiness import unsteady
 from ...protocol import (
     TREND_SPAN_S,
     WINDOW_SECONDS,
@@ -20,6 +20,7 @@ from ...protocol import (
 from ..mapping.source import Flow, known
 from .frame_parts import cache, latencies, memory, roofline, speculation
 from .frame_rates import Ceilings, Windows, averages, throughput, usage
+from .further import further_figures
 from .gauges import Told, whole
 from .json_answers import Answer, joined_names
 from .kept_scrapes import Between
@@ -87,6 +88,7 @@ def make_frame(server: Server, session: Session, now_s: float, wall_s: float) ->
             scraped_per_s=server.scraped_per_s,
             scrape_ms=server.scrape_ms,
             origins=origins.found,
+            further=further_figures(figures, rates, windows, now_s),
         ),
         device="",
         device_name="",

@@ -133,6 +133,10 @@ class Gauges:
         held = self.gauge(source.metric.key)
         if held is None:
             return None
+        words = f"{held.raw_name} {{{source.label}}}"
+        if source.by == "names":
+            names = _newest_names(held, source)
+            return None if names is None else Told(float(names), words, held.at_s)
         numbers = [
             number
             for labels in held.samples
@@ -143,7 +147,21 @@ class Gauges:
         if not numbers:
             return None
         value = math.fsum(numbers) if source.by == "sum" else max(numbers)
-        return Told(value, f"{held.raw_name} {{{source.label}}}", held.at_s)
+        return Told(value, words, held.at_s)
+
+
+def _newest_names(held: Gauge, source: Label) -> int | None:
+    """How many names the label lists; `None` where no series has it."""
+    told = [
+        (at, text)
+        for labels, at in held.samples.items()
+        if source.metric.holds(labels)
+        for name, text in labels
+        if name == source.label
+    ]
+    if not told:
+        return None
+    return len({name.strip() for name in max(told)[1].split(",")} - {""})
 
 
 def whole(value: float) -> int:

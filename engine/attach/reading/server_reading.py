@@ -28,17 +28,23 @@ class ServerReading:
 
     All `at_s`, `now_s` are on one monotonic clock of the caller, `wall_s` is seconds since 1970.
     The server's own clock and the timestamps of its samples are never used for a rate.
+    `metrics_path` is where its metrics are, if not where its engine has them.
+    `of_a_row`: only what a row of a fleet shows is read.
     `ceilings` may be set where the server's GPU is known: then MBU and MFU can be told.
     """
 
-    def __init__(self, url: str, name: str) -> None:
+    def __init__(
+        self, url: str, name: str, metrics_path: str | None = None, *, of_a_row: bool = False
+    ) -> None:
         self.url = clean(url)
+        self.of_a_row = of_a_row
+        self._own_path = metrics_path
         self.name = clean(name)
         self.ceilings: Ceilings | None = None
         self._answers: dict[str, Answer] = {}
         self._absent: dict[str, int] = {}
         self._path = 0
-        self._table: EngineMap = TABLES[EngineKind.UNKNOWN]
+        self._table = self._read_of(TABLES[EngineKind.UNKNOWN])
         self._by_metrics = False
         self._kind_from: str | None = None
         self._gauges = Gauges()
@@ -58,6 +64,8 @@ class ServerReading:
     def metrics_path(self) -> str:
         """Where its metrics are: `/metrics`, of TensorRT-LLM `/prometheus/metrics`. Where that is
         absent the next path that it may have; the last one stays."""
+        if self._own_path is not None:
+            return self._own_path
         return self._table.metrics_paths[self._path]
 
     @property
@@ -166,6 +174,7 @@ class ServerReading:
         `path`: where its metrics were. They are asked for there again, though this kind of server
         has them elsewhere as a rule: something else passes them on.
         """
+        table = self._read_of(table)
         self._by_metrics = self._by_metrics or by_metrics
         if table is self._table:
             return
@@ -177,6 +186,9 @@ class ServerReading:
         paths = table.metrics_paths
         self._path = paths.index(path) if path in paths else 0
         self._table, self._session = table, None
+
+    def _read_of(self, table: EngineMap) -> EngineMap:
+        return table.of_a_row if self.of_a_row else table
 
     def _scraped_per_s(self) -> float | None:
         if len(self._scrapes_s) < 2:

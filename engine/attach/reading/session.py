@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ...metrics.trend import Trend
 from ...protocol import LatencyCounts
-from ..mapping.engine_map import EngineMap, needs
+from ..mapping.engine_map import EngineMap
 from ..mapping.source import Level, Metric, Spread, Times
 from .exposition import Exposition
 from .figures import Figures
@@ -41,7 +41,7 @@ class Session:
         self.started_wall_s: float | None = None
         self.restarts = 0
         self._last_wall_s: float | None = None
-        self._needs = needs(table)
+        self._needs = table.needs
         self._increases = Increases(self._needs.counters, self._needs.spreads)
         self._kept = KeptScrapes(self._increases)
         self._raw_names: dict[str, str] = {}

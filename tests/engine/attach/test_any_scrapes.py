@@ -11,7 +11,6 @@ from exposition_writer import series
 from frame_figures import figures
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.attach.mapping.engine_map import needs
 from prodtop.engine.attach.mapping.engines import TABLES
 from prodtop.engine.attach.mapping.source import Metric
 from prodtop.engine.attach.reading.increases import MOST_KEPT_BYTES
@@ -31,7 +30,7 @@ COIN = st.booleans()
 
 def names_of(kind: EngineKind) -> list[str]:
     """All names that a table reads, and some for its labels."""
-    read = needs(TABLES[kind])
+    read = TABLES[kind].needs
     names = [metric.name for metric in read.counters if not metric.where]
     names += [f"{spread.base}_{part}" for spread in read.spreads for part in ("sum", "count")]
     return sorted({*names, *(n for n in read.gauges if not n.startswith("/"))})
@@ -42,7 +41,7 @@ def scrapes(draw: st.DrawFn) -> list[list[str]]:
     """Some scrapes of one server: any values under its names, series that come and go."""
     kind = draw(st.sampled_from([k for k in EngineKind if names_of(k)]))
     names = names_of(kind)
-    read = needs(TABLES[kind])
+    read = TABLES[kind].needs
     found = []
     for _ in range(draw(st.integers(1, 5))):
         lines = [

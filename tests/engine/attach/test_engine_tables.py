@@ -3,17 +3,21 @@
 import pytest
 from engine_samples import SAMPLES, EngineSample
 from frame_figures import figures
+from prodtop.engine.attach.asking.settings import NamedServer
+from prodtop.engine.attach.fleet import Fleet
 from prodtop.engine.attach.mapping.engines import TABLES
 from prodtop.engine.attach.mapping.source import Level, known
 from prodtop.engine.attach.reading.server_reading import ServerReading
-from prodtop.engine.protocol import EngineKind, Figure, Frame
+from prodtop.engine.protocol import EngineKind, Figure, Frame, Replica
 
 WALL_S = 1_790_000_000.0
 
 
-def read(sample: EngineSample, seconds: int = 10) -> tuple[ServerReading, Frame]:
+def read(
+    sample: EngineSample, seconds: int = 10, *, of_a_row: bool = False
+) -> tuple[ServerReading, Frame]:
     """A server that was scraped every second."""
-    reading = ServerReading("http://127.0.0.1:8000", "a")
+    reading = ServerReading("http://127.0.0.1:8000", "a", of_a_row=of_a_row)
     for at_s in range(seconds + 1):
         reading.take(sample.told.body(at_s), "text/plain", float(at_s), WALL_S + at_s, 0.01)
         for endpoint, body in sample.answers.items():
@@ -105,3 +109,19 @@ def test_expressions_name_the_metrics_as_the_server_writes_them() -> None:
     origins = frame.attached.origins
     assert origins[Figure.DECODE_TOK_S].expression == "rate(ray_vllm_generation_tokens_total[10s])"
     assert origins[Figure.RUNNING].expression == "ray_vllm_num_requests_running"
+
+
+@pytest.mark.parametrize("sample", SAMPLES.values(), ids=SAMPLES)
+def test_what_a_row_shows_is_the_same_where_only_that_is_read(sample: EngineSample) -> None:
+    _, whole = read(sample)
+    _, row = read(sample, of_a_row=True)
+    assert fleet_row(row) == fleet_row(whole)
+    assert row.attached is not None
+    assert row.attached.further == []
+
+
+def fleet_row(frame: Frame) -> Replica:
+    fleet = Fleet([NamedServer(url="http://a", name="a")], lambda _message: None, clock=float)
+    fleet.take("a", frame)
+    (row,) = fleet.sample().replicas
+    return row

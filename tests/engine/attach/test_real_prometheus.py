@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from faulty_server import HOST, FaultyServer, Writer, serving, whole
 from prodtop.engine.attach.asking.settings import PrometheusSettings
-from prodtop.engine.attach.prometheus.client import PrometheusClient, QueryError
+from prodtop.engine.attach.prometheus.answers import QueryError
+from prodtop.engine.attach.prometheus.client import PrometheusClient
 from prodtop.engine.attach.prometheus.fleet_source import PrometheusFleet
 from prodtop.engine.protocol import EngineKind, FleetSample, Frame, Message, PastFrames, ServerDown
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.metrics.little import LEAST_DIFFERENCE, SPAN_S, TOLERANCE, LittleMeter, unsteady
+from prodtop.engine.metrics.little import SPAN_S, LittleMeter
+from prodtop.engine.metrics.steadiness import LEAST_DIFFERENCE, TOLERANCE, unsteady
 from simulated_queue import TICK_S, SimulatedQueue
 
 END_S = 30.0

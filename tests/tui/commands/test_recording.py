@@ -15,7 +15,7 @@ from prodtop.engine.files.sqlite_file import create_locked
 from prodtop.engine.records.export.formats import FORMATS
 from prodtop.engine.records.recording.notes import notes_file
 from prodtop.engine.records.recording.reader import Recording, RecordingError
-from prodtop.tui.commands.live import with_record_value
+from prodtop.tui.commands.live import with_usual_values
 from prodtop.tui.commands.main import run
 from recording_samples import recorded_session
 
@@ -132,10 +132,16 @@ def test_no_name_of_a_file_takes_the_terminal_over(capsys: Output) -> None:
         (["--record", "bench"], ["--record=", "bench"]),
         (["--record=a"], ["--record=a"]),
         (["bench"], ["bench"]),
+        (["attach", "a:1", "--probe"], ["attach", "a:1", "--probe=5"]),
+        (["attach", "--probe", "a:1"], ["attach", "--probe=5", "a:1"]),
+        (["attach", "--probe", "--record"], ["attach", "--probe=5", "--record="]),
+        (["attach", "a:1", "--probe", "20"], ["attach", "a:1", "--probe", "20"]),
+        (["attach", "a:1", "--probe", "-1"], ["attach", "a:1", "--probe", "-1"]),
+        (["attach", "a:1", "--probe=2"], ["attach", "a:1", "--probe=2"]),
     ],
 )
-def test_record_may_stand_alone(given: list[str], taken: list[str]) -> None:
-    assert with_record_value(given, {"bench"}) == taken
+def test_some_options_may_stand_without_a_value(given: list[str], taken: list[str]) -> None:
+    assert with_usual_values(given, {"bench"}) == taken
 
 
 def has_frames(path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ...drawing.line import EMPTY, Line, Piece, first_fitting, joined, line, muted, rule
 from ...drawing.meter import bars
@@ -107,8 +108,8 @@ def fleet_view(fleet: Fleet, order: FleetOrder, room: Room) -> RowsView:
         if order.group is not Group.NONE:
             rows.append(PanelRow(_group_line(name, members, room)))
         for row in members:
-            drawn = _row(row, fleet, columns, name_cells, room, spark=spark)
-            rows.append(PanelRow(drawn, row.replica.name))
+            draw = partial(_row, row, fleet, columns, name_cells, room, spark=spark)
+            rows.append(PanelRow(target=row.replica.name, draw=draw))
     everyone = [row for members in groups.values() for row in members]
     foot = (line(Piece(f" {fleet.note}", Ink.BAD)),) if fleet.note else ()
     return RowsView(

@@ -1,0 +1,1 @@
+"""Servers that discovery files name, as Prometheus' file_sd has them."""
