@@ -3,10 +3,14 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import msgspec
 import pytest
 from attached_frames import attached_frame
-from fleet_samples import sample
+from fleet_samples import replica, sample
 from prodtop.engine.protocol import Report, WatchReplica
+from prodtop.tui.drawing.line import Line
+from prodtop.tui.state.fleet import Fleet, Row
+from prodtop.tui.views.fleet import table
 from running_app import RunningApp, open_app, terminal_text
 
 SIZES = [(80, 24), (120, 36), (160, 48)]
@@ -69,3 +73,30 @@ async def test_without_a_fleet_the_tab_is_not_there() -> None:
         await running.press("F")
         assert running.app.screen.id == "live"
         assert "several servers" in terminal_text(running.app)
+
+
+async def test_of_five_hundred_rows_a_key_draws_those_in_sight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[str] = []
+    draw = table._row
+
+    def counted(row: Row, fleet: Fleet, *rest: object, **named: object) -> Line:
+        drawn.append(row.replica.name)
+        return draw(row, fleet, *rest, **named)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(table, "_row", counted)
+    many = [replica(each, name=f"gpu-{each:03d}", node=f"n{each % 8}") for each in range(500)]
+    polls: list[list[Report]] = [
+        [attached_frame(float(s)), msgspec.structs.replace(sample(float(s)), replicas=many)]
+        for s in range(3)
+    ]
+    async with open_app(polls, size=(120, 36)) as running:
+        await running.advance(*polls, seconds=1.0)
+        await running.press("F")
+        for keys in (["down"], ["o"], ["i"], ["g"], ["end"], ["/", *"n3", "enter"]):
+            drawn.clear()
+            await running.press(*keys)
+            assert len(set(drawn)) <= 36, keys
+        assert "gpu-003" in terminal_text(running.app)
+        assert running.app.defect is None

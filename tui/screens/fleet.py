@@ -55,6 +55,15 @@ class FleetScreen(MeasuringTab):
             "footer": footer_line(self._keymap, room),
         }
 
+    def _draw_moment(self, moment: Moment) -> None:
+        """Where another row is chosen by now, as the first one of all, the lines around the table
+        are of the one before: they are drawn first."""
+        panel = self.query_one(f"#{TABLE}", RowsPanel)
+        before = panel.target
+        super()._draw_moment(moment)
+        if panel.target != before:
+            super()._draw_moment(moment)
+
     def _panel_view(self, name: str, moment: Moment, room: Room) -> RowsView:
         """The table, made anew where something of it is another: samples come more rarely than
         the screen draws."""
