@@ -22,6 +22,9 @@ _ABSENT_EVERY_S: Final = 120.0
 _MOST_TRIED: Final = 200
 """So many names of an unknown exposition are tried for a value."""
 
+_AN_INSTANT_S = 1e-6
+"""Scrapes that lie no further apart are one: no clock here tells them apart."""
+
 
 class ServerReading:
     """What is known of one server from its answers.
@@ -165,7 +168,7 @@ class ServerReading:
     def _note(self, at_s: float, took_s: float) -> None:
         self._began_s = at_s if self._began_s is None else self._began_s
         self._took_s = max(0.0, took_s)
-        if not self._scrapes_s or at_s > self._scrapes_s[-1]:
+        if not self._scrapes_s or at_s - self._scrapes_s[-1] > _AN_INSTANT_S:
             self._scrapes_s.append(at_s)
 
     def _use(self, table: EngineMap, *, by_metrics: bool, path: str | None = None) -> None:
