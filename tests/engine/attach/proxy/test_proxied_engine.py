@@ -118,12 +118,6 @@ def test_counts_are_equal_and_means_are_a_clients(engine: ServedEngine, tmp_path
     trace = read_trace(path)
     assert list(trace.prompt_tokens) == [595] * REQUESTS
     assert list(trace.output_tokens) == [OUTPUT_TOKENS] * REQUESTS
-    # The trace tells what the request table shows.
-    assert trace.ttft_ms is not None
-    assert trace.e2e_ms is not None
-    shown = sorted(requests, key=lambda each: each.request_id)
-    assert list(trace.ttft_ms) == pytest.approx([each.ttft_ms for each in shown], abs=0.002)
-    assert list(trace.e2e_ms) == pytest.approx([each.e2e_ms for each in shown], abs=0.002)
 
 
 def test_the_engine_is_rid_of_a_request_whose_client_left(engine: ServedEngine) -> None:
