@@ -57,7 +57,6 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "snapshot name none": (["snapshot", "name", "none", "a name"], 2),
     "snapshot diff none": (["snapshot", "diff", "none", "none"], 2),
     "snapshot export none": (["snapshot", "export", "none"], 2),
-    "whatif none": (["whatif", "./nowhere.jsonl"], 2),
     "snapshot rm none": (["snapshot", "rm", "none"], 2),
     "diff none": (["diff", "none", "none"], 2),
     "review list": (["review", "list"], 0),
