@@ -16,7 +16,6 @@ from ..protocol import TraceRecording
 from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from .mooncake import write_line
-from .rows import UNTIMED, Timing
 from .trace_file import LARGEST_TRACE_BYTES
 
 FLUSH_INTERVAL_S = 1.0
@@ -32,7 +31,6 @@ class _Ended(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     hashes: Sequence[bytes]
-    timing: Timing
 
 
 class GrowingTrace:
@@ -80,12 +78,10 @@ class GrowingTrace:
         prompt_tokens: int,
         output_tokens: int,
         hashes: Sequence[bytes],
-        timing: Timing = UNTIMED,
     ) -> None:
         """A request ended; `hashes` are one for each block of its prompt."""
         if self._stopped is None:
-            lengths = prompt_tokens, output_tokens
-            ended = _Ended(arrival_at_s, request_id, *lengths, hashes, timing)
+            ended = _Ended(arrival_at_s, request_id, prompt_tokens, output_tokens, hashes)
             heapq.heappush(self._ended, ended)
 
     def due(self, now_s: float) -> bool:
@@ -128,8 +124,7 @@ class GrowingTrace:
             self._began_s = ended.arrival_at_s
         at_ms = max(0, round((ended.arrival_at_s - self._began_s) * 1e3))
         numbers = [self._number(each) for each in ended.hashes]
-        lengths = ended.prompt_tokens, ended.output_tokens
-        return write_line(at_ms, *lengths, numbers, ended.timing)
+        return write_line(at_ms, ended.prompt_tokens, ended.output_tokens, numbers)
 
     def _number(self, block: bytes) -> int:
         """A block's number: the same for the same block, as long as it is remembered."""

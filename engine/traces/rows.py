@@ -16,18 +16,6 @@ class LineError(Exception):
     """
 
 
-class Timing(NamedTuple):
-    """How a recorded request was served, as its client saw it; `None`: not known."""
-
-    ttft_ms: float | None = None
-    e2e_ms: float | None = None
-    cached_tokens: int | None = None
-    """Of the prompt, by the server's own count."""
-
-
-UNTIMED = Timing()
-
-
 class Row(NamedTuple):
     """One line: a time in seconds, from whenever the file counts, and lengths in tokens."""
 
@@ -35,12 +23,11 @@ class Row(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     hash_ids: list[int | str] | None = None
-    timing: Timing = UNTIMED
 
 
 def checked(row: Row) -> Row:
     """`row`, if it can be a request or one that failed. Raises `LineError`."""
-    at_s, prompt_tokens, output_tokens = row[:3]
+    at_s, prompt_tokens, output_tokens, _ = row
     most = LONGEST_REQUEST_TOKENS
     # Millions of lines are as they should be: they take the short way.
     if 0 <= at_s <= LATEST_S and 0 <= prompt_tokens <= most and 0 <= output_tokens <= most:

@@ -45,9 +45,6 @@ class Trace:
     ones for equal tokens. They count from 0, whatever the file calls them. Both are `None`, and
     `block_tokens` too, where the file has none.
 
-    `ttft_ms`, `e2e_ms` and `cached_tokens` `[n]` are how the requests were served when they were
-    recorded, NaN where a line does not tell; `None` where none does.
-
     `without_output`: lines that were left out since nothing could be asked for. `reordered`: lines
     that stood behind a later one. `truncated`: the file ended within a line, which is left out.
     """
@@ -60,9 +57,6 @@ class Trace:
     hash_ids: Ints | None = None
     hash_starts: Ints | None = None
     block_tokens: int | None = None
-    ttft_ms: Floats | None = None
-    e2e_ms: Floats | None = None
-    cached_tokens: Floats | None = None
     without_output: int = 0
     reordered: int = 0
     truncated: bool = False
@@ -108,9 +102,6 @@ class Trace:
             output_tokens=self.output_tokens[first:end],
             # The starts keep pointing into all hash ids.
             hash_starts=starts,
-            ttft_ms=_slice(self.ttft_ms, first, end),
-            e2e_ms=_slice(self.e2e_ms, first, end),
-            cached_tokens=_slice(self.cached_tokens, first, end),
         )
 
     def notes(self) -> list[str]:
@@ -133,7 +124,3 @@ class Trace:
             self.hash_starts[index] : self.hash_starts[index + 1]
         ].tolist()
         return tuple(ids)
-
-
-def _slice(column: Floats | None, first: int, end: int) -> Floats | None:
-    return None if column is None else column[first:end]

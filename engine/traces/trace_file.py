@@ -1,7 +1,6 @@
 """Reading a trace: within bounds, in any of the formats, or one line says what is wrong where."""
 
 import io
-import math
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from . import mooncake
 from .csv_rows import CsvRows, csv_format, split_line
-from .rows import UNTIMED, LineError, Row, Timing
-from .trace import Floats, Ints, Trace, TraceFormat
+from .rows import LineError, Row
+from .trace import Ints, Trace, TraceFormat
 
 LARGEST_TRACE_BYTES = 512 << 20
 """BurstGPT's larger half has 180 MiB."""
@@ -114,8 +113,6 @@ class _Columns:
         self._output_tokens = array("q")
         self._hash_ids = array("q")
         self._hash_ends = array("q", [0])
-        self._timings = tuple(array("d") for _ in Timing._fields)
-        """Empty until a line tells something: most files' lines never do."""
         self._numbers: dict[int | str, int] = {}
         """Hash ids of the file by those of ours."""
         self._hashed = False
@@ -137,10 +134,6 @@ class _Columns:
         self._at_s.append(row.at_s)
         self._prompt_tokens.append(row.prompt_tokens)
         self._output_tokens.append(row.output_tokens)
-        if row.timing != UNTIMED:
-            self._pad_timings(len(self._at_s) - 1)
-            for column, value in zip(self._timings, row.timing, strict=True):
-                column.append(math.nan if value is None else value)
         if row.hash_ids is not None:
             self._hashed = True
             numbers = self._numbers
@@ -166,9 +159,6 @@ class _Columns:
                 f"trace {self._name}: spans {span_s / 86_400:,.0f} days: its times are of two kinds"
             )
         hash_ids, hash_starts = self._hashes(order) if self._hashed else (None, None)
-        if any(self._timings):
-            self._pad_timings(len(self._at_s))
-        ttft_ms, e2e_ms, cached_tokens = (_told(column, order) for column in self._timings)
         return Trace(
             name=self._name,
             format=kind,
@@ -178,18 +168,10 @@ class _Columns:
             hash_ids=hash_ids,
             hash_starts=hash_starts,
             block_tokens=mooncake.BLOCK_TOKENS if self._hashed else None,
-            ttft_ms=ttft_ms,
-            e2e_ms=e2e_ms,
-            cached_tokens=cached_tokens,
             without_output=self._without_output,
             reordered=int(np.count_nonzero(at_s < np.maximum.accumulate(at_s))),
             truncated=self._truncated,
         )
-
-    def _pad_timings(self, rows: int) -> None:
-        """Say of the lines up to so many that they told nothing, where that was not said yet."""
-        for column in self._timings:
-            column.extend([math.nan] * (rows - len(column)))
 
     def _hashes(self, order: Ints) -> tuple[Ints, Ints]:
         """Hash ids and where those of each entry begin, once entries are in `order` `[n]`."""
@@ -200,12 +182,6 @@ class _Columns:
         # Where each id stood, less where it stands now, is the same for all of an entry.
         moved = np.repeat(ends[:-1][order] - starts[:-1], lengths)
         return ids[np.arange(len(ids)) + moved], starts
-
-
-def _told(column: "array[float]", order: Ints) -> Floats | None:
-    """A column in `order` `[n]`; `None` where no line tells of it."""
-    values = np.array(column, dtype=np.float64)
-    return None if not len(values) or np.isnan(values).all() else values[order]
 
 
 def _no_such_file(path: Path) -> BadInputError:

@@ -12,7 +12,6 @@ from ..serving.blocks import extend_hashes
 from ..serving.request import Completion, Request
 from ..traces.growing_trace import GrowingTrace
 from ..traces.mooncake import BLOCK_TOKENS
-from ..traces.rows import UNTIMED, Timing
 
 
 class TraceRecorder:
@@ -49,7 +48,6 @@ class TraceRecorder:
                     len(prompt),
                     request.num_output_tokens,
                     hashes,
-                    _timing(completion),
                 )
 
     def flush(self, now_s: float, in_system: Iterable[Request]) -> str | None:
@@ -65,12 +63,3 @@ class TraceRecorder:
     def close(self) -> None:
         """Write what is left, and let go of the file."""
         self._trace.close()
-
-
-def _timing(completion: Completion) -> Timing:
-    """How the request was served; nothing of one that was aborted."""
-    latency = completion.latency
-    if latency is None:
-        return UNTIMED
-    ttft_ms = None if latency.ttft_s is None else latency.ttft_s * 1e3
-    return Timing(ttft_ms, latency.e2e_s * 1e3, completion.request.cached_prompt_tokens)

@@ -31,7 +31,6 @@ from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
 from .trace import traces
-from .whatif import whatif
 
 PLAN = "plan"
 LONGEST_SIZE = 4
@@ -65,7 +64,6 @@ app.command()(attach)
 app.command()(bench)
 app.command()(quality)
 app.command()(compare)
-app.command()(whatif)
 app.command()(cost)
 app.command()(serve)
 app.command()(ready)

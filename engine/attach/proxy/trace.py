@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 from ...protocol import TraceRecording
 from ...traces.growing_trace import GrowingTrace
-from ...traces.rows import UNTIMED, Timing
 from .asked import Asked
 from .exchange import Exchange
 from .prompt_blocks import bytes_per_token, fitted, text_chain, token_chain
@@ -36,7 +35,6 @@ class _Ended(NamedTuple):
     text: bytes
     prompt_tokens: int | None
     output_tokens: int
-    timing: Timing
 
 
 class ProxyTrace:
@@ -83,11 +81,10 @@ class ProxyTrace:
             self._kept_bytes -= len(text)
             return
         arrival_at_s, told = exchange.arrival_at_s, exchange.prompt_tokens
-        timing = _timing(exchange)
         if prompt is not None:
-            self._add(arrival_at_s, request_id, prompt, told, output_tokens, timing)
+            self._add(arrival_at_s, request_id, prompt, told, output_tokens)
             return
-        self._waiting.append(_Ended(arrival_at_s, request_id, text, told, output_tokens, timing))
+        self._waiting.append(_Ended(arrival_at_s, request_id, text, told, output_tokens))
         telling = sum(each.prompt_tokens is not None for each in self._waiting)
         if telling >= LEARNED_ANSWERS or len(self._waiting) >= MOST_UNTOLD:
             self._fix()
@@ -118,8 +115,9 @@ class ProxyTrace:
             self._prompts[request_id] = self._prompt(text, token_bytes)
         for each in self._waiting:
             prompt = self._prompt(each.text, token_bytes)
-            told_tokens, made = each.prompt_tokens, each.output_tokens
-            self._add(each.arrival_at_s, each.request_id, prompt, told_tokens, made, each.timing)
+            self._add(
+                each.arrival_at_s, each.request_id, prompt, each.prompt_tokens, each.output_tokens
+            )
         self._texts.clear()
         self._waiting.clear()
         self._kept_bytes = 0
@@ -135,17 +133,7 @@ class ProxyTrace:
         prompt: _Prompt,
         told_tokens: int | None,
         output_tokens: int,
-        timing: Timing,
     ) -> None:
         tokens = prompt.tokens if told_tokens is None else told_tokens
         hashes = fitted(prompt.chain, tokens, self._key)
-        self._trace.add(arrival_at_s, request_id, tokens, output_tokens, hashes, timing)
-
-
-def _timing(exchange: Exchange) -> Timing:
-    """As the client of a request had its answer; of one that failed on the way nothing is told."""
-    if exchange.failure is not None:
-        return UNTIMED
-    latency = exchange.latency()
-    ttft_ms = None if latency.ttft_s is None else latency.ttft_s * 1e3
-    return Timing(ttft_ms, latency.e2e_s * 1e3, exchange.cached_tokens)
+        self._trace.add(arrival_at_s, request_id, tokens, output_tokens, hashes)

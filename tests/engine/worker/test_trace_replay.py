@@ -167,9 +167,9 @@ def test_what_was_served_is_recorded_and_plays_again_the_same(
     assert recorder.state().requests == len(ROWS)
     lines = [json.loads(line) for line in recorder.path.read_text().splitlines()]
     assert [line["timestamp"] for line in lines] == [row[0] for row in ROWS]
-    lengths = {"timestamp", "input_length", "output_length", "hash_ids"}
-    assert all(set(line) <= lengths | {"ttft_ms", "e2e_ms", "cached_length"} for line in lines)
-    assert all(0 < line["ttft_ms"] <= line["e2e_ms"] for line in lines)
+    assert all(
+        set(line) <= {"timestamp", "input_length", "output_length", "hash_ids"} for line in lines
+    )
 
     again = engine_of(tiny_folder, clock, StrategyName.CACHED)
     second = serve(again, Traffic(again, bundled_prompts(), load_of(recorder.path)), clock)
