@@ -22,7 +22,7 @@ _DEFAULTS = {name: value for name, value in MEASURING.items() if name not in LEF
 
 @with_engine_options(*LEFT_OUT, **_DEFAULTS)
 def whatif(
-    trace: Annotated[
+    file: Annotated[
         Path,
         typer.Argument(metavar="TRACE", help="What attach --proxy PORT --record-trace wrote."),
     ],
@@ -46,7 +46,7 @@ def whatif(
     strategies = parse_strategies(strategy)
     precisions = [] if precision is None else parse_precisions(precision)
     every = precision is not None and precision.strip().lower() == "all"
-    asked = {**given, "trace": str(trace)}
+    asked = {**given, "trace": str(file)}
     options = engine_options(
         asked,
         WorkerOptions(

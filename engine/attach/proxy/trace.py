@@ -78,17 +78,22 @@ class ProxyTrace:
                 self._fix()
 
     def on_ended(self, exchange: Exchange) -> None:
-        """A request ended. One of unknown length is left out, and one without a token that did not
-        fail."""
+        """A request ended. Left out are those that did not fail and have no token, or a prompt of
+        unknown length; one that failed has a line in any case, so that failures are all counted.
+        """
         request_id, output_tokens = exchange.request_id, exchange.num_output_tokens
         failed = exchange.failure is not None
         text = self._texts.pop(request_id, b"")
         prompt = self._prompts.pop(request_id, None)
-        if self._trace.stopped or not (output_tokens or failed) or not (text or prompt):
+        unknown = not (text or prompt)
+        if self._trace.stopped or not (failed or (output_tokens and not unknown)):
             self._kept_bytes -= len(text)
             return
         arrival_at_s, told = exchange.arrival_at_s, exchange.prompt_tokens
         measured = measured_of(exchange)
+        if unknown:
+            self._trace.add(arrival_at_s, request_id, told or 0, output_tokens, (), measured)
+            return
         if prompt is not None:
             self._add(arrival_at_s, request_id, prompt, told, output_tokens, measured)
             return
