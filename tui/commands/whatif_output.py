@@ -46,7 +46,7 @@ def print_whatif(found: WhatIf) -> None:
     from .console import CleanConsole
 
     console = CleanConsole(PIPED_WIDTH, highlight=False)
-    console.print(Text(_title(found)), soft_wrap=True)
+    console.print(Text(_title(found)))
     for part in parts([*found.here, *found.planner], console.width):
         table = Table(box=None, pad_edge=False)
         table.add_column("")
@@ -59,7 +59,7 @@ def print_whatif(found: WhatIf) -> None:
             table.add_row(*row_of(index, found, part))
         console.print(table)
     for line in notes(found):
-        console.print(Text(line), soft_wrap=True)
+        console.print(Text(line))
 
 
 def parts(columns: Sequence[Column], width: int) -> list[list[Column]]:
