@@ -58,7 +58,8 @@ def whatif(
     )
     from .whatif_run import replayed, told_of
 
-    told = told_of(options.load)
+    assert options.load.trace is not None, "the argument is one"
+    told = told_of(options.load.trace)
     spec = BenchSpec(
         strategies=strategies,
         precisions=precisions,

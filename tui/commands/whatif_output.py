@@ -47,7 +47,9 @@ def print_whatif(found: WhatIf) -> None:
 
     console = CleanConsole(PIPED_WIDTH, highlight=False)
     console.print(Text(_title(found)))
-    for part in parts([*found.here, *found.planner], console.width):
+    for number, part in enumerate(parts([*found.here, *found.planner], console.width)):
+        if number:
+            console.print()
         table = Table(box=None, pad_edge=False)
         table.add_column("")
         table.add_column("\n".join(found.yours.heading), justify="right", no_wrap=True)
@@ -199,7 +201,7 @@ def _plan_object(planned: Planned) -> dict[str, object]:
         "gpu": planned.gpu.key,
         "precision": planned.precision,
         "gpus": planned.gpus,
-        "prompt_tokens": planned.load.prompt_tokens,
+        "mean_prompt_tokens": planned.load.prompt_tokens,
         "mean_output_tokens": planned.load.output_tokens,
         "reason": planned.reason,
         "rate_req_s": None if result is None else result.rate_req_s,

@@ -13,11 +13,11 @@ from ...engine.protocol import (
     CellResult,
     CellSkipped,
     Frame,
-    LoadSpec,
     Note,
     PrecisionName,
     Progress,
     RunBench,
+    TraceSpec,
 )
 from ...engine.protocol.errors import ProdtopError
 from ...engine.protocol.options import WorkerOptions
@@ -63,10 +63,8 @@ class _Replay:
         return [cell for cell in self.cells if isinstance(cell, CellResult)]
 
 
-def told_of(load: LoadSpec) -> Told:
-    """What the trace of `load` tells. Raises `BadInputError` for one that cannot be read."""
-    spec = load.trace
-    assert spec is not None
+def told_of(spec: TraceSpec) -> Told:
+    """What a trace tells. Raises `BadInputError` for one that cannot be read."""
     path = Path(spec.path)
     trace = read_trace(path).part(spec.start_s, spec.most_requests)
     rows = played_part(read_rows(path), spec.start_s, spec.most_requests)

@@ -56,8 +56,9 @@ def test_what_no_line_tells_is_missing() -> None:
     found = recorded_figures([row(0.0, ttft_ms=3.0), row(1.0)])
     assert found is not None
     assert (found.requests, found.measured) == (2, 1)
-    assert found.failed is found.duration_s is found.output_tok_s is None
-    assert found.e2e_ms is found.prefix_hit_rate is None
+    missing = (found.failed, found.duration_s, found.output_tok_s, found.e2e_ms)
+    assert missing == (None,) * 4
+    assert found.prefix_hit_rate is None
 
 
 PART = [

@@ -48,7 +48,7 @@ def found(
     path: Path, cells: int = 1, *, speed: float = 1.0, estimates: list[Planned] | None = None
 ) -> WhatIf:
     """What is printed of a trace whose replays gave `CELL`."""
-    told = told_of(LoadSpec(trace=TraceSpec(path=str(path), speed=speed)))
+    told = told_of(TraceSpec(path=str(path), speed=speed))
     names = list(StrategyName)
     results = [msgspec.structs.replace(CELL, strategy=names[n % len(names)]) for n in range(cells)]
     plans = estimates or []
@@ -66,7 +66,7 @@ def found(
 
 
 def plan_of(path: Path, model: str, speed: float = 1.0) -> Planned:
-    told = told_of(LoadSpec(trace=TraceSpec(path=str(path))))
+    told = told_of(TraceSpec(path=str(path)))
     gpu, level = known_gpus()["h100-sxm"], PrecisionName.BF16
     return planned(gpu, preset(model), level, told.summary, speed=speed, most_requests=32)
 
@@ -273,6 +273,9 @@ def test_what_a_real_server_did_stands_beside_the_replay(
         assert ratio == pytest.approx(each["ttft_mean_ms"] / yours["ttft_mean_ms"])
     assert shown["here"][1]["prefix_hit_rate"] > 0
     (plan,) = shown["planner"]
-    assert (plan["prompt_tokens"], plan["mean_output_tokens"]) == (PROMPT_TOKENS, OUTPUT_TOKENS)
+    assert (plan["mean_prompt_tokens"], plan["mean_output_tokens"]) == (
+        PROMPT_TOKENS,
+        OUTPUT_TOKENS,
+    )
     assert plan["keeps_up"]
     assert plan["rate_req_s"] == pytest.approx(shown["trace"]["requests_per_s"])
