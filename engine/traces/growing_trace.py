@@ -16,6 +16,7 @@ from ..protocol import TraceRecording
 from ..protocol.errors import BadInputError
 from ..text.cleaning import clean
 from .mooncake import write_line
+from .rows import Measured
 from .trace_file import LARGEST_TRACE_BYTES
 
 FLUSH_INTERVAL_S = 1.0
@@ -31,6 +32,7 @@ class _Ended(NamedTuple):
     prompt_tokens: int
     output_tokens: int
     hashes: Sequence[bytes]
+    measured: Measured | None
 
 
 class GrowingTrace:
@@ -78,10 +80,11 @@ class GrowingTrace:
         prompt_tokens: int,
         output_tokens: int,
         hashes: Sequence[bytes],
+        measured: Measured | None = None,
     ) -> None:
         """A request ended; `hashes` are one for each block of its prompt."""
         if self._stopped is None:
-            ended = _Ended(arrival_at_s, request_id, prompt_tokens, output_tokens, hashes)
+            ended = _Ended(arrival_at_s, request_id, prompt_tokens, output_tokens, hashes, measured)
             heapq.heappush(self._ended, ended)
 
     def due(self, now_s: float) -> bool:
@@ -124,7 +127,7 @@ class GrowingTrace:
             self._began_s = ended.arrival_at_s
         at_ms = max(0, round((ended.arrival_at_s - self._began_s) * 1e3))
         numbers = [self._number(each) for each in ended.hashes]
-        return write_line(at_ms, ended.prompt_tokens, ended.output_tokens, numbers)
+        return write_line(at_ms, ended.prompt_tokens, ended.output_tokens, numbers, ended.measured)
 
     def _number(self, block: bytes) -> int:
         """A block's number: the same for the same block, as long as it is remembered."""

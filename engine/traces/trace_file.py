@@ -3,6 +3,7 @@
 import io
 from array import array
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -63,17 +64,54 @@ def check_trace(path: Path) -> None:
 
 def parse_trace(data: bytes, name: str) -> Trace:
     """The requests in the bytes of a file, which `name` names in errors. Raises `BadInputError`."""
+    kind, read, lines = _opened(data, name)
+    columns = _Columns(name)
+    for number, line, whole in lines:
+        columns.take(read, number, line, whole=whole)
+    return columns.trace(kind)
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """Every line of `path` in the file's order, those without output too, without hash ids.
+
+    Raises `BadInputError` as `read_trace` does, but for a file without a request.
+    """
+    name = clean(path.name)
+    try:
+        data = read_bounded(path, LARGEST_TRACE_BYTES)
+    except FileNotFoundError:
+        raise _no_such_file(path) from None
+    _, read, lines = _opened(data, name)
+    for number, line, whole in lines:
+        row = _row(read, name, number, line, whole=whole)
+        if row is not None:
+            yield row._replace(hash_ids=None)
+
+
+def _opened(
+    data: bytes, name: str
+) -> tuple[TraceFormat, Callable[[bytes], Row], Iterator[tuple[int, bytes, bool]]]:
+    """The format, what reads a line of it, and the lines that hold a request."""
     lines = _lines(data, name)
     number, first, whole = next(lines, (0, b"", True))
     if not number:
         raise BadInputError(f"trace {name}: is empty")
     kind, read = _reader(name, number, first)
-    columns = _Columns(name)
     if kind is TraceFormat.MOONCAKE:
-        columns.take(read, number, first, whole=whole)
-    for number, line, whole in lines:
-        columns.take(read, number, line, whole=whole)
-    return columns.trace(kind)
+        lines = chain([(number, first, whole)], lines)
+    return kind, read, lines
+
+
+def _row(
+    read: Callable[[bytes], Row], name: str, number: int, line: bytes, *, whole: bool
+) -> Row | None:
+    """One line; `None` for the last one of a file that ends within it, and is none."""
+    try:
+        return read(line)
+    except LineError as error:
+        if whole:
+            raise _error(name, number, str(error)) from None
+        return None
 
 
 def _lines(data: bytes, name: str) -> Iterator[tuple[int, bytes, bool]]:
@@ -121,11 +159,8 @@ class _Columns:
 
     def take(self, read: Callable[[bytes], Row], number: int, line: bytes, *, whole: bool) -> None:
         """One more line. The last one of a file that ends within it may be no line."""
-        try:
-            row = read(line)
-        except LineError as error:
-            if whole:
-                raise _error(self._name, number, str(error)) from None
+        row = _row(read, self._name, number, line, whole=whole)
+        if row is None:
             self._truncated = True
             return
         if not row.prompt_tokens or not row.output_tokens:

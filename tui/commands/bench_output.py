@@ -35,7 +35,7 @@ class BenchOutput:
     def take(self, report: BenchReport) -> None:
         match report:
             case Progress():
-                self._status.show(_progress(report))
+                self._status.show(progress_text(report))
             case Note():
                 self._status.say(clean(report.message))
             case CellResult():
@@ -97,7 +97,8 @@ def _of_trace(result: CellResult) -> str:
     return dispatch + (f", {cut:,} cut to fit" if cut else "")
 
 
-def _progress(progress: Progress) -> str:
+def progress_text(progress: Progress) -> str:
+    """How far it is, as a line."""
     what = clean(progress.what)
     if progress.fraction is None:
         return what

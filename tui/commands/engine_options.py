@@ -138,19 +138,20 @@ MEASURING: Mapping[str, object] = {
 """The defaults of the commands that measure speed: greedy, and the same work in every run."""
 
 
-def with_engine_options(**defaults: object) -> Callable[[Command], Command]:
+def with_engine_options(*left_out: str, **defaults: object) -> Callable[[Command], Command]:
     """A decorator: the command's parameter `given` becomes one command-line option for each.
 
-    `defaults` are the command's own; an option without one is `None` where it is not given.
+    `defaults` are the command's own; an option without one is `None` where it is not given, as
+    are those `left_out`, which the command has no use for.
     """
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def run(**values: object) -> None:
-            given = {name: values.pop(name) for name in OPTIONS}
+            given = {name: values.pop(name, None) for name in OPTIONS}
             command(**values, given=given)
 
-        options = [_parameter(name, defaults.get(name)) for name in OPTIONS]
+        options = [_parameter(name, defaults.get(name)) for name in OPTIONS if name not in left_out]
         return put_options(run, "given", options)
 
     return decorate

@@ -31,6 +31,7 @@ from .serve import serve
 from .snapshot import snapshots
 from .streams import OutputGoneError, finish_output, guard_streams
 from .trace import traces
+from .whatif import whatif
 
 PLAN = "plan"
 LONGEST_SIZE = 4
@@ -64,6 +65,7 @@ app.command()(attach)
 app.command()(bench)
 app.command()(quality)
 app.command()(compare)
+app.command()(whatif)
 app.command()(cost)
 app.command()(serve)
 app.command()(ready)

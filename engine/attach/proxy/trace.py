@@ -1,7 +1,8 @@
 """What passes the proxy as a Mooncake trace without text (`engine/traces/growing_trace.py`).
 
 Lengths are the server's own counts; of a prompt whose answer does not tell, its bytes divided by
-the average that was measured, and of a stream that does not tell, its pieces.
+the average that was measured, and of a stream that does not tell, its pieces. Each line also says
+how its request went, as its client saw it; one that failed before its first token has no output.
 """
 
 import secrets
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from ...protocol import TraceRecording
 from ...traces.growing_trace import GrowingTrace
+from ...traces.rows import Measured
 from .asked import Asked
 from .exchange import Exchange
 from .prompt_blocks import bytes_per_token, fitted, text_chain, token_chain
@@ -18,6 +20,8 @@ LEARNED_ANSWERS = 8
 """After so many answers that tell how long their prompts were, the size of a block is fixed."""
 MOST_UNTOLD = 32
 """It is fixed after so many answers in any case: most of these tell nothing."""
+MOST_FAILED = 1024
+"""Or so many that failed: these do not tell either, and may be all that come for a while."""
 MOST_KEPT_BYTES = 64 << 20
 """Of prompts in memory, until then: no text is written anywhere."""
 
@@ -35,6 +39,7 @@ class _Ended(NamedTuple):
     text: bytes
     prompt_tokens: int | None
     output_tokens: int
+    measured: Measured
 
 
 class ProxyTrace:
@@ -73,20 +78,30 @@ class ProxyTrace:
                 self._fix()
 
     def on_ended(self, exchange: Exchange) -> None:
-        """A request ended. One without a token, or of unknown length, is left out."""
-        request_id, output_tokens = exchange.request_id, exchange.output_tokens
+        """A request ended. Left out are those that did not fail and have no token, or a prompt of
+        unknown length; one that failed has a line in any case, so that failures are all counted.
+        """
+        request_id, output_tokens = exchange.request_id, exchange.num_output_tokens
+        failed = exchange.failure is not None
         text = self._texts.pop(request_id, b"")
         prompt = self._prompts.pop(request_id, None)
-        if self._trace.stopped or not output_tokens or not (text or prompt):
+        unknown = not (text or prompt)
+        if self._trace.stopped or not (failed or (output_tokens and not unknown)):
             self._kept_bytes -= len(text)
             return
         arrival_at_s, told = exchange.arrival_at_s, exchange.prompt_tokens
-        if prompt is not None:
-            self._add(arrival_at_s, request_id, prompt, told, output_tokens)
+        measured = measured_of(exchange)
+        if unknown:
+            self._trace.add(arrival_at_s, request_id, told or 0, output_tokens, (), measured)
             return
-        self._waiting.append(_Ended(arrival_at_s, request_id, text, told, output_tokens))
+        if prompt is not None:
+            self._add(arrival_at_s, request_id, prompt, told, output_tokens, measured)
+            return
+        self._waiting.append(_Ended(arrival_at_s, request_id, text, told, output_tokens, measured))
         telling = sum(each.prompt_tokens is not None for each in self._waiting)
-        if telling >= LEARNED_ANSWERS or len(self._waiting) >= MOST_UNTOLD:
+        answered = sum(each.output_tokens > 0 for each in self._waiting)
+        failures = len(self._waiting) - answered
+        if telling >= LEARNED_ANSWERS or answered >= MOST_UNTOLD or failures >= MOST_FAILED:
             self._fix()
 
     def flush(self, now_s: float, oldest_s: float) -> str | None:
@@ -116,7 +131,12 @@ class ProxyTrace:
         for each in self._waiting:
             prompt = self._prompt(each.text, token_bytes)
             self._add(
-                each.arrival_at_s, each.request_id, prompt, each.prompt_tokens, each.output_tokens
+                each.arrival_at_s,
+                each.request_id,
+                prompt,
+                each.prompt_tokens,
+                each.output_tokens,
+                each.measured,
             )
         self._texts.clear()
         self._waiting.clear()
@@ -133,7 +153,25 @@ class ProxyTrace:
         prompt: _Prompt,
         told_tokens: int | None,
         output_tokens: int,
+        measured: Measured,
     ) -> None:
         tokens = prompt.tokens if told_tokens is None else told_tokens
         hashes = fitted(prompt.chain, tokens, self._key)
-        self._trace.add(arrival_at_s, request_id, tokens, output_tokens, hashes)
+        if measured.cached_tokens is not None and measured.cached_tokens > tokens:
+            # A server that counts oddly makes no line that cannot be read again.
+            measured = measured._replace(cached_tokens=None)
+        self._trace.add(arrival_at_s, request_id, tokens, output_tokens, hashes, measured)
+
+
+def measured_of(exchange: Exchange) -> Measured:
+    """How a request went that has ended, as its client saw it."""
+    latency = exchange.latency()
+    if exchange.failure is not None:
+        return Measured(e2e_ms=latency.e2e_s * 1e3, ok=False)
+    return Measured(
+        ttft_ms=None if latency.ttft_s is None else latency.ttft_s * 1e3,
+        tpot_ms=None if latency.tpot_s is None else latency.tpot_s * 1e3,
+        e2e_ms=latency.e2e_s * 1e3,
+        cached_tokens=exchange.cached_tokens,
+        ok=True,
+    )

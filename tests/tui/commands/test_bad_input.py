@@ -149,8 +149,9 @@ def test_the_help_lists_what_there_is_and_nothing_else(capsys: pytest.CaptureFix
     assert run(["--help"]) == 0
     listed = capsys.readouterr().out.partition("Commands:")[2].split("\n")
     names = [line.split()[0] for line in listed if line.strip()]
-    commands = ["attach", "bench", "quality", "compare", "cost", "serve", "ready", "doctor"]
+    commands = ["attach", "bench", "quality", "compare", "whatif", "cost", "serve", "ready"]
     rest = [
+        "doctor",
         "record",
         "replay",
         "diff",

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from bench_samples import CELL
 from child_scripts import write_child
 from frame_samples import frame
 from prodtop.engine.client.local_engine import LocalEngine
 from prodtop.engine.protocol import (
     ENCODER,
-    CellMemory,
     CellResult,
-    Distribution,
     Fault,
     PrecisionName,
     SpeculationSpec,
@@ -25,38 +24,6 @@ from prodtop.engine.protocol import (
 from prodtop.engine.protocol.options import WorkerOptions, to_argument
 from prodtop.tui.commands import bench
 from prodtop.tui.commands.main import run
-
-LATENCY = Distribution(mean=5.0, p50=4.0, p95=9.0, p99=9.9)
-
-CELL = CellResult(
-    model="tiny",
-    device="cpu",
-    strategy=StrategyName.SINGLE,
-    precision=PrecisionName.FP32,
-    requests=4,
-    failed=0,
-    rejected=0,
-    duration_s=2.0,
-    output_tok_s=1234.5,
-    total_tok_s=2000.0,
-    req_s=2.0,
-    ttft_ms=LATENCY,
-    ttfb_ms=LATENCY,
-    tpot_ms=LATENCY,
-    itl_ms=None,
-    e2e_ms=LATENCY,
-    queue_ms=LATENCY,
-    batch_waste=None,
-    response_hit_rate=0.25,
-    prefix_hit_rate=None,
-    draft_acceptance_rate=0.5,
-    memory=CellMemory(weights_bytes=2**20, kv_bytes=2**21),
-    mbu=None,
-    mfu=None,
-    energy_j=None,
-    output_sha256="00",
-    versions={"torch": "2"},
-)
 
 DESIGNED_FIELDS = [
     "model",

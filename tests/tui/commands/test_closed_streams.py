@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[list[str], int]] = {
     "bench json": (["bench", "--json"], 0),
     "bench wrong": (["bench", "--strategy", "fast"], 2),
     "compare wrong": (["compare", "--strategy", "fast"], 2),
+    "whatif none": (["whatif", "none.jsonl"], 2),
     "cost": (["cost"], 0),
     "cost json": (["cost", "--json"], 0),
     "cost none": (["cost", "none"], 2),

@@ -16,23 +16,29 @@ from prodtop.engine.attach.proxy.prompt_blocks import (
     text_chain,
     token_chain,
 )
-from prodtop.engine.attach.proxy.trace import LEARNED_ANSWERS, MOST_UNTOLD, ProxyTrace
+from prodtop.engine.attach.proxy.trace import (
+    LEARNED_ANSWERS,
+    MOST_FAILED,
+    MOST_UNTOLD,
+    ProxyTrace,
+)
 from prodtop.engine.traces.mooncake import BLOCK_TOKENS, read_line
+from prodtop.engine.traces.rows import Measured
 from prodtop.engine.traces.trace_file import read_trace
 from scripted_upstream import event, usage
 
 KEY = b"k" * 32
+HEAD = RequestHead(b"POST", b"/v1/completions", b"1.1", (), NO_BODY)
+STREAMED = ((b"content-type", b"text/event-stream"),)
 
 
 def served(
     trace: ProxyTrace, number: int, asked: Asked, prompt_tokens: int | None, output: int = 2
 ) -> None:
     """A request that passes and ends."""
-    head = RequestHead(b"POST", b"/v1/completions", b"1.1", (), NO_BODY)
-    exchange = Exchange(number, float(number), head)
+    exchange = Exchange(number, float(number), HEAD)
     trace.on_sent(number, asked)
-    streamed = ((b"content-type", b"text/event-stream"),)
-    exchange.on_head(ResponseHead(200, streamed, NO_BODY))
+    exchange.on_head(ResponseHead(200, STREAMED, NO_BODY))
     exchange.on_content([event("x")] * output, number + 0.5)
     if prompt_tokens is not None:
         exchange.on_content([usage(prompt_tokens, output)], number + 0.5)
@@ -143,3 +149,39 @@ def test_what_a_token_takes_is_measured_within_bounds() -> None:
     assert bytes_per_token(300, 100) == 3.0
     assert bytes_per_token(1, 100) == 1.0
     assert bytes_per_token(10_000, 1) == 16.0
+
+
+def failed(trace: ProxyTrace, number: int, asked: Asked, pieces: int = 0) -> None:
+    """A request that the server refuses, or whose stream breaks off after some pieces."""
+    exchange = Exchange(number, float(number), HEAD)
+    trace.on_sent(number, asked)
+    exchange.on_head(ResponseHead(200 if pieces else 503, STREAMED, NO_BODY))
+    exchange.on_content([event("x")] * pieces, number + 0.5)
+    exchange.end(number + 0.6, "the server broke off" if pieces else None)
+    trace.on_ended(exchange)
+
+
+def test_lines_say_how_their_requests_went(tmp_path: Path) -> None:
+    trace = ProxyTrace(tmp_path / "t.jsonl", 0.0)
+    served(trace, 0, Asked(prompt=b"abcdefgh"), 3)
+    failed(trace, 1, Asked(prompt=b"abcdefgh"))
+    failed(trace, 2, Asked(prompt=b"abcdefgh"), pieces=2)
+    failed(trace, 3, Asked())
+    trace.close()
+    found = [read_line(line) for line in (tmp_path / "t.jsonl").read_bytes().splitlines()]
+    assert [row.output_tokens for row in found] == [2, 0, 2, 0]
+    assert found[0].measured == Measured(ttft_ms=500.0, tpot_ms=0.0, e2e_ms=500.0, ok=True)
+    for row in found[1:]:
+        assert row.measured == Measured(e2e_ms=600.0, ok=False)
+    # Those that failed without a token are lines, and nothing that could be played.
+    played = read_trace(tmp_path / "t.jsonl")
+    assert (len(played), played.without_output) == (2, 2)
+
+
+def test_failures_alone_do_not_wait_for_ever_to_be_written(tmp_path: Path) -> None:
+    trace = ProxyTrace(tmp_path / "t.jsonl", 0.0)
+    for number in range(MOST_FAILED):
+        failed(trace, number, Asked(prompt=b"abcdefgh"))
+    assert trace.flush(1e6, float("inf")) is None
+    assert len(lines(tmp_path)) == MOST_FAILED
+    trace.close()
