@@ -15,6 +15,7 @@ FILES = "engine/model/test_which_file_wins.py"
 ROPE = "engine/shape/test_rope_settings.py"
 PUBLISHED = "engine/shape/test_published_configs.py"
 CHAT = "engine/text/test_chat.py"
+CHAT_REFUSALS = "engine/text/test_chat_refusals.py"
 SPECIAL = "engine/text/test_special_tokens.py"
 TOKENIZER = "engine/text/test_tokenizer.py"
 LIMITS = "engine/text/test_tokenizer_limits.py"
@@ -208,12 +209,12 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     ],
     "`chat_template` in `tokenizer_config.json`": [
         (CHAT, "test_of_several_named_templates_the_default_is_taken"),
-        (CHAT, "test_a_field_without_a_default_template_is_refused_for_chat_alone"),
+        (CHAT_REFUSALS, "test_a_field_without_a_default_template_is_refused_for_chat_alone"),
     ],
     "`chat_template.json`": [(CHAT, "test_a_processors_template_is_the_last_resort")],
     "Jinja": [
         (CHAT, "test_a_conversation_reads_as_transformers_writes_it"),
-        (CHAT, "test_what_a_template_must_not_do_is_refused_in_one_line"),
+        (CHAT_REFUSALS, "test_what_a_template_must_not_do_is_refused_in_one_line"),
     ],
     "a template that runs for more than 2 s, needs more than 512 MiB or writes more than 4 Mi"
     " characters": [
@@ -224,7 +225,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ),
     ],
     "a template file of more than 1 MiB, or no regular file": [
-        (CHAT, "test_a_template_that_is_no_file_is_named_and_not_opened"),
+        (CHAT_REFUSALS, "test_a_template_that_is_no_file_is_named_and_not_opened"),
     ],
     "a `tokenizer.json` of more than 256 MiB, or with a token of more than 4,096 characters": [
         (LIMITS, "test_a_file_of_any_size_is_refused_unread"),
