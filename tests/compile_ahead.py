@@ -41,8 +41,7 @@ def main() -> None:
         launch_all()
     before = sum(map(is_kept, kernels))
     server = CompileServer(processes=2)
-    server.compile(kernels)
-    server.wait()
+    server.compile(kernels).wait()
     after = sum(map(is_kept, kernels))
     server.close()
     hits: list[tuple[str, bool]] = []
@@ -50,11 +49,11 @@ def main() -> None:
     compile_only(90)
     launch_all()
     killed = CompileServer(processes=1)
-    killed.compile(kernels)
+    compiling = killed.compile(kernels)
     os.kill(killed.process_id, 9)
-    killed.wait()
-    killed.compile(kernels)
-    killed.wait()
+    compiling.wait()
+    assert not compiling.missing
+    killed.compile(kernels).wait()
     names = [wanted.name for wanted in kernels]
     print(json.dumps({"asked": names, "before": before, "after": after, "hits": hits}))
 

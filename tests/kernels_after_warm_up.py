@@ -51,11 +51,6 @@ class OnPaper(PagedRunner):
         return 0 if gathered is None else gathered.key_tiles
 
     @torch.inference_mode()
-    def warm_up(self) -> None:
-        """What is compiled before anything is served: what layers that differ launch."""
-        self._run(self._kinds_of_steps(), self.decoder.of_distinct_layers())
-
-    @torch.inference_mode()
     def step(self, layout: StepLayout, filtered: bool) -> None:
         self._compute(DeviceStep.over(empty_step(layout, META), layout), filtered)
 
@@ -114,7 +109,7 @@ def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[s
     settings = EngineSettings(max_seqs, CUDA_TOKEN_BUDGET, 64, CONTEXT_TOKENS)
     runner = OnPaper(decoder, KVCache(config, 64, META, decoder.dtype), settings)
     knobs.runtime.jit_cache_hook = variants = Variants()
-    runner.warm_up()
+    runner.warm_up.launch_all()
     warm = frozenset(variants.asked)
     source = random.Random(f"{model} {precision} {max_seqs}")
     late: dict[str, StepLayout] = {}

@@ -96,6 +96,12 @@ class Metrics:
         for meter in (self.throughput, self.limits, self.usage, self.admission, self.attainment):
             mark_counters(meter, now_s)
 
+    def on_preparing(self, began_at_s: float, now_s: float) -> None:
+        """Since `began_at_s` something was made ready that will serve in place of what does, and no
+        step was computed."""
+        self.limits.on_compiled(now_s - began_at_s, now_s)
+        self.switches.on_preparing(now_s)
+
     def spans_s(self, now_s: float) -> dict[Window, float]:
         """How long each window is now; before a first switch, that since it is the session."""
         since_s = math.inf if self._switched_at_s is None else now_s - self._switched_at_s

@@ -58,6 +58,10 @@ class SwitchTracker:
         self._refine(began_s, now_s)
         self._meter.begin(now_s)
 
+    def on_preparing(self, now_s: float) -> None:
+        """What serves until now only stands in for what comes: nothing of it is steady."""
+        self._meter.begin(now_s)
+
     def on_switch(
         self, kind: str, old: str, new: str, now_s: float, began_at_s: float | None = None
     ) -> None:

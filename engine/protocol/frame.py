@@ -304,6 +304,9 @@ class Frame(Message, frozen=True, kw_only=True):
     switching: str | None = None
     """The switch that begins now, in words: `bf16 → int8: packing weights`. No frame comes during
     it."""
+    preparing: str | None = None
+    """What is made ready while requests are served without it, in words: `compiling kernels, 9
+    left`."""
     last_switch: SwitchEffect | None = None
     steady: Summary | None = None
     """What the settings in use did since the last switch or pause settled; `None` before that."""

@@ -18,6 +18,7 @@ from ..protocol.errors import PrecisionUnavailableError
 from .blocks import BlockManager
 from .cached_answers import CachedAnswers
 from .delivery import RequestDelivery
+from .eager_runner import Piece
 from .grammar import Grammars
 from .kv_cache import BLOCK_TOKENS
 from .logit_edits import NO_EDITS, LogitEdits
@@ -208,6 +209,32 @@ class Engine:
         self._collect(leave=self.runner.ahead if launched and not drafting else 0)
         return self._outcomes.take()
 
+    @property
+    def preparing(self) -> Piece | None:
+        """How far the kernels are that requests are served without; `None` where they serve."""
+        substitute = self._slot.substitute
+        return None if substitute is None else substitute.preparing
+
+    def prepare(self) -> None:
+        """A short piece of what `preparing` says, between two steps. Waits for nothing.
+
+        Where the device has no memory for it, the precision before the last switch serves again.
+        """
+        if self.preparing is None:
+            return
+        self._collect()
+        began_s = self.clock()
+        try:
+            changed = self._slot.prepare()
+        except PrecisionUnavailableError as error:
+            self._resume_all()
+            self.notes.append(str(error))
+            changed = True
+        if changed:
+            self._on_runner()
+            self.speculation.on_switch()
+        self.metrics.on_preparing(began_s, self.clock())
+
     def next_deadline_s(self) -> float | None:
         """When waiting requests become runnable by time alone; `None` where none will."""
         return self.scheduler.next_deadline_s(self.clock())
@@ -242,9 +269,7 @@ class Engine:
         require(name, self.device)
         check_switch(self.runner, self.settings, name)
         self._collect()
-        preempted = self.scheduler.preempt_all(self.clock())
-        self.metrics.on_preempted_by_switch(preempted, self.clock())
-        self.blocks.drop_cached()
+        self._resume_all()
         try:
             self._slot.switch(name)
         except PrecisionUnavailableError:
@@ -269,6 +294,12 @@ class Engine:
     def reset_caches(self) -> None:
         """Forget all cached responses and prefixes. Only between requests."""
         self.response_cache.clear()
+        self.blocks.drop_cached()
+
+    def _resume_all(self) -> None:
+        """Keys and values are lost: running requests wait until they are computed again."""
+        preempted = self.scheduler.preempt_all(self.clock())
+        self.metrics.on_preempted_by_switch(preempted, self.clock())
         self.blocks.drop_cached()
 
     def _on_runner(self) -> None:

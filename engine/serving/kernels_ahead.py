@@ -1,14 +1,20 @@
 """The kernels of the precisions that are not served yet, compiled before somebody switches to one.
 
 Only on a machine that has just compiled those of the first one: later they are on disk. Of a model
-a few layers are packed to see what they launch; nothing is computed by them.
+a few layers are laid out to see what packs them and what they launch; nothing is computed by them.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
 
-from ..kernels.common.compile_ahead import ask_for_no_more, compiles_here_first, have_compiled
+from ..kernels.common.compile_ahead import (
+    ask_for_no_more,
+    compiles_here_first,
+    have_compiled,
+    noted,
+)
 from ..model.decoder import Decoder
 from ..model.weights import MasterWeights
 from ..precision.levels import base_dtype, require
@@ -21,16 +27,17 @@ from .settings import EngineSettings
 
 def compile_for_switches(
     master: MasterWeights, served: PrecisionName, settings: EngineSettings, device: torch.device
-) -> None:
-    """Have the kernels of every other precision compiled, in another process; does not wait.
+) -> Iterator[None]:
+    """Have the kernels of every other precision compiled, in another process: a piece for each.
 
-    Those in whose dtype the weights are not on the device are left out: a copy of its embedding
-    might not fit beside what is served.
+    Does not wait. Those in whose dtype the weights are not on the device are left out: a copy of
+    its embedding might not fit beside what is served.
     """
     if compiles_here_first() and master.embedding.device == device:
         for precision in PrecisionName:
             if precision is not served and base_dtype(precision) is master.dtype:
                 _compile_for(master, precision, settings, device)
+                yield
     ask_for_no_more()
 
 
@@ -40,9 +47,11 @@ def _compile_for(
     try:
         require(precision, device)
         short = replace(master, layers=master.layers[: _layers_of_every_kind(master)])
-        decoder = Decoder(short, precision, device, settings.context_tokens)
+        with noted() as packing:
+            decoder = Decoder(short, precision, device, settings.context_tokens)
         cache = KVCache(master.config, 1, device, settings.kv_dtype or base_dtype(precision))
-        have_compiled(PagedRunner(decoder, cache, settings, graphs=False).kernels())
+        runner = PagedRunner(decoder, cache, settings, graphs=False)
+        have_compiled([*packing, *runner.warm_up.kernels()])
     except (PrecisionUnavailableError, torch.OutOfMemoryError):
         return
 

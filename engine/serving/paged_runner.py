@@ -1,24 +1,17 @@
 """Runs steps on CUDA, one ahead of the host: as graphs, or kernel by kernel for long prompts."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
-from importlib.metadata import version
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..device.devices import device_name
 from ..kernels.attention.gathered_keys import GatheredKeys
-from ..kernels.common.compile_ahead import KnownSteps, have_compiled, noted, wait_for_compiled
-from ..kernels.common.compile_server import KernelWanted
 from ..kernels.common.gpu_limits import gpu_limits
 from ..kernels.common.step_input import copy_step_input
-from ..kernels.linear.cublas_choice import choose_algorithms
-from ..kernels.linear.dispatch import MOST_DENSE_ROWS
-from ..kernels.linear.prepare import reserve_unpacked, rows_to_warm_up
+from ..kernels.linear.prepare import reserve_unpacked
 from ..kernels.sampling.sampling import HostTokens, SamplerScratch, SamplerSettings, sample_tokens
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
@@ -28,18 +21,16 @@ from .kv_cache import BLOCK_TOKENS, KVCache
 from .logprobs import StepLogprobs
 from .row_work import RowWork
 from .settings import EngineSettings
-from .step_builder import TABLE_STEP, BuiltStep, StepBuilder
+from .step_builder import BuiltStep, StepBuilder
 from .step_graphs import StepGraphs, empty_step
 from .step_plan import Chunk
 from .step_sizes import StepSizes, smallest_holding
 from .transfers import to_device
+from .warm_up import WarmUp
 
 _ALIGNED_WORDS = 64
 _RING = 3
 """Pinned buffers: one for the step being filled in, one for each of the two in flight."""
-
-_run_before: set[str] = set()
-"""The steps whose kinds this process has run: a switch back to a precision need not run them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,45 +154,22 @@ class PagedRunner:
         """Time that capturing graphs took so far."""
         return 0.0 if self.graphs is None else self.graphs.capture_s
 
-    @torch.inference_mode()
-    def warm_up(self) -> None:
-        """Run every kind of step on empty rows, so that no request waits for a compiler.
-
-        Before that, find the fastest products of decode steps, for graphs to hold on to; meanwhile
-        what the steps launch is compiled. Neither the cache nor the tokens of the step before are
-        touched.
-        """
-        known, steps = KnownSteps(device_name(self.decoder.device)), self._steps_name()
-        is_known = not self._on_gpu or steps in _run_before or steps in known
-        if not is_known:
-            have_compiled(self.kernels())
-        choose_algorithms([*self._projections(), self.decoder.head], self._sizes.decode_rows)
-        if not is_known:
-            wait_for_compiled()
-            known.add(steps)
-        kinds = list(self._kinds_of_steps())
-        if steps in _run_before:
-            # All kernels are loaded; whether there is memory for the largest is seen here still.
-            kinds = [kind for kind in kinds if kind.rows == self._most_rows]
-        self._run(kinds, self.decoder)
-        _run_before.add(steps)
+    @property
+    def warm_up(self) -> WarmUp:
+        """What is done before the first step, so that no request waits for a compiler."""
+        return WarmUp(
+            decoder=self.decoder,
+            kv_dtype=self.kv_cache.layers[0].dtype,
+            sizes=self._sizes,
+            most_rows=self._most_rows,
+            sampled_rows=len(self._sampled),
+            gathers=self._context.gathered is not None,
+            run=self._run_empty,
+        )
 
     @torch.inference_mode()
-    def kernels(self) -> list[KernelWanted]:
-        """What all kinds of steps launch that this process has not compiled yet."""
-        if not self._on_gpu:
-            return []
-        with noted() as kernels:
-            self._run(self._kinds_of_steps(), self.decoder.of_distinct_layers())
-        return kernels
-
-    def _steps_name(self) -> str:
-        """All that decides which kernels the steps launch, in few letters."""
-        decoder, sizes = self.decoder, self._sizes
-        parts = (decoder.config, decoder.precision, sizes, self.kv_cache.layers[0].dtype)
-        return sha256(repr((parts, version("prodtop"))).encode()).hexdigest()[:16]
-
-    def _run(self, kinds: Iterable[StepLayout], decoder: Decoder) -> None:
+    def _run_empty(self, kinds: Iterable[StepLayout], decoder: Decoder) -> None:
+        """Steps of empty rows through `decoder`: neither the cache nor `_sampled` is changed."""
         kept = self._sampled.clone()
         self._take_in(0, torch.empty(_ALIGNED_WORDS, dtype=torch.int32, device=decoder.device))
         for layout in kinds:
@@ -209,23 +177,6 @@ class PagedRunner:
             for filtered in (False, True) if layout.rows == 1 else (False,):
                 self._compute(DeviceStep.over(words, layout), filtered, decoder=decoder)
         self._sampled.copy_(kept)
-
-    def _kinds_of_steps(self) -> Iterator[StepLayout]:
-        """Decode steps of each size, and prefill steps that differ in their kernels.
-
-        Mixed steps have no others: where a step's fields lie, how many sequences there are and how
-        wide their tables changes no kernel. Drafts make all rows of a small step sampled ones.
-        """
-        for rows in self._sizes.decode_rows:
-            yield self._sizes.decode(rows)
-        decoder, most_rows = self.decoder, self._most_rows
-        linears = [*self._projections(), decoder.head]
-        for rows in sorted({*rows_to_warm_up(linears, decoder.dtype, most_rows), most_rows}):
-            sampled = min(rows, len(self._sampled)) if rows <= MOST_DENSE_ROWS else 1
-            yield StepLayout(rows, 1, 0, sampled, min(self._sizes.width, TABLE_STEP), tiles=1)
-        if self._context.gathered is not None:
-            width = min(self._sizes.width, TABLE_STEP)
-            yield StepLayout(most_rows, 1, 0, 1, width, tiles=1, key_tiles=1)
 
     def _projections(self) -> list[Linear]:
         return [linear for layer in self.decoder.layers for linear in layer.projections()]

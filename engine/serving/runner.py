@@ -10,7 +10,7 @@ import torch
 
 from ..model.decoder import Decoder
 from ..ops.torch_ops import TorchOps
-from .batch import Batch, BatchBuilder
+from .batch import Batch, BatchBuilder, GroupBounds
 from .kv_cache import KVCache
 from .logprobs import StepLogprobs
 from .row_work import RowWork
@@ -21,6 +21,8 @@ from .transfers import to_device
 
 _OLDEST_CAPABILITY = (8, 0)
 """Ampere: what Triton's kernels are written for."""
+_MOST_GROUP_ELEMENTS = 1 << 26
+"""128 MiB at bf16, well within what is left for workspace."""
 
 
 class StepResult(Protocol):
@@ -127,7 +129,11 @@ class TorchRunner:
         self.decoder = decoder
         self.kv_cache = kv_cache
         self._builder = BatchBuilder(
-            config.heads // config.kv_heads, decoder.device, decoder.dtype, decoder.windows
+            config.heads // config.kv_heads,
+            decoder.device,
+            decoder.dtype,
+            decoder.windows,
+            _bounds(decoder),
         )
         self._ropes = decoder.rope, decoder.local_rope
 
@@ -174,6 +180,14 @@ class TorchRunner:
         return tokens
 
 
+def _bounds(decoder: Decoder) -> GroupBounds | None:
+    """On a GPU this stands in for kernels, which gather nothing, and memory is planned for them.
+    On a CPU one large operation is faster than several."""
+    if decoder.device.type == "cpu":
+        return None
+    return GroupBounds(_MOST_GROUP_ELEMENTS, decoder.config.kv_cache_width)
+
+
 RunnerFactory = Callable[[Decoder, KVCache, EngineSettings], Runner]
 
 
@@ -184,7 +198,7 @@ def runner_for(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) ->
     from .paged_runner import PagedRunner
 
     runner = PagedRunner(decoder, kv_cache, settings)
-    runner.warm_up()
+    runner.warm_up.at_once()
     return runner
 
 

@@ -8,6 +8,7 @@ from ..model.loading import LoadedModel
 from ..precision.levels import base_dtype
 from ..protocol import PrecisionName
 from ..protocol.errors import PrecisionUnavailableError
+from .eager_runner import EagerRunner
 from .kv_cache import KVCache
 from .runner import Runner, RunnerFactory
 from .settings import EngineSettings
@@ -29,14 +30,43 @@ class RunnerSlot:
         self._settings = settings
         self._device = device
         self._runner_for = runner_for
+        self._old: PrecisionName | None = None
+        """The precision before the last switch, if there was one."""
         self.runner = self._make(precision)
+
+    @property
+    def substitute(self) -> EagerRunner | None:
+        """What serves until the runner that was asked for is ready; `None` where that serves."""
+        return self.runner if isinstance(self.runner, EagerRunner) else None
+
+    def prepare(self) -> bool:
+        """A piece of making ready what the `substitute` stands in for; whether that serves now.
+
+        Raises `PrecisionUnavailableError` where the device has no memory for it: the precision
+        before is made again then. Where there was none, the device's error passes.
+        """
+        substitute = self.substitute
+        if substitute is None:
+            return False
+        try:
+            if not substitute.prepare():
+                return False
+        except (RuntimeError, MemoryError) as error:
+            if self._old is None:
+                raise
+            failure = as_unavailable(error.with_traceback(None), self._precision, self._old)
+            del substitute
+            self._back_to(self._old)
+            raise failure from None
+        self.runner = substitute.coming
+        return True
 
     def switch(self, name: PrecisionName) -> None:
         """Swap the weights, one after the other: two precisions need not fit side by side.
 
         Raises `PrecisionUnavailableError` where it fails: the old precision is made again then.
         """
-        old = self.runner.decoder.precision
+        old = self._precision
         del self.runner
         release_unused(self._device)
         try:
@@ -45,10 +75,20 @@ class RunnerSlot:
             # Without its traceback, which holds on to the half-made weights.
             failure = as_unavailable(error.with_traceback(None), name, old)
         else:
+            self._old = old
             trim_heap()
             return
         self.runner = self._make(old)
         raise failure
+
+    @property
+    def _precision(self) -> PrecisionName:
+        return self.runner.decoder.precision
+
+    def _back_to(self, precision: PrecisionName) -> None:
+        del self.runner
+        release_unused(self._device)
+        self.runner = self._make(precision)
 
     def _make(self, precision: PrecisionName) -> Runner:
         settings, master = self._settings, self._model.master

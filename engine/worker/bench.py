@@ -91,7 +91,8 @@ class Bench:
     """Runs the cells of a spec on one engine, one after the other.
 
     `keep_going` is asked every `LOOK_INTERVAL_S` seconds; where it says no, `cells` raises
-    `BenchStoppedError`.
+    `BenchStoppedError`. `prepare` returns when the engine's kernels are all ready: measured is what
+    serves in the end.
     """
 
     def __init__(
@@ -102,12 +103,14 @@ class Bench:
         own_gpu: OwnGpu | None,
         versions: dict[str, str],
         keep_going: Callable[[], bool] = lambda: True,
+        prepare: Callable[[], None] = lambda: None,
     ) -> None:
         self._engine = engine
         self._prompts = prompts
         self._own_gpu = own_gpu
         self._versions = versions
         self._keep_going = keep_going
+        self._prepare = prepare
 
     def cells(self, spec: BenchSpec) -> Iterator[CellResult | CellSkipped]:
         """Measure every cell that this device can run; the others say why not.
@@ -121,6 +124,7 @@ class Bench:
             if not self._keep_going():
                 raise BenchStoppedError(_STOPPED)
             reason = self._switch_precision(precision)
+            self._prepare()
             for strategy in spec.strategies:
                 if reason is None:
                     yield self._cell(spec, strategy)

@@ -121,6 +121,7 @@ class FrameBuilder:
             max_seqs=engine.scheduler.max_seqs,
             built_max_seqs=engine.settings.max_seqs,
             switching=switching,
+            preparing=None if engine.preparing is None else engine.preparing.what,
             last_switch=metrics.switches.effect(now_s),
             steady=metrics.switches.steady(now_s),
             stream=self._stream.view(traffic, now_s),

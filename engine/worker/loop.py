@@ -71,8 +71,10 @@ class ServingLoop:
         options: WorkerOptions,
         own_gpu: OwnGpu | None,
         server: ServerEnd | None = None,
+        later: Iterator[None] | None = None,
     ) -> None:
-        """`server` `None`: no server is ever linked."""
+        """`server` `None`: no server is ever linked. The pieces of `later` are done between steps,
+        once the engine is ready."""
         self._channel = channel
         self._engine = engine
         self._own_gpu = own_gpu
@@ -88,6 +90,7 @@ class ServingLoop:
         self._frame_due_s = float("-inf")
         self._requests = RequestLog(engine)
         self._stopping = False
+        self._later = later
         self._evaluation: Iterator[Outcome] | None = None
         """Quality that is being measured, a chunk of text between two steps."""
         self._commands: deque[Command] = deque()
@@ -113,9 +116,10 @@ class ServingLoop:
             self._traffic.submit_arrivals()
             self._step()
             self._evaluate()
+            self._prepare()
             self._publish()
             busy = self._engine.computed or self._served.busy or self._evaluation is not None
-            if not (busy or self._stopping or self._channel.closed):
+            if not (busy or self._can_prepare or self._stopping or self._channel.closed):
                 self._wait()
 
     def _record(self, path: str | None) -> TraceRecorder | None:
@@ -140,6 +144,27 @@ class ServingLoop:
     def _step(self) -> None:
         self._on_completions(self._engine.step())
         self._served.deliver()
+
+    @property
+    def _can_prepare(self) -> bool:
+        """Whether there is something to make ready that waits for nothing."""
+        preparing = self._engine.preparing
+        return (preparing is not None and not preparing.blocked) or self._later is not None
+
+    def _prepare(self) -> None:
+        """A piece of what makes the engine faster; then of what it may need later."""
+        if self._engine.preparing is not None:
+            self._engine.prepare()
+        elif self._later is not None and next(self._later, None) is None:
+            self._later = None
+
+    def _finish_preparing(self) -> None:
+        """Until the engine is as fast as it gets: what is measured now has to be."""
+        while (preparing := self._engine.preparing) is not None and self._keep_going():
+            self._channel.send(Progress(what=preparing.what))
+            if preparing.blocked:
+                select.select([self._channel], [], [], _LONGEST_WAIT_S)
+            self._engine.prepare()
 
     def _on_completions(self, completions: list[Completion]) -> None:
         if not completions:
@@ -356,6 +381,7 @@ class ServingLoop:
             own_gpu=self._own_gpu,
             versions=versions(),
             keep_going=self._keep_going,
+            prepare=self._finish_preparing,
         )
         total = len(spec.strategies) * len(spec.precisions)
         for done, cell in enumerate(bench.cells(spec), start=1):

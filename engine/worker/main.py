@@ -7,6 +7,7 @@ import argparse
 import gc
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 # torch's OpenMP threads wait for each other spinning, by default for as long as it takes. Where
@@ -43,9 +44,11 @@ from ..protocol.child_process import tell_crash, tell_end
 from ..protocol.errors import ProdtopError
 from ..protocol.handover import Handover
 from ..protocol.options import WorkerOptions, from_argument
+from ..serving.eager_runner import soon_runner_for
 from ..serving.engine import Engine
 from ..serving.model_drafter import model_drafter
 from ..serving.runner import runs_kernels
+from ..serving.settings import EngineSettings
 from ..shape.model_shape import ModelShape
 from ..text.clean_stream import clean_output
 from .bench import versions
@@ -105,8 +108,7 @@ def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd)
     model = _load(channel, options, options.model, device, check)
     draft = None if draft_name is None else _load(channel, options, draft_name, device)
     loaded = model.master.embedding.device.type == device.type
-    kernels = ", compiling kernels" if runs_kernels(device) else ""
-    channel.send(Progress(what=f"packing {precision} weights{kernels}"))
+    channel.send(Progress(what=f"packing {precision} weights"))
     settings = engine_settings(
         options,
         model.config,
@@ -126,13 +128,16 @@ def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd)
         precision=precision,
         device=device,
         clock=time.monotonic,
+        runner_for=soon_runner_for,
         drafter=None if draft is None else model_drafter(draft, model, settings, device),
     )
     channel.send(Progress(what="measuring the device"))
     limits = ceilings(device)
     limits.copy_bytes_per_s()
     limits.matmul_flops_per_s(compute_dtype(precision, device))
-    loop = ServingLoop(channel, engine, options, own_gpu, server)
+    loop = ServingLoop(
+        channel, engine, options, own_gpu, server, _later(model, engine, settings, device)
+    )
     channel.send(
         Ready(
             model=model_info(engine),
@@ -142,11 +147,18 @@ def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd)
             versions=versions(),
         )
     )
-    if runs_kernels(device):
-        from ..serving.kernels_ahead import compile_for_switches
-
-        compile_for_switches(model.master, precision, settings, device)
     return loop
+
+
+def _later(
+    model: LoadedModel, engine: Engine, settings: EngineSettings, device: torch.device
+) -> Iterator[None] | None:
+    """What is done once all is ready, in pieces: the kernels of other precisions are compiled."""
+    if not runs_kernels(device):
+        return None
+    from ..serving.kernels_ahead import compile_for_switches
+
+    return compile_for_switches(model.master, engine.precision, settings, device)
 
 
 def process_age_s(stat: Path = Path("/proc/self/stat")) -> float:

@@ -135,6 +135,8 @@ def _compiling(moment: Moment, standing: bool) -> Health | None:
         return None
     if frame.switching is not None:
         return Health(Word.COMPILING, (f"for {age_s:.0f} s", frame.switching))
+    if frame.preparing is not None and moment.stale_s is None:
+        return Health(Word.COMPILING, (frame.preparing, "served without meanwhile"))
     verdict = frame.roofline.verdict
     if verdict is None or verdict.bound is not Bound.COMPILING or moment.stale_s is not None:
         return None

@@ -107,7 +107,8 @@ def after_frame(speeds: Speeds, frame: Frame, *, disturbed: bool) -> Speeds:
     tokens = frame.generated_tokens_total
     if conditions is None or precision is None or tokens is None:
         return speeds
-    if disturbed or frame.switching is not None or not conditions.measurable:
+    changing = frame.switching is not None or frame.preparing is not None
+    if disturbed or changing or not conditions.measurable:
         return replace(speeds, stretch=None) if speeds.stretch is not None else speeds
     here, stretch = (frame.at_s, tokens), speeds.stretch
     goes_on = (

@@ -1,9 +1,10 @@
 """Has kernels compiled before they are launched, all at once and beside other work.
 
 Within `noted` a launch that would have to compile does nothing but say what it needs;
-`have_compiled` then has all of it compiled in processes of their own (`compile_server`), and
-`wait_for_compiled` waits. What is launched afterwards is found in Triton's cache on disk. A kernel
-that nobody noted, or whose compiling failed, is compiled where it is launched, as ever.
+`have_compiled` then has all of it compiled in processes of their own (`compile_server`), and the
+`Compiling` that it returns says how far they are. What is launched afterwards is found in Triton's
+cache on disk. A kernel that nobody noted, or whose compiling failed, is compiled where it is
+launched, as ever.
 """
 
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from queue import SimpleQueue
@@ -101,7 +103,7 @@ class CompileServer:
         """Of the process that compiles."""
         return self._process.pid
 
-    def compile(self, kernels: Sequence[KernelWanted]) -> None:
+    def compile(self, kernels: Sequence[KernelWanted]) -> "Compiling":
         """Ask for kernels, after those asked for before. Does not wait."""
         numbers = range(self._asked, self._asked + len(kernels))
         self._asked += len(kernels)
@@ -109,11 +111,17 @@ class CompileServer:
             if not self._has_ended:
                 self._missing.update(numbers)
         self._lines.put([f"{msgspec.json.encode(wanted).decode()}\n" for wanted in kernels])
+        return Compiling(self, self._asked)
 
-    def wait(self) -> None:
-        """Until all that was asked for so far is done, or the process has ended."""
+    def missing(self, before: int) -> int:
+        """How many of the first `before` kernels that were asked for are not done yet; none where
+        the process has ended."""
         with self._changed:
-            before = self._asked
+            return sum(number < before for number in self._missing)
+
+    def wait(self, before: int) -> None:
+        """Until none of the first `before` is missing."""
+        with self._changed:
             self._changed.wait_for(lambda: all(number >= before for number in self._missing))
 
     def close(self) -> None:
@@ -144,6 +152,24 @@ class CompileServer:
                 self._changed.notify_all()
 
 
+@dataclass(frozen=True)
+class Compiling:
+    """Kernels on their way: the first `before` that a server was asked for."""
+
+    server: CompileServer | None
+    before: int
+
+    @property
+    def missing(self) -> int:
+        """How many are not compiled yet."""
+        return 0 if self.server is None else self.server.missing(self.before)
+
+    def wait(self) -> None:
+        """Until none is missing."""
+        if self.server is not None:
+            self.server.wait(self.before)
+
+
 class KnownSteps:
     """Steps whose kernels were compiled before, by name: those need not even be noted again."""
 
@@ -167,20 +193,14 @@ _servers: list[CompileServer] = []
 """The one of this process, while it needs one."""
 
 
-def have_compiled(kernels: Sequence[KernelWanted]) -> None:
+def have_compiled(kernels: Sequence[KernelWanted]) -> Compiling:
     """Have those compiled that Triton does not keep on disk. Does not wait."""
     missing = [wanted for wanted in dict.fromkeys(kernels) if not is_kept(wanted)]
     if not _servers and len(missing) < _WORTH_A_PROCESS:
-        return
+        return Compiling(None, 0)
     if not _servers:
         _servers.append(CompileServer())
-    _servers[0].compile(missing)
-
-
-def wait_for_compiled() -> None:
-    """Until all is done that `have_compiled` asked for."""
-    for server in _servers:
-        server.wait()
+    return _servers[0].compile(missing)
 
 
 def ask_for_no_more() -> None:

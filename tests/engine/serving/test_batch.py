@@ -5,7 +5,8 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from prodtop.engine.serving.batch import Batch, BatchBuilder
+from prodtop.engine.ops.torch_attention import paged_attention
+from prodtop.engine.serving.batch import Batch, BatchBuilder, GroupBounds
 from prodtop.engine.serving.kv_cache import BLOCK_TOKENS
 from prodtop.engine.serving.request import Request, Sampling
 from prodtop.engine.serving.step_plan import Chunk
@@ -172,3 +173,34 @@ def test_no_row_is_lost_doubled_or_padded_beyond_measure(
     lasts = np.cumsum([each.num_tokens for each in batch.chunks]) - 1
     sampled = [last for last, each in zip(lasts, batch.chunks, strict=True) if each.samples]
     assert batch.sampled_rows.tolist() == sampled
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 90), st.one_of(st.just(1), st.integers(2, 80))),
+        min_size=1,
+        max_size=7,
+    ),
+    st.sampled_from([(1, 1), (2, 64), (4, 8)]),
+    st.integers(0, 4000),
+)
+def test_groups_within_bounds_say_the_same(
+    sizes: list[tuple[int, int]], shape: tuple[int, int], elements: int
+) -> None:
+    """However small the bounds are: no row is lost, and what is computed does not change."""
+    heads_per_kv, kv_elements = shape
+    chunks = [chunk(number, start, count) for number, (start, count) in enumerate(sizes, start=1)]
+    whole = BatchBuilder(heads_per_kv, CPU, torch.float32).build(chunks)
+    bounds = GroupBounds(elements, kv_elements)
+    cut = BatchBuilder(heads_per_kv, CPU, torch.float32, bounds=bounds).build(chunks)
+    for group in cut.step.groups:
+        read = group.block_table.numel() * BLOCK_TOKENS * kv_elements
+        assert group.sequences == 1 or read <= elements
+        assert group.sequences == group.queries == 1 or group.mask.numel() <= elements
+    blocks = 1 + max(int(group.block_table.max()) for group in whole.step.groups)
+    source = torch.Generator().manual_seed(0)
+    kv_blocks = torch.randn(blocks, BLOCK_TOKENS, 2, 2, 4, generator=source)
+    q = torch.randn(len(whole.step.tokens), 2 * heads_per_kv, 4, generator=source)
+    expected = paged_attention(q, kv_blocks, whole.step.groups)
+    torch.testing.assert_close(paged_attention(q, kv_blocks, cut.step.groups), expected)

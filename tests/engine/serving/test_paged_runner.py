@@ -1,5 +1,6 @@
 """The runner that works ahead, under Triton's interpreter: the same outputs as plain PyTorch."""
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from prodtop.engine.ops.step_ops import StepOps
 from prodtop.engine.precision.linear import Linear
 from prodtop.engine.protocol import SpeculationSpec, StrategyName
 from prodtop.engine.serving import paged_runner as module
-from prodtop.engine.serving import step_graphs
+from prodtop.engine.serving import step_graphs, warm_up
 from prodtop.engine.serving.kv_cache import KVCache
 from prodtop.engine.serving.paged_runner import LaunchedStep, PagedRunner
 from prodtop.engine.serving.request import Status
@@ -291,7 +292,7 @@ def test_warming_up_between_steps_leaves_no_trace(tiny_folder: Path, cases: list
         served.step()
     runner = served.engine.runner
     assert isinstance(runner, PagedRunner)
-    runner.warm_up()
+    runner.warm_up.at_once()
     served.drain()
     assert [tuple(r.output_tokens) for r in requests] == [case.output for case in cases[:2]]
 
@@ -299,8 +300,13 @@ def test_warming_up_between_steps_leaves_no_trace(tiny_folder: Path, cases: list
 def test_warming_up_learns_every_product_of_the_graphs(
     tiny_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    learned: list[tuple[list[Linear], list[int]]] = []
-    monkeypatch.setattr(module, "choose_algorithms", lambda *given: learned.append(given))
+    learned: dict[Linear, list[int]] = defaultdict(list)
+
+    def learn(layers: list[Linear], sizes: list[int]) -> None:
+        for layer in layers:
+            learned[layer] += sizes
+
+    monkeypatch.setattr(warm_up, "choose_algorithms", learn)
     served = CheckedEngine(
         model_of(tiny_folder),
         StrategyName.CONTINUOUS,
@@ -309,12 +315,10 @@ def test_warming_up_learns_every_product_of_the_graphs(
     )
     runner = served.engine.runner
     assert isinstance(runner, PagedRunner)
-    runner.warm_up()
-    ((layers, sizes),) = learned
+    runner.warm_up.at_once()
     decoder = runner.decoder
-    assert decoder.head in layers
-    assert {layer.down for layer in decoder.layers} <= set(layers)
-    assert sizes == [1, 2, 3]
+    assert {decoder.head, *(layer.down for layer in decoder.layers)} <= set(learned)
+    assert all(sizes == [1, 2, 3] for sizes in learned.values())
     assert CHUNKED.max_seqs == 3
 
 
