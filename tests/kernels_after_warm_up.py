@@ -5,7 +5,8 @@
 Triton says which variant of a kernel each launch asks for, and none is compiled. Tensors have a
 shape and no memory: a whole one is at address 0, aligned as an allocation is, and a view of it at
 its offset, which is what Triton looks at. Prints a line for each model: the kernels of the warm-up,
-and those of which a later step asked for another variant, with the step. A child process of tests.
+those of which a later step asked for another variant, with the step, and those that a process which
+compiles ahead reads wrong. A child process of tests.
 """
 
 import json
@@ -16,6 +17,7 @@ from dataclasses import astuple, replace
 
 import torch
 from compile_for_gpu import META, Gpu
+from prodtop.engine.kernels.common.compile_server import KernelWanted, Target, source_of
 from prodtop.engine.model import weights
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.model.loading import BUNDLED_FOLDER, CONFIG_NAME
@@ -60,9 +62,18 @@ class Variants:
 
     def __init__(self) -> None:
         self.asked: set[tuple[str, str]] = set()
+        self.misread: set[str] = set()
+        """Kernels that a process which compiles ahead would compile for other constants."""
 
-    def __call__(self, *, key: str, fn: JitFunctionInfo, **_: object) -> bool:
-        self.asked.add((fn.name, key))
+    def __call__(self, *, key: str, fn: JitFunctionInfo, **call: object) -> bool:
+        if (fn.name, key) not in self.asked:
+            self.asked.add((fn.name, key))
+            compiled = call["compile"]
+            assert isinstance(compiled, dict)
+            specialization = compiled["specialization_data"]
+            wanted = KernelWanted(str(fn.module), fn.name, specialization, Target("cuda", 90, 32))
+            if source_of(wanted)[0].constants != compiled["constants"]:
+                self.misread.add(fn.name)
         return True
 
 
@@ -118,6 +129,7 @@ def compiled_late(model: str, precision: PrecisionName, max_seqs: int) -> dict[s
         late |= {name: layout for name, _ in variants.asked - warm if name not in late}
     return {
         "warm": sorted({name for name, _ in warm}),
+        "misread": sorted(variants.misread),
         "late": {name: astuple(layout) for name, layout in late.items()},
     }
 

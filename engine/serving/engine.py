@@ -41,6 +41,9 @@ from .token_delivery import TokenOutbox, delivery_for
 
 Clock = Callable[[], float]
 
+_LONGEST_PREPARATION_S = 0.1
+"""No further piece is begun after this: requests wait meanwhile."""
+
 
 class Engine:
     """One model at one precision under one strategy, both of which can be switched at any time.
@@ -216,7 +219,7 @@ class Engine:
         return None if substitute is None else substitute.preparing
 
     def prepare(self) -> None:
-        """A short piece of what `preparing` says, between two steps. Waits for nothing.
+        """Some of what `preparing` says, between two steps. Waits for nothing.
 
         Where the device has no memory for it, the precision before the last switch serves again.
         """
@@ -225,7 +228,7 @@ class Engine:
         self._collect()
         began_s = self.clock()
         try:
-            changed = self._slot.prepare()
+            changed = self._slot.prepare(lambda: self.clock() - began_s < _LONGEST_PREPARATION_S)
         except PrecisionUnavailableError as error:
             self._resume_all()
             self.notes.append(str(error))

@@ -27,8 +27,9 @@ from .settings import EngineSettings
 
 def compile_for_switches(
     master: MasterWeights, served: PrecisionName, settings: EngineSettings, device: torch.device
-) -> Iterator[None]:
-    """Have the kernels of every other precision compiled, in another process: a piece for each.
+) -> Iterator[PrecisionName]:
+    """Have the kernels of every other precision compiled, in another process: a piece for
+    each, which it yields.
 
     Does not wait. Those in whose dtype the weights are not on the device are left out: a copy of
     its embedding might not fit beside what is served.
@@ -37,7 +38,7 @@ def compile_for_switches(
         for precision in PrecisionName:
             if precision is not served and base_dtype(precision) is master.dtype:
                 _compile_for(master, precision, settings, device)
-                yield
+                yield precision
     ask_for_no_more()
 
 

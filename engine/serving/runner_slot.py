@@ -1,5 +1,7 @@
 """The runner of an engine, and how a switch of precision replaces it."""
 
+from collections.abc import Callable
+
 import torch
 
 from ..device.devices import release_unused, trim_heap
@@ -39,9 +41,10 @@ class RunnerSlot:
         """What serves until the runner that was asked for is ready; `None` where that serves."""
         return self.runner if isinstance(self.runner, EagerRunner) else None
 
-    def prepare(self) -> bool:
-        """A piece of making ready what the `substitute` stands in for; whether that serves now.
+    def prepare(self, go_on: Callable[[], bool]) -> bool:
+        """Make ready what the `substitute` stands in for; whether that serves now.
 
+        A piece, and further ones as long as none is waited for and `go_on` says so.
         Raises `PrecisionUnavailableError` where the device has no memory for it: the precision
         before is made again then. Where there was none, the device's error passes.
         """
@@ -49,8 +52,9 @@ class RunnerSlot:
         if substitute is None:
             return False
         try:
-            if not substitute.prepare():
-                return False
+            while not substitute.prepare():
+                if substitute.preparing.blocked or not go_on():
+                    return False
         except (RuntimeError, MemoryError) as error:
             if self._old is None:
                 raise

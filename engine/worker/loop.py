@@ -71,7 +71,7 @@ class ServingLoop:
         options: WorkerOptions,
         own_gpu: OwnGpu | None,
         server: ServerEnd | None = None,
-        later: Iterator[None] | None = None,
+        later: Iterator[PrecisionName] | None = None,
     ) -> None:
         """`server` `None`: no server is ever linked. The pieces of `later` are done between steps,
         once the engine is ready."""

@@ -38,7 +38,7 @@ from ..precision.levels import compute_dtype, default_precision, require
 from ..probes.memory_limits import read_host_limits
 from ..probes.nvml_api import load_pynvml
 from ..probes.own_gpu import OwnGpu, own_gpu_names
-from ..protocol import COMMAND_DECODER, Command, Fault, Note, Progress, Ready
+from ..protocol import COMMAND_DECODER, Command, Fault, Note, PrecisionName, Progress, Ready
 from ..protocol.channel import Channel
 from ..protocol.child_process import tell_crash, tell_end
 from ..protocol.errors import ProdtopError
@@ -152,7 +152,7 @@ def _start(channel: Channel[Command], options: WorkerOptions, server: ServerEnd)
 
 def _later(
     model: LoadedModel, engine: Engine, settings: EngineSettings, device: torch.device
-) -> Iterator[None] | None:
+) -> Iterator[PrecisionName] | None:
     """What is done once all is ready, in pieces: the kernels of other precisions are compiled."""
     if not runs_kernels(device):
         return None

@@ -74,8 +74,8 @@ def source_of(wanted: KernelWanted) -> tuple[ASTSource, dict[str, object]]:
 
 
 def _constant(value: Constant) -> object:
-    if isinstance(value, str) and tl.dtype.is_dtype(value):
-        return tl.dtype(value)
+    # Triton writes a dtype as its name. No kernel has one among its constants, and some have
+    # strings that read alike: "int8" is a format of weights.
     if isinstance(value, dict) and "constexpr" in value:
         return tl.constexpr(value["constexpr"])
     return value

@@ -46,6 +46,8 @@ _SEARCH = 2
 _FINALISTS = 6
 """So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
 _DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
+SHIPPED = Path(__file__).with_name("products.json")
+"""What was found out for the presets' shapes on the devices that prodtop was measured on."""
 
 _Chosen = tuple[CublasProduct, Algorithm]
 
@@ -60,17 +62,23 @@ class AlgorithmChoices:
     """The algorithms of one device, in memory and in a file that every start of prodtop shares.
 
     `owner` names all that a choice depends on beside the shape. Whether a product is added to a
-    residual changes nothing: the heuristics do not ask.
+    residual changes nothing: the heuristics do not ask. What is neither in the file at `path` nor
+    among the `shipped` is measured.
     """
 
     def __init__(
-        self, library: Library, owner: str, timer: Timer, path: Path | None = None
+        self,
+        library: Library,
+        owner: str,
+        timer: Timer,
+        path: Path | None = None,
+        shipped: Path = SHIPPED,
     ) -> None:
         self._library = library
         self._owner = owner
         self._timer = timer
         self._file = DeviceFile(path or data_dir() / "products.json", _DECODER)
-        self._names = self._file.read(owner)
+        self._names = {**DeviceFile(shipped, _DECODER).read(owner), **self._file.read(owner)}
         self._chosen: dict[ProductShape, _Chosen | None] = {}
 
     def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:

@@ -46,6 +46,7 @@ def test_mixed_steps_ask_for_no_kernel_that_the_warm_up_did_not_have() -> None:
     assert set().union(*(line["warm"] for line in lines)) >= DECODE
     late = {case: line["late"] for case, line in zip(CASES, lines, strict=True) if line["late"]}
     assert not late
+    assert not [line["misread"] for line in lines if line["misread"]]
 
 
 @pytest.mark.gpu

@@ -6,12 +6,14 @@ from functools import partial
 from itertools import cycle
 from pathlib import Path
 
+import msgspec
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from prodtop.engine.kernels.common.gpu_limits import HOPPER
 from prodtop.engine.kernels.linear.cublas_choice import (
+    SHIPPED,
     AlgorithmChoices,
     choose_algorithms,
     multiply_as_chosen,
@@ -250,6 +252,35 @@ def test_what_is_no_longer_offered_is_timed_anew(path: Path) -> None:
     learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
     library.offers = [FIRST, THIRD]
     assert used(learned(library, Stopwatch(9.0, 8.0, 7.0), path), library) == THIRD
+
+
+def test_what_was_shipped_is_not_timed_and_what_was_measured_here_comes_first(
+    path: Path, tmp_path: Path
+) -> None:
+    shipped = tmp_path / "shipped.json"
+    learned(FakeLibrary(), Stopwatch(9.0, 3.0, 1.0, 2.0), shipped)
+    library, never = FakeLibrary(), Stopwatch(1.0)
+    choices = AlgorithmChoices(library, OWNER, never, path, shipped)
+    choices.learn([WEIGHT], [ROWS])
+    assert choices.multiply(X, WEIGHT, None) is not None
+    assert library.ran == [SECOND]
+    assert not never.asked
+    learned(FakeLibrary(), Stopwatch(9.0, 3.0, 2.0, 1.0), path)
+    library = FakeLibrary()
+    choices = AlgorithmChoices(library, OWNER, never, path, shipped)
+    choices.learn([WEIGHT], [ROWS])
+    choices.multiply(X, WEIGHT, None)
+    assert library.ran == [THIRD]
+
+
+def test_the_shipped_choices_can_be_read() -> None:
+    """A name that cublasLt does not offer is measured anew: a spoiled file would only cost time."""
+    shipped = msgspec.json.decode(SHIPPED.read_bytes(), type=dict[str, dict[str, str]])
+    assert shipped
+    for owner, names in shipped.items():
+        assert owner.count(",") == 3
+        assert names
+        assert all(name == "torch" or len(bytes.fromhex(name)) == 64 for name in names.values())
 
 
 def test_another_version_chooses_for_itself(path: Path) -> None:
