@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..kernels.attention.gathered_keys import GatheredKeys
 from ..kernels.common.gpu_limits import gpu_limits
+from ..kernels.common.kernel_hashes import settle_hashes
 from ..kernels.common.step_input import copy_step_input
 from ..kernels.linear.prepare import reserve_unpacked
 from ..kernels.sampling.sampling import HostTokens, SamplerScratch, SamplerSettings, sample_tokens
@@ -139,6 +140,7 @@ class PagedRunner:
         self._carried: dict[int, int] = {}
         self._scratch = SamplerScratch.of(settings.sampled_rows, device)
         if self._on_gpu:
+            settle_hashes()
             reserve_unpacked(self._projections(), decoder.dtype, self._most_rows)
         self.graphs: StepGraphs | None = None
         if graphs:

@@ -19,6 +19,8 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 from triton.runtime.jit import JITFunction
 
+from .kernel_hashes import settle_hash
+
 Scalar = str | int | float | bool | None
 Constant = Scalar | dict[str, Scalar]
 Option = Scalar | list[Scalar | list[Scalar]] | dict[str, Scalar]
@@ -62,6 +64,7 @@ def source_of(wanted: KernelWanted) -> tuple[ASTSource, dict[str, object]]:
     function = getattr(import_module(wanted.module), wanted.name)
     if not isinstance(function, JITFunction):
         raise AttributeError(f"{wanted.module}.{wanted.name} is no kernel")
+    settle_hash(function)
     read = msgspec.json.decode(wanted.specialization, type=_Specialization)
     constants = zip(read.constant_keys, map(_constant, read.constant_vals), strict=True)
     source = ASTSource(
