@@ -9,6 +9,7 @@ of rows costs no measuring.
 """
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -19,14 +20,16 @@ from torch import Tensor
 from ...device.device_file import DeviceFile
 from ...device.devices import device_name
 from ...files.paths import data_dir
-from ...precision.linear import DenseLinear, Linear
+from ...precision.linear import DenseLinear, Fp8Linear, Linear
 from ..common.gpu_limits import gpu_limits
 from .cublas_lt import (
     DATA_TYPES,
+    FP8,
     Algorithm,
     CublasError,
     CublasLt,
     ProductShape,
+    Scales,
     loaded_cublas_lt,
 )
 from .cublas_trial import (
@@ -38,13 +41,16 @@ from .cublas_trial import (
     first_of_the_fastest,
     time_on_device,
 )
-from .dispatch import tries_cublas_algorithms
+from .dispatch import Product, tries_cublas_algorithms
+from .weight import WeightFormat
 
 _TORCH = "torch"
 _SEARCH = 2
 """To be raised where more algorithms are tried: what fewer gave is then measured anew."""
 _FINALISTS = 6
 """So many algorithms are timed as often as it takes to tell them apart, after one look at all."""
+_MOST_FIRST = 4096
+"""Prefill steps have any number of rows."""
 _DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
 SHIPPED = Path(__file__).with_name("products.json")
 """What was found out for the presets' shapes on the devices that prodtop was measured on."""
@@ -80,6 +86,7 @@ class AlgorithmChoices:
         self._file = DeviceFile(path or data_dir() / "products.json", _DECODER)
         self._names = {**DeviceFile(shipped, _DECODER).read(owner), **self._file.read(owner)}
         self._chosen: dict[ProductShape, _Chosen | None] = {}
+        self._first_of = lru_cache(maxsize=_MOST_FIRST)(self._first)
 
     def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:
         """Choose for products of each of `sizes` rows by the `weights [features, inputs]`.
@@ -102,26 +109,42 @@ class AlgorithmChoices:
             self._file.write(self._owner, self._names)
             torch.cuda.empty_cache()
 
-    def multiply(self, x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
+    def multiply(
+        self, x: Tensor, weight: Tensor, residual: Tensor | None, scales: Scales | None = None
+    ) -> Tensor | None:
         """`x [rows, in] @ weight [out, in].T`, or that added to `residual [rows, out]` in place.
 
-        `None`, and nothing done, where torch is as fast or must do it.
+        `scales` come with e4m3. `None`, and nothing done, where torch is as fast or must do it.
         """
         features, inputs = weight.shape
         shape = ProductShape(x.shape[0], features, inputs, weight.dtype)
         chosen = self._chosen.get(shape)
+        if chosen is None and scales is not None and residual is not None:
+            # What torch would run, but torch cannot add its product to anything.
+            chosen = self._first_of(shape)
         if chosen is None:
             return None
         product, algorithm = chosen
-        out = x.new_empty(shape.rows, features) if residual is None else residual
+        out = residual
+        if out is None:
+            out = x.new_empty(shape.rows, features, dtype=shape.out_dtype)
         if not product.takes(x, weight, out):
             return None
         try:
-            product.run(algorithm, x, weight, out, residual is not None)
+            product.run(algorithm, x, weight, out, residual is not None, scales)
         except CublasError:
             self._chosen[shape] = None
             return None
         return out
+
+    def _first(self, shape: ProductShape) -> _Chosen | None:
+        """What the heuristics name first."""
+        try:
+            product = self._library.product(shape)
+            algorithm = product.first()
+        except CublasError:
+            return None
+        return None if algorithm is None else (product, algorithm)
 
     def _choose(self, shape: ProductShape, weights: list[Tensor]) -> _Chosen | None:
         """What the file says, if it is still offered, or else what is measured."""
@@ -164,7 +187,9 @@ class AlgorithmChoices:
 
 def _is_tried(rows: int, weight: Tensor) -> bool:
     features, inputs = weight.shape
-    return tries_cublas_algorithms(rows, features, inputs, gpu_limits(weight.device))
+    weight_format: WeightFormat = "fp8" if weight.dtype is FP8 else "dense"
+    product = Product(weight_format, rows, features, inputs)
+    return tries_cublas_algorithms(product, gpu_limits(weight.device))
 
 
 _choices: dict[torch.device, AlgorithmChoices | None] = {}
@@ -172,12 +197,17 @@ _choices: dict[torch.device, AlgorithmChoices | None] = {}
 
 
 def choose_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
-    """Find the fastest products of the dense `layers` for each of `sizes` rows where it may matter.
+    """Find the fastest products of dense and fp8 `layers` for each of `sizes` rows.
 
+    Where it may matter.
     `sizes` are those of decode steps; products of other numbers of rows are left to torch. All
     layers are on one device; nothing is done where that is a CPU. Not while a graph is captured.
     """
-    weights = [layer.weight for layer in layers if isinstance(layer, DenseLinear)]
+    weights = [
+        layer.weight if isinstance(layer, DenseLinear) else layer.q
+        for layer in layers
+        if isinstance(layer, DenseLinear | Fp8Linear)
+    ]
     if not weights or not weights[0].is_cuda:
         return
     if not any(_is_tried(rows, weight) for rows in sizes for weight in weights):
@@ -190,10 +220,12 @@ def choose_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
         choices.learn(weights, sizes)
 
 
-def multiply_as_chosen(x: Tensor, weight: Tensor, residual: Tensor | None) -> Tensor | None:
+def multiply_as_chosen(
+    x: Tensor, weight: Tensor, residual: Tensor | None, scales: Scales | None = None
+) -> Tensor | None:
     """`AlgorithmChoices.multiply` with what was chosen: `[rows, out]`, or `None` for torch."""
     choices = _choices.get(x.device)
-    return None if choices is None else choices.multiply(x, weight, residual)
+    return None if choices is None else choices.multiply(x, weight, residual, scales)
 
 
 def _choices_of(device: torch.device) -> AlgorithmChoices | None:

@@ -13,6 +13,7 @@ from ctypes import (
     byref,
     c_float,
     c_int,
+    c_int8,
     c_int32,
     c_int64,
     c_size_t,
@@ -27,10 +28,14 @@ from weakref import finalize
 import torch
 from torch import Tensor
 
-from .cublas_tiles import TileConfig, even_tiles
+from .cublas_tiles import TileConfig, even_tiles, fp8_tiles
 
-DATA_TYPES = {torch.bfloat16: 14, torch.float16: 2}
+FP8 = torch.float8_e4m3fn
+DATA_TYPES = {torch.bfloat16: 14, torch.float16: 2, FP8: 28}
 """What is multiplied here, and its `cudaDataType_t`."""
+
+Scales = tuple[Tensor, Tensor]
+"""Of e4m3 factors: fp32 `[rows, 1]` of the activations and `[1, features]` of the weight."""
 
 _ALIGNMENT_BYTES = 256
 """At multiples of it the heuristics expect matrices to begin."""
@@ -42,6 +47,11 @@ _FLOAT32 = 0
 _COMPUTE_IN_FLOAT32 = 68
 _TRANSPOSED = 1
 _DESC_TRANSPOSE_A = 3
+_DESC_SCALES_A = 17
+_DESC_SCALES_B = 18
+_DESC_FAST_SUMS = 25
+_DESC_SCALE_MODES = (31, 32)
+_ONE_SCALE_A_ROW = 3
 _PREFERENCE_MAX_WORKSPACE = 1
 _CONFIG_TILE = 1
 _CONFIG_SPLITS = 2
@@ -66,6 +76,11 @@ class ProductShape:
     features: int
     inputs: int
     dtype: torch.dtype
+
+    @property
+    def out_dtype(self) -> torch.dtype:
+        """That of the product: bf16 where the factors are e4m3."""
+        return torch.bfloat16 if self.dtype is FP8 else self.dtype
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +130,11 @@ class CublasLt:
 
 
 class LtProduct:
-    """Products of one shape: `out = x @ weight.T`, or `out += x @ weight.T`."""
+    """Products of one shape: `out = x @ weight.T`, or `out += x @ weight.T`.
+
+    Those of e4m3 are multiplied by the scales of their rows and features. Their sums are kept in
+    the tensor cores' own precision, about 14 bits of mantissa.
+    """
 
     def __init__(self, lt: CublasLt, shape: ProductShape) -> None:
         self._lt = lt
@@ -123,15 +142,18 @@ class LtProduct:
         sums = c_int(_COMPUTE_IN_FLOAT32), c_int(_FLOAT32)
         self._description = _Owned(lt.cdll, "MatmulDesc", *sums)
         self._description.set(_DESC_TRANSPOSE_A, c_int32(_TRANSPOSED))
-        kind = c_int(DATA_TYPES[shape.dtype])
+        if shape.dtype is FP8:
+            self._description.set(_DESC_FAST_SUMS, c_int8(1))
+            for mode in _DESC_SCALE_MODES:
+                self._description.set(mode, c_int32(_ONE_SCALE_A_ROW))
 
-        def layout(rows: int, columns: int) -> _Owned:
+        def layout(dtype: torch.dtype, rows: int, columns: int) -> _Owned:
             sizes = c_uint64(rows), c_uint64(columns), c_int64(rows)
-            return _Owned(lt.cdll, "MatrixLayout", kind, *sizes)
+            return _Owned(lt.cdll, "MatrixLayout", c_int(DATA_TYPES[dtype]), *sizes)
 
-        self._weight = layout(shape.inputs, shape.features)
-        self._x = layout(shape.inputs, shape.rows)
-        self._out = layout(shape.features, shape.rows)
+        self._weight = layout(shape.dtype, shape.inputs, shape.features)
+        self._x = layout(shape.dtype, shape.inputs, shape.rows)
+        self._out = layout(shape.out_dtype, shape.features, shape.rows)
         described = self._description, self._weight, self._x, self._out, self._out
         self._problem = [lt.handle.pointer, *(each.pointer for each in described)]
 
@@ -144,8 +166,14 @@ class LtProduct:
         if not offers:
             return []
         # All kernels for a chip are configurations of one algorithm: any of those offered.
-        others = (self._configured(offers[0], config) for config in even_tiles(self._shape.rows))
+        shape = self._shape
+        tiles = fp8_tiles(shape.rows) if shape.dtype is FP8 else even_tiles(shape.rows)
+        others = (self._configured(offers[0], config) for config in tiles)
         return list(dict.fromkeys([*offers, *filter(self._runs, others)]))
+
+    def first(self) -> Algorithm | None:
+        """What the heuristics name first: what torch takes. Raises `CublasError`."""
+        return next(iter(self._offers()), None)
 
     def _offers(self) -> list[Algorithm]:
         """What the heuristics offer. Raises `CublasError`."""
@@ -195,18 +223,31 @@ class LtProduct:
     def takes(self, *tensors: Tensor) -> bool:
         """Whether such tensors may be multiplied, or written to: `run`."""
         return all(
-            tensor.dtype is self._shape.dtype
+            tensor.dtype in (self._shape.dtype, self._shape.out_dtype)
             and tensor.is_contiguous()
             and tensor.data_ptr() % _ALIGNMENT_BYTES == 0
             for tensor in tensors
         )
 
-    def run(self, algorithm: Algorithm, x: Tensor, weight: Tensor, out: Tensor, add: bool) -> None:
+    def run(
+        self,
+        algorithm: Algorithm,
+        x: Tensor,
+        weight: Tensor,
+        out: Tensor,
+        add: bool,
+        scales: Scales | None = None,
+    ) -> None:
         """Write the product to `out [rows, features]`, or add it to what is there.
 
-        All three are of the shape and on the library's device, and `takes` says yes to them. It
-        runs on torch's current stream, and may be captured. Raises `CublasError`.
+        All three are of the shape and on the library's device, and `takes` says yes to them;
+        `scales` come with e4m3. It runs on torch's current stream, and may be captured. Raises
+        `CublasError`.
         """
+        if scales is not None:
+            of_rows, of_features = scales
+            self._description.set(_DESC_SCALES_A, c_uint64(of_features.data_ptr()))
+            self._description.set(_DESC_SCALES_B, c_uint64(of_rows.data_ptr()))
         configuration = _Configuration.from_buffer_copy(algorithm.configuration)
         _check(
             self._lt.cdll.cublasLtMatmul(
@@ -241,7 +282,7 @@ class _Owned:
         # The end of the process takes what is left along.
         finalize(self, library[f"cublasLt{kind}Destroy"], self.pointer).atexit = False
 
-    def set(self, attribute: int, value: c_int32 | c_uint64) -> None:
+    def set(self, attribute: int, value: c_int8 | c_int32 | c_uint64) -> None:
         """Set one attribute. Raises `CublasError`."""
         set_attribute = self._library[f"cublasLt{self._kind}SetAttribute"]
         size = c_size_t(sizeof(value))

@@ -20,6 +20,9 @@ _TILES = {
 _CLUSTERS = (2, 3, 5)
 # An option of the kernel's own; by the names of kernels, the direction in which tiles are walked.
 _WALKS = (1, 3)
+# Of all tiles those that were near the fastest for some e4m3 product of 256 or 1,024 rows.
+_FP8_TILES = (13, 15, 16, 17, 18, 20, 26, 28, 33)
+_FP8_WALKS = (0, 1, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,3 +44,15 @@ def even_tiles(rows: int) -> Iterator[TileConfig]:
                 for cluster in _CLUSTERS:
                     for option in _WALKS:
                         yield TileConfig(tile, cluster, option)
+
+
+def fp8_tiles(rows: int) -> Iterator[TileConfig]:
+    """Configurations for a product of e4m3: the heuristics name a single one.
+
+    For 256 rows of the 8B shape's four layers that one takes 119 µs, the best of these 99.
+    """
+    yield from even_tiles(rows)
+    for tile in _FP8_TILES:
+        for cluster in _CLUSTERS:
+            for option in _FP8_WALKS:
+                yield TileConfig(tile, cluster, option)

@@ -10,7 +10,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from .cublas_lt import Algorithm, CublasError, ProductShape
+from .cublas_lt import FP8, Algorithm, CublasError, ProductShape, Scales
 
 Calls = Sequence[Callable[[], object]]
 Timer = Callable[[Calls], float]
@@ -36,8 +36,16 @@ class CublasProduct(Protocol):
 
     def takes(self, *tensors: Tensor) -> bool: ...
 
+    def first(self) -> Algorithm | None: ...
+
     def run(
-        self, algorithm: Algorithm, x: Tensor, weight: Tensor, out: Tensor, add: bool
+        self,
+        algorithm: Algorithm,
+        x: Tensor,
+        weight: Tensor,
+        out: Tensor,
+        add: bool,
+        scales: Scales | None = None,
     ) -> None: ...
 
 
@@ -50,6 +58,8 @@ class Trial:
     out: Tensor
     expected: Tensor
     """torch's product by the first weight."""
+    scales: Scales | None
+    """Of e4m3: none of them 1, none alike."""
 
     @classmethod
     def of(cls, shape: ProductShape, weights: list[Tensor]) -> "Trial":
@@ -57,20 +67,27 @@ class Trial:
         first = weights[0]
         source = torch.Generator(first.device).manual_seed(0)
         size = (shape.rows, shape.inputs)
-        x = torch.randn(size, generator=source, dtype=shape.dtype, device=first.device)
+        x = torch.randn(size, generator=source, device=first.device).to(shape.dtype)
         fewest, most = _CALLS
         calls = max(fewest, min(most, _BYTES_IN_TURN // first.nbytes))
         turn = list(islice(cycle(weights), calls))
-        out = first.new_empty(shape.rows, shape.features)
-        return cls(x, turn, out, expected=torch.mm(x, first.t()))
+        out = first.new_empty(shape.rows, shape.features, dtype=shape.out_dtype)
+        scales = None
+        if shape.dtype is FP8:
+            of_rows, of_features = (
+                torch.rand(size, generator=source, device=first.device) + 0.5
+                for size in ((shape.rows, 1), (1, shape.features))
+            )
+            scales = of_rows, of_features
+        return cls(x, turn, out, expected=by_torch(x, first, scales), scales=scales)
 
     def agrees(self, product: CublasProduct, algorithm: Algorithm) -> bool:
         """Whether it computes torch's product, alone and added to something."""
         weight, out, expected = self.weights[0], self.out, self.expected
         try:
-            product.run(algorithm, self.x, weight, out.fill_(math.nan), False)
+            product.run(algorithm, self.x, weight, out.fill_(math.nan), False, self.scales)
             alone = _error(out.sub_(expected), expected)
-            product.run(algorithm, self.x, weight, out.copy_(expected), True)
+            product.run(algorithm, self.x, weight, out.copy_(expected), True, self.scales)
         except CublasError:
             return False
         added = _error(out.sub_(expected, alpha=2), expected)
@@ -79,13 +96,40 @@ class Trial:
     def by(self, product: CublasProduct, algorithm: Algorithm) -> Calls:
         """The products, by an algorithm."""
         return [
-            partial(product.run, algorithm, self.x, weight, self.out, False)
+            partial(product.run, algorithm, self.x, weight, self.out, False, self.scales)
             for weight in self.weights
         ]
 
     def by_torch(self) -> Calls:
         """The products, as torch does them."""
+        if self.scales is not None:
+            return [partial(by_torch, self.x, weight, self.scales) for weight in self.weights]
         return [partial(torch.mm, self.x, weight.t(), out=self.out) for weight in self.weights]
+
+
+def by_torch(
+    x: Tensor,
+    weight: Tensor,
+    scales: Scales | None,
+    dtype: torch.dtype = torch.bfloat16,
+    bias: Tensor | None = None,
+) -> Tensor:
+    """`x [rows, inputs]` by `weight [features, inputs]`.
+
+    With `scales` both are e4m3, and the product is in `dtype` and has a `bias [features]` added.
+    """
+    if scales is None:
+        return torch.mm(x, weight.t())
+    of_rows, of_features = scales
+    return torch._scaled_mm(
+        x,
+        weight.t(),
+        scale_a=of_rows,
+        scale_b=of_features,
+        bias=bias,
+        out_dtype=dtype,
+        use_fast_accum=True,
+    )
 
 
 def _error(difference: Tensor, expected: Tensor) -> float:

@@ -36,7 +36,9 @@ class Kernel(Enum):
     SKINNY_DOT = "skinny_dot.py: up to 16 rows, norm, gate and residual fused"
     GEMM = "gemm.py: tiles on the tensor cores, unpacked in registers"
     UNPACK = "dequantize.py, then cuBLAS: the weight is unpacked once for many rows"
-    SCALED_MM = "fp8.py: torch's row-wise scaled fp8 product"
+    SCALED_MM = (
+        "fp8.py: cuBLAS' fp8 product with a scale a row, as cublas_choice.py or torch has it"
+    )
     CUBLAS = "cublas_choice.py: cuBLAS by the algorithm that was tried, or by torch's"
 
 
@@ -119,15 +121,14 @@ TABLE = (
     Rule("int4", 1, 1, Kernel.SKINNY_DOT, _HALF),
     Rule("int4", 1, 384, Kernel.GEMM),
     Rule("int4", 385, _MANY, Kernel.UNPACK),
-    # The GEMM takes 78 against torch's 108 for 64 rows, 97 against 104 for 128; torch's wins at 256
-    # with 120 against 135, but adds a residual in a kernel of its own. Both keep sums in the tensor
-    # cores' own precision, which is 0.3 % off; exact sums would cost 5 to 15 % from 256 rows on.
+    # The GEMM takes 78 against cuBLAS' 108 for 64 rows, 97 against 104 for 128; cuBLAS' wins at 256
+    # with 99 against 135. Both keep sums in the tensor cores' own precision, which is 0.3 % off;
+    # exact sums would cost 5 to 15 % from 256 rows on.
     Rule("fp8", 1, 1, Kernel.GEMV_PACKED, _BF16),
     Rule("fp8", 1, 1, Kernel.SKINNY_DOT, _HALF),
     Rule("fp8", 65, 128, Kernel.SCALED_MM, least_features=16384, without_residual=True),
-    Rule("fp8", 129, 1024, Kernel.SCALED_MM, without_residual=True),
-    Rule("fp8", 1, 1024, Kernel.GEMM),
-    Rule("fp8", 1025, _MANY, Kernel.SCALED_MM),
+    Rule("fp8", 1, 128, Kernel.GEMM),
+    Rule("fp8", 129, _MANY, Kernel.SCALED_MM),
 )
 """Read from the top. `GEMV_PACKED` is passed over for shapes that it does not take."""
 
@@ -170,15 +171,15 @@ def _launch(kernel: Kernel, product: Product, chip: GpuLimits) -> SkinnyLaunch |
             return None
 
 
-def tries_cublas_algorithms(rows: int, features: int, inputs: int, chip: GpuLimits) -> bool:
-    """Whether cuBLAS may have a faster algorithm for a dense product than the one it would take.
+def tries_cublas_algorithms(product: Product, chip: GpuLimits) -> bool:
+    """Whether cuBLAS may have a faster algorithm for a product than the one it would take.
 
     Over the layer 127 instead of 141 for 96 rows, 131 instead of 143 for 128, 167 instead of 184
-    for 224, 174 instead of 180 for 256; single products up to a fifth. Beyond there is nothing to
-    win.
+    for 224, 174 instead of 180 for 256; single products up to a fifth. At fp8 99 instead of 119 for
+    256. Beyond there is nothing to win.
     """
-    kernel = dispatch(Product("dense", rows, features, inputs), chip).kernel
-    return kernel is Kernel.CUBLAS and rows <= _CUBLAS_TRIED_ROWS
+    by_cublas = dispatch(product, chip).kernel in (Kernel.CUBLAS, Kernel.SCALED_MM)
+    return by_cublas and product.rows <= _CUBLAS_TRIED_ROWS
 
 
 def rows_of_each_variant(products: Iterable[Product], most_rows: int, chip: GpuLimits) -> list[int]:

@@ -7,6 +7,8 @@ from torch import Tensor
 
 from ..common.dependent_launch import launch_options, wait_for_previous
 from ..common.fp8_rows import empty_fp8_rows, quantize_row
+from .cublas_choice import multiply_as_chosen
+from .cublas_trial import by_torch
 from .weight import LayerWeight
 
 
@@ -48,20 +50,23 @@ def quantize_rows(x: Tensor, *, pdl: bool = False) -> tuple[Tensor, Tensor]:
     return q, scale
 
 
-def scaled_product(x: Tensor, row_scale: Tensor, weight: LayerWeight, dtype: torch.dtype) -> Tensor:
+def scaled_product(
+    x: Tensor,
+    row_scale: Tensor,
+    weight: LayerWeight,
+    dtype: torch.dtype,
+    residual: Tensor | None = None,
+) -> Tensor:
     """e4m3 `x [rows, in]` times `row_scale [rows, 1]` by an fp8 weight, plus its bias, in `dtype`.
 
-    torch's row-wise product. Sums are kept in the tensor cores' own precision, about 14 bits of
-    mantissa. Raises ValueError for a weight without scales.
+    Added to a `residual [rows, out]` in place. Sums are kept in the tensor cores' own precision,
+    about 14 bits of mantissa. Raises ValueError for a weight without scales.
     """
     if weight.scale is None:
         raise ValueError(f"a {weight.format} weight has no scales")
-    return torch._scaled_mm(
-        x,
-        weight.data.t(),
-        scale_a=row_scale,
-        scale_b=weight.scale,
-        bias=weight.bias,
-        out_dtype=dtype,
-        use_fast_accum=True,
-    )
+    if weight.bias is None and dtype is torch.bfloat16:
+        y = multiply_as_chosen(x, weight.data, residual, (row_scale, weight.scale))
+        if y is not None:
+            return y
+    y = by_torch(x, weight.data, (row_scale, weight.scale), dtype, weight.bias)
+    return y if residual is None else residual.add_(y)

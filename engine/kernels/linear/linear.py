@@ -118,8 +118,7 @@ def _multiply_fp8(
     q, row_scale = x
     choice = _choose(q, weight, residual is not None)
     if not isinstance(choice.launch, GemmLaunch):
-        y = scaled_product(q, row_scale, weight, dtype)
-        return y if residual is None else residual.add_(y)
+        return scaled_product(q, row_scale, weight, dtype, residual)
     launch = choice.launch
     return gemm(q, weight, residual, row_scale=row_scale, dtype=dtype, launch=launch, pdl=pdl)
 

@@ -18,9 +18,15 @@ from prodtop.engine.kernels.linear.cublas_choice import (
     choose_algorithms,
     multiply_as_chosen,
 )
-from prodtop.engine.kernels.linear.cublas_lt import Algorithm, CublasError, ProductShape
+from prodtop.engine.kernels.linear.cublas_lt import (
+    FP8,
+    Algorithm,
+    CublasError,
+    ProductShape,
+    Scales,
+)
 from prodtop.engine.kernels.linear.cublas_trial import Calls, first_of_the_fastest
-from prodtop.engine.kernels.linear.dispatch import tries_cublas_algorithms
+from prodtop.engine.kernels.linear.dispatch import Product, tries_cublas_algorithms
 from prodtop.engine.precision.linear import DenseLinear
 from prodtop.engine.serving.step_sizes import StepSizes
 from torch import Tensor
@@ -53,11 +59,25 @@ class FakeLibrary:
     def takes(self, *tensors: Tensor) -> bool:
         return self.aligned
 
-    def run(self, algorithm: Algorithm, x: Tensor, weight: Tensor, out: Tensor, add: bool) -> None:
+    def first(self) -> Algorithm | None:
+        return next(iter(self.algorithms()), None)
+
+    def run(
+        self,
+        algorithm: Algorithm,
+        x: Tensor,
+        weight: Tensor,
+        out: Tensor,
+        add: bool,
+        scales: Scales | None = None,
+    ) -> None:
         if algorithm == self.failing:
             raise CublasError(7)
         self.ran.append(algorithm)
-        product = x @ weight.T
+        product = x.to(out.dtype) @ weight.to(out.dtype).T
+        if scales is not None:
+            of_rows, of_features = scales
+            product = (product * of_rows * of_features).to(out.dtype)
         if algorithm == self.wrong:
             product *= 1.05
         if add and algorithm != self.wrong_when_added:
@@ -215,6 +235,24 @@ def test_other_dtypes_are_left_to_torch(path: Path) -> None:
     assert stopwatch.asked == 0
 
 
+def test_what_torch_cannot_add_is_added_by_what_torch_would_run(path: Path) -> None:
+    """Of e4m3, whatever the number of rows; alone it is left to torch."""
+    library = FakeLibrary()
+    choices = AlgorithmChoices(library, OWNER, Stopwatch(1.0), path)
+    x, weight = X.to(FP8), WEIGHT.to(FP8)
+    scales = torch.rand(ROWS, 1) + 0.5, torch.rand(1, FEATURES) + 0.5
+    residual = bf16(ROWS, FEATURES, seed=5)
+    assert choices.multiply(x, weight, None, scales) is None
+    for _ in range(2):
+        added = residual.clone()
+        assert choices.multiply(x, weight, added, scales) is added
+        expected = residual + (x.float() @ weight.float().T) * scales[0] * scales[1]
+        torch.testing.assert_close(added.float(), expected, rtol=0.05, atol=0.2)
+    assert library.ran == [FIRST, FIRST]
+    nothing = AlgorithmChoices(FakeLibrary(offers_nothing=True), OWNER, Stopwatch(1.0), path)
+    assert nothing.multiply(x, weight, residual, scales) is None
+
+
 def test_an_algorithm_that_stops_working_is_given_up(path: Path) -> None:
     library = FakeLibrary()
     choices = learned(library, Stopwatch(9.0, 8.0, 7.0, 9.0), path)
@@ -312,7 +350,7 @@ def test_few_sizes_of_decode_steps_are_measured() -> None:
     for features, least in ((4096, 32), (28672, 64)):
 
         def tried(rows: int, features: int = features) -> bool:
-            return tries_cublas_algorithms(rows, features, 4096, HOPPER)
+            return tries_cublas_algorithms(Product("dense", rows, features, 4096), HOPPER)
 
         assert 1 <= sum(map(tried, sizes)) <= 20
         assert not tried(least)

@@ -12,6 +12,7 @@ from prodtop.engine.kernels.linear.cublas_choice import (
     multiply_as_chosen,
 )
 from prodtop.engine.kernels.linear.cublas_lt import (
+    FP8,
     CublasLt,
     ProductShape,
     loaded_cublas_lt,
@@ -78,6 +79,31 @@ def test_every_algorithm_is_right_alone_and_added(
         product.run(algorithm, x, weight, added, True)
         assert error(out, expected) < 0.005
         assert error(added, expected + residual.double()) < 0.005
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("features", "inputs"), [(6144, 4096), (1024, 2048)])
+@pytest.mark.parametrize("rows", [130, 256, 1000])
+def test_every_fp8_algorithm_is_right_alone_and_added(
+    rows: int, features: int, inputs: int, lt: CublasLt
+) -> None:
+    x, weight = (
+        random(*size, seed=size[0]).to(FP8) for size in ((rows, inputs), (features, inputs))
+    )
+    of_rows, of_features = (random(*size, seed=4).float() for size in ((rows, 1), (1, features)))
+    residual = random(rows, features, seed=3)
+    expected = (x.double() @ weight.double().T) * of_rows.double() * of_features.double()
+    product = lt.product(ProductShape(rows, features, inputs, FP8))
+    algorithms = product.algorithms()
+    assert algorithms[0] == product.first()
+    assert len(algorithms) > 1
+    assert product.takes(x, weight, residual)
+    for algorithm in algorithms:
+        out, added = torch.full_like(residual, torch.nan), residual.clone()
+        product.run(algorithm, x, weight, out, False, (of_rows, of_features))
+        product.run(algorithm, x, weight, added, True, (of_rows, of_features))
+        assert error(out, expected) < 0.008
+        assert error(added, expected + residual.double()) < 0.008
 
 
 @pytest.mark.gpu

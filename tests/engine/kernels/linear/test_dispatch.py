@@ -81,14 +81,14 @@ CHOSEN: dict[tuple[WeightFormat, str], str] = {
     ("int4", "0.6B down"): "SGGGGGGGGGGUU",
     ("int4", "0.6B head"): "PGGGGGGGGGGUU",
     ("fp8", "8B qkv"): "PGGGGGGGGGMMM",
-    ("fp8", "8B output"): "PGGGGGGGGGGGM",
+    ("fp8", "8B output"): "PGGGGGGGGGMMM",
     ("fp8", "8B gate_up"): "PGGGGGGGMMMMM",
-    ("fp8", "8B down"): "PGGGGGGGGGGGM",
+    ("fp8", "8B down"): "PGGGGGGGGGMMM",
     ("fp8", "8B head"): "PGGGGGGGMMMMM",
     ("fp8", "0.6B qkv"): "PGGGGGGGGGMMM",
-    ("fp8", "0.6B output"): "SGGGGGGGGGGGM",
+    ("fp8", "0.6B output"): "SGGGGGGGGGMMM",
     ("fp8", "0.6B gate_up"): "PGGGGGGGGGMMM",
-    ("fp8", "0.6B down"): "SGGGGGGGGGGGM",
+    ("fp8", "0.6B down"): "SGGGGGGGGGMMM",
     ("fp8", "0.6B head"): "PGGGGGGGMMMMM",
 }
 """The kernel for each of `ROWS`, on an H200."""

@@ -60,3 +60,19 @@ def test_the_scaled_product_errs_by_its_rounding(rows: int, has_bias: bool) -> N
     fp8 = LayerWeight.of(Fp8Linear(packed.q, packed.scale, bias))
     y = scaled_product(*quantize_rows(x), fp8, torch.bfloat16)
     assert float((y.double() - exact).norm() / exact.norm()) < 0.06
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("has_bias", [False, True])
+@pytest.mark.parametrize("rows", [3, 130, 1000])
+def test_a_scaled_product_added_to_a_residual_is_the_sum(rows: int, has_bias: bool) -> None:
+    generator = torch.Generator().manual_seed(6)
+    x = torch.randn(rows, 512, generator=generator).to(DEVICE, torch.bfloat16)
+    packed = quantize_fp8(torch.randn(256, 512, generator=generator).to(DEVICE) / 16)
+    bias = torch.randn(256, generator=generator).to(DEVICE, torch.bfloat16) if has_bias else None
+    weight = LayerWeight.of(Fp8Linear(packed.q, packed.scale, bias))
+    residual = torch.randn(rows, 256, generator=generator).to(DEVICE, torch.bfloat16)
+    alone = scaled_product(*quantize_rows(x), weight, torch.bfloat16)
+    added = residual.clone()
+    assert scaled_product(*quantize_rows(x), weight, torch.bfloat16, added) is added
+    torch.testing.assert_close(added, residual + alone, rtol=0.02, atol=0.05)

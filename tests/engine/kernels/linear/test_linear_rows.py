@@ -127,12 +127,12 @@ def test_products_that_start_early_read_what_the_one_before_wrote(level: str, ro
 
 def test_a_residual_is_worth_a_slower_product_up_to_some_rows() -> None:
     def kernel(rows: int, has_residual: bool) -> Kernel:
-        product = Product("fp8", rows, 4096, 4096, has_residual=has_residual)
+        product = Product("fp8", rows, 28672, 4096, has_residual=has_residual)
         return dispatch(product, HOPPER).kernel
 
-    assert kernel(256, has_residual=False) is Kernel.SCALED_MM
-    assert kernel(256, has_residual=True) is Kernel.GEMM
-    assert kernel(2048, has_residual=True) is Kernel.SCALED_MM
+    assert kernel(128, has_residual=False) is Kernel.SCALED_MM
+    assert kernel(128, has_residual=True) is Kernel.GEMM
+    assert kernel(129, has_residual=True) is Kernel.SCALED_MM
 
 
 def test_room_for_the_largest_layer_is_kept() -> None:
