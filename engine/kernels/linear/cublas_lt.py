@@ -146,6 +146,9 @@ class LtProduct:
             self._description.set(_DESC_FAST_SUMS, c_int8(1))
             for mode in _DESC_SCALE_MODES:
                 self._description.set(mode, c_int32(_ONE_SCALE_A_ROW))
+            # Nothing is offered for scales that lie nowhere; each run says where they are.
+            for scales in (_DESC_SCALES_A, _DESC_SCALES_B):
+                self._description.set(scales, c_uint64(lt.workspace.data_ptr()))
 
         def layout(dtype: torch.dtype, rows: int, columns: int) -> _Owned:
             sizes = c_uint64(rows), c_uint64(columns), c_int64(rows)
