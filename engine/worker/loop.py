@@ -50,6 +50,7 @@ from ..serving.request import Completion
 from ..text.cleaning import clean
 from .bench import Bench, BenchStoppedError, versions
 from .frames import FrameBuilder
+from .preparation import Preparation
 from .request_log import RequestLog
 from .served_traffic import ServedTraffic
 from .server_end import ServerEnd
@@ -90,7 +91,7 @@ class ServingLoop:
         self._frame_due_s = float("-inf")
         self._requests = RequestLog(engine)
         self._stopping = False
-        self._later = later
+        self._preparation = Preparation(engine, later)
         self._evaluation: Iterator[Outcome] | None = None
         """Quality that is being measured, a chunk of text between two steps."""
         self._commands: deque[Command] = deque()
@@ -116,10 +117,10 @@ class ServingLoop:
             self._traffic.submit_arrivals()
             self._step()
             self._evaluate()
-            self._prepare()
+            self._preparation.go_on()
             self._publish()
             busy = self._engine.computed or self._served.busy or self._evaluation is not None
-            if not (busy or self._can_prepare or self._stopping or self._channel.closed):
+            if not (busy or self._preparation.can_go_on or self._stopping or self._channel.closed):
                 self._wait()
 
     def _record(self, path: str | None) -> TraceRecorder | None:
@@ -144,27 +145,6 @@ class ServingLoop:
     def _step(self) -> None:
         self._on_completions(self._engine.step())
         self._served.deliver()
-
-    @property
-    def _can_prepare(self) -> bool:
-        """Whether there is something to make ready that waits for nothing."""
-        preparing = self._engine.preparing
-        return (preparing is not None and not preparing.blocked) or self._later is not None
-
-    def _prepare(self) -> None:
-        """A piece of what makes the engine faster; then of what it may need later."""
-        if self._engine.preparing is not None:
-            self._engine.prepare()
-        elif self._later is not None and next(self._later, None) is None:
-            self._later = None
-
-    def _finish_preparing(self) -> None:
-        """Until the engine is as fast as it gets: what is measured now has to be."""
-        while (preparing := self._engine.preparing) is not None and self._keep_going():
-            self._channel.send(Progress(what=preparing.what))
-            if preparing.blocked:
-                select.select([self._channel], [], [], _LONGEST_WAIT_S)
-            self._engine.prepare()
 
     def _on_completions(self, completions: list[Completion]) -> None:
         if not completions:
@@ -381,7 +361,7 @@ class ServingLoop:
             own_gpu=self._own_gpu,
             versions=versions(),
             keep_going=self._keep_going,
-            prepare=self._finish_preparing,
+            prepare=lambda: self._preparation.finish(self._channel, self._keep_going),
         )
         total = len(spec.strategies) * len(spec.precisions)
         for done, cell in enumerate(bench.cells(spec), start=1):

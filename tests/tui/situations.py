@@ -130,6 +130,10 @@ def packing(second: float) -> Frame:
     return changed(shown, switching="bf16 → int8: packing weights")
 
 
+def preparing(second: float) -> Frame:
+    return changed(frame(second), preparing="compiling kernels, 9 left")
+
+
 def polls(shown: Callable[[float], Frame], gpus: int = 1) -> Polls:
     """A session that looks like this from its begin."""
     session: Polls = [[ready()]]
@@ -196,6 +200,7 @@ SITUATIONS: Mapping[str, Sequence[list[Report]]] = {
     "lost GPU": lost_gpu(),
     "capturing": polls(capturing),
     "packing": silence(packing),
+    "preparing": polls(preparing),
     "slow client": slow_client(),
     "death": death(),
     "dead server": dead_server(),

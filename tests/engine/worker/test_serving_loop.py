@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import torch
@@ -37,8 +38,10 @@ from prodtop.engine.protocol import (
 )
 from prodtop.engine.protocol.channel import Channel
 from prodtop.engine.protocol.options import WorkerOptions
+from prodtop.engine.serving.eager_runner import EagerRunner
 from prodtop.engine.serving.engine import Engine
 from prodtop.engine.serving.kv_cache import KVCache
+from prodtop.engine.serving.request import Completion
 from prodtop.engine.serving.runner import Runner, StepResult, runner_for
 from prodtop.engine.serving.settings import EngineSettings
 from prodtop.engine.serving.step_plan import Chunk
@@ -210,3 +213,60 @@ def test_a_burst_of_finished_requests_is_sampled(
     (frame,) = [report for report in reports if isinstance(report, Frame)]
     assert len(sample.requests) == MOST_SAMPLES < known(frame.accounting).finished
     assert {request.finish_reason for request in sample.requests} <= {"length", "stop"}
+
+
+class Told(NamedTuple):
+    what: str
+    blocked: bool
+
+
+def soon(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> Runner:
+    """Serves by a substitute for four pieces, of which every other one waits."""
+    pieces = (Told(f"piece {number}", number % 2 == 1) for number in range(4))
+    return EagerRunner(runner_for(decoder, kv_cache, settings), pieces)
+
+
+def test_frames_say_what_is_made_ready_until_it_is(
+    tiny_folder: Path, channels: tuple[Channel[Report], socket.socket]
+) -> None:
+    engine = make_engine(tiny_folder, soon)
+    reports = converse(engine, channels)
+    (frame,) = (report for report in reports if isinstance(report, Frame))
+    assert frame.preparing == "piece 1"
+    while engine.preparing is not None:
+        engine.prepare()
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        again = Channel(ours, REPORT_DECODER)
+        (ready,) = (r for r in converse(engine, (again, theirs)) if isinstance(r, Frame))
+    assert ready.preparing is None
+
+
+def test_cells_are_measured_once_the_kernels_serve(
+    tiny_folder: Path,
+    channels: tuple[Channel[Report], socket.socket],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine = make_engine(tiny_folder, soon)
+    ours, theirs = channels
+    spec = BenchSpec(
+        strategies=[StrategyName.CONTINUOUS],
+        precisions=[PrecisionName.FP32, PrecisionName.BF16],
+        load=LOAD,
+        requests=2,
+    )
+    seen: list[bool] = []
+    step = engine.step
+
+    def looked_at() -> list[Completion]:
+        seen.append(engine.preparing is None)
+        return step()
+
+    monkeypatch.setattr(engine, "step", looked_at)
+    options = WorkerOptions(load=LoadSpec(paused=True))
+    loop = ServingLoop(Channel(theirs, COMMAND_DECODER), engine, options, None)
+    loop._measure(spec)
+    cells = [report for report in ours.receive() if isinstance(report, CellResult)]
+    assert [cell.precision for cell in cells] == [PrecisionName.FP32, PrecisionName.BF16]
+    assert seen
+    assert all(seen)

@@ -34,6 +34,7 @@ EXPECTED = {
     "lost GPU": (Word.GPU_LOST, Ink.BAD, "for 5 s"),
     "capturing": (Word.COMPILING, Ink.WARN, "62 % of the last second"),
     "packing": (Word.COMPILING, Ink.WARN, "for 6 s"),
+    "preparing": (Word.COMPILING, Ink.WARN, "compiling kernels, 9 left"),
     "slow client": (Word.LAGGING, Ink.WARN, "67 % of frames dropped (10s)"),
     "dead server": (Word.SERVER_DOWN, Ink.BAD, "restarting in 2 s"),
     "death": (Word.ENGINE_DOWN, Ink.BAD, "restarting in 4 s"),

@@ -62,9 +62,10 @@ def with_load(load: LoadSpec) -> Change:
         (False, with_load(LoadSpec(paused=True))),
         (False, with_load(LoadSpec(rate_per_s=4.0))),
         (False, lambda shown: msgspec.structs.replace(shown, switching="bf16 → int8")),
+        (False, lambda shown: msgspec.structs.replace(shown, preparing="compiling kernels")),
         (False, lambda shown: msgspec.structs.replace(shown, generated_tokens_total=0)),
     ],
-    ids=["beside quality", "paused", "arrivals decide", "switching", "no tokens"],
+    ids=["beside quality", "paused", "arrivals decide", "switching", "preparing", "no tokens"],
 )
 def test_what_is_no_steady_serving_gives_no_speed(disturbed: bool, change: Change) -> None:
     assert served(30, disturbed=disturbed, change=change).measured == {}
