@@ -268,8 +268,12 @@ class Decoder:
         both = storage_bytes([self.embedding, *self.head.tensors()])
         return both - storage_bytes([self.embedding])
 
+    def projections(self) -> list[Linear]:
+        """The layers that the precision packs."""
+        return [linear for layer in self.layers for linear in layer.projections()]
+
     def _projection_tensors(self) -> list[Tensor]:
-        return [t for layer in self.layers for p in layer.projections() for t in p.tensors()]
+        return [tensor for linear in self.projections() for tensor in linear.tensors()]
 
 
 def _add(

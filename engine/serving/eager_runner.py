@@ -58,7 +58,8 @@ def soon_runner_for(decoder: Decoder, kv_cache: KVCache, settings: EngineSetting
     from .paged_runner import PagedRunner
 
     coming = PagedRunner(decoder, kv_cache, settings)
-    if coming.warm_up.ran_before:
-        coming.warm_up.at_once()
+    warm_up = coming.warm_up
+    if warm_up.ran_before:
+        warm_up.at_once()
         return coming
-    return EagerRunner(coming, coming.warm_up.pieces())
+    return EagerRunner(coming, warm_up.pieces())

@@ -17,7 +17,6 @@ from ..kernels.sampling.sampling import HostTokens, SamplerScratch, SamplerSetti
 from ..model.decoder import Decoder
 from ..ops.step_layout import DeviceStep, HostStep, StepLayout
 from ..ops.triton_ops import OpsContext, TritonOps
-from ..precision.linear import Linear
 from .kv_cache import BLOCK_TOKENS, KVCache
 from .logprobs import StepLogprobs
 from .row_work import RowWork
@@ -141,7 +140,7 @@ class PagedRunner:
         self._scratch = SamplerScratch.of(settings.sampled_rows, device)
         if self._on_gpu:
             settle_hashes()
-            reserve_unpacked(self._projections(), decoder.dtype, self._most_rows)
+            reserve_unpacked(decoder.projections(), decoder.dtype, self._most_rows)
         self.graphs: StepGraphs | None = None
         if graphs:
             self.graphs = StepGraphs(self._sizes.largest, self._compute, self._sampled)
@@ -179,9 +178,6 @@ class PagedRunner:
             for filtered in (False, True) if layout.rows == 1 else (False,):
                 self._compute(DeviceStep.over(words, layout), filtered, decoder=decoder)
         self._sampled.copy_(kept)
-
-    def _projections(self) -> list[Linear]:
-        return [linear for layer in self.decoder.layers for linear in layer.projections()]
 
     @torch.inference_mode()
     def launch(self, chunks: Sequence[Chunk]) -> LaunchedStep:

@@ -60,7 +60,7 @@ class RunnerSlot:
                 raise
             failure = as_unavailable(error.with_traceback(None), self._precision, self._old)
             del substitute
-            self._back_to(self._old)
+            self._replace(self._old)
             raise failure from None
         self.runner = substitute.coming
         return True
@@ -71,10 +71,8 @@ class RunnerSlot:
         Raises `PrecisionUnavailableError` where it fails: the old precision is made again then.
         """
         old = self._precision
-        del self.runner
-        release_unused(self._device)
         try:
-            self.runner = self._make(name)
+            self._replace(name)
         except (PrecisionUnavailableError, RuntimeError, MemoryError) as error:
             # Without its traceback, which holds on to the half-made weights.
             failure = as_unavailable(error.with_traceback(None), name, old)
@@ -89,7 +87,8 @@ class RunnerSlot:
     def _precision(self) -> PrecisionName:
         return self.runner.decoder.precision
 
-    def _back_to(self, precision: PrecisionName) -> None:
+    def _replace(self, precision: PrecisionName) -> None:
+        """Let the runner go, and make the one of `precision` in its memory."""
         del self.runner
         release_unused(self._device)
         self.runner = self._make(precision)

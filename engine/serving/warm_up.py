@@ -113,8 +113,7 @@ class WarmUp:
         return sha256(repr((parts, version("prodtop"))).encode()).hexdigest()[:16]
 
     def _linears(self) -> list[Linear]:
-        projections = [each for layer in self.decoder.layers for each in layer.projections()]
-        return [*projections, self.decoder.head]
+        return [*self.decoder.projections(), self.decoder.head]
 
     def _by_shape(self) -> list[list[Linear]]:
         """Those of one shape together: one choice is for all of them."""

@@ -23,8 +23,8 @@ def settle_hash(kernel: JITFunction) -> None:
 def settle_hashes() -> None:
     """Hash all kernels of the modules that are loaded."""
     done: set[str] = set()
-    for module in list(_modules()):
-        for value in list(vars(module).values()):
+    for module in _modules():
+        for value in vars(module).values():
             if isinstance(value, JITFunction):
                 _settle(value, done)
 

@@ -4,8 +4,9 @@ cuBLAS guesses the fastest from a product's shape, and torch takes the guess. Of
 or does not list, one is often faster, by up to a fifth (`dispatch.tries_cublas_algorithms`).
 `choose_algorithms` is called once, before anything is served or captured, with the numbers of rows
 that graphs of decode steps have: it alone measures. Every later product, in a graph or not, only
-looks its shape up, and is left to torch where nothing was chosen: a prefill step of any odd number
-of rows costs no measuring.
+looks its shape up, and is left to torch where nothing was chosen, or if torch cannot add it to a
+residual (fp8), to what the heuristics name first: a prefill step of any odd number of rows costs no
+measuring.
 """
 
 from collections.abc import Iterable, Sequence
@@ -84,8 +85,10 @@ class AlgorithmChoices:
         self._owner = owner
         self._timer = timer
         self._file = DeviceFile(path or data_dir() / "products.json", _DECODER)
-        self._names = {**DeviceFile(shipped, _DECODER).read(owner), **self._file.read(owner)}
+        self._names = self._file.read(owner)
+        self._shipped = DeviceFile(shipped, _DECODER).read(owner)
         self._chosen: dict[ProductShape, _Chosen | None] = {}
+        self._given_up: set[ProductShape] = set()
         self._first_of = lru_cache(maxsize=_MOST_FIRST)(self._first)
 
     def learn(self, weights: Iterable[Tensor], sizes: Iterable[int]) -> None:
@@ -118,6 +121,8 @@ class AlgorithmChoices:
         """
         features, inputs = weight.shape
         shape = ProductShape(x.shape[0], features, inputs, weight.dtype)
+        if shape in self._given_up:
+            return None
         chosen = self._chosen.get(shape)
         if chosen is None and scales is not None and residual is not None:
             # What torch would run, but torch cannot add its product to anything.
@@ -133,7 +138,7 @@ class AlgorithmChoices:
         try:
             product.run(algorithm, x, weight, out, residual is not None, scales)
         except CublasError:
-            self._chosen[shape] = None
+            self._given_up.add(shape)
             return None
         return out
 
@@ -155,7 +160,7 @@ class AlgorithmChoices:
             return None
         name = f"{shape.rows} x {shape.inputs} x {shape.features} {shape.dtype}"
         by_name = {algorithm.configuration.hex(): algorithm for algorithm in offered}
-        fastest_name = self._names.get(name)
+        fastest_name = self._names.get(name, self._shipped.get(name))
         if fastest_name != _TORCH and fastest_name not in by_name:
             usable = [weight for weight in weights if product.takes(weight)]
             fastest_name = self._measure(shape, product, offered, usable) if usable else None
@@ -197,11 +202,11 @@ _choices: dict[torch.device, AlgorithmChoices | None] = {}
 
 
 def choose_algorithms(layers: Iterable[Linear], sizes: Sequence[int]) -> None:
-    """Find the fastest products of dense and fp8 `layers` for each of `sizes` rows.
+    """Find the fastest products of dense and fp8 `layers` for each of `sizes` rows, where it may
+    matter.
 
-    Where it may matter.
-    `sizes` are those of decode steps; products of other numbers of rows are left to torch. All
-    layers are on one device; nothing is done where that is a CPU. Not while a graph is captured.
+    `sizes` are those of decode steps; of other numbers of rows nothing is timed. All layers are on
+    one device; nothing is done where that is a CPU. Not while a graph is captured.
     """
     weights = [
         layer.weight if isinstance(layer, DenseLinear) else layer.q

@@ -1,13 +1,13 @@
 """Plain PyTorch serves until the kernels can: nobody loses a token, whenever they take over."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import torch
 from engine_harness import CHUNKED, ROOMY, SCARCE, CheckedEngine, model_of
 from greedy_oracle import Case, GreedyOracle
+from preparing_pieces import MadeUp, pieces_of
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import PrecisionName, StrategyName
 from prodtop.engine.serving.eager_runner import EagerRunner, soon_runner_for
@@ -22,17 +22,6 @@ LENGTHS = [(1, 4), (15, 3), (17, 1), (20, 5)]
 @pytest.fixture(scope="module")
 def cases(tiny_folder: Path) -> list[Case]:
     return GreedyOracle(tiny_folder).cases(LENGTHS, shared_prefix=16, seed=7)
-
-
-@dataclass(frozen=True)
-class Told:
-    what: str
-    blocked: bool = False
-
-
-def pieces_of(count: int) -> Iterator[Told]:
-    """Every other one waits."""
-    return (Told(f"piece {number}", number % 2 == 1) for number in range(count))
 
 
 def told_until_ready(served: CheckedEngine) -> list[str]:
@@ -58,7 +47,7 @@ class SoonFor:
         coming = PagedRunner(decoder, kv_cache, settings, graphs=False)
         return EagerRunner(coming, self._made(decoder.precision))
 
-    def _made(self, precision: PrecisionName) -> Iterator[Told]:
+    def _made(self, precision: PrecisionName) -> Iterator[MadeUp]:
         yield from pieces_of(self._pieces)
         if precision is self._full:
             raise torch.OutOfMemoryError("CUDA out of memory")

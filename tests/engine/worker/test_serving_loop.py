@@ -3,12 +3,12 @@
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 import torch
 from loop_harness import LOAD, converse, make_engine
 from of_our_own import known
+from preparing_pieces import pieces_of
 from prodtop.engine.metrics.told_requests import MOST_SAMPLES
 from prodtop.engine.model.decoder import Decoder
 from prodtop.engine.protocol import (
@@ -215,15 +215,9 @@ def test_a_burst_of_finished_requests_is_sampled(
     assert {request.finish_reason for request in sample.requests} <= {"length", "stop"}
 
 
-class Told(NamedTuple):
-    what: str
-    blocked: bool
-
-
 def soon(decoder: Decoder, kv_cache: KVCache, settings: EngineSettings) -> Runner:
     """Serves by a substitute for four pieces, of which every other one waits."""
-    pieces = (Told(f"piece {number}", number % 2 == 1) for number in range(4))
-    return EagerRunner(runner_for(decoder, kv_cache, settings), pieces)
+    return EagerRunner(runner_for(decoder, kv_cache, settings), pieces_of(4))
 
 
 def test_frames_say_what_is_made_ready_until_it_is(

@@ -262,6 +262,17 @@ def test_an_algorithm_that_stops_working_is_given_up(path: Path) -> None:
     assert used(choices, library) is None
 
 
+def test_what_torch_would_run_is_given_up_as_well(path: Path) -> None:
+    library = FakeLibrary(failing=FIRST)
+    choices = AlgorithmChoices(library, OWNER, Stopwatch(1.0), path)
+    x, weight, residual = X.to(FP8), WEIGHT.to(FP8), bf16(ROWS, FEATURES, seed=5)
+    scales = torch.ones(ROWS, 1), torch.ones(1, FEATURES)
+    assert choices.multiply(x, weight, residual, scales) is None
+    library.failing = None
+    assert choices.multiply(x, weight, residual, scales) is None
+    assert library.ran == []
+
+
 @pytest.mark.parametrize("times", [(9.0, 8.0, 7.0, 9.0), (1.0, 8.0, 7.0, 9.0)])
 def test_the_next_start_chooses_the_same_and_times_nothing(
     times: tuple[float, ...], path: Path
@@ -303,6 +314,7 @@ def test_what_was_shipped_is_not_timed_and_what_was_measured_here_comes_first(
     assert choices.multiply(X, WEIGHT, None) is not None
     assert library.ran == [SECOND]
     assert not never.asked
+    assert not path.exists()
     learned(FakeLibrary(), Stopwatch(9.0, 3.0, 2.0, 1.0), path)
     library = FakeLibrary()
     choices = AlgorithmChoices(library, OWNER, never, path, shipped)
